@@ -1,0 +1,51 @@
+# Posthaste: every command a person needs. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench receiver clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# Extra arguments for `make test`, `make bench` and `make receiver`, e.g. make test ARGS="-k batch"
+ARGS ?=
+
+help: ## this list
+	@echo "Posthaste"; echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo "  PORT, WS_PORT, DATABASE_URL, BROKER_URL and REDIS_URL change where make run listens and what it uses."
+
+run: $(VENV)/.run-installed node_modules/.installed ## install what is missing, start everything here, print the addresses
+	@exec $(PY) -m deploy.local
+
+test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on PostgreSQL, RabbitMQ, Redis; then on the embedded stack
+	@exec $(PY) -m tests.run $(ARGS)
+
+# The settings of `check --deploy` are those of a production installation; nothing is written outside the temporary folder.
+check: $(VENV)/.dev-installed ## linter, types, import layers, missing migrations, deployment check
+	@echo "ruff"; $(VENV)/bin/ruff check .
+	@echo "mypy"; $(VENV)/bin/mypy
+	@echo "import layers"; $(VENV)/bin/lint-imports --no-cache
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export DATA_DIR="$$folder" DATABASE_URL= HTTPS=true \
+	  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(60))')" ALLOWED_HOSTS=posthaste.example && \
+	  echo "migrations" && $(PY) manage.py makemigrations --check --dry-run && \
+	  echo "deployment" && $(PY) manage.py check --deploy --fail-level WARNING
+
+bench: $(VENV)/.dev-installed ## measurements, each with the baseline it is compared to
+	@if [ -f benchmarks/run.py ]; then exec $(PY) -m benchmarks.run $(ARGS); \
+	 else echo "There are no benchmarks yet: they come with the work on speed under load."; fi
+
+receiver: $(VENV)/.dev-installed ## a local SMTP server and HTTP gateway to send to, printing what arrives
+	@exec $(PY) -m tests.peers.receiver $(ARGS)
+
+clean: ## remove the local stack's data, logs and secrets (.local)
+	@sh deploy/install.sh clean
+
+$(VENV)/.run-installed: requirements.txt deploy/install.sh
+	@sh deploy/install.sh python requirements.txt
+	@touch $@
+
+$(VENV)/.dev-installed: requirements-dev.txt requirements.txt deploy/install.sh
+	@sh deploy/install.sh python requirements-dev.txt
+	@touch $@ $(VENV)/.run-installed
+
+node_modules/.installed: package-lock.json package.json $(VENV)/.run-installed
+	@sh deploy/install.sh node
+	@touch $@

@@ -1,0 +1,1 @@
+"""How Posthaste is run: the local stack, the container set-up, the reverse proxy."""

@@ -1,0 +1,98 @@
+"""The processes of the product: how each is started, and how one sees that all are well.
+
+    python -m deploy.processes NAME            becomes the process: web, ws, worker, worker-aux or beat
+    python -m deploy.processes --check NAME    exit status 0 when that server (web or ws) answers and is well
+
+Containers use both forms; `make run` and the tests take the command lines from here, so that all run the same.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+from posthaste import env
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the servers are there to be reached
+# Named in /health of the web process, which counts their heartbeats.
+COUNTED_PROCESSES = ("send", "aux", "beat")
+
+
+def commands(*, port: int, ws_port: int, web_workers: int, web_threads: int, host: str = EVERYWHERE) -> dict[str, list[str]]:
+    """This function will give the command line of every process, by its name in the design."""
+    granian = [sys.executable, "-m", "granian", "--host", host]
+    celery = [sys.executable, "-m", "celery", "-A", "posthaste"]
+    calm = ["--without-mingle", "--without-gossip"]
+    return {
+        "web": [
+            *(*granian, "--interface", "wsgi", "--port", str(port), "--workers", str(web_workers)),
+            *("--blocking-threads", str(web_threads), "--no-ws", "--http", "1", "posthaste.wsgi:application"),
+        ],
+        "ws": [*granian, "--interface", "asgi", "--port", str(ws_port), "--ws", "posthaste.asgi:application"],
+        "worker": [*celery, "worker", "-n", "send@%h", "-Q", "message.send", "--autoscale=100,10", *calm],
+        "worker-aux": [*celery, "worker", "-n", "aux@%h", "-Q", "ai.process,notification,delayed", "-c", "8", *calm],
+        "beat": [*celery, "beat"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Asks the two servers how they are, under a host name that ALLOWED_HOSTS has."""
+
+    port: int
+    ws_port: int
+    host_name: str = "localhost"
+
+    def complaint(self) -> str:
+        """This function will say what is not well yet, or return an empty string when everything is."""
+        web, problem = self.ask("web", self.port)
+        if problem:
+            return problem
+        counts = web.get("processes") or {}
+        missing = [name for name in COUNTED_PROCESSES if not counts.get(name)]
+        if missing:
+            return f"no sign of life yet from: {', '.join(missing)}"
+        return self.ask("ws", self.ws_port)[1]
+
+    def ask(self, name: str, port: int) -> tuple[dict[str, Any], str]:
+        """This function will give a server's answer, and a complaint when that is not a good one."""
+        try:
+            answer = urllib3.request(
+                "GET", f"http://127.0.0.1:{port}/health", headers={"Host": self.host_name}, timeout=3.0, retries=False, redirect=False
+            )
+            body = answer.json()
+        except urllib3.exceptions.HTTPError:
+            return {}, f"{name} does not answer on port {port}"
+        except ValueError:
+            return {}, f"{name} answers /health with status {answer.status} and no JSON"
+        if answer.status != 200 or not isinstance(body, dict) or body.get("status") != "ok":
+            return {}, f"{name} says: {body}"
+        return body, ""
+
+
+def host_name(allowed_hosts: list[str]) -> str:
+    """This function will pick a host name that Django answers to."""
+    return next((name for name in allowed_hosts if not name.startswith(("*", "."))), "localhost")
+
+
+def main() -> None:
+    """This function will replace this Python process by one of the product, or check one."""
+    settings = env.load()
+    known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, web_threads=settings.web_threads)
+    parser = argparse.ArgumentParser(description="Runs or checks one process of Posthaste.")
+    parser.add_argument("--check", action="store_true", help="ask it how it is instead of running it (web, ws)")
+    parser.add_argument("name", choices=known)
+    options = parser.parse_args()
+    if not options.check:
+        os.execv(known[options.name][0], known[options.name])
+    health = Health(port=settings.port, ws_port=settings.ws_port, host_name=host_name(settings.allowed_hosts))
+    complaint = health.ask(options.name, settings.ws_port if options.name == "ws" else settings.port)[1]
+    if complaint:
+        sys.exit(complaint)
+
+
+if __name__ == "__main__":
+    main()

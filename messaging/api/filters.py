@@ -1,0 +1,69 @@
+"""Filters of the lists; they stay in the address."""
+
+import django_filters
+from django.db.models import QuerySet
+
+from messaging.models import Batch, BatchStatus, Channel, Message, Provider, Status, Template
+from posthaste.lib.ids import first_id_at
+
+
+class MessageFilter(django_filters.FilterSet):
+    """`?status=failed&status=unknown&channel=sms&created_after=…`."""
+
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    batch = django_filters.UUIDFilter(field_name="batch_id")
+    template = django_filters.CharFilter(field_name="template_version__template__name")
+    provider = django_filters.UUIDFilter(field_name="provider_id")
+    recipient = django_filters.CharFilter(help_text="Exactly, in its normalised form.")
+    reference = django_filters.CharFilter()
+    priority = django_filters.NumberFilter()
+    is_sandbox = django_filters.BooleanFilter()
+    error_code = django_filters.CharFilter()
+    created_after = django_filters.IsoDateTimeFilter(method="by_created_after")
+    created_before = django_filters.IsoDateTimeFilter(method="by_created_before")
+
+    class Meta:
+        model = Message
+        fields: list[str] = []
+
+    def by_created_after(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
+        return rows.filter(pk__gte=first_id_at(value))  # type: ignore[arg-type]
+
+    def by_created_before(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
+        return rows.filter(pk__lt=first_id_at(value))  # type: ignore[arg-type]
+
+
+class BatchFilter(django_filters.FilterSet):
+    """`?status=running&name=…`."""
+
+    status = django_filters.MultipleChoiceFilter(choices=BatchStatus.choices)
+    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    name = django_filters.CharFilter(lookup_expr="icontains")
+
+    class Meta:
+        model = Batch
+        fields: list[str] = []
+
+
+class TemplateFilter(django_filters.FilterSet):
+    """`?channel=email&is_archived=false`."""
+
+    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    is_archived = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Template
+        fields: list[str] = []
+
+
+class ProviderFilter(django_filters.FilterSet):
+    """`?channel=sms&is_enabled=true`."""
+
+    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    kind = django_filters.CharFilter()
+    is_enabled = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Provider
+        fields: list[str] = []

@@ -1,0 +1,88 @@
+"""How the API reference describes what msgspec decodes: generated from the same classes, so it can't differ."""
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from messaging.services.prepare import MOST_RECIPIENTS, BatchIn, MessageIn, RecipientIn
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="1–128 characters of your choice. The same key with the same body gives the same answer for 24 hours; with another body, 409.",
+)
+
+
+def _schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    (schema,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    found: dict[str, Any] = components[schema["$ref"].rsplit("/", 1)[1]]
+    return found
+
+
+def message_request() -> dict[str, Any]:
+    """This function will give the JSON schema of a single message."""
+    return _schema_of(MessageIn)
+
+
+def batch_request() -> dict[str, Any]:
+    """This function will give the JSON schema of a batch with its rows."""
+    schema = _schema_of(BatchIn)
+    schema["properties"]["recipients"] = {"type": "array", "minItems": 1, "maxItems": MOST_RECIPIENTS, "items": _schema_of(RecipientIn)}
+    schema["properties"]["on_error"] = {"enum": ["reject", "skip"], "default": "reject"}
+    return schema
+
+
+class AcceptedOut(serializers.Serializer):
+    """Answer to a single message."""
+
+    id = serializers.UUIDField()
+    trace_id = serializers.CharField(help_text="The id as a W3C trace-id: 32 hex digits.")
+    status = serializers.CharField(help_text="pending: accepted and stored.")
+    segments = serializers.IntegerField(required=False, help_text="SMS only: segments it will take.")
+
+
+class RejectedOut(serializers.Serializer):
+    """One bad row of a batch."""
+
+    index = serializers.IntegerField()
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class BatchAcceptedOut(serializers.Serializer):
+    """Answer to a batch."""
+
+    batch_id = serializers.UUIDField()
+    accepted = serializers.IntegerField()
+    rejected = RejectedOut(many=True)
+
+
+class NodeOut(serializers.Serializer):
+    """One node of a trace."""
+
+    name = serializers.ChoiceField(choices=["queue", "process", "send", "callback"])
+    duration_ms = serializers.IntegerField(allow_null=True)
+    status = serializers.ChoiceField(choices=["ok", "failed", "waiting"])
+
+
+class TraceStatisticsOut(serializers.Serializer):
+    """Sums over the nodes."""
+
+    total_duration_ms = serializers.IntegerField()
+    success_rate = serializers.FloatField()
+
+
+class TraceOut(serializers.Serializer):
+    """The way of a message."""
+
+    trace_id = serializers.CharField()
+    message_id = serializers.UUIDField()
+    status = serializers.CharField()
+    source = serializers.ChoiceField(choices=["trace", "message"], help_text="message: the trace has expired; the times are the message's own.")
+    nodes = NodeOut(many=True)
+    statistics = TraceStatisticsOut()
+    events = serializers.ListField(child=serializers.DictField())

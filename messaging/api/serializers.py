@@ -1,0 +1,225 @@
+"""What the API shows of stored rows."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from messaging import selectors
+from messaging.channels import registry
+from messaging.models import Batch, Message, Provider, Template, TemplateVersion
+from posthaste.lib.masking import mask_recipient
+
+
+class MessageOut(serializers.ModelSerializer[Message]):
+    """A message in a list: the recipient masked."""
+
+    trace_id = serializers.CharField(read_only=True)
+    recipient = serializers.SerializerMethodField()
+    template = serializers.CharField(source="template_version.template.name", default=None)
+    template_version = serializers.IntegerField(source="template_version.number", default=None)
+    provider = serializers.CharField(source="provider.name", default=None)
+    batch_id = serializers.UUIDField(allow_null=True)
+
+    class Meta:
+        model = Message
+        fields = [
+            "id", "trace_id", "status", "channel", "recipient", "priority", "template", "template_version", "batch_id", "reference", "is_sandbox",
+            "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at", "finished_at", "latency_ms",
+        ]  # fmt: skip
+
+    def get_recipient(self, message: Message) -> str:
+        return mask_recipient(message.channel, message.recipient)
+
+
+class MessageDetailOut(MessageOut):
+    """One message, whole."""
+
+    class Meta(MessageOut.Meta):
+        fields = [*MessageOut.Meta.fields, "subject", "body", "variables", "metadata", "expires_at", "queued_at", "claimed_at", "provider_message_id"]
+
+    def get_recipient(self, message: Message) -> str:
+        return message.recipient
+
+
+class BatchOut(serializers.ModelSerializer[Batch]):
+    """A batch with its books."""
+
+    template = serializers.CharField(source="template_version.template.name", default=None)
+    counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+    in_progress = serializers.IntegerField(read_only=True)
+    ended = serializers.IntegerField(read_only=True)
+    progress_percent = serializers.FloatField(read_only=True)
+
+    class Meta:
+        model = Batch
+        fields = [
+            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended", "progress_percent",
+            "send_at", "created_at", "finished_at",
+        ]  # fmt: skip
+
+    def to_representation(self, batch: Batch) -> dict[str, Any]:
+        counts = self.context.setdefault("counts", {})
+        if batch.pk not in counts:
+            counts.update(selectors.batch_counts([batch.pk]))
+        for name, value in selectors.batch_summary(batch, counts[batch.pk]).items():
+            setattr(batch, name, value)
+        return super().to_representation(batch)
+
+
+class ProviderOut(serializers.ModelSerializer[Provider]):
+    """A provider; what is secret in its configuration is blanked."""
+
+    config = serializers.SerializerMethodField()
+    caps = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Provider
+        fields = ["id", "name", "channel", "kind", "config", "weight", "caps", "is_enabled", "is_stand_in", "created_at", "updated_at"]
+
+    @extend_schema_field(serializers.DictField())
+    def get_config(self, provider: Provider) -> dict[str, Any]:
+        return registry.redact_config(provider.kind, provider.config)
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
+    def get_caps(self, provider: Provider) -> dict[str, int]:
+        return {"per_second": provider.max_per_second} if provider.max_per_second else {}
+
+
+class ProviderCreatedOut(ProviderOut):
+    """The answer to making a provider: the only time that the receipt secret is shown."""
+
+    receipt_secret = serializers.CharField()
+    receipt_path = serializers.SerializerMethodField()
+
+    class Meta(ProviderOut.Meta):
+        fields = [*ProviderOut.Meta.fields, "receipt_secret", "receipt_path"]
+
+    def get_receipt_path(self, provider: Provider) -> str:
+        return f"/api/receipts/{provider.pk}/"
+
+
+class CapsIn(serializers.Serializer[dict[str, Any]]):
+    """Limits towards a provider."""
+
+    per_second = serializers.IntegerField(min_value=1, max_value=100_000, required=False, allow_null=True, help_text="Messages wait, they do not fail.")
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
+        if unknown:
+            raise serializers.ValidationError({name: "There is no such cap. Known: per_second." for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ProviderIn(serializers.Serializer[dict[str, Any]]):
+    """What makes a provider."""
+
+    name = serializers.CharField(max_length=100)
+    channel = serializers.ChoiceField(choices=registry.CHANNELS)
+    kind = serializers.ChoiceField(choices=sorted(registry.ADAPTERS))
+    config = serializers.DictField(default=dict, help_text="Fields depend on the kind; see docs/providers.md. Unknown ones are refused.")
+    weight = serializers.IntegerField(min_value=0, max_value=1000, default=100)
+    caps = CapsIn(default=dict)
+    is_enabled = serializers.BooleanField(default=True)
+
+
+class ProviderChange(ProviderIn):
+    """What can be changed of a provider: not its channel and kind, which its messages rely on."""
+
+    channel = None  # type: ignore[assignment]
+    kind = None  # type: ignore[assignment]
+
+
+class TestSendIn(serializers.Serializer[dict[str, Any]]):
+    """A message sent through a provider at once, to see whether it works."""
+
+    recipient = serializers.CharField(max_length=2048)
+    text = serializers.CharField(max_length=2000, default="Test message from Posthaste")
+
+
+class TestSendOut(serializers.Serializer[Any]):
+    """What the provider said."""
+
+    ok = serializers.BooleanField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    provider_message_id = serializers.CharField()
+    duration_ms = serializers.IntegerField()
+
+
+class VersionOut(serializers.ModelSerializer[TemplateVersion]):
+    """One version of a template."""
+
+    class Meta:
+        model = TemplateVersion
+        fields = ["number", "state", "subject", "body", "html", "variables", "created_at", "created_by", "published_at"]
+
+
+class TemplateOut(serializers.ModelSerializer[Template]):
+    """A template with the numbers of its draft and its published version."""
+
+    draft = serializers.SerializerMethodField()
+    published = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Template
+        fields = ["name", "channel", "description", "is_archived", "draft", "published", "created_at", "updated_at"]
+
+    def _number(self, template: Template, state: str) -> int | None:
+        return next((v.number for v in template.versions.all() if v.state == state), None)
+
+    def get_draft(self, template: Template) -> int | None:
+        return self._number(template, TemplateVersion.State.DRAFT)
+
+    def get_published(self, template: Template) -> int | None:
+        return self._number(template, TemplateVersion.State.PUBLISHED)
+
+
+class VariableIn(serializers.Serializer[dict[str, Any]]):
+    """A declared variable."""
+
+    name = serializers.CharField(max_length=60)
+    required = serializers.BooleanField(default=True)
+    example = serializers.JSONField(required=False)
+    description = serializers.CharField(max_length=200, required=False)
+
+
+class DraftIn(serializers.Serializer[dict[str, Any]]):
+    """The wording of a draft."""
+
+    subject = serializers.CharField(max_length=998, default="", allow_blank=True)
+    body = serializers.CharField(max_length=200_000, default="", allow_blank=True, trim_whitespace=False)
+    html = serializers.CharField(max_length=500_000, default="", allow_blank=True, trim_whitespace=False)
+    variables = VariableIn(many=True, default=list)
+
+
+class TemplateIn(DraftIn):
+    """A new template with its first draft."""
+
+    name = serializers.SlugField(max_length=80)
+    channel = serializers.ChoiceField(choices=registry.CHANNELS)
+    description = serializers.CharField(max_length=300, default="", allow_blank=True)
+    publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")
+
+
+class TemplateChange(serializers.Serializer[dict[str, Any]]):
+    """What can be changed of a template beside its wording."""
+
+    description = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    is_archived = serializers.BooleanField(required=False)
+
+
+class PreviewIn(serializers.Serializer[dict[str, Any]]):
+    """Variables that override the examples."""
+
+    version = serializers.IntegerField(required=False, help_text="Without it: the draft, else the published version.")
+    variables = serializers.DictField(default=dict)
+
+
+class PreviewOut(serializers.Serializer[Any]):
+    """A rendered template."""
+
+    subject = serializers.CharField()
+    body = serializers.CharField()
+    html = serializers.CharField()
+    sms = serializers.DictField(required=False, help_text="encoding, units, segments")

@@ -1,0 +1,100 @@
+"""Batches: list, look at, pause, resume, cancel."""
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.mixins import RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.api.pages import CursorPages
+from configcenter.services import audit
+from configcenter.services.api_keys import MANAGE, READ
+from messaging import selectors
+from messaging.api.filters import BatchFilter
+from messaging.api.serializers import BatchOut
+from messaging.models import Batch
+from messaging.services import operate
+
+
+class BatchView(TenantView):
+    """Base: the tenant's batches."""
+
+    queryset = Batch.objects.none()
+    serializer_class = BatchOut
+
+    def get_queryset(self) -> "QuerySet[Batch]":
+        return selectors.batches(self.tenant_id)
+
+
+class BatchCollection(BatchView):
+    """`/api/batches/`."""
+
+    scopes = {"GET": READ}
+    pagination_class = CursorPages
+    filterset_class = BatchFilter
+
+    @extend_schema(summary="List batches", description="Newest first, with counts by state.")
+    def get(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        context = {"counts": selectors.batch_counts(batch.pk for batch in page)}
+        return self.get_paginated_response(BatchOut(page, many=True, context=context).data)
+
+
+class BatchItem(RetrieveModelMixin, BatchView):
+    """`/api/batches/{id}/`."""
+
+    scopes = {"GET": READ}
+
+    @extend_schema(summary="One batch with its books", description="`accepted` = `in_progress` + `ended`, exactly; `counts` has every state.")
+    def get(self, request: Request, id: str) -> Response:
+        return self.retrieve(request)
+
+
+class BatchPause(BatchView):
+    """`/api/batches/{id}/pause/`."""
+
+    scopes = {"POST": MANAGE}
+
+    @extend_schema(summary="Pause a batch", request=None)
+    def post(self, request: Request, id: str) -> Response:
+        batch = self.get_object()
+        held = operate.pause_batch(batch=batch)
+        audit.record_request(request, action="batch.pause", target=batch.pk, detail={"taken_back": held})
+        return Response(BatchOut(batch).data)
+
+
+class BatchResume(BatchView):
+    """`/api/batches/{id}/resume/`."""
+
+    scopes = {"POST": MANAGE}
+
+    @extend_schema(summary="Resume a paused batch", request=None)
+    def post(self, request: Request, id: str) -> Response:
+        batch = self.get_object()
+        operate.resume_batch(batch=batch)
+        audit.record_request(request, action="batch.resume", target=batch.pk)
+        return Response(BatchOut(batch).data)
+
+
+class BatchCancel(BatchView):
+    """`/api/batches/{id}/cancel/`."""
+
+    scopes = {"POST": MANAGE}
+
+    @extend_schema(
+        summary="Cancel a batch",
+        description="Cancels what has not begun, and says how many that were, how many were too late, and how many are unknown.",
+        request=None,
+        responses=inline_serializer(
+            "BatchCancelled", {"cancelled": serializers.IntegerField(), "too_late": serializers.IntegerField(), "unknown": serializers.IntegerField()}
+        ),
+    )
+    def post(self, request: Request, id: str) -> Response:
+        batch = self.get_object()
+        result = operate.cancel_batch(batch=batch, now=timezone.now())
+        answer = {"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown}
+        audit.record_request(request, action="batch.cancel", target=batch.pk, detail=answer)
+        return Response({**answer, "batch": BatchOut(batch).data})

@@ -1,0 +1,105 @@
+"""The way in: single messages and batches.
+
+The hot path of the platform, so both are plain views: msgspec decodes and checks in one step, no DRF request is built.
+The DRF classes that hold them answer the other methods and describe them in the API reference.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+import orjson
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from configcenter.services.api_keys import SEND, Caller, recognise
+from messaging.models import Batch
+from messaging.services import accept, prepare
+from messaging.services.accept import Repeatable
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooLarge, from_exception
+
+KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
+MOST_BATCH_BYTES = 20 * 1024 * 1024
+
+
+def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Authentication, scope, and problems as responses: what DRF does elsewhere."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        try:
+            caller = recognise(request.headers.get("Authorization", ""), ip=client_ip(request), now=timezone.now())
+            if not caller.may(SEND):
+                raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
+            if not request.content_type.startswith("application/json"):
+                raise Malformed(_("Send the body as application/json."))
+            return handle(request, caller)
+        except RequestDataTooBig:
+            return TooLarge(_("At most {n} MiB a request.").format(n=MOST_BATCH_BYTES >> 20)).as_response()
+        except Exception as error:
+            problem = from_exception(error)
+            if problem is None:
+                raise
+            return problem.as_response()
+
+    return view
+
+
+def _repeatable(request: HttpRequest) -> Repeatable | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not KEY_FORM.fullmatch(key):
+        raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without blanks."))
+    return Repeatable(key, hashlib.sha256(b"\0".join((request.path_info.rstrip("/").encode(), request.body))).digest())
+
+
+def _accepted(body: dict[str, object], *, repeated: bool = False) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(body), content_type="application/json", status=202)
+    if repeated:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+@_guarded
+def post_message(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """This function will accept one message: 202 once it is committed."""
+    row = prepare.prepare_message(prepare.read_message(request.body), caller=caller, now=timezone.now())
+    answer = accept.accept_message(row, repeatable=_repeatable(request))
+    return _accepted(answer.as_dict(), repeated=answer.repeated)
+
+
+@_guarded
+def post_batch(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """This function will accept up to 10,000 messages: 202 once all of them are committed."""
+    repeatable = _repeatable(request)
+    earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
+    if earlier is not None:
+        return _accepted(earlier, repeated=True)
+    now, batch_id = timezone.now(), new_id()
+    body = prepare.read_batch(request.body)
+    frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
+    if rejected and (body.on_error == "reject" or not rows):
+        raise Invalid(
+            _("Nothing was stored. Mend these rows, or send on_error: skip to leave them out."),
+            errors=[{**entry, "field": f"recipients[{entry['index']}].{entry['field']}"} for entry in rejected],
+            accepted=0,
+            rejected=rejected,
+        )
+    batch = Batch(
+        id=batch_id,
+        tenant_id=caller.tenant_id,
+        api_key_id=caller.key_id,
+        name=body.name,
+        channel=body.channel,
+        template_version_id=frame.wording.version_id if frame.wording else None,
+        priority=body.priority,
+        accepted=len(rows),
+        rejected=len({entry["index"] for entry in rejected}),
+        send_at=body.send_at,
+        created_at=now,
+    )
+    return _accepted(accept.accept_batch(body, batch=batch, rows=rows, rejected=rejected, repeatable=repeatable))

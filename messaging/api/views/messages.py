@@ -1,0 +1,133 @@
+"""Messages: hand over, list, look at, cancel, retry, trace."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.api.pages import CursorPages
+from configcenter.services import audit
+from configcenter.services.api_keys import MANAGE, READ, SEND
+from messaging import selectors, traces
+from messaging.api import schemas
+from messaging.api.filters import MessageFilter
+from messaging.api.serializers import MessageDetailOut, MessageOut
+from messaging.api.views import intake
+from messaging.models import Message
+from messaging.services import operate
+
+
+class MessageView(TenantView):
+    """Base: the tenant's messages."""
+
+    queryset = Message.objects.none()
+
+    def get_queryset(self) -> "QuerySet[Message]":
+        return selectors.messages(self.tenant_id)
+
+
+class MessageCollection(ListModelMixin, MessageView):
+    """`/api/messages/`."""
+
+    scopes = {"GET": READ, "POST": SEND}
+    serializer_class = MessageOut
+    pagination_class = CursorPages
+    filterset_class = MessageFilter
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # The hot path goes round DRF: see intake.
+        return intake.post_message(request) if request.method == "POST" else super().dispatch(request, *args, **kwargs)
+
+    @extend_schema(summary="List messages", description="Newest first; recipients are masked.")
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @extend_schema(
+        summary="Hand over a message",
+        description="Answers 202 once the message is committed. Give either `template` and `variables`, or `subject` and `body`.",
+        parameters=[schemas.IDEMPOTENCY_KEY],
+        request={"application/json": schemas.message_request()},
+        responses={202: schemas.AcceptedOut},
+    )
+    def post(self, request: Request) -> Response:
+        raise NotImplementedError  # answered in dispatch
+
+
+class BatchIntake(TenantView):
+    """`/api/messages/batch`."""
+
+    scopes = {"POST": SEND}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return intake.post_batch(request) if request.method == "POST" else super().dispatch(request, *args, **kwargs)
+
+    @extend_schema(
+        summary="Hand over a batch",
+        description="Up to 10,000 recipients. By default one bad row rejects all and nothing is stored; `on_error: skip` leaves bad rows out.",
+        parameters=[schemas.IDEMPOTENCY_KEY],
+        request={"application/json": schemas.batch_request()},
+        responses={202: schemas.BatchAcceptedOut},
+    )
+    def post(self, request: Request) -> Response:
+        raise NotImplementedError  # answered in dispatch
+
+
+class MessageItem(RetrieveModelMixin, MessageView):
+    """`/api/messages/{id}/`."""
+
+    scopes = {"GET": READ}
+    serializer_class = MessageDetailOut
+
+    @extend_schema(summary="One message, whole")
+    def get(self, request: Request, id: str) -> Response:
+        return self.retrieve(request)
+
+
+class MessageCancel(MessageView):
+    """`/api/messages/{id}/cancel/`."""
+
+    scopes = {"POST": MANAGE}
+
+    @extend_schema(summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=MessageDetailOut)
+    def post(self, request: Request, id: str) -> Response:
+        message = self.get_object()
+        operate.cancel_message(message=message, now=timezone.now())
+        audit.record_request(request, action="message.cancel", target=message.pk)
+        message.refresh_from_db()
+        return Response(MessageDetailOut(message).data)
+
+
+class MessageRetry(MessageView):
+    """`/api/messages/{id}/retry/`."""
+
+    scopes = {"POST": MANAGE}
+
+    @extend_schema(
+        summary="Send a message again",
+        description="For failed, unknown, expired and cancelled ones. An unknown one may reach its recipient twice.",
+        request=None,
+        responses=MessageDetailOut,
+    )
+    def post(self, request: Request, id: str) -> Response:
+        message = self.get_object()
+        before = message.status
+        operate.retry_message(message=message, now=timezone.now())
+        audit.record_request(request, action="message.retry", target=message.pk, detail={"was": before})
+        message.refresh_from_db()
+        return Response(MessageDetailOut(message).data)
+
+
+class MessageTrace(MessageView):
+    """`/api/messages/{id}/trace/`."""
+
+    scopes = {"GET": READ}
+
+    @extend_schema(summary="The way of a message", responses=schemas.TraceOut)
+    def get(self, request: Request, id: str) -> Response:
+        return Response(traces.trace(self.get_object()))

@@ -1,0 +1,143 @@
+"""Providers: who carries a channel's messages."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.api.pages import CursorPages
+from configcenter.services import audit
+from configcenter.services.api_keys import ADMIN
+from messaging import selectors
+from messaging.api import serializers as s
+from messaging.api.filters import ProviderFilter
+from messaging.channels import registry
+from messaging.models import Provider
+from messaging.models.provider import new_receipt_secret
+from messaging.services import providers
+from posthaste.lib.problems import Invalid
+
+
+class ProviderView(TenantView):
+    """Base: the tenant's providers."""
+
+    queryset = Provider.objects.none()
+    serializer_class = s.ProviderOut
+
+    def get_queryset(self) -> "QuerySet[Provider]":
+        return selectors.providers(self.tenant_id)
+
+
+class ProviderCollection(ListModelMixin, ProviderView):
+    """`/api/providers/`."""
+
+    scopes = {"GET": ADMIN, "POST": ADMIN}
+    pagination_class = CursorPages
+    filterset_class = ProviderFilter
+
+    @extend_schema(summary="List providers")
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @extend_schema(
+        summary="Make a provider",
+        description="`receipt_secret` is shown in this answer only. A stand-in steps back as soon as its channel has another enabled provider.",
+        request=s.ProviderIn,
+        responses={201: s.ProviderCreatedOut},
+    )
+    def post(self, request: Request) -> Response:
+        values = self.validated(s.ProviderIn)
+        config, caps = values.pop("config"), values.pop("caps")
+        provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), **values)
+        providers.save_provider(provider=provider, config=config)
+        audit.record_request(request, action="provider.create", target=provider.pk, detail={"name": provider.name, "kind": provider.kind})
+        return Response(s.ProviderCreatedOut(provider).data, status=201)
+
+
+class ProviderItem(RetrieveModelMixin, ProviderView):
+    """`/api/providers/{id}/`."""
+
+    scopes = {"GET": ADMIN, "PATCH": ADMIN, "DELETE": ADMIN}
+
+    @extend_schema(summary="One provider")
+    def get(self, request: Request, id: str) -> Response:
+        return self.retrieve(request)
+
+    @extend_schema(
+        summary="Change a provider",
+        description="A `config` replaces the stored one; secrets that still show their mask keep their value.",
+        request=s.ProviderChange,
+        responses=s.ProviderOut,
+    )
+    def patch(self, request: Request, id: str) -> Response:
+        provider = self.get_object()
+        values = self.validated(s.ProviderChange, partial=True)
+        config: dict[str, Any] = provider.config
+        if "config" in values:
+            config = providers.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
+        if "caps" in values:
+            provider.max_per_second = values.pop("caps").get("per_second")
+        for name, value in values.items():
+            setattr(provider, name, value)
+        providers.save_provider(provider=provider, config=config)
+        audit.record_request(request, action="provider.change", target=provider.pk, detail={"fields": sorted(request.data)})
+        return Response(s.ProviderOut(provider).data)
+
+    @extend_schema(summary="Remove a provider", description="Its messages stay; they forget which provider carried them.", responses={204: None})
+    def delete(self, request: Request, id: str) -> Response:
+        provider = self.get_object()
+        audit.record_request(request, action="provider.delete", target=provider.pk, detail={"name": provider.name})
+        provider.delete()
+        providers.book.forget()
+        return Response(status=204)
+
+
+class ProviderTest(ProviderView):
+    """`/api/providers/{id}/test/`."""
+
+    scopes = {"POST": ADMIN}
+
+    @extend_schema(summary="Send a test message", description="At once and outside the queue; answers what the provider said.", request=s.TestSendIn, responses=s.TestSendOut)
+    def post(self, request: Request, id: str) -> Response:
+        provider = self.get_object()
+        values = self.validated(s.TestSendIn)
+        try:
+            result = providers.send_test(provider=provider, recipient=values["recipient"], text=values["text"])
+        except ValueError as error:
+            raise Invalid.field("recipient", str(error)) from None
+        audit.record_request(request, action="provider.test", target=provider.pk, detail={"ok": result.ok, "code": result.code})
+        return Response(s.TestSendOut(result).data)
+
+
+class ProviderSecret(ProviderView):
+    """`/api/providers/{id}/receipt-secret/`."""
+
+    scopes = {"POST": ADMIN}
+
+    @extend_schema(summary="Make a new receipt secret", description="The old one stops working at once.", request=None, responses=s.ProviderCreatedOut)
+    def post(self, request: Request, id: str) -> Response:
+        provider = self.get_object()
+        provider.receipt_secret = new_receipt_secret()
+        provider.save(update_fields=["receipt_secret", "updated_at"])
+        audit.record_request(request, action="provider.new_receipt_secret", target=provider.pk)
+        return Response(s.ProviderCreatedOut(provider).data)
+
+
+class ProviderKinds(TenantView):
+    """`/api/provider-kinds/`."""
+
+    scopes = {"GET": ADMIN}
+    pagination_class = None
+
+    @extend_schema(summary="Kinds of providers", description="Each with its channels and the JSON schema of its configuration.", responses={200: dict})
+    def get(self, request: Request) -> Response:
+        return Response(
+            [
+                {"kind": kind, "title": str(adapter.title), "channels": sorted(adapter.channels), "config": adapter.Config.model_json_schema()}
+                for kind, adapter in registry.ADAPTERS.items()
+            ]
+        )

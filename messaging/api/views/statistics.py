@@ -1,0 +1,44 @@
+"""Statistics: over days, and of this moment."""
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.services.api_keys import STATISTICS
+from messaging import statistics
+from posthaste.lib import redis
+from posthaste.lib.problems import Unavailable
+
+
+class Overview(TenantView):
+    """`/api/messages/statistics/overview`."""
+
+    scopes = {"GET": STATISTICS}
+
+    @extend_schema(
+        summary="Today and yesterday",
+        description="By state and channel, success rate (per cent of what was tried to the end), latency percentiles in ms. Days in UTC.",
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(statistics.overview(tenant_id=self.tenant_id, now=timezone.now()))
+
+
+class Realtime(TenantView):
+    """`/api/messages/statistics/realtime`."""
+
+    scopes = {"GET": STATISTICS}
+
+    @extend_schema(
+        summary="This moment",
+        description="Rates a second, the four queues with depth and capacity, the pools.",
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        try:
+            return Response(statistics.realtime(tenant_id=self.tenant_id, now=timezone.now()))
+        except redis.Unavailable:
+            raise Unavailable("The live figures are away for the moment; messages are accepted and sent all the same.") from None

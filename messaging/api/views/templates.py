@@ -1,0 +1,140 @@
+"""Templates: drafts, versions, publishing, previews."""
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.api.pages import CursorPages
+from configcenter.services import audit
+from configcenter.services.api_keys import TEMPLATES_READ, TEMPLATES_WRITE
+from messaging import selectors
+from messaging.api import serializers as s
+from messaging.api.filters import TemplateFilter
+from messaging.models import Template, TemplateVersion
+from messaging.services import templates
+from posthaste.lib.problems import Invalid, NotFound
+
+
+class TemplateView(TenantView):
+    """Base: the tenant's templates, found by name."""
+
+    queryset = Template.objects.none()
+    serializer_class = s.TemplateOut
+    lookup_field = "name"
+    lookup_url_kwarg = "name"
+
+    def get_queryset(self) -> "QuerySet[Template]":
+        return selectors.templates(self.tenant_id).prefetch_related("versions")
+
+
+class TemplateCollection(ListModelMixin, TemplateView):
+    """`/api/templates/`."""
+
+    scopes = {"GET": TEMPLATES_READ, "POST": TEMPLATES_WRITE}
+    pagination_class = CursorPages
+    filterset_class = TemplateFilter
+
+    @extend_schema(summary="List templates")
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @extend_schema(summary="Make a template", description="With its first draft; `publish: true` publishes it at once.", request=s.TemplateIn, responses={201: s.TemplateOut})
+    def post(self, request: Request) -> Response:
+        values = self.validated(s.TemplateIn)
+        with transaction.atomic():
+            try:
+                with transaction.atomic():
+                    template = Template.objects.create(
+                        tenant_id=self.tenant_id, name=values["name"], channel=values["channel"], description=values["description"]
+                    )
+            except IntegrityError:
+                raise Invalid.field("name", _("There is already a template of this name."), "taken") from None
+            wording = {name: values[name] for name in ("subject", "body", "html", "variables")}
+            templates.save_draft(template=template, author=self.caller.actor, **wording)
+            if values["publish"]:
+                templates.publish_draft(template=template)
+            audit.record_request(request, action="template.create", target=template.name, detail={"published": values["publish"]})
+        return Response(s.TemplateOut(self.get_queryset().get(pk=template.pk)).data, status=201)
+
+
+class TemplateItem(RetrieveModelMixin, TemplateView):
+    """`/api/templates/{name}/`."""
+
+    scopes = {"GET": TEMPLATES_READ, "PATCH": TEMPLATES_WRITE}
+
+    @extend_schema(summary="One template")
+    def get(self, request: Request, name: str) -> Response:
+        return self.retrieve(request)
+
+    @extend_schema(summary="Describe or archive a template", request=s.TemplateChange, responses=s.TemplateOut)
+    def patch(self, request: Request, name: str) -> Response:
+        template = self.get_object()
+        for field, value in self.validated(s.TemplateChange, partial=True).items():
+            setattr(template, field, value)
+        template.save()
+        templates.book.forget()
+        audit.record_request(request, action="template.change", target=template.name, detail={"fields": sorted(request.data)})
+        return Response(s.TemplateOut(template).data)
+
+
+class TemplateDraft(TemplateView):
+    """`/api/templates/{name}/draft/`."""
+
+    scopes = {"PUT": TEMPLATES_WRITE}
+
+    @extend_schema(summary="Write the draft", description="Makes the next version where there is no draft.", request=s.DraftIn, responses=s.VersionOut)
+    def put(self, request: Request, name: str) -> Response:
+        template = self.get_object()
+        draft = templates.save_draft(template=template, author=self.caller.actor, **self.validated(s.DraftIn))
+        audit.record_request(request, action="template.draft", target=template.name, detail={"version": draft.number})
+        return Response(s.VersionOut(draft).data)
+
+
+class TemplatePublish(TemplateView):
+    """`/api/templates/{name}/publish/`."""
+
+    scopes = {"POST": TEMPLATES_WRITE}
+
+    @extend_schema(summary="Publish the draft", description="New messages use it; those under way keep their version.", request=None, responses=s.VersionOut)
+    def post(self, request: Request, name: str) -> Response:
+        template = self.get_object()
+        version = templates.publish_draft(template=template)
+        audit.record_request(request, action="template.publish", target=template.name, detail={"version": version.number})
+        return Response(s.VersionOut(version).data)
+
+
+class TemplateVersions(TemplateView):
+    """`/api/templates/{name}/versions/`."""
+
+    scopes = {"GET": TEMPLATES_READ}
+    pagination_class = None
+
+    @extend_schema(summary="All versions", description="Newest first.", responses=s.VersionOut(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        return Response(s.VersionOut(self.get_object().versions.order_by("-number"), many=True).data)
+
+
+class TemplatePreview(TemplateView):
+    """`/api/templates/{name}/preview/`."""
+
+    scopes = {"POST": TEMPLATES_READ}
+
+    @extend_schema(summary="Preview", description="Rendered with the examples, overridden by `variables`; SMS with its segments.", request=s.PreviewIn, responses=s.PreviewOut)
+    def post(self, request: Request, name: str) -> Response:
+        template = self.get_object()
+        values = self.validated(s.PreviewIn)
+        versions = template.versions.select_related("template")
+        if "version" in values:
+            version = versions.filter(number=values["version"]).first()
+        else:
+            version = (
+                versions.filter(state=TemplateVersion.State.DRAFT).first() or versions.filter(state=TemplateVersion.State.PUBLISHED).first()
+            )
+        if version is None:
+            raise NotFound(_("There is no such version."))
+        return Response(templates.preview(version=version, variables=values["variables"]))

@@ -1,0 +1,139 @@
+"""The services apprise knows (WeCom bot, DingTalk, Feishu, Slack, Telegram, Bark, ntfy …), named by one URL.
+
+The URL is the whole configuration and holds the credentials, so all of it is secret. `{recipient}` in it becomes the
+recipient, percent-encoded; without it every message goes where the URL points. A service made of several targets in one
+URL counts as one: if one target fails, a retry goes to all of them.
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Self
+from urllib.parse import quote, unquote
+
+from apprise import NotifyFormat
+from apprise.logger import logger
+from pydantic import Field, SecretStr, ValidationInfo, model_validator
+
+from messaging.channels.apprise import transport
+from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
+from messaging.channels.http.answers import retry_after
+from posthaste.lib import http
+
+PLACEHOLDER = "{recipient}"
+#: Services check the form of their targets when built, so a URL with a placeholder is tried with one of each form.
+SAMPLES = ("+15005550006", "recipient1", "0123456789abcdef0123456789abcdef", "123456789", "user@example.com", "#recipient", "A" * 64)
+
+
+class AppriseConfig(ProviderConfig):
+    """One service."""
+
+    url: SecretStr = Field(description="Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}.", max_length=4096)
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description="Longest time for a whole message.")
+
+    @model_validator(mode="after")
+    def service_is_known(self, info: ValidationInfo) -> Self:
+        url = self.url.get_secret_value().strip()
+        scheme = url.partition("://")[0].lower()
+        if "://" not in url or not url.isprintable():
+            raise ValueError("url: give a service URL such as wecombot://KEY or slack://TokenA/TokenB/TokenC")
+        if PLACEHOLDER in scheme:
+            raise ValueError("url: the service itself cannot depend on the recipient")
+        if (info.context or {}).get("channel") == "sms" and PLACEHOLDER not in url:
+            raise ValueError("url: for texts the URL must hold {recipient}")
+        if scheme not in ("http", "https") and scheme not in transport.schemas():
+            raise ValueError(f"url: there is no service {scheme}:// that may be used here")
+        with _captured() as lines:
+            if not any(transport.instantiate(_filled(url, sample)) for sample in (SAMPLES if PLACEHOLDER in url else ("",))):
+                raise ValueError(f"url: {scheme}:// does not take this URL. {_scrub(' '.join(lines), url)}".strip())
+        return self
+
+
+class AppriseAdapter(Adapter):
+    kind = "apprise"
+    title = "Apprise"
+    channels = frozenset({"push", "wecom", "chat", "sms"})
+    Config = AppriseConfig
+
+    chunk_size = 10
+    config: AppriseConfig
+
+    def send(self, request: SendRequest) -> Accepted:
+        url = self.config.url.get_secret_value().strip()
+        with _captured() as lines:
+            # A new object a message: building costs a fraction of a millisecond, and some keep state that is not safe
+            # among threads.
+            service = transport.instantiate(_filled(url, request.recipient))
+            if service is None:
+                raise ProviderError("bad_recipient", _scrub(" ".join(lines), url) or "The service does not take this recipient.", permanent=True)
+            transport.calls.lost, transport.calls.status, transport.calls.retry_after = "", 0, ""
+            try:
+                with http.time_limit(self.config.timeout_seconds):
+                    # Not Apprise.notify: that one would start threads and retry by itself.
+                    done = service.notify(body=request.body, title=request.subject, body_format=NotifyFormat.TEXT)
+            except http.OutboundError as error:
+                if error.sent or transport.calls.lost:
+                    raise OutcomeUnknown(error.code, error.detail) from None
+                raise ProviderError(error.code, error.detail, unreachable=True) from None
+            except Exception as error:  # a hundred plugins: a fault in one is a failed send, not a dead worker
+                detail = _scrub(f"{type(error).__name__}: {error}", url)
+                if transport.calls.lost:
+                    raise OutcomeUnknown("connection_lost", detail) from None
+                raise ProviderError("apprise_failed", detail) from None
+            if not done:
+                raise _failure(_scrub(" ".join(lines), url))
+        return Accepted()
+
+
+def _failure(detail: str) -> ProviderError:
+    """The plugin says no more than False; the last answer it got tells the rest."""
+    calls = transport.calls
+    if calls.lost:
+        return OutcomeUnknown("connection_lost", detail)
+    if calls.status == 429:
+        return ProviderError("rate_limited", detail, retry_after=retry_after({"Retry-After": calls.retry_after}, datetime.now(UTC)))
+    if calls.status in (401, 403):
+        return ProviderError("provider_auth", detail, unreachable=True)
+    return ProviderError("apprise_failed", detail or "The service did not take the message.", unreachable=calls.status == 0 or calls.status >= 500)
+
+
+def _filled(url: str, recipient: str) -> str:
+    return url.replace(PLACEHOLDER, quote(recipient, safe=""))
+
+
+class _ThreadLines(logging.Handler):
+    """Keeps what apprise logs, for the thread that asked."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.kept = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = getattr(self.kept, "lines", None)
+        if lines is not None and len(lines) < 10:
+            lines.append(record.getMessage())
+
+
+_lines = _ThreadLines()
+logger.addHandler(_lines)
+
+
+@contextmanager
+def _captured() -> Iterator[list[str]]:
+    _lines.kept.lines = lines = []
+    try:
+        yield lines
+    finally:
+        _lines.kept.lines = None
+
+
+def _scrub(text: str, url: str) -> str:
+    """This function will take every part of the URL that may be a secret out of a text for logs and pages."""
+    rest = url.partition("://")[2]
+    parts = {part for raw in re.split(r"[/:@?&=#]", rest) for part in (raw, unquote(raw)) if len(part) >= 4 and part != PLACEHOLDER}
+    for part in sorted(parts, key=len, reverse=True):
+        text = text.replace(part, "•••")
+    return text[:500]

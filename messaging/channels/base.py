@@ -1,0 +1,136 @@
+"""What a channel adapter is: a folder with one class that sends and, where it can, reads receipts.
+
+To add one, see `docs/add-a-channel.md`: one folder here and one line in `registry.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One rendered message, ready for a provider."""
+
+    id: UUID  # also the idempotency key towards the provider
+    channel: str
+    recipient: str
+    subject: str = ""
+    body: str = ""
+    html: str = ""
+    attempt: int = 1
+    reference: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has taken the message; `provider_message_id` is its name for it, if it gave one."""
+
+    provider_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a provider says later about a message. One of the two ids is set."""
+
+    status: Literal["delivered", "failed"]
+    message_id: UUID | None = None
+    provider_message_id: str = ""
+    code: str = ""
+    detail: str = ""
+    at: datetime | None = None
+
+
+class ProviderError(Exception):
+    """The provider did not take the message.
+
+    `permanent`: this message will never be accepted (bad recipient, refused content); it is not retried.
+    `retry_after`: seconds the provider asked us to wait.
+    `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, permanent: bool = False, retry_after: float | None = None, unreachable: bool = False) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.unreachable = unreachable
+
+
+class OutcomeUnknown(ProviderError):
+    """The request may have reached the provider, but its answer did not reach us. Never resent blindly."""
+
+
+class ReceiptError(Exception):
+    """The body of a receipt could not be understood; the message says why."""
+
+
+class ProviderConfig(BaseModel):
+    """Base of every adapter's configuration; unknown fields are refused. Secret fields are `SecretStr`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Adapter(ABC):
+    """One provider's connection settings made able to send.
+
+    An adapter object lives as long as its provider row is unchanged, in one process, and is called from many
+    threads at once. `send` raises ProviderError; `send_many` returns one result a request, in order, and never raises
+    for a single message.
+    """
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    channels: ClassVar[frozenset[str]]  # channels this kind can serve
+    Config: ClassVar[type[ProviderConfig]]
+
+    #: Messages one `send_many` call takes. 1: the provider is called once a message.
+    bulk_size: int = 1
+    #: Messages one Celery task carries: small where a call takes long, so that a task lasts about a second.
+    chunk_size: int = 20
+    #: The provider itself ignores a second request with the same id, so resending is safe.
+    idempotent: bool = False
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def send(self, request: SendRequest) -> Accepted:
+        """This function will hand one message to the provider.
+
+        Raises:
+            ProviderError: it was not taken.
+            OutcomeUnknown: it may have been taken.
+        """
+
+    def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
+        """This function will hand up to `bulk_size` messages to the provider and give one result for each."""
+        results: list[Accepted | ProviderError] = []
+        for request in requests:
+            try:
+                results.append(self.send(request))
+            except ProviderError as error:
+                results.append(error)
+        return results
+
+    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt]:
+        """This function will read the receipts in a callback whose signature has been checked.
+
+        Raises:
+            ReceiptError: the body is not understood.
+        """
+        raise ReceiptError("This kind of provider sends no receipts.")
+
+    def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
+        """This function will ask the provider whether it has taken the message, if it can tell."""
+        return "unknown"
+
+    def close(self) -> None:
+        """This function will release connections."""

@@ -1,0 +1,306 @@
+"""E-mail over SMTP, through Django's mail, on connections that stay open."""
+
+import queue
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from email.utils import formataddr
+from typing import Any, Literal, Self
+
+from django.core.mail import EmailMultiAlternatives
+from django.core.mail.backends.smtp import EmailBackend
+from inscriptis import get_text
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
+from messaging.channels.recipients import normalise_recipient
+from posthaste.lib import http
+
+DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
+#: An open connection idle for longer is asked whether it still lives; most servers drop after 30 s to 5 min.
+CHECK_AFTER_SECONDS = 20.0
+
+
+class EmailConfig(ProviderConfig):
+    """An SMTP server and the sender."""
+
+    host: str = Field(min_length=1, max_length=253, description="Host name of the SMTP server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Empty: 587 with starttls, 465 with tls, 25 with none.")
+    username: str = Field("", max_length=320, description="Empty: no login.")
+    password: SecretStr = Field(SecretStr(""), description="Password or token of the login.")
+    security: Literal["none", "starttls", "tls"] = Field("starttls", description="Encryption of the connection.")
+    from_email: str = Field(description="Address of the sender.")
+    from_name: str = Field("", max_length=128, description="Name of the sender.")
+    reply_to: str = Field("", description="Address for answers. Empty: the sender.")
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description="Longest time one message may take.")
+    max_connections: int = Field(10, ge=1, le=50, description="Connections open at once, a process.")
+
+    @field_validator("from_email", "reply_to")
+    @classmethod
+    def addresses_are_valid(cls, value: str) -> str:
+        return normalise_recipient("email", value) if value else value
+
+    @field_validator("host", "from_name", "username")
+    @classmethod
+    def one_line(cls, value: str) -> str:
+        if value and not value.isprintable():
+            raise ValueError("must be one line of printable characters")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def password_goes_with_username(self) -> Self:
+        if bool(self.username) != bool(self.password.get_secret_value()):
+            raise ValueError("give both username and password, or neither")
+        return self
+
+
+class _GuardedSMTP(smtplib.SMTP):
+    """An SMTP client that connects through the guard and knows whether the text of a message has begun to leave."""
+
+    content_sent = False
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+        return http.client().connect(host, port, timeout=timeout)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = http.reading_file(self.sock)  # type: ignore[assignment]
+        reply = super().getreply()
+        if reply[0] == 354:  # "go ahead": what follows is the text
+            self.content_sent = True
+        return reply
+
+    def send(self, s: Any) -> None:
+        if self.sock:
+            try:
+                http.limit_socket(self.sock)
+            except TimeoutError:
+                self.close()
+                raise smtplib.SMTPServerDisconnected("time limit reached") from None
+        super().send(s)
+
+
+class _GuardedTLS(_GuardedSMTP):
+    default_port = smtplib.SMTP_SSL_PORT
+
+    def __init__(self, *args: Any, context: ssl.SSLContext, **kwargs: Any) -> None:
+        self.context = context
+        super().__init__(*args, **kwargs)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+        return self.context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=self._host)  # type: ignore[attr-defined]
+
+
+class _Connection(EmailBackend):
+    """Django's SMTP backend on a guarded client."""
+
+    used_at = 0.0
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return _GuardedTLS if self.use_ssl else _GuardedSMTP
+
+    @property
+    def content_sent(self) -> bool:
+        return bool(self.connection and self.connection.content_sent)
+
+    def prepare(self) -> None:
+        """This function will forget what the last message did."""
+        if self.connection:
+            self.connection.content_sent = False
+
+    def is_alive(self) -> bool:
+        try:
+            return self.connection is not None and self.connection.noop()[0] == 250
+        except (smtplib.SMTPException, OSError):
+            return False
+
+    def discard(self) -> None:
+        """This function will drop the connection without a farewell, which a stuck server would make us wait for."""
+        for connection in (self.connection, self._partial_connection):
+            if connection is not None:
+                connection.close()
+        self.connection = self._partial_connection = None
+
+
+class EmailAdapter(Adapter):
+    kind = "email"
+    title = "E-mail (SMTP)"
+    channels = frozenset({"email"})
+    Config = EmailConfig
+
+    chunk_size = 20
+    config: EmailConfig
+
+    def __init__(self, config: EmailConfig) -> None:
+        super().__init__(config)
+        self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
+        self._slots = threading.BoundedSemaphore(config.max_connections)
+        self._sender = formataddr((config.from_name, config.from_email))
+        self._domain = config.from_email.rpartition("@")[2]
+
+    def send(self, request: SendRequest) -> Accepted:
+        message = self._compose(request)
+        if not self._slots.acquire(timeout=self.config.timeout_seconds):
+            raise ProviderError("busy", "All connections to the mail server are in use.")
+        try:
+            with http.time_limit(self.config.timeout_seconds):
+                self._deliver(message)
+        finally:
+            self._slots.release()
+        return Accepted(self._message_id(request))
+
+    def _message_id(self, request: SendRequest) -> str:
+        return f"{request.id.hex}@{self._domain}"
+
+    def _compose(self, request: SendRequest) -> EmailMultiAlternatives:
+        try:
+            text = request.body or (get_text(request.html).strip() if request.html else "")
+        except (ValueError, LookupError, RecursionError):
+            text = ""
+        message = EmailMultiAlternatives(
+            subject=request.subject,
+            body=text,
+            from_email=self._sender,
+            to=[request.recipient],
+            reply_to=[self.config.reply_to] if self.config.reply_to else None,
+            headers={"Message-ID": f"<{self._message_id(request)}>", "X-Posthaste-Id": request.id.hex, "Auto-Submitted": "auto-generated"},
+        )
+        if request.html:
+            message.attach_alternative(request.html, "text/html")
+        try:
+            message.message()
+        except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
+            raise ProviderError("bad_header", str(error), permanent=True) from None
+        return message
+
+    def _deliver(self, message: EmailMultiAlternatives) -> None:
+        connection, reused = self._take()
+        try:
+            self._send_on(connection, message)
+        except _Dropped as dropped:
+            # A server may close an idle connection at any moment. Nothing of the message has left, so a new
+            # connection may take it; only once, or a server that always drops would keep us here.
+            if not reused:
+                raise dropped.error from None
+            fresh = self._new()
+            try:
+                self._send_on(fresh, message)
+            except _Dropped as again:
+                raise again.error from None
+
+    def _take(self) -> tuple[_Connection, bool]:
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                return self._new(), False
+            if time.monotonic() - connection.used_at < CHECK_AFTER_SECONDS or connection.is_alive():
+                return connection, True
+            connection.discard()
+
+    def _new(self) -> _Connection:
+        config = self.config
+        connection = _Connection(
+            host=config.host,
+            port=config.port or DEFAULT_PORTS[config.security],
+            username=config.username,
+            password=config.password.get_secret_value(),
+            use_tls=config.security == "starttls",
+            use_ssl=config.security == "tls",
+            timeout=config.timeout_seconds,
+        )
+        try:
+            connection.open()
+        except Exception as error:
+            connection.discard()
+            raise _opening_error(error) from None
+        return connection
+
+    def _send_on(self, connection: _Connection, message: EmailMultiAlternatives) -> None:
+        connection.prepare()
+        try:
+            connection.send_messages([message])
+        except Exception as error:
+            unknown = connection.content_sent and not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused)
+            usable = connection.connection is not None and connection.connection.sock is not None and _is_answer(error)
+            if usable:
+                self._put_back(connection)
+            else:
+                connection.discard()
+            if unknown:
+                raise OutcomeUnknown("connection_lost", "The connection broke after the text of the message had begun to leave.") from None
+            raise _sending_error(error) from None
+        self._put_back(connection)
+
+    def _put_back(self, connection: _Connection) -> None:
+        connection.used_at = time.monotonic()
+        self._idle.put(connection)
+
+    def close(self) -> None:
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                return
+            connection.discard()
+
+
+class _Dropped(Exception):
+    """The connection ended before the text of the message; `error` is what to say if it cannot be tried again."""
+
+    def __init__(self, error: ProviderError) -> None:
+        self.error = error
+
+
+def _is_answer(error: Exception) -> bool:
+    return isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused)
+
+
+def _text(reply: bytes | str) -> str:
+    return (reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply))[:500]
+
+
+def _opening_error(error: Exception) -> ProviderError:
+    match error:
+        case http.OutboundError():
+            return ProviderError(error.code, error.detail, unreachable=True)
+        case smtplib.SMTPAuthenticationError():
+            return ProviderError("provider_auth", f"The mail server refused the login: {error.smtp_code} {_text(error.smtp_error)}", unreachable=True)
+        case smtplib.SMTPResponseException():
+            return ProviderError(f"smtp_{error.smtp_code}", _text(error.smtp_error), unreachable=True)
+        case smtplib.SMTPNotSupportedError():
+            return ProviderError("smtp_unsupported", str(error), unreachable=True)
+        case ssl.SSLError():
+            return ProviderError("tls", f"TLS with the mail server failed: {error.reason or error}", unreachable=True)
+        case smtplib.SMTPException() | OSError():
+            return ProviderError("connection_lost", f"The mail server broke off the greeting: {error}", unreachable=True)
+    raise error
+
+
+def _sending_error(error: Exception) -> ProviderError | _Dropped:
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            code, reply = next(iter(error.recipients.values()))
+            return _reply_error(code, reply)
+        case smtplib.SMTPSenderRefused(smtp_code=421) | smtplib.SMTPServerDisconnected():
+            return _Dropped(ProviderError("connection_lost", "The mail server closed the connection.", unreachable=True))
+        case smtplib.SMTPSenderRefused() if error.smtp_code not in (523, 552):  # those two: the message is too large
+            # The sender is the provider's configuration: no fault of the message.
+            return ProviderError("sender_refused", f"{error.smtp_code} {_text(error.smtp_error)}", unreachable=True)
+        case smtplib.SMTPResponseException():
+            return _reply_error(error.smtp_code, error.smtp_error)
+        case smtplib.SMTPException() | OSError():
+            return _Dropped(ProviderError("connection_lost", str(error), unreachable=True))
+        case ValueError():
+            return ProviderError("bad_message", str(error), permanent=True)
+    raise error
+
+
+def _reply_error(code: int, reply: bytes | str) -> ProviderError:
+    """RFC 5321, 4.2.1: 4yz may succeed later, 5yz will not."""
+    if code == 421:
+        return ProviderError("smtp_421", _text(reply), unreachable=True)
+    return ProviderError(f"smtp_{code}", _text(reply), permanent=code >= 500)

@@ -1,0 +1,171 @@
+"""The generic gateway: any provider that takes messages over HTTP, described by configuration alone.
+
+A body is a Liquid template. In JSON each variable goes through the `json` filter, which writes the quotes and escapes
+the rest: `{"to": {{ recipient | json }}, "text": {{ body | json }}}`. A template that forgets it is refused when saved.
+Each request carries `Idempotency-Key` and `X-Posthaste-Message-Id`, both the message id as 32 hex digits.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from standardwebhooks import Webhook
+
+from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, SendRequest
+from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
+from messaging.channels.http.config import DEFAULT_BODY, DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
+from messaging.channels.http.receipts import read_receipts
+from posthaste.lib import http
+from posthaste.lib.liquid import TemplateProblem, compile_template, render
+
+_BULK_KEYS = uuid.UUID("5b1f6c1e-52a7-4d0b-9a6e-0a3b8f6f7c11")
+
+
+class HttpAdapter(Adapter):
+    kind = "http"
+    title = "HTTP gateway"
+    channels = frozenset({"sms", "push", "wecom", "webhook", "chat"})
+    Config = HttpConfig
+
+    config: HttpConfig
+
+    def __init__(self, config: HttpConfig) -> None:
+        super().__init__(config)
+        self.idempotent = config.idempotent
+        if config.bulk:
+            self.bulk_size = self.chunk_size = config.bulk.size
+            self._bulk_body = compile_template(config.bulk.body, roomy=True)
+        self._body = compile_template(config.body or DEFAULT_BODY, roomy=True)
+        self._webhook_body = compile_template(config.body or DEFAULT_WEBHOOK_BODY, roomy=True)
+        self._lookup_url = compile_template(config.lookup_url) if config.lookup_url else None
+        self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
+        self._success = parse_codes(config.success_codes)
+        self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
+
+    def send(self, request: SendRequest) -> Accepted:
+        url = self.config.url or (request.recipient if request.channel == "webhook" else "")
+        if not url:
+            raise ProviderError("configuration", "The provider has no url.", unreachable=True)
+        template = self._webhook_body if request.channel == "webhook" else self._body
+        body = b"" if self.config.method == "GET" else _fill(template, _variables(request))
+        try:
+            answer = self._call(url, body, request.id.hex)
+            self._check(answer)
+        except ProviderError as error:
+            if not self.config.url:
+                # The address is the recipient's: its faults are no reason to leave this provider.
+                error.unreachable = False
+                error.permanent = error.permanent or error.code == "blocked_address"
+            raise
+        if not self.config.message_id_path:
+            return Accepted()
+        # An answer that says "taken" but not the id is taken all the same: sending again would be a second message.
+        return Accepted(as_text(find(parse_json(answer.body), self.config.message_id_path))[:200])
+
+    def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
+        bulk = self.config.bulk
+        if bulk is None or len(requests) < 2:
+            return super().send_many(requests)
+        try:
+            body = _fill(self._bulk_body, {"messages": [_variables(request) for request in requests]})
+        except ProviderError:
+            # One message that cannot be written must not hold back the others.
+            return super().send_many(requests)
+        # The same messages give the same key, so that a repeated bulk request is recognised too.
+        key = uuid.uuid5(_BULK_KEYS, "".join(request.id.hex for request in requests)).hex
+        try:
+            answer = self._call(bulk.url, body, key, message_id=False)
+            self._check(answer)
+        except ProviderError as error:
+            return [_copy(error) for _ in requests]
+        return self._bulk_results(bulk, requests, answer)
+
+    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt]:
+        return read_receipts(body, self.config.receipts)
+
+    def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
+        if self._lookup_url is None:
+            return "unknown"
+        try:
+            url = render(self._lookup_url, {"id": request.id.hex})
+            answer = http.client().request("GET", url, headers=self._headers, total_timeout=self.config.timeout_seconds)
+        except (TemplateProblem, http.OutboundError):
+            return "unknown"
+        return "accepted" if answer.status == 200 else "absent" if answer.status == 404 else "unknown"
+
+    def _call(self, url: str, body: bytes, key: str, *, message_id: bool = True) -> http.Response:
+        headers = {**self._headers, "Idempotency-Key": key}
+        if message_id:
+            headers["X-Posthaste-Message-Id"] = key
+        if self.config.method != "GET":
+            headers["Content-Type"] = self.config.content_type
+        if self._signer is not None:
+            now = datetime.now(UTC)
+            headers["webhook-id"] = key
+            headers["webhook-timestamp"] = str(int(now.timestamp()))
+            headers["webhook-signature"] = self._signer.sign(key, now, body.decode())
+        try:
+            return http.client().request(self.config.method, url, headers=headers, body=body or None, total_timeout=self.config.timeout_seconds)
+        except http.OutboundError as error:
+            if error.sent and not self.config.idempotent:
+                raise OutcomeUnknown(error.code, error.detail) from None
+            raise ProviderError(error.code, error.detail, unreachable=True) from None
+
+    def _check(self, answer: http.Response) -> None:
+        success = answer.status in self._success
+        error = mapped_error(answer, self.config.error_codes, success=success)
+        if error is None and not success:
+            error = status_error(answer)
+        if error is not None:
+            raise error
+
+    def _bulk_results(self, bulk: BulkConfig, requests: Sequence[SendRequest], answer: http.Response) -> list[Accepted | ProviderError]:
+        if not bulk.results_path:
+            return [Accepted() for _ in requests]
+        items = find(parse_json(answer.body), bulk.results_path)
+        found: dict[str, Any] = {}
+        if isinstance(items, list):
+            if bulk.id_field:
+                found = {as_text(find(item, bulk.id_field)).replace("-", "").lower(): item for item in items}
+            elif len(items) == len(requests):
+                found = {request.id.hex: item for request, item in zip(requests, items, strict=True)}
+        return [self._bulk_result(bulk, found.get(request.id.hex), answer) for request in requests]
+
+    def _bulk_result(self, bulk: BulkConfig, item: Any, answer: http.Response) -> Accepted | ProviderError:
+        if not isinstance(item, dict):
+            # The gateway said yes to the request and nothing about this message.
+            detail = f"The answer tells nothing about this message. {excerpt(answer)}"
+            return ProviderError("no_result", detail) if self.config.idempotent else OutcomeUnknown("no_result", detail)
+        code = as_text(find(item, bulk.error_code_field)) if bulk.error_code_field else ""
+        status = as_text(find(item, bulk.status_field)) if bulk.status_field else ""
+        taken = status.casefold() in {value.casefold() for value in bulk.success_values} if bulk.status_field else not code
+        if taken:
+            return Accepted(as_text(find(item, bulk.message_id_field))[:200] if bulk.message_id_field else "")
+        return ProviderError((code or status or "rejected")[:64], f"The gateway answered {as_text(item)[:400]}", permanent=code in bulk.permanent_codes)
+
+
+def _variables(request: SendRequest) -> dict[str, Any]:
+    return {
+        "id": request.id.hex,
+        "recipient": request.recipient,
+        "subject": request.subject,
+        "body": request.body,
+        "html": request.html,
+        "channel": request.channel,
+        "reference": request.reference,
+        "metadata": dict(request.metadata),
+        "attempt": request.attempt,
+    }
+
+
+def _fill(template: Any, variables: dict[str, Any]) -> bytes:
+    try:
+        return render(template, variables).encode()
+    except (TemplateProblem, UnicodeEncodeError) as problem:
+        raise ProviderError("body_template", str(problem), permanent=True) from None
+
+
+def _copy(error: ProviderError) -> ProviderError:
+    """An exception object carries a traceback and is handled one by one, so each message gets its own."""
+    return type(error)(error.code, error.detail, permanent=error.permanent, retry_after=error.retry_after, unreachable=error.unreachable)

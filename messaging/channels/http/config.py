@@ -1,0 +1,205 @@
+"""The configuration of an HTTP gateway."""
+
+import re
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+
+from messaging.channels.base import ProviderConfig
+from posthaste.lib.liquid import TemplateProblem, compile_template, render
+
+DEFAULT_BODY = (
+    '{"id": {{ id | json }}, "to": {{ recipient | json }}'
+    '{% if subject != "" %}, "subject": {{ subject | json }}{% endif %}, "text": {{ body | json }}}'
+)
+DEFAULT_WEBHOOK_BODY = (
+    '{"id": {{ id | json }}{% if subject != "" %}, "subject": {{ subject | json }}{% endif %}, '
+    '"text": {{ body | json }}, "reference": {{ reference | json }}, "metadata": {{ metadata | json }}}'
+)
+DEFAULT_BULK_BODY = (
+    '{"messages": [{% for message in messages %}{"id": {{ message.id | json }}, "to": {{ message.recipient | json }}'
+    '{% if message.subject != "" %}, "subject": {{ message.subject | json }}{% endif %}, "text": {{ message.body | json }}}'
+    "{% unless forloop.last %}, {% endunless %}{% endfor %}]}"
+)
+#: What templates are tried with when they are saved: values that break JSON which does not use the `json` filter.
+SAMPLE: dict[str, Any] = {
+    "id": "0192f0c1a2b37c4d8e9f001122334455",
+    "recipient": "+8613812345678",
+    "subject": 'Say "hello"',
+    "body": 'A "quoted" text\nwith a \\ and a second line',
+    "html": "<p>A text</p>",
+    "channel": "sms",
+    "reference": 'order "7"',
+    "metadata": {},
+    "attempt": 1,
+}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_RANGE = re.compile(r"\s*([1-5][0-9]{2})\s*(?:-\s*([1-5][0-9]{2})\s*)?")
+#: Set by the adapter or by the connection itself.
+_RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "content-type", "expect", "upgrade"})
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class ErrorMapping(_Part):
+    """What an answer of the gateway means. The first that fits decides; those with `match` or `path` also look at 2xx answers."""
+
+    status: int | None = Field(None, ge=100, le=599, description="HTTP status it applies to. Empty: any.")
+    match: str = Field("", max_length=200, description="Text that the answer holds.")
+    path: str = Field("", max_length=200, description="Dotted path into the JSON answer, such as error.code.")
+    value: str | int | bool | None = Field(None, description="Value at the path. Empty: any value but null.")
+    code: str = Field(min_length=1, max_length=64, description="Our error code.")
+    permanent: bool = Field(False, description="The message will never be accepted.")
+    retry_after: float | None = Field(None, ge=0, le=86_400, description="Seconds to wait before the next attempt.")
+
+    @model_validator(mode="after")
+    def says_when(self) -> Self:
+        if self.status is None and not self.match and not self.path:
+            raise ValueError("give at least one of status, match and path")
+        return self
+
+
+class BulkConfig(_Part):
+    """How the gateway takes many messages in one request."""
+
+    url: str = Field(description="Address of the bulk form.")
+    size: int = Field(100, ge=2, le=100, description="Most messages a request.")
+    body: str = Field(DEFAULT_BULK_BODY, max_length=20_000, description="Liquid template with the list `messages`.")
+    results_path: str = Field("", max_length=200, description="Dotted path to the list of results. Empty: success of the request means all were taken.")
+    id_field: str = Field("id", max_length=100, description="Our id in a result. Empty: results come in the order of the messages.")
+    status_field: str = Field("", max_length=100, description="Status in a result. Empty: a result without error code was taken.")
+    success_values: list[str] = Field(default_factory=lambda: ["ok", "accepted", "queued", "sent", "success", "true", "0"], max_length=20)
+    message_id_field: str = Field("", max_length=100, description="The gateway's id in a result.")
+    error_code_field: str = Field("", max_length=100, description="Error code in a result that was not taken.")
+    permanent_codes: list[str] = Field(default_factory=list, max_length=200, description="Error codes that mean: never.")
+
+    @field_validator("url")
+    @classmethod
+    def url_is_http(cls, value: str) -> str:
+        return check_url(value)
+
+
+class ReceiptConfig(_Part):
+    """Where a receipt's parts are. The default is {"receipts": [{…}]} or one such object."""
+
+    items_path: str = Field("receipts", max_length=200, description="Dotted path to the list. Without such a list the whole body is one receipt.")
+    message_id_field: str = Field("message_id", max_length=100, description="Our id.")
+    provider_message_id_field: str = Field("provider_message_id", max_length=100, description="The gateway's id.")
+    status_field: str = Field("status", max_length=100)
+    delivered_values: list[str] = Field(default_factory=lambda: ["delivered"], min_length=1, max_length=20)
+    failed_values: list[str] = Field(default_factory=lambda: ["failed", "undelivered", "rejected", "expired"], max_length=20)
+    code_field: str = Field("code", max_length=100)
+    detail_field: str = Field("detail", max_length=100)
+    at_field: str = Field("at", max_length=100, description="ISO 8601 with zone, or seconds since 1970.")
+
+
+class HttpConfig(ProviderConfig):
+    """A gateway that takes messages over HTTP."""
+
+    url: str = Field("", max_length=2048, description="Address of the gateway. Channel webhook: empty, then the recipient is the address.")
+    method: str = Field("POST", pattern="^(POST|PUT|PATCH|GET)$")
+    headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=30, description="Sent with each request; values are secret.")
+    body: str = Field("", max_length=20_000, description="Liquid template; variables id, recipient, subject, body, html, channel, reference, metadata, attempt.")
+    content_type: str = Field("application/json", max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w-]+)*$")
+    success_codes: str = Field("200-299", max_length=200, description="Statuses that mean taken: numbers and ranges, with commas.")
+    error_codes: list[ErrorMapping] = Field(default_factory=list, max_length=100)
+    message_id_path: str = Field("", max_length=200, description="Dotted path to the gateway's id in a JSON answer, such as data.0.id.")
+    idempotent: bool = Field(False, description="The gateway ignores a second request with the same Idempotency-Key.")
+    timeout_seconds: float = Field(10.0, ge=0.1, le=25, description="Longest time for a whole request.")
+    signing_secret: SecretStr | None = Field(None, description="Signs each body as standardwebhooks.com describes: whsec_ and base64.")
+    bulk: BulkConfig | None = None
+    receipts: ReceiptConfig = Field(default_factory=ReceiptConfig)
+    lookup_url: str = Field("", max_length=2048, description="Liquid template with id: 200 means the gateway has the message, 404 that it has not.")
+
+    @field_validator("url")
+    @classmethod
+    def url_is_http(cls, value: str) -> str:
+        return check_url(value) if value else value
+
+    @field_validator("headers")
+    @classmethod
+    def headers_are_sound(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, secret in value.items():
+            if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
+                raise ValueError(f"{name!r} is not a header that may be set here")
+            text = secret.get_secret_value()
+            if not text.isascii() or not text.isprintable():
+                raise ValueError(f"the value of {name} must be one line of ASCII")
+        return value
+
+    @field_validator("success_codes")
+    @classmethod
+    def codes_parse(cls, value: str) -> str:
+        parse_codes(value)
+        return value
+
+    @field_validator("signing_secret")
+    @classmethod
+    def secret_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                Webhook(value.get_secret_value())
+            except (ValueError, RuntimeError, EmptyWebhookSecretError):
+                raise ValueError("must be whsec_ followed by base64") from None
+        return value
+
+    @model_validator(mode="after")
+    def parts_fit(self, info: ValidationInfo) -> Self:
+        channel = (info.context or {}).get("channel")
+        if channel and not self.url and channel != "webhook":
+            raise ValueError("url: give the address of the gateway; only the channel webhook may leave it empty")
+        if self.bulk and not self.url:
+            raise ValueError("bulk: not without a url")
+        if self.method == "GET" and self.body:
+            raise ValueError("body: a GET request has none; put variables into the url with another method or leave it empty")
+        if self.body:
+            _try_template("body", self.body, SAMPLE, json="json" in self.content_type)
+        if self.bulk:
+            _try_template("bulk.body", self.bulk.body, {"messages": [SAMPLE, SAMPLE]}, json="json" in self.content_type)
+        if self.lookup_url:
+            check_url(_try_template("lookup_url", self.lookup_url, {"id": SAMPLE["id"]}, json=False))
+        return self
+
+
+def check_url(value: str) -> str:
+    """This function will refuse what is not a plain http(s) address; whether it may be reached is decided when connecting."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and value.isascii() and value.isprintable() and " " not in value
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must be an http or https address")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password: use a header")
+    return value
+
+
+def parse_codes(text: str) -> frozenset[int]:
+    """This function will read `200-299, 409` as the set of statuses it means."""
+    codes: set[int] = set()
+    for part in text.split(","):
+        found = _RANGE.fullmatch(part)
+        if not found:
+            raise ValueError("give statuses as numbers and ranges: 200-299, 409")
+        first, last = int(found[1]), int(found[2] or found[1])
+        codes.update(range(first, last + 1))
+    return frozenset(codes)
+
+
+def _try_template(field: str, source: str, variables: dict[str, Any], *, json: bool) -> str:
+    try:
+        text = render(compile_template(source, roomy=True), variables)
+    except TemplateProblem as problem:
+        raise ValueError(f"{field}: {problem}") from None
+    if json:
+        try:
+            orjson.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{field}: with a text of several lines and quotes this does not become JSON ({error}); write {{{{ body | json }}}} without quotes") from None
+    return text

@@ -1,0 +1,80 @@
+"""Reading the receipts of an HTTP gateway."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from messaging.channels.base import Receipt, ReceiptError
+from messaging.channels.http.answers import as_text, find
+from messaging.channels.http.config import ReceiptConfig
+
+MAX_RECEIPTS = 10_000
+
+
+def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt]:
+    """This function will read a callback's body; states that are neither delivered nor failed are passed over.
+
+    Raises:
+        ReceiptError: it is not JSON, or a receipt lacks an id or a status.
+    """
+    try:
+        data = orjson.loads(body)
+    except ValueError:
+        raise ReceiptError("The body is not JSON.") from None
+    items = find(data, config.items_path)
+    if not isinstance(items, list):
+        items = data if isinstance(data, list) else [data]
+    if len(items) > MAX_RECEIPTS:
+        raise ReceiptError(f"More than {MAX_RECEIPTS} receipts at once.")
+    return [receipt for index, item in enumerate(items) if (receipt := _read(item, config, index))]
+
+
+def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
+    if not isinstance(item, dict):
+        raise ReceiptError(f"Receipt {index} is not an object.")
+    status = as_text(find(item, config.status_field))
+    if not status:
+        raise ReceiptError(f"Receipt {index} has no {config.status_field}.")
+    ours, theirs = as_text(find(item, config.message_id_field)), as_text(find(item, config.provider_message_id_field))
+    if not ours and not theirs:
+        raise ReceiptError(f"Receipt {index} has neither {config.message_id_field} nor {config.provider_message_id_field}.")
+    message_id = None
+    if ours:
+        try:
+            message_id = UUID(ours)
+        except ValueError:
+            raise ReceiptError(f"{config.message_id_field} of receipt {index} is not an id of ours.") from None
+    folded = status.casefold()
+    if folded in {value.casefold() for value in config.delivered_values}:
+        meaning = "delivered"
+    elif folded in {value.casefold() for value in config.failed_values}:
+        meaning = "failed"
+    else:
+        return None
+    return Receipt(
+        meaning,  # type: ignore[arg-type]
+        message_id,
+        theirs[:200],
+        as_text(find(item, config.code_field))[:64],
+        as_text(find(item, config.detail_field))[:500],
+        _moment(find(item, config.at_field)),
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time that cannot be read is left out: losing it is better than losing the receipt."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # Above 10**11 (the year 5138 in seconds) it must be milliseconds.
+            return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+        if isinstance(value, str) and value:
+            if re.fullmatch(r"[0-9]{1,13}(\.[0-9]+)?", value):
+                return _moment(float(value))
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None

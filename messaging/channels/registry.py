@@ -1,0 +1,95 @@
+"""The kinds of provider there are. A new one is a line in ADAPTERS."""
+
+import re
+from typing import Any
+
+from pydantic import SecretStr
+
+from messaging.channels.apprise import AppriseAdapter
+from messaging.channels.base import Adapter
+from messaging.channels.email import EmailAdapter
+from messaging.channels.http import HttpAdapter
+from messaging.channels.sandbox import SandboxAdapter
+
+#: The channels a caller may name, in the order they are shown.
+CHANNELS: tuple[str, ...] = ("sms", "email", "push", "wecom", "webhook", "chat")
+
+ADAPTERS: dict[str, type[Adapter]] = {
+    "sandbox": SandboxAdapter,
+    "email": EmailAdapter,
+    "http": HttpAdapter,
+    "apprise": AppriseAdapter,
+}
+
+REDACTED = "••••••"
+_USERINFO = re.compile(r"(?<=://)[^/@\s?#]+(?=@)")
+_SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:key|token|secret|pass|pwd|sign|auth|credential)[^=&#]*=)[^&#\s]+", re.IGNORECASE)
+#: A part of a path that looks random: long, with letters and digits. Chat services put their secrets there.
+_SECRET_SEGMENT = re.compile(r"(?<=/)(?=[^/?#\s]*[0-9])(?=[^/?#\s]*[A-Za-z])[A-Za-z0-9_.~%:-]{16,}(?=[/?#]|$)")
+
+
+def _adapter_class(kind: str) -> type[Adapter]:
+    try:
+        return ADAPTERS[kind]
+    except KeyError:
+        raise ValueError(f"There is no kind of provider called {kind!r}; there are: {', '.join(ADAPTERS)}.") from None
+
+
+def make_adapter(kind: str, config: dict[str, Any]) -> Adapter:
+    """This function will build the adapter of a provider from its stored configuration."""
+    adapter = _adapter_class(kind)
+    return adapter(adapter.Config.model_validate(config))
+
+
+def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
+    """This function will check a configuration and give it ready to be stored, secrets in clear: encrypt it.
+
+    Raises:
+        pydantic.ValidationError: a field is wrong.
+        ValueError: the kind does not exist, or does not serve the channel.
+    """
+    adapter = _adapter_class(kind)
+    if channel not in adapter.channels:
+        raise ValueError(f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}.")
+    checked = adapter.Config.model_validate(config, context={"channel": channel})
+    return _reveal(checked.model_dump(exclude_unset=True))
+
+
+def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    """This function will give a configuration fit to be shown: no secret, header value, or password in a URL."""
+    fields = _adapter_class(kind).Config.model_fields
+    shown: dict[str, Any] = {}
+    for name, value in config.items():
+        field = fields.get(name)
+        if field is None or (_holds_secret(field.annotation) and value):
+            shown[name] = {key: REDACTED for key in value} if isinstance(value, dict) else REDACTED
+        else:
+            shown[name] = _redact_urls(value)
+    return shown
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_holds_secret(part) for part in getattr(annotation, "__args__", ()))
+
+
+def _redact_urls(value: Any) -> Any:
+    if isinstance(value, str):
+        if "://" not in value:
+            return value
+        value = _USERINFO.sub(REDACTED, value)
+        return _SECRET_SEGMENT.sub(REDACTED, _SECRET_PARAMETER.sub(rf"\1{REDACTED}", value))
+    if isinstance(value, dict):
+        return {key: _redact_urls(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_redact_urls(part) for part in value]
+    return value
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {key: _reveal(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_reveal(part) for part in value]
+    return value

@@ -1,0 +1,23 @@
+"""Everything that is stored about messages, one subject a module."""
+
+from messaging.models.intake import IdempotencyKey
+from messaging.models.message import CHANNEL_CHOICES, IN_PROGRESS, TERMINAL, Batch, BatchStatus, Channel, Message, Status
+from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
+from messaging.models.template import Template, TemplateVersion
+
+__all__ = [
+    "CHANNEL_CHOICES",
+    "IN_PROGRESS",
+    "TERMINAL",
+    "Batch",
+    "BatchStatus",
+    "Channel",
+    "IdempotencyKey",
+    "Message",
+    "Provider",
+    "ReceiptEntry",
+    "ReceiptOutcome",
+    "Status",
+    "Template",
+    "TemplateVersion",
+]

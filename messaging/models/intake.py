@@ -1,0 +1,25 @@
+"""What is remembered about requests so that a repeated one gives the same answer."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from configcenter.models import Tenant
+
+
+class IdempotencyKey(models.Model):
+    """The outcome of a request that carried `Idempotency-Key`; kept for 24 hours at least."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=128)
+    digest = models.BinaryField(max_length=32, help_text="SHA-256 of method, path and body.")
+    target = models.UUIDField(help_text="Message or batch that the first request made.")
+    answer = models.JSONField(null=True, help_text="The first answer, where the target's id alone does not give it.")
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="idempotency_key_once_a_tenant")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,65 @@
+"""Templates and their versions: a draft is edited, a published version never changes."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from configcenter.models import Tenant
+from messaging.models.message import Channel
+
+
+class Template(models.Model):
+    """A named text for one channel; messages name it and pin its published version."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    description = models.CharField(_("description"), max_length=300, blank=True)
+    is_archived = models.BooleanField(_("archived"), default=False, help_text=_("No longer accepted in new messages; those that are under way are sent."))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("template")
+        verbose_name_plural = _("templates")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="template_name_once_a_tenant")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TemplateVersion(models.Model):
+    """One wording of a template. `number` counts from 1 within the template."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        PUBLISHED = "published", _("Published")
+        RETIRED = "retired", _("Retired")
+
+    template = models.ForeignKey(Template, models.CASCADE, related_name="versions", verbose_name=_("template"))
+    number = models.PositiveIntegerField(_("version"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.DRAFT)
+    subject = models.CharField(_("subject"), max_length=998, blank=True)
+    body = models.TextField(_("text"), blank=True, help_text=_("Liquid, for example: Your code is {{ code }}."))
+    html = models.TextField(_("HTML"), blank=True, help_text=_("E-mail only. Sanitised; the text is made from it when the text is empty."))
+    variables = models.JSONField(
+        _("variables"), default=list, blank=True,
+        help_text=_('A list of {"name", "required", "example"}; a message without a required one is refused.'),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_by = models.CharField(_("author"), max_length=150, blank=True)
+    published_at = models.DateTimeField(_("published"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("template version")
+        verbose_name_plural = _("template versions")
+        ordering = ["template", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "number"], name="template_version_number"),
+            models.UniqueConstraint(fields=["template"], name="template_one_draft", condition=Q(state="draft")),
+            models.UniqueConstraint(fields=["template"], name="template_one_published", condition=Q(state="published")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.number}"

@@ -1,0 +1,240 @@
+"""Accept: from checked rows to the answer 202, which means committed.
+
+Single messages of many request threads are written together (see `posthaste.lib.groupcommit`): one transaction, one
+COPY, one task for each route, one Redis pipeline. Within a caller's own transaction the write joins it and the tasks
+are published after its commit.
+
+What if the process dies: before the commit, nothing is stored and nobody was told. After the commit and before the
+publish, the rows stand as `queued` without a task; `recover` finds them.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import DataError, IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from messaging.models import Batch, IdempotencyKey, Status
+from messaging.queues import URGENT
+from messaging.services import store
+from messaging.services.gauge import room
+from messaging.services.prepare import BatchIn
+from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, kick_feeder, publish
+from messaging.services.store import NewRow
+from posthaste.lib import redis
+from posthaste.lib.groupcommit import GroupCommitter
+from posthaste.lib.problems import Conflict, Problem
+from tracing.services.record import count
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """The caller's `Idempotency-Key` and the digest of what it was used for."""
+
+    key: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Intake:
+    """One message on its way in."""
+
+    row: NewRow
+    repeatable: Repeatable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller is told; the same again for a repeated request."""
+
+    id: UUID
+    segments: int | None
+    repeated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """This function will give the body of the 202."""
+        answer: dict[str, Any] = {"id": str(self.id), "trace_id": self.id.hex, "status": "pending"}
+        if self.segments is not None:
+            answer["segments"] = self.segments
+        return answer
+
+
+class KeyReused(Conflict):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+    title = "The Idempotency-Key was already used for another request"
+
+
+def accept_message(row: NewRow, *, repeatable: Repeatable | None = None) -> Answer:
+    """This function will store one message and give the answer once it is committed (or joined to the caller's transaction).
+
+    Raises:
+        KeyReused: the idempotency key belongs to another request.
+    """
+    intake = Intake(row, repeatable)
+    if store.in_transaction():
+        outcome = write_group([intake])[0]
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
+    return committer.submit(intake)
+
+
+def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """This function will store what arrived together and publish it; one outcome each, in order."""
+    now = timezone.now()
+    outcomes: dict[int, Answer | Problem] = {}
+    with transaction.atomic():
+        repeated = _remember(group, now)
+        fresh: list[NewRow] = []
+        for intake in group:
+            earlier = repeated.get(id(intake))
+            if earlier is None:
+                fresh.append(intake.row)
+                outcomes[id(intake)] = Answer(intake.row.id, intake.row.segments)
+            else:
+                outcomes[id(intake)] = earlier
+        straight = [row for row in fresh if row.due_at <= now and broker_is_up()]
+        # Urgent ones always have room; the rest queue up in the database when the broker holds enough.
+        urgent = [row for row in straight if row.priority >= URGENT]
+        if len(urgent) < len(straight) and not room.take(len(straight) - len(urgent)):
+            straight = urgent
+        for row in straight:
+            row.status, row.queued_at = Status.QUEUED.value, now
+        store.insert_messages(fresh)
+        transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
+    return [outcomes[id(intake)] for intake in group]
+
+
+def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
+    lost: list[UUID] = []
+    for chunk in chunks((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight):
+        try:
+            if lost:
+                raise BrokerAway
+            publish(chunk)
+        except BrokerAway:
+            lost += chunk.ids
+    if lost:
+        # Accepted all the same: the feeder brings them when the broker is back.
+        store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
+    elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
+        kick_feeder()
+    count_events(now, Counter((row.tenant_id, "accepted") for row in fresh))
+
+
+def count_events(now: datetime, events: "Counter[tuple[int, str]]") -> None:
+    """This function will add to the live figures; they may miss what happens while Redis is away."""
+    if not events:
+        return
+    pipeline = redis.client().pipeline(transaction=False)
+    for (tenant_id, event), number in events.items():
+        count(pipeline, now, tenant_id, event, number)
+    try:
+        pipeline.execute()
+    except redis.Unavailable:
+        pass
+
+
+def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
+    """Writes the idempotency keys of a group and gives the answers of those that had been used before.
+
+    Two processes with the same key: the second INSERT waits for the first one's commit, then does nothing, and the
+    SELECT after it sees whose message stands there. Sorted, so that two groups never wait for each other in a circle.
+    """
+    keyed = sorted((i for i in group if i.repeatable), key=lambda i: (i.row.tenant_id, i.repeatable.key))  # type: ignore[union-attr]
+    if not keyed:
+        return {}
+    IdempotencyKey.objects.bulk_create(
+        [
+            IdempotencyKey(
+                tenant_id=i.row.tenant_id,
+                key=i.repeatable.key,  # type: ignore[union-attr]
+                digest=i.repeatable.digest,  # type: ignore[union-attr]
+                target=i.row.id,
+                answer={"segments": i.row.segments},
+                created_at=now,
+            )
+            for i in keyed
+        ],
+        ignore_conflicts=True,
+    )
+    stored = {
+        (row.tenant_id, row.key): row
+        for row in IdempotencyKey.objects.filter(
+            tenant_id__in={i.row.tenant_id for i in keyed},
+            key__in={i.repeatable.key for i in keyed},  # type: ignore[union-attr]
+        )
+    }
+    earlier: dict[int, Answer | Problem] = {}
+    for i in keyed:
+        assert i.repeatable is not None
+        row = stored[i.row.tenant_id, i.repeatable.key]
+        if row.target == i.row.id:
+            continue
+        earlier[id(i)] = (
+            Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
+            if bytes(row.digest) == i.repeatable.digest
+            else KeyReused(_("Use a new Idempotency-Key for a new request."))
+        )
+    return earlier
+
+
+committer: GroupCommitter[Intake, Answer] = GroupCommitter(write_group, splits_on=(DataError, IntegrityError), name="accept")
+
+
+def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:
+    """This function will give the stored answer to an earlier batch request with the same key, if there is one.
+
+    Raises:
+        KeyReused: the key belongs to another request.
+    """
+    if repeatable is None:
+        return None
+    row = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key).first()
+    if row is None:
+        return None
+    if bytes(row.digest) != repeatable.digest:
+        raise KeyReused(_("Use a new Idempotency-Key for a new request."))
+    return dict(row.answer or {})
+
+
+def accept_batch(
+    request: BatchIn,
+    *,
+    batch: Batch,
+    rows: Sequence[NewRow],
+    rejected: Sequence[dict[str, Any]],
+    repeatable: Repeatable | None,
+) -> dict[str, Any]:
+    """This function will store a batch in one transaction and give the body of the 202. The feeder takes it from there."""
+    answer = {"batch_id": str(batch.id), "accepted": len(rows), "rejected": list(rejected)}
+    with transaction.atomic():
+        if repeatable is not None:
+            _row, made = IdempotencyKey.objects.get_or_create(
+                tenant_id=batch.tenant_id,
+                key=repeatable.key,
+                defaults={"digest": repeatable.digest, "target": batch.id, "answer": answer, "created_at": batch.created_at},
+            )
+            if not made:
+                earlier = find_repeated(tenant_id=batch.tenant_id, repeatable=repeatable)
+                assert earlier is not None
+                return earlier
+        batch.save(force_insert=True)
+        store.insert_messages(rows)
+        transaction.on_commit(lambda: _after_batch(batch, len(rows)), robust=True)
+    return answer
+
+
+def _after_batch(batch: Batch, accepted: int) -> None:
+    kick_feeder()
+    count_events(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))

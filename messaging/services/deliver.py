@@ -1,0 +1,296 @@
+"""Deliver: claim a chunk, render, check, hand over to providers, write what came of it.
+
+No database connection is held while a provider is called. Results are written in one statement and one Redis pipeline,
+at the end of the chunk or twice a second, whichever comes first.
+
+What if the process dies: before a call, the message is sent by another; during a call, it becomes `unknown` unless the
+provider knows repeated ids; after it, the journal or the row has the result. See `journal` and `recover`.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import connection
+from django.utils import timezone
+
+from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, SendRequest
+from messaging.models import Message, Status
+from messaging.services import retry, store, templates
+from messaging.services.journal import Journal
+from messaging.services.providers import Carrier, book, choose
+from messaging.services.store import Outcome
+from posthaste import env
+from posthaste.lib import flow, liquid, redis
+from posthaste.lib.elastic import stopping
+from posthaste.lib.ids import new_id
+from tracing.services import record
+
+log = structlog.get_logger(__name__)
+FLUSH_SECONDS = 0.5
+LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
+
+
+@dataclass(slots=True)
+class Job:
+    """One claimed message on its way to a provider."""
+
+    row: Message
+    request: SendRequest
+    tried: set[UUID | None] = field(default_factory=set)
+    error: ProviderError | None = None
+
+
+def deliver(ids: Sequence[UUID]) -> int:
+    """This function will send those of the messages that are still queued and give the number of rows it claimed."""
+    return Delivery().run(ids)
+
+
+class Delivery:
+    """The delivery of one chunk."""
+
+    def __init__(self) -> None:
+        self.claim_id = new_id()
+        self.lease = timedelta(seconds=env.load().lease_seconds)
+        self.policy = retry.policy()
+        self.done: list[Outcome] = []
+        self.lines: dict[UUID, list[str]] = defaultdict(list)
+        self.events: Counter[tuple[int, str]] = Counter()
+        self.tenants: dict[UUID, int] = {}
+        self.flushed_at = time.monotonic()
+
+    def run(self, ids: Sequence[UUID]) -> int:
+        """This function will deliver the chunk."""
+        now = timezone.now()
+        self.journal = Journal(self.claim_id)
+        rows = store.claim(ids, claim_id=self.claim_id, now=now, lease_until=now + self.lease)
+        self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
+        self.tenants = {row.pk: row.tenant_id for row in rows}
+        jobs = [job for row in rows if (job := self._prepare(row, now))]
+        connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
+        while jobs:
+            jobs = self._round(jobs)
+        self._flush(last=True)
+        return len(rows)
+
+    # --- one message -----------------------------------------------------------------------------------------
+
+    def _prepare(self, row: Message, now: datetime) -> Job | None:
+        self._line(row.pk, "C", now, row.attempts)
+        if row.expires_at and row.expires_at <= now:
+            self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
+            return None
+        try:
+            text = (
+                templates.wording(row.template_version_id).render(row.variables)
+                if row.template_version_id
+                else templates.Rendered(row.subject, row.body)
+            )
+        except liquid.TemplateProblem as problem:
+            self._end(row, Status.FAILED, "template", str(problem))
+            return None
+        request = SendRequest(
+            id=row.pk,
+            channel=row.channel,
+            recipient=row.recipient,
+            subject=text.subject,
+            body=text.body,
+            html=text.html,
+            attempt=row.attempts,
+            reference=row.reference,
+            metadata=row.metadata,
+        )
+        return Job(row, request)
+
+    def _round(self, jobs: list[Job]) -> list[Job]:
+        """Gives each message to one provider; those whose provider could not be reached come back for the next one."""
+        again: list[Job] = []
+        by_carrier: dict[int, tuple[Carrier, list[Job]]] = {}
+        for job in jobs:
+            carriers = book.for_message(tenant_id=job.row.tenant_id, channel=job.row.channel, is_sandbox=job.row.is_sandbox)
+            carrier = choose(carriers, without=job.tried)
+            if carrier is None:
+                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
+            else:
+                by_carrier.setdefault(id(carrier), (carrier, []))[1].append(job)
+        connection.close()
+        for carrier, group in by_carrier.values():
+            size = max(1, carrier.adapter.bulk_size)
+            for start in range(0, len(group), size):
+                again += self._call(carrier, group[start : start + size])
+        return again
+
+    def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
+        """One call to a provider."""
+        if stopping.is_set():
+            for job in jobs:
+                self._put_back(job.row, timezone.now())
+            return []
+        jobs = [job for job in jobs if not self._expired(job.row)]
+        if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
+            return []
+        if not carrier.adapter.idempotent:
+            self.journal.begin([job.row.pk for job in jobs], self.done)
+        began = time.monotonic()
+        results: Sequence[Accepted | ProviderError]
+        try:
+            results = carrier.adapter.send_many([job.request for job in jobs])
+        except Exception as error:  # noqa: BLE001 - an adapter's fault must not take the chunk with it
+            log.exception("adapter failed", provider=carrier.name)
+            results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(jobs)
+        took_ms = int((time.monotonic() - began) * 1000)
+        again = []
+        for job, result in zip(jobs, results, strict=True):
+            if isinstance(result, Accepted):
+                self._taken(job.row, result, carrier, took_ms)
+            elif result.unreachable and not isinstance(result, OutcomeUnknown):
+                carrier.rest()
+                job.tried.add(carrier.provider_id)
+                job.error = result
+                self._line(job.row.pk, "E", timezone.now(), took_ms, _word(carrier.name), _word(result.code))
+                again.append(job)
+            else:
+                self._not_taken(job, result, carrier, took_ms)
+        if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
+            self._flush()
+        return again
+
+    def _may_go(self, carrier: Carrier, jobs: list[Job]) -> bool:
+        """Waits for the provider's cap, or puts the messages off when the wait would be long."""
+        if not carrier.max_per_second:
+            return True
+        try:
+            wait_ms = flow.reserve(
+                f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
+            )
+        except redis.Unavailable:
+            wait_ms = 1000 * len(jobs) // carrier.max_per_second  # this thread alone keeps to it
+        if wait_ms < 0:
+            now = timezone.now()
+            due = now + timedelta(milliseconds=-wait_ms - 1)
+            for job in jobs:
+                self._line(job.row.pk, "X", now, Status.PENDING, f"cap:{_word(carrier.name)}")
+                self._put_back(job.row, due)
+            return False
+        if wait_ms:
+            time.sleep(wait_ms / 1000)
+        return True
+
+    def _keep_lease(self) -> bool:
+        """Prolongs the lease in time; False if the messages were taken away meanwhile."""
+        if time.monotonic() < self.renew_at:
+            return True
+        self._flush()
+        held = store.renew(claim_id=self.claim_id, lease_until=timezone.now() + self.lease)
+        connection.close()
+        self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
+        if not held:
+            log.warning("lease lost", claim=str(self.claim_id))
+        return held > 0
+
+    # --- what came of it -------------------------------------------------------------------------------------
+
+    def _taken(self, row: Message, result: Accepted, carrier: Carrier, took_ms: int) -> None:
+        now = timezone.now()
+        start = max(row.due_at, row.created_at)
+        self._line(row.pk, "S", now, took_ms, _word(carrier.name))
+        self.done.append(
+            Outcome(
+                id=row.pk,
+                status=Status.SENT.value,
+                attempts=row.attempts,
+                sent_at=now,
+                finished_at=now,
+                latency_ms=max(0, int((now - start).total_seconds() * 1000)),
+                provider_id=carrier.provider_id,
+                provider_message_id=result.provider_message_id[:200],
+            )
+        )
+        self.events[row.tenant_id, "sent"] += 1
+
+    def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
+        row, now = job.row, timezone.now()
+        provider_id = carrier.provider_id if carrier else None
+        if carrier:
+            self._line(row.pk, "E", now, took_ms, _word(carrier.name), _word(error.code))
+        if isinstance(error, OutcomeUnknown):
+            self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
+            return
+        delay = None if error.permanent else self.policy.delay(attempts=row.attempts, retry_after=error.retry_after)
+        if delay is None:
+            self._end(row, Status.FAILED, error.code, error.detail, provider_id)
+            return
+        self._line(row.pk, "R", now, int(delay.total_seconds() * 1000))
+        self.done.append(
+            Outcome(
+                id=row.pk,
+                status=Status.PENDING.value,
+                attempts=row.attempts,
+                due_at=now + delay,
+                provider_id=provider_id,
+                error_code=error.code[:60],
+                error_detail=error.detail[:500],
+            )
+        )
+        self.events[row.tenant_id, "retried"] += 1
+
+    def _end(self, row: Message, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
+        now = timezone.now()
+        self._line(row.pk, "X", now, status, _word(code))
+        self.done.append(
+            Outcome(
+                id=row.pk,
+                status=status.value,
+                attempts=row.attempts,
+                finished_at=now,
+                provider_id=provider_id,
+                error_code=code[:60],
+                error_detail=detail[:500],
+            )
+        )
+        self.events[row.tenant_id, status.value] += 1
+
+    def _expired(self, row: Message) -> bool:
+        if row.expires_at and row.expires_at <= timezone.now():
+            self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
+            return True
+        return False
+
+    def _put_back(self, row: Message, due: datetime) -> None:
+        """Not an attempt: the message never reached a provider."""
+        self.done.append(Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
+
+    def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
+        self.lines[message_id].append(record.line(code, message_id, at, *words))
+
+    def _flush(self, *, last: bool = False) -> None:
+        """Writes what is done: one statement, one pipeline."""
+        written = store.write_outcomes(self.done, claim_id=self.claim_id)
+        connection.close()
+        if len(written) < len(self.done):
+            log.warning("results came too late", lost=len(self.done) - len(written))
+        pipeline: Any = redis.client().pipeline(transaction=False)
+        now = timezone.now()
+        for message_id, lines in self.lines.items():
+            record.append(pipeline, message_id, lines)
+        for (tenant_id, event), number in self.events.items():
+            record.count(pipeline, now, tenant_id, event, number)
+        if last:
+            self.journal.close(pipeline)
+        self.done, self.events = [], Counter()
+        self.lines.clear()
+        self.flushed_at = time.monotonic()
+        try:
+            pipeline.execute()
+        except redis.Unavailable:
+            pass
+
+
+def _word(text: str) -> str:
+    """A trace line is split at blanks."""
+    return "_".join(text.split())[:40] or "-"

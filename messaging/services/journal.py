@@ -1,0 +1,101 @@
+"""What a worker was doing when it died: a small write-ahead journal a claim, in Redis.
+
+Before each call to a provider that has no idempotency key of its own, the worker notes which messages it is about to
+hand over, together with the results of the call before: one round trip a call. Who recovers the claim can then tell
+three kinds apart: results that were only not yet written (they are), messages whose call had begun (`unknown`), and
+messages that had not been touched (sent again without risk).
+
+The journal is evidence only while Redis kept it: it carries the server's run id, and where that has changed, or the
+journal is missing, every message of the claim counts as begun.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from messaging.services.store import Outcome
+from posthaste.lib import redis
+
+KEEP_SECONDS = 86_400
+
+
+@cache
+def _run_id() -> str:
+    return str(redis.client().info("server")["run_id"])
+
+
+def _key(claim_id: UUID) -> str:
+    return redis.key("j", claim_id.hex)
+
+
+class Journal:
+    """The journal of one claim, as its worker writes it."""
+
+    def __init__(self, claim_id: UUID) -> None:
+        self._key = _key(claim_id)
+        self.broken = False
+        self._write({"run": None})
+
+    def begin(self, ids: Sequence[UUID], results: Sequence[Outcome]) -> None:
+        """This function will note that the messages are about to be handed over, and the results known so far."""
+        self._write({"begun": [i.hex for i in ids], "results": [asdict(o) for o in results]})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self.broken:
+            return
+        try:
+            if "run" in entry:
+                entry = {"run": _run_id()}
+            pipeline = redis.client().pipeline(transaction=False)
+            pipeline.rpush(self._key, orjson.dumps(entry))
+            pipeline.expire(self._key, KEEP_SECONDS)
+            pipeline.execute()
+        except redis.Unavailable:
+            # From here on the journal would lie; the worker writes every result at once instead.
+            self.broken = True
+
+    def close(self, pipeline: Any) -> None:
+        """This function will remove the journal within a pipeline of the caller's: all results are in the database."""
+        pipeline.delete(self._key)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What a journal tells about a claim."""
+
+    trustworthy: bool = False
+    begun: set[UUID] = field(default_factory=set)
+    results: dict[UUID, Outcome] = field(default_factory=dict)
+
+
+def _outcome(stored: dict[str, Any]) -> Outcome:
+    for name in ("due_at", "sent_at", "finished_at"):
+        stored[name] = datetime.fromisoformat(stored[name]) if stored[name] else None
+    stored["id"] = UUID(stored["id"])
+    stored["provider_id"] = UUID(stored["provider_id"]) if stored["provider_id"] else None
+    return Outcome(**stored)
+
+
+def read(claim_id: UUID) -> Evidence:
+    """This function will give what the journal of a dead worker's claim tells.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away; ask again later.
+    """
+    entries = [orjson.loads(entry) for entry in redis.client().lrange(_key(claim_id), 0, -1)]
+    evidence = Evidence()
+    evidence.trustworthy = bool(entries) and entries[0].get("run") == redis.client().info("server")["run_id"]
+    for entry in entries[1:]:
+        evidence.begun.update(UUID(i) for i in entry["begun"])
+        evidence.results.update((o.id, o) for o in map(_outcome, entry["results"]))
+    return evidence
+
+
+def forget(claim_id: UUID) -> None:
+    """This function will remove a journal that has been acted on."""
+    redis.client().delete(_key(claim_id))

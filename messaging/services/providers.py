@@ -1,0 +1,202 @@
+"""Which provider carries a message: remembered per process for a moment, chosen by weight."""
+
+import random
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+from pydantic import ValidationError
+
+from messaging.channels import registry
+from messaging.channels.base import Accepted, Adapter, ProviderError, SendRequest
+from messaging.channels.recipients import normalise_recipient
+from messaging.models import Provider
+from posthaste.lib import ids
+from posthaste.lib.problems import Invalid
+
+log = structlog.get_logger(__name__)
+CACHE_SECONDS = 2.0
+SANDBOX = "sandbox"
+REST_SECONDS = 5.0  # a provider that could not be reached is asked last for so long
+
+
+@dataclass(slots=True)
+class Carrier:
+    """A provider row made able to send. `provider_id` None: the sandbox that every installation has."""
+
+    provider_id: UUID | None
+    name: str
+    kind: str
+    weight: int
+    max_per_second: int | None
+    is_stand_in: bool
+    adapter: Adapter
+    rests_until: float = field(default=0.0)
+
+    def rest(self) -> None:
+        """This function will let others be asked first for a while."""
+        self.rests_until = time.monotonic() + REST_SECONDS
+
+
+class ProviderBook:
+    """The enabled providers of each (tenant, channel), read from the database at most every two seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[tuple[int, str], tuple[float, list[Carrier]]] = {}
+        self._made: dict[UUID, tuple[Any, Carrier]] = {}
+        self._sandbox: Carrier | None = None
+
+    def carriers(self, tenant_id: int, channel: str) -> list[Carrier]:
+        """This function will give the carriers in force: stand-ins only where there is nothing else."""
+        read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
+        if time.monotonic() - read_at > CACHE_SECONDS:
+            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel, is_enabled=True))
+            with self._lock:
+                made = [carrier for row in rows if (carrier := self._carrier(row))]
+                found = [c for c in made if not c.is_stand_in] or made
+                self._entries[tenant_id, channel] = (time.monotonic(), found)
+        return found
+
+    def _carrier(self, row: Provider) -> Carrier | None:
+        version, carrier = self._made.get(row.pk, (None, None))
+        if carrier is None or version != row.updated_at:
+            try:
+                adapter = registry.make_adapter(row.kind, row.config)
+            except (ValueError, KeyError):
+                log.exception("provider unusable", provider=str(row.pk))
+                return None
+            if carrier is not None:
+                carrier.adapter.close()
+            carrier = Carrier(row.pk, row.name, row.kind, row.weight, row.max_per_second, row.is_stand_in, adapter)
+            self._made[row.pk] = (row.updated_at, carrier)
+        return carrier
+
+    def sandbox(self, tenant_id: int, channel: str) -> list[Carrier]:
+        """This function will give what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
+        own = [c for c in self.carriers(tenant_id, channel) if c.kind == SANDBOX]
+        if own:
+            return own
+        if self._sandbox is None:
+            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, True, registry.make_adapter(SANDBOX, {}))
+        return [self._sandbox]
+
+    def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:
+        """This function will give the carriers that may take such a message."""
+        return self.sandbox(tenant_id, channel) if is_sandbox else self.carriers(tenant_id, channel)
+
+    def chunk_size(self, tenant_id: int, channel: str) -> int:
+        """This function will give how many messages one task should carry: few where a single call takes long."""
+        return min((c.adapter.chunk_size for c in self.carriers(tenant_id, channel)), default=100)
+
+    def forget(self) -> None:
+        """This function will make the next question read the database."""
+        with self._lock:
+            self._entries.clear()
+
+
+book = ProviderBook()
+
+
+def choose(carriers: list[Carrier], *, without: Collection[UUID | None] = ()) -> Carrier | None:
+    """This function will choose by weight among the carriers not yet tried; rested ones before resting, weight 0 last."""
+    left = [c for c in carriers if c.provider_id not in without]
+    clock = time.monotonic()
+    awake = [c for c in left if c.rests_until <= clock] or left
+    weighted = [c for c in awake if c.weight > 0]
+    if not weighted:
+        return awake[0] if awake else None
+    if len(weighted) == 1:
+        return weighted[0]
+    return random.choices(weighted, weights=[c.weight for c in weighted])[0]
+
+
+def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
+    """This function will check an adapter's configuration and give it in the form that is stored.
+
+    Raises:
+        Invalid: naming each wrong field as `config.<field>`.
+    """
+    if kind not in registry.ADAPTERS:
+        raise Invalid.field("kind", _("There is no kind {kind}. Known: {known}.").format(kind=kind, known=", ".join(registry.ADAPTERS)), "unknown")
+    if channel not in registry.CHANNELS:
+        raise Invalid.field("channel", _("There is no channel {channel}. Known: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)), "unknown")
+    try:
+        return registry.validate_config(kind, channel, config)
+    except ValidationError as error:
+        raise Invalid(
+            errors=[
+                {"field": ".".join(("config", *map(str, e["loc"]))), "code": e["type"], "message": e["msg"].removeprefix("Value error, ")}
+                for e in error.errors(include_input=False, include_url=False)
+            ]
+        ) from None
+    except ValueError as error:
+        raise Invalid.field("kind", str(error)) from None
+
+
+def merge_secrets(*, kind: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """This function will keep a stored secret where the edited configuration still shows its mask."""
+    shown = registry.redact_config(kind, old)
+
+    def merged(before: Any, masked: Any, after: Any) -> Any:
+        if isinstance(after, dict) and isinstance(before, dict) and isinstance(masked, dict):
+            return {name: merged(before.get(name), masked.get(name), value) for name, value in after.items()}
+        return before if after == masked and before != masked else after
+
+    return {name: merged(old.get(name), shown.get(name), value) for name, value in new.items()}
+
+
+@transaction.atomic
+def save_provider(
+    *,
+    provider: Provider,
+    config: dict[str, Any],
+) -> Provider:
+    """This function will check and store a provider.
+
+    Raises:
+        Invalid: a field is wrong, or the name is taken.
+    """
+    provider.config = check_config(kind=provider.kind, channel=provider.channel, config=config)
+    if Provider.objects.filter(tenant_id=provider.tenant_id, name=provider.name).exclude(pk=provider.pk).exists():
+        raise Invalid.field("name", _("There is already a provider of this name."), "taken")
+    provider.save()
+    transaction.on_commit(book.forget)
+    return provider
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What a test message gave."""
+
+    __test__ = False
+
+    ok: bool
+    code: str
+    detail: str
+    provider_message_id: str
+    duration_ms: int
+
+
+def send_test(*, provider: Provider, recipient: str, text: str) -> TestResult:
+    """This function will send one message through a provider now, outside the queue, and tell what came of it."""
+    recipient = normalise_recipient(provider.channel, recipient)
+    adapter = registry.make_adapter(provider.kind, provider.config)
+    began = time.monotonic()
+    result: Accepted | ProviderError
+    try:
+        result = adapter.send(SendRequest(id=ids.new_id(), channel=provider.channel, recipient=recipient, subject=text[:80], body=text))
+    except ProviderError as error:
+        result = error
+    finally:
+        adapter.close()
+    took = int((time.monotonic() - began) * 1000)
+    if isinstance(result, ProviderError):
+        return TestResult(False, result.code, result.detail[:500], "", took)
+    return TestResult(True, "", "", result.provider_message_id, took)

@@ -1,0 +1,103 @@
+"""Handing work to the broker. Only ids travel: the rows are the truth, so a lost or doubled task loses or doubles nothing."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+from messaging.queues import URGENT, broker_priority
+from messaging.services.providers import book
+from posthaste.lib import redis
+
+log = structlog.get_logger(__name__)
+
+#: What may go wrong while publishing: the broker is away, or its connection breaks.
+BROKER_ERRORS = (OperationalError, ConnectionError, TimeoutError, OSError, redis.Unavailable)
+REST_SECONDS = 2.0  # after a failure nobody tries the broker again for so long; the feeder brings it later
+
+_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+_broken_until = 0.0
+
+
+class BrokerAway(Exception):
+    """The broker did not take the task."""
+
+
+class Chunk(NamedTuple):
+    """Messages that travel in one task: one tenant, one channel, one priority."""
+
+    tenant_id: int
+    channel: str
+    priority: int
+    ids: list[UUID]
+
+
+class Route(NamedTuple):
+    """What decides which messages travel together."""
+
+    tenant_id: int
+    channel: str
+    priority: int
+
+
+def broker_is_up() -> bool:
+    """This function will tell whether the broker took the last task, or has rested long enough to be tried again."""
+    return time.monotonic() >= _broken_until
+
+
+def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
+    """This function will group messages into tasks, most urgent first; priorities 9 and 10 travel alone."""
+    groups: dict[Route, list[UUID]] = defaultdict(list)
+    for route, identifier in routed:
+        groups[route].append(identifier)
+    for route in sorted(groups, key=lambda r: -r.priority):
+        size = 1 if route.priority >= URGENT else book.chunk_size(route.tenant_id, route.channel)
+        ids = groups[route]
+        for start in range(0, len(ids), size):
+            yield Chunk(*route, ids[start : start + size])
+
+
+def send_task(name: str, *args: object, priority: int | None = None, expires: float | None = None) -> None:
+    """This function will publish one task and return when the broker has it.
+
+    Raises:
+        BrokerAway: it has not.
+    """
+    global _broken_until
+    try:
+        current_app.send_task(
+            name,
+            args=args,
+            expires=expires,
+            retry=True,  # once: a pooled connection may have been closed while idle
+            retry_policy=_RETRY_POLICY,
+            **({} if priority is None else {"priority": broker_priority(priority)}),
+        )
+    except BROKER_ERRORS as error:
+        if broker_is_up():
+            log.warning("broker away", error=str(error)[:200])
+        _broken_until = time.monotonic() + REST_SECONDS
+        raise BrokerAway(str(error)) from error
+
+
+def publish(chunk: Chunk) -> None:
+    """This function will publish one delivery task.
+
+    Raises:
+        BrokerAway: the broker did not take it.
+    """
+    send_task("messaging.deliver", [identifier.hex for identifier in chunk.ids], priority=chunk.priority)
+
+
+def kick_feeder() -> None:
+    """This function will ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
+    try:
+        if redis.client().set(redis.key("kick"), 1, nx=True, px=200):
+            send_task("messaging.feed", expires=3.0)
+    except (BrokerAway, redis.Unavailable):
+        pass

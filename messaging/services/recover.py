@@ -1,0 +1,119 @@
+"""Recover: what dead workers and lost tasks left behind.
+
+Nothing is blindly sent twice and nothing is forgotten: see `journal` for how the three kinds of messages of a dead worker
+are told apart.
+"""
+
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.utils import timezone
+
+from messaging.models import Message, Status
+from messaging.queues import SEND
+from messaging.services import broker, journal, providers, retry, store
+from messaging.services.accept import count_events
+from messaging.services.journal import Evidence
+from messaging.services.publish import kick_feeder
+from messaging.services.store import Outcome
+from posthaste import env
+from posthaste.lib import redis
+
+log = structlog.get_logger(__name__)
+MOST_A_ROUND = 2_000
+LOOK_UP_FOR = timedelta(hours=1)
+
+
+def recover(*, now: datetime) -> dict[str, int]:
+    """This function will take back what nobody works on any more and give the number of rows by what became of them."""
+    result = Counter(recover_dead_claims(now=now))
+    result["requeued"] = requeue_lost_tasks(now=now)
+    if result["resent"] or result["requeued"]:
+        kick_feeder()
+    return dict(result)
+
+
+def recover_dead_claims(*, now: datetime) -> dict[str, int]:
+    """This function will settle messages whose worker has let its lease run out."""
+    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MOST_A_ROUND]
+    claims: dict[UUID, list[Message]] = defaultdict(list)
+    for row in dead:
+        if row.claim:
+            claims[row.claim].append(row)
+    counts: Counter[str] = Counter()
+    for claim_id, rows in claims.items():
+        try:
+            evidence = journal.read(claim_id)
+        except redis.Unavailable:
+            break  # without the evidence everything would be unknown; it can wait until Redis is back
+        outcomes = [_settle(row, evidence, now) for row in rows]
+        written = store.write_outcomes(outcomes, claim_id=claim_id)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if row.pk in written:
+                counts["resent" if outcome.status == Status.PENDING else outcome.status] += 1
+        count_events(now, Counter((row.tenant_id, o.status) for row, o in zip(rows, outcomes, strict=True) if row.pk in written))
+        log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
+    return dict(counts)
+
+
+def _settle(row: Message, evidence: Evidence, now: datetime) -> Outcome:
+    if row.pk in evidence.results:
+        return evidence.results[row.pk]
+    if evidence.trustworthy and row.pk not in evidence.begun:
+        return Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=now)
+    return Outcome(
+        id=row.pk,
+        status=Status.UNKNOWN.value,
+        attempts=row.attempts,
+        finished_at=now,
+        error_code="worker_lost",
+        error_detail="The worker died while the provider was being called: it may have been sent.",
+    )
+
+
+def requeue_lost_tasks(*, now: datetime) -> int:
+    """This function will put back messages that stand as queued although the broker has no task for them any more.
+
+    Without a task in the queue, `orphan_seconds` is enough to know that it was lost. While the queue is not empty it may
+    only be long, so there it takes ten times as long; a task that turns up after all finds its row moved on and does nothing.
+    """
+    patience = timedelta(seconds=env.load().orphan_seconds)
+    oldest = Message.objects.filter(status=Status.QUEUED, queued_at__lt=now - patience)
+    if not oldest.exists():
+        return 0
+    try:
+        waiting = broker.depth(SEND)
+    except broker.BROKER_ERRORS:
+        return 0
+    if waiting:
+        oldest = oldest.filter(queued_at__lt=now - 10 * patience)
+    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MOST_A_ROUND])
+    moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None) if ids else 0
+    if moved:
+        log.warning("requeued lost tasks", rows=moved)
+    return moved
+
+
+def look_up_unknown(*, now: datetime) -> dict[str, int]:
+    """This function will ask providers that can tell what became of messages with an unknown outcome."""
+    counts: Counter[str] = Counter()
+    rows = Message.objects.filter(status=Status.UNKNOWN, finished_at__gt=now - LOOK_UP_FOR, finished_at__lt=now - timedelta(seconds=5))
+    for row in rows.order_by("finished_at")[:200]:
+        carrier = next((c for c in providers.book.carriers(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
+        if carrier is None or row.provider_id is None:
+            continue
+        try:
+            answer = carrier.adapter.lookup(providers.SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
+        except Exception:  # noqa: BLE001 - a look-up that fails says nothing
+            log.exception("look-up failed", provider=carrier.name)
+            continue
+        if answer == "accepted":
+            changed = store.move([row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail="")
+        elif answer == "absent" and (delay := retry.policy().delay(attempts=row.attempts)) is not None:
+            changed = store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=timezone.now() + delay, finished_at=None)
+        else:
+            continue
+        counts[answer] += changed
+    return dict(counts)

@@ -1,0 +1,138 @@
+"""Figures about messages: over days from the database, per second from the live counters."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from django.db.models import Count, Q, QuerySet
+
+from messaging.models import IN_PROGRESS, Message, Status
+from messaging.queues import NAMES, SEND
+from messaging.services import broker, gauge
+from posthaste.lib import redis
+from posthaste.lib.ids import first_id_at
+from tracing.selectors import per_second
+
+PERCENTILES = (50, 90, 95, 99)
+GOOD = (Status.SENT, Status.DELIVERED)
+BAD = (Status.FAILED, Status.UNKNOWN)
+
+
+def success_rate(counts: dict[str, int]) -> float | None:
+    """This function will give the per cent that was sent of what was tried to the end, or None where nothing was."""
+    good, bad = sum(counts.get(s, 0) for s in GOOD), sum(counts.get(s, 0) for s in BAD)
+    return round(100.0 * good / (good + bad), 2) if good + bad else None
+
+
+def _between(start: datetime, end: datetime, tenant_id: int | None) -> "QuerySet[Message]":
+    # The id carries the time, so the index by tenant and id serves both conditions.
+    rows = Message.objects.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end)).order_by()
+    return rows if tenant_id is None else rows.filter(tenant_id=tenant_id)
+
+
+def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, Any]:
+    by_state: Counter[str] = Counter()
+    by_channel: dict[str, Counter[str]] = {}
+    for channel, status, number in _between(start, end, tenant_id).values_list("channel", "status").annotate(n=Count("pk")):
+        by_state[status] += number
+        by_channel.setdefault(channel, Counter())[status] += number
+    return {
+        "total": by_state.total(),
+        "in_progress": sum(by_state[s] for s in IN_PROGRESS),
+        "by_state": {status: by_state[status] for status in Status.values},
+        "by_channel": {
+            channel: {"total": counts.total(), "success_rate": success_rate(counts), **{s: counts[s] for s in Status.values if counts[s]}}
+            for channel, counts in sorted(by_channel.items())
+        },
+        "success_rate": success_rate(by_state),
+        "latency_ms": latency_percentiles(_between(start, end, tenant_id)),
+    }
+
+
+def latency_percentiles(rows: "QuerySet[Message]") -> dict[str, int | None]:
+    """This function will give percentiles of the time from due to taken by the provider (nearest rank), on both databases."""
+    timed = rows.filter(latency_ms__isnull=False)
+    number = timed.count()
+    answer: dict[str, int | None] = {f"p{p}": None for p in PERCENTILES} | {"max": None}
+    if number:
+        ordered = timed.order_by("latency_ms").values_list("latency_ms", flat=True)
+        for p in PERCENTILES:
+            answer[f"p{p}"] = ordered[max(0, -(-number * p // 100) - 1)]
+        answer["max"] = ordered[number - 1]
+    return answer
+
+
+def overview(*, tenant_id: int | None, now: datetime) -> dict[str, Any]:
+    """This function will give today's and yesterday's figures (days in UTC)."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "as_of": now,
+        "today": _span(today, today + timedelta(days=1), tenant_id),
+        "yesterday": _span(today - timedelta(days=1), today, tenant_id),
+        "scheduled": _scheduled(tenant_id, now),
+    }
+
+
+def _scheduled(tenant_id: int | None, now: datetime) -> int:
+    rows = Message.objects.filter(Q(status=Status.PENDING, due_at__gt=now))
+    return (rows if tenant_id is None else rows.filter(tenant_id=tenant_id)).count()
+
+
+def pools() -> list[dict[str, Any]]:
+    """This function will give the live figures of each worker's pool, as the workers told them within five seconds."""
+    client = redis.client()
+    names = list(client.scan_iter(match=redis.key("pool", "*"), count=200))
+    values = client.mget(names) if names else []
+    found = []
+    for name, value in zip(names, values, strict=True):
+        if value:
+            found.append({"queue": name.decode().split(":")[2], **orjson.loads(value)})
+    return sorted(found, key=lambda pool: (pool["queue"], pool["instance"]))
+
+
+def queues() -> dict[str, dict[str, Any]]:
+    """This function will give depth and capacity of the four queues; for `message.send` counted in recipients."""
+    waiting = gauge.last_measured()
+    capacity = gauge.pool_limits().queue_capacity
+    try:
+        tasks: dict[str, int | None] = dict(broker.depths())
+    except broker.BROKER_ERRORS:
+        tasks = {}
+    answer: dict[str, dict[str, Any]] = {}
+    for name in NAMES:
+        depth = waiting.total if name == SEND else tasks.get(name)
+        answer[name] = {
+            "depth": depth,
+            "capacity": capacity,
+            "usage_percent": None if depth is None else round(100.0 * depth / capacity, 1),
+            "tasks": tasks.get(name),
+        }
+    answer[SEND] |= {"in_broker": waiting.in_broker, "waiting_in_database": waiting.due}
+    return answer
+
+
+def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict[str, Any]:
+    """This function will give rates of the last seconds, the queues, and the pools.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away, and with it the live figures.
+    """
+    series = per_second(tenant_id=tenant_id, now=now, seconds=seconds)
+    recent = series[-10:]
+    events = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired")
+    found = pools()
+    return {
+        "as_of": now,
+        "rates_per_second": {event: round(sum(c[event] for _s, c in recent) / max(1, len(recent)), 1) for event in events},
+        "series": [{"second": second, **{event: counts[event] for event in events}} for second, counts in series],
+        "queues": queues(),
+        "pools": found,
+        "pool": {
+            "threads": sum(p["threads"] for p in found),
+            "active_count": sum(p["active_count"] for p in found),
+            "queue_size": max((p["queue_size"] for p in found), default=0),
+            "completed_tasks": sum(p["completed_tasks"] for p in found),
+            "queue_usage_percent": max((p["queue_usage_percent"] for p in found), default=0.0),
+        },
+    }

@@ -1,0 +1,40 @@
+"""Celery's entrances: each loads nothing, decides nothing, calls one service. Adding one: see docs/architecture.md."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from messaging.services import deliver as delivery
+from messaging.services import feed as feeding
+from messaging.services import intake, recover
+
+
+@shared_task(name="messaging.deliver")
+def deliver(ids: list[str]) -> None:
+    """Sends the messages that are still queued."""
+    delivery.deliver([UUID(identifier) for identifier in ids])
+
+
+@shared_task(name="messaging.feed")
+def feed() -> None:
+    """One round of moving what is due into the broker."""
+    feeding.feed(now=timezone.now())
+
+
+@shared_task(name="messaging.recover")
+def recover_lost() -> None:
+    """Takes back what dead workers and lost tasks left behind."""
+    recover.recover(now=timezone.now())
+
+
+@shared_task(name="messaging.look_up_unknown")
+def look_up_unknown() -> None:
+    """Asks providers about messages whose outcome is not known."""
+    recover.look_up_unknown(now=timezone.now())
+
+
+@shared_task(name="messaging.forget_idempotency_keys")
+def forget_idempotency_keys() -> None:
+    """Removes idempotency keys older than a day."""
+    intake.forget_idempotency_keys(now=timezone.now())

@@ -1,0 +1,35 @@
+"""Pages for everybody: health, and the API reference."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from monitor.health import report
+from posthaste.lib import heartbeat, problems
+
+PROBLEMS = sorted(
+    {kind.code: kind for kind in [problems.Problem, *problems.Problem.__subclasses__(), *problems.Conflict.__subclasses__()]}.values(),
+    key=lambda kind: (kind.status, kind.code),
+)
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """This function will answer 200 or 503, for load balancers and people."""
+    heartbeat.start("web")
+    well, details = report()
+    return JsonResponse(details, status=200 if well else 503)
+
+
+@require_safe
+def reference(request: HttpRequest) -> HttpResponse:
+    """This function will show the API reference (Redoc, from our own server)."""
+    return render(request, "monitor/reference.html")
+
+
+@require_safe
+def errors(request: HttpRequest) -> HttpResponse:
+    """This function will explain every error code of the API."""
+    return render(request, "monitor/errors.html", {"problems": PROBLEMS})

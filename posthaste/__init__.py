@@ -1,0 +1,1 @@
+"""The project package: settings, entrances, and `lib`, which every app may use."""

@@ -1,0 +1,15 @@
+"""The admin site as an app configuration."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class PosthasteAdminConfig(AdminConfig):
+    """Django's admin with our site: its look, its guarded login."""
+
+    default_site = "posthaste.site.PosthasteAdminSite"
+
+    def ready(self) -> None:
+        # Whoever publishes a task, also a management command, needs the application to be the current one.
+        from posthaste import celery  # noqa: F401
+
+        super().ready()

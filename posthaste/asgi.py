@@ -1,0 +1,21 @@
+"""WebSocket entrance; of HTTP it answers only its own /health."""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
+get_asgi_application()  # sets Django up; HTTP itself is served by the WSGI process
+
+from monitor.consumers import health  # noqa: E402
+from monitor.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": health,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

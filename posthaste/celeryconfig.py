@@ -1,0 +1,63 @@
+"""Celery's settings. Retries, limits and state live in the database; Celery only carries ids and runs threads."""
+
+from datetime import timedelta
+
+from messaging import queues
+from posthaste import env
+
+_env = env.load()
+
+broker_url = _env.broker_url
+broker_connection_retry_on_startup = True
+broker_connection_timeout = 3.0
+broker_pool_limit = 8
+if _env.is_rabbitmq:
+    broker_transport_options = {"confirm_publish": True, "max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+else:
+    broker_transport_options = {
+        "global_keyprefix": f"{_env.redis_prefix}:broker:",
+        "priority_steps": list(range(10)),
+        "queue_order_strategy": "priority",
+        # A task whose worker was killed comes back after this; the database has long recovered its messages by then.
+        "visibility_timeout": 900,
+        "socket_connect_timeout": 2.0,
+        "socket_keepalive": True,
+    }
+
+task_queues = queues.declared()
+task_default_queue = queues.NOTIFICATION
+task_default_exchange = queues.exchange.name
+task_default_routing_key = queues.NOTIFICATION
+task_create_missing_queues = False
+task_routes = {
+    "messaging.deliver": {"queue": queues.SEND},
+    "messaging.feed": {"queue": queues.DELAYED},
+    "messaging.recover": {"queue": queues.DELAYED},
+    "messaging.look_up_unknown": {"queue": queues.DELAYED},
+    "messaging.forget_idempotency_keys": {"queue": queues.NOTIFICATION},
+}
+task_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_publish_retry = False  # whoever publishes knows what to do instead: the feeder brings it later
+task_time_limit = None
+
+worker_prefetch_multiplier = 1
+worker_pool = "posthaste.lib.elastic:TaskPool"
+worker_autoscaler = "messaging.autoscale:Autoscaler"
+worker_hijack_root_logger = False
+worker_send_task_events = False
+worker_cancel_long_running_tasks_on_connection_loss = False
+
+beat_scheduler = "posthaste.lib.beat:LeaderScheduler"
+beat_max_loop_interval = 1
+beat_schedule = {
+    "feed": {"task": "messaging.feed", "schedule": timedelta(seconds=1), "options": {"expires": 3.0}},
+    "recover": {"task": "messaging.recover", "schedule": timedelta(seconds=2), "options": {"expires": 5.0}},
+    "look up unknown outcomes": {"task": "messaging.look_up_unknown", "schedule": timedelta(seconds=30), "options": {"expires": 30.0}},
+    "forget idempotency keys": {"task": "messaging.forget_idempotency_keys", "schedule": timedelta(hours=1), "options": {"expires": 600.0}},
+}
+timezone = "UTC"
+enable_utc = True

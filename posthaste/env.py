@@ -1,0 +1,129 @@
+"""The typed environment: the only place that reads environment variables.
+
+A wrong or missing value stops the process at start with one clear line. Every field is described in
+`docs/configuration.md`; a test fails when one is missing there.
+"""
+
+import ipaddress
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+INSECURE_SECRET = "insecure-development-secret-0123456789-0123456789-0123456789"
+
+Listed = Annotated[list[str], NoDecode]
+
+
+class Environment(BaseSettings):
+    """All settings that differ between installations."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Field(ROOT / ".local", description="Folder for SQLite, Valkey's files and logs of the local stack.")
+    debug: bool = Field(False, description="Django's debug pages. Never in production.")
+    secret_key: SecretStr = Field(SecretStr(INSECURE_SECRET), description="Signs sessions and tokens; at least 50 random characters.")
+    encryption_keys: Listed = Field(
+        default_factory=list,
+        description="Comma-separated secrets that encrypt provider credentials; the first encrypts, all decrypt. "
+        "Empty: derived from SECRET_KEY.",
+    )
+    allowed_hosts: Listed = Field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"], description="Host names that are answered, comma-separated.")
+    public_url: str = Field("", description="Address under which integrators reach the platform, for links. Empty: http://localhost:PORT.")
+    https: bool = Field(False, description="The platform is reached over TLS: secure cookies, HSTS, X-Forwarded-Proto trusted.")
+    trusted_proxies: int = Field(0, ge=0, le=5, description="Number of reverse proxies in front whose X-Forwarded-For entry is believed.")
+
+    port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
+    ws_port: int = Field(8001, ge=1, le=65535, description="Port of the WebSocket process.")
+    web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
+    web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process.")
+
+    database_url: str = Field("", description="postgresql://… or sqlite:///path. Empty: SQLite in DATA_DIR.")
+    database_pool_size: int = Field(8, ge=2, le=100, description="Database connections of one process (PostgreSQL).")
+    broker_url: str = Field("", description="amqp://… (RabbitMQ) or redis://… Empty: REDIS_URL.")
+    redis_url: str = Field("redis://127.0.0.1:6390/0", description="Redis 6+ or Valkey: cache, traces, limits, locks, channel layer.")
+    redis_prefix: str = Field("ph", pattern=r"^[a-z0-9_-]{1,16}$", description="First part of every key in Redis.")
+
+    lease_seconds: float = Field(30.0, ge=1, le=600, description="How long a worker may hold claimed messages without a sign of life.")
+    orphan_seconds: float = Field(60.0, ge=1, le=3600, description="After this long in the broker's queue a message is taken to be lost there and is fed again.")
+    retry_base_seconds: float = Field(5.0, ge=0.05, le=3600, description="First back-off; doubles with every retry, with jitter.")
+    trace_retention_days: int = Field(7, ge=1, le=90, description="Days that traces are kept in Redis.")
+    outbound_allowed_networks: Listed = Field(
+        default_factory=list,
+        description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Everything else that is not public is refused.",
+    )
+    log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON or for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is logged.")
+
+    @field_validator("encryption_keys", "allowed_hosts", "outbound_allowed_networks", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("outbound_allowed_networks")
+    @classmethod
+    def networks_parse(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def database_is_known(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgres://", "sqlite:///")):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def broker_is_known(cls, value: str) -> str:
+        if value and not value.startswith(("amqp://", "amqps://", "redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must begin with amqp://, amqps://, redis:// or rediss://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def redis_is_known(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="after")
+    def fill_what_follows(self) -> Self:
+        if not self.database_url:
+            self.database_url = f"sqlite:///{self.data_dir}/posthaste.sqlite3"
+        if not self.broker_url:
+            self.broker_url = self.redis_url
+        if not self.public_url:
+            self.public_url = f"http://localhost:{self.port}"
+        return self
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.database_url.startswith("postgres")
+
+    @property
+    def is_rabbitmq(self) -> bool:
+        return self.broker_url.startswith("amqp")
+
+
+def explain(error: ValidationError) -> str:
+    """This function will turn a validation error into one line a person can act on."""
+    problems = (f"{str(e['loc'][0]).upper() if e['loc'] else 'environment'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+    return "Posthaste cannot start: " + "; ".join(problems)
+
+
+@cache
+def load() -> Environment:
+    """This function will read the environment once, or end the process with a clear message and exit status 2."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        print(explain(error), file=sys.stderr)
+        raise SystemExit(2) from None

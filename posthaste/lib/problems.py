@@ -1,0 +1,259 @@
+"""Errors of the API: RFC 9457 `application/problem+json`, one shape everywhere.
+
+    {"type": "/docs/errors#validation", "title": "…", "status": 422, "code": "validation",
+     "detail": "what to do", "errors": [{"field": "recipients[3].recipient", "code": "invalid", "message": "…"}]}
+
+Raised where the rule lives as a `Problem`; turned into a response here and nowhere else.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.response import Response
+
+log = logging.getLogger(__name__)
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """Base of every error a caller can be told about."""
+
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+
+    def __init__(self, detail: str = "", *, errors: Iterable[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def as_dict(self) -> dict[str, Any]:
+        """This function will give the problem document."""
+        document: dict[str, Any] = {"type": f"/docs/errors#{self.code}", "title": self.title, "status": self.status, "code": self.code}
+        if self.detail:
+            document["detail"] = self.detail
+        if self.errors:
+            document["errors"] = self.errors
+        return document | self.extra
+
+    def as_response(self) -> HttpResponse:
+        """This function will give the problem as an HTTP response."""
+        response = HttpResponse(orjson.dumps(self.as_dict(), default=str), content_type=CONTENT_TYPE, status=self.status)
+        for name, value in self.headers.items():
+            response[name] = value
+        return response
+
+
+class Invalid(Problem):
+    """Fields are wrong; each is named in `errors`."""
+
+    status, code, title = 422, "validation", "The request has invalid fields"
+
+    @classmethod
+    def field(cls, field: str, message: str, code: str = "invalid") -> "Invalid":
+        """This function will make the problem for one field."""
+        return cls(errors=[{"field": field, "code": code, "message": message}])
+
+
+class Malformed(Problem):
+    """The body is not the JSON it says it is."""
+
+    status, code, title = 400, "malformed", "The body could not be read"
+
+
+class Unauthenticated(Problem):
+    """No valid API key."""
+
+    status, code, title = 401, "unauthenticated", "A valid API key is needed"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or "Send the header 'Authorization: Bearer <API key>'.", headers={"WWW-Authenticate": 'Bearer realm="posthaste"'})
+
+
+class Forbidden(Problem):
+    """The key lacks the scope, or may not be used from this address."""
+
+    status, code, title = 403, "forbidden", "This key may not do that"
+
+
+class NotFound(Problem):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class Conflict(Problem):
+    """The thing is in a state that does not allow this."""
+
+    status, code, title = 409, "conflict", "This conflicts with the present state"
+
+
+class TooLarge(Problem):
+    """More than one request may carry."""
+
+    status, code, title = 413, "too_large", "The request is too large"
+
+
+class TooMany(Problem):
+    """A limit was reached."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1, **extra: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **extra)
+
+
+class Unavailable(Problem):
+    """A part that is needed is away; nothing was stored."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
+        super().__init__(detail or "Nothing was stored. Try again shortly.", headers={"Retry-After": str(retry_after_seconds)})
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested error detail as flat entries with a path such as `recipients[3].recipient`."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            if name == "non_field_errors":
+                yield from _flatten(inner, path)
+            else:
+                yield from _flatten(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, Mapping | list)
+            yield from _flatten(inner, f"{path}[{index}]" if nested else path)
+    else:
+        yield {"field": path, "code": getattr(detail, "code", "invalid"), "message": str(detail)}
+
+
+def from_exception(error: Exception) -> Problem | None:
+    """This function will give the problem that stands for an exception, or None if it is a fault of ours."""
+    match error:
+        case Problem():
+            return error
+        case exceptions.ValidationError():
+            return Invalid(errors=[entry for entry in _flatten(error.detail) if entry["message"]])
+        case exceptions.ParseError():
+            return Malformed(str(error.detail))
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return Unauthenticated(str(error.detail) if isinstance(error, exceptions.AuthenticationFailed) else "")
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return Forbidden(str(error) or "")
+        case exceptions.NotFound() | Http404():
+            return NotFound(_("There is nothing at this address that this key can see."))
+        case exceptions.Throttled():
+            return TooMany(str(error.detail), retry_after_seconds=int(error.wait or 1))
+        case exceptions.APIException():
+            problem = Problem(str(error.detail))
+            problem.status, problem.code, problem.title = error.status_code, str(error.default_code), str(error.default_detail)
+            return problem
+        case OperationalError() | InterfaceError():
+            log.error("database unavailable", exc_info=error)
+            return Unavailable()
+    if type(error).__name__ == "PoolTimeout":
+        return Unavailable()
+    return None
+
+
+def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:
+    """DRF's hook: every exception of an API view as a problem."""
+    problem = from_exception(error)
+    if problem is None:
+        return None
+    return Response(problem.as_dict(), status=problem.status, headers=problem.headers, content_type=CONTENT_TYPE)
+
+
+def _page(status: int, code: str, title: str, template: str, request: HttpRequest) -> HttpResponse:
+    from django.shortcuts import render
+
+    if request.path.startswith(("/api", "/health")) or "text/html" not in request.headers.get("Accept", ""):
+        problem = Problem()
+        problem.status, problem.code, problem.title = status, code, title
+        return problem.as_response()
+    return render(request, template, {"title": title, "status": status}, status=status)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler404."""
+    return _page(404, "not_found", _("Not found"), "error.html", request)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return _page(500, "internal", _("Something went wrong on our side"), "error.html", request)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler403."""
+    return _page(403, "forbidden", _("You may not do that"), "error.html", request)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler400."""
+    return _page(400, "bad_request", _("Bad request"), "error.html", request)
+
+
+class OrjsonRenderer(BaseRenderer):
+    """JSON by orjson; problems keep their own content type."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+class OrjsonParser(BaseParser):
+    """JSON by orjson: strict, no NaN, UTF-8 only."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        try:
+            return orjson.loads(stream.read())
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"Not valid JSON: {error}") from None
+
+
+def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: the shape of errors, on every operation."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = {
+        "type": "object",
+        "description": "RFC 9457 problem document.",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "code", "message"],
+                    "properties": {"field": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}, "index": {"type": "integer"}},
+                },
+            },
+        },
+    }
+    answer = {"description": "What went wrong, and what to do.", "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for operations in result.get("paths", {}).values():
+        for operation in operations.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                operation["responses"].setdefault("default", answer)
+    return result

@@ -1,0 +1,230 @@
+"""Django settings; everything that differs between installations comes from `posthaste.env`."""
+
+import base64
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from posthaste import env as environment
+from posthaste.env import ROOT
+from posthaste.lib import logs
+
+env = environment.load()
+
+DEBUG = env.debug
+SECRET_KEY = env.secret_key.get_secret_value()
+ALLOWED_HOSTS = env.allowed_hosts
+ROOT_URLCONF = "posthaste.urls"
+WSGI_APPLICATION = "posthaste.wsgi.application"
+ASGI_APPLICATION = "posthaste.asgi.application"
+
+INSTALLED_APPS = [
+    "posthaste.apps.PosthasteAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "configcenter",
+    "tracing",
+    "messaging",
+    "monitor",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "posthaste.lib.slashes.OptionalSlashMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- database -------------------------------------------------------------------------------------------------
+
+
+def database() -> dict[str, Any]:
+    """This function will give Django's database settings for either stack."""
+    config: dict[str, Any] = dict(dj_database_url.parse(env.database_url))
+    if env.is_postgresql:
+        # Threads borrow a connection for the length of a statement or two and give it back: a hundred sending
+        # threads share a handful of connections. CONN_MAX_AGE must be 0 for that.
+        config["CONN_MAX_AGE"] = 0
+        config["OPTIONS"] = {
+            **config.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": env.database_pool_size, "timeout": 10, "max_idle": 300},
+            "connect_timeout": 5,
+        }
+    else:
+        config["CONN_MAX_AGE"] = None
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA mmap_size=134217728",
+        }
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis ----------------------------------------------------------------------------------------------------
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": env.redis_url,
+        "KEY_PREFIX": f"{env.redis_prefix}:cache",
+        "OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient", "SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
+    },
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [env.redis_url], "prefix": f"{env.redis_prefix}:layer"},
+    },
+}
+
+# --- who may do what ------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "configcenter.User"
+AUTHENTICATION_BACKENDS = ["configcenter.permissions.RoleBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- transport security ---------------------------------------------------------------------------------------
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.https
+SECURE_SSL_REDIRECT = env.https
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if env.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.https
+SECURE_REDIRECT_EXEMPT = [r"^health/?$"]  # load balancers ask without TLS
+if env.https:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in env.allowed_hosts if host != "*"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "connect-src": [SELF, f"ws://localhost:{env.ws_port}", f"ws://127.0.0.1:{env.ws_port}"],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024  # a batch of 10,000 recipients with variables
+FILE_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
+
+# Provider credentials: the first key encrypts, every key decrypts, so that keys can be rotated.
+FIELD_ENCRYPTION_KEYS = [
+    base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()) for secret in (env.encryption_keys or [f"fields:{SECRET_KEY}"])
+]
+
+# --- language, time, static files -----------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [ROOT / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = env.data_dir / "static"
+STATICFILES_DIRS = [ROOT / "static"] + ([("vendor/echarts", ROOT / "node_modules/echarts/dist")] if (ROOT / "node_modules/echarts/dist").is_dir() else [])
+WHITENOISE_USE_FINDERS = True  # served straight from the packages: no collectstatic step to forget
+WHITENOISE_MANIFEST_STRICT = False
+
+# --- REST API -------------------------------------------------------------------------------------------------
+
+APPEND_SLASH = False  # posthaste.lib.slashes answers both forms without a redirect
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["configcenter.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["configcenter.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.problems.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["posthaste.lib.problems.OrjsonParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "posthaste.lib.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Posthaste API",
+    "DESCRIPTION": "Hand over messages, follow each one, manage templates and providers.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "posthaste.lib.problems.document_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatus": "messaging.models.Status.choices",
+        "BatchStatus": "messaging.models.BatchStatus.choices",
+        "Channel": "messaging.models.CHANNEL_CHOICES",
+    },
+}
+
+# --- Celery ---------------------------------------------------------------------------------------------------
+
+CELERY_BEAT_SCHEDULER = "posthaste.lib.beat:LeaderScheduler"
+SILENCED_SYSTEM_CHECKS = [
+    # The local stack speaks plain HTTP on the loopback interface; HTTPS=true turns these on.
+    *([] if env.https else ["security.W004", "security.W008", "security.W012", "security.W016"]),
+    *(["security.W009"] if SECRET_KEY == environment.INSECURE_SECRET else []),
+]
+RATELIMIT_USE_CACHE = "default"
+RATELIMIT_FAIL_OPEN = True  # a login must stay possible while Redis is away
+
+LOGGING = logs.configure(log_format=env.log_format, level=env.log_level)

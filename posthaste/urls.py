@@ -1,0 +1,25 @@
+"""All addresses. Those that stay for ever: /health, /api/messages/…, /docs, /monitor, /admin."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+
+from monitor import views as monitor
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("health/", monitor.health, name="health"),
+    path("docs/", monitor.reference, name="docs"),
+    path("docs/errors/", monitor.errors, name="docs-errors"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/", include("configcenter.api.urls")),
+    path("api/", include("messaging.api.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "posthaste.lib.problems.bad_request"
+handler403 = "posthaste.lib.problems.permission_denied"
+handler404 = "posthaste.lib.problems.not_found"
+handler500 = "posthaste.lib.problems.server_error"

@@ -1,0 +1,8 @@
+"""HTTP entrance: everything but WebSockets."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
+application = get_wsgi_application()

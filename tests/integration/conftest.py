@@ -1,0 +1,49 @@
+"""The running product for the tests of this folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from urllib3.util import parse_url
+
+from posthaste import env
+from tests.integration.stack import Stack
+
+# Its own database, virtual host and Redis number: what unit tests write, truncate or consume in theirs must not meet it.
+NAME = "stack"
+REDIS_NUMBER = 1
+
+
+def _with_path(url: str, path: str) -> str:
+    return parse_url(url)._replace(path=f"/{path}").url
+
+
+def _new_database(url: str) -> str:
+    """This function will make an empty database beside the one of a PostgreSQL address, and return its address."""
+    name = f"{(parse_url(url).path or '/').strip('/')}_{NAME}"
+    with psycopg.connect(_with_path(url, "postgres"), autocommit=True) as connection:
+        identifier = sql.Identifier(name)
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+    return _with_path(url, name)
+
+
+def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]:
+    """This function will give the servers of the run, each in a part of its own."""
+    redis_url = _with_path(settings.redis_url, str(REDIS_NUMBER))
+    return {
+        "DATABASE_URL": _new_database(settings.database_url) if settings.is_postgresql else f"sqlite:///{folder}/stack.sqlite3",
+        "BROKER_URL": _with_path(settings.broker_url, NAME) if settings.is_rabbitmq else redis_url,
+        "REDIS_URL": redis_url,
+        "REDIS_PREFIX": NAME,  # publish/subscribe does not know numbers, so names keep the two apart there
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy."""
+    folder = tmp_path_factory.mktemp("stack")
+    with Stack(stack_environment(env.load(), folder), folder) as running:
+        yield running

@@ -1,0 +1,200 @@
+"""The product as it runs in production: every process started from its command line, against given servers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import urllib3
+
+from deploy.local.installation import free_port
+from deploy.processes import Health, commands
+from posthaste.env import ROOT
+from tests.guard import guard
+
+START_SECONDS = 90.0
+STOP_SECONDS = 30.0
+# Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
+QUICK = {"LEASE_SECONDS": "5", "ORPHAN_SECONDS": "10", "RETRY_BASE_SECONDS": "0.2"}
+
+
+class NotHealthy(Exception):
+    """The stack did not become healthy in time."""
+
+
+class Http:
+    """Calls to the web process with an API key; answers are urllib3's (`.status`, `.json()`, `.headers`)."""
+
+    def __init__(self, base_url: str, api_key: str = "") -> None:
+        self.base_url = base_url
+        self.api_key = api_key
+        self.pool = urllib3.PoolManager(maxsize=64, timeout=30.0, retries=False)
+
+    def request(
+        self, method: str, path: str, *, body: object = None, headers: dict[str, str] | None = None, key: str | None = None, **fields: Any
+    ) -> urllib3.BaseHTTPResponse:
+        """This function will make one call; `body` is sent as JSON, `fields` as the query string, `key` replaces the API key."""
+        sent = {**({"Authorization": f"Bearer {key or self.api_key}"} if key != "" else {}), **(headers or {})}
+        query = "?" + "&".join(f"{name}={value}" for name, value in fields.items()) if fields else ""
+        return self.pool.request(method, f"{self.base_url}{path}{query}", headers=sent, redirect=False, json=body)
+
+    def get(self, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: object = None, **options: Any) -> urllib3.BaseHTTPResponse:
+        return self.request("POST", path, body={} if body is None else body, **options)
+
+
+class Stack:
+    """web, ws, worker, worker-aux and beat, each in a process group of its own, on free ports, with logs in a folder.
+
+    `environment` holds at least DATABASE_URL, BROKER_URL and REDIS_URL; it goes before the quick waits of tests.
+    """
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.folder = folder
+        self.port, self.ws_port = free_port(), free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.ws_port}"
+        self.environment = {
+            **os.environ,
+            **QUICK,
+            "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+            "DATA_DIR": str(folder),
+            "PORT": str(self.port),
+            "WS_PORT": str(self.ws_port),
+            "LOG_FORMAT": "console",
+            "LOG_LEVEL": "info",
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        }
+        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=2, web_threads=32, host="127.0.0.1")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.demo: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.prepare()
+            for name in self.commands:
+                self.start(name)
+            self.wait_healthy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def log(self, name: str) -> Path:
+        """This function will give the path of a process's log."""
+        return self.folder / f"{name}.log"
+
+    def log_tail(self, name: str, lines: int = 30) -> str:
+        """This function will give the end of a process's log."""
+        path = self.log(name)
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+    def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        with self.log(name).open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        guard().tell(f"+{process.pid}")
+        return process
+
+    def prepare(self) -> None:
+        """This function will migrate, load the demo, and keep its addresses and secrets in `self.demo`."""
+        output = self.folder / "demo.json"
+        arguments = ["--output", str(output), "--base-url", self.base_url, "--ws-url", self.ws_url]
+        process = self._spawn("prepare", [sys.executable, "-m", "deploy.local.prepare", *arguments])
+        status = process.wait(START_SECONDS)
+        guard().tell(f"-{process.pid}")
+        if status:
+            raise NotHealthy(f"preparing the database failed:\n{self.log_tail('prepare')}")
+        self.demo = json.loads(output.read_text())
+
+    @property
+    def http(self) -> Http:
+        """Calls with the demo's API key."""
+        if not hasattr(self, "_http"):
+            self._http = Http(self.base_url, self.demo["api_key"])
+        return self._http
+
+    def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
+        """This function will start a process, or under another label one more of its kind."""
+        label = label or name
+        if self.is_running(label):
+            raise RuntimeError(f"{label} already runs")
+        self.commands.setdefault(label, command or self.commands[name])
+        self.processes[label] = self._spawn(label, self.commands[label])
+
+    def is_running(self, name: str) -> bool:
+        """This function will tell whether a process was started and has not ended."""
+        return name in self.processes and self.processes[name].poll() is None
+
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """This function will send a signal to the process alone, not to its children (SIGTERM asks for an orderly end)."""
+        self.processes[name].send_signal(number)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """This function will signal a process with all its children, by default kill them, and wait until they have ended."""
+        process = self.processes[name]
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        if number not in (signal.SIGSTOP, signal.SIGCONT):
+            process.wait(STOP_SECONDS)
+            guard().tell(f"-{process.pid}")
+
+    def end(self, name: str) -> None:
+        """This function will end a process in order, and by force when that takes too long."""
+        if self.is_running(name):
+            self.send_signal(name, signal.SIGCONT)
+            self.send_signal(name, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.processes[name].wait(STOP_SECONDS)
+        if name in self.processes:
+            self.kill(name)
+
+    def restart(self, name: str) -> None:
+        """This function will start a process again, after ending it in order when it still runs."""
+        self.end(name)
+        self.start(name)
+
+    def stop(self) -> None:
+        """This function will end all processes, all at the same time."""
+        for name in self.processes:
+            if self.is_running(name):
+                self.send_signal(name, signal.SIGCONT)
+                self.send_signal(name, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+        for name in self.processes:
+            self.kill(name)
+
+    def wait_healthy(self, seconds: float = START_SECONDS) -> None:
+        """This function will return when every process works.
+
+        Raises: NotHealthy with the end of the logs of what does not.
+        """
+        health = Health(port=self.port, ws_port=self.ws_port)
+        deadline = time.monotonic() + seconds
+        while complaint := health.complaint():
+            ended = [name for name in self.processes if not self.is_running(name)]
+            if ended or time.monotonic() > deadline:
+                tails = "".join(f"\n--- {name}\n{self.log_tail(name)}" for name in ended or self.processes)
+                raise NotHealthy(f"{complaint}; ended: {', '.join(ended) or 'none'}{tails}")
+            time.sleep(0.1)

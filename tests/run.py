@@ -1,0 +1,133 @@
+"""`make test`: the whole suite on the production stack, then the tests marked `both_stacks` on the embedded one.
+
+    python -m tests.run [--stack production|embedded] [arguments of pytest]
+
+The last line is the sum of both runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from posthaste.env import ROOT
+from tests import packages
+from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
+
+NO_TESTS = 5  # pytest's exit status
+
+
+@dataclass(slots=True)
+class Counts:
+    """Outcomes of tests."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def read_counts(report: Path, status: int) -> Counts:
+    """This function will count the outcomes in pytest's JUnit report; a run that broke without a failed test counts as one."""
+    counts = Counts()
+    if report.exists():
+        for suite in ET.parse(report).getroot().iter("testsuite"):
+            total, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
+            counts += Counts(total - failures - errors - skipped, failures + errors, skipped)
+    if status not in (0, NO_TESTS) and not counts.failed:
+        counts.failed = 1
+    return counts
+
+
+def environment_of(services: Services) -> dict[str, str]:
+    """This function will give the variables for one run of pytest."""
+    return {
+        **os.environ,
+        **services.environment(),
+        "DATA_DIR": str(services.folder / "data"),
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        # The peers that tests send to listen on the loopback interface.
+        "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "LOG_FORMAT": "console",
+        "LOG_LEVEL": "warning",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) -> Counts:
+    """This function will start the servers of a stack, run pytest against them, and stop them."""
+    print(f"\n=== {name} stack: starting {', '.join(kind.name for kind in kinds)}", flush=True)
+    began = time.monotonic()
+    try:
+        with Services(kinds) as services, tempfile.TemporaryDirectory() as folder:
+            (services.folder / "data").mkdir()
+            report = Path(folder) / "report.xml"
+            command = [sys.executable, "-m", "pytest", "-rs", "--durations=10", "--durations-min=1", f"--junitxml={report}", *arguments]
+            status = subprocess.run(command, cwd=ROOT, env=environment_of(services), stdin=subprocess.DEVNULL, check=False).returncode
+            counts = read_counts(report, status)
+    except ServiceFailed as error:
+        print(f"The {name} stack could not be started: {error}", flush=True)
+        counts = Counts(failed=1)
+    # Never in the form of the last line, which must be the only one of its kind.
+    print(f"=== {name} stack: {counts} in {time.monotonic() - began:.0f} s", flush=True)
+    return counts
+
+
+def only_both_stacks(arguments: list[str]) -> list[str]:
+    """This function will narrow pytest's arguments to the tests marked for both stacks, within what -m already asks for."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", dest="marks", default="")
+    chosen, rest = parser.parse_known_args(arguments)
+    return [*rest, "-m", f"({chosen.marks}) and both_stacks" if chosen.marks else "both_stacks"]
+
+
+def main() -> int:
+    """This function will run the tests and return the exit status."""
+    parser = argparse.ArgumentParser(description="Runs the tests against real servers of its own.", allow_abbrev=False)
+    parser.add_argument("--stack", choices=["production", "embedded"], help="everything on this stack, and nothing on the other one")
+    options, arguments = parser.parse_known_args()
+    # So that a CI's time limit ends as an exception here, and everything is stopped in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    wanted = ["chromium"] if options.stack == "embedded" else list(packages.NEEDS)
+    missing = packages.ensure(wanted)
+    servers_missing = [name for name in missing if name != "chromium"]
+    left_out = [f"{packages.NEEDS[name].without}: {name} is missing ({reason})" for name, reason in missing.items()]
+
+    counts = Counts()
+    if options.stack == "embedded":
+        counts += run_pytest("embedded", EMBEDDED, arguments)
+    elif servers_missing:
+        # Everything, so that what can be tested is; tests that need the other servers skip themselves and say so.
+        counts += run_pytest("embedded", EMBEDDED, arguments)
+    else:
+        counts += run_pytest("production", PRODUCTION, arguments)
+        if options.stack is None:
+            counts += run_pytest("embedded", EMBEDDED, only_both_stacks(arguments))
+
+    for line in left_out:
+        print(f"Left out {line}")
+    if not counts.passed + counts.failed:
+        print("No test ran.")
+    print(counts, flush=True)
+    return 0 if counts.passed and not counts.failed else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

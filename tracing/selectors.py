@@ -1,0 +1,59 @@
+"""Reading traces and the live counters."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from posthaste.lib import ids, redis
+from tracing.services.record import trace_key
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a trace; `at_ms` counts from the moment the message's id was made."""
+
+    code: str
+    at_ms: int
+    words: tuple[str, ...]
+
+
+def events(message_id: UUID) -> list[Event]:
+    """This function will give the recorded events of a message in order, or none if they have expired.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    stored = redis.client().get(trace_key(message_id)) or b""
+    found = []
+    for entry in stored.decode("utf-8", "replace").splitlines():
+        head, *words = entry.split(" ")
+        if head and head[1:].isdigit():
+            found.append(Event(head[0], int(head[1:]), tuple(words)))
+    return found
+
+
+def at(message_id: UUID, event: Event) -> datetime:
+    """This function will give the time of an event."""
+    return ids.made_at(message_id) + timedelta(milliseconds=event.at_ms)
+
+
+def per_second(*, tenant_id: int | None, now: datetime, seconds: int) -> list[tuple[int, Counter[str]]]:
+    """This function will give (Unix second, counts by event) for the last whole `seconds`, oldest first.
+
+    `tenant_id` None adds all tenants together.
+    """
+    last = int(now.timestamp())
+    span = range(last - seconds, last)
+    pipeline = redis.client().pipeline(transaction=False)
+    for second in span:
+        pipeline.hgetall(redis.key("n", second))
+    result = []
+    for second, fields in zip(span, pipeline.execute(), strict=True):
+        counts: Counter[str] = Counter()
+        for field, value in fields.items():
+            tenant, _, event = field.decode().partition(":")
+            if tenant_id is None or tenant == str(tenant_id):
+                counts[event] += int(value)
+        result.append((second, counts))
+    return result
