@@ -22,7 +22,7 @@ from configcenter.models import ThreadPoolConfig
 from messaging.queues import SEND
 from messaging.services import gauge
 from messaging.services.gauge import Waiting
-from posthaste.lib import heartbeat, redis
+from posthaste.lib import redis
 from posthaste.lib.elastic import TaskPool
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,6 @@ class Autoscaler:
         self.min_concurrency = min_concurrency
         self.reading: Reading | None = None
         self._stepped_at = 0.0
-        heartbeat.start("send")
         threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
 
     def maybe_scale(self, request: Any = None) -> None:

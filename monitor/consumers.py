@@ -13,7 +13,7 @@ from configcenter.models import User
 from configcenter.services.api_keys import STATISTICS, Caller, recognise
 from configcenter.tenancy import tenants_of
 from messaging import statistics
-from posthaste.lib import heartbeat, redis
+from posthaste.lib import redis
 from posthaste.lib.problems import Problem
 
 EVERY_SECONDS = 1.0
@@ -21,7 +21,6 @@ EVERY_SECONDS = 1.0
 
 async def health(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """This function will answer /health over HTTP and 404 to everything else: pages and API live in the web process."""
-    heartbeat.start("ws")
     right = scope["path"].rstrip("/") == "/health"
     body = b'{"status":"ok"}' if right else b'{"type":"/docs/errors#not_found","title":"Not found","status":404,"code":"not_found"}'
     kind = b"application/json" if right else b"application/problem+json"
@@ -59,7 +58,6 @@ class LiveStatistics(AsyncWebsocketConsumer):
     pushing: "asyncio.Task[None] | None" = None
 
     async def connect(self) -> None:
-        heartbeat.start("ws")
         allowed, self.tenant_id = await database_sync_to_async(self._whose)()
         if not allowed:
             await self.close(code=4401)

@@ -6,7 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitor.health import report
-from posthaste.lib import heartbeat, problems
+from posthaste.lib import problems
 
 PROBLEMS = sorted(
     {kind.code: kind for kind in [problems.Problem, *problems.Problem.__subclasses__(), *problems.Conflict.__subclasses__()]}.values(),
@@ -18,7 +18,6 @@ PROBLEMS = sorted(
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """This function will answer 200 or 503, for load balancers and people."""
-    heartbeat.start("web")
     well, details = report()
     return JsonResponse(details, status=200 if well else 503)
 

@@ -12,6 +12,9 @@ get_asgi_application()  # sets Django up; HTTP itself is served by the WSGI proc
 
 from monitor.consumers import health  # noqa: E402
 from monitor.routing import websocket_urlpatterns  # noqa: E402
+from posthaste.lib import heartbeat  # noqa: E402
+
+heartbeat.start("ws")
 
 application = ProtocolTypeRouter(
     {

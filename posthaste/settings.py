@@ -194,6 +194,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",  # nullable fields of msgspec's schemas need it
     "TITLE": "Posthaste API",
     "DESCRIPTION": "Hand over messages, follow each one, manage templates and providers.",
     "VERSION": "1.0.0",
@@ -213,6 +214,8 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
         "Channel": "messaging.models.CHANNEL_CHOICES",
+        "KeyKind": "configcenter.models.KeyKind.choices",
+        "ProviderKind": "messaging.channels.registry.KINDS",
     },
 }
 

@@ -15,14 +15,17 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from posthaste.env import ROOT
 from tests import packages
+from tests.guard import guard
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
 
 NO_TESTS = 5  # pytest's exit status
+STOP_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -67,6 +70,24 @@ def environment_of(services: Services) -> dict[str, str]:
     }
 
 
+def run_guarded(command: list[str], environment: dict[str, str]) -> int:
+    """This function will run a command that ends with us, whatever ends us, and return its exit status."""
+    # In a process group of its own, which the guard can end; so what interrupts us has to be passed on.
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    guard().tell(f"+{process.pid}")
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        guard().tell(f"-{process.pid}")
+
+
 def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) -> Counts:
     """This function will start the servers of a stack, run pytest against them, and stop them."""
     print(f"\n=== {name} stack: starting {', '.join(kind.name for kind in kinds)}", flush=True)
@@ -76,7 +97,7 @@ def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) 
             (services.folder / "data").mkdir()
             report = Path(folder) / "report.xml"
             command = [sys.executable, "-m", "pytest", "-rs", "--durations=10", "--durations-min=1", f"--junitxml={report}", *arguments]
-            status = subprocess.run(command, cwd=ROOT, env=environment_of(services), stdin=subprocess.DEVNULL, check=False).returncode
+            status = run_guarded(command, environment_of(services))
             counts = read_counts(report, status)
     except ServiceFailed as error:
         print(f"The {name} stack could not be started: {error}", flush=True)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from messaging import selectors
 from messaging.channels import registry
-from messaging.models import Batch, Message, Provider, Template, TemplateVersion
+from messaging.models import Batch, Channel, Message, Provider, Template, TemplateVersion
 from posthaste.lib.masking import mask_recipient
 
 
@@ -115,8 +115,8 @@ class ProviderIn(serializers.Serializer[dict[str, Any]]):
     """What makes a provider."""
 
     name = serializers.CharField(max_length=100)
-    channel = serializers.ChoiceField(choices=registry.CHANNELS)
-    kind = serializers.ChoiceField(choices=sorted(registry.ADAPTERS))
+    channel = serializers.ChoiceField(choices=Channel.choices)
+    kind = serializers.ChoiceField(choices=registry.KINDS)
     config = serializers.DictField(default=dict, help_text="Fields depend on the kind; see docs/providers.md. Unknown ones are refused.")
     weight = serializers.IntegerField(min_value=0, max_value=1000, default=100)
     caps = CapsIn(default=dict)
@@ -197,7 +197,7 @@ class TemplateIn(DraftIn):
     """A new template with its first draft."""
 
     name = serializers.SlugField(max_length=80)
-    channel = serializers.ChoiceField(choices=registry.CHANNELS)
+    channel = serializers.ChoiceField(choices=Channel.choices)
     description = serializers.CharField(max_length=300, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")
 

@@ -98,7 +98,7 @@ def _url(value: str) -> str:
 
 def _push(value: str) -> str:
     if not _TOKEN.fullmatch(value):
-        raise ValueError(_("A push token has 8 to 4,096 printable characters and no blanks."))
+        raise ValueError(_("A push token has 8 to 2,048 printable characters and no blanks."))
     return value
 
 

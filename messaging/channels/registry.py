@@ -21,6 +21,9 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "apprise": AppriseAdapter,
 }
 
+#: The names of the kinds, as choices.
+KINDS: list[tuple[str, str]] = [(kind, kind) for kind in ADAPTERS]
+
 REDACTED = "••••••"
 _USERINFO = re.compile(r"(?<=://)[^/@\s?#]+(?=@)")
 _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:key|token|secret|pass|pwd|sign|auth|credential)[^=&#]*=)[^&#\s]+", re.IGNORECASE)
@@ -50,7 +53,9 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
     """
     adapter = _adapter_class(kind)
     if channel not in adapter.channels:
-        raise ValueError(f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}.")
+        raise ValueError(
+            f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}."
+        )
     checked = adapter.Config.model_validate(config, context={"channel": channel})
     return _reveal(checked.model_dump(exclude_unset=True))
 
@@ -62,7 +67,7 @@ def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     for name, value in config.items():
         field = fields.get(name)
         if field is None or (_holds_secret(field.annotation) and value):
-            shown[name] = {key: REDACTED for key in value} if isinstance(value, dict) else REDACTED
+            shown[name] = dict.fromkeys(value, REDACTED) if isinstance(value, dict) else REDACTED
         else:
             shown[name] = _redact_urls(value)
     return shown

@@ -33,6 +33,7 @@ from tracing.services import record
 
 log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 0.5
+FAULT_PAUSE = timedelta(seconds=10)
 LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
 
 
@@ -61,7 +62,8 @@ class Delivery:
         self.done: list[Outcome] = []
         self.lines: dict[UUID, list[str]] = defaultdict(list)
         self.events: Counter[tuple[int, str]] = Counter()
-        self.tenants: dict[UUID, int] = {}
+        self.open: dict[UUID, Message] = {}  # claimed, and nothing known yet of what became of them
+        self.calling: set[UUID] = set()  # of those, the ones a provider may be taking at this moment
         self.flushed_at = time.monotonic()
 
     def run(self, ids: Sequence[UUID]) -> int:
@@ -70,11 +72,20 @@ class Delivery:
         self.journal = Journal(self.claim_id)
         rows = store.claim(ids, claim_id=self.claim_id, now=now, lease_until=now + self.lease)
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
-        self.tenants = {row.pk: row.tenant_id for row in rows}
-        jobs = [job for row in rows if (job := self._prepare(row, now))]
-        connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
-        while jobs:
-            jobs = self._round(jobs)
+        self.open = {row.pk: row for row in rows}
+        try:
+            jobs = [job for row in rows if (job := self._prepare(row, now))]
+            connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
+            while jobs:
+                jobs = self._round(jobs)
+        except Exception:
+            # A fault of ours before the provider was called: what is left is put off, not left to the lease.
+            log.exception("delivery failed", claim=str(self.claim_id), left=len(self.open))
+            for row in list(self.open.values()):
+                if row.pk in self.calling:
+                    self._end(row, Status.UNKNOWN, "internal", "A fault of ours while the provider was called: it may have been sent.")
+                else:
+                    self._put_back(row, timezone.now() + FAULT_PAUSE)
         self._flush(last=True)
         return len(rows)
 
@@ -136,6 +147,7 @@ class Delivery:
             return []
         if not carrier.adapter.idempotent:
             self.journal.begin([job.row.pk for job in jobs], self.done)
+        self.calling = {job.row.pk for job in jobs}
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
         try:
@@ -156,6 +168,7 @@ class Delivery:
                 again.append(job)
             else:
                 self._not_taken(job, result, carrier, took_ms)
+        self.calling = set()
         if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
             self._flush()
         return again
@@ -199,7 +212,7 @@ class Delivery:
         now = timezone.now()
         start = max(row.due_at, row.created_at)
         self._line(row.pk, "S", now, took_ms, _word(carrier.name))
-        self.done.append(
+        self._done(
             Outcome(
                 id=row.pk,
                 status=Status.SENT.value,
@@ -226,7 +239,7 @@ class Delivery:
             self._end(row, Status.FAILED, error.code, error.detail, provider_id)
             return
         self._line(row.pk, "R", now, int(delay.total_seconds() * 1000))
-        self.done.append(
+        self._done(
             Outcome(
                 id=row.pk,
                 status=Status.PENDING.value,
@@ -242,7 +255,7 @@ class Delivery:
     def _end(self, row: Message, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
         now = timezone.now()
         self._line(row.pk, "X", now, status, _word(code))
-        self.done.append(
+        self._done(
             Outcome(
                 id=row.pk,
                 status=status.value,
@@ -263,7 +276,11 @@ class Delivery:
 
     def _put_back(self, row: Message, due: datetime) -> None:
         """Not an attempt: the message never reached a provider."""
-        self.done.append(Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
+        self._done(Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
+
+    def _done(self, outcome: Outcome) -> None:
+        self.done.append(outcome)
+        self.open.pop(outcome.id, None)
 
     def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
         self.lines[message_id].append(record.line(code, message_id, at, *words))

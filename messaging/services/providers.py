@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
@@ -57,7 +58,8 @@ class ProviderBook:
         """This function will give the carriers in force: stand-ins only where there is nothing else."""
         read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
         if time.monotonic() - read_at > CACHE_SECONDS:
-            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel, is_enabled=True))
+            # Credentials are read and decrypted only for rows that changed, and one that can't be does not take the others along.
+            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel, is_enabled=True).defer("config", "receipt_secret"))
             with self._lock:
                 made = [carrier for row in rows if (carrier := self._carrier(row))]
                 found = [c for c in made if not c.is_stand_in] or made
@@ -69,7 +71,7 @@ class ProviderBook:
         if carrier is None or version != row.updated_at:
             try:
                 adapter = registry.make_adapter(row.kind, row.config)
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, ImproperlyConfigured):
                 log.exception("provider unusable", provider=str(row.pk))
                 return None
             if carrier is not None:

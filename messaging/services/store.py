@@ -139,13 +139,15 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     if not outcomes:
         return set()
     names = list(_OUTCOME_TYPES)
+    # `id` is called `ref` on this side: RETURNING takes only unqualified names in SQLite, and `id` must then be unique.
+    aliases = ["ref" if name == "id" else name for name in names]
     if _is_postgresql():
         arrays = ", ".join(f"%s::{kind}[]" for kind in _OUTCOME_TYPES.values())
-        source = f"unnest({arrays}) AS v({', '.join(names)})"
+        source = f"unnest({arrays}) AS v({', '.join(aliases)})"
         params: list[Any] = [[getattr(o, name) for o in outcomes] for name in names]
     else:
         row = f"({', '.join(['%s'] * len(names))})"
-        columns = ", ".join(f"column{n + 1} AS {name}" for n, name in enumerate(names))
+        columns = ", ".join(f"column{n + 1} AS {alias}" for n, alias in enumerate(aliases))
         source = f"(SELECT {columns} FROM (VALUES {', '.join([row] * len(outcomes))})) AS v"
         params = []
         for o in outcomes:
@@ -158,7 +160,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
         "finished_at = v.finished_at, latency_ms = v.latency_ms, provider_id = COALESCE(v.provider_id, m.provider_id), "
         "provider_message_id = v.provider_message_id, error_code = v.error_code, error_detail = v.error_detail, "
         "lease_until = NULL, claim = CASE WHEN v.status = 'unknown' THEN m.claim END "
-        f"FROM {source} WHERE m.id = v.id AND m.claim = %s AND m.status IN ('sending', 'unknown') RETURNING m.id"
+        f"FROM {source} WHERE m.id = v.ref AND m.claim = %s AND m.status IN ('sending', 'unknown') RETURNING id"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, _uuid(claim_id)])

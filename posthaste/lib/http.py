@@ -196,15 +196,23 @@ class GuardedClient:
 
     def __init__(self, allowed_networks: Iterable[str] = (), *, pool_size: int = 200) -> None:
         self.allowed: tuple[Network, ...] = tuple(ipaddress.ip_network(text, strict=False) for text in allowed_networks)
-        self._pools = urllib3.PoolManager(num_pools=64, maxsize=pool_size, block=False, retries=False, ssl_context=ssl.create_default_context())
+        self._pools = urllib3.PoolManager(
+            num_pools=64, maxsize=pool_size, block=False, retries=False, ssl_context=ssl.create_default_context()
+        )
         self._pools.pool_classes_by_scheme = self.pool_classes()
 
     def pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
         """This function will give urllib3 pool classes whose connections go through this guard."""
         return {
-            "http": type("GuardedPool", (_FreshPool, HTTPConnectionPool), {"ConnectionCls": type("GuardedConnection", (_Guarded, HTTPConnection), {"guard": self})}),
+            "http": type(
+                "GuardedPool",
+                (_FreshPool, HTTPConnectionPool),
+                {"ConnectionCls": type("GuardedConnection", (_Guarded, HTTPConnection), {"guard": self})},
+            ),
             "https": type(
-                "GuardedTLSPool", (_FreshPool, HTTPSConnectionPool), {"ConnectionCls": type("GuardedTLSConnection", (_Guarded, HTTPSConnection), {"guard": self})}
+                "GuardedTLSPool",
+                (_FreshPool, HTTPSConnectionPool),
+                {"ConnectionCls": type("GuardedTLSConnection", (_Guarded, HTTPSConnection), {"guard": self})},
             ),
         }
 
@@ -227,10 +235,14 @@ class GuardedClient:
             raise Refused("dns", f"The host name {name} does not resolve.") from None
         permitted = [answer for answer in answers if is_permitted(ipaddress.ip_address(str(answer[4][0]).partition("%")[0]), self.allowed)]
         if not permitted:
-            raise Refused("blocked_address", f"{name} is not at a public address. Private networks must be allowed by OUTBOUND_ALLOWED_NETWORKS.")
+            raise Refused(
+                "blocked_address", f"{name} is not at a public address. Private networks must be allowed by OUTBOUND_ALLOWED_NETWORKS."
+            )
         return permitted
 
-    def connect(self, host: str, port: int, *, timeout: float | None = 10.0, socket_options: Iterable[tuple[Any, ...]] | None = None) -> socket.socket:
+    def connect(
+        self, host: str, port: int, *, timeout: float | None = 10.0, socket_options: Iterable[tuple[Any, ...]] | None = None
+    ) -> socket.socket:
         """This function will open a TCP connection to a checked address of the host.
 
         Raises:
@@ -284,7 +296,15 @@ class GuardedClient:
         with time_limit(total_timeout):
             try:
                 answer = self._pools.urlopen(
-                    method, url, body=body, headers=sending, timeout=timeout, retries=False, redirect=False, preload_content=False, decode_content=False
+                    method,
+                    url,
+                    body=body,
+                    headers=sending,
+                    timeout=timeout,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
                 )
                 try:
                     content = answer.read(max_body + 1, decode_content=False)
@@ -321,6 +341,7 @@ class _Guarded:
     """A urllib3 connection that is made by the guard and remembers that it has sent."""
 
     guard: GuardedClient
+    sock: Any
     last_used: float = 0.0
     response_class = _DeadlineResponse
 
@@ -329,7 +350,7 @@ class _Guarded:
         return self.guard.connect(self._dns_host, self.port, timeout=timeout, socket_options=self.socket_options)  # type: ignore[attr-defined]
 
     def send(self, data: Any) -> None:
-        if self.sock is None:  # type: ignore[has-type]
+        if self.sock is None:
             self.connect()  # type: ignore[attr-defined]
         _progress.sent = True
         limit_socket(self.sock)

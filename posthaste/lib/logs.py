@@ -1,6 +1,7 @@
 """Logging through structlog: JSON lines or console, secrets and recipients never in them."""
 
 import re
+import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+    renderer = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -57,6 +58,7 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
             # One line a task would be one line a message; what matters is in the trace and the row.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},  # two jobs a second
             "urllib3": {"level": "ERROR"},
         },
     }

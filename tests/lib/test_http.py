@@ -29,7 +29,9 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str
     def getaddrinfo(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
         asked.append(host)
         addresses = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        return [(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return asked
@@ -73,14 +75,18 @@ def test_a_public_address_is_permitted(address: str) -> None:
     assert is_permitted(ip_address(address), ())
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "169.254.169.254", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "169.254.169.254", "[::ffff:127.0.0.1]"]
+)
 def test_no_way_of_writing_an_inner_address_gets_through(host: str) -> None:
     with pytest.raises(Refused) as caught:
         GuardedClient().request("GET", f"http://{host}:8000/")
     assert caught.value.code in ("blocked_address", "dns")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://example.com/", "http://", "http://user:pass@example.com/", "http://host:99999/", "//host/"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "gopher://example.com/", "http://", "http://user:pass@example.com/", "http://host:99999/", "//host/"]
+)
 def test_what_is_not_a_plain_http_address_is_refused(url: str) -> None:
     with pytest.raises(Refused, match="http"):
         GuardedClient().request("GET", url)
@@ -97,7 +103,9 @@ def test_a_name_with_one_public_and_one_inner_address_never_reaches_the_inner_on
     assert [answer[4][0] for answer in GuardedClient().check_host("mixed.example", 80)] == ["8.8.8.8"]
 
 
-def test_the_connection_goes_to_the_address_that_was_checked_without_a_second_lookup(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:
+def test_the_connection_goes_to_the_address_that_was_checked_without_a_second_lookup(
+    monkeypatch: pytest.MonkeyPatch, gateway: Gateway
+) -> None:
     asked = resolve_to(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
     answer = GuardedClient(LOCAL).request("GET", f"http://rebound.example:{gateway.port}/received")
     assert answer.status == 200

@@ -41,7 +41,9 @@ def test_a_missing_variable_may_be_tested_and_given_a_default(source: str, expec
     assert fill(source) == expected
 
 
-@pytest.mark.parametrize("source", ["{{ x | upcase }}", "{% for i in x %}{% endfor %}", "{{ x | json }}", "{% assign y = x | append: 'a' %}{{ y }}"])
+@pytest.mark.parametrize(
+    "source", ["{{ x | upcase }}", "{% for i in x %}{% endfor %}", "{{ x | json }}", "{% assign y = x | append: 'a' %}{{ y }}"]
+)
 def test_a_missing_variable_cannot_be_used(source: str) -> None:
     with pytest.raises(TemplateProblem):
         fill(source)
@@ -79,7 +81,8 @@ def test_the_json_filter_makes_safe_json() -> None:
 
 
 def test_variables_used_names_what_must_be_given() -> None:
-    source = "{% assign a = b %}{{ a }}{{ c.d | append: e }}{% for i in f %}{{ i }}{{ forloop.index }}{% endfor %}{% if g %}{% endif %}{% capture h %}{{ k }}{% endcapture %}{{ h }}"
+    source = "{% assign a = b %}{{ a }}{{ c.d | append: e }}{% for i in f %}{{ i }}{{ forloop.index }}{% endfor %}"
+    source += "{% if g %}{% endif %}{% capture h %}{{ k }}{% endcapture %}{{ h }}"
     assert variables_used(source) == {"b", "c", "e", "f", "g", "k"}
 
 
@@ -127,7 +130,9 @@ HOSTILE = {
     "quoted brackets": ("{{ " + '["' * 900 + " }}") * 50,
     "tags without a name": "{% %}" * 20000,
     "quotes": ("{{ " + "'\"" * 900 + " }}") * 50,
-    "nothing but literals": "{% for i in (1..9999) %}{% for j in (1..5) %}{% if " + "true and " * 200 + "true %}{% endif %}{% endfor %}{% endfor %}",
+    "nothing but literals": "{% for i in (1..9999) %}{% for j in (1..5) %}{% if "
+    + "true and " * 200
+    + "true %}{% endif %}{% endfor %}{% endfor %}",
     "too long": "x" * 200_000,
 }
 
@@ -140,7 +145,11 @@ def test_a_hostile_template_ends_soon_with_an_error(source: str) -> None:
     assert time.thread_time() - start < 1.0
 
 
-@pytest.mark.parametrize("source", ["{{ a }}" * 14_000, "{% if a %}{% endif %}" * 4_700, "{% assign b = a %}" * 5_500, "x" * 100_000, "{ % } }" * 14_000], ids=len)
+@pytest.mark.parametrize(
+    "source",
+    ["{{ a }}" * 14_000, "{% if a %}{% endif %}" * 4_700, "{% assign b = a %}" * 5_500, "x" * 100_000, "{ % } }" * 14_000],
+    ids=len,
+)
 def test_a_long_honest_template_is_compiled_within_a_second(source: str) -> None:
     start = time.thread_time()
     fill(source, a=1)
@@ -152,5 +161,9 @@ def test_raw_text_may_hold_openings() -> None:
 
 
 def test_a_large_newsletter_with_a_loop_is_within_the_limits() -> None:
-    source = "<p>" + "text " * 12_000 + "</p>{% for row in rows %}<tr><td>{{ row.name }}</td><td>{{ row.price | times: 2 | round: 2 }}</td></tr>{% endfor %}"
+    source = (
+        "<p>"
+        + "text " * 12_000
+        + "</p>{% for row in rows %}<tr><td>{{ row.name }}</td><td>{{ row.price | times: 2 | round: 2 }}</td></tr>{% endfor %}"
+    )
     assert fill(source, html=True, rows=[{"name": f"n{i}", "price": i} for i in range(200)]).count("<tr>") == 200

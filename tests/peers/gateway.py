@@ -63,7 +63,16 @@ class Received:
 class Gateway:
     """The server, in a thread of its own."""
 
-    def __init__(self, *, port: int = 0, host: str = "127.0.0.1", log: str | None = None, latency_ms: float = 0.0, keep_bodies: bool = True, tls: Any = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        log: str | None = None,
+        latency_ms: float = 0.0,
+        keep_bodies: bool = True,
+        tls: Any = None,
+    ) -> None:
         self.host, self.port, self.latency_ms, self.keep_bodies, self.tls = host, port, latency_ms, keep_bodies, tls
         self.records: list[Received] = []
         self.taken: Counter[str] = Counter()
@@ -175,7 +184,11 @@ class Gateway:
             refusal = self.refusals.get(message.get("to", ""))
             own = Answer(status=422) if refusal else answer
             self._record(message["id"], message.get("to", ""), message.get("text", ""), path, own, headers, message)
-            results.append({"id": message["id"], "status": "refused", "code": refusal} if refusal else {"id": message["id"], "status": "ok", "message_id": f"gw-{message['id']}"})
+            results.append(
+                {"id": message["id"], "status": "refused", "code": refusal}
+                if refusal
+                else {"id": message["id"], "status": "ok", "message_id": f"gw-{message['id']}"}
+            )
         if answer.body is None and answer.takes():
             return Answer(answer.status, {"results": results}, answer.headers, answer.delay_ms, answer.action, answer.taken)
         return answer
@@ -201,7 +214,12 @@ class Gateway:
                 "distinct": len(self.taken),
                 "doubles": self.doubles(),
                 "connections": self.connections,
-                "records": [{"id": r.id, "to": r.to, "text": r.text, "path": r.path, "taken": r.taken, "at": r.at, "headers": r.headers} for r in self.records[-limit:]] if limit else [],
+                "records": [
+                    {"id": r.id, "to": r.to, "text": r.text, "path": r.path, "taken": r.taken, "at": r.at, "headers": r.headers}
+                    for r in self.records[-limit:]
+                ]
+                if limit
+                else [],
             }
         )
 
@@ -263,9 +281,17 @@ class _Connection(asyncio.Protocol):
                 self.transport.write(b"\x00\x01 this is not HTTP\r\n\r\n")
                 self.transport.close()
                 return
-        body = answer.body if isinstance(answer.body, bytes) else answer.body.encode() if isinstance(answer.body, str) else json.dumps(answer.body or {}).encode()
+        body = (
+            answer.body
+            if isinstance(answer.body, bytes)
+            else answer.body.encode()
+            if isinstance(answer.body, str)
+            else json.dumps(answer.body or {}).encode()
+        )
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers}
-        raw = (f"HTTP/1.1 {answer.status} Status\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n").encode() + body
+        raw = (
+            f"HTTP/1.1 {answer.status} Status\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+        ).encode() + body
         if answer.action == "drip":
             self.busy = True
             self._drip(raw)

@@ -23,13 +23,18 @@ from tests.peers.smtp import Mail, MailServer
 
 
 def say(*lines: str) -> None:
-    print("\n".join([datetime.now().strftime("── %H:%M:%S ") + "─" * 50, *lines]), flush=True)
+    print("\n".join([datetime.now().astimezone().strftime("── %H:%M:%S ") + "─" * 50, *lines]), flush=True)
 
 
 def show_mail(mail: Mail) -> None:
     message = mail.message
     part = message.get_body(preferencelist=("plain", "html"))
-    say(f"E-MAIL from {mail.sender} to {', '.join(mail.recipients)}", f"Subject: {message['Subject']}", "", part.get_content().rstrip() if part else "")
+    say(
+        f"E-MAIL from {mail.sender} to {', '.join(mail.recipients)}",
+        f"Subject: {message['Subject']}",
+        "",
+        part.get_content().rstrip() if part else "",
+    )
 
 
 def show_text(received: Received) -> None:
@@ -39,7 +44,9 @@ def show_text(received: Received) -> None:
 def send_receipt(url: str, secret: str, message_id: str, status: str = "delivered") -> int:
     """This function will post one signed receipt and give the HTTP status of the answer."""
     now = datetime.now(UTC)
-    body = json.dumps({"receipts": [{"message_id": message_id, "provider_message_id": f"gw-{message_id}", "status": status, "at": now.isoformat()}]})
+    body = json.dumps(
+        {"receipts": [{"message_id": message_id, "provider_message_id": f"gw-{message_id}", "status": status, "at": now.isoformat()}]}
+    )
     receipt_id = f"receipt-{uuid4().hex}"
     request = urllib.request.Request(  # noqa: S310  the address is the caller's own
         url,
@@ -88,7 +95,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with MailServer(host=options.host, port=options.smtp_port) as mail, Gateway(host=options.host, port=options.http_port, keep_bodies=False) as gateway:
+        with (
+            MailServer(host=options.host, port=options.smtp_port) as mail,
+            Gateway(host=options.host, port=options.http_port, keep_bodies=False) as gateway,
+        ):
             mail.on_message, gateway.on_message = show_mail, take_text
             print(f"Waiting for e-mail at smtp://{options.host}:{mail.port} and texts at {gateway.url}. Ctrl-C ends.", flush=True)
             stop.wait()

@@ -1,12 +1,15 @@
 """An SMTP server that keeps what it gets and refuses or drops on command.
 
-    with MailServer() as server:
-        server.script("data", DROP)
-        ...
-        assert server.messages[0].recipients == ["a@example.com"]
+with MailServer() as server:
+    server.script("data", DROP)
+    ...
+    assert server.messages[0].recipients == ["a@example.com"]
 """
 
+import asyncio
+import gc
 import ssl
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,14 +82,20 @@ class MailServer:
 
     @property
     def port(self) -> int:
-        return self._controller.server.sockets[0].getsockname()[1]
+        return self._controller.bound_port()
 
     def __enter__(self) -> Self:
         self._controller.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.drop_all()
         self._controller.stop()
+        self._controller.sessions.clear()
+        # aiosmtpd leaves transports whose handshake failed to the garbage collector, which would complain in some later test.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == self._login
@@ -142,9 +151,13 @@ class _Controller(Controller):
 
     def _trigger_server(self) -> None:
         """aiosmtpd connects to itself here to see an error early, and does not know what port 0 has become."""
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.port = self.bound_port()
         super()._trigger_server()
         self.handler.connections = 0
+
+    def bound_port(self) -> int:
+        assert isinstance(self.server, asyncio.Server)
+        return int(self.server.sockets[0].getsockname()[1])
 
     def drop_all(self) -> None:
         for session in self.sessions:

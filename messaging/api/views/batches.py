@@ -36,7 +36,7 @@ class BatchCollection(BatchView):
     pagination_class = CursorPages
     filterset_class = BatchFilter
 
-    @extend_schema(summary="List batches", description="Newest first, with counts by state.")
+    @extend_schema(operation_id="batches_list", summary="List batches", description="Newest first, with counts by state.")
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         context = {"counts": selectors.batch_counts(batch.pk for batch in page)}

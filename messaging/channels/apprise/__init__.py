@@ -31,7 +31,9 @@ SAMPLES = ("+15005550006", "recipient1", "0123456789abcdef0123456789abcdef", "12
 class AppriseConfig(ProviderConfig):
     """One service."""
 
-    url: SecretStr = Field(description="Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}.", max_length=4096)
+    url: SecretStr = Field(
+        description="Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}.", max_length=4096
+    )
     timeout_seconds: float = Field(15.0, ge=1, le=25, description="Longest time for a whole message.")
 
     @model_validator(mode="after")
@@ -68,7 +70,9 @@ class AppriseAdapter(Adapter):
             # among threads.
             service = transport.instantiate(_filled(url, request.recipient))
             if service is None:
-                raise ProviderError("bad_recipient", _scrub(" ".join(lines), url) or "The service does not take this recipient.", permanent=True)
+                raise ProviderError(
+                    "bad_recipient", _scrub(" ".join(lines), url) or "The service does not take this recipient.", permanent=True
+                )
             transport.calls.lost, transport.calls.status, transport.calls.retry_after = "", 0, ""
             try:
                 with http.time_limit(self.config.timeout_seconds):
@@ -78,7 +82,7 @@ class AppriseAdapter(Adapter):
                 if error.sent or transport.calls.lost:
                     raise OutcomeUnknown(error.code, error.detail) from None
                 raise ProviderError(error.code, error.detail, unreachable=True) from None
-            except Exception as error:  # a hundred plugins: a fault in one is a failed send, not a dead worker
+            except Exception as error:  # noqa: BLE001  a hundred plugins: a fault in one is a failed send, not a dead worker
                 detail = _scrub(f"{type(error).__name__}: {error}", url)
                 if transport.calls.lost:
                     raise OutcomeUnknown("connection_lost", detail) from None
@@ -97,7 +101,9 @@ def _failure(detail: str) -> ProviderError:
         return ProviderError("rate_limited", detail, retry_after=retry_after({"Retry-After": calls.retry_after}, datetime.now(UTC)))
     if calls.status in (401, 403):
         return ProviderError("provider_auth", detail, unreachable=True)
-    return ProviderError("apprise_failed", detail or "The service did not take the message.", unreachable=calls.status == 0 or calls.status >= 500)
+    return ProviderError(
+        "apprise_failed", detail or "The service did not take the message.", unreachable=calls.status == 0 or calls.status >= 500
+    )
 
 
 def _filled(url: str, recipient: str) -> str:
@@ -123,7 +129,8 @@ logger.addHandler(_lines)
 
 @contextmanager
 def _captured() -> Iterator[list[str]]:
-    _lines.kept.lines = lines = []
+    lines: list[str] = []
+    _lines.kept.lines = lines
     try:
         yield lines
     finally:

@@ -7,6 +7,7 @@ limit holds. The `requests` that other code imports is untouched. Plugins that t
 not offered at all.
 """
 
+import functools
 import sys
 import threading
 import types
@@ -52,12 +53,24 @@ calls = _Calls()
 
 
 class _GuardedTransport(HTTPAdapter):
+    def __init__(self, client: http.GuardedClient) -> None:
+        self.client = client
+        super().__init__(pool_connections=64, pool_maxsize=100)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = http.client().pool_classes()
+        self.poolmanager.pool_classes_by_scheme = self.client.pool_classes()
+
+    def close(self) -> None:
+        """Sessions come and go with each message; the connections stay."""
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         raise requests.exceptions.ProxyError("Proxies are not used.")
+
+
+@functools.lru_cache(maxsize=1)
+def _transport(client: http.GuardedClient) -> _GuardedTransport:
+    return _GuardedTransport(client)
 
 
 class GuardedSession(requests.Session):
@@ -66,7 +79,7 @@ class GuardedSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        transport = _GuardedTransport()
+        transport = _transport(http.client())
         self.mount("http://", transport)
         self.mount("https://", transport)
 
@@ -77,9 +90,11 @@ class GuardedSession(requests.Session):
             answer = super().send(request, **kwargs)
             if not wants_stream:
                 # requests would read without end.
-                answer._content = answer.raw.read(http.MAX_BODY_BYTES, decode_content=True)  # type: ignore[attr-defined]
-                answer._content_consumed = True  # type: ignore[attr-defined]
-                answer.close()
+                content = answer.raw.read(http.MAX_BODY_BYTES + 1, decode_content=True)
+                if len(content) > http.MAX_BODY_BYTES:
+                    answer.raw.close()
+                answer.raw.release_conn()
+                answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True  # type: ignore[attr-defined]
         except (requests.RequestException, OSError, http.OutboundError) as error:
             if http.something_was_sent():
                 calls.lost = type(error).__name__

@@ -104,11 +104,11 @@ class _Connection(EmailBackend):
 
     @property
     def content_sent(self) -> bool:
-        return bool(self.connection and self.connection.content_sent)
+        return isinstance(self.connection, _GuardedSMTP) and self.connection.content_sent
 
     def prepare(self) -> None:
         """This function will forget what the last message did."""
-        if self.connection:
+        if isinstance(self.connection, _GuardedSMTP):
             self.connection.content_sent = False
 
     def is_alive(self) -> bool:
@@ -119,7 +119,7 @@ class _Connection(EmailBackend):
 
     def discard(self) -> None:
         """This function will drop the connection without a farewell, which a stuck server would make us wait for."""
-        for connection in (self.connection, self._partial_connection):
+        for connection in (self.connection, self._partial_connection):  # type: ignore[has-type]
             if connection is not None:
                 connection.close()
         self.connection = self._partial_connection = None
@@ -214,7 +214,7 @@ class EmailAdapter(Adapter):
         )
         try:
             connection.open()
-        except Exception as error:
+        except (smtplib.SMTPException, OSError, ValueError, http.OutboundError) as error:
             connection.discard()
             raise _opening_error(error) from None
         return connection
@@ -223,7 +223,7 @@ class EmailAdapter(Adapter):
         connection.prepare()
         try:
             connection.send_messages([message])
-        except Exception as error:
+        except (smtplib.SMTPException, OSError, ValueError) as error:
             unknown = connection.content_sent and not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused)
             usable = connection.connection is not None and connection.connection.sock is not None and _is_answer(error)
             if usable:
@@ -268,7 +268,9 @@ def _opening_error(error: Exception) -> ProviderError:
         case http.OutboundError():
             return ProviderError(error.code, error.detail, unreachable=True)
         case smtplib.SMTPAuthenticationError():
-            return ProviderError("provider_auth", f"The mail server refused the login: {error.smtp_code} {_text(error.smtp_error)}", unreachable=True)
+            return ProviderError(
+                "provider_auth", f"The mail server refused the login: {error.smtp_code} {_text(error.smtp_error)}", unreachable=True
+            )
         case smtplib.SMTPResponseException():
             return ProviderError(f"smtp_{error.smtp_code}", _text(error.smtp_error), unreachable=True)
         case smtplib.SMTPNotSupportedError():

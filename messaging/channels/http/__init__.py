@@ -106,7 +106,9 @@ class HttpAdapter(Adapter):
             headers["webhook-timestamp"] = str(int(now.timestamp()))
             headers["webhook-signature"] = self._signer.sign(key, now, body.decode())
         try:
-            return http.client().request(self.config.method, url, headers=headers, body=body or None, total_timeout=self.config.timeout_seconds)
+            return http.client().request(
+                self.config.method, url, headers=headers, body=body or None, total_timeout=self.config.timeout_seconds
+            )
         except http.OutboundError as error:
             if error.sent and not self.config.idempotent:
                 raise OutcomeUnknown(error.code, error.detail) from None
@@ -142,7 +144,9 @@ class HttpAdapter(Adapter):
         taken = status.casefold() in {value.casefold() for value in bulk.success_values} if bulk.status_field else not code
         if taken:
             return Accepted(as_text(find(item, bulk.message_id_field))[:200] if bulk.message_id_field else "")
-        return ProviderError((code or status or "rejected")[:64], f"The gateway answered {as_text(item)[:400]}", permanent=code in bulk.permanent_codes)
+        return ProviderError(
+            (code or status or "rejected")[:64], f"The gateway answered {as_text(item)[:400]}", permanent=code in bulk.permanent_codes
+        )
 
 
 def _variables(request: SendRequest) -> dict[str, Any]:

@@ -24,6 +24,15 @@ DEFAULT_BULK_BODY = (
     '{% if message.subject != "" %}, "subject": {{ message.subject | json }}{% endif %}, "text": {{ message.body | json }}}'
     "{% unless forloop.last %}, {% endunless %}{% endfor %}]}"
 )
+
+
+class _AnyKey(dict[str, Any]):
+    """The metadata of messages to come: whatever a template asks for is there."""
+
+    def __missing__(self, key: str) -> str:
+        return 'sample "7"'
+
+
 #: What templates are tried with when they are saved: values that break JSON which does not use the `json` filter.
 SAMPLE: dict[str, Any] = {
     "id": "0192f0c1a2b37c4d8e9f001122334455",
@@ -33,13 +42,15 @@ SAMPLE: dict[str, Any] = {
     "html": "<p>A text</p>",
     "channel": "sms",
     "reference": 'order "7"',
-    "metadata": {},
+    "metadata": _AnyKey(),
     "attempt": 1,
 }
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RANGE = re.compile(r"\s*([1-5][0-9]{2})\s*(?:-\s*([1-5][0-9]{2})\s*)?")
 #: Set by the adapter or by the connection itself.
-_RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "content-type", "expect", "upgrade"})
+_RESERVED_HEADERS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "content-type", "expect", "upgrade"}
+)
 
 
 class _Part(BaseModel):
@@ -70,7 +81,9 @@ class BulkConfig(_Part):
     url: str = Field(description="Address of the bulk form.")
     size: int = Field(100, ge=2, le=100, description="Most messages a request.")
     body: str = Field(DEFAULT_BULK_BODY, max_length=20_000, description="Liquid template with the list `messages`.")
-    results_path: str = Field("", max_length=200, description="Dotted path to the list of results. Empty: success of the request means all were taken.")
+    results_path: str = Field(
+        "", max_length=200, description="Dotted path to the list of results. Empty: success of the request means all were taken."
+    )
     id_field: str = Field("id", max_length=100, description="Our id in a result. Empty: results come in the order of the messages.")
     status_field: str = Field("", max_length=100, description="Status in a result. Empty: a result without error code was taken.")
     success_values: list[str] = Field(default_factory=lambda: ["ok", "accepted", "queued", "sent", "success", "true", "0"], max_length=20)
@@ -87,7 +100,9 @@ class BulkConfig(_Part):
 class ReceiptConfig(_Part):
     """Where a receipt's parts are. The default is {"receipts": [{…}]} or one such object."""
 
-    items_path: str = Field("receipts", max_length=200, description="Dotted path to the list. Without such a list the whole body is one receipt.")
+    items_path: str = Field(
+        "receipts", max_length=200, description="Dotted path to the list. Without such a list the whole body is one receipt."
+    )
     message_id_field: str = Field("message_id", max_length=100, description="Our id.")
     provider_message_id_field: str = Field("provider_message_id", max_length=100, description="The gateway's id.")
     status_field: str = Field("status", max_length=100)
@@ -104,7 +119,11 @@ class HttpConfig(ProviderConfig):
     url: str = Field("", max_length=2048, description="Address of the gateway. Channel webhook: empty, then the recipient is the address.")
     method: str = Field("POST", pattern="^(POST|PUT|PATCH|GET)$")
     headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=30, description="Sent with each request; values are secret.")
-    body: str = Field("", max_length=20_000, description="Liquid template; variables id, recipient, subject, body, html, channel, reference, metadata, attempt.")
+    body: str = Field(
+        "",
+        max_length=20_000,
+        description="Liquid template; variables id, recipient, subject, body, html, channel, reference, metadata, attempt.",
+    )
     content_type: str = Field("application/json", max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w-]+)*$")
     success_codes: str = Field("200-299", max_length=200, description="Statuses that mean taken: numbers and ranges, with commas.")
     error_codes: list[ErrorMapping] = Field(default_factory=list, max_length=100)
@@ -114,7 +133,9 @@ class HttpConfig(ProviderConfig):
     signing_secret: SecretStr | None = Field(None, description="Signs each body as standardwebhooks.com describes: whsec_ and base64.")
     bulk: BulkConfig | None = None
     receipts: ReceiptConfig = Field(default_factory=ReceiptConfig)
-    lookup_url: str = Field("", max_length=2048, description="Liquid template with id: 200 means the gateway has the message, 404 that it has not.")
+    lookup_url: str = Field(
+        "", max_length=2048, description="Liquid template with id: 200 means the gateway has the message, 404 that it has not."
+    )
 
     @field_validator("url")
     @classmethod
@@ -170,7 +191,14 @@ def check_url(value: str) -> str:
     """This function will refuse what is not a plain http(s) address; whether it may be reached is decided when connecting."""
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and value.isascii() and value.isprintable() and " " not in value
+        good = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
+        )
     except ValueError:
         good = False
     if not good:
@@ -201,5 +229,8 @@ def _try_template(field: str, source: str, variables: dict[str, Any], *, json: b
         try:
             orjson.loads(text)
         except ValueError as error:
-            raise ValueError(f"{field}: with a text of several lines and quotes this does not become JSON ({error}); write {{{{ body | json }}}} without quotes") from None
+            raise ValueError(
+                f"{field}: with a text of several lines and quotes this does not become JSON ({error}); "
+                "write {{ body | json }} without quotes around it"
+            ) from None
     return text

@@ -9,7 +9,7 @@ Every message is accepted unless the configuration or the recipient asks for tro
 | fails twice, then succeeds              | +15005550003 | fail-twice@…     | fail-twice-…      | fail-twice                               |
 | fails always, but never for good        | +15005550004 | fail-always@…    | fail-always-…     | fail-always                              |
 | taken, then a receipt says failed       | +15005550005 | bounce@…         | bounce-…          | bounce                                   |
-| limited: asks to wait 2 s, then takes it | +15005550006 | slow-down@…      | slow-down-…       | slow-down                                |
+| asks to wait 2 s, then takes it         | +15005550006 | slow-down@…      | slow-down-…       | slow-down                                |
 | the answer never comes, outcome unknown | +15005550009 | timeout@…        | timeout-…         | timeout                                  |
 """
 
@@ -149,7 +149,14 @@ class SandboxAdapter(Adapter):
             item = orjson.loads(body)
             if item["status"] not in ("delivered", "failed"):
                 raise ValueError
-            return [Receipt(item["status"], provider_message_id=str(item["provider_message_id"]), code=str(item.get("code", "")), detail=str(item.get("detail", "")))]
+            return [
+                Receipt(
+                    item["status"],
+                    provider_message_id=str(item["provider_message_id"]),
+                    code=str(item.get("code", "")),
+                    detail=str(item.get("detail", "")),
+                )
+            ]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ReceiptError('Give {"provider_message_id": "sandbox-…", "status": "delivered" or "failed"}.') from None
 

@@ -13,4 +13,6 @@ def text_message(**fields: Any) -> SendRequest:
 
 def mail(**fields: Any) -> SendRequest:
     """This function will make a request for an e-mail."""
-    return SendRequest(**{"id": uuid4(), "channel": "email", "recipient": "anna@example.com", "subject": "Hello", "body": "A text", **fields})
+    return SendRequest(
+        **{"id": uuid4(), "channel": "email", "recipient": "anna@example.com", "subject": "Hello", "body": "A text", **fields}
+    )

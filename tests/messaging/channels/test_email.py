@@ -75,7 +75,9 @@ def test_a_given_text_is_kept_beside_html(server: MailServer) -> None:
     assert plain.get_content().strip() == "Own text"
 
 
-@pytest.mark.parametrize("fields", [{"subject": "Hi\nBcc: evil@example.com"}, {"subject": "Hi\rX"}, {"recipient": "a@example.com\nBcc: evil@example.com"}])
+@pytest.mark.parametrize(
+    "fields", [{"subject": "Hi\nBcc: evil@example.com"}, {"subject": "Hi\rX"}, {"recipient": "a@example.com\nBcc: evil@example.com"}]
+)
 def test_a_line_break_in_a_header_is_refused_for_good(server: MailServer, fields: dict[str, str]) -> None:
     assert failure(adapter_for(server), **fields).permanent
     assert server.messages == []

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -6,10 +7,14 @@ from pydantic import ValidationError
 from messaging.channels.base import Adapter
 from messaging.channels.registry import ADAPTERS, CHANNELS, make_adapter, redact_config, validate_config
 
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     "sandbox": {"latency_ms": 1},
     "email": {"host": "smtp.example.com", "username": "me", "password": "hunter22", "from_email": "a@example.com"},
-    "http": {"url": "https://gateway.example/send", "headers": {"Authorization": "Bearer topsecret"}, "signing_secret": "whsec_c2VjcmV0c2VjcmV0"},
+    "http": {
+        "url": "https://gateway.example/send",
+        "headers": {"Authorization": "Bearer topsecret"},
+        "signing_secret": "whsec_c2VjcmV0c2VjcmV0",
+    },
     "apprise": {"url": "wecombot://topsecret-key"},
 }
 
@@ -61,7 +66,9 @@ def test_no_secret_is_in_an_error() -> None:
 
 
 def test_secrets_in_addresses_are_hidden_and_the_rest_is_shown() -> None:
-    shown = redact_config("http", {"url": "https://gw.example/hooks/Abcdefgh12345678?to=1&api_key=topsecret", "bulk": {"url": "https://a:b@gw.example/bulk"}})
+    shown = redact_config(
+        "http", {"url": "https://gw.example/hooks/Abcdefgh12345678?to=1&api_key=topsecret", "bulk": {"url": "https://a:b@gw.example/bulk"}}
+    )
     assert shown["url"] == "https://gw.example/hooks/••••••?to=1&api_key=••••••"
     assert shown["bulk"]["url"] == "https://••••••@gw.example/bulk"
 

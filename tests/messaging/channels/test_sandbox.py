@@ -29,7 +29,7 @@ RECIPIENTS = {
     "chat": {name: f"{name}-1" for name in NUMBERS.values()},
     "webhook": {name: f"https://example.com/{name}/1" for name in NUMBERS.values()},
 }
-CASES = [(channel, recipients) for channel, recipients in RECIPIENTS.items()]
+CASES = list(RECIPIENTS.items())
 
 
 @pytest.mark.parametrize(("channel", "recipients"), CASES)
@@ -47,8 +47,13 @@ def test_recipients_with_a_meaning_do_what_is_documented(channel: str, recipient
     adapter = sandbox()
 
     def outcomes(name: str) -> list[str]:
-        results = [adapter.send_many([text_message(channel=channel, recipient=recipients[name], attempt=attempt)])[0] for attempt in (1, 2, 3, 4)]
-        return ["taken" if isinstance(r, Accepted) else "unknown" if isinstance(r, OutcomeUnknown) else "never" if r.permanent else "later" for r in results]
+        results = [
+            adapter.send_many([text_message(channel=channel, recipient=recipients[name], attempt=attempt)])[0] for attempt in (1, 2, 3, 4)
+        ]
+        return [
+            "taken" if isinstance(r, Accepted) else "unknown" if isinstance(r, OutcomeUnknown) else "never" if r.permanent else "later"
+            for r in results
+        ]
 
     assert outcomes("fail") == ["never"] * 4
     assert outcomes("fail-once") == ["later", "taken", "taken", "taken"]
@@ -59,7 +64,10 @@ def test_recipients_with_a_meaning_do_what_is_documented(channel: str, recipient
     assert outcomes("bounce") == ["taken"] * 4
 
 
-@pytest.mark.parametrize(("channel", "recipient"), [("email", "failure@example.com"), ("email", "timeouts@example.com"), ("chat", "failing"), ("sms", "+15005550000")])
+@pytest.mark.parametrize(
+    ("channel", "recipient"),
+    [("email", "failure@example.com"), ("email", "timeouts@example.com"), ("chat", "failing"), ("sms", "+15005550000")],
+)
 def test_other_recipients_are_simply_taken(channel: str, recipient: str) -> None:
     assert isinstance(sandbox().send(text_message(channel=channel, recipient=recipient)), Accepted)
 
@@ -99,7 +107,10 @@ def test_receipts_go_to_the_sink(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_seed_makes_failures_repeatable_at_the_asked_rate() -> None:
     def run() -> list[str]:
-        return [type(result).__name__ for result in sandbox(failure_rate=0.2, timeout_rate=0.1, seed=7).send_many([text_message() for _ in range(2000)])]
+        return [
+            type(result).__name__
+            for result in sandbox(failure_rate=0.2, timeout_rate=0.1, seed=7).send_many([text_message() for _ in range(2000)])
+        ]
 
     first = run()
     assert first == run()
