@@ -5,3 +5,10 @@ from django.utils.translation import gettext_lazy as _
 class MessagingConfig(AppConfig):
     name = "messaging"
     verbose_name = _("Messages")
+
+    def ready(self) -> None:
+        # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
+        from messaging.channels.sandbox import SandboxAdapter
+        from messaging.services.sandbox import send_receipts_later
+
+        SandboxAdapter.receipts_sink = staticmethod(send_receipts_later)

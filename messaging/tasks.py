@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from messaging.services import deliver as delivery
 from messaging.services import feed as feeding
-from messaging.services import intake, recover
+from messaging.services import intake, recover, sandbox
 
 
 @shared_task(name="messaging.deliver")
@@ -32,6 +32,12 @@ def recover_lost() -> None:
 def look_up_unknown() -> None:
     """Asks providers about messages whose outcome is not known."""
     recover.look_up_unknown(now=timezone.now())
+
+
+@shared_task(name="messaging.sandbox_receipts")
+def sandbox_receipts(entries: list[list[str]]) -> None:
+    """Applies the receipts that the sandbox promised."""
+    sandbox.apply_sandbox_receipts(entries, now=timezone.now())
 
 
 @shared_task(name="messaging.forget_idempotency_keys")

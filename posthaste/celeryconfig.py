@@ -34,6 +34,7 @@ task_routes = {
     "messaging.feed": {"queue": queues.DELAYED},
     "messaging.recover": {"queue": queues.DELAYED},
     "messaging.look_up_unknown": {"queue": queues.DELAYED},
+    "messaging.sandbox_receipts": {"queue": queues.NOTIFICATION},
     "messaging.forget_idempotency_keys": {"queue": queues.NOTIFICATION},
 }
 task_serializer = "json"

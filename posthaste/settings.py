@@ -192,6 +192,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "posthaste.lib.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not offered: the schema says it all
 }
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",  # nullable fields of msgspec's schemas need it

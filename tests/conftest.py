@@ -1,5 +1,9 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from posthaste import env
 
 
@@ -7,3 +11,37 @@ def pytest_report_header() -> str:
     """This function will say in the first lines which stack is tested."""
     settings = env.load()
     return f"stack: {'PostgreSQL' if settings.is_postgresql else 'SQLite'}, {'RabbitMQ' if settings.is_rabbitmq else 'Valkey'}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "posthaste.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _no_memories() -> Iterator[None]:
+    """What a process remembers for a moment (keys, providers, templates, room in the broker) must not outlive a test."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    """This function will empty the caches of this process."""
+    from django.apps import apps
+
+    if not apps.ready:  # a test without Django
+        return
+    from configcenter.services import api_keys
+    from messaging.services import gauge, providers, publish, templates
+
+    api_keys.forget_cached_keys()
+    providers.book.forget()
+    templates.book.forget()
+    templates.wording.cache_clear()
+    gauge.room.__init__()  # type: ignore[misc]
+    publish._broken_until = 0.0

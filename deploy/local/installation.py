@@ -94,7 +94,8 @@ class Installation:
 
     def make_folders(self) -> None:
         """This function will make the folders, readable by their owner only."""
-        for folder in (self.data, self.run, self.logs, self.valkey):
+        # The last one is STATIC_ROOT: it stays empty here, and whitenoise warns when it is missing.
+        for folder in (self.data, self.run, self.logs, self.valkey, self.data / "static"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data.chmod(0o700)
 

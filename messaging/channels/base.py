@@ -26,6 +26,7 @@ class SendRequest:
     attempt: int = 1
     reference: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tenant_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, SendRequest
@@ -115,6 +115,7 @@ class Delivery:
             attempt=row.attempts,
             reference=row.reference,
             metadata=row.metadata,
+            tenant_id=row.tenant_id,
         )
         return Job(row, request)
 
@@ -285,9 +286,26 @@ class Delivery:
     def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
         self.lines[message_id].append(record.line(code, message_id, at, *words))
 
+    def _write(self) -> set[UUID]:
+        """Writes the outcomes, and goes on trying while the database is away: they are known to nobody else."""
+        give_up = time.monotonic() + self.lease.total_seconds()
+        tries = 0
+        while True:
+            try:
+                return store.write_outcomes(self.done, claim_id=self.claim_id)
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                if tries == 0:
+                    self.journal.begin([], self.done)  # whoever recovers this claim will find them there
+                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
+                tries += 1
+                if time.monotonic() > give_up or stopping.is_set():
+                    raise
+                time.sleep(min(0.05 * 2**tries, 1.0))
+
     def _flush(self, *, last: bool = False) -> None:
         """Writes what is done: one statement, one pipeline."""
-        written = store.write_outcomes(self.done, claim_id=self.claim_id)
+        written = self._write()
         connection.close()
         if len(written) < len(self.done):
             log.warning("results came too late", lost=len(self.done) - len(written))

@@ -25,7 +25,7 @@ from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, 
 from posthaste.lib import locks, redis
 
 log = structlog.get_logger(__name__)
-LOCK_SECONDS = 30.0
+LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
 MOST_A_STATEMENT = 2_000
 URGENT_RESERVE = 1_000
 

@@ -36,6 +36,7 @@ class Carrier:
     kind: str
     weight: int
     max_per_second: int | None
+    is_enabled: bool
     is_stand_in: bool
     adapter: Adapter
     rests_until: float = field(default=0.0)
@@ -46,7 +47,7 @@ class Carrier:
 
 
 class ProviderBook:
-    """The enabled providers of each (tenant, channel), read from the database at most every two seconds."""
+    """The providers of each (tenant, channel), read from the database at most every two seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,13 +57,17 @@ class ProviderBook:
 
     def carriers(self, tenant_id: int, channel: str) -> list[Carrier]:
         """This function will give the carriers in force: stand-ins only where there is nothing else."""
+        made = [c for c in self.every(tenant_id, channel) if c.is_enabled]
+        return [c for c in made if not c.is_stand_in] or made
+
+    def every(self, tenant_id: int, channel: str) -> list[Carrier]:
+        """This function will give all carriers of a channel, also disabled ones."""
         read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
         if time.monotonic() - read_at > CACHE_SECONDS:
             # Credentials are read and decrypted only for rows that changed, and one that can't be does not take the others along.
-            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel, is_enabled=True).defer("config", "receipt_secret"))
+            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel).defer("config", "receipt_secret"))
             with self._lock:
-                made = [carrier for row in rows if (carrier := self._carrier(row))]
-                found = [c for c in made if not c.is_stand_in] or made
+                found = [carrier for row in rows if (carrier := self._carrier(row))]
                 self._entries[tenant_id, channel] = (time.monotonic(), found)
         return found
 
@@ -76,17 +81,17 @@ class ProviderBook:
                 return None
             if carrier is not None:
                 carrier.adapter.close()
-            carrier = Carrier(row.pk, row.name, row.kind, row.weight, row.max_per_second, row.is_stand_in, adapter)
+            carrier = Carrier(row.pk, row.name, row.kind, row.weight, row.max_per_second, row.is_enabled, row.is_stand_in, adapter)
             self._made[row.pk] = (row.updated_at, carrier)
         return carrier
 
     def sandbox(self, tenant_id: int, channel: str) -> list[Carrier]:
         """This function will give what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
-        own = [c for c in self.carriers(tenant_id, channel) if c.kind == SANDBOX]
+        own = [c for c in self.every(tenant_id, channel) if c.kind == SANDBOX and c.is_enabled]
         if own:
             return own
         if self._sandbox is None:
-            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, True, registry.make_adapter(SANDBOX, {}))
+            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, True, True, registry.make_adapter(SANDBOX, {}))
         return [self._sandbox]
 
     def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:

@@ -62,7 +62,7 @@ def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
             yield Chunk(*route, ids[start : start + size])
 
 
-def send_task(name: str, *args: object, priority: int | None = None, expires: float | None = None) -> None:
+def send_task(name: str, *args: object, priority: int | None = None, expires: float | None = None, countdown: float | None = None) -> None:
     """This function will publish one task and return when the broker has it.
 
     Raises:
@@ -74,6 +74,7 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             name,
             args=args,
             expires=expires,
+            countdown=countdown,
             retry=True,  # once: a pooled connection may have been closed while idle
             retry_policy=_RETRY_POLICY,
             **({} if priority is None else {"priority": broker_priority(priority)}),

@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from messaging.channels.base import Receipt, ReceiptError
-from messaging.channels.registry import make_adapter
 from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status
-from messaging.services.accept import count_events
 from messaging.services.providers import book
 from posthaste.lib import redis
 from posthaste.lib.problems import Invalid, Unauthenticated
@@ -44,69 +44,96 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
     Raises:
         Invalid: the body is not understood; nothing was applied.
     """
-    carrier = next((c for c in book.carriers(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
-    adapter = carrier.adapter if carrier else None
-    if adapter is None:
-        adapter = make_adapter(provider.kind, provider.config)  # disabled meanwhile, yet its receipts still come
+    # Also a disabled one: its receipts still come.
+    carrier = next((c for c in book.every(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
+    if carrier is None:
+        raise Invalid(_("The provider's configuration can't be used; mend it first."))
     try:
-        receipts = adapter.parse_receipt(body, headers)
+        receipts = carrier.adapter.parse_receipt(body, headers)
     except ReceiptError as error:
         raise Invalid.field("", str(error)) from None
-    rows = _find(provider, receipts)
-    entries = [_apply(provider, receipt, row, now) for receipt, row in zip(receipts, rows, strict=True)]
-    ReceiptEntry.objects.bulk_create(entries)
-    counts = Counter(entry.outcome for entry in entries)
-    log.info("receipts", provider=str(provider.pk), **{str(k): v for k, v in counts.items()})
+    return apply_all(provider=provider, receipts=receipts, now=now)
+
+
+def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime) -> Counter[str]:
+    """This function will apply receipts, however many, with two reads and a write or two, and count what became of each.
+
+    The rows are locked in the order of their ids while it is decided, so a receipt that comes twice at once is applied once.
+    """
+    with transaction.atomic():
+        rows = _find(provider, receipts)
+        entries: list[ReceiptEntry] = []
+        delivered: list[UUID] = []
+        failed: dict[tuple[str, str], list[UUID]] = {}
+        for receipt, row in zip(receipts, rows, strict=True):
+            entry = ReceiptEntry(
+                provider=provider,
+                message=row,
+                provider_message_id=receipt.provider_message_id[:200],
+                reported=receipt.status,
+                code=receipt.code[:60],
+                detail=receipt.detail[:500],
+                outcome=_judge(receipt, row),
+            )
+            entries.append(entry)
+            if row is None or entry.outcome != ReceiptOutcome.APPLIED:
+                continue
+            row.status = receipt.status  # a second receipt in the same callback meets the new state
+            if receipt.status == Status.DELIVERED:
+                delivered.append(row.pk)
+            else:
+                failed.setdefault((entry.code or "not_delivered", entry.detail), []).append(row.pk)
+        common = {"finished_at": now, "lease_until": None, "claim": None, "provider_id": provider.pk}
+        if delivered:  # perhaps before we had written that it was taken, hence the coalesce
+            Message.objects.filter(pk__in=delivered).update(
+                status=Status.DELIVERED, sent_at=Coalesce("sent_at", Value(now)), error_code="", error_detail="", **common
+            )
+        for (code, detail), ids in failed.items():
+            Message.objects.filter(pk__in=ids).update(status=Status.FAILED, error_code=code, error_detail=detail, **common)
+        ReceiptEntry.objects.bulk_create(entries)
+    applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
+    _tell(provider.tenant_id, applied, now)
+    counts = Counter(str(entry.outcome) for entry in entries)
+    log.info("receipts", provider=str(provider.pk), **counts)
     return counts
 
 
 def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | None]:
-    """Two queries, however many receipts. Only messages that this provider carried can be meant."""
+    """The messages meant, locked. Only those that this provider carried, or is carrying, can be."""
+    names = {r.provider_message_id for r in receipts if not r.message_id and r.provider_message_id}
     ours = Message.objects.filter(tenant_id=provider.tenant_id)
-    by_id = {row.pk: row for row in ours.filter(pk__in=[r.message_id for r in receipts if r.message_id])}
-    names = [r.provider_message_id for r in receipts if not r.message_id and r.provider_message_id]
-    by_name = {row.provider_message_id: row for row in ours.filter(provider=provider, provider_message_id__in=names)} if names else {}
+    ids = {r.message_id for r in receipts if r.message_id}
+    if names:
+        ids |= set(ours.filter(provider=provider, provider_message_id__in=names).values_list("pk", flat=True))
+    rows = {row.pk: row for row in ours.filter(pk__in=ids).order_by("pk").select_for_update()}
+    by_name = {row.provider_message_id: row for row in rows.values()}
     found = []
     for receipt in receipts:
-        row = by_id.get(receipt.message_id) if receipt.message_id else by_name.get(receipt.provider_message_id)
+        row = rows.get(receipt.message_id) if receipt.message_id else by_name.get(receipt.provider_message_id)
         # The row of a message that is still being sent does not name its provider yet.
         ours_now = row is not None and (row.status == Status.SENDING or row.provider_id in (provider.pk, None))
         found.append(row if ours_now else None)
     return found
 
 
-def _apply(provider: Provider, receipt: Receipt, row: Message | None, now: datetime) -> ReceiptEntry:
-    entry = ReceiptEntry(
-        provider=provider,
-        message=row,
-        provider_message_id=receipt.provider_message_id[:200],
-        reported=receipt.status,
-        code=receipt.code[:60],
-        detail=receipt.detail[:500],
-    )
+def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
     if row is None:
-        entry.outcome = ReceiptOutcome.UNMATCHED
-        return entry
-    changes: dict[str, Any] = {"status": receipt.status, "finished_at": now, "lease_until": None, "claim": None, "provider_id": provider.pk}
-    if receipt.status == Status.FAILED:
-        changes |= {"error_code": receipt.code[:60] or "not_delivered", "error_detail": receipt.detail[:500]}
-    else:
-        changes |= {"error_code": "", "error_detail": ""}
-        if row.sent_at is None:
-            changes["sent_at"] = now  # delivered before we knew that it had been taken
-    if Message.objects.filter(pk=row.pk, status__in=OPEN).update(**changes):
-        entry.outcome = ReceiptOutcome.APPLIED
-        _trace(row, receipt.status, now)
-        count_events(now, Counter({(row.tenant_id, receipt.status): 1}))
-    else:
-        current = Message.objects.values_list("status", flat=True).get(pk=row.pk)
-        entry.outcome = ReceiptOutcome.DUPLICATE if current == receipt.status else ReceiptOutcome.LATE
-    return entry
+        return ReceiptOutcome.UNMATCHED
+    if row.status in OPEN:
+        return ReceiptOutcome.APPLIED
+    return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
 
 
-def _trace(row: Message, status: str, now: datetime) -> None:
+def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+    """Traces and live figures, in one pipeline."""
+    if not applied:
+        return
     pipeline = redis.client().pipeline(transaction=False)
-    record.append(pipeline, row.pk, [record.line("K", row.pk, now, status)])
+    for entry in applied:
+        if entry.message_id:
+            record.append(pipeline, entry.message_id, [record.line("K", entry.message_id, now, entry.reported)])
+    for status, number in Counter(entry.reported for entry in applied).items():
+        record.count(pipeline, now, tenant_id, status, number)
     try:
         pipeline.execute()
     except redis.Unavailable:

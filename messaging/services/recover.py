@@ -48,7 +48,7 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
             evidence = journal.read(claim_id)
         except redis.Unavailable:
             break  # without the evidence everything would be unknown; it can wait until Redis is back
-        outcomes = [_settle(row, evidence, now) for row in rows]
+        outcomes = [_settle(row, evidence, now, repeatable=_repeats_are_safe(row)) for row in rows]
         written = store.write_outcomes(outcomes, claim_id=claim_id)
         for row, outcome in zip(rows, outcomes, strict=True):
             if row.pk in written:
@@ -58,10 +58,17 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
     return dict(counts)
 
 
-def _settle(row: Message, evidence: Evidence, now: datetime) -> Outcome:
+def _repeats_are_safe(row: Message) -> bool:
+    """Whether every provider that can have taken the message, also one disabled since, ignores a second request with its id."""
+    if row.is_sandbox:
+        return True
+    return all(carrier.adapter.idempotent for carrier in providers.book.every(row.tenant_id, row.channel))
+
+
+def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool) -> Outcome:
     if row.pk in evidence.results:
         return evidence.results[row.pk]
-    if evidence.trustworthy and row.pk not in evidence.begun:
+    if (evidence.trustworthy or repeatable) and row.pk not in evidence.begun:
         return Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=now)
     return Outcome(
         id=row.pk,

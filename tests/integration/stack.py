@@ -133,11 +133,13 @@ class Stack:
         return self._http
 
     def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
-        """This function will start a process, or under another label one more of its kind."""
+        """This function will start a process, or under another label one more of its kind (a worker; servers need ports)."""
         label = label or name
         if self.is_running(label):
             raise RuntimeError(f"{label} already runs")
-        self.commands.setdefault(label, command or self.commands[name])
+        # Two workers of one name on one machine would take each other's orders.
+        named = [f"{label}@%h" if label != name and part.endswith("@%h") else part for part in self.commands[name]]
+        self.commands.setdefault(label, command or named)
         self.processes[label] = self._spawn(label, self.commands[label])
 
     def is_running(self, name: str) -> bool:
@@ -187,6 +189,8 @@ class Stack:
 
     def wait_healthy(self, seconds: float = START_SECONDS) -> None:
         """This function will return when every process works.
+
+        A process that was killed counts as alive for the five seconds its last sign of life is valid.
 
         Raises: NotHealthy with the end of the logs of what does not.
         """

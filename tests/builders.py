@@ -1,0 +1,164 @@
+"""Rows and callers for tests: small functions, each with defaults that make a valid thing."""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from configcenter.models import ApiKey, KeyKind, Tenant
+from configcenter.services.api_keys import SCOPES, issue_api_key
+from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
+from messaging.services import templates
+from messaging.services.providers import save_provider
+from posthaste.lib.ids import first_id_at, new_id
+
+_numbers = itertools.count(1)
+
+#: A recipient that each channel takes as it stands.
+RECIPIENTS = {
+    "sms": "+8613812345678",
+    "email": "ada@example.com",
+    "push": "device-token-0001",
+    "wecom": "zhangsan",
+    "webhook": "https://hooks.example.com/in",
+    "chat": "room-7",
+}
+
+
+def make_tenant(name: str = "Acme", **fields: Any) -> Tenant:
+    """This function will make a tenant; the short name is its own."""
+    return Tenant.objects.create(name=name, **{"slug": f"{name.lower()}-{next(_numbers)}", **fields})
+
+
+def make_key(tenant: Tenant, *scopes: str, kind: str = KeyKind.LIVE, **fields: Any) -> tuple[ApiKey, str]:
+    """This function will issue a key, with every scope where none is named, and give it with its clear text."""
+    return issue_api_key(tenant=tenant, name=fields.pop("name", "test"), scopes=scopes or tuple(SCOPES), kind=kind, **fields)
+
+
+class Api:
+    """Calls to the API through Django's test client, as JSON and with a key."""
+
+    def __init__(self, key: str = "") -> None:
+        self.key = key
+        self.client = Client(raise_request_exception=False)
+
+    def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **options: Any) -> HttpResponse:
+        """This function will make one call; `body` goes as JSON, or as it is when it is bytes or a text."""
+        sent = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **(headers or {})}
+        data = body if isinstance(body, bytes | str) else b"" if body is None else orjson.dumps(body)
+        options = {"content_type": "application/json", **options}
+        return self.client.generic(method, path, data, headers=sent, **options)  # type: ignore[no-any-return]
+
+    def get(self, path: str, **query: Any) -> HttpResponse:
+        return self.request("GET", path, query_params=query)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+        return self.request("POST", path, body, **options)
+
+    def put(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+        return self.request("PUT", path, body, **options)
+
+    def patch(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+        return self.request("PATCH", path, body, **options)
+
+    def delete(self, path: str, **options: Any) -> HttpResponse:
+        return self.request("DELETE", path, **options)
+
+
+def make_api(tenant: Tenant, *scopes: str, **fields: Any) -> Api:
+    """This function will give calls with a new key of the tenant."""
+    return Api(make_key(tenant, *scopes, **fields)[1])
+
+
+def json_of(response: HttpResponse) -> Any:
+    """This function will read an answer's body."""
+    return orjson.loads(response.content)
+
+
+def fields_of(response: HttpResponse) -> list[str]:
+    """This function will name the fields that a 422 complains about, in order and each once."""
+    assert response.status_code == 422, response.content
+    return list(dict.fromkeys(error["field"] for error in json_of(response)["errors"]))
+
+
+def make_provider(tenant: Tenant, *, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None, **fields: Any) -> Provider:
+    """This function will make an enabled provider."""
+    provider = Provider(tenant=tenant, channel=channel, kind=kind, **{"name": f"provider {next(_numbers)}", **fields})
+    return save_provider(provider=provider, config=config or {})
+
+
+def make_template(
+    tenant: Tenant,
+    *,
+    name: str = "",
+    channel: str = "sms",
+    body: str = "Your code is {{ code }}.",
+    subject: str = "",
+    html: str = "",
+    variables: list[dict[str, Any]] | None = None,
+    publish: bool = True,
+) -> Template:
+    """This function will make a template with its first version, published unless told otherwise."""
+    template = Template.objects.create(tenant=tenant, name=name or f"template-{next(_numbers)}", channel=channel)
+    subject = subject or ("About your order" if channel == "email" else "")
+    declared = [{"name": "code", "required": True, "example": "1234"}] if variables is None else variables
+    templates.save_draft(template=template, subject=subject, body=body, html=html, variables=declared, author="test")
+    if publish:
+        templates.publish_draft(template=template)
+        templates.book.forget()
+    return template
+
+
+def published(template: Template) -> TemplateVersion:
+    """This function will give the published version of a template."""
+    return template.versions.get(state=TemplateVersion.State.PUBLISHED)
+
+
+def make_message(tenant: Tenant, *, status: str = Status.PENDING, channel: str = "sms", at: datetime | None = None, **fields: Any) -> Message:
+    """This function will make a message in a state, with the times that go with it; `at` is when it was accepted."""
+    now = at or timezone.now()
+    made: dict[str, Any] = {
+        "id": new_id() if at is None else UUID(int=first_id_at(at).int + next(_numbers)),
+        "recipient": RECIPIENTS[channel],
+        "body": "Hello",
+        "created_at": now,
+        "due_at": now,
+    }
+    if status != Status.PENDING:
+        made["queued_at"] = now
+    if status in (Status.SENDING, Status.UNKNOWN):
+        made |= {"claim": new_id(), "claimed_at": now, "attempts": 1}
+    if status == Status.SENDING:
+        made["lease_until"] = now + timedelta(seconds=30)
+    if status in (Status.SENT, Status.DELIVERED):
+        made |= {"claimed_at": now, "attempts": 1, "sent_at": now, "finished_at": now, "latency_ms": 100}
+    if status in (Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.UNKNOWN):
+        made["finished_at"] = now
+    if status == Status.FAILED:
+        made |= {"attempts": 4, "error_code": "http_500", "error_detail": "HTTP 500"}
+    return Message.objects.create(tenant=tenant, status=status, channel=channel, **{**made, **fields})
+
+
+def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:
+    """This function will make a batch with so many messages in each state: `make_batch(tenant, sent=3, pending=2)`."""
+    batch = Batch.objects.create(tenant=tenant, name="Spring sale", channel=channel, status=status, accepted=sum(counts.values()), created_at=timezone.now())
+    for state, number in counts.items():
+        for _ in range(number):
+            make_message(tenant, status=state, channel=channel, batch=batch)
+    return batch
+
+
+def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
+    """This function will ask until the answer is true and give it, or fail when the time is up."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.01)
+    return answer

@@ -1,0 +1,142 @@
+"""A customer of the running product: a tenant of its own, its provider, and what it sees over the API."""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from kombu import Connection
+
+from posthaste.env import ROOT
+from tests.integration.stack import Http, Stack
+from tests.peers.gateway import Gateway
+
+IN_PROGRESS = {"pending", "queued", "sending"}
+_numbers = itertools.count(10_000_000)
+
+
+def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05, reason: str = "") -> Any:
+    """This function will ask until the answer is true and give it; at the deadline the test fails."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, reason or f"still {answer!r} after {seconds} s"
+        time.sleep(every)
+
+
+class Customer:
+    """One tenant and its live key."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        slug = f"c{uuid4().hex[:10]}"
+        made = subprocess.run(
+            [sys.executable, "manage.py", "create_tenant", slug], cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        self.http = Http(stack.base_url, made.stdout.strip())
+
+    def provider(self, channel: str, kind: str, config: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """This function will make a provider and give it, with its receipt secret."""
+        body = {"name": f"{kind}-{uuid4().hex[:6]}", "channel": channel, "kind": kind, "config": config, **fields}
+        made = self.http.post("/api/providers/", body)
+        assert made.status == 201, made.data
+        answer: dict[str, Any] = made.json()
+        return answer
+
+    def gateway(self, gateway: Gateway, *, bulk: bool = False, channel: str = "sms", config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+        """This function will make a provider that speaks to a test gateway."""
+        settings: dict[str, Any] = {"url": gateway.url, "message_id_path": "id", "timeout_seconds": 3, **(config or {})}
+        if bulk:
+            settings["bulk"] = {"url": gateway.bulk_url, "results_path": "results", "status_field": "status", "message_id_field": "message_id"}
+        return self.provider(channel, "http", settings, **fields)
+
+    def send(self, **fields: Any) -> str:
+        """This function will hand over one text and give its id."""
+        answer = self.http.post("/api/messages/", {"channel": "sms", "recipient": number(), "body": "hello", **fields})
+        assert answer.status == 202, answer.data
+        return str(answer.json()["id"])
+
+    def send_batch(self, count: int, **fields: Any) -> str:
+        """This function will hand over a batch of texts and give its id."""
+        recipients = [{"recipient": number()} for _ in range(count)]
+        answer = self.http.post("/api/messages/batch", {"channel": "sms", "body": "hello", "recipients": recipients, **fields})
+        assert answer.status == 202, answer.data
+        assert answer.json()["accepted"] == count
+        return str(answer.json()["batch_id"])
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        """This function will give one message."""
+        answer: dict[str, Any] = self.http.get(f"/api/messages/{message_id}/").json()
+        return answer
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """This function will give one batch, having checked that its books are right."""
+        answer: dict[str, Any] = self.http.get(f"/api/batches/{batch_id}/").json()
+        assert sum(answer["counts"].values()) == answer["accepted"] == answer["in_progress"] + answer["ended"], answer
+        return answer
+
+    def settled(self, message_id: str, *, seconds: float = 30.0) -> dict[str, Any]:
+        """This function will wait until the message is no longer in progress and give it."""
+        poll(lambda: self.message(message_id)["status"] not in IN_PROGRESS, seconds=seconds, reason=f"not settled: {message_id}")
+        return self.message(message_id)
+
+    def finished(self, batch_id: str, *, seconds: float = 60.0) -> dict[str, Any]:
+        """This function will wait until the batch is finished and give it."""
+        poll(lambda: self.batch(batch_id)["status"] == "finished", seconds=seconds, every=0.2, reason=f"not finished: {self.batch(batch_id)}")
+        return self.batch(batch_id)
+
+    def rows(self, **filters: Any) -> list[dict[str, Any]]:
+        """This function will give the customer's messages, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self.http.get("/api/messages/", limit=200, **filters, **({"cursor": cursor} if cursor else {})).json()
+            found += page["results"]
+            cursor = page["next"]
+            if not cursor:
+                return found
+
+    def ids(self, batch_id: str, **filters: Any) -> set[str]:
+        """This function will give the ids (hex) of a batch's messages."""
+        return {row["trace_id"] for row in self.rows(batch=batch_id, **filters)}
+
+    def receipt(self, provider: dict[str, Any], receipts: list[dict[str, Any]], *, at: float | None = None) -> tuple[int, dict[str, Any]]:
+        """This function will post signed receipts as the provider would, and give status and answer."""
+        body = json.dumps({"receipts": receipts}).encode()
+        identifier, stamp = f"msg_{uuid4().hex}", str(int(at or time.time()))
+        secret = base64.b64decode(provider["receipt_secret"].removeprefix("whsec_"))
+        mac = hmac.new(secret, b".".join((identifier.encode(), stamp.encode(), body)), hashlib.sha256).digest()
+        answer = self.http.pool.request(
+            "POST",
+            f"{self.http.base_url}{provider['receipt_path']}",
+            body=body,
+            headers={
+                "Content-Type": "application/json",
+                "webhook-id": identifier,
+                "webhook-timestamp": stamp,
+                "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+            },
+        )
+        return answer.status, answer.json()
+
+
+def number() -> str:
+    """This function will give a phone number nobody used before."""
+    return f"+86138{next(_numbers):08d}"
+
+
+def empty_queue(stack: Stack, name: str) -> int:
+    """This function will throw away what stands in a queue of the broker, as an operator's mistake would, and give the number."""
+    url = stack.environment["BROKER_URL"]
+    options = {} if url.startswith("amqp") else {"global_keyprefix": f"{stack.environment['REDIS_PREFIX']}:broker:", "priority_steps": list(range(10))}
+    with Connection(url, transport_options=options) as connection:
+        return int(connection.default_channel.queue_purge(name) or 0)
