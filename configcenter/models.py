@@ -16,7 +16,9 @@ class Tenant(models.Model):
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("short name"), max_length=50, unique=True)
     weight = models.PositiveSmallIntegerField(
-        _("weight"), default=1, validators=[MinValueValidator(1), MaxValueValidator(100)],
+        _("weight"),
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text=_("Share of the sending capacity when several tenants wait: a tenant of weight 2 gets twice the turns."),
     )
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Keys of an inactive tenant are refused."))
@@ -34,9 +36,11 @@ class Tenant(models.Model):
 class User(AbstractUser):
     """A member of staff; what they may do follows from their memberships."""
 
+    roles_by_tenant: dict[int, str]  # read once a request by `configcenter.permissions`
+
     class Meta(AbstractUser.Meta):
-        verbose_name = _("user")
-        verbose_name_plural = _("users")
+        verbose_name = _("user")  # type: ignore[assignment]  # the stubs' own Meta says str
+        verbose_name_plural = _("users")  # type: ignore[assignment]
 
 
 class Role(models.TextChoices):
@@ -86,7 +90,9 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, editable=False, related_name="+", verbose_name=_("created by"))
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, editable=False, related_name="+", verbose_name=_("created by")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -124,15 +130,21 @@ class ThreadPoolConfig(models.Model):
     """Limits of an elastic thread pool; workers read them every second."""
 
     name = models.CharField(_("pool"), max_length=40, unique=True, help_text=_("Name of the queue the pool works on."))
-    min_threads = models.PositiveSmallIntegerField(_("fewest threads"), default=10, validators=[MinValueValidator(1), MaxValueValidator(1000)])
-    max_threads = models.PositiveSmallIntegerField(_("most threads"), default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)])
+    min_threads = models.PositiveSmallIntegerField(
+        _("fewest threads"), default=10, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
+    max_threads = models.PositiveSmallIntegerField(
+        _("most threads"), default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
     grow_by = models.PositiveSmallIntegerField(_("grow by"), default=10, validators=[MinValueValidator(1)])
     shrink_by = models.PositiveSmallIntegerField(_("shrink by"), default=5, validators=[MinValueValidator(1)])
     grow_above_percent = models.PositiveSmallIntegerField(_("grow above (%)"), default=80, validators=[MaxValueValidator(100)])
     shrink_below_percent = models.PositiveSmallIntegerField(_("shrink below (%)"), default=20, validators=[MaxValueValidator(100)])
     cooldown_seconds = models.FloatField(_("cool-down (s)"), default=2.0, validators=[MinValueValidator(0.1)])
     queue_capacity = models.PositiveIntegerField(
-        _("queue capacity"), default=10_000, validators=[MinValueValidator(100)],
+        _("queue capacity"),
+        default=10_000,
+        validators=[MinValueValidator(100)],
         help_text=_("Most messages that stand in the broker at once; the rest wait in the database. Usage is measured against it."),
     )
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
@@ -144,7 +156,9 @@ class ThreadPoolConfig(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(condition=models.Q(min_threads__lte=models.F("max_threads")), name="pool_min_not_above_max"),
-            models.CheckConstraint(condition=models.Q(shrink_below_percent__lt=models.F("grow_above_percent")), name="pool_shrinks_below_where_it_grows"),
+            models.CheckConstraint(
+                condition=models.Q(shrink_below_percent__lt=models.F("grow_above_percent")), name="pool_shrinks_below_where_it_grows"
+            ),
         ]
 
     def __str__(self) -> str:

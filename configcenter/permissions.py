@@ -63,6 +63,6 @@ class RoleBackend(ModelBackend):
 
     @staticmethod
     def _roles(user: User) -> dict[int, str]:
-        if not hasattr(user, "_roles"):
-            user._roles = dict(Member.objects.filter(user=user, tenant__is_active=True).values_list("tenant_id", "role"))
-        return user._roles
+        if not hasattr(user, "roles_by_tenant"):
+            user.roles_by_tenant = dict(Member.objects.filter(user=user, tenant__is_active=True).values_list("tenant_id", "role"))
+        return user.roles_by_tenant

@@ -101,7 +101,7 @@ class Autoscaler:
                 redis.client().set(name, orjson.dumps(self.figures()), ex=FIGURES_EXPIRE_SECONDS)
             except (DatabaseError, OSError, redis.Unavailable) as error:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
-            except Exception:  # noqa: BLE001 - a pool that no longer scales would be noticed too late
+            except Exception:
                 log.exception("autoscaler reading failed")
             finally:
                 connection.close()

@@ -54,7 +54,7 @@ def latency_percentiles(rows: "QuerySet[Message]") -> dict[str, int | None]:
     """This function will give percentiles of the time from due to taken by the provider (nearest rank), on both databases."""
     timed = rows.filter(latency_ms__isnull=False)
     number = timed.count()
-    answer: dict[str, int | None] = {f"p{p}": None for p in PERCENTILES} | {"max": None}
+    answer: dict[str, int | None] = dict.fromkeys([*(f"p{p}" for p in PERCENTILES), "max"])
     if number:
         ordered = timed.order_by("latency_ms").values_list("latency_ms", flat=True)
         for p in PERCENTILES:

@@ -8,10 +8,8 @@ from django.views.decorators.http import require_safe
 from monitor.health import report
 from posthaste.lib import problems
 
-PROBLEMS = sorted(
-    {kind.code: kind for kind in [problems.Problem, *problems.Problem.__subclasses__(), *problems.Conflict.__subclasses__()]}.values(),
-    key=lambda kind: (kind.status, kind.code),
-)
+KINDS: list[type[problems.Problem]] = [problems.Problem, *problems.Problem.__subclasses__(), *problems.Conflict.__subclasses__()]
+PROBLEMS = sorted({kind.code: kind for kind in KINDS}.values(), key=lambda kind: (kind.status, kind.code))
 
 
 @never_cache

@@ -11,6 +11,7 @@ broker_url = _env.broker_url
 broker_connection_retry_on_startup = True
 broker_connection_timeout = 3.0
 broker_pool_limit = 8
+broker_transport_options: dict[str, object]
 if _env.is_rabbitmq:
     broker_transport_options = {"confirm_publish": True, "max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 else:

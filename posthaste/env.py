@@ -32,7 +32,9 @@ class Environment(BaseSettings):
         description="Comma-separated secrets that encrypt provider credentials; the first encrypts, all decrypt. "
         "Empty: derived from SECRET_KEY.",
     )
-    allowed_hosts: Listed = Field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"], description="Host names that are answered, comma-separated.")
+    allowed_hosts: Listed = Field(
+        default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"], description="Host names that are answered, comma-separated."
+    )
     public_url: str = Field("", description="Address under which integrators reach the platform, for links. Empty: http://localhost:PORT.")
     https: bool = Field(False, description="The platform is reached over TLS: secure cookies, HSTS, X-Forwarded-Proto trusted.")
     trusted_proxies: int = Field(0, ge=0, le=5, description="Number of reverse proxies in front whose X-Forwarded-For entry is believed.")
@@ -49,12 +51,14 @@ class Environment(BaseSettings):
     redis_prefix: str = Field("ph", pattern=r"^[a-z0-9_-]{1,16}$", description="First part of every key in Redis.")
 
     lease_seconds: float = Field(30.0, ge=1, le=600, description="How long a worker may hold claimed messages without a sign of life.")
-    orphan_seconds: float = Field(60.0, ge=1, le=3600, description="After this long in the broker's queue a message is taken to be lost there and is fed again.")
+    orphan_seconds: float = Field(
+        60.0, ge=1, le=3600, description="After this long in the broker's queue a message is taken to be lost there and is fed again."
+    )
     retry_base_seconds: float = Field(5.0, ge=0.05, le=3600, description="First back-off; doubles with every retry, with jitter.")
     trace_retention_days: int = Field(7, ge=1, le=90, description="Days that traces are kept in Redis.")
     outbound_allowed_networks: Listed = Field(
         default_factory=list,
-        description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Everything else that is not public is refused.",
+        description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",
     )
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is logged.")
@@ -115,7 +119,9 @@ class Environment(BaseSettings):
 
 def explain(error: ValidationError) -> str:
     """This function will turn a validation error into one line a person can act on."""
-    problems = (f"{str(e['loc'][0]).upper() if e['loc'] else 'environment'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+    problems = (
+        f"{str(e['loc'][0]).upper() if e['loc'] else 'environment'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )
     return "Posthaste cannot start: " + "; ".join(problems)
 
 

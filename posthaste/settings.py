@@ -6,12 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import dj_database_url
+import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from posthaste import env as environment
 from posthaste.env import ROOT
 from posthaste.lib import logs
+
+django_stubs_ext.monkeypatch()  # Django's generic classes can be written with their types: ModelAdmin[Message]
 
 env = environment.load()
 
@@ -176,7 +179,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = env.data_dir / "static"
-STATICFILES_DIRS = [ROOT / "static"] + ([("vendor/echarts", ROOT / "node_modules/echarts/dist")] if (ROOT / "node_modules/echarts/dist").is_dir() else [])
+STATICFILES_DIRS = [ROOT / "static"] + (
+    [("vendor/echarts", ROOT / "node_modules/echarts/dist")] if (ROOT / "node_modules/echarts/dist").is_dir() else []
+)
 WHITENOISE_USE_FINDERS = True  # served straight from the packages: no collectstatic step to forget
 WHITENOISE_MANIFEST_STRICT = False
 

@@ -25,6 +25,7 @@ def events(message_id: UUID) -> list[Event]:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     stored = redis.client().get(trace_key(message_id)) or b""
+    assert isinstance(stored, bytes)
     found = []
     for entry in stored.decode("utf-8", "replace").splitlines():
         head, *words = entry.split(" ")

@@ -24,7 +24,7 @@ def _encode(direction: str, key: object) -> str:
 class CursorPages(BasePagination):
     """`?limit=&cursor=`; answers `{results, next, previous}` where next and previous are cursors or null."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.limit = self._limit(request)
         direction, key = self._cursor(request, queryset)
         newest_first = direction != "p"
@@ -63,7 +63,11 @@ class CursorPages(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         cursor = {"type": "string", "nullable": True}
-        return {"type": "object", "required": ["results", "next", "previous"], "properties": {"results": schema, "next": cursor, "previous": cursor}}
+        return {
+            "type": "object",
+            "required": ["results", "next", "previous"],
+            "properties": {"results": schema, "next": cursor, "previous": cursor},
+        }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [

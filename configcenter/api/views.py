@@ -65,8 +65,12 @@ class ApiKeyCollection(ListModelMixin, ApiKeyView):
     )
     def post(self, request: Request) -> Response:
         values = self.validated(ApiKeyIn)
+        if values["kind"] == KeyKind.LIVE:
+            self.caller.must_be_live()
         key, clear = api_keys.issue_api_key(tenant=Tenant.objects.get(pk=self.tenant_id), **values)
-        audit.record_request(request, action="key.issue", target=key.prefix, detail={"name": key.name, "kind": key.kind, "scopes": key.scopes})
+        audit.record_request(
+            request, action="key.issue", target=key.prefix, detail={"name": key.name, "kind": key.kind, "scopes": key.scopes}
+        )
         return Response({"api_key": clear, "key": ApiKeyOut(key).data}, status=201)
 
 
@@ -75,7 +79,9 @@ class ApiKeyRevoke(ApiKeyView):
 
     scopes = {"POST": ADMIN}
 
-    @extend_schema(summary="Revoke an API key", description="For ever; within two seconds in every process.", request=None, responses=ApiKeyOut)
+    @extend_schema(
+        summary="Revoke an API key", description="For ever; within two seconds in every process.", request=None, responses=ApiKeyOut
+    )
     def post(self, request: Request, id: int) -> Response:
         key = self.get_object()
         if api_keys.revoke_api_key(key=key, now=timezone.now()):
@@ -129,7 +135,13 @@ class WhoAmI(TenantView):
         caller = self.caller
         kind = KeyKind.SANDBOX if caller.is_sandbox else KeyKind.LIVE
         return Response(
-            {"tenant": caller.tenant_slug, "prefix": caller.prefix, "kind": kind, "scopes": sorted(caller.scopes), "expires_at": caller.expires_at}
+            {
+                "tenant": caller.tenant_slug,
+                "prefix": caller.prefix,
+                "kind": kind,
+                "scopes": sorted(caller.scopes),
+                "expires_at": caller.expires_at,
+            }
         )
 
     def get_permissions(self) -> list[Any]:

@@ -66,6 +66,15 @@ class Caller:
         """This function will tell whether the key has the scope (`admin` has all)."""
         return scope in self.scopes or ADMIN in self.scopes
 
+    def must_be_live(self) -> None:
+        """This function will keep a sandbox key from what would reach a real provider, or lead there.
+
+        Raises:
+            Forbidden: the key is a sandbox key.
+        """
+        if self.is_sandbox:
+            raise Forbidden(_("A sandbox key may not do this, as it never reaches a real provider. Use a live key."))
+
 
 def digest(secret: str) -> bytes:
     """This function will give the stored form of a key's secret: SHA-256, as the secret has 256 random bits."""
@@ -89,7 +98,11 @@ def issue_api_key(
     """
     wanted = sorted(set(scopes))
     errors = [
-        {"field": "scopes", "code": "unknown", "message": _("There is no scope {scope}. Known: {known}.").format(scope=s, known=", ".join(SCOPES))}
+        {
+            "field": "scopes",
+            "code": "unknown",
+            "message": _("There is no scope {scope}. Known: {known}.").format(scope=s, known=", ".join(SCOPES)),
+        }
         for s in wanted
         if s not in SCOPES
     ]
@@ -100,7 +113,13 @@ def issue_api_key(
         try:
             ranges.append(str(ipaddress.ip_network(text, strict=False)))
         except ValueError:
-            errors.append({"field": "ip_ranges", "code": "invalid", "message": _("{text} is not an address range such as 10.0.0.0/8.").format(text=text)})
+            errors.append(
+                {
+                    "field": "ip_ranges",
+                    "code": "invalid",
+                    "message": _("{text} is not an address range such as 10.0.0.0/8.").format(text=text),
+                }
+            )
     if expires_at and expires_at <= timezone.now():
         errors.append({"field": "expires_at", "code": "past", "message": _("Lies in the past.")})
     if errors:
@@ -109,7 +128,15 @@ def issue_api_key(
     prefix = "".join(secrets.choice(alphabet) for _ in range(8))
     clear = f"ph_{'test' if kind == KeyKind.SANDBOX else 'live'}_{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
-        tenant=tenant, name=name, prefix=prefix, digest=digest(clear), kind=kind, scopes=wanted, ip_ranges=ranges, expires_at=expires_at, created_by=created_by
+        tenant=tenant,
+        name=name,
+        prefix=prefix,
+        digest=digest(clear),
+        kind=kind,
+        scopes=wanted,
+        ip_ranges=ranges,
+        expires_at=expires_at,
+        created_by=created_by,
     )
     return key, clear
 

@@ -12,7 +12,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="1–128 characters of your choice. The same key with the same body gives the same answer for 24 hours; with another body, 409.",
+    description="1–128 characters of your choice. Same key and body: the same answer for 24 hours; another body: 409.",
 )
 
 
@@ -82,7 +82,9 @@ class TraceOut(serializers.Serializer):
     trace_id = serializers.CharField()
     message_id = serializers.UUIDField()
     status = serializers.CharField()
-    source = serializers.ChoiceField(choices=["trace", "message"], help_text="message: the trace has expired; the times are the message's own.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field of this name
+        choices=["trace", "message"], help_text="message: the trace has expired; the times are the message's own."
+    )
     nodes = NodeOut(many=True)
     statistics = TraceStatisticsOut()
     events = serializers.ListField(child=serializers.DictField())

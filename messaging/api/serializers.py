@@ -24,8 +24,8 @@ class MessageOut(serializers.ModelSerializer[Message]):
     class Meta:
         model = Message
         fields = [
-            "id", "trace_id", "status", "channel", "recipient", "priority", "template", "template_version", "batch_id", "reference", "is_sandbox",
-            "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at", "finished_at", "latency_ms",
+            "id", "trace_id", "status", "channel", "recipient", "priority", "template", "template_version", "batch_id", "reference",
+            "is_sandbox", "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at", "finished_at", "latency_ms",
         ]  # fmt: skip
 
     def get_recipient(self, message: Message) -> str:
@@ -36,7 +36,17 @@ class MessageDetailOut(MessageOut):
     """One message, whole."""
 
     class Meta(MessageOut.Meta):
-        fields = [*MessageOut.Meta.fields, "subject", "body", "variables", "metadata", "expires_at", "queued_at", "claimed_at", "provider_message_id"]
+        fields = [
+            *MessageOut.Meta.fields,
+            "subject",
+            "body",
+            "variables",
+            "metadata",
+            "expires_at",
+            "queued_at",
+            "claimed_at",
+            "provider_message_id",
+        ]
 
     def get_recipient(self, message: Message) -> str:
         return message.recipient
@@ -54,14 +64,14 @@ class BatchOut(serializers.ModelSerializer[Batch]):
     class Meta:
         model = Batch
         fields = [
-            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended", "progress_percent",
-            "send_at", "created_at", "finished_at",
+            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended",
+            "progress_percent", "send_at", "created_at", "finished_at",
         ]  # fmt: skip
 
     def to_representation(self, batch: Batch) -> dict[str, Any]:
-        counts = self.context.setdefault("counts", {})
+        counts = self.context.get("counts") or {}
         if batch.pk not in counts:
-            counts.update(selectors.batch_counts([batch.pk]))
+            counts = selectors.batch_counts([batch.pk])
         for name, value in selectors.batch_summary(batch, counts[batch.pk]).items():
             setattr(batch, name, value)
         return super().to_representation(batch)
@@ -102,12 +112,14 @@ class ProviderCreatedOut(ProviderOut):
 class CapsIn(serializers.Serializer[dict[str, Any]]):
     """Limits towards a provider."""
 
-    per_second = serializers.IntegerField(min_value=1, max_value=100_000, required=False, allow_null=True, help_text="Messages wait, they do not fail.")
+    per_second = serializers.IntegerField(
+        min_value=1, max_value=100_000, required=False, allow_null=True, help_text="Messages wait, they do not fail."
+    )
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
-            raise serializers.ValidationError({name: "There is no such cap. Known: per_second." for name in unknown})
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such cap. Known: per_second."))
         return super().to_internal_value(data)
 
 
@@ -179,7 +191,7 @@ class VariableIn(serializers.Serializer[dict[str, Any]]):
     """A declared variable."""
 
     name = serializers.CharField(max_length=60)
-    required = serializers.BooleanField(default=True)
+    required = serializers.BooleanField(default=True)  # type: ignore[assignment]  # a field of this name
     example = serializers.JSONField(required=False)
     description = serializers.CharField(max_length=200, required=False)
 

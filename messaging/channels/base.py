@@ -56,7 +56,9 @@ class ProviderError(Exception):
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
     """
 
-    def __init__(self, code: str, detail: str = "", *, permanent: bool = False, retry_after: float | None = None, unreachable: bool = False) -> None:
+    def __init__(
+        self, code: str, detail: str = "", *, permanent: bool = False, retry_after: float | None = None, unreachable: bool = False
+    ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
@@ -133,5 +135,5 @@ class Adapter(ABC):
         """This function will ask the provider whether it has taken the message, if it can tell."""
         return "unknown"
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to release
         """This function will release connections."""

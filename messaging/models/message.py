@@ -59,7 +59,9 @@ class Batch(models.Model):
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("API key"))
     name = models.CharField(_("name"), max_length=200, blank=True)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
-    template_version = models.ForeignKey("messaging.TemplateVersion", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("template version"))
+    template_version = models.ForeignKey(
+        "messaging.TemplateVersion", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("template version")
+    )
     priority = models.PositiveSmallIntegerField(_("priority"), default=5)
     status = models.CharField(_("status"), max_length=10, choices=BatchStatus.choices, default=BatchStatus.RUNNING)
     accepted = models.PositiveIntegerField(_("accepted"), default=0)
@@ -88,16 +90,26 @@ class Message(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", db_index=False, verbose_name=_("tenant"))
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("API key"))
-    batch = models.ForeignKey(Batch, models.PROTECT, null=True, blank=True, related_name="messages", db_index=False, verbose_name=_("batch"))
+    batch = models.ForeignKey(
+        Batch, models.PROTECT, null=True, blank=True, related_name="messages", db_index=False, verbose_name=_("batch")
+    )
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     # 2,048 bytes is what an index of PostgreSQL can hold with room to spare
     recipient = models.CharField(_("recipient"), max_length=2048)
     priority = models.PositiveSmallIntegerField(_("priority"), default=5, validators=[MinValueValidator(0), MaxValueValidator(10)])
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
-    is_sandbox = models.BooleanField(_("sandbox"), default=False, help_text=_("Accepted with a sandbox key: never reaches a real provider."))
+    is_sandbox = models.BooleanField(
+        _("sandbox"), default=False, help_text=_("Accepted with a sandbox key: never reaches a real provider.")
+    )
 
     template_version = models.ForeignKey(
-        "messaging.TemplateVersion", models.PROTECT, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("template version")
+        "messaging.TemplateVersion",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("template version"),
     )
     variables = models.JSONField(_("variables"), default=dict, blank=True)
     subject = models.CharField(_("subject"), max_length=998, blank=True)  # RFC 5322 line length
@@ -120,7 +132,9 @@ class Message(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    provider = models.ForeignKey("messaging.Provider", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("provider"))
+    provider = models.ForeignKey(
+        "messaging.Provider", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("provider")
+    )
     provider_message_id = models.CharField(_("provider's id"), max_length=200, blank=True)
     error_code = models.CharField(_("error"), max_length=60, blank=True)
     error_detail = models.CharField(_("what happened"), max_length=500, blank=True)

@@ -30,11 +30,18 @@ class Provider(models.Model):
     config = EncryptedJSONField(_("configuration"), default=dict)
     receipt_secret = EncryptedJSONField(_("receipt secret"), default=new_receipt_secret, editable=False)
     weight = models.PositiveSmallIntegerField(
-        _("weight"), default=100, validators=[MaxValueValidator(1000)], help_text=_("Share of the channel's traffic; 0: only when the others fail.")
+        _("weight"),
+        default=100,
+        validators=[MaxValueValidator(1000)],
+        help_text=_("Share of the channel's traffic; 0: only when the others fail."),
     )
-    max_per_second = models.PositiveIntegerField(_("most per second"), null=True, blank=True, help_text=_("Messages wait, they do not fail. Empty: no cap."))
+    max_per_second = models.PositiveIntegerField(
+        _("most per second"), null=True, blank=True, help_text=_("Messages wait, they do not fail. Empty: no cap.")
+    )
     is_enabled = models.BooleanField(_("enabled"), default=True)
-    is_stand_in = models.BooleanField(_("stand-in"), default=False, help_text=_("Used only while the channel has no other enabled provider."))
+    is_stand_in = models.BooleanField(
+        _("stand-in"), default=False, help_text=_("Used only while the channel has no other enabled provider.")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
@@ -62,7 +69,9 @@ class ReceiptEntry(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="+", verbose_name=_("provider"))
-    message = models.ForeignKey(Message, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False, verbose_name=_("message"))
+    message = models.ForeignKey(
+        Message, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False, verbose_name=_("message")
+    )
     provider_message_id = models.CharField(_("provider's id"), max_length=200, blank=True)
     reported = models.CharField(_("reported"), max_length=10)
     outcome = models.CharField(_("outcome"), max_length=10, choices=ReceiptOutcome.choices)

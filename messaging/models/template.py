@@ -15,7 +15,9 @@ class Template(models.Model):
     name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     description = models.CharField(_("description"), max_length=300, blank=True)
-    is_archived = models.BooleanField(_("archived"), default=False, help_text=_("No longer accepted in new messages; those that are under way are sent."))
+    is_archived = models.BooleanField(
+        _("archived"), default=False, help_text=_("No longer accepted in new messages; those that are under way are sent.")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
@@ -44,7 +46,9 @@ class TemplateVersion(models.Model):
     body = models.TextField(_("text"), blank=True, help_text=_("Liquid, for example: Your code is {{ code }}."))
     html = models.TextField(_("HTML"), blank=True, help_text=_("E-mail only. Sanitised; the text is made from it when the text is empty."))
     variables = models.JSONField(
-        _("variables"), default=list, blank=True,
+        _("variables"),
+        default=list,
+        blank=True,
         help_text=_('A list of {"name", "required", "example"}; a message without a required one is refused.'),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

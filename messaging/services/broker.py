@@ -17,7 +17,9 @@ def depths() -> dict[str, int]:
     with current_app.pool.acquire(block=True, timeout=2) as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
         with connection.channel() as channel:
-            return {queue.name: queue.bind(channel).queue_declare(passive=False).message_count for queue in declared() if queue.name in NAMES}
+            return {
+                queue.name: queue.bind(channel).queue_declare(passive=False).message_count for queue in declared() if queue.name in NAMES
+            }
 
 
 def depth(name: str) -> int:

@@ -153,7 +153,7 @@ class Delivery:
         results: Sequence[Accepted | ProviderError]
         try:
             results = carrier.adapter.send_many([job.request for job in jobs])
-        except Exception as error:  # noqa: BLE001 - an adapter's fault must not take the chunk with it
+        except Exception as error:
             log.exception("adapter failed", provider=carrier.name)
             results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(jobs)
         took_ms = int((time.monotonic() - began) * 1000)

@@ -1,12 +1,14 @@
 """The demo's templates and providers: every channel works at once, through the sandbox."""
 
+from typing import Any
+
 from configcenter.models import Tenant
 from messaging.channels.registry import CHANNELS
 from messaging.models import Provider, Template
 from messaging.services import templates
 from messaging.services.providers import save_provider
 
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "name": "login-code",
         "channel": "sms",
@@ -56,7 +58,7 @@ def load_messaging(*, tenant: Tenant) -> None:
             subject=str(wanted.get("subject", "")),
             body=str(wanted.get("body", "")),
             html=str(wanted.get("html", "")),
-            variables=wanted["variables"],  # type: ignore[arg-type]
+            variables=wanted["variables"],
             author="demo",
         )
         templates.publish_draft(template=template)

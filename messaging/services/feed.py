@@ -39,7 +39,8 @@ class Source:
 
     def due(self, now: datetime) -> "QuerySet[Message]":
         """This function will give the waiting rows, most urgent and oldest first."""
-        return Message.objects.filter(tenant_id=self.tenant_id, batch_id=self.batch_id, status=Status.PENDING, due_at__lte=now).order_by("-priority", "due_at")
+        rows = Message.objects.filter(tenant_id=self.tenant_id, status=Status.PENDING, due_at__lte=now).order_by("-priority", "due_at")
+        return rows.filter(batch=None) if self.batch_id is None else rows.filter(batch_id=self.batch_id)
 
 
 def feed(*, now: datetime) -> int:

@@ -62,7 +62,9 @@ def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
         error_code="",
         error_detail="",
     )
-    Batch.objects.filter(pk__in=batches, status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED]).update(status=BatchStatus.RUNNING, finished_at=None)
+    Batch.objects.filter(pk__in=batches, status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED]).update(
+        status=BatchStatus.RUNNING, finished_at=None
+    )
     transaction.on_commit(kick_feeder, robust=True)
     return changed
 
@@ -75,7 +77,9 @@ def retry_message(*, message: Message, now: datetime) -> None:
     """
     if not retry_messages(ids=[message.pk], now=now):
         message.refresh_from_db(fields=["status"])
-        raise Conflict(_("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status))
+        raise Conflict(
+            _("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status)
+        )
 
 
 def settle_unknown(*, ids: Sequence[UUID], status: Status, now: datetime) -> int:
@@ -100,7 +104,12 @@ def pause_batch(*, batch: Batch) -> int:
     Raises:
         Conflict: it does not run.
     """
-    _change(batch, source=[BatchStatus.RUNNING], target=BatchStatus.PAUSED, refused=_("Only a running batch can be paused; this one is {status}."))
+    _change(
+        batch,
+        source=[BatchStatus.RUNNING],
+        target=BatchStatus.PAUSED,
+        refused=_("Only a running batch can be paused; this one is {status}."),
+    )
     return Message.objects.filter(batch=batch, status=Status.QUEUED).update(status=Status.PENDING, queued_at=None)
 
 
@@ -110,7 +119,12 @@ def resume_batch(*, batch: Batch) -> None:
     Raises:
         Conflict: it is not paused.
     """
-    _change(batch, source=[BatchStatus.PAUSED], target=BatchStatus.RUNNING, refused=_("Only a paused batch can be resumed; this one is {status}."))
+    _change(
+        batch,
+        source=[BatchStatus.PAUSED],
+        target=BatchStatus.RUNNING,
+        refused=_("Only a paused batch can be resumed; this one is {status}."),
+    )
     kick_feeder()
 
 

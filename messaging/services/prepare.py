@@ -1,5 +1,6 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -76,12 +77,12 @@ S = TypeVar("S", bound=Struct)
 _message_decoder = msgspec.json.Decoder(MessageIn)
 _batch_decoder = msgspec.json.Decoder(BatchIn)
 _recipient_decoder = msgspec.json.Decoder(RecipientIn)
-
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not the text backslash-u0000, whose backslash is escaped itself
 
 
 def _problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, str]:
     text, _sep, path = str(error).partition(" - at `$")
-    field = path.rstrip("`").lstrip(".")
+    field = path.rstrip("`").replace("[...]", "").strip(".")  # [...]: some value of an object, which one is not told
     if text.startswith("Object missing required field `"):
         name = text.split("`")[1]
         return {"field": ".".join(filter(None, (prefix, field, name))), "code": "required", "message": _("This field is required.")}
@@ -93,15 +94,16 @@ def _problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, s
 
 def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
     """msgspec stops at the first mistake: for the answer each field is tried by itself, so that all are named."""
-    try:
-        raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
+    raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if body.lstrip()[:1] == b"{" else None
+    if raw is None:
         return Invalid.field("", _("The body must be a JSON object."), "invalid")
     errors = []
     known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for name, value in raw.items():
         if name not in known:
-            errors.append({"field": name, "code": "unknown", "message": _("There is no such field. Known: {known}.").format(known=", ".join(known))})
+            errors.append(
+                {"field": name, "code": "unknown", "message": _("There is no such field. Known: {known}.").format(known=", ".join(known))}
+            )
             continue
         try:
             msgspec.json.decode(value, type=known[name].type)
@@ -116,14 +118,28 @@ def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) ->
 
 
 def _decode(body: bytes, decoder: "msgspec.json.Decoder[S]", kind: type[S]) -> S:
-    if b"\\u0000" in body or b"\0" in body:
+    if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
         raise Malformed(_("The character NUL can't be stored; remove it."))
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(body, kind, error) from None
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise _explain(body, kind, error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(_("Not valid JSON: {error}").format(error=error)) from None
+    except RecursionError:
+        raise Malformed(_("The JSON is nested too deeply.")) from None
+
+
+def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
+    """What keeps a JSON object of the caller's from being stored and passed on: nothing, as a rule."""
+    try:
+        size = len(orjson.dumps(value)) if value else 0
+    except TypeError:  # orjson's error for what it can't write
+        return [{"field": field, "code": "invalid", "message": _("Holds an integer of more than 64 bits, or is nested too deeply.")}]
+    if size > MOST_JSON_BYTES:
+        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES)}]
+    return []
 
 
 def read_message(body: bytes) -> MessageIn:
@@ -156,11 +172,14 @@ class Frame:
         self.request = request
         self.wording: Wording | None = None
         if request.channel not in CHANNELS:
-            self._wrong("channel", "unknown", _("There is no channel {channel}. Known: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)))
+            self._wrong(
+                "channel",
+                "unknown",
+                _("There is no channel {channel}. Known: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
+            )
         self._check_text()
         self._check_times()
-        if request.metadata and len(orjson.dumps(request.metadata)) > MOST_JSON_BYTES:
-            self._wrong("metadata", "too_long", _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES))
+        self.errors += _unstorable("metadata", request.metadata)
         if "\n" in request.subject or "\r" in request.subject:
             self._wrong("subject", "invalid", _("A subject is one line."))
         # The text without variables is the same for everybody: count its segments once.
@@ -196,7 +215,9 @@ class Frame:
         elif request.expires_at and request.send_at and request.expires_at <= request.send_at:
             self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
 
-    def row(self, *, recipient: str, variables: dict[str, Any], reference: str, batch_id: UUID | None = None) -> tuple[NewRow | None, list[dict[str, Any]]]:
+    def row(
+        self, *, recipient: str, variables: dict[str, Any], reference: str, batch_id: UUID | None = None
+    ) -> tuple[NewRow | None, list[dict[str, Any]]]:
         """This function will give the row for one recipient, or what is wrong with it."""
         errors: list[dict[str, Any]] = []
         request = self.request
@@ -208,7 +229,9 @@ class Frame:
         segments = self.plain_segments
         if self.wording is not None:
             missing = [name for name in self.wording.required if variables.get(name) is None]
-            errors += [{"field": f"variables.{name}", "code": "required", "message": _("The template needs this variable.")} for name in missing]
+            errors += [
+                {"field": f"variables.{name}", "code": "required", "message": _("The template needs this variable.")} for name in missing
+            ]
             if not missing and not errors:
                 try:
                     if request.channel == "sms":
@@ -216,9 +239,10 @@ class Frame:
                 except liquid.TemplateProblem as problem:
                     errors.append({"field": "variables", "code": "template", "message": str(problem)})
         elif variables and request.template is None:
-            errors.append({"field": "variables", "code": "not_allowed", "message": _("Variables need a template; a body is sent as it is.")})
-        if variables and len(orjson.dumps(variables)) > MOST_JSON_BYTES:
-            errors.append({"field": "variables", "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES)})
+            errors.append(
+                {"field": "variables", "code": "not_allowed", "message": _("Variables need a template; a body is sent as it is.")}
+            )
+        errors += _unstorable("variables", variables)
         if errors:
             return None, errors
         return (
@@ -270,7 +294,9 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
     if not request.recipients:
         frame.errors.append({"field": "recipients", "code": "required", "message": _("Give at least one recipient.")})
     if len(request.recipients) > MOST_RECIPIENTS:
-        frame.errors.append({"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MOST_RECIPIENTS)})
+        frame.errors.append(
+            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MOST_RECIPIENTS)}
+        )
     if frame.errors:
         raise Invalid(errors=frame.errors)
     rows: list[NewRow] = []

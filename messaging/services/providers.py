@@ -131,9 +131,15 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
         Invalid: naming each wrong field as `config.<field>`.
     """
     if kind not in registry.ADAPTERS:
-        raise Invalid.field("kind", _("There is no kind {kind}. Known: {known}.").format(kind=kind, known=", ".join(registry.ADAPTERS)), "unknown")
+        raise Invalid.field(
+            "kind", _("There is no kind {kind}. Known: {known}.").format(kind=kind, known=", ".join(registry.ADAPTERS)), "unknown"
+        )
     if channel not in registry.CHANNELS:
-        raise Invalid.field("channel", _("There is no channel {channel}. Known: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)), "unknown")
+        raise Invalid.field(
+            "channel",
+            _("There is no channel {channel}. Known: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)),
+            "unknown",
+        )
     try:
         return registry.validate_config(kind, channel, config)
     except ValidationError as error:

@@ -33,7 +33,9 @@ def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> No
     try:
         Webhook(provider.receipt_secret).verify(body, {name.lower(): value for name, value in headers.items()})
     except WebhookVerificationError as error:
-        raise Unauthenticated(_("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(reason=error)) from None
+        raise Unauthenticated(
+            _("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(reason=error)
+        ) from None
     except Exception:  # noqa: BLE001 - whatever a stranger's headers break in the library is no valid signature
         raise Unauthenticated(_("Signature refused.")) from None
 
@@ -79,7 +81,7 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
             if row is None or entry.outcome != ReceiptOutcome.APPLIED:
                 continue
             row.status = receipt.status  # a second receipt in the same callback meets the new state
-            if receipt.status == Status.DELIVERED:
+            if receipt.status == "delivered":
                 delivered.append(row.pk)
             else:
                 failed.setdefault((entry.code or "not_delivered", entry.detail), []).append(row.pk)

@@ -113,11 +113,13 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
             continue
         try:
             answer = carrier.adapter.lookup(providers.SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
-        except Exception:  # noqa: BLE001 - a look-up that fails says nothing
+        except Exception:
             log.exception("look-up failed", provider=carrier.name)
             continue
         if answer == "accepted":
-            changed = store.move([row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail="")
+            changed = store.move(
+                [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
+            )
         elif answer == "absent" and (delay := retry.policy().delay(attempts=row.attempts)) is not None:
             changed = store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=timezone.now() + delay, finished_at=None)
         else:

@@ -174,4 +174,4 @@ def move(ids: Iterable[UUID], *, source: str, **changes: Any) -> int:
 
 def in_transaction() -> bool:
     """This function will tell whether the caller has a transaction open that writes must join."""
-    return transaction.get_connection().in_atomic_block
+    return bool(transaction.get_connection().in_atomic_block)

@@ -81,7 +81,9 @@ class TemplateBook:
         if time.monotonic() - read_at > CACHE_SECONDS:
             row = (
                 TemplateVersion.objects.select_related("template")
-                .filter(template__tenant_id=tenant_id, template__name=name, template__is_archived=False, state=TemplateVersion.State.PUBLISHED)
+                .filter(
+                    template__tenant_id=tenant_id, template__name=name, template__is_archived=False, state=TemplateVersion.State.PUBLISHED
+                )
                 .first()
             )
             wording = Wording.of(row) if row else None
@@ -123,9 +125,21 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
     for index, variable in enumerate(variables):
         name = variable.get("name") if isinstance(variable, dict) else None
         if not isinstance(name, str) or not name.isidentifier():
-            errors.append({"field": f"variables[{index}].name", "code": "invalid", "message": _("A name consists of letters, digits and underscores.")})
+            errors.append(
+                {
+                    "field": f"variables[{index}].name",
+                    "code": "invalid",
+                    "message": _("A name consists of letters, digits and underscores."),
+                }
+            )
         elif unknown := set(variable) - {"name", "required", "example", "description"}:
-            errors.append({"field": f"variables[{index}]", "code": "unknown", "message": _("Unknown: {names}.").format(names=", ".join(sorted(unknown)))})
+            errors.append(
+                {
+                    "field": f"variables[{index}]",
+                    "code": "unknown",
+                    "message": _("Unknown: {names}.").format(names=", ".join(sorted(unknown))),
+                }
+            )
         else:
             names.add(name)
     for field, source in (("subject", subject), ("body", body), ("html", html)):
@@ -135,15 +149,15 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
             errors.append({"field": field, "code": "template", "message": str(problem)})
             continue
         for name in sorted(used - names):
-            errors.append({"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)})
+            errors.append(
+                {"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)}
+            )
     if errors:
         raise Invalid(errors=errors)
 
 
 @transaction.atomic
-def save_draft(
-    *, template: Template, subject: str, body: str, html: str, variables: list[dict[str, Any]], author: str
-) -> TemplateVersion:
+def save_draft(*, template: Template, subject: str, body: str, html: str, variables: list[dict[str, Any]], author: str) -> TemplateVersion:
     """This function will write the template's draft, making a new version where there is none.
 
     Raises:

@@ -1,5 +1,7 @@
 """Whose request it is: the client's address behind however many proxies we were told of."""
 
+import ipaddress
+
 from django.http import HttpRequest
 
 from posthaste import env
@@ -15,6 +17,16 @@ def client_ip(request: HttpRequest) -> str:
     proxies = env.load().trusted_proxies
     if proxies:
         hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-        if len(hops) >= proxies:
-            return hops[-proxies]
-    return remote.rpartition(":")[0] if remote.count(":") == 1 else remote
+        if len(hops) >= proxies and (hop := _address(hops[-proxies])):
+            return hop
+    return _address(remote) or "127.0.0.1"
+
+
+def _address(text: str) -> str:
+    """The address in `10.0.0.1`, `10.0.0.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; nothing where there is none."""
+    for candidate in (text, text.strip("[]"), text.rpartition(":")[0].strip("[]")):
+        try:
+            return str(ipaddress.ip_address(candidate))
+        except ValueError:
+            continue
+    return ""

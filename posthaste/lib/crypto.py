@@ -16,7 +16,7 @@ def cipher() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.FIELD_ENCRYPTION_KEYS])
 
 
-class EncryptedJSONField(models.TextField):
+class EncryptedJSONField(models.TextField[Any, Any]):
     """A JSON value that the database sees only encrypted. It can't be filtered on, on purpose."""
 
     description = "Encrypted JSON"

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -31,7 +32,9 @@ class Problem(Exception):
     code = "bad_request"
     title = "Bad request"
 
-    def __init__(self, detail: str = "", *, errors: Iterable[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+    def __init__(
+        self, detail: str = "", *, errors: Iterable[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
         self.errors = list(errors)
@@ -78,7 +81,9 @@ class Unauthenticated(Problem):
     status, code, title = 401, "unauthenticated", "A valid API key is needed"
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(detail or "Send the header 'Authorization: Bearer <API key>'.", headers={"WWW-Authenticate": 'Bearer realm="posthaste"'})
+        super().__init__(
+            detail or "Send the header 'Authorization: Bearer <API key>'.", headers={"WWW-Authenticate": 'Bearer realm="posthaste"'}
+        )
 
 
 class Forbidden(Problem):
@@ -93,6 +98,18 @@ class NotFound(Problem):
     status, code, title = 404, "not_found", "Not found"
 
 
+class NotAllowed(Problem):
+    """The address exists, but not for this method; `Allow` names those it has."""
+
+    status, code, title = 405, "method_not_allowed", "This method is not allowed here"
+
+
+class NotAcceptable(Problem):
+    """The `Accept` header asks for something other than JSON."""
+
+    status, code, title = 406, "not_acceptable", "Only JSON is spoken here"
+
+
 class Conflict(Problem):
     """The thing is in a state that does not allow this."""
 
@@ -103,6 +120,12 @@ class TooLarge(Problem):
     """More than one request may carry."""
 
     status, code, title = 413, "too_large", "The request is too large"
+
+
+class UnsupportedType(Problem):
+    """The body is not declared as JSON."""
+
+    status, code, title = 415, "unsupported_type", "The body must be application/json"
 
 
 class TooMany(Problem):
@@ -129,6 +152,8 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         for name, inner in detail.items():
             if name == "non_field_errors":
                 yield from _flatten(inner, path)
+            elif isinstance(name, int):  # a list of which only some entries are wrong
+                yield from _flatten(inner, f"{path}[{name}]")
             else:
                 yield from _flatten(inner, f"{path}.{name}" if path else str(name))
     elif isinstance(detail, list):
@@ -154,8 +179,16 @@ def from_exception(error: Exception) -> Problem | None:
             return Forbidden(str(error) or "")
         case exceptions.NotFound() | Http404():
             return NotFound(_("There is nothing at this address that this key can see."))
+        case exceptions.MethodNotAllowed():
+            return NotAllowed(str(error.detail))
+        case exceptions.NotAcceptable():
+            return NotAcceptable(str(error.detail))
+        case exceptions.UnsupportedMediaType():
+            return UnsupportedType(str(error.detail))
+        case RequestDataTooBig():
+            return TooLarge(_("At most {n} MiB a request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
         case exceptions.Throttled():
-            return TooMany(str(error.detail), retry_after_seconds=int(error.wait or 1))
+            return TooMany(str(error.detail), retry_after_seconds=int(getattr(error, "wait", None) or 1))
         case exceptions.APIException():
             problem = Problem(str(error.detail))
             problem.status, problem.code, problem.title = error.status_code, str(error.default_code), str(error.default_detail)
@@ -223,8 +256,10 @@ class OrjsonParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        # `body` and not read(): it keeps to DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.body if isinstance(stream, HttpRequest) else stream.read()
         try:
-            return orjson.loads(stream.read())
+            return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Malformed(f"Not valid JSON: {error}") from None
 
@@ -246,12 +281,20 @@ def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
                 "items": {
                     "type": "object",
                     "required": ["field", "code", "message"],
-                    "properties": {"field": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}, "index": {"type": "integer"}},
+                    "properties": {
+                        "field": {"type": "string"},
+                        "code": {"type": "string"},
+                        "message": {"type": "string"},
+                        "index": {"type": "integer"},
+                    },
                 },
             },
         },
     }
-    answer = {"description": "What went wrong, and what to do.", "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    answer = {
+        "description": "What went wrong, and what to do.",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
     for operations in result.get("paths", {}).values():
         for operation in operations.values():
             if isinstance(operation, dict) and "responses" in operation:

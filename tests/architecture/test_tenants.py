@@ -117,7 +117,7 @@ def test_the_samples_are_right_their_owner_is_let_in() -> None:
     for route in with_parameters():
         for method in methods_of(route):
             owner = make_everything("Acme")
-            if "draft" not in route.pattern and "publish" in route.pattern:
+            if route.pattern.endswith("publish/"):
                 make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
             answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
             if answer.status_code not in (200, 204):

@@ -40,7 +40,13 @@ class Customer:
         self.stack = stack
         slug = f"c{uuid4().hex[:10]}"
         made = subprocess.run(
-            [sys.executable, "manage.py", "create_tenant", slug], cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "manage.py", "create_tenant", slug],
+            cwd=ROOT,
+            env=stack.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
         self.http = Http(stack.base_url, made.stdout.strip())
 
@@ -52,11 +58,18 @@ class Customer:
         answer: dict[str, Any] = made.json()
         return answer
 
-    def gateway(self, gateway: Gateway, *, bulk: bool = False, channel: str = "sms", config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    def gateway(
+        self, gateway: Gateway, *, bulk: bool = False, channel: str = "sms", config: dict[str, Any] | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """This function will make a provider that speaks to a test gateway."""
         settings: dict[str, Any] = {"url": gateway.url, "message_id_path": "id", "timeout_seconds": 3, **(config or {})}
         if bulk:
-            settings["bulk"] = {"url": gateway.bulk_url, "results_path": "results", "status_field": "status", "message_id_field": "message_id"}
+            settings["bulk"] = {
+                "url": gateway.bulk_url,
+                "results_path": "results",
+                "status_field": "status",
+                "message_id_field": "message_id",
+            }
         return self.provider(channel, "http", settings, **fields)
 
     def send(self, **fields: Any) -> str:
@@ -91,7 +104,9 @@ class Customer:
 
     def finished(self, batch_id: str, *, seconds: float = 60.0) -> dict[str, Any]:
         """This function will wait until the batch is finished and give it."""
-        poll(lambda: self.batch(batch_id)["status"] == "finished", seconds=seconds, every=0.2, reason=f"not finished: {self.batch(batch_id)}")
+        poll(
+            lambda: self.batch(batch_id)["status"] == "finished", seconds=seconds, every=0.2, reason=f"not finished: {self.batch(batch_id)}"
+        )
         return self.batch(batch_id)
 
     def rows(self, **filters: Any) -> list[dict[str, Any]]:
@@ -137,6 +152,10 @@ def number() -> str:
 def empty_queue(stack: Stack, name: str) -> int:
     """This function will throw away what stands in a queue of the broker, as an operator's mistake would, and give the number."""
     url = stack.environment["BROKER_URL"]
-    options = {} if url.startswith("amqp") else {"global_keyprefix": f"{stack.environment['REDIS_PREFIX']}:broker:", "priority_steps": list(range(10))}
+    options = (
+        {}
+        if url.startswith("amqp")
+        else {"global_keyprefix": f"{stack.environment['REDIS_PREFIX']}:broker:", "priority_steps": list(range(10))}
+    )
     with Connection(url, transport_options=options) as connection:
         return int(connection.default_channel.queue_purge(name) or 0)

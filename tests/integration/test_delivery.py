@@ -40,7 +40,11 @@ def test_an_email_and_a_text_arrive_and_a_signed_receipt_makes_them_delivered(cu
         assert arrived.message["Subject"] == "Hello"
         assert "Your order has left." in arrived.message.get_body().get_content()  # type: ignore[union-attr]
         (taken,) = gateway.records
-        assert (taken.to, taken.text, taken.headers["idempotency-key"]) == ("+8613812345678", "Your code is 123456", customer.message(text)["trace_id"])
+        assert (taken.to, taken.text, taken.headers["idempotency-key"]) == (
+            "+8613812345678",
+            "Your code is 123456",
+            customer.message(text)["trace_id"],
+        )
     assert customer.receipt(by_text, [{"provider_message_id": f"gw-{taken.id}", "status": "delivered"}])[1]["applied"] == 1
     assert customer.receipt(by_mail, [{"message_id": email, "status": "delivered"}])[0] in (200, 422)  # SMTP itself has no receipts
     assert customer.message(text)["status"] == "delivered"

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from urllib3.exceptions import HTTPError
@@ -25,6 +26,10 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
+def has_taken(gateway: Gateway, count: int) -> bool:
+    return len(gateway.taken) >= count
+
+
 def close_the_books(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
     """Every id has arrived; none twice; those shown as unknown are the only ones in doubt, and can be resent by hand."""
     batch = customer.finished(batch_id, seconds=90)
@@ -38,11 +43,13 @@ def close_the_books(customer: Customer, gateway: Gateway, batch_id: str, size: i
     return counts
 
 
-def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_nothing(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_nothing(
+    stack: Stack, customer: Customer, gateway: Gateway
+) -> None:
     customer.gateway(gateway)
     batch_id = customer.send_batch(2_000)
     for reached in (200, 900):
-        poll(lambda reached=reached: len(gateway.taken) >= reached)
+        poll(partial(has_taken, gateway, reached))
         stack.kill("worker")
         stack.start("worker")
     counts = close_the_books(customer, gateway, batch_id, 2_000)
@@ -86,7 +93,9 @@ def test_tasks_lost_in_the_broker_are_found_in_the_database(stack: Stack, custom
     assert sorted(gateway.taken.values()) == [1] * 20
 
 
-def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_stored(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_stored(
+    stack: Stack, customer: Customer, gateway: Gateway
+) -> None:
     customer.gateway(gateway)
     accepted: list[str] = []
     ended = threading.Event()
@@ -112,6 +121,9 @@ def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_st
     stack.wait_healthy()
     everything = {row["trace_id"] for row in customer.rows()}
     assert {i.replace("-", "") for i in accepted} <= everything, "somebody was told 202 for a message that is not there"
-    poll(lambda: not customer.rows(status="pending") and not customer.rows(status="queued") and not customer.rows(status="sending"), seconds=60)
+    poll(
+        lambda: not customer.rows(status="pending") and not customer.rows(status="queued") and not customer.rows(status="sending"),
+        seconds=60,
+    )
     assert everything == set(gateway.taken)
     assert gateway.doubles() == {}

@@ -37,7 +37,13 @@ class Command(BaseCommand):
                     kind=KeyKind.SANDBOX if options["sandbox"] else KeyKind.LIVE,
                     scopes=options["scope"] or list(SCOPES),
                 )
-                audit.record(actor="command:create_tenant", action="tenant.create", target=tenant.slug, tenant_id=tenant.pk, detail={"key": key.prefix})
+                audit.record(
+                    actor="command:create_tenant",
+                    action="tenant.create",
+                    target=tenant.slug,
+                    tenant_id=tenant.pk,
+                    detail={"key": key.prefix},
+                )
         except Invalid as error:
             raise CommandError(str(error.errors)) from None
         except ValidationError as error:

@@ -48,7 +48,9 @@ class BatchItem(RetrieveModelMixin, BatchView):
 
     scopes = {"GET": READ}
 
-    @extend_schema(summary="One batch with its books", description="`accepted` = `in_progress` + `ended`, exactly; `counts` has every state.")
+    @extend_schema(
+        summary="One batch with its books", description="`accepted` = `in_progress` + `ended`, exactly; `counts` has every state."
+    )
     def get(self, request: Request, id: str) -> Response:
         return self.retrieve(request)
 
@@ -74,6 +76,8 @@ class BatchResume(BatchView):
     @extend_schema(summary="Resume a paused batch", request=None)
     def post(self, request: Request, id: str) -> Response:
         batch = self.get_object()
+        if batch.messages.filter(is_sandbox=False).exists():
+            self.caller.must_be_live()
         operate.resume_batch(batch=batch)
         audit.record_request(request, action="batch.resume", target=batch.pk)
         return Response(BatchOut(batch).data)
@@ -89,7 +93,8 @@ class BatchCancel(BatchView):
         description="Cancels what has not begun, and says how many that were, how many were too late, and how many are unknown.",
         request=None,
         responses=inline_serializer(
-            "BatchCancelled", {"cancelled": serializers.IntegerField(), "too_late": serializers.IntegerField(), "unknown": serializers.IntegerField()}
+            "BatchCancelled",
+            {"cancelled": serializers.IntegerField(), "too_late": serializers.IntegerField(), "unknown": serializers.IntegerField()},
         ),
     )
     def post(self, request: Request, id: str) -> Response:

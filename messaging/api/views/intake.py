@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 
 import orjson
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,10 +19,9 @@ from messaging.services import accept, prepare
 from messaging.services.accept import Repeatable
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooLarge, from_exception
+from posthaste.lib.problems import Forbidden, Invalid, UnsupportedType, from_exception
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
-MOST_BATCH_BYTES = 20 * 1024 * 1024
 
 
 def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -34,11 +32,9 @@ def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[
             caller = recognise(request.headers.get("Authorization", ""), ip=client_ip(request), now=timezone.now())
             if not caller.may(SEND):
                 raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
-            if not request.content_type.startswith("application/json"):
-                raise Malformed(_("Send the body as application/json."))
+            if request.content_type != "application/json":
+                raise UnsupportedType(_("Send the header 'Content-Type: application/json'."))
             return handle(request, caller)
-        except RequestDataTooBig:
-            return TooLarge(_("At most {n} MiB a request.").format(n=MOST_BATCH_BYTES >> 20)).as_response()
         except Exception as error:
             problem = from_exception(error)
             if problem is None:

@@ -50,7 +50,7 @@ class MessageCollection(ListModelMixin, MessageView):
 
     @extend_schema(
         summary="Hand over a message",
-        description="Answers 202 once the message is committed. Give either `template` and `variables`, or `subject` and `body`.",
+        description="202 once the message is committed. Give either `template` and `variables`, or `subject` and `body`.",
         parameters=[schemas.IDEMPOTENCY_KEY],
         request={"application/json": schemas.message_request()},
         responses={202: schemas.AcceptedOut},
@@ -94,7 +94,9 @@ class MessageCancel(MessageView):
 
     scopes = {"POST": MANAGE}
 
-    @extend_schema(summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=MessageDetailOut)
+    @extend_schema(
+        summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=MessageDetailOut
+    )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
         operate.cancel_message(message=message, now=timezone.now())
@@ -116,6 +118,8 @@ class MessageRetry(MessageView):
     )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
+        if not message.is_sandbox:
+            self.caller.must_be_live()
         before = message.status
         operate.retry_message(message=message, now=timezone.now())
         audit.record_request(request, action="message.retry", target=message.pk, detail={"was": before})

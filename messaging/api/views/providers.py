@@ -45,7 +45,7 @@ class ProviderCollection(ListModelMixin, ProviderView):
 
     @extend_schema(
         summary="Make a provider",
-        description="`receipt_secret` is shown in this answer only. A stand-in steps back as soon as its channel has another enabled provider.",
+        description="`receipt_secret` is shown in this answer only.",
         request=s.ProviderIn,
         responses={201: s.ProviderCreatedOut},
     )
@@ -87,7 +87,9 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         audit.record_request(request, action="provider.change", target=provider.pk, detail={"fields": sorted(request.data)})
         return Response(s.ProviderOut(provider).data)
 
-    @extend_schema(summary="Remove a provider", description="Its messages stay; they forget which provider carried them.", responses={204: None})
+    @extend_schema(
+        summary="Remove a provider", description="Its messages stay; they forget which provider carried them.", responses={204: None}
+    )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
         audit.record_request(request, action="provider.delete", target=provider.pk, detail={"name": provider.name})
@@ -101,9 +103,16 @@ class ProviderTest(ProviderView):
 
     scopes = {"POST": ADMIN}
 
-    @extend_schema(summary="Send a test message", description="At once and outside the queue; answers what the provider said.", request=s.TestSendIn, responses=s.TestSendOut)
+    @extend_schema(
+        summary="Send a test message",
+        description="At once and outside the queue; answers what the provider said.",
+        request=s.TestSendIn,
+        responses=s.TestSendOut,
+    )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
+        if provider.kind != providers.SANDBOX:
+            self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
             result = providers.send_test(provider=provider, recipient=values["recipient"], text=values["text"])
@@ -118,7 +127,9 @@ class ProviderSecret(ProviderView):
 
     scopes = {"POST": ADMIN}
 
-    @extend_schema(summary="Make a new receipt secret", description="The old one stops working at once.", request=None, responses=s.ProviderCreatedOut)
+    @extend_schema(
+        summary="Make a new receipt secret", description="The old one stops working at once.", request=None, responses=s.ProviderCreatedOut
+    )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
         provider.receipt_secret = new_receipt_secret()
@@ -133,11 +144,18 @@ class ProviderKinds(TenantView):
     scopes = {"GET": ADMIN}
     pagination_class = None
 
-    @extend_schema(summary="Kinds of providers", description="Each with its channels and the JSON schema of its configuration.", responses={200: dict})
+    @extend_schema(
+        summary="Kinds of providers", description="Each with its channels and the JSON schema of its configuration.", responses={200: dict}
+    )
     def get(self, request: Request) -> Response:
         return Response(
             [
-                {"kind": kind, "title": str(adapter.title), "channels": sorted(adapter.channels), "config": adapter.Config.model_json_schema()}
+                {
+                    "kind": kind,
+                    "title": str(adapter.title),
+                    "channels": sorted(adapter.channels),
+                    "config": adapter.Config.model_json_schema(),
+                }
                 for kind, adapter in registry.ADAPTERS.items()
             ]
         )

@@ -43,7 +43,12 @@ class TemplateCollection(ListModelMixin, TemplateView):
     def get(self, request: Request) -> Response:
         return self.list(request)
 
-    @extend_schema(summary="Make a template", description="With its first draft; `publish: true` publishes it at once.", request=s.TemplateIn, responses={201: s.TemplateOut})
+    @extend_schema(
+        summary="Make a template",
+        description="With its first draft; `publish: true` publishes it at once.",
+        request=s.TemplateIn,
+        responses={201: s.TemplateOut},
+    )
     def post(self, request: Request) -> Response:
         values = self.validated(s.TemplateIn)
         with transaction.atomic():
@@ -87,7 +92,9 @@ class TemplateDraft(TemplateView):
 
     scopes = {"PUT": TEMPLATES_WRITE}
 
-    @extend_schema(summary="Write the draft", description="Makes the next version where there is no draft.", request=s.DraftIn, responses=s.VersionOut)
+    @extend_schema(
+        summary="Write the draft", description="Makes the next version where there is no draft.", request=s.DraftIn, responses=s.VersionOut
+    )
     def put(self, request: Request, name: str) -> Response:
         template = self.get_object()
         draft = templates.save_draft(template=template, author=self.caller.actor, **self.validated(s.DraftIn))
@@ -100,7 +107,12 @@ class TemplatePublish(TemplateView):
 
     scopes = {"POST": TEMPLATES_WRITE}
 
-    @extend_schema(summary="Publish the draft", description="New messages use it; those under way keep their version.", request=None, responses=s.VersionOut)
+    @extend_schema(
+        summary="Publish the draft",
+        description="New messages use it; those under way keep their version.",
+        request=None,
+        responses=s.VersionOut,
+    )
     def post(self, request: Request, name: str) -> Response:
         template = self.get_object()
         version = templates.publish_draft(template=template)
@@ -124,7 +136,12 @@ class TemplatePreview(TemplateView):
 
     scopes = {"POST": TEMPLATES_READ}
 
-    @extend_schema(summary="Preview", description="Rendered with the examples, overridden by `variables`; SMS with its segments.", request=s.PreviewIn, responses=s.PreviewOut)
+    @extend_schema(
+        summary="Preview",
+        description="Rendered with the examples, overridden by `variables`; SMS with its segments.",
+        request=s.PreviewIn,
+        responses=s.PreviewOut,
+    )
     def post(self, request: Request, name: str) -> Response:
         template = self.get_object()
         values = self.validated(s.PreviewIn)

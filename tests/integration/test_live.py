@@ -1,0 +1,41 @@
+"""Live figures over a WebSocket, for those who may see them."""
+
+import json
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.integration.customer import Customer
+from tests.integration.stack import Stack
+
+pytestmark = pytest.mark.both_stacks
+
+
+def test_a_key_with_the_scope_gets_figures_every_second(stack: Stack) -> None:
+    customer = Customer(stack)
+    customer.settled(customer.send(channel="push", recipient="a-device-token"))
+    with connect(f"{stack.ws_url}/ws/statistics/", additional_headers={"Authorization": f"Bearer {customer.http.api_key}"}) as socket:
+        frames = []
+        deadline = time.monotonic() + 15
+        while len(frames) < 3 and time.monotonic() < deadline:
+            frames.append(json.loads(socket.recv(timeout=10)))
+    assert [frame["status"] for frame in frames] == ["live"] * 3
+    assert set(frames[-1]["queues"]) == {"message.send", "ai.process", "notification", "delayed"}
+    assert {"active_count", "queue_size", "completed_tasks", "queue_usage_percent"} <= set(frames[-1]["pool"])
+    assert frames[0]["as_of"] != frames[-1]["as_of"]
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer ph_live_abcdefgh_" + "x" * 43])
+def test_nobody_else_gets_any(stack: Stack, authorization: str) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    with pytest.raises((ConnectionClosed, InvalidStatus)):
+        with connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers) as socket:
+            socket.recv(timeout=10)
+
+
+def test_the_socket_process_answers_its_health_and_nothing_else_over_http(stack: Stack) -> None:
+    base = stack.ws_url.replace("ws://", "http://")
+    assert stack.http.pool.request("GET", f"{base}/health").json() == {"status": "ok"}
+    assert stack.http.pool.request("GET", f"{base}/admin/").status == 404
