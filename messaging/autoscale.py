@@ -39,7 +39,7 @@ class Reading:
     @property
     def usage_percent(self) -> float:
         """Recipients waiting, in per cent of the queue's capacity."""
-        return round(100.0 * self.waiting.total / max(1, self.limits.queue_capacity), 1)
+        return 100.0 * self.waiting.total / max(1, self.limits.queue_capacity)
 
 
 def wanted_threads(reading: Reading, threads: int, *, rested: bool) -> int:
@@ -79,7 +79,7 @@ class Autoscaler:
                 self.pool.grow(wanted - threads)
             else:
                 self.pool.shrink(threads - wanted)
-            log.info("pool scaled", threads=wanted, before=threads, usage_percent=self.reading.usage_percent)
+            log.info("pool scaled", threads=wanted, before=threads, usage_percent=round(self.reading.usage_percent, 1))
         self._prefetch_follows(wanted)
 
     def _prefetch_follows(self, threads: int) -> None:
@@ -116,7 +116,7 @@ class Autoscaler:
             "active_count": self.pool.active_count,
             "completed_tasks": self.pool.completed_tasks,
             "queue_size": reading.waiting.total if reading else 0,
-            "queue_usage_percent": reading.usage_percent if reading else 0.0,
+            "queue_usage_percent": round(reading.usage_percent, 1) if reading else 0.0,
             "min_threads": reading.limits.min_threads if reading else self.min_concurrency,
             "max_threads": reading.limits.max_threads if reading else self.max_concurrency,
         }

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -86,6 +86,9 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None) -> Answ
         if isinstance(outcome, Problem):
             raise outcome
         return outcome
+    # Recognising the key may have taken a connection from the pool. While this thread waits it has no use for it, and the
+    # writer, which all threads wait for, must find one.
+    connection.close_if_unusable_or_obsolete()
     return committer.submit(intake)
 
 

@@ -66,9 +66,9 @@ def _feed(now: datetime) -> int:
     sources = _sources(now)
     while sources and left > 0:
         still: list[tuple[Source, int]] = []
-        total = sum(weight for _source, weight in sources)
+        total, room = sum(weight for _source, weight in sources), left
         for source, weight in sources:
-            share = min(MOST_A_STATEMENT, max(1, left * weight // total), left)
+            share = min(MOST_A_STATEMENT, max(1, room * weight // total), left)
             moved = _move(source.due(now), share, now) if share > 0 else 0
             fed += moved
             left -= moved

@@ -9,10 +9,11 @@ The journal is evidence only while Redis kept it: it carries the server's run id
 journal is missing, every message of the claim counts as begun.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +23,17 @@ from messaging.services.store import Outcome
 from posthaste.lib import redis
 
 KEEP_SECONDS = 86_400
+RUN_ID_SECONDS = 10
 
 
-@cache
-def _run_id() -> str:
+@lru_cache(maxsize=2)
+def _run_id_in(_span: int) -> str:
     return str(redis.client().info("server")["run_id"])
+
+
+def _run_id() -> str:
+    """The server's run id, asked for every few seconds. An old one only makes a journal less trustworthy than it is."""
+    return _run_id_in(int(time.monotonic() / RUN_ID_SECONDS))
 
 
 def _key(claim_id: UUID) -> str:

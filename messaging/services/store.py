@@ -87,7 +87,8 @@ def insert_messages(rows: Sequence[NewRow]) -> None:
         return
     names = ", ".join(f'"{name}"' for name in (*_COLUMNS, *_DEFAULTS))
     constants = tuple(_DEFAULTS.values())
-    with connection.cursor() as cursor, cursor.cursor.copy(f'COPY "{TABLE}" ({names}) FROM STDIN') as copy:
+    # COPY goes past Django's cursor, so its errors have to be translated here.
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.cursor.copy(f'COPY "{TABLE}" ({names}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row(
                 [orjson.dumps(getattr(row, name)).decode() if name in _JSON else getattr(row, name) for name in _COLUMNS] + list(constants)

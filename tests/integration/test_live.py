@@ -30,9 +30,14 @@ def test_a_key_with_the_scope_gets_figures_every_second(stack: Stack) -> None:
 @pytest.mark.parametrize("authorization", ["", "Bearer ph_live_abcdefgh_" + "x" * 43])
 def test_nobody_else_gets_any(stack: Stack, authorization: str) -> None:
     headers = {"Authorization": authorization} if authorization else {}
-    with pytest.raises((ConnectionClosed, InvalidStatus)):
-        with connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers) as socket:
-            socket.recv(timeout=10)
+    with pytest.raises((ConnectionClosed, InvalidStatus)), connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers) as socket:
+        socket.recv(timeout=10)
+
+
+def test_a_page_of_another_site_is_refused_even_with_a_key(stack: Stack) -> None:
+    headers = {"Authorization": f"Bearer {stack.http.api_key}"}
+    with pytest.raises(InvalidStatus), connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers, origin="https://evil.example"):  # type: ignore[arg-type]
+        pass
 
 
 def test_the_socket_process_answers_its_health_and_nothing_else_over_http(stack: Stack) -> None:

@@ -81,7 +81,7 @@ def post_batch(request: HttpRequest, caller: Caller) -> HttpResponse:
     if rejected and (body.on_error == "reject" or not rows):
         raise Invalid(
             _("Nothing was stored. Mend these rows, or send on_error: skip to leave them out."),
-            errors=[{**entry, "field": f"recipients[{entry['index']}].{entry['field']}"} for entry in rejected],
+            errors=[{**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} for entry in rejected],
             accepted=0,
             rejected=rejected,
         )

@@ -1,0 +1,102 @@
+"""What becomes of the messages of a worker that died: three kinds, told apart by its journal."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from messaging.models import Message, Status
+from messaging.services import recover, store
+from messaging.services.journal import Journal
+from messaging.services.store import Outcome
+from posthaste.lib import redis
+from posthaste.lib.ids import new_id
+from tests.builders import make_message, make_provider, make_tenant
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+def claimed(count: int, *, kind: str = "http") -> tuple[UUID, list[Message]]:
+    """Messages in the hands of a worker whose lease has run out."""
+    tenant = make_tenant()
+    config = {"url": "http://127.0.0.1:9/"} if kind == "http" else {}
+    make_provider(tenant, channel="sms", kind=kind, config=config)
+    rows = [make_message(tenant, channel="sms", status=Status.QUEUED, queued_at=timezone.now()) for _ in range(count)]
+    claim_id, past = new_id(), timezone.now() - timedelta(seconds=60)
+    held = store.claim([row.pk for row in rows], claim_id=claim_id, now=past, lease_until=past + timedelta(seconds=1))
+    assert len(held) == count
+    return claim_id, sorted(held, key=lambda row: row.pk)
+
+
+def statuses(rows: list[Message]) -> list[str]:
+    return [Message.objects.get(pk=row.pk).status for row in rows]
+
+
+def test_known_results_are_written_begun_calls_become_unknown_and_the_rest_is_sent_again() -> None:
+    claim_id, rows = claimed(3)
+    now = timezone.now()
+    journal = Journal(claim_id)
+    journal.begin([rows[0].pk], [])
+    journal.begin([rows[1].pk], [Outcome(rows[0].pk, Status.SENT.value, 1, sent_at=now, finished_at=now, provider_message_id="gw-1")])
+    recover.recover_dead_claims(now=now)
+    assert statuses(rows) == [Status.SENT, Status.UNKNOWN, Status.PENDING]
+    assert Message.objects.get(pk=rows[0].pk).provider_message_id == "gw-1"
+    untouched = Message.objects.get(pk=rows[2].pk)
+    assert (untouched.attempts, untouched.claim) == (0, None), "it never reached a provider, so it was no attempt"
+
+
+def test_without_a_journal_everything_is_in_doubt() -> None:
+    claim_id, rows = claimed(2)
+    Journal(claim_id)
+    redis.client().delete(redis.key("j", claim_id.hex))  # as a flush of Redis would
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.UNKNOWN, Status.UNKNOWN]
+
+
+def test_a_journal_of_a_redis_that_was_restarted_is_not_trusted() -> None:
+    claim_id, rows = claimed(1)
+    redis.client().rpush(redis.key("j", claim_id.hex), b'{"run":"another-run-of-the-server"}')
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.UNKNOWN]
+
+
+def test_where_providers_know_repeated_ids_nothing_is_in_doubt() -> None:
+    _claim_id, rows = claimed(2, kind="sandbox")
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.PENDING, Status.PENDING]
+
+
+def test_a_worker_that_was_only_slow_still_settles_what_was_taken_for_lost() -> None:
+    claim_id, rows = claimed(1)
+    Journal(claim_id).begin([rows[0].pk], [])
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.UNKNOWN]
+    late = Outcome(rows[0].pk, Status.SENT.value, 1, sent_at=timezone.now(), finished_at=timezone.now())
+    assert store.write_outcomes([late], claim_id=claim_id) == {rows[0].pk}
+    assert statuses(rows) == [Status.SENT]
+
+
+def test_a_result_that_comes_after_the_message_went_to_another_worker_is_refused() -> None:
+    claim_id, rows = claimed(1)
+    Journal(claim_id)
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.PENDING]
+    late = Outcome(rows[0].pk, Status.SENT.value, 1, sent_at=timezone.now())
+    assert store.write_outcomes([late], claim_id=claim_id) == set()
+    assert statuses(rows) == [Status.PENDING]
+
+
+def test_a_lease_that_still_runs_is_left_alone() -> None:
+    _claim_id, rows = claimed(1)
+    Message.objects.update(lease_until=timezone.now() + timedelta(seconds=30))
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.SENDING]
+
+
+def test_a_task_lost_in_an_empty_broker_is_found_and_a_young_one_is_left_alone() -> None:
+    tenant = make_tenant()
+    old = make_message(tenant, channel="sms", status=Status.QUEUED, queued_at=timezone.now() - timedelta(seconds=3600))
+    young = make_message(tenant, channel="sms", status=Status.QUEUED, queued_at=timezone.now())
+    assert recover.requeue_lost_tasks(now=timezone.now()) == 1
+    assert statuses([old, young]) == [Status.PENDING, Status.QUEUED]
