@@ -9,6 +9,8 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter
+        from messaging.services import outbox
         from messaging.services.sandbox import send_receipts_later
 
+        SandboxAdapter.outbox = staticmethod(outbox.write)
         SandboxAdapter.receipts_sink = staticmethod(send_receipts_later)

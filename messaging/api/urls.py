@@ -29,5 +29,6 @@ urlpatterns = [
     path("providers/<uuid:id>/test/", providers.ProviderTest.as_view()),
     path("providers/<uuid:id>/receipt-secret/", providers.ProviderSecret.as_view()),
     path("provider-kinds/", providers.ProviderKinds.as_view()),
+    path("sandbox/outbox/", providers.SandboxOutbox.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),
 ]

@@ -11,15 +11,16 @@ from rest_framework.response import Response
 from configcenter.api.base import TenantView
 from configcenter.api.pages import CursorPages
 from configcenter.services import audit
-from configcenter.services.api_keys import ADMIN
+from configcenter.services.api_keys import ADMIN, READ
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import ProviderFilter
 from messaging.channels import registry
 from messaging.models import Provider
 from messaging.models.provider import new_receipt_secret
-from messaging.services import providers
-from posthaste.lib.problems import Invalid
+from messaging.services import outbox, providers
+from posthaste.lib import redis
+from posthaste.lib.problems import Invalid, Unavailable
 
 
 class ProviderView(TenantView):
@@ -159,3 +160,21 @@ class ProviderKinds(TenantView):
                 for kind, adapter in registry.ADAPTERS.items()
             ]
         )
+
+
+class SandboxOutbox(TenantView):
+    """`/api/sandbox/outbox/`."""
+
+    scopes = {"GET": READ}
+    pagination_class = None
+
+    @extend_schema(
+        summary="What the sandbox sent",
+        description="The latest 100 of up to 1,000 messages, newest first. Recipients are whole: nothing here left the platform.",
+        responses={200: {"type": "array", "items": {"type": "object"}}},
+    )
+    def get(self, request: Request) -> Response:
+        try:
+            return Response(outbox.read(tenant_id=self.tenant_id))
+        except redis.Unavailable:
+            raise Unavailable("The outbox is away for the moment.") from None
