@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from channels.db import database_sync_to_async
@@ -68,9 +69,13 @@ class LiveStatistics(AsyncWebsocketConsumer):
     def _whose(self) -> tuple[bool, int | None]:
         user = self.scope.get("user")
         if isinstance(user, User) and user.is_staff:
+            tenants = tenants_of(user)
+            wanted = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("tenant", [""])[0]
+            if wanted:
+                own = wanted.isdecimal() and int(wanted) in tenants
+                return (True, int(wanted)) if own else (False, None)
             if user.is_superuser:
                 return True, None
-            tenants = tenants_of(user)
             return (True, tenants[0]) if tenants else (False, None)
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
         try:

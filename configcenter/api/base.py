@@ -2,9 +2,31 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
 from configcenter.services.api_keys import Caller
+
+
+class Body(serializers.Serializer[dict[str, Any]]):
+    """Base of every request body: a field that does not exist is a mistake to be told, not one to be passed over."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        errors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not isinstance(data, dict) or not isinstance(error.detail, dict):
+                raise
+            errors = dict(error.detail)
+        for name in data.keys() - self.fields.keys():
+            message = _("There is no such field. Known: {known}.").format(known=", ".join(self.fields))
+            errors[name] = [serializers.ErrorDetail(message, code="unknown")]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
 
 
 class TenantView(GenericAPIView[Any]):

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from posthaste.lib.problems import Invalid
 
 DEFAULT_SIZE = 50
 MOST = 200
+LIMIT = re.compile("[0-9]{1,3}")
 
 
 def _encode(direction: str, key: object) -> str:
@@ -41,7 +43,7 @@ class CursorPages(BasePagination):
 
     def _limit(self, request: Request) -> int:
         text = request.query_params.get("limit", str(DEFAULT_SIZE))
-        if not text.isdigit() or not 1 <= int(text) <= MOST:
+        if not LIMIT.fullmatch(text) or not 1 <= int(text) <= MOST:
             raise Invalid.field("limit", _("A number from 1 to {most}.").format(most=MOST))
         return int(text)
 

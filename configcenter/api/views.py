@@ -10,7 +10,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
+from configcenter.api.base import Body, TenantView
 from configcenter.api.pages import CursorPages
 from configcenter.models import ApiKey, AuditEntry, KeyKind, Tenant
 from configcenter.services import api_keys, audit
@@ -26,7 +26,7 @@ class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
         fields = ["id", "name", "prefix", "kind", "scopes", "ip_ranges", "expires_at", "revoked_at", "last_used_at", "created_at"]
 
 
-class ApiKeyIn(serializers.Serializer[dict[str, Any]]):
+class ApiKeyIn(Body):
     """What makes a key."""
 
     name = serializers.CharField(max_length=100)

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from configcenter.api.base import Body
 from messaging import selectors
 from messaging.channels import registry
 from messaging.models import Batch, Channel, Message, Provider, Template, TemplateVersion
@@ -109,21 +110,15 @@ class ProviderCreatedOut(ProviderOut):
         return f"/api/receipts/{provider.pk}/"
 
 
-class CapsIn(serializers.Serializer[dict[str, Any]]):
+class CapsIn(Body):
     """Limits towards a provider."""
 
     per_second = serializers.IntegerField(
         min_value=1, max_value=100_000, required=False, allow_null=True, help_text="Messages wait, they do not fail."
     )
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such cap. Known: per_second."))
-        return super().to_internal_value(data)
 
-
-class ProviderIn(serializers.Serializer[dict[str, Any]]):
+class ProviderIn(Body):
     """What makes a provider."""
 
     name = serializers.CharField(max_length=100)
@@ -142,7 +137,7 @@ class ProviderChange(ProviderIn):
     kind = None  # type: ignore[assignment]
 
 
-class TestSendIn(serializers.Serializer[dict[str, Any]]):
+class TestSendIn(Body):
     """A message sent through a provider at once, to see whether it works."""
 
     recipient = serializers.CharField(max_length=2048)
@@ -187,7 +182,7 @@ class TemplateOut(serializers.ModelSerializer[Template]):
         return self._number(template, TemplateVersion.State.PUBLISHED)
 
 
-class VariableIn(serializers.Serializer[dict[str, Any]]):
+class VariableIn(Body):
     """A declared variable."""
 
     name = serializers.CharField(max_length=60)
@@ -196,7 +191,7 @@ class VariableIn(serializers.Serializer[dict[str, Any]]):
     description = serializers.CharField(max_length=200, required=False)
 
 
-class DraftIn(serializers.Serializer[dict[str, Any]]):
+class DraftIn(Body):
     """The wording of a draft."""
 
     subject = serializers.CharField(max_length=998, default="", allow_blank=True)
@@ -214,14 +209,14 @@ class TemplateIn(DraftIn):
     publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")
 
 
-class TemplateChange(serializers.Serializer[dict[str, Any]]):
+class TemplateChange(Body):
     """What can be changed of a template beside its wording."""
 
     description = serializers.CharField(max_length=300, required=False, allow_blank=True)
     is_archived = serializers.BooleanField(required=False)
 
 
-class PreviewIn(serializers.Serializer[dict[str, Any]]):
+class PreviewIn(Body):
     """Variables that override the examples."""
 
     version = serializers.IntegerField(required=False, help_text="Without it: the draft, else the published version.")

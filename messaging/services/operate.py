@@ -78,7 +78,8 @@ def retry_message(*, message: Message, now: datetime) -> None:
     if not retry_messages(ids=[message.pk], now=now):
         message.refresh_from_db(fields=["status"])
         raise Conflict(
-            _("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status)
+            _("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status),
+            current_status=message.status,
         )
 
 

@@ -1,6 +1,5 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
-import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -19,7 +18,7 @@ from messaging.services.store import NewRow
 from messaging.services.templates import Wording
 from posthaste.lib import liquid, sms
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Invalid, Malformed
+from posthaste.lib.problems import Invalid, Malformed, refuse_nul
 
 MOST_RECIPIENTS = 10_000
 MOST_BODY_CHARACTERS = 200_000
@@ -77,7 +76,6 @@ S = TypeVar("S", bound=Struct)
 _message_decoder = msgspec.json.Decoder(MessageIn)
 _batch_decoder = msgspec.json.Decoder(BatchIn)
 _recipient_decoder = msgspec.json.Decoder(RecipientIn)
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not the text backslash-u0000, whose backslash is escaped itself
 
 
 def _problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, str]:
@@ -118,8 +116,7 @@ def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) ->
 
 
 def _decode(body: bytes, decoder: "msgspec.json.Decoder[S]", kind: type[S]) -> S:
-    if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
-        raise Malformed(_("The character NUL can't be stored; remove it."))
+    refuse_nul(body)
     try:
         try:
             return decoder.decode(body)

@@ -143,12 +143,15 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
     try:
         return registry.validate_config(kind, channel, config)
     except ValidationError as error:
-        raise Invalid(
-            errors=[
-                {"field": ".".join(("config", *map(str, e["loc"]))), "code": e["type"], "message": e["msg"].removeprefix("Value error, ")}
-                for e in error.errors(include_input=False, include_url=False)
-            ]
-        ) from None
+        known = registry.ADAPTERS[kind].Config.model_fields
+        errors = []
+        for e in error.errors(include_input=False, include_url=False):
+            path, message = [str(part) for part in e["loc"]], e["msg"].removeprefix("Value error, ")
+            name, colon, rest = message.partition(": ")
+            if not path and colon and name in known:  # a check of several fields together says itself which one is meant
+                path, message = [name], rest
+            errors.append({"field": ".".join(("config", *path)), "code": e["type"], "message": message})
+        raise Invalid(errors=errors) from None
     except ValueError as error:
         raise Invalid.field("kind", str(error)) from None
 

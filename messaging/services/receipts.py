@@ -15,6 +15,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from messaging.channels.base import Receipt, ReceiptError
 from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status
 from messaging.services.providers import book
+from messaging.services.store import storable
 from posthaste.lib import redis
 from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.services import record
@@ -31,7 +32,7 @@ def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> No
         Unauthenticated: missing, wrong or too old.
     """
     try:
-        Webhook(provider.receipt_secret).verify(body, {name.lower(): value for name, value in headers.items()})
+        Webhook(provider.receipt_secret).verify(body, {name.lower(): value for name, value in headers.items()}, json_parse=False)
     except WebhookVerificationError as error:
         raise Unauthenticated(
             _("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(reason=error)
@@ -71,10 +72,10 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
             entry = ReceiptEntry(
                 provider=provider,
                 message=row,
-                provider_message_id=receipt.provider_message_id[:200],
+                provider_message_id=storable(receipt.provider_message_id)[:200],
                 reported=receipt.status,
-                code=receipt.code[:60],
-                detail=receipt.detail[:500],
+                code=storable(receipt.code)[:60],
+                detail=storable(receipt.detail)[:500],
                 outcome=_judge(receipt, row),
             )
             entries.append(entry)

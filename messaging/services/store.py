@@ -131,6 +131,16 @@ _OUTCOME_TYPES = {
 }
 
 
+def storable(text: str) -> str:
+    """This function will take out of what a provider said the one character that PostgreSQL stores nowhere."""
+    return text.replace("\0", "")
+
+
+def _value(outcome: Outcome, name: str) -> Any:
+    value = getattr(outcome, name)
+    return storable(value) if isinstance(value, str) else value
+
+
 def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     """This function will write the outcomes of messages held by `claim_id` and give the ids that were still held.
 
@@ -145,7 +155,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     if _is_postgresql():
         arrays = ", ".join(f"%s::{kind}[]" for kind in _OUTCOME_TYPES.values())
         source = f"unnest({arrays}) AS v({', '.join(aliases)})"
-        params: list[Any] = [[getattr(o, name) for o in outcomes] for name in names]
+        params: list[Any] = [[_value(o, name) for o in outcomes] for name in names]
     else:
         row = f"({', '.join(['%s'] * len(names))})"
         columns = ", ".join(f"column{n + 1} AS {alias}" for n, alias in enumerate(aliases))
@@ -154,7 +164,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
         for o in outcomes:
             params += [
                 _uuid(value) if _OUTCOME_TYPES[name] == "uuid" else _time(value) if _OUTCOME_TYPES[name] == "timestamptz" else value
-                for name, value in ((name, getattr(o, name)) for name in names)
+                for name, value in ((name, _value(o, name)) for name in names)
             ]
     sql = (
         f"UPDATE {TABLE} AS m SET status = v.status, attempts = v.attempts, due_at = COALESCE(v.due_at, m.due_at), sent_at = v.sent_at, "

@@ -132,6 +132,8 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
                     "message": _("A name consists of letters, digits and underscores."),
                 }
             )
+        elif name in names:
+            errors.append({"field": f"variables[{index}].name", "code": "twice", "message": _("This variable is already declared.")})
         elif unknown := set(variable) - {"name", "required", "example", "description"}:
             errors.append(
                 {

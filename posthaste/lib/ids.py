@@ -31,4 +31,4 @@ def trace_id(identifier: UUID) -> str:
 
 def first_id_at(moment: datetime) -> UUID:
     """This function will give the smallest id that can have been made at `moment` or later."""
-    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
+    return UUID(int=(max(0, int(moment.timestamp() * 1000)) << 80) | (7 << 76) | (2 << 62))

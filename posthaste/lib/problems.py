@@ -7,6 +7,7 @@ Raised where the rule lives as a `Problem`; turned into a response here and nowh
 """
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -250,6 +251,19 @@ class OrjsonRenderer(BaseRenderer):
         return b"" if data is None else orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not the text backslash-u0000, whose backslash is escaped itself
+
+
+def refuse_nul(body: bytes) -> None:
+    """This function will refuse JSON with the character NUL, which PostgreSQL stores nowhere.
+
+    Raises:
+        Malformed: it is there.
+    """
+    if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
+        raise Malformed(_("The character NUL can't be stored; remove it."))
+
+
 class OrjsonParser(BaseParser):
     """JSON by orjson: strict, no NaN, UTF-8 only."""
 
@@ -258,6 +272,7 @@ class OrjsonParser(BaseParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         # `body` and not read(): it keeps to DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.body if isinstance(stream, HttpRequest) else stream.read()
+        refuse_nul(body)
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:

@@ -94,7 +94,12 @@ class BatchCancel(BatchView):
         request=None,
         responses=inline_serializer(
             "BatchCancelled",
-            {"cancelled": serializers.IntegerField(), "too_late": serializers.IntegerField(), "unknown": serializers.IntegerField()},
+            {
+                "cancelled": serializers.IntegerField(),
+                "too_late": serializers.IntegerField(),
+                "unknown": serializers.IntegerField(),
+                "batch": BatchOut(),
+            },
         ),
     )
     def post(self, request: Request, id: str) -> Response:

@@ -1,0 +1,263 @@
+"""Every page of the admin in a real browser: both languages, light and dark, wide and phone; nothing on the console, nothing cut off."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from configcenter.models import AuditEntry, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.services.api_keys import issue_api_key
+from configcenter.services.demo import load_access
+from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
+from messaging.services.demo import load_messaging
+from posthaste.lib.ids import new_id
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+#: Words that stay in English on a Chinese page: names, units, codes.
+ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
+
+if not CHROMIUM:
+    pytest.skip("Chromium is not installed: pages were not looked at in a browser", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pages were not looked at in a browser")
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Something of everything, and the addresses of all pages."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    access = load_access({})
+    tenant: Tenant = access["tenant"]
+    load_messaging(tenant=tenant)
+    User.objects.filter(is_superuser=True).update(is_staff=True)
+    version = TemplateVersion.objects.get(template__name="login-code")
+    mail = TemplateVersion.objects.get(template__name="order-shipped")
+    provider, now = Provider.objects.get(tenant=tenant, channel="sms"), timezone.now()
+    batch = Batch.objects.create(
+        tenant=tenant, name="Promotion November", channel="sms", accepted=20, template_version=version, created_at=now
+    )
+    for index in range(20):
+        Message.objects.create(
+            id=new_id(), tenant=tenant, batch=batch, channel="sms", recipient=f"+86138123456{index:02}", status=Status.values[index % len(Status.values)],
+            template_version=version, variables={"code": "493817"}, created_at=now, due_at=now, claimed_at=now, sent_at=now + timedelta(milliseconds=300),
+            provider=provider, attempts=1, error_code="timeout" if index % 10 in (5, 6) else "", error_detail="The gateway did not answer." * 3,
+        )  # fmt: skip
+    letter = Message.objects.create(
+        id=new_id(), tenant=tenant, channel="email", recipient="ada@example.com", status=Status.SENT, template_version=mail,
+        variables={"name": "Ada", "order": "A-1042"}, created_at=now, due_at=now,
+    )  # fmt: skip
+    ReceiptEntry.objects.create(provider=provider, message=letter, reported="delivered", outcome="applied")
+    IdempotencyKey.objects.create(tenant=tenant, key="order-77", digest=b"1" * 32, target=letter.pk, created_at=now)
+    AuditEntry.objects.create(tenant=tenant, actor="user:admin", action="message.retry", target=str(letter.pk))
+    key, _clear = issue_api_key(tenant=tenant, name="Shop", scopes=["messages:send"])
+    failed = Message.objects.filter(status=Status.FAILED).first()
+    unknown = Message.objects.filter(status=Status.UNKNOWN).first()
+    assert failed
+    assert unknown
+    found = {
+        "overview": reverse("admin:index"),
+        "dead letters": reverse("admin:messaging_message_changelist") + "?state=dead",
+        "nothing found": reverse("admin:messaging_message_changelist") + "?q=nobody",
+        "failed message": reverse("admin:messaging_message_change", args=[failed.pk]),
+        "unknown message": reverse("admin:messaging_message_change", args=[unknown.pk]),
+        "letter": reverse("admin:messaging_message_change", args=[letter.pk]),
+        "batch": reverse("admin:messaging_batch_change", args=[batch.pk]),
+        "provider": reverse("admin:messaging_provider_change", args=[provider.pk]),
+        "new provider": reverse("admin:messaging_provider_add"),
+        "test send": reverse("admin:messaging_provider_test", args=[provider.pk]),
+        "template": reverse("admin:messaging_template_change", args=[Template.objects.get(name="order-shipped").pk]),
+        "new template": reverse("admin:messaging_template_add"),
+        "version": reverse("admin:messaging_templateversion_change", args=[mail.pk]),
+        "outbox": reverse("admin:outbox"),
+        "new key": reverse("admin:configcenter_apikey_add"),
+        "key": reverse("admin:configcenter_apikey_change", args=[key.pk]),
+        "new member": reverse("admin:configcenter_member_add"),
+        "pool": reverse("admin:configcenter_threadpoolconfig_change", args=[ThreadPoolConfig.objects.get().pk]),
+        "user": reverse("admin:configcenter_user_change", args=[User.objects.get(is_superuser=True).pk]),
+        "new job": reverse("admin:django_celery_beat_periodictask_add"),
+        "password": reverse("admin:password_change"),
+        "error codes": "/docs/errors/",
+    }
+    lists = ["messaging_message", "messaging_batch", "messaging_template", "messaging_templateversion", "messaging_provider", "messaging_receiptentry",
+             "messaging_idempotencykey", "configcenter_apikey", "configcenter_member", "configcenter_tenant", "configcenter_user", "configcenter_auditentry",
+             "configcenter_threadpoolconfig", "django_celery_beat_periodictask", "django_celery_beat_crontabschedule"]  # fmt: skip
+    return found | {name: reverse(f"admin:{name}_changelist") for name in lists}
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def open_as(
+    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440
+) -> tuple[Any, list[str]]:
+    """A page signed in as the user, and the list into which its console's complaints go."""
+    client = Client()
+    client.force_login(user)
+    context = browser.new_context(viewport={"width": width, "height": 844 if width < 500 else 900}, color_scheme=scheme)
+    host = urlsplit(address).hostname
+    context.add_cookies(
+        [
+            {
+                "name": settings.SESSION_COOKIE_NAME,
+                "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+                "domain": host,
+                "path": "/",
+            },
+            {"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "domain": host, "path": "/"},
+        ]
+    )
+    page = context.new_page()
+    said: list[str] = []
+    page.on(
+        "console",
+        lambda line: (
+            said.append(f"{page.url}: {line.text}") if line.type in ("error", "warning") and "/ws/statistics" not in line.text else None
+        ),
+    )
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    return page, said
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme", "width"), [("en", "light", 1440), ("zh-hans", "dark", 1440), ("zh-hans", "light", 390), ("en", "dark", 390)]
+)
+def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, str], language: str, scheme: str, width: int) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, scheme=scheme, width=width)
+    wrong = []
+    for name, path in pages.items():
+        answer = page.goto(live_server.url + path, wait_until="load")
+        if answer.status != 200:
+            wrong.append(f"{name}: {answer.status}")
+            continue
+        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if too_wide > 0:
+            wrong.append(f"{name}: {too_wide} px too wide")
+        if page.locator("h1").count() != 1:
+            wrong.append(f"{name}: {page.locator('h1').count()} headings of the first level")
+        nameless = page.evaluate(
+            """[...document.querySelectorAll('#content button, #content a[href], #content input:not([type=hidden]), #content select, #content textarea')]
+            .filter(e => e.offsetParent && !(e.textContent.trim() || e.getAttribute('aria-label') || e.title || e.labels?.length || e.value || e.placeholder
+                     || e.matches('.vDateField, .vTimeField, .add-related, .change-related, .view-related')  // Django's own
+                     || e.classList.contains('action-select') || e.id === 'action-toggle')).map(e => e.outerHTML.slice(0, 90))"""
+        )
+        wrong += [f"{name}: no name: {element}" for element in nameless]
+        if language == "zh-hans" and not path.startswith(("/admin/django_celery_beat", "/docs")):
+            # Data, code, and the fields of a provider's configuration, which are described where they are defined, are English.
+            text = page.evaluate(
+                """(() => { const copy = document.body.cloneNode(true);
+                copy.querySelectorAll('code, pre, .code, textarea, [lang=en], .note, svg, td, option, script').forEach(e => e.remove()); return copy.textContent; })()"""
+            )
+            wrong += [f"{name}: not translated: {line.strip()[:80]}" for line in text.splitlines() if ENGLISH.search(line)]
+    assert wrong + said == []
+
+
+def test_the_theme_switch_is_remembered(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["overview"])
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#user-tools .theme-toggle").click()
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert dark != light
+    page.goto(live_server.url + pages["batch"])
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    assert said == []
+
+
+def test_the_language_switch_leads_back_to_the_page(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, _said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["dead letters"])
+    page.get_by_role("button", name="中文").click()
+    page.wait_for_url("**state=dead")
+    assert page.locator("h1").inner_text() == "死信"
+
+
+def test_a_dead_letter_is_replayed_with_one_click(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["dead letters"])
+    before = page.locator("#result_list tbody tr").count()
+    page.get_by_role("button", name="Send again").first.click()
+    page.wait_for_url("**state=dead")
+    assert page.locator("#result_list tbody tr").count() == before - 1
+    assert said == []
+
+
+def test_a_draft_is_previewed_while_it_is_written(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["template"])
+    page.fill("#id_html", "<h2>Parcel {{ order }}</h2><script>document.title='broken'</script>")
+    page.frame_locator("iframe[name=preview-html]").locator("h2", has_text="Parcel A-1042").wait_for()
+    page.fill("#id_subject", "{{ nobody")
+    page.locator("[data-part=problem]:not([hidden])").wait_for()
+    assert said == []
+
+
+def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    """WCAG 2.2, 1.4.3: at least 4.5 : 1, measured on badges, links and soft text as they are painted."""
+    measure = """
+    (() => {
+      const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      const rgb = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+      const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+      const ground = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; } return [255, 255, 255, 255]; };
+      const bad = [];
+      for (const e of document.querySelectorAll('.badge, .soft, .purpose, a, button, th, td, label, dt, dd, h1, h2, p, .help, .label, .change')) {
+        if (!e.offsetParent || !e.textContent.trim() || e.closest('.stale')) continue;
+        const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) bad.push(`${e.className || e.tagName} "${e.textContent.trim().slice(0, 30)}" ${ratio.toFixed(2)}`);
+      }
+      return [...new Set(bad)];
+    })()"""
+    wrong = []
+    for scheme in ("light", "dark"):
+        page, _said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), scheme=scheme)
+        for name in (
+            "overview",
+            "dead letters",
+            "messaging_message",
+            "failed message",
+            "batch",
+            "provider",
+            "template",
+            "version",
+            "configcenter_apikey",
+            "new key",
+        ):
+            page.goto(live_server.url + pages[name])
+            wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(measure)]
+    assert wrong == []
+
+
+def test_a_stranger_sees_only_the_login_page(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
+    page.goto(live_server.url + pages["batch"])
+    assert page.locator("#id_username").is_visible()
+    assert not page.locator("#rail").count()
+    assert said == []
+
+
+def test_a_viewer_is_offered_nothing_that_changes(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    viewer = User.objects.create(username="vera", is_staff=True)
+    Member.objects.create(user=viewer, tenant=Tenant.objects.get(), role=Role.VIEWER)
+    page, said = open_as(browser, live_server.url, viewer)
+    for name in ("failed message", "batch", "provider", "template"):
+        page.goto(live_server.url + pages[name])
+        assert page.locator("#content button, #content input[type=submit]").filter(has_not_text="Copy").count() == 0, name
+    assert said == []
+    assert os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
