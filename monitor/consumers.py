@@ -15,6 +15,7 @@ from configcenter.services.api_keys import STATISTICS, Caller, recognise
 from configcenter.tenancy import tenants_of
 from messaging import statistics
 from posthaste.lib import redis
+from posthaste.lib.addresses import believed_ip
 from posthaste.lib.problems import Problem
 
 EVERY_SECONDS = 1.0
@@ -79,8 +80,9 @@ class LiveStatistics(AsyncWebsocketConsumer):
             return (True, tenants[0]) if tenants else (False, None)
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
         try:
-            client = self.scope.get("client") or ("127.0.0.1", 0)
-            caller: Caller = recognise(headers.get("authorization", ""), ip=client[0], now=timezone.now())
+            remote = (self.scope.get("client") or ("127.0.0.1", 0))[0]
+            ip = believed_ip(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
+            caller: Caller = recognise(headers.get("authorization", ""), ip=ip, now=timezone.now())
         except Problem:
             return False, None
         return caller.may(STATISTICS), caller.tenant_id

@@ -8,8 +8,13 @@ from django.views.decorators.http import require_safe
 from monitor.health import report
 from posthaste.lib import problems
 
-KINDS: list[type[problems.Problem]] = [problems.Problem, *problems.Problem.__subclasses__(), *problems.Conflict.__subclasses__()]
-PROBLEMS = sorted({kind.code: kind for kind in KINDS}.values(), key=lambda kind: (kind.status, kind.code))
+
+def every_problem(base: type[problems.Problem] = problems.Problem) -> list[type[problems.Problem]]:
+    """This function will list the kinds of errors, also those that apps define, by status."""
+    found = {base.code: base}
+    for kind in base.__subclasses__():
+        found |= {below.code: below for below in every_problem(kind)}
+    return sorted(found.values(), key=lambda kind: (kind.status, kind.code))
 
 
 @never_cache
@@ -29,4 +34,4 @@ def reference(request: HttpRequest) -> HttpResponse:
 @require_safe
 def errors(request: HttpRequest) -> HttpResponse:
     """This function will explain every error code of the API."""
-    return render(request, "monitor/errors.html", {"problems": PROBLEMS})
+    return render(request, "monitor/errors.html", {"problems": every_problem()})

@@ -2,20 +2,20 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.http import HttpResponse
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from configcenter.models import ApiKey, KeyKind, Tenant
 from configcenter.services.api_keys import SCOPES, issue_api_key
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
-from messaging.services import templates
+from messaging.services import accept, templates
 from messaging.services.providers import save_provider
 from posthaste.lib.ids import first_id_at, new_id
 
@@ -49,26 +49,26 @@ class Api:
         self.key = key
         self.client = Client(raise_request_exception=False)
 
-    def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **options: Any) -> HttpResponse:
+    def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
         """This function will make one call; `body` goes as JSON, or as it is when it is bytes or a text."""
         sent = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **(headers or {})}
         data = body if isinstance(body, bytes | str) else b"" if body is None else orjson.dumps(body)
         options = {"content_type": "application/json", **options}
-        return self.client.generic(method, path, data, headers=sent, **options)  # type: ignore[no-any-return]
+        return self.client.generic(method, path, data, headers=sent, **options)
 
-    def get(self, path: str, **query: Any) -> HttpResponse:
+    def get(self, path: str, **query: Any) -> Any:
         return self.request("GET", path, query_params=query)
 
-    def post(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+    def post(self, path: str, body: Any = None, **options: Any) -> Any:
         return self.request("POST", path, body, **options)
 
-    def put(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+    def put(self, path: str, body: Any = None, **options: Any) -> Any:
         return self.request("PUT", path, body, **options)
 
-    def patch(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
+    def patch(self, path: str, body: Any = None, **options: Any) -> Any:
         return self.request("PATCH", path, body, **options)
 
-    def delete(self, path: str, **options: Any) -> HttpResponse:
+    def delete(self, path: str, **options: Any) -> Any:
         return self.request("DELETE", path, **options)
 
 
@@ -77,18 +77,20 @@ def make_api(tenant: Tenant, *scopes: str, **fields: Any) -> Api:
     return Api(make_key(tenant, *scopes, **fields)[1])
 
 
-def json_of(response: HttpResponse) -> Any:
+def json_of(response: Any) -> Any:
     """This function will read an answer's body."""
     return orjson.loads(response.content)
 
 
-def fields_of(response: HttpResponse) -> list[str]:
+def fields_of(response: Any) -> list[str]:
     """This function will name the fields that a 422 complains about, in order and each once."""
     assert response.status_code == 422, response.content
     return list(dict.fromkeys(error["field"] for error in json_of(response)["errors"]))
 
 
-def make_provider(tenant: Tenant, *, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None, **fields: Any) -> Provider:
+def make_provider(
+    tenant: Tenant, *, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None, **fields: Any
+) -> Provider:
     """This function will make an enabled provider."""
     provider = Provider(tenant=tenant, channel=channel, kind=kind, **{"name": f"provider {next(_numbers)}", **fields})
     return save_provider(provider=provider, config=config or {})
@@ -121,7 +123,9 @@ def published(template: Template) -> TemplateVersion:
     return template.versions.get(state=TemplateVersion.State.PUBLISHED)
 
 
-def make_message(tenant: Tenant, *, status: str = Status.PENDING, channel: str = "sms", at: datetime | None = None, **fields: Any) -> Message:
+def make_message(
+    tenant: Tenant, *, status: str = Status.PENDING, channel: str = "sms", at: datetime | None = None, **fields: Any
+) -> Message:
     """This function will make a message in a state, with the times that go with it; `at` is when it was accepted."""
     now = at or timezone.now()
     made: dict[str, Any] = {
@@ -148,11 +152,27 @@ def make_message(tenant: Tenant, *, status: str = Status.PENDING, channel: str =
 
 def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:
     """This function will make a batch with so many messages in each state: `make_batch(tenant, sent=3, pending=2)`."""
-    batch = Batch.objects.create(tenant=tenant, name="Spring sale", channel=channel, status=status, accepted=sum(counts.values()), created_at=timezone.now())
+    batch = Batch.objects.create(
+        tenant=tenant, name="Spring sale", channel=channel, status=status, accepted=sum(counts.values()), created_at=timezone.now()
+    )
     for state, number in counts.items():
         for _ in range(number):
             make_message(tenant, status=state, channel=channel, batch=batch)
     return batch
+
+
+def close_committer() -> None:
+    """This function will make accept's writer thread let its connection go: a test's database can't be emptied or dropped before."""
+
+    def close(_group: Sequence[Any]) -> list[Any]:
+        connection.close()
+        return [None]
+
+    write, accept.committer._write = accept.committer._write, close
+    try:
+        accept.committer.submit(None)  # type: ignore[arg-type]
+    finally:
+        accept.committer._write = write
 
 
 def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:

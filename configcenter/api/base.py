@@ -33,6 +33,7 @@ class TenantView(GenericAPIView[Any]):
     """A view on the caller's own tenant. `scopes` says which scope each method needs."""
 
     scopes: dict[str, str] = {}
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     lookup_url_kwarg = "id"
     lookup_field = "pk"
 

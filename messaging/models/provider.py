@@ -68,7 +68,7 @@ class ReceiptEntry(models.Model):
     """One receipt as it came, and what became of it."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    provider = models.ForeignKey(Provider, models.CASCADE, related_name="+", verbose_name=_("provider"))
+    provider = models.ForeignKey(Provider, models.PROTECT, related_name="+", verbose_name=_("provider"))
     message = models.ForeignKey(
         Message, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False, verbose_name=_("message")
     )

@@ -65,6 +65,7 @@ class Delivery:
         self.open: dict[UUID, Message] = {}  # claimed, and nothing known yet of what became of them
         self.calling: set[UUID] = set()  # of those, the ones a provider may be taking at this moment
         self.flushed_at = time.monotonic()
+        self.unjournaled = False
 
     def run(self, ids: Sequence[UUID]) -> int:
         """This function will deliver the chunk."""
@@ -148,6 +149,8 @@ class Delivery:
             return []
         if not carrier.adapter.idempotent:
             self.journal.begin([job.row.pk for job in jobs], self.done)
+            if self.journal.broken and not self.unjournaled:
+                self._give_up_journal()
         self.calling = {job.row.pk for job in jobs}
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
@@ -173,6 +176,17 @@ class Delivery:
         if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
             self._flush()
         return again
+
+    def _give_up_journal(self) -> None:
+        """A journal with a gap would call untouched what was begun: the rest goes on under a claim that has none.
+
+        Should this worker die, all of it is in doubt, which is the truth.
+        """
+        self._flush()
+        renamed = new_id()
+        store.reclaim(claim_id=self.claim_id, new_claim_id=renamed)
+        connection.close()
+        self.claim_id, self.unjournaled = renamed, True
 
     def _may_go(self, carrier: Carrier, jobs: list[Job]) -> bool:
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""

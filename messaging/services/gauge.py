@@ -82,7 +82,7 @@ class Room:
                 self._capacity, self._capacity_at = pool_limits().queue_capacity, clock
             if clock - self._read_at > FRESH_SECONDS:
                 waiting = last_measured()
-                # While others stand in line in the database, nobody may overtake them through the front door.
+                # While a queue's worth stands in line in the database, nobody may overtake it through the front door.
                 self._left = self._capacity - waiting.in_broker if waiting.due < self._capacity else 0
                 self._read_at = clock
             if count > self._left:

@@ -27,9 +27,16 @@ def write(requests: Sequence[SendRequest]) -> None:
     at = timezone.now().isoformat()
     for request in requests:
         entry = {
-            "at": at, "id": str(request.id), "channel": request.channel, "recipient": request.recipient, "subject": request.subject,
-            "body": request.body[:2_000], "html": bool(request.html), "attempt": request.attempt, "reference": request.reference,
-        }  # fmt: skip
+            "at": at,
+            "id": str(request.id),
+            "channel": request.channel,
+            "recipient": request.recipient,
+            "subject": request.subject,
+            "body": request.body[:2_000],
+            "html": bool(request.html),
+            "attempt": request.attempt,
+            "reference": request.reference,
+        }
         by_tenant[request.tenant_id].append(orjson.dumps(entry))
     try:
         pipeline = redis.client().pipeline(transaction=False)

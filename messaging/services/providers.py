@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from messaging.channels import registry
 from messaging.channels.base import Accepted, Adapter, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
-from messaging.models import Provider
+from messaging.models import Message, Provider, ReceiptEntry
 from posthaste.lib import ids
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Conflict, Invalid
 
 log = structlog.get_logger(__name__)
 CACHE_SECONDS = 2.0
@@ -185,6 +185,21 @@ def save_provider(
     provider.save()
     transaction.on_commit(book.forget)
     return provider
+
+
+def delete_provider(*, provider: Provider) -> None:
+    """This function will remove a provider that has carried nothing.
+
+    Raises:
+        Conflict: messages or receipts name it.
+    """
+    if (
+        Message.objects.filter(tenant_id=provider.tenant_id, provider=provider).exists()
+        or ReceiptEntry.objects.filter(provider=provider).exists()
+    ):
+        raise Conflict(_("It has carried messages, whose history names it. Disable it instead."))
+    provider.delete()
+    book.forget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,11 @@ def renew(*, claim_id: UUID, lease_until: datetime) -> int:
     return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(lease_until=lease_until)
 
 
+def reclaim(*, claim_id: UUID, new_claim_id: UUID) -> int:
+    """This function will put what a claim still holds under another claim id and give the number of rows."""
+    return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(claim=new_claim_id)
+
+
 _OUTCOME_TYPES = {
     "id": "uuid",
     "status": "text",

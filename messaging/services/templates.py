@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import nh3
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +13,7 @@ from inscriptis import get_text
 
 from messaging.models import Template, TemplateVersion
 from posthaste.lib import liquid, sms
+from posthaste.lib.html import sanitise
 from posthaste.lib.problems import Conflict, Invalid
 
 CACHE_SECONDS = 2.0
@@ -52,7 +52,7 @@ class Wording:
             posthaste.lib.liquid.TemplateProblem: a variable is missing, or a limit was reached.
         """
         subject = " ".join(_fill(self.subject, variables).split())
-        html = nh3.clean(_fill(self.html, variables, html=True))
+        html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
 
     def text(self, variables: dict[str, Any]) -> str:

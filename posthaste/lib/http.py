@@ -8,16 +8,13 @@ proxy variables are ignored.
 
 import functools
 import http.client
-import io
 import ipaddress
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from posthaste import env
+from posthaste.lib.deadlines import DeadlineResponse, limit_socket, note_sent, remaining, something_was_sent, time_limit
 
 USER_AGENT = "Posthaste/1"
 MAX_BODY_BYTES = 1 << 20
@@ -37,6 +35,8 @@ MAX_IDLE_SECONDS = 4.0
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="dns")
 
 # Refused although some releases of `ipaddress` call them global. The IPv6 ones carry an IPv4 address inside, or are
 # routed by rules of their own; whoever needs one (NAT64, say) names it in the allowed networks.
@@ -103,80 +103,6 @@ class Response:
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
-
-
-class _Progress(threading.local):
-    """What the request of this thread has done so far."""
-
-    sent: bool = False
-    deadline: float | None = None
-
-
-_progress = _Progress()
-_lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="dns")
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """This function will bound everything this thread sends and reads inside the block to `seconds` in all."""
-    _progress.sent = False
-    _progress.deadline = time.monotonic() + seconds
-    try:
-        yield
-    finally:
-        _progress.deadline = None
-
-
-def something_was_sent() -> bool:
-    """This function will tell whether the latest request of this thread had begun to leave."""
-    return _progress.sent
-
-
-def _remaining(timeout: float | None) -> float | None:
-    if _progress.deadline is None:
-        return timeout
-    left = _progress.deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("time limit reached")
-    return left if timeout is None else min(left, timeout)
-
-
-class _DeadlineReader(socket.SocketIO):
-    """Socket reads that shrink their time-out, so that a server dripping bytes cannot hold a thread for ever."""
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_remaining(self._sock.gettimeout()))  # type: ignore[attr-defined]
-        return super().readinto(buffer)
-
-
-class _DeadlineSocket:
-    """The part of a socket that `http.client.HTTPResponse` asks for."""
-
-    def __init__(self, sock: Any) -> None:
-        self.sock = sock
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        self.sock._io_refs += 1  # as socket.makefile does; SocketIO.close takes it back
-        return io.BufferedReader(_DeadlineReader(self.sock, "r"))
-
-
-def reading_file(sock: Any) -> io.BufferedReader:
-    """This function will open a socket for reading so that `time_limit` bounds the sum of all reads."""
-    return _DeadlineSocket(sock).makefile("rb")
-
-
-def limit_socket(sock: Any) -> None:
-    """This function will shrink a socket's time-out to what `time_limit` leaves.
-
-    Raises:
-        TimeoutError: nothing is left.
-    """
-    sock.settimeout(_remaining(sock.gettimeout()))
-
-
-class _DeadlineResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
 def is_permitted(address: Address, allowed: Iterable[Network]) -> bool:
@@ -250,12 +176,12 @@ class GuardedClient:
         """
         error: OSError | None = None
         try:
-            for family, kind, protocol, _, address in self.check_host(host, port, timeout=_remaining(timeout)):
+            for family, kind, protocol, _, address in self.check_host(host, port, timeout=remaining(timeout)):
                 sock = socket.socket(family, kind, protocol)
                 try:
                     for option in socket_options or ():
                         sock.setsockopt(*option)
-                    sock.settimeout(_remaining(timeout))
+                    sock.settimeout(remaining(timeout))
                     sock.connect(address)
                     return sock
                 except OSError as problem:
@@ -320,13 +246,13 @@ class GuardedClient:
             except OutboundError:
                 raise
             except (urllib3_errors.TimeoutError, TimeoutError):
-                raise TimedOut(f"No answer from {parts.hostname} within {total_timeout:g} s.", sent=_progress.sent) from None
+                raise TimedOut(f"No answer from {parts.hostname} within {total_timeout:g} s.", sent=something_was_sent()) from None
             except (urllib3_errors.SSLError, ssl.SSLError) as problem:
-                if _progress.sent:
+                if something_was_sent():
                     raise BrokenOff(f"The connection to {parts.hostname} broke: {problem}", sent=True) from None
                 raise Refused("tls", f"TLS with {parts.hostname} failed: {problem}") from None
             except (urllib3_errors.HTTPError, http.client.HTTPException, OSError) as problem:
-                if _progress.sent:
+                if something_was_sent():
                     raise BrokenOff(f"The connection to {parts.hostname} ended before the answer.", sent=True) from None
                 raise Refused("connection_refused", f"{parts.hostname} could not be reached: {type(problem).__name__}.") from None
             except ValueError as problem:  # http.client: a header or URL with a forbidden character
@@ -343,7 +269,7 @@ class _Guarded:
     guard: GuardedClient
     sock: Any
     last_used: float = 0.0
-    response_class = _DeadlineResponse
+    response_class = DeadlineResponse
 
     def _new_conn(self) -> socket.socket:
         timeout = self.timeout if isinstance(self.timeout, int | float) else None  # type: ignore[attr-defined]
@@ -352,7 +278,7 @@ class _Guarded:
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]
-        _progress.sent = True
+        note_sent()
         limit_socket(self.sock)
         super().send(data)  # type: ignore[misc]
 

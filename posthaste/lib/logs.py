@@ -15,11 +15,20 @@ PERSONAL_NAMES = frozenset({"recipient", "email", "phone", "body", "subject", "v
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """This function will blank what must never be in a log: secrets by name, API keys by form, personal data by name."""
     for name, value in event.items():
-        if name in PERSONAL_NAMES or SECRET_NAMES.search(name):
-            event[name] = "••••"
-        elif isinstance(value, str) and "ph_" in value:
-            event[name] = API_KEY.sub(r"ph_\1_\2_••••", value)
+        event[name] = _scrubbed(value, name)
     return event
+
+
+def _scrubbed(value: Any, name: object = "") -> Any:
+    if isinstance(name, str) and (name in PERSONAL_NAMES or SECRET_NAMES.search(name)):
+        return "••••"
+    if isinstance(value, str):
+        return API_KEY.sub(r"ph_\1_\2_••••", value) if "ph_" in value else value
+    if isinstance(value, dict):
+        return {inner: _scrubbed(part, inner) for inner, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_scrubbed(part) for part in value)
+    return value
 
 
 def configure(*, log_format: str, level: str) -> dict[str, Any]:
@@ -47,6 +56,7 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    scrub,  # once more: an exception's text and positional arguments have only now become text
                     renderer,
                 ],
                 "foreign_pre_chain": shared,

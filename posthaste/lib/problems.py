@@ -22,6 +22,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response
 
+from posthaste.lib.groupcommit import TimedOut
+
 log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
@@ -138,13 +140,22 @@ class TooMany(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **extra)
 
 
+class Internal(Problem):
+    """A fault of ours. It is in the log with its details; what was stored before it stays."""
+
+    status, code, title = 500, "internal", "Something went wrong on our side"
+
+
 class Unavailable(Problem):
-    """A part that is needed is away; nothing was stored."""
+    """A part that is needed is away. Where an answer was lost on the way, the request may have been stored all the same."""
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
-        super().__init__(detail or "Nothing was stored. Try again shortly.", headers={"Retry-After": str(retry_after_seconds)})
+        super().__init__(
+            detail or _("Try again shortly; with the same Idempotency-Key nothing is accepted twice."),
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -194,6 +205,8 @@ def from_exception(error: Exception) -> Problem | None:
             problem = Problem(str(error.detail))
             problem.status, problem.code, problem.title = error.status_code, str(error.default_code), str(error.default_detail)
             return problem
+        case TimedOut():
+            return Unavailable()
         case OperationalError() | InterfaceError():
             log.error("database unavailable", exc_info=error)
             return Unavailable()

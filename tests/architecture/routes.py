@@ -40,7 +40,13 @@ def _one(pattern: Any) -> tuple[str, str, tuple[str, ...]]:
     path = str(pattern)
     for name, converter in pattern.converters.items():
         kind = type(converter).__name__
-        written = {"UUIDConverter": "uuid", "IntConverter": "int", "SlugConverter": "slug", "PathConverter": "path", "StringConverter": "str"}[kind]
+        written = {
+            "UUIDConverter": "uuid",
+            "IntConverter": "int",
+            "SlugConverter": "slug",
+            "PathConverter": "path",
+            "StringConverter": "str",
+        }[kind]
         value = FORMS.get(kind, NAMES.get(name, "x"))
         path = path.replace(f"<{written}:{name}>", value).replace(f"<{name}>", value)
     return str(pattern), path, tuple(pattern.converters)

@@ -1,5 +1,7 @@
 """Every queue has somebody who works on it, every task a queue, every job a task."""
 
+from typing import Any
+
 from celery import current_app
 
 from deploy.processes import COUNTED_PROCESSES, commands
@@ -45,7 +47,8 @@ def test_every_scheduled_job_is_a_task_that_exists() -> None:
 
 
 def test_a_scheduled_job_never_piles_up_behind_a_worker_that_is_away() -> None:
-    assert all(job["options"]["expires"] for job in celeryconfig.beat_schedule.values())
+    jobs: dict[str, Any] = celeryconfig.beat_schedule
+    assert all(job["options"]["expires"] for job in jobs.values())
 
 
 def test_a_message_that_a_killed_worker_held_goes_back_to_the_broker() -> None:

@@ -26,6 +26,53 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
 
+#: Controls that neither text nor label names. Left out: what Django builds itself (pickers, links beside a choice, the list's boxes).
+NAMELESS = """
+[...document.querySelectorAll('#content :is(button, a[href], input:not([type=hidden]), select, textarea)')].filter(e =>
+  e.offsetParent
+  && !(e.textContent.trim() || e.getAttribute('aria-label') || e.title || e.labels?.length || e.value || e.placeholder)
+  && !e.matches('.vDateField, .vTimeField, .related-widget-wrapper-link, .datetimeshortcuts a, .action-select, #action-toggle')
+).map(e => e.outerHTML.slice(0, 90))
+"""
+#: The text of a page without data, code, and what is described where it is defined (a provider's fields).
+PROSE = """
+(() => {
+  const copy = document.body.cloneNode(true);
+  copy.querySelectorAll('code, pre, .code, textarea, [lang=en], .note, svg, td, option, script').forEach(e => e.remove());
+  return copy.textContent;
+})()
+"""
+#: Contrast as WCAG 2.2 defines it (relative luminance, 1.4.3), of text as it is painted.
+CONTRAST = """
+(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (v) => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = rgb(getComputedStyle(e).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const bad = [];
+  const read = '.badge, .soft, .purpose, a, button, th, td, label, dt, dd, h1, h2, p, .help, .label, .change';
+  for (const e of document.querySelectorAll(read)) {
+    if (!e.offsetParent || !e.textContent.trim() || e.closest('.stale')) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) bad.push(`${e.className || e.tagName} "${e.textContent.trim().slice(0, 30)}" ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(bad)];
+})()
+"""
+
 if not CHROMIUM:
     pytest.skip("Chromium is not installed: pages were not looked at in a browser", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pages were not looked at in a browser")
@@ -47,14 +94,34 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     )
     for index in range(20):
         Message.objects.create(
-            id=new_id(), tenant=tenant, batch=batch, channel="sms", recipient=f"+86138123456{index:02}", status=Status.values[index % len(Status.values)],
-            template_version=version, variables={"code": "493817"}, created_at=now, due_at=now, claimed_at=now, sent_at=now + timedelta(milliseconds=300),
-            provider=provider, attempts=1, error_code="timeout" if index % 10 in (5, 6) else "", error_detail="The gateway did not answer." * 3,
-        )  # fmt: skip
+            id=new_id(),
+            tenant=tenant,
+            batch=batch,
+            channel="sms",
+            recipient=f"+86138123456{index:02}",
+            status=Status.values[index % len(Status.values)],
+            template_version=version,
+            variables={"code": "493817"},
+            created_at=now,
+            due_at=now,
+            claimed_at=now,
+            sent_at=now + timedelta(milliseconds=300),
+            provider=provider,
+            attempts=1,
+            error_code="timeout" if index % 10 in (5, 6) else "",
+            error_detail="The gateway did not answer." * 3,
+        )
     letter = Message.objects.create(
-        id=new_id(), tenant=tenant, channel="email", recipient="ada@example.com", status=Status.SENT, template_version=mail,
-        variables={"name": "Ada", "order": "A-1042"}, created_at=now, due_at=now,
-    )  # fmt: skip
+        id=new_id(),
+        tenant=tenant,
+        channel="email",
+        recipient="ada@example.com",
+        status=Status.SENT,
+        template_version=mail,
+        variables={"name": "Ada", "order": "A-1042"},
+        created_at=now,
+        due_at=now,
+    )
     ReceiptEntry.objects.create(provider=provider, message=letter, reported="delivered", outcome="applied")
     IdempotencyKey.objects.create(tenant=tenant, key="order-77", digest=b"1" * 32, target=letter.pk, created_at=now)
     AuditEntry.objects.create(tenant=tenant, actor="user:admin", action="message.retry", target=str(letter.pk))
@@ -87,9 +154,23 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "password": reverse("admin:password_change"),
         "error codes": "/docs/errors/",
     }
-    lists = ["messaging_message", "messaging_batch", "messaging_template", "messaging_templateversion", "messaging_provider", "messaging_receiptentry",
-             "messaging_idempotencykey", "configcenter_apikey", "configcenter_member", "configcenter_tenant", "configcenter_user", "configcenter_auditentry",
-             "configcenter_threadpoolconfig", "django_celery_beat_periodictask", "django_celery_beat_crontabschedule"]  # fmt: skip
+    lists = [
+        "messaging_message",
+        "messaging_batch",
+        "messaging_template",
+        "messaging_templateversion",
+        "messaging_provider",
+        "messaging_receiptentry",
+        "messaging_idempotencykey",
+        "configcenter_apikey",
+        "configcenter_member",
+        "configcenter_tenant",
+        "configcenter_user",
+        "configcenter_auditentry",
+        "configcenter_threadpoolconfig",
+        "django_celery_beat_periodictask",
+        "django_celery_beat_crontabschedule",
+    ]
     return found | {name: reverse(f"admin:{name}_changelist") for name in lists}
 
 
@@ -148,19 +229,11 @@ def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, st
             wrong.append(f"{name}: {too_wide} px too wide")
         if page.locator("h1").count() != 1:
             wrong.append(f"{name}: {page.locator('h1').count()} headings of the first level")
-        nameless = page.evaluate(
-            """[...document.querySelectorAll('#content button, #content a[href], #content input:not([type=hidden]), #content select, #content textarea')]
-            .filter(e => e.offsetParent && !(e.textContent.trim() || e.getAttribute('aria-label') || e.title || e.labels?.length || e.value || e.placeholder
-                     || e.matches('.vDateField, .vTimeField, .add-related, .change-related, .view-related')  // Django's own
-                     || e.classList.contains('action-select') || e.id === 'action-toggle')).map(e => e.outerHTML.slice(0, 90))"""
-        )
+        nameless = page.evaluate(NAMELESS)
         wrong += [f"{name}: no name: {element}" for element in nameless]
         if language == "zh-hans" and not path.startswith(("/admin/django_celery_beat", "/docs")):
             # Data, code, and the fields of a provider's configuration, which are described where they are defined, are English.
-            text = page.evaluate(
-                """(() => { const copy = document.body.cloneNode(true);
-                copy.querySelectorAll('code, pre, .code, textarea, [lang=en], .note, svg, td, option, script').forEach(e => e.remove()); return copy.textContent; })()"""
-            )
+            text = page.evaluate(PROSE)
             wrong += [f"{name}: not translated: {line.strip()[:80]}" for line in text.splitlines() if ENGLISH.search(line)]
     assert wrong + said == []
 
@@ -207,21 +280,6 @@ def test_a_draft_is_previewed_while_it_is_written(live_server: Any, browser: Any
 
 def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
     """WCAG 2.2, 1.4.3: at least 4.5 : 1, measured on badges, links and soft text as they are painted."""
-    measure = """
-    (() => {
-      const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-      const rgb = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-      const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
-      const ground = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; } return [255, 255, 255, 255]; };
-      const bad = [];
-      for (const e of document.querySelectorAll('.badge, .soft, .purpose, a, button, th, td, label, dt, dd, h1, h2, p, .help, .label, .change')) {
-        if (!e.offsetParent || !e.textContent.trim() || e.closest('.stale')) continue;
-        const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
-        const ratio = (a + 0.05) / (b + 0.05);
-        if (ratio < 4.5) bad.push(`${e.className || e.tagName} "${e.textContent.trim().slice(0, 30)}" ${ratio.toFixed(2)}`);
-      }
-      return [...new Set(bad)];
-    })()"""
     wrong = []
     for scheme in ("light", "dark"):
         page, _said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), scheme=scheme)
@@ -238,7 +296,7 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "new key",
         ):
             page.goto(live_server.url + pages[name])
-            wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(measure)]
+            wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]
     assert wrong == []
 
 

@@ -32,13 +32,23 @@ def staff(name: str, role: str | None = None, owner: Tenant | None = None, *, su
 @pytest.mark.parametrize(
     ("role", "seen", "unseen"),
     [
-        (Role.VIEWER, ["messaging_message", "messaging_batch", "messaging_template", "messaging_provider", "configcenter_tenant"],
-         ["configcenter_apikey", "configcenter_member", "configcenter_auditentry", "configcenter_user", "configcenter_threadpoolconfig"]),
-        (Role.OPERATOR, ["messaging_message", "messaging_receiptentry"], ["configcenter_apikey", "configcenter_auditentry", "django_celery_beat_periodictask"]),
-        (Role.OWNER, ["configcenter_apikey", "configcenter_member", "configcenter_auditentry"],
-         ["configcenter_user", "configcenter_threadpoolconfig", "django_celery_beat_periodictask"]),
+        (
+            Role.VIEWER,
+            ["messaging_message", "messaging_batch", "messaging_template", "messaging_provider", "configcenter_tenant"],
+            ["configcenter_apikey", "configcenter_member", "configcenter_auditentry", "configcenter_user", "configcenter_threadpoolconfig"],
+        ),
+        (
+            Role.OPERATOR,
+            ["messaging_message", "messaging_receiptentry"],
+            ["configcenter_apikey", "configcenter_auditentry", "django_celery_beat_periodictask"],
+        ),
+        (
+            Role.OWNER,
+            ["configcenter_apikey", "configcenter_member", "configcenter_auditentry"],
+            ["configcenter_user", "configcenter_threadpoolconfig", "django_celery_beat_periodictask"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_role_opens_its_pages_and_no_others(role: str, seen: list[str], unseen: list[str]) -> None:
     client = staff("someone", role, tenant("mine"))
     for name in seen:
@@ -135,8 +145,20 @@ def test_a_member_is_added_by_name_and_nobody_is_listed() -> None:
 def test_a_change_by_a_superuser_is_in_the_trail() -> None:
     client = staff("root", superuser=True)
     pool = ThreadPoolConfig.objects.create(name="message.send")
-    values = {name: getattr(pool, name) for name in ("name", "min_threads", "max_threads", "grow_by", "grow_above_percent", "shrink_by",
-              "shrink_below_percent", "cooldown_seconds", "queue_capacity")}  # fmt: skip
+    values = {
+        name: getattr(pool, name)
+        for name in (
+            "name",
+            "min_threads",
+            "max_threads",
+            "grow_by",
+            "grow_above_percent",
+            "shrink_by",
+            "shrink_below_percent",
+            "cooldown_seconds",
+            "queue_capacity",
+        )
+    }
     assert (
         client.post(reverse("admin:configcenter_threadpoolconfig_change", args=[pool.pk]), values | {"max_threads": 150}).status_code == 302
     )
@@ -229,6 +251,13 @@ def test_every_error_code_is_explained_in_both_languages(client: Client) -> None
     assert 'id="validation"' in page
     assert "The request has invalid fields" in page
     assert "请求中有无效字段" in client.get("/docs/errors/", headers={"accept-language": "zh-hans"}).content.decode()
+
+
+def test_every_problem_is_translated() -> None:
+    from monitor.views import every_problem
+
+    texts = {text for kind in every_problem() for text in (kind.title, " ".join((kind.__doc__ or "").split())) if text}
+    assert sorted(texts - set(catalogue())) == [], "name it in templates/monitor/errors.html, then as above"
 
 
 def test_raw_values_stand_in_the_tokens_alone() -> None:

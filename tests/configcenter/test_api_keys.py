@@ -59,7 +59,10 @@ def test_issuing_and_revoking_are_in_the_audit_trail() -> None:
     api = make_api(make_tenant())
     made = json_of(api.post("/api/keys/", NEW))["key"]
     api.post(f"/api/keys/{made['id']}/revoke/")
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", "target")) == [("key.issue", made["prefix"]), ("key.revoke", made["prefix"])]
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", "target")) == [
+        ("key.issue", made["prefix"]),
+        ("key.revoke", made["prefix"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,19 @@ def test_issuing_without_a_scope_or_with_an_unknown_one_is_refused_below_the_api
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Bearer nonsense", "Basic cGg6cGg=", "Token {clear}", "{clear}", "Bearer {clear}x", "Bearer {half}", "Bearer \u00e4\u00f6\u00fc", "Bearer {clear} {clear}"],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer nonsense",
+        "Basic cGg6cGg=",
+        "Token {clear}",
+        "{clear}",
+        "Bearer {clear}x",
+        "Bearer {half}",
+        "Bearer \u00e4\u00f6\u00fc",
+        "Bearer {clear} {clear}",
+    ],
 )
 def test_whatever_is_not_a_key_of_ours_is_refused(header: str) -> None:
     _key, clear = make_key(make_tenant())
@@ -174,7 +189,15 @@ def test_a_client_cannot_choose_its_address_with_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forwarded", "status"), [("10.0.0.1", 200), ("10.0.0.1, 203.0.113.9", 403), ("203.0.113.9, 10.0.0.1", 200), ("nonsense", 403), ("10.0.0.1:4711", 200), ("", 403)]
+    ("forwarded", "status"),
+    [
+        ("10.0.0.1", 200),
+        ("10.0.0.1, 203.0.113.9", 403),
+        ("203.0.113.9, 10.0.0.1", 200),
+        ("nonsense", 403),
+        ("10.0.0.1:4711", 200),
+        ("", 403),
+    ],
 )
 def test_behind_a_proxy_its_own_entry_is_what_counts(forwarded: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", "1")
@@ -254,7 +277,9 @@ def test_a_sandbox_keys_messages_never_reach_a_real_provider(own_sandbox: bool) 
     make_provider(tenant, kind="http", config=GATEWAY)
     if own_sandbox:
         make_provider(tenant, kind="sandbox")
-    answer = make_api(tenant, SEND, kind=KeyKind.SANDBOX).post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"})
+    answer = make_api(tenant, SEND, kind=KeyKind.SANDBOX).post(
+        "/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"}
+    )
     message = Message.objects.get(pk=json_of(answer)["id"])
     assert message.is_sandbox
     carriers = book.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)

@@ -3,13 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
+from celery import current_app
 from django.db import connection, connections, transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from configcenter.models import Tenant, ThreadPoolConfig
 from configcenter.services.api_keys import SEND, Caller, recognise
@@ -21,7 +24,7 @@ from messaging.services.store import NewRow
 from posthaste.lib import redis
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
-from tests.builders import RECIPIENTS, Api, json_of, make_key, make_tenant, poll
+from tests.builders import RECIPIENTS, Api, close_committer, json_of, make_key, make_tenant, poll
 from tracing.selectors import per_second
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -32,29 +35,13 @@ AT_ONCE = 50
 @pytest.fixture(autouse=True)
 def _servers_are_clean() -> Iterator[None]:
     """Empty queues, and no measurement of another test."""
-    from celery import current_app
-
     broker.declare()
     with current_app.pool.acquire(block=True, timeout=5) as held:
         for queue in broker.declared():
             queue.bind(held.default_channel).purge()
     redis.client().delete(redis.key("waiting"), redis.key("kick"))
     yield
-    _close_committer()
-
-
-def _close_committer() -> None:
-    """The committer's thread keeps its connection; the test's database can't be emptied or dropped before it lets go."""
-
-    def close(_group: Any) -> list[Any]:
-        connection.close()
-        return [None]
-
-    write, accept.committer._write = accept.committer._write, close
-    try:
-        accept.committer.submit(None)  # type: ignore[arg-type]
-    finally:
-        accept.committer._write = write
+    close_committer()
 
 
 @pytest.fixture
@@ -171,7 +158,9 @@ def test_a_message_that_the_database_refuses_fails_alone(caller: Caller) -> None
 def test_a_group_with_a_reused_key_stores_the_others(caller: Caller) -> None:
     accept.write_group([Intake(row_for(caller), Repeatable("used", b"a" * 32))])
     rows = [row_for(caller) for _ in range(3)]
-    outcomes = accept.write_group([Intake(rows[0]), Intake(rows[1], Repeatable("used", b"b" * 32)), Intake(rows[2], Repeatable("new", b"c" * 32))])
+    outcomes = accept.write_group(
+        [Intake(rows[0]), Intake(rows[1], Repeatable("used", b"b" * 32)), Intake(rows[2], Repeatable("new", b"c" * 32))]
+    )
     assert isinstance(outcomes[1], KeyReused)
     assert Message.objects.filter(pk__in=[row.id for row in rows]).count() == 2
     assert not Message.objects.filter(pk=rows[1].id).exists()
@@ -213,9 +202,6 @@ def test_while_the_broker_is_away_messages_are_accepted_and_wait(caller: Caller,
 
 
 def test_what_a_broker_refuses_after_the_commit_goes_back_to_pending(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    from celery import current_app
-    from kombu.exceptions import OperationalError
-
     def refuse(*_args: object, **_options: object) -> None:
         raise OperationalError("cut off")
 
@@ -234,7 +220,7 @@ def test_nothing_is_published_before_the_callers_transaction_commits(caller: Cal
 
 
 def test_a_rollback_of_the_callers_transaction_publishes_nothing(caller: Caller) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with suppress(ZeroDivisionError), transaction.atomic():
         accept.accept_message(row_for(caller))
         raise ZeroDivisionError
     assert Message.objects.count() == 0
@@ -288,7 +274,9 @@ def test_a_connection_that_breaks_between_two_groups_is_replaced(caller: Caller)
         pytest.skip("SQLite has no connection to break")
     accept.accept_message(row_for(caller))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
     def accepted() -> bool:
         try:

@@ -122,10 +122,14 @@ def test_nothing_of_another_tenant_is_seen_or_touched() -> None:
         assert "oreign" not in shown, name
         assert "9999" not in shown, name
         assert client.get(reverse(f"admin:messaging_{name}_change", args=[row.pk])).status_code in (302, 404), name
-    posts = [
-        ("messaging_message_reveal", [foreign.pk]), ("messaging_message_do", [foreign.pk, "retry"]), ("messaging_batch_do", [batch.pk, "pause"]),
-        ("messaging_provider_secret", [gateway.pk]), ("messaging_provider_new_secret", [gateway.pk]), ("messaging_template_publish", [text.pk]),
-    ]  # fmt: skip
+    posts: list[tuple[str, list[Any]]] = [
+        ("messaging_message_reveal", [foreign.pk]),
+        ("messaging_message_do", [foreign.pk, "retry"]),
+        ("messaging_batch_do", [batch.pk, "pause"]),
+        ("messaging_provider_secret", [gateway.pk]),
+        ("messaging_provider_new_secret", [gateway.pk]),
+        ("messaging_template_publish", [text.pk]),
+    ]
     for name, args in posts:
         assert client.post(reverse(f"admin:{name}", args=args)).status_code == 404, name
     assert client.get(reverse("admin:messaging_provider_test", args=[gateway.pk])).status_code == 404
@@ -205,8 +209,8 @@ def test_a_wide_action_wants_its_number_typed() -> None:
     )
     listing, everything = (
         reverse("admin:messaging_message_changelist"),
-        {"action": "cancel", "select_across": "1", "_selected_action": [str(Message.objects.first().pk)]},
-    )  # type: ignore[union-attr]
+        {"action": "cancel", "select_across": "1", "_selected_action": [str(Message.objects.latest("id").pk)]},
+    )
     asked = client.post(listing, everything).content.decode()
     assert "<strong>60</strong>" in asked
     client.post(listing, everything | {"confirmed": "1"})
@@ -220,9 +224,19 @@ def test_a_message_page_shows_trace_text_and_receipts() -> None:
     client = staff("viewer", Role.VIEWER, mine)
     version = template(mine).versions.get()
     now = timezone.now()
-    row = message(mine, Status.DELIVERED, template_version=version, variables={"code": "123456"}, body="", provider=provider(mine),
-                  claimed_at=now, sent_at=now + timedelta(milliseconds=850), finished_at=now + timedelta(seconds=1), attempts=1)  # fmt: skip
-    ReceiptEntry.objects.create(provider=row.provider, message=row, reported="delivered", outcome="applied", code="ok-77")
+    row = message(
+        mine,
+        Status.DELIVERED,
+        template_version=version,
+        variables={"code": "123456"},
+        body="",
+        provider=provider(mine),
+        claimed_at=now,
+        sent_at=now + timedelta(milliseconds=850),
+        finished_at=now + timedelta(seconds=1),
+        attempts=1,
+    )
+    ReceiptEntry.objects.create(provider=Provider.objects.get(), message=row, reported="delivered", outcome="applied", code="ok-77")
     shown = page(client, "messaging_message_change", row.pk)
     for part in ("Queue", "Callback", "850 ms", "Your code is 123456", "ok-77", "Gateway"):
         assert part in shown, part
@@ -265,8 +279,20 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few() -> None:
     User.objects.create(username="root", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(User.objects.get(username="root"))
-    names = ["messaging_message", "messaging_batch", "messaging_receiptentry", "messaging_idempotencykey", "messaging_provider", "messaging_template",
-             "messaging_templateversion", "configcenter_member", "configcenter_user", "configcenter_tenant", "configcenter_auditentry", "configcenter_apikey"]  # fmt: skip
+    names = [
+        "messaging_message",
+        "messaging_batch",
+        "messaging_receiptentry",
+        "messaging_idempotencykey",
+        "messaging_provider",
+        "messaging_template",
+        "messaging_templateversion",
+        "configcenter_member",
+        "configcenter_user",
+        "configcenter_tenant",
+        "configcenter_auditentry",
+        "configcenter_apikey",
+    ]
 
     def count(name: str) -> int:
         with CaptureQueriesContext(connection) as queries:
@@ -407,8 +433,16 @@ def test_a_receipt_secret_is_revealed_with_an_entry_and_replaced() -> None:
 
 
 def template_form(owner: Tenant, **values: Any) -> dict[str, Any]:
-    return {"tenant": owner.pk, "name": "welcome", "channel": "sms", "description": "", "subject": "", "body": "Hi {{ name }}", "html": "",
-            "variables": '[{"name": "name", "example": "Ada"}]'} | values  # fmt: skip
+    return {
+        "tenant": owner.pk,
+        "name": "welcome",
+        "channel": "sms",
+        "description": "",
+        "subject": "",
+        "body": "Hi {{ name }}",
+        "html": "",
+        "variables": '[{"name": "name", "example": "Ada"}]',
+    } | values
 
 
 def test_a_template_is_drafted_published_and_edited_into_the_next_version() -> None:

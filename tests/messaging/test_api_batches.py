@@ -42,7 +42,14 @@ def test_a_batch_is_answered_with_202_its_id_and_the_counts(path: str, api: Api)
     body = json_of(answer)
     assert body == {"batch_id": body["batch_id"], "accepted": 2, "rejected": []}
     batch = Batch.objects.get(pk=body["batch_id"])
-    assert (batch.name, batch.channel, batch.priority, batch.accepted, batch.rejected, batch.status) == ("Spring", "sms", 3, 2, 0, "running")
+    assert (batch.name, batch.channel, batch.priority, batch.accepted, batch.rejected, batch.status) == (
+        "Spring",
+        "sms",
+        3,
+        2,
+        0,
+        "running",
+    )
     assert sorted(batch.messages.values_list("recipient", "reference", "priority", "segments", "body")) == [
         ("+447911123456", "second", 3, 1, "Sale!"),
         ("+8613812345678", "", 3, 1, "Sale!"),
@@ -100,7 +107,11 @@ def test_with_skip_the_bad_rows_are_left_out_and_listed(row: Any, field: str, co
 
 def test_every_bad_row_is_named_with_all_that_is_wrong_in_it(api: Api, tenant: Tenant) -> None:
     make_template(tenant, name="code", body="{{ a }}{{ b }}", variables=[{"name": "a"}, {"name": "b"}])
-    rows = [{"recipient": "x"}, {"recipient": RECIPIENTS["sms"], "variables": {"a": 1, "b": 2}}, {"recipient": RECIPIENTS["sms"], "variables": {"a": 1}}]
+    rows = [
+        {"recipient": "x"},
+        {"recipient": RECIPIENTS["sms"], "variables": {"a": 1, "b": 2}},
+        {"recipient": RECIPIENTS["sms"], "variables": {"a": 1}},
+    ]
     answer = api.post(URL, {"channel": "sms", "template": "code", "recipients": rows})
     assert [(e["index"], e["field"]) for e in json_of(answer)["rejected"]] == [
         (0, "recipient"), (0, "variables.a"), (0, "variables.b"), (2, "variables.b")
@@ -155,7 +166,9 @@ def test_more_than_ten_thousand_recipients_are_refused(on_error: str, api: Api) 
     assert nothing_is_stored()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"channel": "sms", "body": "x", "recipients": [{"recipient": "+8613812345678"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"channel": "sms", "body": "x", "recipients": [{"recipient": "+8613812345678"}', b"\xff"]
+)
 def test_a_batch_that_is_no_json_is_refused(body: bytes, api: Api) -> None:
     assert api.post(URL, body, headers={"Content-Type": "application/json"}).status_code in (400, 422)
     assert nothing_is_stored()
@@ -190,7 +203,18 @@ def test_the_same_key_for_another_batch_is_a_conflict(api: Api) -> None:
 
 # --- looking at ----------------------------------------------------------------------------------------------------
 
-MIXED = {"pending": 3, "queued": 2, "sending": 1, "sent": 4, "delivered": 5, "unknown": 1, "failed": 2, "suppressed": 1, "cancelled": 1, "expired": 1}
+MIXED: dict[str, Any] = {
+    "pending": 3,
+    "queued": 2,
+    "sending": 1,
+    "sent": 4,
+    "delivered": 5,
+    "unknown": 1,
+    "failed": 2,
+    "suppressed": 1,
+    "cancelled": 1,
+    "expired": 1,
+}
 
 
 def test_the_books_of_a_batch_add_up(api: Api, tenant: Tenant) -> None:

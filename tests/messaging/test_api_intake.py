@@ -1,5 +1,6 @@
 """`POST /api/messages/`: what is accepted, and what every kind of bad input is told."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from configcenter.models import Tenant
 from configcenter.services.api_keys import SEND
-from messaging.models import IdempotencyKey, Message
+from messaging.models import IdempotencyKey, Message, TemplateVersion
 from messaging.services.store import in_transaction
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_template, make_tenant, published
 
@@ -46,8 +47,15 @@ def test_the_answer_is_202_with_id_trace_id_and_status(api: Api) -> None:
 def test_what_was_sent_is_what_is_stored(api: Api, tenant: Tenant) -> None:
     send_at, expires_at = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(hours=2)
     body = {
-        **{"channel": "email", "recipient": "Ada@EXAMPLE.com", "subject": "Grüße", "body": "你好, “Ada” 🎉\n\ttab", "priority": 8},
-        **{"send_at": send_at, "expires_at": expires_at, "reference": "order-1042", "metadata": {"a": [1, 2.5, None, True, {"b": "ü"}]}},
+        "channel": "email",
+        "recipient": "Ada@EXAMPLE.com",
+        "subject": "Grüße",
+        "body": "你好, “Ada” 🎉\n\ttab",
+        "priority": 8,
+        "send_at": send_at,
+        "expires_at": expires_at,
+        "reference": "order-1042",
+        "metadata": {"a": [1, 2.5, None, True, {"b": "ü"}]},
     }
     assert api.post(URL, body).status_code == 202
     message = stored()
@@ -249,13 +257,13 @@ def test_a_missing_variable_is_refused_with_its_name(variables: dict[str, Any], 
 
 
 def test_every_missing_variable_is_named(api: Api, tenant: Tenant) -> None:
-    variables = [{"name": name, "required": name != "c"} for name in "abc"]
+    variables: list[dict[str, Any]] = [{"name": name, "required": name != "c"} for name in "abc"]
     make_template(tenant, name="code", body="{{ a }} {{ b }}", variables=variables)
     assert fields_of(api.post(URL, with_template(variables={}))) == ["variables.a", "variables.b"]
 
 
 def test_a_variable_that_is_not_required_may_be_left_out(api: Api, tenant: Tenant) -> None:
-    variables = [{"name": "code"}, {"name": "name", "required": False}]
+    variables: list[dict[str, Any]] = [{"name": "code"}, {"name": "name", "required": False}]
     make_template(tenant, name="code", body="{% if name %}{{ name }}: {% endif %}{{ code }}", variables=variables)
     assert api.post(URL, with_template()).status_code == 202
 
@@ -280,16 +288,10 @@ def test_a_draft_cannot_be_used(api: Api, tenant: Tenant) -> None:
 
 def test_variables_that_the_template_cannot_use_are_refused_at_once(api: Api, tenant: Tenant) -> None:
     make_template(tenant, name="code", body="{{ code | divided_by: 0 }}", variables=[{"name": "code", "example": "x"}], publish=False)
-    version = tenant_version(tenant)
+    version = TemplateVersion.objects.get(template__tenant=tenant)
     version.state = "published"
     version.save()
     assert fields_of(api.post(URL, with_template(variables={"code": 5}))) == ["variables"]
-
-
-def tenant_version(tenant: Tenant) -> Any:
-    from messaging.models import TemplateVersion
-
-    return TemplateVersion.objects.get(template__tenant=tenant)
 
 
 def test_too_many_variables_are_refused(api: Api, tenant: Tenant) -> None:
@@ -366,7 +368,10 @@ def test_a_repeated_field_means_its_last_value(api: Api) -> None:
     assert stored().channel == "sms"
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/jsonx", ""])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/jsonx", ""],
+)
 def test_another_content_type_is_refused(kind: str, api: Api) -> None:
     answer = api.post(URL, orjson.dumps(SMS), content_type=kind)
     assert (answer.status_code, answer["Content-Type"]) == (415, "application/problem+json")
@@ -419,7 +424,12 @@ def test_the_same_key_with_another_body_is_a_conflict(api: Api) -> None:
 
 def test_the_same_key_for_a_message_and_a_batch_is_a_conflict(api: Api) -> None:
     keyed(api, SMS)
-    assert keyed(api, {"channel": "sms", "body": "x", "recipients": [{"recipient": RECIPIENTS["sms"]}]}, path="/api/messages/batch").status_code == 409
+    assert (
+        keyed(
+            api, {"channel": "sms", "body": "x", "recipients": [{"recipient": RECIPIENTS["sms"]}]}, path="/api/messages/batch"
+        ).status_code
+        == 409
+    )
     assert Message.objects.count() == 1
 
 
@@ -448,7 +458,7 @@ class Undone(Exception):
 
 def test_a_rollback_of_the_callers_transaction_leaves_nothing(api: Api) -> None:
     assert in_transaction()
-    with pytest.raises(Undone), transaction.atomic():
+    with suppress(Undone), transaction.atomic():
         assert keyed(api, SMS).status_code == 202
         assert Message.objects.count() == 1
         raise Undone

@@ -13,7 +13,19 @@ from django.utils import timezone
 from configcenter.models import Tenant
 from configcenter.services import audit
 from messaging.models import Message, Status
-from tests.builders import RECIPIENTS, Api, json_of, make_api, make_batch, make_key, make_message, make_provider, make_template, make_tenant, published
+from tests.builders import (
+    RECIPIENTS,
+    Api,
+    json_of,
+    make_api,
+    make_batch,
+    make_key,
+    make_message,
+    make_provider,
+    make_template,
+    make_tenant,
+    published,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 URL = "/api/messages/"
@@ -112,7 +124,9 @@ def test_a_wrong_filter_limit_or_cursor_is_named(query: dict[str, str], api: Api
     assert [error["field"] for error in json_of(answer)["errors"]] == list(query)
 
 
-@pytest.mark.parametrize("query", [{"priority": "99999999999999999999"}, {"priority": "5.5"}, {"priority": "-1"}, {"is_sandbox": "perhaps"}])
+@pytest.mark.parametrize(
+    "query", [{"priority": "99999999999999999999"}, {"priority": "5.5"}, {"priority": "-1"}, {"is_sandbox": "perhaps"}]
+)
 def test_a_filter_that_no_row_can_fit_finds_nothing_or_everything_but_never_breaks(query: dict[str, str], api: Api) -> None:
     assert api.get(URL, **query).status_code == 200
 
@@ -126,9 +140,13 @@ def test_no_list_breaks_on_a_strange_cursor(path: str, cursor: str, api: Api) ->
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def walk(api: Api, path: str, *, limit: int, between: Callable[[], Any] | None = None, key: str = "id", **query: Any) -> tuple[list[list[Any]], list[str]]:
+def walk(
+    api: Api, path: str, *, limit: int, between: Callable[[], Any] | None = None, key: str = "id", **query: Any
+) -> tuple[list[list[Any]], list[str]]:
     """The pages from the first to the last, and the cursors that lead back from each but the first."""
-    pages, back, cursor = [], [], {}
+    pages: list[list[Any]] = []
+    back: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         answer = json_of(api.get(path, limit=limit, **cursor, **query))
         pages.append([row[key] for row in answer["results"]])
@@ -195,7 +213,10 @@ def test_fifty_rows_come_unless_another_number_is_asked_for(api: Api, tenant: Te
 @pytest.mark.parametrize("path", ["/api/keys/", "/api/audit/", "/api/templates/", "/api/providers/", "/api/batches/"])
 def test_every_list_has_pages_that_visit_each_row_once(path: str, api: Api, tenant: Tenant) -> None:
     for n in range(7):
-        make_key(tenant), make_template(tenant), make_provider(tenant), make_batch(tenant)
+        make_key(tenant)
+        make_template(tenant)
+        make_provider(tenant)
+        make_batch(tenant)
         audit.record(actor="user:x", action="test", target=n, tenant_id=tenant.pk)
     key = "name" if path == "/api/templates/" else "id"
     pages, _back = walk(api, path, limit=3, key=key)
@@ -233,7 +254,8 @@ def test_a_message_shows_everything_that_an_integrator_asks_for(api: Api, tenant
     expected = {
         "id": str(message.pk), "trace_id": message.pk.hex, "status": "sent", "channel": "sms", "priority": 5, "template": "code",
         "template_version": 1, "provider": "Gateway", "provider_message_id": "theirs", "reference": "order-1", "metadata": {"a": 1},
-        "variables": {"code": "1"}, "segments": 1, "attempts": 1, "batch_id": None, "is_sandbox": False, "error_code": "", "latency_ms": 100,
+        "variables": {"code": "1"}, "segments": 1, "attempts": 1, "batch_id": None, "is_sandbox": False, "error_code": "",
+        "latency_ms": 100,
         "created_at": "2026-01-02T03:04:05Z", "sent_at": "2026-01-02T03:04:06Z", "expires_at": None,
     }  # fmt: skip
     assert {name: shown[name] for name in expected} == expected
@@ -263,7 +285,7 @@ def test_a_list_costs_the_same_number_of_queries_however_many_rows_it_shows(path
             audit.record(actor="user:x", action="test", tenant_id=tenant.pk)
 
     def queries() -> int:
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             ids_or_names = json_of(api.get(path, limit=200))["results"]
             assert ids_or_names
         return len(captured)

@@ -56,7 +56,8 @@ def test_only_the_admin_scope_may_look_at_providers_or_touch_them(tenant: Tenant
 def test_a_new_provider_is_shown_with_its_secrets_masked(api: Api) -> None:
     shown = made(api, weight=30, caps={"per_second": 5})
     assert {name: shown[name] for name in ("name", "channel", "kind", "weight", "caps", "is_enabled", "is_stand_in")} == {
-        "name": "Gateway", "channel": "sms", "kind": "http", "weight": 30, "caps": {"per_second": 5}, "is_enabled": True, "is_stand_in": False,
+        "name": "Gateway", "channel": "sms", "kind": "http", "weight": 30, "caps": {"per_second": 5}, "is_enabled": True,
+        "is_stand_in": False,
     }  # fmt: skip
     assert shown["config"] == {"url": GATEWAY["url"], "headers": {"Authorization": MASK}}
     assert shown["receipt_path"] == f"/api/receipts/{shown['id']}/"
@@ -202,7 +203,12 @@ def test_what_is_done_to_providers_is_audited_without_their_secrets(api: Api) ->
     api.post(f"{URL}{identifier}/receipt-secret/")
     api.delete(f"{URL}{identifier}/")
     entries = list(AuditEntry.objects.order_by("pk").values_list("action", "detail"))
-    assert [action for action, _detail in entries] == ["provider.create", "provider.change", "provider.new_receipt_secret", "provider.delete"]
+    assert [action for action, _detail in entries] == [
+        "provider.create",
+        "provider.change",
+        "provider.new_receipt_secret",
+        "provider.delete",
+    ]
     assert entries[1][1] == {"fields": ["config", "weight"]}
     assert SECRET not in str(entries)
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from configcenter.models import AuditEntry, Tenant
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.services import operate
+from messaging.services import operate, store
+from posthaste.lib.ids import new_id
 from tests.builders import Api, json_of, make_api, make_batch, make_message, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -79,12 +80,15 @@ def test_sending_again_lifts_an_expiry_that_has_passed_and_keeps_one_that_has_no
     past = make_message(tenant, status=Status.EXPIRED, expires_at=now - timedelta(hours=1))
     ahead = make_message(tenant, status=Status.FAILED, expires_at=now + timedelta(hours=1))
     assert operate.retry_messages(ids=[past.pk, ahead.pk], now=now) == 2
-    past.refresh_from_db(), ahead.refresh_from_db()
+    past.refresh_from_db()
+    ahead.refresh_from_db()
     assert past.expires_at is None
     assert ahead.expires_at == now + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(("was", "becomes"), [("finished", "running"), ("cancelled", "running"), ("paused", "paused"), ("running", "running")])
+@pytest.mark.parametrize(
+    ("was", "becomes"), [("finished", "running"), ("cancelled", "running"), ("paused", "paused"), ("running", "running")]
+)
 def test_the_batch_of_a_message_that_is_sent_again_runs_again(was: str, becomes: str, tenant: Tenant) -> None:
     batch = make_batch(tenant, status=was, failed=1, sent=1)
     Batch.objects.filter(pk=batch.pk).update(finished_at=timezone.now())
@@ -109,9 +113,6 @@ def test_of_two_who_cancel_at_once_one_is_told_that_it_was_too_late(tenant: Tena
 
 
 def test_a_message_cancelled_before_it_is_claimed_is_not_claimed(tenant: Tenant) -> None:
-    from messaging.services import store
-    from posthaste.lib.ids import new_id
-
     now = timezone.now()
     cancelled, queued = make_message(tenant, status=Status.QUEUED), make_message(tenant, status=Status.QUEUED)
     operate.cancel_message(message=cancelled, now=now)

@@ -45,7 +45,18 @@ def live_figures_are_clean() -> None:
 
 # --- days ------------------------------------------------------------------------------------------------------------
 
-STATES = {"pending": 3, "queued": 1, "sending": 1, "sent": 4, "delivered": 5, "unknown": 1, "failed": 2, "suppressed": 1, "cancelled": 1, "expired": 1}
+STATES = {
+    "pending": 3,
+    "queued": 1,
+    "sending": 1,
+    "sent": 4,
+    "delivered": 5,
+    "unknown": 1,
+    "failed": 2,
+    "suppressed": 1,
+    "cancelled": 1,
+    "expired": 1,
+}
 
 
 def test_the_day_adds_up(tenant: Tenant) -> None:
@@ -147,7 +158,15 @@ def test_realtime_has_the_shape_integrators_read(path: str, api: Api) -> None:
 
 @pytest.mark.usefixtures("live_figures_are_clean")
 def test_pools_show_what_their_workers_told_and_their_sum(api: Api) -> None:
-    figures = {"threads": 10, "active_count": 4, "completed_tasks": 100, "queue_size": 50, "queue_usage_percent": 0.5, "min_threads": 10, "max_threads": 100}
+    figures = {
+        "threads": 10,
+        "active_count": 4,
+        "completed_tasks": 100,
+        "queue_size": 50,
+        "queue_usage_percent": 0.5,
+        "min_threads": 10,
+        "max_threads": 100,
+    }
     for instance in ("a:1", "b:2"):
         redis.client().set(redis.key("pool", "message.send", instance), orjson.dumps({"instance": instance, **figures}), ex=30)
     shown = json_of(api.get("/api/messages/statistics/realtime"))

@@ -89,13 +89,12 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         return Response(s.ProviderOut(provider).data)
 
     @extend_schema(
-        summary="Remove a provider", description="Its messages stay; they forget which provider carried them.", responses={204: None}
+        summary="Remove a provider", description="409 once it has carried messages: disable it instead, so that the books stay whole.", responses={204: None}
     )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
+        providers.delete_provider(provider=provider)
         audit.record_request(request, action="provider.delete", target=provider.pk, detail={"name": provider.name})
-        provider.delete()
-        providers.book.forget()
         return Response(status=204)
 
 

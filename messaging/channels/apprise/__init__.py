@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, ValidationInfo, model_validator
 from messaging.channels.apprise import transport
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
 from messaging.channels.http.answers import retry_after
-from posthaste.lib import http
+from posthaste.lib import deadlines, http
 
 PLACEHOLDER = "{recipient}"
 #: Services check the form of their targets when built, so a URL with a placeholder is tried with one of each form.
@@ -75,7 +75,7 @@ class AppriseAdapter(Adapter):
                 )
             transport.calls.lost, transport.calls.status, transport.calls.retry_after = "", 0, ""
             try:
-                with http.time_limit(self.config.timeout_seconds):
+                with deadlines.time_limit(self.config.timeout_seconds):
                     # Not Apprise.notify: that one would start threads and retry by itself.
                     done = service.notify(body=request.body, title=request.subject, body_format=NotifyFormat.TEXT)
             except http.OutboundError as error:

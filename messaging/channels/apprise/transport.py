@@ -22,7 +22,7 @@ from apprise.manager_plugins import NotificationManager
 from apprise.plugins.base import NotifyBase
 from requests.adapters import HTTPAdapter
 
-from posthaste.lib import http
+from posthaste.lib import deadlines, http
 
 #: Over HTTP, and yet not offered: nostr opens WebSockets to relays by itself, vapid reads and writes key files.
 NOT_OFFERED = frozenset({"nostr", "vapid"})
@@ -96,7 +96,7 @@ class GuardedSession(requests.Session):
                 answer.raw.release_conn()
                 answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True  # type: ignore[attr-defined]
         except (requests.RequestException, OSError, http.OutboundError) as error:
-            if http.something_was_sent():
+            if deadlines.something_was_sent():
                 calls.lost = type(error).__name__
             raise
         calls.status, calls.retry_after = answer.status_code, answer.headers.get("Retry-After", "")

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
-from posthaste.lib import http
+from posthaste.lib import deadlines, http
 
 DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 #: An open connection idle for longer is asked whether it still lives; most servers drop after 30 s to 5 min.
@@ -66,7 +66,7 @@ class _GuardedSMTP(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:
-            self.file = http.reading_file(self.sock)  # type: ignore[assignment]
+            self.file = deadlines.reading_file(self.sock)  # type: ignore[assignment]
         reply = super().getreply()
         if reply[0] == 354:  # "go ahead": what follows is the text
             self.content_sent = True
@@ -75,7 +75,7 @@ class _GuardedSMTP(smtplib.SMTP):
     def send(self, s: Any) -> None:
         if self.sock:
             try:
-                http.limit_socket(self.sock)
+                deadlines.limit_socket(self.sock)
             except TimeoutError:
                 self.close()
                 raise smtplib.SMTPServerDisconnected("time limit reached") from None
@@ -146,7 +146,7 @@ class EmailAdapter(Adapter):
         if not self._slots.acquire(timeout=self.config.timeout_seconds):
             raise ProviderError("busy", "All connections to the mail server are in use.")
         try:
-            with http.time_limit(self.config.timeout_seconds):
+            with deadlines.time_limit(self.config.timeout_seconds):
                 self._deliver(message)
         finally:
             self._slots.release()

@@ -1,0 +1,1 @@
+"""What a good engineer would write in a day, to be compared with."""

@@ -1,0 +1,1 @@
+"""One module a benchmark: `measure(bench)` gives a Result."""

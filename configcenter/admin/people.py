@@ -1,0 +1,171 @@
+"""Tenants, accounts and memberships in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import models
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from configcenter.admin_base import SuperuserOnly, TenantAdmin
+from configcenter.models import Member, Role, Tenant, User
+from configcenter.templatetags.interface import NOTHING, ago, badge
+
+
+class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Member
+    extra = 0
+    fields = ["tenant", "role"]
+
+
+@admin.register(Tenant)
+class TenantAdminPage(TenantAdmin):
+    """Whoever owns messages; made by superusers."""
+
+    purpose = gettext_lazy("Whoever owns messages, templates, providers and keys. Nobody sees another tenant's.")
+    list_display = ["name", "slug", "state", "weight", "people", "keys", "created"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    fields = ["name", "slug", "weight", "is_active"]
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Tenant]":
+        rows = super().get_queryset(request)
+        return rows.annotate(
+            people=Count("members", distinct=True), keys=Count("api_keys", filter=Q(api_keys__revoked_at=None), distinct=True)
+        )
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.prepopulated_fields if obj is None and self.has_add_permission(request) else {}
+
+    @admin.display(description=gettext_lazy("state"), ordering="is_active")
+    def state(self, row: Tenant) -> SafeString:
+        return badge("active" if row.is_active else "inactive")
+
+    @admin.display(description=gettext_lazy("members"), ordering="people")
+    def people(self, row: Tenant) -> int:
+        return int(getattr(row, "people", 0))
+
+    @admin.display(description=gettext_lazy("valid keys"), ordering="keys")
+    def keys(self, row: Tenant) -> int:
+        return int(getattr(row, "keys", 0))
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created(self, row: Tenant) -> SafeString:
+        return ago(row.created_at)
+
+
+@admin.register(User)
+class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
+    """People who sign in here."""
+
+    purpose = gettext_lazy("People who sign in here. What they may do follows from their memberships.")
+    list_display = ["username", "full_name", "email", "state", "roles", "last_seen"]
+    list_filter = ["is_active", "is_staff", "is_superuser"]
+    search_fields = ["username", "first_name", "last_name", "email"]
+    ordering = ["username"]
+    filter_horizontal = ()
+    inlines = [MemberInline]
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ["last_login", "date_joined"]
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
+        return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
+
+    @admin.display(description=gettext_lazy("name"))
+    def full_name(self, row: User) -> str:
+        return row.get_full_name() or NOTHING
+
+    @admin.display(description=gettext_lazy("state"), ordering="is_active")
+    def state(self, row: User) -> SafeString:
+        return badge("active" if row.is_active and row.is_staff else "inactive")
+
+    @admin.display(description=gettext_lazy("memberships"))
+    def roles(self, row: User) -> str:
+        named = [f"{m.tenant.name}: {_word(m.role)}" for m in row.memberships.all()]
+        return ", ".join([*([_("Superuser")] if row.is_superuser else []), *named]) or NOTHING
+
+    @admin.display(description=gettext_lazy("last seen"), ordering="last_login")
+    def last_seen(self, row: User) -> SafeString:
+        return ago(row.last_login)
+
+
+def _word(role: str) -> str:
+    """The first word of a role's label: its name without the explanation."""
+    return str(Role(role).label).replace("：", ":").partition(":")[0]
+
+
+class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new member is named, not chosen from a list: nobody should see who else uses this installation."""
+
+    username = forms.CharField(
+        label=gettext_lazy("user name"), max_length=150, help_text=gettext_lazy("An existing account, exactly as it signs in.")
+    )
+
+    class Meta:
+        model = Member
+        fields = ["tenant", "role"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields.pop("username", None)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if name := values.get("username"):
+            user = User.objects.filter(username=name, is_active=True).first()
+            if user is None:
+                self.add_error("username", _("There is no active account of this name. A superuser can make one."))
+            elif values.get("tenant") and Member.objects.filter(tenant=values["tenant"], user=user).exists():
+                self.add_error("username", _("Is already a member of this tenant."))
+            else:
+                self.instance.user = user
+        return values
+
+
+@admin.register(Member)
+class MemberAdmin(TenantAdmin):
+    """Roles of people in tenants."""
+
+    purpose = gettext_lazy("Who may do what in a tenant. Each role includes those below it.")
+    form = MemberForm
+    list_display = ["user", "role_word", "tenant", "created"]
+    list_display_links = ["user"]
+    list_filter = ["role"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["user__username", "user__email"]
+    empty_text = gettext_lazy("Nobody but superusers can work here yet.")
+    first_step = (gettext_lazy("Add a member"), "admin:configcenter_member_add")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [(None, {"fields": ["tenant", "username" if obj is None else "user", "role"]})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), *(["user"] if obj else [])]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        # `username` is the form's own field, not one of the model's: Django must not look for it there.
+        kwargs["fields"] = ["tenant", "role"] if obj is None else ["role"]
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._allowed(request, "delete", obj)
+
+    @admin.display(description=gettext_lazy("role"), ordering="role")
+    def role_word(self, row: Member) -> str:
+        return str(row.get_role_display())
+
+    @admin.display(description=gettext_lazy("since"), ordering="created_at")
+    def created(self, row: Member) -> SafeString:
+        return ago(row.created_at)

@@ -1,0 +1,190 @@
+"""The vocabulary that every page shares: a state's colour, icon and word; icons; times; bars.
+
+Usable in templates (`{% load interface %}`) and in Python, so that a list column and a page show the same thing.
+Widths are attributes of SVG, never styles: the Content-Security-Policy allows no inline style.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django import template
+from django.templatetags.static import static
+from django.utils import formats, timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from posthaste.lib.masking import mask_recipient
+
+register = template.Library()
+
+#: Message states in the order of charts: state → (tone of tokens.css, word). The icon has the state's name.
+MESSAGE_STATES: dict[str, tuple[str, Promise]] = {
+    "pending": ("pending", gettext_lazy("Pending")),
+    "queued": ("queued", gettext_lazy("Queued")),
+    "sending": ("sending", gettext_lazy("Sending")),
+    "sent": ("sent", gettext_lazy("Sent")),
+    "delivered": ("delivered", gettext_lazy("Delivered")),
+    "unknown": ("unknown", gettext_lazy("Unknown")),
+    "failed": ("failed", gettext_lazy("Failed")),
+    "suppressed": ("suppressed", gettext_lazy("Suppressed")),
+    "cancelled": ("cancelled", gettext_lazy("Cancelled")),
+    "expired": ("expired", gettext_lazy("Expired")),
+}
+#: What else has a state: state → (tone, icon, word).
+OTHER_STATES: dict[str, tuple[str, str, Promise]] = {
+    "running": ("sending", "play", gettext_lazy("Running")),
+    "paused": ("unknown", "pause", gettext_lazy("Paused")),
+    "finished": ("delivered", "delivered", gettext_lazy("Finished")),
+    "draft": ("pending", "edit", gettext_lazy("Draft")),
+    "published": ("delivered", "sent", gettext_lazy("Published")),
+    "retired": ("cancelled", "cancelled", gettext_lazy("Retired")),
+    "archived": ("cancelled", "cancelled", gettext_lazy("Archived")),
+    "unpublished": ("unknown", "edit", gettext_lazy("Not published")),
+    "active": ("delivered", "sent", gettext_lazy("Active")),
+    "inactive": ("cancelled", "cancelled", gettext_lazy("Inactive")),
+    "revoked": ("failed", "failed", gettext_lazy("Revoked")),
+    "enabled": ("delivered", "sent", gettext_lazy("Enabled")),
+    "disabled": ("cancelled", "cancelled", gettext_lazy("Disabled")),
+    "stand_in": ("suppressed", "layers", gettext_lazy("Stand-in")),
+    "applied": ("delivered", "sent", gettext_lazy("Applied")),
+    "duplicate": ("cancelled", "layers", gettext_lazy("Duplicate")),
+    "late": ("unknown", "expired", gettext_lazy("Late")),
+    "unmatched": ("failed", "unknown", gettext_lazy("Unmatched")),
+    "sandbox": ("suppressed", "outbox", gettext_lazy("Sandbox")),
+    "live": ("delivered", "sent", gettext_lazy("Live")),
+}
+NOTHING = "–"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """This function will give an icon; it says nothing to a screen reader, so a word must stand beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', static("img/icons.svg"), name
+    )
+
+
+@register.simple_tag
+def badge(state: str, word: str = "") -> SafeString:
+    """This function will give a state's badge: colour, icon and word."""
+    state = str(state)
+    if state in MESSAGE_STATES:
+        tone, shown = MESSAGE_STATES[state]
+        picture = state
+    else:
+        tone, picture, shown = OTHER_STATES.get(state, ("pending", "pending", state))  # type: ignore[assignment]
+    return format_html('<span class="badge tone-{}">{}{}</span>', tone, icon(picture), word or shown)
+
+
+@register.simple_tag
+def word_of(state: str) -> str:
+    """This function will give the word for a message's state."""
+    return str(MESSAGE_STATES[state][1]) if state in MESSAGE_STATES else state
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString:
+    """This function will give a time that the page turns into a relative one in the reader's zone, exact on hover."""
+    if moment is None:
+        return SafeString(NOTHING)
+    local = timezone.localtime(moment)
+    text = f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M} {local.tzname()}"
+    return format_html(
+        '<time class="ago" datetime="{}" title="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}", text
+    )
+
+
+@register.simple_tag
+def moment(value: datetime | None) -> SafeString:
+    """This function will give an exact time, shown in the reader's zone."""
+    if value is None:
+        return SafeString(NOTHING)
+    local = timezone.localtime(value)
+    return format_html('<time class="exact" datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}")
+
+
+@register.filter
+def thousands(value: Any) -> str:
+    """This function will give a number with separated thousands, or a dash."""
+    return NOTHING if value is None else formats.number_format(value, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def milliseconds(value: Any) -> str:
+    """This function will give a duration: 850 ms, 1.05 s, 3 min 20 s."""
+    if value is None:
+        return NOTHING
+    if value < 1_000:
+        return f"{value} ms"
+    if value < 60_000:
+        return f"{value / 1000:.2f} s"
+    minutes, seconds = divmod(round(value / 1000), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def short_id(value: UUID | str) -> str:
+    """This function will give the part of an id that tells neighbours apart: a UUIDv7 begins with the time and ends at random."""
+    text = value.hex if isinstance(value, UUID) else str(value)
+    return f"{text[:8]}…{text[-6:]}"
+
+
+@register.filter
+def masked(recipient: str, channel: str) -> str:
+    """This function will give a recipient fit to be shown."""
+    return mask_recipient(channel, recipient)
+
+
+@register.simple_tag
+def percent(value: float | None) -> str:
+    """This function will give a percentage, or a dash."""
+    return NOTHING if value is None else f"{formats.number_format(value, use_l10n=True)} %"
+
+
+def segments(counts: Mapping[str, int], order: Iterable[str] = MESSAGE_STATES) -> list[dict[str, Any]]:
+    """This function will lay counts by state side by side: each with start and width in per cent of their sum."""
+    total = sum(counts.values())
+    found, start = [], 0.0
+    for state in order:
+        if number := counts.get(state, 0):
+            width = 100.0 * number / total
+            found.append({"state": state, "number": number, "start": round(start, 3), "width": round(width, 3)})
+            start += width
+    return found
+
+
+@register.simple_tag
+def state_bar(counts: Mapping[str, int]) -> SafeString:
+    """This function will give a bar of the states' shares, with its figures as text for those who can't see it."""
+    parts = segments(counts)
+    label = ", ".join(f"{MESSAGE_STATES[p['state']][1]} {thousands(p['number'])}" for p in parts) or _("Empty")
+    bars = format_html_join(
+        "",
+        '<rect class="fill-{}" x="{}%" y="0" width="{}%" height="100%"><title>{}</title></rect>',
+        ((p["state"], p["start"], p["width"], f"{MESSAGE_STATES[p['state']][1]}: {thousands(p['number'])}") for p in parts),
+    )
+    return format_html('<svg class="bar" role="img" aria-label="{}">{}</svg>', label, bars)
+
+
+@register.simple_tag
+def share_bar(value: float | None, tone: str = "accent") -> SafeString:
+    """This function will give a bar filled to a percentage."""
+    width = max(0.0, min(100.0, float(value or 0)))
+    return format_html(
+        '<svg class="bar" aria-hidden="true"><rect class="fill-{}" width="{}%" height="100%"></rect></svg>', tone, round(width, 1)
+    )
+
+
+@register.filter
+def meaning(thing: object) -> str:
+    """This function will give what a class says about itself, in the reader's language."""
+    said = " ".join((thing.__doc__ or "").split())
+    return _(said) if said else ""

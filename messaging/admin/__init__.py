@@ -1,0 +1,10 @@
+"""Messages, batches, templates, providers and what is remembered about them, in the admin; one subject a module."""
+
+from messaging.admin.batches import BatchAdmin
+from messaging.admin.messages import MessageAdmin
+from messaging.admin.providers import ProviderAdmin
+from messaging.admin.records import IdempotencyKeyAdmin, ReceiptAdmin
+from messaging.admin.templates import TemplateAdmin
+from messaging.admin.versions import TemplateVersionAdmin
+
+__all__ = ["BatchAdmin", "IdempotencyKeyAdmin", "MessageAdmin", "ProviderAdmin", "ReceiptAdmin", "TemplateAdmin", "TemplateVersionAdmin"]

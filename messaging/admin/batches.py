@@ -1,0 +1,197 @@
+"""Batches in the admin: how far they are, and pausing, resuming, cancelling them."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, Rows, as_uuid, own_rows, problem_text
+from configcenter.admin_confirm import confirm
+from configcenter.models import Role
+from configcenter.services import audit
+from configcenter.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands
+from messaging import selectors
+from messaging.admin.filters import AcceptedFilter
+from messaging.models import Batch, BatchStatus, Status
+from messaging.services import operate
+from posthaste.lib.problems import Conflict
+
+OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
+#: Verb → states it applies to.
+VERBS: dict[str, tuple[str, ...]] = {"pause": (BatchStatus.RUNNING,), "resume": (BatchStatus.PAUSED,), "cancel": OPEN}
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnly):
+    """Messages handed over in one call."""
+
+    purpose = gettext_lazy("Messages handed over in one call: how far each batch is, and what became of its messages.")
+    empty_text = gettext_lazy("Batches appear here when a system hands over up to 10,000 recipients with POST /api/messages/batch.")
+    list_display = ["title", "state", "progress", "accepted_shown", "failed", "channel", "priority", "tenant", "created"]
+    list_display_links = ["title"]
+    list_filter = ["status", AcceptedFilter, "channel"]
+    list_select_related = ["tenant"]
+    search_fields = ["id"]  # turns the search on; get_search_results does it
+    search_help_text = gettext_lazy("Batch id, or the beginning of its name.")
+    actions = ["pause", "resume", "cancel"]
+    ordering = ["-id"]
+    sortable_by = ["created"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
+        return Rows
+
+    def prepare(self, request: HttpRequest, rows: list[Batch]) -> None:
+        """This function will count the messages of all batches on the page in one query."""
+        counts = selectors.batch_counts(batch.pk for batch in rows)
+        for batch in rows:
+            batch.counts = counts[batch.pk]  # type: ignore[attr-defined]
+            batch.books = selectors.batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
+
+    def get_urls(self) -> Any:
+        own = [path("<uuid:pk>/do/<slug:verb>/", self.admin_site.admin_view(require_POST(self.do)), name=self.url_name("do"))]
+        return own + super().get_urls()
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Batch]", search_term: str) -> Any:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        identifier = as_uuid(term)
+        return (queryset.filter(pk=identifier) if identifier else queryset.filter(name__startswith=term)), False
+
+    # --- columns ---------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("batch"))
+    def title(self, row: Batch) -> str:
+        return str(row)[:60]
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: Batch) -> SafeString:
+        return badge(row.status)
+
+    @admin.display(description=gettext_lazy("progress"))
+    def progress(self, row: Batch) -> SafeString:
+        books = row.books  # type: ignore[attr-defined]
+        return format_html(
+            '<span class="progress">{} <span class="figure">{}</span></span>',
+            state_bar(books["counts"]),
+            percent(books["progress_percent"]),
+        )
+
+    @admin.display(description=gettext_lazy("accepted"))
+    def accepted_shown(self, row: Batch) -> str:
+        return thousands(row.accepted)
+
+    @admin.display(description=gettext_lazy("failed, unknown"))
+    def failed(self, row: Batch) -> str:
+        counts = row.counts  # type: ignore[attr-defined]
+        return thousands(counts[Status.FAILED] + counts[Status.UNKNOWN])
+
+    @admin.display(description=gettext_lazy("created"), ordering="id")
+    def created(self, row: Batch) -> SafeString:
+        return ago(row.created_at)
+
+    # --- one batch -------------------------------------------------------------------------------------------
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        batch: Batch = self.own(request, unquote(object_id))
+        self.prepare(request, [batch])
+        counts = batch.counts  # type: ignore[attr-defined]
+        return self.page(
+            request,
+            "detail",
+            batch,
+            title=str(batch)[:80],
+            books=batch.books,  # type: ignore[attr-defined]
+            states=[{"state": state, "number": counts[state]} for state in MESSAGE_STATES],
+            success=counts[Status.SENT] + counts[Status.DELIVERED],
+            not_begun=counts[Status.PENDING] + counts[Status.QUEUED],
+            is_open=batch.status in OPEN,
+            may_operate=self.has_operate_permission(request, batch),
+            can={verb: batch.status in states for verb, states in VERBS.items()},
+        )
+
+    def do(self, request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
+        """This function will pause, resume or cancel one batch."""
+        if verb not in VERBS:
+            raise Http404
+        batch = self.own(request, str(pk), change=True)
+        try:
+            self.message_user(request, self._do(request, batch, verb))
+        except Conflict as problem:
+            self.message_user(request, problem_text(problem), messages.WARNING)
+        return self.back(request, batch)
+
+    @staticmethod
+    def _do(request: HttpRequest, batch: Batch, verb: str) -> str:
+        detail: dict[str, Any] = {}
+        if verb == "pause":
+            held = operate.pause_batch(batch=batch)
+            detail = {"taken_back": held}
+            said = ngettext(
+                "Paused; {n} message taken back from the queue.", "Paused; {n} messages taken back from the queue.", held
+            ).format(n=held)
+        elif verb == "resume":
+            operate.resume_batch(batch=batch)
+            said = _("The batch goes on.")
+        else:
+            result = operate.cancel_batch(batch=batch, now=timezone.now())
+            detail = {"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown}
+            said = _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(**detail)
+        audit.record_request(request, action=f"batch.{verb}", target=batch.pk, tenant_id=batch.tenant_id, detail=detail)
+        return said
+
+    # --- many batches ----------------------------------------------------------------------------------------
+
+    def _many(self, request: HttpRequest, queryset: "QuerySet[Batch]", verb: str) -> Callable[[], None]:
+        batches = list(own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=VERBS[verb])[:MOST_AT_ONCE])
+
+        def perform() -> None:
+            done = 0
+            for batch in batches:
+                try:
+                    self._do(request, batch, verb)
+                    done += 1
+                except Conflict as problem:
+                    self.message_user(request, f"{batch}: {problem_text(problem)}", messages.WARNING)
+            self.message_user(request, ngettext("Done for {n} batch.", "Done for {n} batches.", done).format(n=done))
+
+        perform.batches = batches  # type: ignore[attr-defined]
+        return perform
+
+    @admin.action(description=gettext_lazy("Pause"), permissions=["operate"])
+    def pause(self, request: HttpRequest, queryset: "QuerySet[Batch]") -> None:
+        self._many(request, queryset, "pause")()
+
+    @admin.action(description=gettext_lazy("Resume"), permissions=["operate"])
+    def resume(self, request: HttpRequest, queryset: "QuerySet[Batch]") -> None:
+        self._many(request, queryset, "resume")()
+
+    @admin.action(description=gettext_lazy("Cancel"), permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: "QuerySet[Batch]") -> HttpResponse | None:
+        perform = self._many(request, queryset, "cancel")
+        batches: list[Batch] = perform.batches  # type: ignore[attr-defined]
+        counts = selectors.batch_counts(batch.pk for batch in batches)
+        stoppable = sum(c[Status.PENDING] + c[Status.QUEUED] for c in counts.values())
+        return confirm(
+            self,
+            request,
+            queryset,
+            action="cancel",
+            question=_("Cancel these batches?"),
+            button=_("Cancel them"),
+            ids=[batch.pk for batch in batches],
+            left_out=queryset.count() - len(batches),
+            perform=perform,
+            consequence=_("{n} messages that have not begun are stopped for good; those being sent go on.").format(n=thousands(stoppable)),
+        )

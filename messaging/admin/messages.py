@@ -1,0 +1,349 @@
+"""Messages in the admin: found by exact id, recipient or reference; looked at with their trace; cancelled, sent again, decided."""
+
+from collections import Counter, defaultdict
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from configcenter.admin_base import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants, problem_text
+from configcenter.admin_confirm import confirm
+from configcenter.models import Role
+from configcenter.services import audit
+from configcenter.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id
+from messaging import traces
+from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
+from messaging.admin.operations import OPERATIONS
+from messaging.admin.sheets import html_document
+from messaging.admin.words import EVENT_WORDS, NODE_WORDS
+from messaging.models import Message, ReceiptEntry
+from messaging.services import operate, templates
+from posthaste.lib.liquid import TemplateProblem
+from posthaste.lib.problems import Conflict
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnly):
+    """Messages and what became of them."""
+
+    purpose = gettext_lazy("Every text to one recipient, and what became of it.")
+    empty_text = gettext_lazy(
+        "Messages appear here as soon as a system hands one over with POST /api/messages/. For that it needs an API key."
+    )
+    first_step = None
+    list_display = [
+        "state",
+        "id_short",
+        "channel",
+        "recipient_masked",
+        "content",
+        "batch_link",
+        "provider",
+        "tries",
+        "error",
+        "accepted",
+        "latency",
+        "tenant",
+        "again",
+    ]
+    list_display_links = ["id_short"]
+    list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
+    list_select_related = ["tenant", "batch", "provider", "template_version__template"]
+    search_fields = ["id"]  # turns the search on; get_search_results does it
+    search_help_text = gettext_lazy("Message or trace id, recipient, or reference, exactly as it was given.")
+    actions = ["retry", "cancel", "settle_sent", "settle_failed"]
+    ordering = ["-id"]
+    sortable_by = ["accepted"]
+
+    def get_urls(self) -> Any:
+        own = [
+            path("<uuid:pk>/html/", self.admin_site.admin_view(self.html), name=self.url_name("html")),
+            path("<uuid:pk>/reveal/", self.admin_site.admin_view(require_POST(self.reveal)), name=self.url_name("reveal")),
+            path("<uuid:pk>/do/<slug:verb>/", self.admin_site.admin_view(require_POST(self.do)), name=self.url_name("do")),
+        ]
+        return own + super().get_urls()
+
+    # --- finding ---------------------------------------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Message]":
+        # A list shows neither texts nor variables, which may be long.
+        return (
+            super()
+            .get_queryset(request)
+            .defer(
+                "body",
+                "variables",
+                "metadata",
+                "template_version__body",
+                "template_version__html",
+                "provider__config",
+                "provider__receipt_secret",
+            )
+        )
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Message]", search_term: str) -> Any:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if identifier := as_uuid(term):
+            return queryset.filter(Q(pk=identifier) | Q(batch_id=identifier)), False
+        # Each half has an index that begins with the tenant. A phone number may be written with spaces or dashes.
+        digits = term.translate(str.maketrans("", "", " -()"))
+        written = {term, term.lower(), *([digits] if digits.startswith("+") else [])}
+        mine = Q(tenant_id__in=own_tenants(request))
+        return queryset.filter((mine & Q(recipient__in=written)) | (mine & Q(reference=term) & ~Q(reference=""))), False
+
+    # --- columns ---------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("state"), ordering=None)
+    def state(self, row: Message) -> SafeString:
+        return format_html("{}{}", badge(row.status), badge("sandbox") if row.is_sandbox else "")
+
+    @admin.display(description=gettext_lazy("message"))
+    def id_short(self, row: Message) -> SafeString:
+        return format_html('<code title="{}">{}</code>', row.pk.hex, short_id(row.pk))
+
+    @admin.display(description=gettext_lazy("recipient"))
+    def recipient_masked(self, row: Message) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', masked(row.recipient, row.channel))
+
+    @admin.display(description=gettext_lazy("content"))
+    def content(self, row: Message) -> str:
+        if row.template_version:
+            return f"{row.template_version.template.name} v{row.template_version.number}"
+        return row.subject[:60] or _("text")
+
+    @admin.display(description=gettext_lazy("batch"))
+    def batch_link(self, row: Message) -> SafeString | str:
+        if row.batch is None:
+            return NOTHING
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:messaging_batch_change", args=[row.batch_id]),
+            row.batch.name[:40] or short_id(row.batch.pk),
+        )
+
+    @admin.display(description=gettext_lazy("attempts"))
+    def tries(self, row: Message) -> int:
+        return row.attempts
+
+    @admin.display(description=gettext_lazy("error"))
+    def error(self, row: Message) -> SafeString | str:
+        return format_html('<code title="{}">{}</code>', row.error_detail, row.error_code) if row.error_code else NOTHING
+
+    @admin.display(description=gettext_lazy("accepted"), ordering="id")
+    def accepted(self, row: Message) -> SafeString:
+        return ago(row.created_at)
+
+    @admin.display(description=gettext_lazy("latency"))
+    def latency(self, row: Message) -> str:
+        return milliseconds(row.latency_ms)
+
+    @admin.display(description=gettext_lazy("replay"))
+    def again(self, row: Message) -> SafeString | str:
+        if row.status not in DEAD:
+            return ""
+        # Belongs to the form at the end of the page: forms can't stand inside the list's own.
+        return format_html(
+            '<button type="submit" class="button quiet small" form="row-form" formaction="{}">{}</button>',
+            reverse("admin:messaging_message_do", args=[row.pk, "retry"]),
+            _("Send again"),
+        )
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = [*super().get_list_display(request)]
+        if request.GET.get("state") not in ("dead", *DEAD) or not self.has_operate_permission(request):
+            columns.remove("again")
+        return columns
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        dead = request.GET.get("state") == "dead"
+        own = {
+            "title": _("Dead letters") if dead else _("Messages"),
+            "purpose": _("Failed for good, or with an outcome nobody knows. Send them again, or decide what became of them.")
+            if dead
+            else self.purpose,
+            "empty_text": _("Nothing failed and nothing is in doubt.") if dead else self.empty_text,
+            "quick": [
+                {"label": _("All"), "url": "?", "on": not request.GET.get("state")},
+                {"label": _("In progress"), "url": "?state=open", "on": request.GET.get("state") == "open"},
+                {"label": _("Dead letters"), "url": "?state=dead", "on": dead},
+            ],
+        }
+        return super().changelist_view(request, {**own, **(extra_context or {})})
+
+    # --- one message -----------------------------------------------------------------------------------------
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return self._detail(request, self.own(request, unquote(object_id)))
+
+    def _detail(self, request: HttpRequest, message: Message, *, revealed: bool = False) -> HttpResponse:
+        trace = traces.trace(message)
+        longest = max((node["duration_ms"] or 0 for node in trace["nodes"]), default=0)
+        start = 0
+        total = sum(node["duration_ms"] or 0 for node in trace["nodes"]) or 1
+        for node in trace["nodes"]:
+            node["word"] = NODE_WORDS[node["name"]]
+            node["start"], node["width"] = round(100 * start / total, 2), round(100 * (node["duration_ms"] or 0) / total, 2)
+            start += node["duration_ms"] or 0
+        for event in trace["events"]:
+            event["word"] = EVENT_WORDS.get(event["event"], event["event"])
+        text, problem = self._text(message)
+        response = self.page(
+            request,
+            "detail",
+            message,
+            title=_("Message"),
+            trace=trace,
+            longest=longest,
+            text=text,
+            text_problem=problem,
+            revealed=revealed,
+            may_operate=self.has_operate_permission(request, message),
+            can={verb: message.status in states for verb, (states, _operation) in OPERATIONS.items()},
+            receipts=ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50],
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @staticmethod
+    def _text(message: Message) -> tuple[templates.Rendered | None, str]:
+        if not message.template_version_id:
+            return templates.Rendered(message.subject, message.body), ""
+        try:
+            return templates.wording(message.template_version_id).render(message.variables), ""
+        except TemplateProblem as problem:
+            return None, str(problem)
+
+    def html(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will give a message's HTML as a document that can do nothing."""
+        text, _problem = self._text(self.own(request, str(pk)))
+        if text is None or not text.html:
+            raise Http404
+        return html_document(text.html)
+
+    def reveal(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will show the recipient once, and write down who looked."""
+        message = self.own(request, str(pk), change=True)
+        audit.record_request(request, action="message.reveal", target=message.pk, tenant_id=message.tenant_id)
+        return self._detail(request, message, revealed=True)
+
+    def do(self, request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
+        """This function will do one thing with one message."""
+        if verb not in OPERATIONS:
+            raise Http404
+        message = self.own(request, str(pk), change=True)
+        before = message.status
+        try:
+            if verb == "cancel":
+                operate.cancel_message(message=message, now=timezone.now())
+            elif verb == "retry":
+                operate.retry_message(message=message, now=timezone.now())
+            elif not OPERATIONS[verb][1]([message.pk], timezone.now()):
+                raise Conflict(_("The outcome of this message is not in doubt any more."))
+        except Conflict as problem:
+            self.message_user(request, problem_text(problem), messages.WARNING)
+            return self.back(request, message)
+        audit.record_request(request, action=f"message.{verb}", target=message.pk, tenant_id=message.tenant_id, detail={"was": before})
+        done = {
+            "cancel": _("Cancelled: it will not be sent."),
+            "retry": _("It will be sent again."),
+            "settle_sent": _("Marked as sent."),
+            "settle_failed": _("Marked as failed."),
+        }
+        self.message_user(request, done[verb])
+        return self.back(request, message)
+
+    # --- many messages ---------------------------------------------------------------------------------------
+
+    def _many(
+        self, request: HttpRequest, queryset: "QuerySet[Message]", verb: str, *, question: str, consequence: str, button: str
+    ) -> HttpResponse | None:
+        states, operation = OPERATIONS[verb]
+        rows = own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=states).order_by("-id")
+        owners: dict[int, list[UUID]] = defaultdict(list)
+        for pk, tenant_id in rows.values_list("pk", "tenant_id")[:MOST_AT_ONCE]:
+            owners[tenant_id].append(pk)
+        ids = [pk for own in owners.values() for pk in own]
+
+        def perform() -> None:
+            changed: Counter[int] = Counter()
+            for tenant_id, own in owners.items():
+                for part in chunks(own):
+                    changed[tenant_id] += operation(part, timezone.now())
+                detail = {"count": changed[tenant_id], "first": [str(pk) for pk in own[:20]]}
+                audit.record_request(
+                    request, action=f"message.{verb}", target=f"{changed[tenant_id]} messages", tenant_id=tenant_id, detail=detail
+                )
+            number = changed.total()
+            self.message_user(request, ngettext("Done for {n} message.", "Done for {n} messages.", number).format(n=f"{number:,}"))
+
+        selected = queryset.order_by().values("pk")[: MOST_AT_ONCE + 1].count()
+        return confirm(
+            self,
+            request,
+            queryset,
+            action=verb,
+            question=question,
+            consequence=consequence,
+            button=button,
+            ids=ids,
+            left_out=max(0, selected - len(ids)),
+            perform=perform,
+        )
+
+    @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])
+    def retry(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
+        return self._many(
+            request,
+            queryset,
+            "retry",
+            question=_("Send these messages again?"),
+            button=_("Send again"),
+            consequence=_(
+                "Failed, unknown, expired and cancelled ones start anew. One whose outcome is unknown may reach its recipient twice."
+            ),
+        )
+
+    @admin.action(description=gettext_lazy("Cancel"), permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
+        return self._many(
+            request,
+            queryset,
+            "cancel",
+            question=_("Cancel these messages?"),
+            button=_("Cancel them"),
+            consequence=_("Only those that no worker has begun to send can still be stopped."),
+        )
+
+    @admin.action(description=gettext_lazy("Outcome unknown: mark as sent"), permissions=["operate"])
+    def settle_sent(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
+        return self._many(
+            request,
+            queryset,
+            "settle_sent",
+            question=_("Mark these messages as sent?"),
+            button=_("Mark as sent"),
+            consequence=_("You have seen at the provider that they went out. They are not sent again."),
+        )
+
+    @admin.action(description=gettext_lazy("Outcome unknown: mark as failed"), permissions=["operate"])
+    def settle_failed(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
+        return self._many(
+            request,
+            queryset,
+            "settle_failed",
+            question=_("Mark these messages as failed?"),
+            button=_("Mark as failed"),
+            consequence=_("You have seen at the provider that they did not go out. They can be sent again afterwards."),
+        )

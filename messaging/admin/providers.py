@@ -1,0 +1,320 @@
+"""Providers in the admin: configuration without its secrets, a test message, the receipt address."""
+
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from configcenter.admin_base import Rows, TenantAdmin
+from configcenter.services import audit
+from configcenter.templatetags.interface import NOTHING, ago, badge, percent, thousands
+from messaging import statistics
+from messaging.admin.fields import PrettyJSONField
+from messaging.channels import registry
+from messaging.models import Channel, Message, Provider
+from messaging.models.provider import new_receipt_secret
+from messaging.services import providers
+from posthaste import env
+from posthaste.lib.ids import first_id_at
+from posthaste.lib.masking import mask_recipient
+from posthaste.lib.problems import Invalid
+
+RECENT = timedelta(minutes=10)
+
+
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A provider with its configuration as JSON, whose secrets stay masked and keep their value."""
+
+    kind = forms.ChoiceField(label=gettext_lazy("kind"), help_text=gettext_lazy("Which adapter speaks to it."))
+    configuration = PrettyJSONField(
+        label=gettext_lazy("configuration"),
+        required=False,
+        rows=14,
+        help_text=gettext_lazy("JSON. A secret that still shows its mask keeps its value; write over it to change it."),
+    )
+
+    class Meta:
+        model = Provider
+        fields = ["tenant", "name", "channel", "kind", "weight", "max_per_second", "is_enabled", "is_stand_in"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            self.fields["kind"].choices = [(kind, str(adapter.title)) for kind, adapter in registry.ADAPTERS.items()]  # type: ignore[attr-defined]
+        if "configuration" in self.fields and not self.is_bound:
+            shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, self.instance.config)
+            self.initial["configuration"] = shown
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        config = values.get("configuration")
+        if config is None:
+            config = {}
+        if "configuration" in self.errors or not values.get("kind") or not values.get("channel"):
+            return values
+        if not isinstance(config, dict):
+            self.add_error("configuration", _("Give a JSON object: {…}."))
+            return values
+        if not self.instance._state.adding:  # an id is given before the row is stored
+            config = providers.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
+        if registry.REDACTED in json.dumps(config, ensure_ascii=False):
+            self.add_error("configuration", _("There is no stored secret behind a mask here: write the secret itself."))
+            return values
+        try:
+            self.checked = providers.check_config(kind=values["kind"], channel=values["channel"], config=config)
+        except Invalid as problem:
+            for error in problem.errors:
+                field, _dot, inner = str(error["field"]).partition(".")
+                name = field if field in self.fields else "configuration"
+                self.add_error(name, f"{inner}: {error['message']}" if inner else str(error["message"]))
+        taken = Provider.objects.filter(tenant=values.get("tenant") or self.instance.tenant_id, name=values.get("name")).exclude(
+            pk=self.instance.pk
+        )
+        if taken.exists():
+            self.add_error("name", _("There is already a provider of this name."))
+        return values
+
+
+class TestForm(forms.Form):
+    """To whom a test goes, and what it says."""
+
+    __test__ = False
+
+    recipient = forms.CharField(label=gettext_lazy("recipient"), max_length=2048)
+    text = forms.CharField(
+        label=gettext_lazy("text"),
+        max_length=500,
+        initial=gettext_lazy("A test message from Posthaste."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
+class ProviderStateFilter(admin.SimpleListFilter):
+    """By whether a provider takes messages."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("enabled", gettext_lazy("Enabled")), ("stand_in", gettext_lazy("Stand-in")), ("disabled", gettext_lazy("Disabled"))]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Provider]") -> "QuerySet[Provider]":
+        match self.value():
+            case "enabled":
+                return queryset.filter(is_enabled=True, is_stand_in=False)
+            case "stand_in":
+                return queryset.filter(is_enabled=True, is_stand_in=True)
+            case "disabled":
+                return queryset.filter(is_enabled=False)
+        return queryset
+
+
+def kinds() -> list[dict[str, Any]]:
+    """This function will describe each kind's configuration, from the class that checks it."""
+    found = []
+    for kind, adapter in registry.ADAPTERS.items():
+        schema = adapter.Config.model_json_schema()
+        required = set(schema.get("required", ()))
+        fields = [
+            {
+                "name": name,
+                "required": name in required,
+                "description": part.get("description", ""),
+                "default": "" if part.get("default") in (None, "", [], {}) else json.dumps(part["default"], ensure_ascii=False),
+            }
+            for name, part in schema.get("properties", {}).items()
+        ]
+        words = dict(Channel.choices)
+        found.append(
+            {
+                "kind": kind,
+                "title": adapter.title,
+                "channels": [words[c] for c in registry.CHANNELS if c in adapter.channels],
+                "fields": fields,
+            }
+        )
+    return found
+
+
+@admin.register(Provider)
+class ProviderAdmin(TenantAdmin):
+    """Who carries a channel's messages."""
+
+    purpose = gettext_lazy("Who carries the messages of each channel. Several share them by weight; when one fails, the next takes over.")
+    empty_text = gettext_lazy("Without a provider a channel's messages can't leave. Begin with the one you have an account at.")
+    first_step = (gettext_lazy("Add a provider"), "admin:messaging_provider_add")
+    form = ProviderForm
+    change_form_template = "admin/messaging/provider/form.html"
+    list_display = ["name", "state", "channel", "kind", "weight", "cap", "recent", "recent_success", "tenant", "changed"]
+    list_filter = [ProviderStateFilter, "channel"]
+    list_select_related = ["tenant"]
+    search_fields = ["name"]
+    ordering = ["channel", "name"]
+    fieldsets = [
+        (None, {"fields": ["tenant", "name", ("channel", "kind")]}),
+        (gettext_lazy("Connection"), {"fields": ["configuration"]}),
+        (gettext_lazy("Share of the traffic"), {"fields": [("weight", "max_per_second"), "is_enabled", "is_stand_in"]}),
+    ]
+
+    class Media:
+        js = ["js/provider.js"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
+        return Rows
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Provider]":
+        rows = super().get_queryset(request)
+        # Nothing is decrypted for a list.
+        listing = request.resolver_match is not None and request.resolver_match.url_name == self.url_name("changelist")
+        return rows.defer("config", "receipt_secret") if listing else rows
+
+    def prepare(self, request: HttpRequest, rows: list[Provider]) -> None:
+        """This function will count what each provider on the page carried in the last ten minutes, in one query."""
+        recent = Message.objects.filter(
+            pk__gte=first_id_at(timezone.now() - RECENT), tenant_id__in={row.tenant_id for row in rows}, provider__isnull=False
+        )
+        counts: dict[UUID, Counter[str]] = {row.pk: Counter() for row in rows}
+        for provider_id, status, number in recent.order_by().values_list("provider_id", "status").annotate(n=Count("pk")):
+            if provider_id in counts:
+                counts[provider_id][status] += number
+        for row in rows:
+            row.recent_counts = counts[row.pk]  # type: ignore[attr-defined]
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view
+        own = [
+            path("<uuid:pk>/test/", view(self.test), name=self.url_name("test")),
+            path("<uuid:pk>/secret/", view(require_POST(self.secret)), name=self.url_name("secret")),
+            path("<uuid:pk>/new-secret/", view(require_POST(self.new_secret)), name=self.url_name("new_secret")),
+        ]
+        return own + super().get_urls()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        # `configuration` is the form's own field; it stands in a fieldset, and Django would look for it in the model.
+        kwargs["fields"] = [name for name in ProviderForm.Meta.fields if not (obj and name == "tenant")]
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = [*super().get_readonly_fields(request, obj)]
+        return fields if self.has_change_permission(request, obj) or obj is None else [*fields, "configuration_shown"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        return [
+            (
+                None,
+                {
+                    "fields": [
+                        "tenant",
+                        "name",
+                        ("channel", "kind"),
+                        "configuration_shown",
+                        "weight",
+                        "max_per_second",
+                        "is_enabled",
+                        "is_stand_in",
+                    ]
+                },
+            )
+        ]
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+        providers.save_provider(provider=obj, config=form.checked)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> HttpResponse:
+        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose)
+        return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
+    @staticmethod
+    def receipt_url(provider: Provider) -> str:
+        """This function will give the address a provider reports to."""
+        return f"{env.load().public_url.rstrip('/')}/api/receipts/{provider.pk}/"
+
+    # --- columns ---------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("configuration"))
+    def configuration_shown(self, row: Provider) -> str:
+        return json.dumps(registry.redact_config(row.kind, row.config), indent=2, ensure_ascii=False)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: Provider) -> SafeString:
+        return badge("disabled" if not row.is_enabled else "stand_in" if row.is_stand_in else "enabled")
+
+    @admin.display(description=gettext_lazy("most per second"))
+    def cap(self, row: Provider) -> str:
+        return thousands(row.max_per_second)
+
+    @admin.display(description=gettext_lazy("last 10 min"))
+    def recent(self, row: Provider) -> str:
+        return thousands(row.recent_counts.total())  # type: ignore[attr-defined]
+
+    @admin.display(description=gettext_lazy("success"))
+    def recent_success(self, row: Provider) -> str:
+        rate = statistics.success_rate(row.recent_counts)  # type: ignore[attr-defined]
+        return NOTHING if rate is None else percent(rate)
+
+    @admin.display(description=gettext_lazy("changed"), ordering="updated_at")
+    def changed(self, row: Provider) -> SafeString:
+        return ago(row.updated_at)
+
+    # --- test, secret ----------------------------------------------------------------------------------------
+
+    def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will send one message through a provider now, and show what it answered."""
+        provider = self.own(request, str(pk), change=True)
+        form = TestForm(request.POST or None)
+        result = None
+        if request.method == "POST" and form.is_valid():
+            recipient = form.cleaned_data["recipient"]
+            try:
+                result = providers.send_test(provider=provider, recipient=recipient, text=form.cleaned_data["text"])
+            except ValueError as error:
+                form.add_error("recipient", str(error))
+            else:
+                detail = {"ok": result.ok, "code": result.code, "recipient": mask_recipient(provider.channel, recipient)}
+                audit.record_request(request, action="provider.test", target=provider.pk, tenant_id=provider.tenant_id, detail=detail)
+        return self.page(request, "test", provider, title=_("Send a test message"), form=form, result=result, purpose="")
+
+    def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will show the secret that receipts are signed with, once, and write down who looked."""
+        provider = self.own(request, str(pk), change=True)
+        audit.record_request(request, action="provider.reveal_receipt_secret", target=provider.pk, tenant_id=provider.tenant_id)
+        return self._secret_page(request, provider, is_new=False)
+
+    def new_secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will replace the secret; the old one stops working at once."""
+        provider = self.own(request, str(pk), change=True)
+        provider.receipt_secret = new_receipt_secret()
+        provider.save(update_fields=["receipt_secret", "updated_at"])
+        audit.record_request(request, action="provider.new_receipt_secret", target=provider.pk, tenant_id=provider.tenant_id)
+        self.message_user(request, _("The old secret no longer works."), messages.WARNING)
+        return self._secret_page(request, provider, is_new=True)
+
+    def _secret_page(self, request: HttpRequest, provider: Provider, *, is_new: bool) -> HttpResponse:
+        response = self.page(
+            request,
+            "secret",
+            provider,
+            title=_("Receipt secret"),
+            secret=provider.receipt_secret,
+            is_new=is_new,
+            receipt_url=self.receipt_url(provider),
+            purpose="",
+        )
+        response["Cache-Control"] = "no-store"
+        return response

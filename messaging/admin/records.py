@@ -1,0 +1,110 @@
+"""Receipts and idempotency keys in the admin: what came in, and what was made of it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from configcenter.admin_base import OwnedFilter, ReadOnly, as_uuid, own_rows
+from configcenter.templatetags.interface import NOTHING, ago, badge, short_id
+from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry
+
+
+@admin.register(ReceiptEntry)
+class ReceiptAdmin(ReadOnly):
+    """What providers reported."""
+
+    purpose = gettext_lazy("What providers reported later about messages, and what became of each report.")
+    empty_text = gettext_lazy("Receipts appear here when a provider calls the receipt address on its page.")
+    tenant_column = ""
+    list_display = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "received"]
+    list_display_links = ["outcome_badge"]
+    list_filter = ["outcome", ("provider", OwnedFilter)]
+    list_select_related = ["provider"]
+    search_fields = ["id"]  # turns the search on; get_search_results does it
+    search_help_text = gettext_lazy("Message id, or the provider's own id, exactly.")
+    ordering = ["-id"]
+    sortable_by = ["received"]
+    fields = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "detail", "received"]
+    readonly_fields = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "detail", "received"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[ReceiptEntry]":
+        return super().get_queryset(request).defer("provider__config", "provider__receipt_secret")
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[ReceiptEntry]", search_term: str) -> Any:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if identifier := as_uuid(term):
+            return queryset.filter(Q(message_id=identifier) | Q(pk=identifier)), False
+        # The index on messages begins with the provider.
+        providers = own_rows(request, Provider.objects.all()).values_list("pk", flat=True)
+        carried = Message.objects.filter(provider_id__in=list(providers), provider_message_id=term).values_list("pk", flat=True)[:50]
+        return queryset.filter(message_id__in=list(carried)), False
+
+    @admin.display(description=gettext_lazy("outcome"), ordering="outcome")
+    def outcome_badge(self, row: ReceiptEntry) -> SafeString:
+        return badge(row.outcome)
+
+    @admin.display(description=gettext_lazy("reported"))
+    def reported_badge(self, row: ReceiptEntry) -> SafeString:
+        return badge(row.reported)
+
+    @admin.display(description=gettext_lazy("message"))
+    def message_link(self, row: ReceiptEntry) -> SafeString | str:
+        if row.message_id is None:
+            return NOTHING
+        return format_html(
+            '<a href="{}"><code>{}</code></a>', reverse("admin:messaging_message_change", args=[row.message_id]), short_id(row.message_id)
+        )
+
+    @admin.display(description=gettext_lazy("received"), ordering="id")
+    def received(self, row: ReceiptEntry) -> SafeString:
+        return ago(row.received_at)
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ReadOnly):
+    """Which request a repeated call was answered from."""
+
+    purpose = gettext_lazy("Requests that carried Idempotency-Key: a repeated one gets the first one's answer.")
+    empty_text = gettext_lazy("Callers that send the header Idempotency-Key are remembered here for a day.")
+    list_display = ["key_shown", "made", "tenant", "created"]
+    list_select_related = ["tenant"]
+    search_fields = ["key"]  # turns the search on; get_search_results does it
+    search_help_text = gettext_lazy("The key, or the id of what it made, exactly.")
+    ordering = ["-id"]
+    sortable_by = ()
+    fields = ["key_shown", "made", "tenant_shown", "created"]
+    readonly_fields = ["key_shown", "made", "tenant_shown", "created"]
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[IdempotencyKey]", search_term: str) -> Any:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        identifier = as_uuid(term)
+        return queryset.filter(Q(key=term) | Q(target=identifier) if identifier else Q(key=term)), False
+
+    @admin.display(description=gettext_lazy("key"))
+    def key_shown(self, row: IdempotencyKey) -> SafeString:
+        return format_html("<code>{}</code>", row.key)
+
+    @admin.display(description=gettext_lazy("made"))
+    def made(self, row: IdempotencyKey) -> SafeString:
+        # A message or a batch: the search of messages knows both.
+        return format_html(
+            '<a href="{}?q={}"><code>{}</code></a>', reverse("admin:messaging_message_changelist"), row.target.hex, short_id(row.target)
+        )
+
+    @admin.display(description=gettext_lazy("tenant"))
+    def tenant_shown(self, row: IdempotencyKey) -> str:
+        return str(row.tenant)
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, row: IdempotencyKey) -> SafeString:
+        return ago(row.created_at)

@@ -1,0 +1,70 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from posthaste.lib import flow
+from posthaste.lib.ids import new_id
+from tests.builders import poll
+
+pytestmark = pytest.mark.both_stacks
+NEVER_REFUSE = 10_000_000
+
+
+@pytest.fixture
+def name() -> str:
+    return f"test-{new_id().hex}"
+
+
+def test_the_first_goes_at_once(name: str) -> None:
+    assert flow.reserve(name, count=1, per_second=1, longest_wait_ms=0) == 0
+
+
+@pytest.mark.parametrize(("per_second", "count"), [(1, 1), (10, 1), (100, 1), (1000, 1), (7, 1), (100, 20), (50, 50)])
+def test_turns_are_never_closer_than_the_rate_allows(per_second: int, count: int, name: str) -> None:
+    began = time.monotonic()
+    for turn in range(60):
+        wait_ms = flow.reserve(name, count=count, per_second=per_second, longest_wait_ms=NEVER_REFUSE)
+        earliest = turn * count / per_second
+        assert time.monotonic() - began + wait_ms / 1000 >= earliest - 0.000_1, f"turn {turn} comes too soon"
+        assert wait_ms / 1000 <= earliest + 0.002, f"turn {turn} waits longer than it must"
+
+
+def test_many_at_once_share_one_rate(name: str) -> None:
+    began = time.monotonic()
+    turns: list[float] = []
+    lock = threading.Lock()
+
+    def take(_n: int) -> None:
+        wait_ms = flow.reserve(name, count=1, per_second=100, longest_wait_ms=NEVER_REFUSE)
+        with lock:
+            turns.append(time.monotonic() - began + wait_ms / 1000)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(take, range(300)))
+    turns.sort()
+    for first, turn in enumerate(turns):
+        window = [other for other in turns[first:] if other - turn < 0.95]
+        assert len(window) <= 100, "more in a window than the rate allows"
+    assert all(turn >= n / 100 - 0.001 for n, turn in enumerate(turns))
+
+
+def test_a_wait_longer_than_allowed_is_told_and_reserves_nothing(name: str) -> None:
+    assert flow.reserve(name, count=10, per_second=10, longest_wait_ms=0) == 0
+    refusals = [flow.reserve(name, count=10, per_second=10, longest_wait_ms=100) for _ in range(5)]
+    assert all(-1002 <= answer < -100 for answer in refusals), refusals
+    waits = [-answer - 1 for answer in refusals]
+    assert waits == sorted(waits, reverse=True), "had a refusal reserved a turn, the next one would wait longer"
+
+
+def test_unused_time_is_not_saved_up_for_a_burst(name: str) -> None:
+    flow.reserve(name, count=1, per_second=100, longest_wait_ms=0)
+    poll(lambda: flow.reserve(name, count=1, per_second=100, longest_wait_ms=0) == 0)  # the turn has come again: time has passed
+    waits = [flow.reserve(name, count=1, per_second=100, longest_wait_ms=NEVER_REFUSE) for _ in range(10)]
+    assert waits[-1] >= 80
+
+
+def test_two_names_have_two_rates(name: str) -> None:
+    assert flow.reserve(name, count=100, per_second=1, longest_wait_ms=0) == 0
+    assert flow.reserve(f"{name}-other", count=1, per_second=1, longest_wait_ms=0) == 0

@@ -1,0 +1,114 @@
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from configcenter.services.api_keys import FORM
+from posthaste.lib import logs
+from posthaste.lib.logs import scrub
+
+KEY = "ph_live_ABCDEFGH_" + "x" * 43
+HIDDEN = "••••"
+
+
+def test_the_key_used_here_has_the_form_of_a_key() -> None:
+    assert FORM.fullmatch(KEY)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "secret", "api_key", "apikey", "API_KEY", "receipt_secret", "Authorization", "access_token", "cookie", "credentials"],
+)
+def test_secrets_are_blanked_by_their_name(name: str) -> None:
+    assert scrub(None, "info", {"event": "x", name: "s3cret"})[name] == HIDDEN
+
+
+@pytest.mark.parametrize("name", ["recipient", "email", "phone", "body", "subject", "variables"])
+def test_personal_data_is_blanked_by_its_name(name: str) -> None:
+    assert scrub(None, "info", {"event": "x", name: {"code": 1}})[name] == HIDDEN
+
+
+@pytest.mark.parametrize("text", [KEY, f"Bearer {KEY}", f"GET /api/?key={KEY}&x=1", f'{{"Authorization": "Bearer {KEY}"}}', f"{KEY} {KEY}"])
+def test_an_api_key_is_blanked_wherever_it_stands(text: str) -> None:
+    event = scrub(None, "info", {"event": text, "url": text})
+    for value in event.values():
+        assert "x" * 16 not in value
+        assert "ph_live_ABCDEFGH_" in value, "the prefix stays, so that one finds the key"
+
+
+@pytest.mark.parametrize("value", [[KEY], {"header": KEY}, {"deep": [{"header": f"Bearer {KEY}"}]}, (KEY, 1)])
+def test_an_api_key_is_blanked_inside_other_values_too(value: Any) -> None:
+    assert "x" * 16 not in str(scrub(None, "info", {"event": "x", "detail": value})["detail"])
+
+
+@pytest.mark.parametrize("value", [{"password": "s3cret"}, {"config": {"token": "s3cret"}}, [{"recipient": "s3cret"}]])
+def test_secrets_inside_other_values_are_blanked_by_their_name(value: Any) -> None:
+    assert "s3cret" not in str(scrub(None, "info", {"event": "x", "detail": value})["detail"])
+
+
+def test_other_values_stay_as_they_are() -> None:
+    event = {"event": "sent", "count": 5, "ids": [1, 2], "none": None, "nested": {"a": [True, 1.5]}}
+    assert scrub(None, "info", dict(event)) == event
+
+
+@pytest.fixture
+def written() -> Iterator[StringIO]:
+    """What goes to the log, configured as in production, into memory."""
+    before = structlog.get_config()
+    config = logs.configure(log_format="json", level="info")
+    stream = StringIO()
+    config["handlers"]["stderr"]["stream"] = stream
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    config["loggers"] = {}
+    logging.config.dictConfig(config)
+    structlog.configure(cache_logger_on_first_use=False)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**before)
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_json_with_time_level_and_logger(written: StringIO) -> None:
+    structlog.get_logger("messaging.test").info("message sent", count=3)
+    (line,) = lines(written)
+    assert (line["event"], line["level"], line["logger"], line["count"]) == ("message sent", "info", "messaging.test", 3)
+    assert line["timestamp"].endswith("Z")
+
+
+def test_lines_of_libraries_have_the_same_form_and_are_scrubbed(written: StringIO) -> None:
+    logging.getLogger("some.library").warning("request with %s failed", f"Bearer {KEY}")
+    (line,) = lines(written)
+    assert line["logger"] == "some.library"
+    assert "x" * 16 not in line["event"]
+
+
+def test_what_is_put_into_a_line_by_position_is_scrubbed(written: StringIO) -> None:
+    structlog.get_logger("messaging.test").info("called with %s", KEY)
+    (line,) = lines(written)
+    assert line["event"] == "called with ph_live_ABCDEFGH_••••"
+
+
+def test_an_exceptions_text_is_scrubbed_too(written: StringIO) -> None:
+    try:
+        raise ValueError(f"bad header Bearer {KEY}")
+    except ValueError:
+        structlog.get_logger("messaging.test").exception("failed")
+        logging.getLogger("library").exception("failed")
+    assert len(lines(written)) == 2
+    assert "x" * 16 not in written.getvalue()
+
+
+def test_what_is_less_severe_than_asked_for_is_not_written(written: StringIO) -> None:
+    logging.getLogger("x").debug("too fine")
+    structlog.get_logger("x").debug("too fine")
+    assert lines(written) == []

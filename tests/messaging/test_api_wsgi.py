@@ -1,0 +1,168 @@
+"""The way in without Django's middleware answers exactly as the long way does."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from django.db import connection, connections
+from django.test import RequestFactory
+
+from configcenter.models import Tenant
+from configcenter.services.api_keys import READ, SEND
+from messaging.models import Batch, Message
+from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
+BATCH = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIENTS["sms"]}]}
+NOT_COMPARED = {"vary", "content-language", "content-security-policy", "cross-origin-opener-policy", "referrer-policy", "x-frame-options"}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+def call(path: str, body: Any = None, *, method: str = "POST", content_type: str = "application/json", **headers: str) -> Answer:
+    """This function will call the WSGI application as a server does."""
+    from posthaste.wsgi import application
+
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    named = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    environ = RequestFactory().generic(method, path, raw, content_type=content_type, **named).environ
+    seen: dict[str, Any] = {}
+
+    def start_response(status: str, sent: list[tuple[str, str]], _error: Any = None) -> None:
+        seen["status"], seen["headers"] = int(status.split(" ", 1)[0]), {name.lower(): value for name, value in sent}
+
+    text = b"".join(application(environ, start_response))
+    assert int(seen["headers"].get("content-length", len(text))) == len(text)
+    return Answer(seen["status"], seen["headers"], orjson.loads(text))
+
+
+@pytest.fixture(autouse=True)
+def _committer_lets_go() -> Iterator[None]:
+    yield
+    close_committer()
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def bearer(tenant: Tenant) -> str:
+    return f"Bearer {make_key(tenant, SEND)[1]}"
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/api/messages/"])
+def test_a_message_is_accepted(path: str, bearer: str) -> None:
+    answer = call(path, SMS, authorization=bearer)
+    assert (answer.status, answer.headers["content-type"]) == (202, "application/json")
+    message = Message.objects.get()
+    assert answer.body == {"id": str(message.pk), "trace_id": message.pk.hex, "status": "pending", "segments": 1}
+
+
+@pytest.mark.parametrize("path", ["/api/messages/batch", "/api/messages/batch/"])
+def test_a_batch_is_accepted(path: str, bearer: str) -> None:
+    answer = call(path, BATCH, authorization=bearer)
+    assert (answer.status, answer.body) == (202, {"batch_id": str(Batch.objects.get().pk), "accepted": 1, "rejected": []})
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (SMS | {"priority": 99, "nonsense": 1, "recipient": "x"}, "application/json", 422),
+        ({}, "application/json", 422),
+        ([], "application/json", 422),
+        (b"{", "application/json", 400),
+        (b"\xff", "application/json", 400),
+        (b'{"body": "\\u0000"}', "application/json", 400),
+        (SMS, "text/plain", 415),
+        (b'{"body": "' + b"x" * (20 << 20) + b'"}', "application/json", 413),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+@pytest.mark.parametrize("path", ["/api/messages/", "/api/messages/batch"])
+def test_a_refusal_is_the_same_as_on_the_long_way(path: str, body: Any, content_type: str, status: int, bearer: str) -> None:
+    answer = call(path, body, content_type=content_type, authorization=bearer)
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    long_way = Api(bearer.removeprefix("Bearer ")).post(path, raw, content_type=content_type)
+    assert (answer.status, answer.body) == (long_way.status_code, orjson.loads(long_way.content))
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {name.lower() for name in long_way.headers} - answer.headers.keys() <= NOT_COMPARED
+    assert Message.objects.count() == 0
+
+
+@pytest.mark.parametrize("path", ["/api/messages/", "/api/messages/batch"])
+def test_who_may_not_is_refused(path: str, tenant: Tenant) -> None:
+    assert call(path, SMS).status == 401
+    assert call(path, SMS, authorization="Bearer nonsense").headers["www-authenticate"].startswith("Bearer")
+    answer = call(path, SMS, authorization=f"Bearer {make_key(tenant, READ)[1]}")
+    assert answer.status == 403
+    assert SEND in answer.body["detail"]
+
+
+def test_a_repeated_request_is_answered_alike_and_another_body_is_a_conflict(bearer: str) -> None:
+    first, second = (call("/api/messages", SMS, authorization=bearer, idempotency_key="once") for _ in range(2))
+    assert (first.status, second.status) == (202, 202)
+    assert first.body == second.body
+    assert second.headers["idempotent-replayed"] == "true"
+    third = call("/api/messages", SMS | {"body": "x"}, authorization=bearer, idempotency_key="once")
+    assert (third.status, third.body["code"]) == (409, "idempotency_key_reused")
+    assert Message.objects.count() == 1
+
+
+def test_the_short_and_the_long_way_share_idempotency_keys(bearer: str) -> None:
+    short = call("/api/messages", SMS, authorization=bearer, idempotency_key="once")
+    long_way = Api(bearer.removeprefix("Bearer ")).post("/api/messages/", SMS, headers={"Idempotency-Key": "once"})
+    assert orjson.loads(long_way.content) == short.body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("PUT", "/api/messages/", 405), ("POST", "/api/nothing", 404), ("POST", "/api/me", 405)]
+)
+def test_everything_else_goes_the_long_way(method: str, path: str, status: int, bearer: str) -> None:
+    assert call(path, SMS, method=method, authorization=bearer).status == status
+
+
+def test_a_list_goes_the_long_way(tenant: Tenant) -> None:
+    answer = call("/api/messages", b"", method="GET", authorization=f"Bearer {make_key(tenant, READ)[1]}")
+    assert (answer.status, answer.body["results"]) == (200, [])
+
+
+def test_no_connection_stays_with_a_thread_that_has_answered(bearer: str) -> None:
+    call("/api/messages", SMS, authorization=bearer)
+    assert connection.connection is None
+
+
+def test_a_fault_of_ours_is_a_500_without_its_details(bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from messaging.services import prepare
+
+    def fail(_body: bytes) -> None:
+        raise RuntimeError("password=1234")
+
+    monkeypatch.setattr(prepare, "read_message", fail)
+    answer = call("/api/messages", SMS, authorization=bearer)
+    assert (answer.status, answer.body["code"]) == (500, "internal")
+    assert "1234" not in str(answer)
+
+
+def test_a_hundred_at_once_are_all_stored(bearer: str) -> None:
+    def one(n: int) -> Answer:
+        try:
+            return call("/api/messages", SMS | {"reference": str(n)}, authorization=bearer)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(one, range(100)))
+    assert {answer.status for answer in answers} == {202}
+    assert {str(pk): reference for pk, reference in Message.objects.values_list("pk", "reference")} == {
+        answer.body["id"]: str(n) for n, answer in enumerate(answers)
+    }
