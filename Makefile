@@ -3,6 +3,8 @@
 .PHONY: help run test check bench receiver clean
 
 VENV := .venv
+# The baselines' packages, so that the product's environment stays clean
+VENV_BENCH := .venv-bench
 PY := $(VENV)/bin/python
 # Extra arguments for `make test`, `make bench` and `make receiver`, e.g. make test ARGS="-k batch"
 ARGS ?=
@@ -28,9 +30,8 @@ check: $(VENV)/.dev-installed ## linter, types, import layers, missing migration
 	  echo "migrations" && $(PY) manage.py makemigrations --check --dry-run && \
 	  echo "deployment" && $(PY) manage.py check --deploy --fail-level WARNING
 
-bench: $(VENV)/.dev-installed ## measurements, each with the baseline it is compared to
-	@if [ -f benchmarks/run.py ]; then exec $(PY) -m benchmarks.run $(ARGS); \
-	 else echo "There are no benchmarks yet: they come with the work on speed under load."; fi
+bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## measurements, each with the baseline it is compared to
+	@exec $(PY) -m benchmarks.run $(ARGS)
 
 receiver: $(VENV)/.dev-installed ## a local SMTP server and HTTP gateway to send to, printing what arrives
 	@exec $(PY) -m tests.peers.receiver $(ARGS)
@@ -45,6 +46,12 @@ $(VENV)/.run-installed: requirements.txt deploy/install.sh
 $(VENV)/.dev-installed: requirements-dev.txt requirements.txt deploy/install.sh
 	@sh deploy/install.sh python requirements-dev.txt
 	@touch $@ $(VENV)/.run-installed
+
+$(VENV_BENCH)/.installed: requirements-bench.txt $(VENV)/.dev-installed
+	@echo "Installing requirements-bench.txt into $(VENV_BENCH)"
+	@$(PY) -m venv --clear $(VENV_BENCH) && echo '*' > $(VENV_BENCH)/.gitignore
+	@$(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements-bench.txt
+	@touch $@
 
 node_modules/.installed: package-lock.json package.json $(VENV)/.run-installed
 	@sh deploy/install.sh node

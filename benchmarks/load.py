@@ -145,23 +145,19 @@ def _requests(options: argparse.Namespace) -> Callable[[], bytes | None]:
     left = iter(range(options.count)) if options.count else None
     headers = "".join(f"{line}\r\n" for line in ["Content-Type: application/json", *options.header])
 
-    def request(body: bytes) -> bytes:
-        start = f"POST {options.path} HTTP/1.1\r\nHost: {options.host}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-        return start.encode() + body
+    def head(length: int) -> str:
+        return f"POST {options.path} HTTP/1.1\r\nHost: {options.host}\r\n{headers}Content-Length: {length}\r\n\r\n"
 
-    def number(text: str) -> bytes:
-        return text.replace("{n}", f"{next(numbers):08d}").encode()
+    def batch() -> bytes:
+        rows = ",".join(options.row.replace("{n}", f"{next(numbers):08d}") for _ in range(options.rows))
+        body = options.body.replace("{rows}", rows)
+        return (head(len(body)) + body).encode()
 
     if options.rows:
-        before, after = options.body.split("{rows}")
-        ready = [
-            request((before + ",".join(number(options.row).decode() for _ in range(options.rows)) + after).encode())
-            for _ in range(options.count)
-        ]
+        ready = [batch() for _ in range(options.count)]
         return lambda: ready.pop() if ready else None
-    parts = request(options.body.replace("{n}", "{0:08}").encode()).split(b"{0:08}")
-    fixed = len(request(number(options.body))) - len(options.body.replace("{n}", "12345678"))  # headers with the right length
-    parts[0] = request(number(options.body))[:fixed] + parts[0].split(b"\r\n\r\n", 1)[1]
+    length = len(options.body.replace("{n}", "12345678"))
+    parts = (head(length) + options.body).encode().split(b"{n}")
 
     def single() -> bytes | None:
         if left is not None and next(left, None) is None:

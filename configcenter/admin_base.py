@@ -216,9 +216,14 @@ class TenantAdmin(Audited):
             kwargs["queryset"] = own_rows(request, kwargs.get("queryset") or related._default_manager.all(), at_least=self.least)
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and related is Tenant:
+            field.empty_label = None
+        return field
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is Tenant:
             # No shortcuts to add or change a tenant: that is another page's business.
             field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False  # type: ignore[attr-defined]
-            field.empty_label = None
         return field
 
     def get_list_display(self, request: HttpRequest) -> Any:

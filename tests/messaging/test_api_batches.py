@@ -61,7 +61,7 @@ def test_each_row_has_its_own_variables(api: Api, tenant: Tenant) -> None:
     rows = [{"recipient": RECIPIENTS["sms"], "variables": {"code": str(n)}} for n in range(3)]
     answer = api.post(URL, {"channel": "sms", "template": "code", "recipients": rows})
     assert answer.status_code == 202
-    assert sorted(Message.objects.values_list("variables__code", flat=True)) == ["0", "1", "2"]
+    assert sorted(message.variables["code"] for message in Message.objects.all()) == ["0", "1", "2"]
     assert set(Message.objects.values_list("template_version", flat=True)) == {published(template).pk}
     assert Batch.objects.get().template_version == published(template)
 

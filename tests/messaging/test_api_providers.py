@@ -187,14 +187,24 @@ def test_a_name_is_given_once(api: Api) -> None:
     assert api.patch(f"{URL}{second['id']}/", {"name": "Second"}).status_code == 200
 
 
-def test_a_removed_provider_is_gone_and_its_messages_stay(api: Api, tenant: Tenant) -> None:
+def test_a_removed_provider_is_gone(api: Api, tenant: Tenant) -> None:
     provider = make_provider(tenant)
-    message = make_message(tenant, status=Status.SENT, provider=provider)
+    assert [carrier.provider_id for carrier in book.carriers(tenant.pk, "sms")] == [provider.pk]
     assert api.delete(f"{URL}{provider.pk}/").status_code == 204
     assert api.get(f"{URL}{provider.pk}/").status_code == 404
-    message.refresh_from_db()
-    assert (message.status, message.provider) == ("sent", None)
+    book.forget()
     assert book.carriers(tenant.pk, "sms") == []
+    assert AuditEntry.objects.get().target == str(provider.pk)
+
+
+def test_a_provider_with_a_history_stays(api: Api, tenant: Tenant) -> None:
+    provider = make_provider(tenant)
+    message = make_message(tenant, status=Status.SENT, provider=provider)
+    answer = api.delete(f"{URL}{provider.pk}/")
+    assert (answer.status_code, answer["Content-Type"]) == (409, "application/problem+json")
+    message.refresh_from_db()
+    assert message.provider == provider
+    assert AuditEntry.objects.count() == 0
 
 
 def test_what_is_done_to_providers_is_audited_without_their_secrets(api: Api) -> None:

@@ -31,8 +31,8 @@ def call(path: str, body: Any = None, *, method: str = "POST", content_type: str
     from posthaste.wsgi import application
 
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    named = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    environ = RequestFactory().generic(method, path, raw, content_type=content_type, **named).environ
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    environ = RequestFactory().generic(method, path, raw, content_type=content_type, headers=named).environ
     seen: dict[str, Any] = {}
 
     def start_response(status: str, sent: list[tuple[str, str]], _error: Any = None) -> None:

@@ -94,7 +94,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
         providers.delete_provider(provider=provider)
-        audit.record_request(request, action="provider.delete", target=provider.pk, detail={"name": provider.name})
+        audit.record_request(request, action="provider.delete", target=id, detail={"name": provider.name})
         return Response(status=204)
 
 

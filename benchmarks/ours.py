@@ -1,0 +1,169 @@
+"""Our side: the product as it runs in production, and what a measurement asks of it."""
+
+import json
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import redis
+
+from benchmarks.load import Load, drive
+from benchmarks.rig import cpu_seconds, new_database, purge, resident_bytes
+from tests.integration.customer import Customer
+from tests.integration.stack import Stack
+from tests.services import RabbitMQ, Redis, Services
+
+PREFIX = "bench"
+# The waits of production instead of the tests' short ones.
+SETTINGS = {"LEASE_SECONDS": "30", "ORPHAN_SECONDS": "60", "RETRY_BASE_SECONDS": "5", "LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
+BACKGROUND = ("worker", "worker-aux", "beat")
+TEXT = '{"channel": "sms", "recipient": "+86138{n}", "body": "Your parcel is on its way."}'
+TEXT_BATCH = '{"channel": "sms", "body": "Your parcel is on its way.", "recipients": [{rows}]}'
+TEXT_ROW = '{"recipient": "+86138{n}"}'
+MAIL_BATCH = '{"channel": "email", "subject": "Your order", "body": "It is on its way.", "recipients": [{rows}]}'
+MAIL_ROW = '{"recipient": "u{n}@example.com"}'
+BATCH_ROWS = 10_000
+
+
+class TookTooLong(Exception):
+    """Messages did not come to their end."""
+
+
+class Ours:
+    """The running product on a database, virtual host and Redis number of its own."""
+
+    def __init__(self, services: Services, folder: Path) -> None:
+        broker, store = services["rabbitmq"], services["redis"]
+        assert isinstance(broker, RabbitMQ)
+        assert isinstance(store, Redis)
+        self.services = services
+        self.database_url = new_database(services, "ours")
+        self.broker_url = broker.url_of("stack")
+        self.redis_url = store.url_of(1)
+        environment = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url, "REDIS_PREFIX": PREFIX}
+        folder = folder / "ours"
+        folder.mkdir()
+        self.stack = Stack({**environment, **SETTINGS}, folder)
+
+    def __enter__(self) -> Self:
+        self.stack.__enter__()
+        self.connection = psycopg.connect(self.database_url, autocommit=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(AttributeError):
+            self.connection.close()
+        self.stack.stop()
+
+    # --- processes -------------------------------------------------------------------------------------------
+
+    def _signal(self, names: tuple[str, ...] | None, number: signal.Signals) -> None:
+        for name in names or tuple(self.stack.processes):
+            self.stack.kill(name, number)
+
+    def freeze(self, names: tuple[str, ...] | None = None) -> None:
+        """This function will stop processes (default: all) from using the machine until `thaw`."""
+        self._signal(names, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """This function will let all processes go on and wait until they are well."""
+        self._signal(None, signal.SIGCONT)
+        self.stack.wait_healthy()
+
+    def cpu(self) -> float:
+        """This function will give the CPU seconds of all our processes."""
+        return cpu_seconds([process.pid for process in self.stack.processes.values()])
+
+    def cpu_of_services(self) -> float:
+        """This function will give the CPU seconds of the three servers."""
+        return cpu_seconds([service.process.pid for service in self.services.by_name.values() if service.process])
+
+    def resident(self) -> dict[str, int]:
+        """This function will give the resident memory of each process, with its children, in bytes."""
+        return {name: resident_bytes(process.pid) for name, process in self.stack.processes.items()}
+
+    # --- customers and messages ------------------------------------------------------------------------------
+
+    def customer(self, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None) -> Customer:
+        """This function will make a tenant with one provider."""
+        customer = Customer(self.stack)
+        customer.provider(channel, kind, config or {})
+        return customer
+
+    def _headers(self, customer: Customer) -> dict[str, str]:
+        return {"Authorization": f"Bearer {customer.http.api_key}"}
+
+    def singles(self, customer: Customer, *, seconds: float = 0.0, count: int = 0, warm: float = 0.0) -> Load:
+        """This function will let 64 clients hand over single texts, for some time or some number."""
+        numbers = count or int((seconds + warm) * 50_000)
+        headers = self._headers(customer)
+        return drive(
+            self.stack.port, "/api/messages/", body=TEXT, headers=headers, numbers=numbers, seconds=seconds, count=count, warm=warm
+        )
+
+    def batches(self, customer: Customer, count: int, *, mail: bool = False, clients: int = 1) -> Load:
+        """This function will hand over `count` messages in requests of up to 10,000."""
+        rows = min(count, BATCH_ROWS)
+        body, row = (MAIL_BATCH, MAIL_ROW) if mail else (TEXT_BATCH, TEXT_ROW)
+        headers = self._headers(customer)
+        return drive(
+            self.stack.port,
+            "/api/messages/batch",
+            body=body,
+            row=row,
+            headers=headers,
+            numbers=count,
+            rows=rows,
+            count=count // rows,
+            clients=clients,
+        )
+
+    def wait_terminal(self, *, seconds: float = 300.0) -> float:
+        """This function will wait until no message is in progress and give the unix time at which the last one ended.
+
+        Raises:
+            TookTooLong: some still are.
+        """
+        # Each state has a partial index of its own, so that asking costs next to nothing.
+        waiting = " UNION ALL ".join(
+            f"(SELECT 1 FROM messaging_message WHERE status = '{status}' LIMIT 1)" for status in ("pending", "queued", "sending")
+        )
+        deadline = time.monotonic() + seconds
+        while self.connection.execute(waiting).fetchone():
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"after {seconds:.0f} s: {self.counts()}")
+            time.sleep(0.1)
+        return float(self.one("SELECT extract(epoch FROM max(finished_at)) FROM messaging_message"))
+
+    def counts(self) -> dict[str, int]:
+        """This function will count the messages by state."""
+        return dict(self.connection.execute("SELECT status, count(*) FROM messaging_message GROUP BY status").fetchall())
+
+    def one(self, query: str) -> Any:
+        """This function will give the first value that a query finds."""
+        row = self.connection.execute(query).fetchone()
+        assert row
+        return row[0]
+
+    def limits(self, **values: float) -> None:
+        """This function will change the limits of the sending pool; every process knows after five seconds."""
+        changes = ", ".join(f"{name} = {value}" for name, value in values.items())
+        self.connection.execute(f"UPDATE thread_pool_configs SET {changes} WHERE name = 'message.send'")
+
+    def clean(self) -> None:
+        """This function will forget all messages, so that every round begins alike."""
+        self.connection.execute("TRUNCATE messaging_message, messaging_batch, messaging_idempotencykey, messaging_receiptentry")
+        purge(self.broker_url, "message.send")
+
+    def pool_threads(self) -> int:
+        """This function will give the present size of the sending pool, as the worker last told it."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            names = list(client.scan_iter(match=f"{PREFIX}:pool:*", count=1000))
+            return sum(json.loads(value)["threads"] for value in client.mget(names) if value) if names else 0
+
+
+PYTHON = sys.executable
