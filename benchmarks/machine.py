@@ -31,9 +31,9 @@ def describe(services: Services, *, durable: bool) -> dict[str, Any]:
     """This function will give machine, versions and how durable the database was."""
     postgresql = services["postgresql"]
     assert isinstance(postgresql, PostgreSQL)
-    memory_kib = _first("/proc/meminfo", "MemTotal").split()[0]
+    gib = int(_first("/proc/meminfo", "MemTotal").split()[0]) // 1024**2
     return {
-        "machine": f"{os.cpu_count()} cores {_first('/proc/cpuinfo', 'model name')}, {int(memory_kib) // 1024 // 1024} GiB, {platform.release()}",
+        "machine": f"{os.cpu_count()} cores {_first('/proc/cpuinfo', 'model name')}, {gib} GiB, {platform.release()}",
         "load_before": os.getloadavg()[0],
         "commit": _said("git", "rev-parse", "--short", "HEAD"),
         "python": platform.python_version(),

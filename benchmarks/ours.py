@@ -44,10 +44,10 @@ class Ours:
         self.database_url = new_database(services, "ours")
         self.broker_url = broker.url_of("stack")
         self.redis_url = store.url_of(1)
-        environment = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url, "REDIS_PREFIX": PREFIX}
+        servers = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url}
         folder = folder / "ours"
         folder.mkdir()
-        self.stack = Stack({**environment, **SETTINGS}, folder)
+        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder)
 
     def __enter__(self) -> Self:
         self.stack.__enter__()

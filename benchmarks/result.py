@@ -63,8 +63,8 @@ class Result:
             ratio = "" if c.ratio is None else f"{c.ratio:.2f} ×"
             rows.append((f"{c.figure} ({c.unit})", spread(c.ours), c.against or "bound", spread(c.theirs), ratio, target, reached))
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-        lines = [f"\n{name}", *("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)]
-        return "\n".join([*lines, *(f"  · {note}" for note in self.notes)])
+        cells = (["", *(cell.ljust(width) for cell, width in zip(row, widths, strict=True))] for row in rows)
+        return "\n".join([f"\n{name}", *("  ".join(row).rstrip() for row in cells), *(f"  · {note}" for note in self.notes)])
 
 
 def spread(values: list[float]) -> str:

@@ -53,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         services = stack.enter_context(start_services(durable=not options.no_fsync))
         about = describe(services, durable=not options.no_fsync)
-        print(f"Posthaste {about['commit']} on {about['machine']}; {about['postgresql']}, RabbitMQ {about['rabbitmq']}; {about['durability']}")
+        print(f"Posthaste {about['commit']} on {about['machine']}")
+        print(f"{about['postgresql']}, RabbitMQ {about['rabbitmq']}, {about['redis']}; {about['durability']}")
         if options.scale != 1:
             print(f"Sizes at {options.scale:g} of the full ones: these figures show that it works, not how fast it is.")
         ours = stack.enter_context(Ours(services, services.folder))

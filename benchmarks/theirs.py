@@ -22,6 +22,24 @@ BASELINES = "benchmarks.baselines"
 PYTHON = str(BASELINE_PYTHON)
 
 
+class BaselineFailed(Exception):
+    """A command of a baseline ended with an error."""
+
+
+def run_command(command: list[str], environment: dict[str, str]) -> str:
+    """This function will run one of the baselines' commands to its end and give what it printed.
+
+    Raises:
+        BaselineFailed: with the end of what it said.
+    """
+    done = subprocess.run(
+        command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **environment}, capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode:
+        raise BaselineFailed(f"{' '.join(command[1:])}: {done.stderr[-1500:]}")
+    return done.stdout
+
+
 class Baseline:
     """An API process, which is started at once, and workers, which are started when they are wanted."""
 
@@ -67,10 +85,7 @@ class Baseline:
 
     def run(self, command: list[str]) -> str:
         """This function will run one of the baseline's commands to its end and give what it printed."""
-        program = subprocess.run(
-            command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **self.environment}, stdout=subprocess.PIPE, text=True, check=True, timeout=600
-        )
-        return program.stdout
+        return run_command(command, self.environment)
 
     def start(self, name: str, command: list[str]) -> Program:
         """This function will start a process of the baseline."""
@@ -144,7 +159,8 @@ class DjangoNaive(Baseline):
 
     def web_command(self) -> list[str]:
         granian = [PYTHON, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port)]
-        return [*granian, "--workers", "2", "--blocking-threads", "32", "--no-ws", "--http", "1", f"{BASELINES}.django_naive.wsgi:application"]
+        size = ["--workers", "2", "--blocking-threads", "32", "--no-ws", "--http", "1"]
+        return [*granian, *size, f"{BASELINES}.django_naive.wsgi:application"]
 
     def worker_command(self) -> list[str]:
         calm = ["--without-mingle", "--without-gossip", "--loglevel", "WARNING"]
@@ -172,13 +188,12 @@ class PostOffice:
     """Baseline (c): no server of its own; commands that run to their end."""
 
     def __init__(self, services: Services, smtp_port: int = 25) -> None:
-        self.environment = {"DATABASE_URL": new_database(services, "post_office"), "SMTP_PORT": str(smtp_port), "PATH": "/usr/bin:/bin"}
+        self.environment = {"DATABASE_URL": new_database(services, "post_office"), "SMTP_PORT": str(smtp_port)}
         self._run("prepare")
 
     def _run(self, *arguments: str) -> str:
         command = [PYTHON, "-m", f"{BASELINES}.post_office.run", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
-        return done.stdout
+        return run_command(command, self.environment)
 
     def step(self, name: str, count: int) -> dict[str, Any]:
         """This function will `queue` or `send` mails and give `{"seconds", "cpu_seconds", "began_at", "ended_at"}`."""

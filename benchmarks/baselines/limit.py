@@ -25,6 +25,7 @@ FINISH = (
     "UPDATE limit_message AS m SET status = 'sent', sent_at = now(), finished_at = now(), latency_ms = 5, provider_message_id = v.name, "
     "lease_until = NULL, claim = NULL FROM unnest(%s::uuid[], %s::text[]) AS v(ref, name) WHERE m.id = v.ref AND m.claim = %s"
 )
+QUEUED = "UPDATE limit_message SET status = 'queued', queued_at = now() WHERE id = ANY(%s) AND status = 'pending'"
 _serial = itertools.count(time.time_ns() // 1_000_000)
 
 
@@ -52,7 +53,7 @@ def feed(connection: psycopg.Connection, channel: amqp.Channel, ids: list[uuid.U
     """This function will mark rows as queued and publish them by the hundred."""
     for start in range(0, len(ids), 2_000):
         part = ids[start : start + 2_000]
-        connection.execute("UPDATE limit_message SET status = 'queued', queued_at = now() WHERE id = ANY(%s) AND status = 'pending'", [part])
+        connection.execute(QUEUED, [part])
         for first in range(0, len(part), 100):
             body = b"".join(id_.bytes for id_ in part[first : first + 100])
             channel.basic_publish_confirm(amqp.Message(body, delivery_mode=2), routing_key=QUEUE)

@@ -95,7 +95,8 @@ def measure(bench: Bench) -> Result:
     return Result(
         [*figure(99, 1000.0), *figure(100, 5000.0), *figure(50, 0.0)],
         notes=[
-            f"backlog {backlog:,}, of which at least {min(left):,} still stood at the end; {count} urgent ones a round; every figure has the provider's 50 ms in it",
+            f"backlog {backlog:,}, of which at least {min(left):,} still stood at the end; {count} urgent ones a round",
+            "every figure has the provider's 50 ms in it",
             f"(a) has a priority queue too and 32 processes, behind {fewer:,}; without it, it would wait for its whole backlog",
         ],
     )

@@ -36,7 +36,7 @@ def test_nobody_else_gets_any(stack: Stack, authorization: str) -> None:
 
 def test_a_page_of_another_site_is_refused_even_with_a_key(stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.http.api_key}"}
-    with pytest.raises(InvalidStatus), connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers, origin="https://evil.example"):  # type: ignore[arg-type]
+    with pytest.raises(InvalidStatus), connect(f"{stack.ws_url}/ws/statistics/", additional_headers=headers, origin="https://evil.example"):  # type: ignore[call-overload]
         pass
 
 

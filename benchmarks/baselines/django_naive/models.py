@@ -23,3 +23,6 @@ class Message(models.Model):
     class Meta:
         app_label = "django_naive"
         db_table = "message"
+
+    def __str__(self) -> str:
+        return str(self.id)

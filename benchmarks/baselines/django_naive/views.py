@@ -37,6 +37,7 @@ class MessageCreate(CreateAPIView):
     """POST /api/messages/"""
 
     serializer_class = MessageSerializer
+    permission_classes = [HasKey]
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)

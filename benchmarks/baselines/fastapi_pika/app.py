@@ -50,6 +50,7 @@ PERSISTENT = pika.BasicProperties(delivery_mode=2)
 def connect() -> pika.BlockingConnection:
     """This function will open a connection; without heartbeats, as the process is frozen while others are measured."""
     parameters = pika.URLParameters(os.environ["BROKER_URL"])
+    parameters.virtual_host = parameters.virtual_host or "/"
     parameters.heartbeat = 0
     return pika.BlockingConnection(parameters)
 

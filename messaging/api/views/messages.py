@@ -69,7 +69,7 @@ class BatchIntake(TenantView):
 
     @extend_schema(
         summary="Hand over a batch",
-        description="Up to 10,000 recipients. By default one bad row rejects all and nothing is stored; `on_error: skip` leaves bad rows out.",
+        description="Up to 10,000 recipients. One bad row rejects all, and nothing is stored; `on_error: skip` leaves bad rows out.",
         parameters=[schemas.IDEMPOTENCY_KEY],
         request={"application/json": schemas.batch_request()},
         responses={202: schemas.BatchAcceptedOut},

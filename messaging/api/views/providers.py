@@ -89,7 +89,9 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         return Response(s.ProviderOut(provider).data)
 
     @extend_schema(
-        summary="Remove a provider", description="409 once it has carried messages: disable it instead, so that the books stay whole.", responses={204: None}
+        summary="Remove a provider",
+        description="409 once it has carried messages: disable it instead, so that the books stay whole.",
+        responses={204: None},
     )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
