@@ -26,8 +26,8 @@ class MessageOut(serializers.ModelSerializer[Message]):
         model = Message
         fields = [
             "id", "trace_id", "status", "channel", "recipient", "priority", "template", "template_version", "batch_id", "reference",
-            "is_sandbox", "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at", "finished_at",
-            "latency_ms",
+            "is_sandbox", "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at",
+            "finished_at", "latency_ms",
         ]  # fmt: skip
 
     def get_recipient(self, message: Message) -> str:

@@ -17,7 +17,6 @@ import random
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
@@ -65,8 +64,8 @@ class SandboxConfig(ProviderConfig):
     seed: int | None = Field(None, description="Makes the random failures repeatable.")
 
 
-def _keep_in_memory(requests: Sequence[SendRequest]) -> None:
-    SandboxAdapter.memory.extend(requests)
+def _keep_nothing(requests: Sequence[SendRequest]) -> None:
+    """Until the application lends an outbox."""
 
 
 class SandboxAdapter(Adapter):
@@ -79,10 +78,8 @@ class SandboxAdapter(Adapter):
     chunk_size = 100
     idempotent = True  # nothing leaves, so nothing can arrive twice
 
-    #: The latest messages, when no sink is set.
-    memory: ClassVar[deque[SendRequest]] = deque(maxlen=1000)
     #: Takes the messages of a call that were accepted. The application sets it; adapters know no models.
-    outbox: ClassVar[Callable[[Sequence[SendRequest]], None]] = staticmethod(_keep_in_memory)
+    outbox: ClassVar[Callable[[Sequence[SendRequest]], None]] = staticmethod(_keep_nothing)
     #: Takes the receipts that a real provider would send later. None: no receipts.
     receipts_sink: ClassVar[Callable[[Sequence[Receipt]], None] | None] = None
 

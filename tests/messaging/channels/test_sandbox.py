@@ -1,4 +1,5 @@
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,14 +8,8 @@ from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, Rec
 from messaging.channels.recipients import SANDBOX_NUMBERS, normalise_recipient
 from messaging.channels.registry import make_adapter
 from messaging.channels.sandbox import NUMBERS, SandboxAdapter
+from messaging.services import outbox
 from tests.messaging.channels.requests import text_message
-
-
-@pytest.fixture(autouse=True)
-def _empty_outbox() -> Iterator[None]:
-    SandboxAdapter.memory.clear()
-    yield
-    SandboxAdapter.memory.clear()
 
 
 def sandbox(**config: Any) -> SandboxAdapter:
@@ -78,10 +73,14 @@ def test_send_raises_what_send_many_gives() -> None:
     assert caught.value.retry_after == 2.0
 
 
+_tenants = itertools.count(900_000_001)
+
+
 def test_what_was_taken_is_in_the_outbox_and_nothing_else() -> None:
-    good, bad = text_message(), text_message(recipient="+15005550001")
+    tenant_id = next(_tenants)  # each its own list
+    good, bad = text_message(tenant_id=tenant_id), text_message(recipient="+15005550001", tenant_id=tenant_id)
     sandbox().send_many([good, bad])
-    assert list(SandboxAdapter.memory) == [good]
+    assert [entry["id"] for entry in outbox.read(tenant_id=tenant_id)] == [str(good.id)]
 
 
 def test_the_outbox_may_be_switched_off_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
