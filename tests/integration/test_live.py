@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -17,7 +18,7 @@ def test_a_key_with_the_scope_gets_figures_every_second(stack: Stack) -> None:
     customer = Customer(stack)
     customer.settled(customer.send(channel="push", recipient="a-device-token"))
     with connect(f"{stack.ws_url}/ws/statistics/", additional_headers={"Authorization": f"Bearer {customer.http.api_key}"}) as socket:
-        frames = []
+        frames: list[dict[str, Any]] = []
         deadline = time.monotonic() + 15
         while len(frames) < 3 and time.monotonic() < deadline:
             frames.append(json.loads(socket.recv(timeout=10)))
