@@ -53,6 +53,7 @@ class _Client:
     socket: socket.socket
     buffer: bytes = b""
     sent_at: float = 0.0
+    is_writing: bool = False
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
 
 
@@ -91,7 +92,9 @@ class _Run:
             client.unsent = client.unsent[client.socket.send(client.unsent) :]
         except BlockingIOError:
             pass
-        self.poll.modify(client.socket, select.EPOLLIN | (select.EPOLLOUT if client.unsent else 0))
+        if bool(client.unsent) != client.is_writing:
+            client.is_writing = not client.is_writing
+            self.poll.modify(client.socket, select.EPOLLIN | (select.EPOLLOUT if client.is_writing else 0))
 
     def close(self, client: _Client) -> None:
         self.poll.unregister(client.socket)

@@ -89,9 +89,14 @@ class Ours:
     # --- customers and messages ------------------------------------------------------------------------------
 
     def customer(self, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None) -> Customer:
-        """This function will make a tenant with one provider."""
+        """This function will make a tenant with one provider and send some messages, so that everything is connected."""
         customer = Customer(self.stack)
         customer.provider(channel, kind, config or {})
+        self.batches(customer, 200, mail=channel == "email")
+        if channel == "sms":
+            self.singles(customer, count=256)
+        self.wait_terminal()
+        self.clean()
         return customer
 
     def _headers(self, customer: Customer) -> dict[str, str]:

@@ -95,9 +95,12 @@ class Baseline:
         return program
 
     def start_worker(self) -> None:
-        """This function will start the worker and give it the time to connect."""
+        """This function will start the worker and send some messages, so that everything is connected."""
         self.start("worker", self.worker_command())
         time.sleep(4)
+        self.singles(count=256)
+        self.wait_sent()
+        self.clean()
 
     def freeze(self) -> None:
         """This function will stop the processes from using the machine until `thaw`."""

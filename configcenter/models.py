@@ -147,6 +147,12 @@ class ThreadPoolConfig(models.Model):
         validators=[MinValueValidator(100)],
         help_text=_("Most messages that stand in the broker at once; the rest wait in the database. Usage is measured against it."),
     )
+    max_backlog = models.PositiveIntegerField(
+        _("largest backlog"),
+        default=2_000_000,
+        validators=[MinValueValidator(1_000)],
+        help_text=_("When more messages than this are due and waiting, new ones below priority 9 are answered with 429."),
+    )
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:

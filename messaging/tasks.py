@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from messaging.services import deliver as delivery
 from messaging.services import feed as feeding
-from messaging.services import intake, recover, sandbox
+from messaging.services import intake, partitions, recover, sandbox
+from posthaste import env
 
 
 @shared_task(name="messaging.deliver")
@@ -38,6 +39,12 @@ def look_up_unknown() -> None:
 def sandbox_receipts(entries: list[list[str]]) -> None:
     """Applies the receipts that the sandbox promised."""
     sandbox.apply_sandbox_receipts(entries, now=timezone.now())
+
+
+@shared_task(name="messaging.maintain_partitions")
+def maintain_partitions() -> None:
+    """Makes the days to come and ends the retention of old ones."""
+    partitions.maintain(now=timezone.now(), retention_days=env.load().message_retention_days)
 
 
 @shared_task(name="messaging.forget_idempotency_keys")

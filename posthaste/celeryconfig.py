@@ -35,6 +35,7 @@ task_routes = {
     "messaging.feed": {"queue": queues.DELAYED},
     "messaging.recover": {"queue": queues.DELAYED},
     "messaging.look_up_unknown": {"queue": queues.DELAYED},
+    "messaging.maintain_partitions": {"queue": queues.NOTIFICATION},
     "messaging.sandbox_receipts": {"queue": queues.NOTIFICATION},
     "messaging.forget_idempotency_keys": {"queue": queues.NOTIFICATION},
 }
@@ -59,6 +60,11 @@ beat_schedule = {
     "feed": {"task": "messaging.feed", "schedule": timedelta(seconds=1), "options": {"expires": 3.0}},
     "recover": {"task": "messaging.recover", "schedule": timedelta(seconds=2), "options": {"expires": 5.0}},
     "look up unknown outcomes": {"task": "messaging.look_up_unknown", "schedule": timedelta(seconds=30), "options": {"expires": 30.0}},
+    "maintain partitions": {
+        "task": "messaging.maintain_partitions",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600.0},
+    },
     "forget idempotency keys": {"task": "messaging.forget_idempotency_keys", "schedule": timedelta(hours=1), "options": {"expires": 600.0}},
 }
 timezone = "UTC"

@@ -55,6 +55,9 @@ class Environment(BaseSettings):
         60.0, ge=1, le=3600, description="After this long in the broker's queue a message is taken to be lost there and is fed again."
     )
     retry_base_seconds: float = Field(5.0, ge=0.05, le=3600, description="First back-off; doubles with every retry, with jitter.")
+    message_retention_days: int = Field(
+        365, ge=0, le=3650, description="Days that messages are kept after they were accepted. 0: for ever."
+    )
     trace_retention_days: int = Field(7, ge=1, le=90, description="Days that traces are kept in Redis.")
     outbound_allowed_networks: Listed = Field(
         default_factory=list,

@@ -86,7 +86,7 @@ def database() -> dict[str, Any]:
         config["CONN_MAX_AGE"] = 0
         config["OPTIONS"] = {
             **config.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": env.database_pool_size, "timeout": 10, "max_idle": 300},
+            "pool": {"min_size": 1, "max_size": env.database_pool_size, "timeout": 3, "max_idle": 300},
             "connect_timeout": 5,
         }
     else:

@@ -38,6 +38,7 @@ def forget() -> None:
         return
     from configcenter.services import api_keys
     from messaging.services import gauge, providers, publish, templates
+    from posthaste.lib import outage
 
     api_keys.forget_cached_keys()
     providers.book.forget()
@@ -45,3 +46,4 @@ def forget() -> None:
     templates.wording.cache_clear()
     gauge.room.__init__()  # type: ignore[misc]
     publish._broken_until = 0.0
+    outage.database.over()

@@ -15,32 +15,56 @@ from posthaste.lib import redis
 COUNT_UP_TO = 100_000  # beyond this the exact number changes nobody's decision
 FRESH_SECONDS = 0.25
 EXPIRES_SECONDS = 10
+BACKLOG_EVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Messages handed to the broker and not yet claimed, and messages due that stand in the database."""
+    """Messages handed to the broker and not yet claimed, messages due that stand in the database, and when to say no.
+
+    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed the pool's `max_backlog`.
+    """
 
     in_broker: int = 0
     due: int = 0
+    is_too_much: bool = False
 
     @property
     def total(self) -> int:
         return self.in_broker + self.due
 
 
-def _count(rows: "QuerySet[Message]") -> int:
-    return rows.order_by().values("pk")[:COUNT_UP_TO].count()
+def _count(rows: "QuerySet[Message]", up_to: int = COUNT_UP_TO) -> int:
+    return rows.order_by().values("pk")[:up_to].count()
+
+
+class _Backlog:
+    """A big backlog takes long to count and changes slowly: it is counted to the end only every few seconds."""
+
+    def __init__(self) -> None:
+        self._counted_at = -60.0
+        self._is_too_much = False
+
+    def is_too_much(self, due: "QuerySet[Message]", seen: int) -> bool:
+        most = pool_limits().max_backlog
+        if most < COUNT_UP_TO or seen < COUNT_UP_TO:
+            return seen > most
+        if time.monotonic() - self._counted_at > BACKLOG_EVERY_SECONDS:
+            self._is_too_much = _count(due, most + 1) > most
+            self._counted_at = time.monotonic()
+        return self._is_too_much
+
+
+_backlog = _Backlog()
 
 
 def measure(now: datetime) -> Waiting:
     """This function will count what waits and tell everybody through Redis."""
-    waiting = Waiting(
-        in_broker=_count(Message.objects.filter(status=Status.QUEUED)),
-        due=_count(Message.objects.filter(status=Status.PENDING, due_at__lte=now)),
-    )
+    due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
+    number = _count(due)
+    waiting = Waiting(_count(Message.objects.filter(status=Status.QUEUED)), number, _backlog.is_too_much(due, number))
     try:
-        redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due}", ex=EXPIRES_SECONDS)
+        redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due} {waiting.is_too_much:d}", ex=EXPIRES_SECONDS)
     except redis.Unavailable:
         pass
     return waiting
@@ -52,7 +76,10 @@ def last_measured() -> Waiting:
         stored = redis.client().get(redis.key("waiting"))
     except redis.Unavailable:
         stored = None
-    return Waiting(*map(int, stored.split())) if stored else Waiting()
+    if not stored:
+        return Waiting()
+    in_broker, due, too_much = map(int, stored.split())
+    return Waiting(in_broker, due, bool(too_much))
 
 
 def pool_limits(name: str = SEND) -> ThreadPoolConfig:
@@ -71,6 +98,7 @@ class Room:
         self._lock = threading.Lock()
         self._read_at = 0.0
         self._left = 0
+        self._is_full = False
         self._capacity = 0
         self._capacity_at = -60.0
 
@@ -80,15 +108,28 @@ class Room:
             clock = time.monotonic()
             if clock - self._capacity_at > 5:
                 self._capacity, self._capacity_at = pool_limits().queue_capacity, clock
-            if clock - self._read_at > FRESH_SECONDS:
-                waiting = last_measured()
-                # While a queue's worth stands in line in the database, nobody may overtake it through the front door.
-                self._left = self._capacity - waiting.in_broker if waiting.due < self._capacity else 0
-                self._read_at = clock
+            self._refresh(clock)
             if count > self._left:
                 return False
             self._left -= count
             return True
+
+    def is_full(self) -> bool:
+        """This function will tell whether the backlog has passed its bound, so that callers must slow down."""
+        clock = time.monotonic()
+        if clock - self._read_at > FRESH_SECONDS:
+            with self._lock:
+                self._refresh(clock)
+        return self._is_full
+
+    def _refresh(self, clock: float) -> None:
+        if clock - self._read_at <= FRESH_SECONDS:
+            return
+        waiting = last_measured()
+        # While a queue's worth stands in line in the database, nobody may overtake it through the front door.
+        self._left = self._capacity - waiting.in_broker if waiting.due < self._capacity else 0
+        self._is_full = waiting.is_too_much
+        self._read_at = clock
 
 
 room = Room()

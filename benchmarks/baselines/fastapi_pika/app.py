@@ -17,7 +17,7 @@ from sqlalchemy import DateTime, String, Text, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 QUEUE = "fastapi.send"
-# Two processes share the cores: more threads only wait for each other (tried: 8, 16, 32, 40).
+# Two processes share the cores: more threads only wait for each other (tried: 4, 8, 16, 32).
 THREADS = int(os.environ.get("THREADS", "16"))
 
 

@@ -15,11 +15,14 @@ from django.utils.translation import gettext as _
 
 from configcenter.services.api_keys import SEND, Caller, recognise
 from messaging.models import Batch
+from messaging.queues import URGENT
 from messaging.services import accept, prepare
 from messaging.services.accept import Repeatable
+from messaging.services.gauge import room
+from posthaste.lib import outage
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Forbidden, Invalid, UnsupportedType, from_exception
+from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable, UnsupportedType, from_exception
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -29,13 +32,19 @@ def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[
 
     def view(request: HttpRequest) -> HttpResponse:
         try:
+            if outage.database.spares():
+                raise Unavailable
             caller = recognise(request.headers.get("Authorization", ""), ip=client_ip(request), now=timezone.now())
             if not caller.may(SEND):
                 raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
             if request.content_type != "application/json":
                 raise UnsupportedType(_("Send the header 'Content-Type: application/json'."))
-            return handle(request, caller)
+            response = handle(request, caller)
+            outage.database.over()
+            return response
         except Exception as error:
+            if outage.is_connection_lost(error):
+                outage.database.noticed()
             problem = from_exception(error)
             if problem is None:
                 raise
@@ -60,10 +69,17 @@ def _accepted(body: dict[str, object], *, repeated: bool = False) -> HttpRespons
     return response
 
 
+def _refuse_beyond_the_backlog(priority: int) -> None:
+    if priority < URGENT and room.is_full():
+        raise TooMany(_("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30)
+
+
 @_guarded
 def post_message(request: HttpRequest, caller: Caller) -> HttpResponse:
     """This function will accept one message: 202 once it is committed."""
-    row = prepare.prepare_message(prepare.read_message(request.body), caller=caller, now=timezone.now())
+    message = prepare.read_message(request.body)
+    _refuse_beyond_the_backlog(message.priority)
+    row = prepare.prepare_message(message, caller=caller, now=timezone.now())
     answer = accept.accept_message(row, repeatable=_repeatable(request))
     return _accepted(answer.as_dict(), repeated=answer.repeated)
 
@@ -77,6 +93,7 @@ def post_batch(request: HttpRequest, caller: Caller) -> HttpResponse:
         return _accepted(earlier, repeated=True)
     now, batch_id = timezone.now(), new_id()
     body = prepare.read_batch(request.body)
+    _refuse_beyond_the_backlog(body.priority)
     frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     if rejected and (body.on_error == "reject" or not rows):
         raise Invalid(

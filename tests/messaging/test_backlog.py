@@ -1,0 +1,44 @@
+"""A backlog has a bound: beyond it callers are told to slow down, except for what is urgent."""
+
+import pytest
+from django.utils import timezone
+
+from configcenter.models import ThreadPoolConfig
+from messaging.models import Message
+from messaging.queues import SEND
+from messaging.services import gauge
+from tests.builders import Api, make_api, make_batch, make_tenant
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture
+def api() -> Api:
+    ThreadPoolConfig.objects.update_or_create(name=SEND, defaults={"max_backlog": 20})
+    tenant = make_tenant()
+    make_batch(tenant, pending=21)
+    gauge.measure(timezone.now())
+    gauge.room.__init__()  # type: ignore[misc]  # what this process knew before
+    return make_api(tenant)
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"),
+    [("/api/messages/", {"recipient": "+8613812345678"}), ("/api/messages/batch", {"recipients": [{"recipient": "+8613812345678"}]})],
+)
+def test_beyond_the_bound_new_messages_are_answered_with_429_and_nothing_is_stored(api: Api, path: str, rest: dict[str, object]) -> None:
+    answer = api.post(path, {"channel": "sms", "body": "x", **rest})
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    assert Message.objects.count() == 21
+
+
+def test_urgent_messages_are_taken_all_the_same(api: Api) -> None:
+    assert api.post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "x", "priority": 10}).status_code == 202
+
+
+def test_when_the_backlog_has_shrunk_messages_are_taken_again(api: Api) -> None:
+    Message.objects.filter(pk__in=Message.objects.values("pk")[:5]).delete()
+    gauge.measure(timezone.now())
+    gauge.room.__init__()  # type: ignore[misc]
+    assert api.post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "x"}).status_code == 202
