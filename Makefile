@@ -1,6 +1,6 @@
 # Posthaste: every command a person needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench receiver clean
+.PHONY: help run test chaos check bench receiver clean
 
 VENV := .venv
 # The baselines' packages, so that the product's environment stays clean
@@ -19,6 +19,9 @@ run: $(VENV)/.run-installed node_modules/.installed ## install what is missing, 
 
 test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on PostgreSQL, RabbitMQ, Redis; then on the embedded stack
 	@exec $(PY) -m tests.run $(ARGS)
+
+chaos: $(VENV)/.dev-installed ## kills, stops and cuts off every part under load, several times each, and closes the books
+	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --stack production tests/chaos $(ARGS)
 
 # The settings of `check --deploy` are those of a production installation; nothing is written outside the temporary folder.
 check: $(VENV)/.dev-installed ## linter, types, import layers, missing migrations, deployment check

@@ -44,7 +44,10 @@ accept_content = ["json"]
 task_ignore_result = True
 task_acks_late = True
 task_reject_on_worker_lost = True
-task_publish_retry = False  # whoever publishes knows what to do instead: the feeder brings it later
+# Once, which is enough to open a new connection in place of one that broke (beat keeps one for ever and would never notice).
+# More is not worth waiting for: whoever publishes knows what to do instead, and the feeder brings it later.
+task_publish_retry = True
+task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
 task_time_limit = None
 
 worker_prefetch_multiplier = 1

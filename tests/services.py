@@ -207,7 +207,7 @@ class PostgreSQL(Service):
             "unix_socket_directories": "",
             "max_connections": 200,
             "fsync": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on",
             "full_page_writes": "off",
             "shared_buffers": "128MB",
             "log_min_messages": "warning",

@@ -10,6 +10,7 @@ provider knows repeated ids; after it, the journal or the row has the result. Se
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from django.utils import timezone
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, SendRequest
 from messaging.models import Message, Status
 from messaging.services import retry, store, templates
-from messaging.services.journal import Journal
+from messaging.services.journal import ClaimLost, Journal
 from messaging.services.providers import Carrier, book, choose
 from messaging.services.store import Outcome
 from posthaste import env
@@ -147,10 +148,8 @@ class Delivery:
         jobs = [job for job in jobs if not self._expired(job.row)]
         if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
             return []
-        if not carrier.adapter.idempotent:
-            self.journal.begin([job.row.pk for job in jobs], self.done)
-            if self.journal.broken and not self.unjournaled:
-                self._give_up_journal()
+        if not carrier.adapter.idempotent and not self._begin(jobs):
+            return []
         self.calling = {job.row.pk for job in jobs}
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
@@ -177,16 +176,23 @@ class Delivery:
             self._flush()
         return again
 
-    def _give_up_journal(self) -> None:
-        """A journal with a gap would call untouched what was begun: the rest goes on under a claim that has none.
-
-        Should this worker die, all of it is in doubt, which is the truth.
-        """
+    def _begin(self, jobs: list[Job]) -> bool:
+        """Notes in the journal what is about to be handed over; False if it belongs to others by now."""
+        try:
+            self.journal.begin([job.row.pk for job in jobs], self.done)
+        except ClaimLost:
+            log.warning("claim lost", claim=str(self.claim_id))
+            return False
+        if not self.journal.broken or self.unjournaled:
+            return True
+        # A journal with a gap would call untouched what was begun: the rest goes on under a claim that has none.
+        # Should this worker die, all of it is in doubt, which is the truth.
         self._flush()
         renamed = new_id()
-        store.reclaim(claim_id=self.claim_id, new_claim_id=renamed)
+        held = store.reclaim(claim_id=self.claim_id, new_claim_id=renamed)
         connection.close()
         self.claim_id, self.unjournaled = renamed, True
+        return held > 0
 
     def _may_go(self, carrier: Carrier, jobs: list[Job]) -> bool:
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""
@@ -310,7 +316,8 @@ class Delivery:
             except (OperationalError, InterfaceError) as error:
                 connection.close()
                 if tries == 0:
-                    self.journal.begin([], self.done)  # whoever recovers this claim will find them there
+                    with suppress(ClaimLost):
+                        self.journal.begin([], self.done)  # whoever recovers this claim will find them there
                     log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():

@@ -5,6 +5,9 @@ hand over, together with the results of the call before: one round trip a call. 
 three kinds apart: results that were only not yet written (they are), messages whose call had begun (`unknown`), and
 messages that had not been touched (sent again without risk).
 
+Recovering seals the journal first: a worker that was only stopped for a while finds that it can write no more, and leaves
+alone what by then belongs to others.
+
 The journal is evidence only while Redis kept it: it carries the server's run id, and where that has changed, or the
 journal is missing, every message of the claim counts as begun.
 """
@@ -40,28 +43,51 @@ def _key(claim_id: UUID) -> str:
     return redis.key("j", claim_id.hex)
 
 
+# KEYS[1] the journal, ARGV[1] seconds to keep the seal; returns the entries written so far. From now on RPUSHX fails.
+SEAL = """
+local entries = {}
+if redis.call('TYPE', KEYS[1]).ok == 'list' then
+  entries = redis.call('LRANGE', KEYS[1], 0, -1)
+end
+redis.call('SET', KEYS[1], 'sealed', 'EX', ARGV[1])
+return entries
+"""
+
+
+class ClaimLost(Exception):
+    """The messages of this claim were taken for lost and belong to others now."""
+
+
 class Journal:
     """The journal of one claim, as its worker writes it."""
 
     def __init__(self, claim_id: UUID) -> None:
         self._key = _key(claim_id)
         self.broken = False
-        self._write({"run": None})
-
-    def begin(self, ids: Sequence[UUID], results: Sequence[Outcome]) -> None:
-        """This function will note that the messages are about to be handed over, and the results known so far."""
-        self._write({"begun": [i.hex for i in ids], "results": [asdict(o) for o in results]})
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        if self.broken:
-            return
         try:
-            if "run" in entry:
-                entry = {"run": _run_id()}
             pipeline = redis.client().pipeline(transaction=False)
-            pipeline.rpush(self._key, orjson.dumps(entry))
+            pipeline.rpush(self._key, orjson.dumps({"run": _run_id()}))
             pipeline.expire(self._key, KEEP_SECONDS)
             pipeline.execute()
+        except redis.Unavailable:
+            self.broken = True
+
+    def begin(self, ids: Sequence[UUID], results: Sequence[Outcome]) -> None:
+        """This function will note that the messages are about to be handed over, and the results known so far.
+
+        Raises:
+            ClaimLost: the claim has been recovered; the messages must not be handed over.
+        """
+        if self.broken:
+            return
+        entry = orjson.dumps({"begun": [i.hex for i in ids], "results": [asdict(o) for o in results]})
+        try:
+            # Only onto a journal that is still there: after a flush of Redis a new list would hold but half the truth.
+            self.broken = not redis.client().rpushx(self._key, entry)
+        except redis.WrongType as error:
+            if "WRONGTYPE" in str(error):
+                raise ClaimLost from None
+            self.broken = True
         except redis.Unavailable:
             # From here on the journal would lie; the worker writes every result at once instead.
             self.broken = True
@@ -89,12 +115,13 @@ def _outcome(stored: dict[str, Any]) -> Outcome:
 
 
 def read(claim_id: UUID) -> Evidence:
-    """This function will give what the journal of a dead worker's claim tells.
+    """This function will seal the journal of a worker that seems dead and give what it tells.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; ask again later.
     """
-    entries = [orjson.loads(entry) for entry in redis.client().lrange(_key(claim_id), 0, -1)]
+    stored = redis.client().eval(SEAL, 1, _key(claim_id), KEEP_SECONDS)
+    entries = [orjson.loads(entry) for entry in stored]
     evidence = Evidence()
     evidence.trustworthy = bool(entries) and entries[0].get("run") == redis.client().info("server")["run_id"]
     for entry in entries[1:]:

@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 BROKER_ERRORS = (OperationalError, ConnectionError, TimeoutError, OSError, redis.Unavailable)
 REST_SECONDS = 2.0  # after a failure nobody tries the broker again for so long; the feeder brings it later
 
-_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
 _broken_until = 0.0
 
 
@@ -75,8 +74,6 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             args=args,
             expires=expires,
             countdown=countdown,
-            retry=True,  # once: a pooled connection may have been closed while idle
-            retry_policy=_RETRY_POLICY,
             **({} if priority is None else {"priority": broker_priority(priority)}),
         )
     except BROKER_ERRORS as error:

@@ -9,6 +9,7 @@ from redis.retry import Retry
 from posthaste import env
 
 Unavailable = redis.exceptions.RedisError
+WrongType = redis.exceptions.ResponseError  # among others
 
 
 @cache

@@ -1,5 +1,6 @@
 """A whole installation of its own for the chaos tests: servers that may be stopped, frozen and cut off."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.services import PRODUCTION, Services
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """PostgreSQL, RabbitMQ, Redis and all processes, private to these tests."""
+    if "CHAOS_STRIKES" not in os.environ:
+        pytest.skip("chaos tests take ten minutes: make chaos")
     settings = env.load()
     if not (settings.is_postgresql and settings.is_rabbitmq):
         pytest.skip("chaos tests hurt PostgreSQL and RabbitMQ, which the embedded stack does not have")

@@ -101,6 +101,8 @@ class Recorder:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 class Storm:

@@ -56,6 +56,7 @@ def freeze_worker(at: Installation) -> None:
     wait(7)  # the lease is five seconds here
     at.stack.kill("worker", signal.SIGCONT)
     at.stack.end("worker-2")
+    del at.stack.processes["worker-2"]
 
 
 def purge_queue(at: Installation) -> None:
@@ -84,6 +85,7 @@ def second_feeder_and_beat(at: Installation) -> None:
     at.stack.start("worker-aux")
     at.stack.end("worker-aux-2")
     at.stack.end("beat-2")
+    del at.stack.processes["worker-aux-2"], at.stack.processes["beat-2"]
 
 
 FAULTS: dict[str, Fault] = {
