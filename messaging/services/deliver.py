@@ -11,7 +11,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,10 +19,11 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, SendRequest
+from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.models import Message, Status
-from messaging.services import retry, store, templates
+from messaging.services import retry, store
 from messaging.services.journal import ClaimLost, Journal
+from messaging.services.outgoing import Job, request_for
 from messaging.services.providers import Carrier, book, choose
 from messaging.services.store import Outcome
 from posthaste import env
@@ -36,16 +36,6 @@ log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 0.5
 FAULT_PAUSE = timedelta(seconds=10)
 LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
-
-
-@dataclass(slots=True)
-class Job:
-    """One claimed message on its way to a provider."""
-
-    row: Message
-    request: SendRequest
-    tried: set[UUID | None] = field(default_factory=set)
-    error: ProviderError | None = None
 
 
 def deliver(ids: Sequence[UUID]) -> int:
@@ -99,27 +89,10 @@ class Delivery:
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
         try:
-            text = (
-                templates.wording(row.template_version_id).render(row.variables)
-                if row.template_version_id
-                else templates.Rendered(row.subject, row.body)
-            )
+            return Job(row, request_for(row))
         except liquid.TemplateProblem as problem:
             self._end(row, Status.FAILED, "template", str(problem))
             return None
-        request = SendRequest(
-            id=row.pk,
-            channel=row.channel,
-            recipient=row.recipient,
-            subject=text.subject,
-            body=text.body,
-            html=text.html,
-            attempt=row.attempts,
-            reference=row.reference,
-            metadata=row.metadata,
-            tenant_id=row.tenant_id,
-        )
-        return Job(row, request)
 
     def _round(self, jobs: list[Job]) -> list[Job]:
         """Gives each message to one provider; those whose provider could not be reached come back for the next one."""

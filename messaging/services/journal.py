@@ -83,7 +83,7 @@ class Journal:
         entry = orjson.dumps({"begun": [i.hex for i in ids], "results": [asdict(o) for o in results]})
         try:
             # Only onto a journal that is still there: after a flush of Redis a new list would hold but half the truth.
-            self.broken = not redis.client().rpushx(self._key, entry)
+            self.broken = not redis.client().rpushx(self._key, entry.decode())
         except redis.WrongType as error:
             if "WRONGTYPE" in str(error):
                 raise ClaimLost from None

@@ -1,0 +1,42 @@
+"""A claimed message made ready for a provider: its text rendered, everything a provider may need in one request."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from messaging.channels.base import ProviderError, SendRequest
+from messaging.models import Message
+from messaging.services import templates
+
+
+@dataclass(slots=True)
+class Job:
+    """One claimed message on its way to a provider."""
+
+    row: Message
+    request: SendRequest
+    tried: set[UUID | None] = field(default_factory=set)
+    error: ProviderError | None = None
+
+
+def request_for(row: Message) -> SendRequest:
+    """This function will render a message with the version it pinned and give the request for its provider.
+
+    Raises:
+        posthaste.lib.liquid.TemplateProblem: the template can't be rendered with these variables.
+    """
+    if row.template_version_id:
+        text = templates.wording(row.template_version_id).render(row.variables)
+    else:
+        text = templates.Rendered(row.subject, row.body)
+    return SendRequest(
+        id=row.pk,
+        channel=row.channel,
+        recipient=row.recipient,
+        subject=text.subject,
+        body=text.body,
+        html=text.html,
+        attempt=row.attempts,
+        reference=row.reference,
+        metadata=row.metadata,
+        tenant_id=row.tenant_id,
+    )
