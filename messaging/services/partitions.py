@@ -90,7 +90,7 @@ def make_partition(day: date) -> bool:
 
 #: A row is written four times in its life (queued, sending, sent, delivered), each time as a new version of the row. Every
 #: transition changes a column that some partial index is about, so no update is ever heap-only and free space in the page
-#: would buy nothing but a larger table: measured with benchmarks/growth.
+#: would buy nothing but a larger table.
 FILLFACTOR = 100
 #: A day's rows are nearly all rewritten once: vacuum by numbers of rows rather than by a share of the table.
 AUTOVACUUM = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02"

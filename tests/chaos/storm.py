@@ -56,7 +56,7 @@ class Books:
         return {i for i, times in self.taken.items() if times > 1}
 
     def row(self, fault: str, strikes: int) -> str:
-        """One line of the table in docs/performance.md."""
+        """One line of the table."""
         states = Counter(self.stored.values())
         return (
             f"| {fault} | {strikes} | {len(self.accepted):,} | {states['sent'] + states['delivered']:,} | {states['unknown']} "
