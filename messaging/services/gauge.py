@@ -78,8 +78,8 @@ def last_measured() -> Waiting:
         stored = None
     if not stored:
         return Waiting()
-    in_broker, due, too_much = map(int, stored.split())
-    return Waiting(in_broker, due, bool(too_much))
+    in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
+    return Waiting(in_broker, due, any(too_much))
 
 
 def pool_limits(name: str = SEND) -> ThreadPoolConfig:

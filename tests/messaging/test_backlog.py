@@ -1,5 +1,7 @@
 """A backlog has a bound: beyond it callers are told to slow down, except for what is urgent."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.utils import timezone
 
@@ -7,19 +9,20 @@ from configcenter.models import ThreadPoolConfig
 from messaging.models import Message
 from messaging.queues import SEND
 from messaging.services import gauge
-from tests.builders import Api, make_api, make_batch, make_tenant
+from tests.builders import Api, close_committer, make_api, make_batch, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
 
 @pytest.fixture
-def api() -> Api:
+def api() -> Iterator[Api]:
     ThreadPoolConfig.objects.update_or_create(name=SEND, defaults={"max_backlog": 20})
     tenant = make_tenant()
     make_batch(tenant, pending=21)
     gauge.measure(timezone.now())
     gauge.room.__init__()  # type: ignore[misc]  # what this process knew before
-    return make_api(tenant)
+    yield make_api(tenant)
+    close_committer()  # its connection would keep the test database from being removed
 
 
 @pytest.mark.parametrize(
