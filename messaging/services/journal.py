@@ -43,14 +43,14 @@ def _key(claim_id: UUID) -> str:
     return redis.key("j", claim_id.hex)
 
 
-# KEYS[1] the journal, ARGV[1] seconds to keep the seal; returns the entries written so far. From now on RPUSHX fails.
+# KEYS[1] the journal, KEYS[2] where it is kept once sealed, ARGV[1] seconds to keep the seal; returns the entries written so
+# far. From now on RPUSHX fails, and whoever recovers again, after the first one died half-way, finds the same entries.
 SEAL = """
-local entries = {}
 if redis.call('TYPE', KEYS[1]).ok == 'list' then
-  entries = redis.call('LRANGE', KEYS[1], 0, -1)
+  redis.call('RENAME', KEYS[1], KEYS[2])
 end
 redis.call('SET', KEYS[1], 'sealed', 'EX', ARGV[1])
-return entries
+return redis.call('LRANGE', KEYS[2], 0, -1)
 """
 
 
@@ -120,7 +120,7 @@ def read(claim_id: UUID) -> Evidence:
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; ask again later.
     """
-    stored = redis.client().eval(SEAL, 1, _key(claim_id), KEEP_SECONDS)
+    stored = redis.client().eval(SEAL, 2, _key(claim_id), f"{_key(claim_id)}:sealed", KEEP_SECONDS)
     entries = [orjson.loads(entry) for entry in stored]
     evidence = Evidence()
     evidence.trustworthy = bool(entries) and entries[0].get("run") == redis.client().info("server")["run_id"]

@@ -62,7 +62,8 @@ def _repeats_are_safe(row: Message) -> bool:
     """Whether every provider that can have taken the message, also one disabled since, ignores a second request with its id."""
     if row.is_sandbox:
         return True
-    return all(carrier.adapter.idempotent for carrier in providers.book.every(row.tenant_id, row.channel))
+    carriers = providers.book.every(row.tenant_id, row.channel)
+    return bool(carriers) and all(carrier.adapter.idempotent for carrier in carriers)
 
 
 def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool) -> Outcome:

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from messaging.models import Message, Status
-from messaging.services import recover, store
+from messaging.services import journal, recover, store
 from messaging.services.journal import Journal
 from messaging.services.store import Outcome
 from posthaste.lib import redis
@@ -36,14 +36,22 @@ def statuses(rows: list[Message]) -> list[str]:
 def test_known_results_are_written_begun_calls_become_unknown_and_the_rest_is_sent_again() -> None:
     claim_id, rows = claimed(3)
     now = timezone.now()
-    journal = Journal(claim_id)
-    journal.begin([rows[0].pk], [])
-    journal.begin([rows[1].pk], [Outcome(rows[0].pk, Status.SENT.value, 1, sent_at=now, finished_at=now, provider_message_id="gw-1")])
+    written = Journal(claim_id)
+    written.begin([rows[0].pk], [])
+    written.begin([rows[1].pk], [Outcome(rows[0].pk, Status.SENT.value, 1, sent_at=now, finished_at=now, provider_message_id="gw-1")])
     recover.recover_dead_claims(now=now)
     assert statuses(rows) == [Status.SENT, Status.UNKNOWN, Status.PENDING]
     assert Message.objects.get(pk=rows[0].pk).provider_message_id == "gw-1"
     untouched = Message.objects.get(pk=rows[2].pk)
     assert (untouched.attempts, untouched.claim) == (0, None), "it never reached a provider, so it was no attempt"
+
+
+def test_a_recovery_that_died_half_way_is_done_again_with_the_same_evidence() -> None:
+    claim_id, rows = claimed(2)
+    Journal(claim_id).begin([rows[0].pk], [])
+    assert journal.read(claim_id).trustworthy  # and then the recovering process dies
+    recover.recover_dead_claims(now=timezone.now())
+    assert statuses(rows) == [Status.UNKNOWN, Status.PENDING]
 
 
 def test_without_a_journal_everything_is_in_doubt() -> None:
