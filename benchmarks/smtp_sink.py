@@ -11,7 +11,7 @@ import contextlib
 import smtplib
 from typing import Any
 
-REPLIES = {b"EHLO": b"250-sink\r\n250 8BITMIME\r\n", b"QUIT": b"221 bye\r\n", b"DATA": b"354 go ahead\r\n"}
+REPLIES = {b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n", b"QUIT": b"221 bye\r\n", b"DATA": b"354 go ahead\r\n"}
 
 
 class Session(asyncio.Protocol):

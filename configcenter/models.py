@@ -127,19 +127,37 @@ class AuditEntry(models.Model):
 
 
 class ThreadPoolConfig(models.Model):
-    """Limits of an elastic thread pool; workers read them every second."""
+    """Limits of an elastic thread pool; each worker process has one of its own and reads them several times a second."""
 
     name = models.CharField(_("pool"), max_length=40, unique=True, help_text=_("Name of the queue the pool works on."))
     min_threads = models.PositiveSmallIntegerField(
-        _("fewest threads"), default=10, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+        _("fewest threads"),
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("Of each worker process: two processes have twice as many."),
     )
     max_threads = models.PositiveSmallIntegerField(
-        _("most threads"), default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+        _("most threads"),
+        default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("Of each worker process. Caps of the providers may keep it below."),
     )
     grow_by = models.PositiveSmallIntegerField(_("grow by"), default=10, validators=[MinValueValidator(1)])
     shrink_by = models.PositiveSmallIntegerField(_("shrink by"), default=5, validators=[MinValueValidator(1)])
     grow_above_percent = models.PositiveSmallIntegerField(_("grow above (%)"), default=80, validators=[MaxValueValidator(100)])
     shrink_below_percent = models.PositiveSmallIntegerField(_("shrink below (%)"), default=20, validators=[MaxValueValidator(100)])
+    grow_above_drain_seconds = models.FloatField(
+        _("grow above time to drain (s)"),
+        default=10.0,
+        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
+        help_text=_("Also grow when sending all that waits would take longer than this at the present rate. 0: not looked at."),
+    )
+    grow_above_age_seconds = models.FloatField(
+        _("grow above age (s)"),
+        default=10.0,
+        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
+        help_text=_("Also grow when the oldest waiting message has been due for longer than this. 0: not looked at."),
+    )
     cooldown_seconds = models.FloatField(_("cool-down (s)"), default=2.0, validators=[MinValueValidator(0.1)])
     queue_capacity = models.PositiveIntegerField(
         _("queue capacity"),

@@ -3,8 +3,15 @@
 Usage above `grow_above_percent` (80) adds `grow_by` (10) threads, usage below `shrink_below_percent` (20) takes away
 `shrink_by` (5), between the limits of `thread_pool_configs`, at most once a cool-down. Usage is the number of recipients
 that wait (in the broker and due in the database) against `queue_capacity`; tasks would mislead, as one carries up to a
-hundred of them. Reading limits and telling figures happens in a thread of its own, so that a slow database never holds up
-Celery's event loop, which only compares numbers once a second.
+hundred of them. Two things more make it grow, because with a slow provider even a short queue takes long: the time to drain
+(what waits, at the present rate), and the age of the oldest message. It does not shrink below what is busy, nor to where
+draining would again take too long; and it does not grow past what the caps of the providers let through (see `ceiling`).
+
+Limits are those of one process: each has a pool of its own, and more processes are more threads. What is shared is what the
+caps allow, which the processes divide among them.
+
+Reading limits and telling figures happens in a thread of its own, so that a slow database never holds up Celery's event
+loop, which only compares numbers a few times a second.
 """
 
 import os
@@ -14,19 +21,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import structlog
 from django.db import DatabaseError, connection
 
 from configcenter.models import ThreadPoolConfig
-from messaging.queues import SEND
 from messaging.services import gauge
 from messaging.services.gauge import Waiting
 from posthaste.lib import redis
-from posthaste.lib.elastic import TaskPool
+from posthaste.lib.elastic import TaskPool, stopping
 
 log = structlog.get_logger(__name__)
 FIGURES_EXPIRE_SECONDS = 5
+KEEP_DRAINING_WITHIN = 0.5  # of the time to drain that would make it grow again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +41,55 @@ class Reading:
 
     limits: ThreadPoolConfig
     waiting: Waiting
+    processes: int = 1
 
     @property
     def usage_percent(self) -> float:
         """Recipients waiting, in per cent of the queue's capacity."""
         return 100.0 * self.waiting.total / max(1, self.limits.queue_capacity)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether what waits takes too long, however little it is."""
+        limits, drain = self.limits, self.waiting.drain_seconds
+        if limits.grow_above_drain_seconds and drain is not None and drain > limits.grow_above_drain_seconds:
+            return True
+        return bool(limits.grow_above_age_seconds) and self.waiting.oldest_seconds > limits.grow_above_age_seconds
 
-def wanted_threads(reading: Reading, threads: int, *, rested: bool) -> int:
-    """This function will give the number of threads the rule wants now; limits hold at once, steps only after the cool-down."""
+    def is_enough(self, threads: int, *, instead_of: int) -> bool:
+        """This function will tell whether so many threads would still drain what waits well within the time."""
+        most, drain = self.limits.grow_above_drain_seconds, self.waiting.drain_seconds
+        return not most or drain is None or drain * instead_of / max(1, threads) <= most * KEEP_DRAINING_WITHIN
+
+    @property
+    def most_threads(self) -> int:
+        """The most this process should have: its limit, or its share of what the providers' caps let work."""
+        limits, useful = self.limits, self.waiting.useful_threads
+        if useful is None:
+            return limits.max_threads
+        return max(limits.min_threads, min(limits.max_threads, -(-useful // max(1, self.processes))))
+
+
+def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> int:
+    """This function will give the number of threads the rule wants now; limits hold at once, steps only after the cool-down.
+
+    `busy` is the most threads that worked at the same time lately.
+    """
     limits, usage = reading.limits, reading.usage_percent
-    if rested and usage > limits.grow_above_percent:
-        threads += limits.grow_by
-    elif rested and usage < limits.shrink_below_percent:
-        threads -= limits.shrink_by
+    fewer = max(threads - limits.shrink_by, busy)
+    if rested and threads > reading.most_threads:
+        threads = max(reading.most_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
+    elif rested and (usage > limits.grow_above_percent or reading.is_late):
+        threads = max(threads, min(reading.most_threads, threads + limits.grow_by))
+    elif rested and usage < limits.shrink_below_percent and fewer < threads and reading.is_enough(fewer, instead_of=threads):
+        threads = fewer
     return max(limits.min_threads, min(limits.max_threads, threads))
 
 
 class Autoscaler:
-    """Celery's autoscaler interface (`worker_autoscaler`), driven by the worker's event loop once a second."""
+    """Celery's autoscaler interface (`worker_autoscaler`), driven by the worker's event loop four times a second."""
 
-    keepalive = 1.0
+    keepalive = 0.25
 
     def __init__(self, pool: TaskPool, max_concurrency: int, min_concurrency: int = 0, worker: Any = None, **_options: Any) -> None:
         self.pool = pool
@@ -64,17 +98,23 @@ class Autoscaler:
         self.min_concurrency = min_concurrency
         self.reading: Reading | None = None
         self._stepped_at = 0.0
+        self._busy = 0  # the most threads that worked since the last step
+        self._busy_since = 0.0
         threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
 
     def maybe_scale(self, request: Any = None) -> None:
         """This function will apply the rule; Celery also calls it for every task, which is ignored."""
         if request is not None or self.reading is None:
             return
+        clock = time.monotonic()
         threads = self.pool.num_processes
-        rested = time.monotonic() - self._stepped_at >= self.reading.limits.cooldown_seconds
-        wanted = wanted_threads(self.reading, threads, rested=rested)
+        self._busy = max(self._busy, self.pool.active_count)
+        rested = clock - self._stepped_at >= self.reading.limits.cooldown_seconds
+        wanted = wanted_threads(self.reading, threads, rested=rested, busy=self._busy)
+        if clock - self._busy_since >= self.reading.limits.cooldown_seconds:
+            self._busy, self._busy_since = self.pool.active_count, clock
         if wanted != threads:
-            self._stepped_at = time.monotonic()
+            self._stepped_at = clock
             if wanted > threads:
                 self.pool.grow(wanted - threads)
             else:
@@ -93,12 +133,16 @@ class Autoscaler:
             qos.value = threads  # the event loop tells the broker
 
     def _observe(self) -> None:
-        name = redis.key("pool", SEND, f"{socket.gethostname()}:{os.getpid()}")
         pause = threading.Event()
         while True:
             try:
-                self.reading = Reading(gauge.pool_limits(), gauge.last_measured())
-                redis.client().set(name, orjson.dumps(self.figures()), ex=FIGURES_EXPIRE_SECONDS)
+                if stopping.is_set():
+                    gauge.forget_pool(_instance())
+                    return
+                limits, waiting = gauge.pool_limits(), gauge.last_measured()
+                processes = 1 if waiting.useful_threads is None else gauge.live_pools().processes
+                self.reading = Reading(limits, waiting, processes)
+                gauge.tell_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
             except (DatabaseError, OSError, redis.Unavailable) as error:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:
@@ -111,7 +155,7 @@ class Autoscaler:
         """This function will give the pool's live figures, as the statistics show them."""
         reading = self.reading
         return {
-            "instance": f"{socket.gethostname()}:{os.getpid()}",
+            "instance": _instance(),
             "threads": self.pool.num_processes,
             "active_count": self.pool.active_count,
             "completed_tasks": self.pool.completed_tasks,
@@ -124,3 +168,7 @@ class Autoscaler:
     def info(self) -> dict[str, Any]:
         """Celery's `inspect stats`."""
         return self.figures()
+
+
+def _instance() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

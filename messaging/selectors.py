@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Q, QuerySet
 
 from configcenter.tenancy import owned_by
-from messaging.models import IN_PROGRESS, Batch, Message, Provider, Status, Template
+from messaging import tallies
+from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Template
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":
@@ -30,13 +31,30 @@ def providers(tenant_id: int) -> "QuerySet[Provider]":
     return owned_by(Provider.objects.all(), tenant_id)
 
 
-def batch_counts(batch_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
-    """This function will count the messages of several batches by state, in one query; every state is there."""
-    ids = list(batch_ids)
-    counts = {batch_id: dict.fromkeys(Status.values, 0) for batch_id in ids}
-    rows = Message.objects.filter(batch_id__in=ids).order_by().values_list("batch_id", "status").annotate(n=Count("pk"))
-    for batch_id, status, number in rows:
-        counts[batch_id][status] = number
+def in_states(states: Iterable[str]) -> Q:
+    """This function will give the condition for some states, in the words of the indexes that are for them (see `Message.Meta`)."""
+    wanted, said = set(states), Q(pk__in=[])
+    if Status.PENDING in wanted:
+        said |= Q(status=Status.PENDING, due_at__isnull=False)
+    if Status.QUEUED in wanted:
+        said |= Q(status=Status.QUEUED, queued_at__isnull=False)
+    if Status.SENDING in wanted:
+        said |= Q(status=Status.SENDING)
+    rest = sorted(wanted - set(IN_PROGRESS))
+    return said | Q(status__in=rest) if rest else said
+
+
+def batch_counts(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
+    """This function will count the messages of several batches by state, in one query; every state is there.
+
+    What waits in a cancelled batch is never sent any more and counts as cancelled, although it may be some seconds until each row
+    says so itself (see `services.batches`).
+    """
+    states = {batch.pk: batch.status for batch in batches}
+    counts = {batch_id: dict.fromkeys(Status.values, 0) for batch_id in states}
+    for batch_id, status, number in tallies.by_batch(states):
+        waits_in_vain = status == Status.PENDING and states[batch_id] == BatchStatus.CANCELLED
+        counts[batch_id][Status.CANCELLED if waits_in_vain else status] += number
     return counts
 
 

@@ -1,17 +1,20 @@
 """Figures about messages: over days from the database, per second from the live counters."""
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import orjson
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q
 
+from messaging import tallies
 from messaging.models import IN_PROGRESS, Message, Status
 from messaging.queues import NAMES, SEND
 from messaging.services import broker, gauge
 from posthaste.lib import redis
-from posthaste.lib.ids import first_id_at
 from tracing.selectors import per_second
 
 PERCENTILES = (50, 90, 95, 99)
@@ -25,16 +28,10 @@ def success_rate(counts: dict[str, int]) -> float | None:
     return round(100.0 * good / (good + bad), 2) if good + bad else None
 
 
-def _between(start: datetime, end: datetime, tenant_id: int | None) -> "QuerySet[Message]":
-    # The id carries the time, so the index by tenant and id serves both conditions.
-    rows = Message.objects.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end)).order_by()
-    return rows if tenant_id is None else rows.filter(tenant_id=tenant_id)
-
-
 def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, Any]:
     by_state: Counter[str] = Counter()
     by_channel: dict[str, Counter[str]] = {}
-    for channel, status, number in _between(start, end, tenant_id).values_list("channel", "status").annotate(n=Count("pk")):
+    for channel, status, number in tallies.by_channel(start, end, tenant_id):
         by_state[status] += number
         by_channel.setdefault(channel, Counter())[status] += number
     return {
@@ -46,20 +43,19 @@ def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, An
             for channel, counts in sorted(by_channel.items())
         },
         "success_rate": success_rate(by_state),
-        "latency_ms": latency_percentiles(_between(start, end, tenant_id)),
+        "latency_ms": latency_percentiles(tallies.by_latency(start, end, tenant_id)),
     }
 
 
-def latency_percentiles(rows: "QuerySet[Message]") -> dict[str, int | None]:
-    """This function will give percentiles of the time from due to taken by the provider (nearest rank), on both databases."""
-    timed = rows.filter(latency_ms__isnull=False)
-    number = timed.count()
+def latency_percentiles(latencies: Sequence[tuple[int, int]]) -> dict[str, int | None]:
+    """This function will give percentiles (nearest rank) of the time from due to taken by the provider, from rising latencies with the
+    number of messages of each."""
     answer: dict[str, int | None] = dict.fromkeys([*(f"p{p}" for p in PERCENTILES), "max"])
-    if number:
-        ordered = timed.order_by("latency_ms").values_list("latency_ms", flat=True)
+    if latencies:
+        ranks = list(accumulate(number for _value, number in latencies))
         for p in PERCENTILES:
-            answer[f"p{p}"] = ordered[max(0, -(-number * p // 100) - 1)]
-        answer["max"] = ordered[number - 1]
+            answer[f"p{p}"] = latencies[bisect_left(ranks, max(1, -(-ranks[-1] * p // 100)))][0]
+        answer["max"] = latencies[-1][0]
     return answer
 
 

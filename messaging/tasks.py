@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from messaging.services import deliver as delivery
 from messaging.services import feed as feeding
-from messaging.services import intake, partitions, recover, sandbox
+from messaging.services import intake, partitions, recover, sandbox, store
 from posthaste import env
 
 
@@ -19,14 +19,14 @@ def deliver(ids: list[str]) -> None:
 
 @shared_task(name="messaging.feed")
 def feed() -> None:
-    """One round of moving what is due into the broker."""
-    feeding.feed(now=timezone.now())
+    """Moves what is due into the broker, for as long as anything waits."""
+    feeding.keep_feeding()
 
 
 @shared_task(name="messaging.recover")
 def recover_lost() -> None:
     """Takes back what dead workers and lost tasks left behind."""
-    recover.recover(now=timezone.now())
+    recover.recover(now=store.database_time())
 
 
 @shared_task(name="messaging.look_up_unknown")

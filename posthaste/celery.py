@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, worker_ready
 
-from posthaste.lib import heartbeat
+from posthaste.lib import garbage, heartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 
@@ -17,6 +17,7 @@ app.autodiscover_tasks()
 
 @worker_ready.connect(weak=False)
 def _sign_of_life(sender: Any, **_kwargs: Any) -> None:
+    garbage.settle()
     heartbeat.start(sender.hostname.partition("@")[0])  # `-n send@host`, `-n aux@host`
 
 

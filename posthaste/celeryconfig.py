@@ -9,6 +9,7 @@ _env = env.load()
 
 broker_url = _env.broker_url
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # however long it is away: a worker that gave up would have to be started by somebody
 broker_connection_timeout = 3.0
 broker_pool_limit = 8
 broker_transport_options: dict[str, object]
@@ -56,6 +57,9 @@ worker_autoscaler = "messaging.autoscale:Autoscaler"
 worker_hijack_root_logger = False
 worker_send_task_events = False
 worker_cancel_long_running_tasks_on_connection_loss = False
+# After a lost connection Celery would ask for a smaller prefetch, and raise it again from within pool threads: two threads then
+# read one connection, and the consumer never hears of a task again. Our autoscaler sets the prefetch, in the event loop.
+worker_enable_prefetch_count_reduction = False
 
 beat_scheduler = "posthaste.lib.beat:LeaderScheduler"
 beat_max_loop_interval = 1

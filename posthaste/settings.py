@@ -82,11 +82,12 @@ def database() -> dict[str, Any]:
     config: dict[str, Any] = dict(dj_database_url.parse(env.database_url))
     if env.is_postgresql:
         # Threads borrow a connection for the length of a statement or two and give it back: a hundred sending
-        # threads share a handful of connections. CONN_MAX_AGE must be 0 for that.
+        # threads share a handful of connections. CONN_MAX_AGE must be 0 for that. The pool doubles its pauses between attempts
+        # until reconnect_timeout; after that the next borrower tries at once. So back is noticed within seconds of any outage.
         config["CONN_MAX_AGE"] = 0
         config["OPTIONS"] = {
             **config.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": env.database_pool_size, "timeout": 3, "max_idle": 300},
+            "pool": {"min_size": 1, "max_size": env.database_pool_size, "timeout": 3, "max_idle": 300, "reconnect_timeout": 4},
             "connect_timeout": 5,
         }
     else:

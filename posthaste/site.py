@@ -173,7 +173,7 @@ class PosthasteAdminSite(AdminSite):
         if tenant_id is not None:
             open_batches = owned_by(open_batches, tenant_id)
         batches = list(open_batches[:5]) if may_look else []
-        counts = selectors.batch_counts(batch.pk for batch in batches)
+        counts = selectors.batch_counts(batches)
         for batch in batches:
             batch.books = selectors.batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
         settings = env.load()

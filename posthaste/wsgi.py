@@ -20,7 +20,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from posthaste.lib import heartbeat, problems
+from posthaste.lib import garbage, heartbeat, problems
 
 log = structlog.get_logger(__name__)
 django_application = get_wsgi_application()
@@ -37,6 +37,7 @@ HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 }
 
 sys.setswitchinterval(SWITCH_SECONDS)
+garbage.settle()
 heartbeat.start("web")
 
 

@@ -1,6 +1,7 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -37,13 +38,16 @@ def forget() -> None:
     if not apps.ready:  # a test without Django
         return
     from configcenter.services import api_keys
-    from messaging.services import gauge, providers, publish, templates
-    from posthaste.lib import outage
+    from messaging.services import feed, providers, publish, room, templates
+    from posthaste.lib import outage, redis
 
     api_keys.forget_cached_keys()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()
-    gauge.room.__init__()  # type: ignore[misc]
+    room.door.__init__()  # type: ignore[misc]
+    feed._feeder.__init__()  # type: ignore[misc]
+    with suppress(redis.Unavailable):
+        redis.client().delete(*room._keys())
     publish._broken_until = 0.0
     outage.database.over()

@@ -54,9 +54,16 @@ class ThreadPoolAdmin(SuperuserOnly):
         (None, {"fields": ["name", ("min_threads", "max_threads")]}),
         (
             gettext_lazy("How it grows and shrinks"),
-            {"fields": [("grow_by", "grow_above_percent"), ("shrink_by", "shrink_below_percent"), "cooldown_seconds"]},
+            {
+                "fields": [
+                    ("grow_by", "grow_above_percent"),
+                    ("grow_above_drain_seconds", "grow_above_age_seconds"),
+                    ("shrink_by", "shrink_below_percent"),
+                    "cooldown_seconds",
+                ]
+            },
         ),
-        (gettext_lazy("Queue"), {"fields": ["queue_capacity"]}),
+        (gettext_lazy("Queue"), {"fields": ["queue_capacity", "max_backlog"]}),
     ]
 
     @admin.display(description=gettext_lazy("threads"))

@@ -53,7 +53,7 @@ class BatchAdmin(ReadOnly):
 
     def prepare(self, request: HttpRequest, rows: list[Batch]) -> None:
         """This function will count the messages of all batches on the page in one query."""
-        counts = selectors.batch_counts(batch.pk for batch in rows)
+        counts = selectors.batch_counts(rows)
         for batch in rows:
             batch.counts = counts[batch.pk]  # type: ignore[attr-defined]
             batch.books = selectors.batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
@@ -181,7 +181,7 @@ class BatchAdmin(ReadOnly):
     def cancel(self, request: HttpRequest, queryset: "QuerySet[Batch]") -> HttpResponse | None:
         perform = self._many(request, queryset, "cancel")
         batches: list[Batch] = perform.batches  # type: ignore[attr-defined]
-        counts = selectors.batch_counts(batch.pk for batch in batches)
+        counts = selectors.batch_counts(batches)
         stoppable = sum(c[Status.PENDING] + c[Status.QUEUED] for c in counts.values())
         return confirm(
             self,

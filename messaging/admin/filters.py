@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from configcenter.admin_base import as_uuid, own_rows
 from configcenter.templatetags.interface import MESSAGE_STATES
+from messaging import selectors
 from messaging.models import IN_PROGRESS, Batch, Message, Status
 from posthaste.lib.ids import first_id_at
 
@@ -33,11 +34,11 @@ class StateFilter(admin.SimpleListFilter):
             case None:
                 return queryset
             case "dead":
-                return queryset.filter(status__in=DEAD)
+                return queryset.filter(selectors.in_states(DEAD))
             case "open":
-                return queryset.filter(status__in=IN_PROGRESS)
+                return queryset.filter(selectors.in_states(IN_PROGRESS))
             case state if state in Status.values:
-                return queryset.filter(status=state)
+                return queryset.filter(selectors.in_states([state]))
         raise IncorrectLookupParameters
 
 

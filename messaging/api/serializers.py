@@ -73,7 +73,7 @@ class BatchOut(serializers.ModelSerializer[Batch]):
     def to_representation(self, batch: Batch) -> dict[str, Any]:
         counts = self.context.get("counts") or {}
         if batch.pk not in counts:
-            counts = selectors.batch_counts([batch.pk])
+            counts = selectors.batch_counts([batch])
         for name, value in selectors.batch_summary(batch, counts[batch.pk]).items():
             setattr(batch, name, value)
         return super().to_representation(batch)

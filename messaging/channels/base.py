@@ -96,8 +96,10 @@ class Adapter(ABC):
 
     #: Messages one `send_many` call takes. 1: the provider is called once a message.
     bulk_size: int = 1
-    #: Messages one Celery task carries: small where a call takes long, so that a task lasts about a second.
+    #: Messages one Celery task carries until it is known how long a call takes.
     chunk_size: int = 20
+    #: Calls it makes at once in one process; None: as many as there are threads.
+    concurrency: int | None = None
     #: The provider itself ignores a second request with the same id, so resending is safe.
     idempotent: bool = False
 

@@ -3,11 +3,15 @@
 from messaging.models.intake import IdempotencyKey
 from messaging.models.message import CHANNEL_CHOICES, IN_PROGRESS, TERMINAL, Batch, BatchStatus, Channel, Message, Status
 from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
+from messaging.models.tally import NO_BATCH, NO_BUCKET, NO_HOUR, Tally, TallyChange
 from messaging.models.template import Template, TemplateVersion
 
 __all__ = [
     "CHANNEL_CHOICES",
     "IN_PROGRESS",
+    "NO_BATCH",
+    "NO_BUCKET",
+    "NO_HOUR",
     "TERMINAL",
     "Batch",
     "BatchStatus",
@@ -18,6 +22,8 @@ __all__ = [
     "ReceiptEntry",
     "ReceiptOutcome",
     "Status",
+    "Tally",
+    "TallyChange",
     "Template",
     "TemplateVersion",
 ]

@@ -23,14 +23,13 @@ from django.utils.translation import gettext as _
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queues import URGENT
 from messaging.services import store
-from messaging.services.gauge import room
 from messaging.services.prepare import BatchIn
 from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, kick_feeder, publish
+from messaging.services.room import door
 from messaging.services.store import NewRow
-from posthaste.lib import redis
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.problems import Conflict, Problem
-from tracing.services.record import count
+from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
 
@@ -108,14 +107,18 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
                 outcomes[id(intake)] = earlier
         straight = [row for row in fresh if row.due_at <= now and broker_is_up()]
         # Urgent ones always have room; the rest queue up in the database when the broker holds enough.
-        urgent = [row for row in straight if row.priority >= URGENT]
-        if len(urgent) < len(straight) and not room.take(len(straight) - len(urgent)):
-            straight = urgent
+        room = door.admit(Counter(row.tenant_id for row in straight if row.priority < URGENT))
+        straight = [row for row in straight if row.priority >= URGENT or _has_room(room, row.tenant_id)]
         for row in straight:
             row.status, row.queued_at = Status.QUEUED.value, now
         store.insert_messages(fresh)
         transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
     return [outcomes[id(intake)] for intake in group]
+
+
+def _has_room(room: dict[int, int], tenant_id: int) -> bool:
+    room[tenant_id] = room.get(tenant_id, 0) - 1
+    return room[tenant_id] >= 0
 
 
 def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
@@ -132,20 +135,7 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
         store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
-    count_events(now, Counter((row.tenant_id, "accepted") for row in fresh))
-
-
-def count_events(now: datetime, events: "Counter[tuple[int, str]]") -> None:
-    """This function will add to the live figures; they may miss what happens while Redis is away."""
-    if not events:
-        return
-    pipeline = redis.client().pipeline(transaction=False)
-    for (tenant_id, event), number in events.items():
-        count(pipeline, now, tenant_id, event, number)
-    try:
-        pipeline.execute()
-    except redis.Unavailable:
-        pass
+    tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh))
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
@@ -240,4 +230,4 @@ def accept_batch(
 
 def _after_batch(batch: Batch, accepted: int) -> None:
     kick_feeder()
-    count_events(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))
+    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))

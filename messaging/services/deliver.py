@@ -20,12 +20,13 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
-from messaging.models import Message, Status
+from messaging.models import Status
 from messaging.services import retry, store
 from messaging.services.journal import ClaimLost, Journal
+from messaging.services.latency import latencies
 from messaging.services.outgoing import Job, request_for
 from messaging.services.providers import Carrier, book, choose
-from messaging.services.store import Outcome
+from messaging.services.store import Claimed, Outcome
 from posthaste import env
 from posthaste.lib import flow, liquid, redis
 from posthaste.lib.elastic import stopping
@@ -35,6 +36,9 @@ from tracing.services import record
 log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 0.5
 FAULT_PAUSE = timedelta(seconds=10)
+SAME_TIME = timedelta(seconds=5)  # clocks that differ by less are taken to agree: a claim may have to wait for its connection
+LONGEST_TASK_SECONDS = 1.0  # what a chunk has left then is put back, so that the thread is free for what is more urgent
+NO_SLOT_PAUSE = timedelta(seconds=0.5)  # all connections to the provider are in use
 LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
 
 
@@ -51,20 +55,26 @@ class Delivery:
         self.lease = timedelta(seconds=env.load().lease_seconds)
         self.policy = retry.policy()
         self.done: list[Outcome] = []
+        self.noted = 0  # of those, the first so many stand in the journal
         self.lines: dict[UUID, list[str]] = defaultdict(list)
         self.events: Counter[tuple[int, str]] = Counter()
-        self.open: dict[UUID, Message] = {}  # claimed, and nothing known yet of what became of them
+        self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.calling: set[UUID] = set()  # of those, the ones a provider may be taking at this moment
         self.flushed_at = time.monotonic()
         self.unjournaled = False
+        self.ahead = timedelta()  # the database's clock, of ours
+        self.gives_way_at = time.monotonic() + LONGEST_TASK_SECONDS
+        self.called: set[UUID] = set()  # providers
 
     def run(self, ids: Sequence[UUID]) -> int:
         """This function will deliver the chunk."""
         now = timezone.now()
         self.journal = Journal(self.claim_id)
-        rows = store.claim(ids, claim_id=self.claim_id, now=now, lease_until=now + self.lease)
+        rows = store.claim(ids, claim_id=self.claim_id, now=now, lease=self.lease)
+        if rows and abs(rows[0].claimed_at - now) > SAME_TIME:
+            self.ahead = rows[0].claimed_at - now
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
-        self.open = {row.pk: row for row in rows}
+        self.open = {row.id: row for row in rows}
         try:
             jobs = [job for row in rows if (job := self._prepare(row, now))]
             connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
@@ -74,17 +84,21 @@ class Delivery:
             # A fault of ours before the provider was called: what is left is put off, not left to the lease.
             log.exception("delivery failed", claim=str(self.claim_id), left=len(self.open))
             for row in list(self.open.values()):
-                if row.pk in self.calling:
+                if row.id in self.calling:
                     self._end(row, Status.UNKNOWN, "internal", "A fault of ours while the provider was called: it may have been sent.")
                 else:
-                    self._put_back(row, timezone.now() + FAULT_PAUSE)
+                    self._put_back(row, self._now() + FAULT_PAUSE)
         self._flush(last=True)
         return len(rows)
 
+    def _now(self) -> datetime:
+        """The time by the database's clock: what is put back here is due there, where others look for it."""
+        return timezone.now() + self.ahead
+
     # --- one message -----------------------------------------------------------------------------------------
 
-    def _prepare(self, row: Message, now: datetime) -> Job | None:
-        self._line(row.pk, "C", now, row.attempts)
+    def _prepare(self, row: Claimed, now: datetime) -> Job | None:
+        self._line(row.id, "C", now, row.attempts)
         if row.expires_at and row.expires_at <= now:
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
@@ -107,23 +121,32 @@ class Delivery:
                 by_carrier.setdefault(id(carrier), (carrier, []))[1].append(job)
         connection.close()
         for carrier, group in by_carrier.values():
-            size = max(1, carrier.adapter.bulk_size)
-            for start in range(0, len(group), size):
-                again += self._call(carrier, group[start : start + size])
+            # Held for all calls of the chunk: threads that wait for a connection one call long would mostly change turns.
+            if carrier.slots is not None and not carrier.slots.acquire(timeout=max(0.0, self.gives_way_at - time.monotonic())):
+                for job in group:
+                    self._put_back(job.row, self._now() + NO_SLOT_PAUSE)
+                continue
+            try:
+                size = max(1, carrier.adapter.bulk_size)
+                for start in range(0, len(group), size):
+                    again += self._call(carrier, group[start : start + size])
+            finally:
+                if carrier.slots is not None:
+                    carrier.slots.release()
         return again
 
     def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
         """One call to a provider."""
-        if stopping.is_set():
+        if stopping.is_set() or time.monotonic() > self.gives_way_at:
             for job in jobs:
-                self._put_back(job.row, timezone.now())
+                self._put_back(job.row, self._now())
             return []
         jobs = [job for job in jobs if not self._expired(job.row)]
         if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
             return []
         if not carrier.adapter.idempotent and not self._begin(jobs):
             return []
-        self.calling = {job.row.pk for job in jobs}
+        self.calling = {job.row.id for job in jobs}
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
         try:
@@ -131,7 +154,11 @@ class Delivery:
         except Exception as error:
             log.exception("adapter failed", provider=carrier.name)
             results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(jobs)
-        took_ms = int((time.monotonic() - began) * 1000)
+        took = time.monotonic() - began
+        took_ms = int(took * 1000)
+        if carrier.provider_id:
+            latencies.observe(carrier.provider_id, took * 1000)
+            self.called.add(carrier.provider_id)
         again = []
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Accepted):
@@ -140,7 +167,7 @@ class Delivery:
                 carrier.rest()
                 job.tried.add(carrier.provider_id)
                 job.error = result
-                self._line(job.row.pk, "E", timezone.now(), took_ms, _word(carrier.name), _word(result.code))
+                self._line(job.row.id, "E", self._now(), took_ms, _word(carrier.name), _word(result.code))
                 again.append(job)
             else:
                 self._not_taken(job, result, carrier, took_ms)
@@ -152,7 +179,8 @@ class Delivery:
     def _begin(self, jobs: list[Job]) -> bool:
         """Notes in the journal what is about to be handed over; False if it belongs to others by now."""
         try:
-            self.journal.begin([job.row.pk for job in jobs], self.done)
+            self.journal.begin([job.row.id for job in jobs], self.done[self.noted :])
+            self.noted = len(self.done)
         except ClaimLost:
             log.warning("claim lost", claim=str(self.claim_id))
             return False
@@ -178,10 +206,10 @@ class Delivery:
         except redis.Unavailable:
             wait_ms = 1000 * len(jobs) // carrier.max_per_second  # this thread alone keeps to it
         if wait_ms < 0:
-            now = timezone.now()
+            now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
             for job in jobs:
-                self._line(job.row.pk, "X", now, Status.PENDING, f"cap:{_word(carrier.name)}")
+                self._line(job.row.id, "X", now, Status.PENDING, f"cap:{_word(carrier.name)}")
                 self._put_back(job.row, due)
             return False
         if wait_ms:
@@ -193,7 +221,7 @@ class Delivery:
         if time.monotonic() < self.renew_at:
             return True
         self._flush()
-        held = store.renew(claim_id=self.claim_id, lease_until=timezone.now() + self.lease)
+        held = store.renew(claim_id=self.claim_id, lease=self.lease)
         connection.close()
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         if not held:
@@ -202,13 +230,13 @@ class Delivery:
 
     # --- what came of it -------------------------------------------------------------------------------------
 
-    def _taken(self, row: Message, result: Accepted, carrier: Carrier, took_ms: int) -> None:
-        now = timezone.now()
+    def _taken(self, row: Claimed, result: Accepted, carrier: Carrier, took_ms: int) -> None:
+        now = self._now()
         start = max(row.due_at, row.created_at)
-        self._line(row.pk, "S", now, took_ms, _word(carrier.name))
+        self._line(row.id, "S", now, took_ms, _word(carrier.name))
         self._done(
             Outcome(
-                id=row.pk,
+                id=row.id,
                 status=Status.SENT.value,
                 attempts=row.attempts,
                 sent_at=now,
@@ -221,10 +249,10 @@ class Delivery:
         self.events[row.tenant_id, "sent"] += 1
 
     def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
-        row, now = job.row, timezone.now()
+        row, now = job.row, self._now()
         provider_id = carrier.provider_id if carrier else None
         if carrier:
-            self._line(row.pk, "E", now, took_ms, _word(carrier.name), _word(error.code))
+            self._line(row.id, "E", now, took_ms, _word(carrier.name), _word(error.code))
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
@@ -232,10 +260,10 @@ class Delivery:
         if delay is None:
             self._end(row, Status.FAILED, error.code, error.detail, provider_id)
             return
-        self._line(row.pk, "R", now, int(delay.total_seconds() * 1000))
+        self._line(row.id, "R", now, int(delay.total_seconds() * 1000))
         self._done(
             Outcome(
-                id=row.pk,
+                id=row.id,
                 status=Status.PENDING.value,
                 attempts=row.attempts,
                 due_at=now + delay,
@@ -246,12 +274,12 @@ class Delivery:
         )
         self.events[row.tenant_id, "retried"] += 1
 
-    def _end(self, row: Message, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
-        now = timezone.now()
-        self._line(row.pk, "X", now, status, _word(code))
+    def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
+        now = self._now()
+        self._line(row.id, "X", now, status, _word(code))
         self._done(
             Outcome(
-                id=row.pk,
+                id=row.id,
                 status=status.value,
                 attempts=row.attempts,
                 finished_at=now,
@@ -262,15 +290,15 @@ class Delivery:
         )
         self.events[row.tenant_id, status.value] += 1
 
-    def _expired(self, row: Message) -> bool:
-        if row.expires_at and row.expires_at <= timezone.now():
+    def _expired(self, row: Claimed) -> bool:
+        if row.expires_at and row.expires_at <= self._now():
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return True
         return False
 
-    def _put_back(self, row: Message, due: datetime) -> None:
+    def _put_back(self, row: Claimed, due: datetime) -> None:
         """Not an attempt: the message never reached a provider."""
-        self._done(Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
+        self._done(Outcome(id=row.id, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
 
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)
@@ -290,7 +318,7 @@ class Delivery:
                 connection.close()
                 if tries == 0:
                     with suppress(ClaimLost):
-                        self.journal.begin([], self.done)  # whoever recovers this claim will find them there
+                        self.journal.begin([], self.done[self.noted :])  # whoever recovers this claim will find them there
                     log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():
@@ -304,14 +332,15 @@ class Delivery:
         if len(written) < len(self.done):
             log.warning("results came too late", lost=len(self.done) - len(written))
         pipeline: Any = redis.client().pipeline(transaction=False)
-        now = timezone.now()
-        for message_id, lines in self.lines.items():
-            record.append(pipeline, message_id, lines)
+        now = self._now()
+        record.append(pipeline, self.lines)
         for (tenant_id, event), number in self.events.items():
             record.count(pipeline, now, tenant_id, event, number)
+        latencies.tell(pipeline, self.called)
+        self.called.clear()
         if last:
             self.journal.close(pipeline)
-        self.done, self.events = [], Counter()
+        self.done, self.noted, self.events = [], 0, Counter()
         self.lines.clear()
         self.flushed_at = time.monotonic()
         try:

@@ -1,117 +1,184 @@
 """Feed: the one mechanism that moves what is `pending` and due into the broker.
 
-Big batches, scheduled sends, retries after their back-off, what was lost: all wait as rows. The broker never holds more
-than `queue_capacity` messages, so that pausing or cancelling bites at once; tenants take turns by weight, and within a
-tenant its single messages and its batches, so that nobody's million stands before somebody's ten.
+Big batches, scheduled sends, retries after their back-off, what was lost: all wait as rows. The broker holds only what
+leaves it within a moment (see `pace`), and never more than `queue_capacity`, so that pausing or cancelling bites at once and
+nobody's million stands before somebody's ten. Tenants take turns by weight, and within a tenant its single messages and
+its batches (see `turns`).
 
-One feeder at a time, under a fenced lock. If it dies after the commit and before the publish, the rows stand as `queued`
-without a task and `recover` brings them back; if two feed at once, the row locks keep them apart.
+While anything waits, one feeder looks ten times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
+dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
+if two feed at once, the row locks keep them apart.
 """
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
 
-from configcenter.models import Tenant
+from configcenter.models import ThreadPoolConfig
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
-from messaging.queues import URGENT
-from messaging.services import gauge, store
-from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, publish
+from messaging.queues import SEND, URGENT
+from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies
+from messaging.services.gauge import Pools
+from messaging.services.lines import Heads, Line
+from messaging.services.pace import Pace
+from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, kick_feeder, publish
+from messaging.services.turns import Turns
 from posthaste.lib import locks, redis
+from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
 LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
+HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
+RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
+LOOK_SECONDS = 0.1
+CALM_LOOK_SECONDS = 0.25  # nothing waits, but messages go straight to the broker
+LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
+HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
+FEWEST_A_STEP = 100
+TICK_MS = 900
 MOST_A_STATEMENT = 2_000
 URGENT_RESERVE = 1_000
+ROUTES_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where messages wait: a tenant's singles (batch None) or one of its batches."""
+class Feeder:
+    """What a process remembers from look to look while it feeds."""
 
-    tenant_id: int
-    batch_id: UUID | None
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.turns: Turns[Line] = Turns()
+        self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
+        self.is_waiting = False
+        self.took = 0.0  # seconds for looking alone, without handing over
+        self._content = self._total = 0
+        self._stuck = 0  # handed over, but neither in the broker nor claimed: lost there; `recover` brings them back
+        self._limits = ThreadPoolConfig()
+        self._pools = Pools()
+        self._useful: int | None = None
+        self._each_second_at = self._depth_at = self._busy_at = 0.0
 
-    def due(self, now: datetime) -> "QuerySet[Message]":
-        """This function will give the waiting rows, most urgent and oldest first."""
-        rows = Message.objects.filter(tenant_id=self.tenant_id, status=Status.PENDING, due_at__lte=now).order_by("-priority", "due_at")
-        return rows.filter(batch=None) if self.batch_id is None else rows.filter(batch_id=self.batch_id)
-
-
-def feed(*, now: datetime) -> int:
-    """This function will feed one round and give the number of messages handed to the broker."""
-    try:
-        with locks.fenced("feed", lease_seconds=LOCK_SECONDS):
-            return _feed(now)
-    except locks.NotAcquired:
-        return 0
-    except redis.Unavailable:
-        return _feed(now)  # without the lock it is only less economical: rows are locked one by one
-
-
-def _feed(now: datetime) -> int:
-    waiting = gauge.measure(now)
-    settle_batches(now=now)
-    if not waiting.due or not broker_is_up():
-        return 0
-    urgent = Message.objects.filter(status=Status.PENDING, due_at__lte=now, priority__gte=URGENT)
-    running = Batch.objects.filter(status=BatchStatus.RUNNING).values("pk")
-    fed = _move(urgent.filter(Q(batch_id=None) | Q(batch_id__in=running)), URGENT_RESERVE, now)
-    left = gauge.pool_limits().queue_capacity - waiting.in_broker - fed
-    sources = _sources(now)
-    while sources and left > 0:
-        still: list[tuple[Source, int]] = []
-        total, room = sum(weight for _source, weight in sources), left
-        for source, weight in sources:
-            share = min(MOST_A_STATEMENT, max(1, room * weight // total), left)
-            moved = _move(source.due(now), share, now) if share > 0 else 0
-            fed += moved
-            left -= moved
-            if moved >= share > 0:
-                still.append((source, weight))
-        sources = still
-        if not broker_is_up():
-            break
-    if fed:
-        gauge.measure(now)
-    return fed
-
-
-def _sources(now: datetime) -> list[tuple[Source, int]]:
-    """Everything that has something due, with its weight: a tenant's weight is shared among its sources."""
-    due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
-    singles = Tenant.objects.filter(Exists(due.filter(tenant_id=OuterRef("pk"), batch=None)))
-    batches = Batch.objects.filter(Exists(due.filter(tenant_id=OuterRef("tenant_id"), batch_id=OuterRef("pk"))), status=BatchStatus.RUNNING)
-    weights = dict(Tenant.objects.values_list("pk", "weight"))
-    found = [Source(pk, None) for pk in singles.values_list("pk", flat=True)]
-    found += [Source(tenant, pk) for pk, tenant in batches.order_by("pk").values_list("pk", "tenant_id")]
-    lines = {s.tenant_id: sum(1 for other in found if other.tenant_id == s.tenant_id) for s in found}
-    return [(s, max(1, 1000 * weights[s.tenant_id] // lines[s.tenant_id])) for s in found]
-
-
-def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
-    """Moves up to `most` rows to `queued` and publishes them; what the broker does not take goes back."""
-    with transaction.atomic():
-        chosen = list(rows.select_for_update(skip_locked=True)[:most].values_list("pk", "tenant_id", "channel", "priority"))
-        if not chosen:
-            return 0
-        store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
-    lost: list[UUID] = []
-    for chunk in chunks(_routed(chosen)):
+    def look(self, now: datetime) -> int:
+        """This function will feed what there is room for and give the number of messages handed over."""
+        clock = time.monotonic()
+        waiting = lines.waiting(now)
+        self.is_waiting = bool(waiting)
         try:
-            if lost:
-                raise BrokerAway
-            publish(chunk)
-        except BrokerAway:
-            lost += chunk.ids
-    if lost:
-        store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
-    return len(chosen) - len(lost)
+            window = self._measure(clock, waiting)
+        except redis.Unavailable:
+            if not broker_is_up():
+                return 0
+            left = gauge.pool_limits().queue_capacity - gauge.count_queued()
+            return self._hand_over_urgent(waiting, now) + self._hand_over(waiting, left, now)
+        self.took = time.monotonic() - clock
+        urgent = fed = 0
+        if waiting and broker_is_up():
+            urgent = self._hand_over_urgent(waiting, now)
+            wanted = room.take({room.FEEDER: window}).get(room.FEEDER, 0)
+            fed = self._hand_over(waiting, wanted, now)
+            if fed < wanted:
+                room.give_back(wanted - fed)
+        self._tell(clock, now, waiting)
+        return urgent + fed
+
+    def is_busy(self, clock: float) -> bool:
+        """This function will tell whether something waits or went past lately, so that another look is of use."""
+        return clock - self._busy_at < 1.0
+
+    def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
+        """Counts what stands in the broker and sets the bounds; gives the window."""
+        if clock - self._each_second_at > 1.0:
+            self._limits = gauge.pool_limits()
+        self._pools = gauge.live_pools()
+        content, total = room.count()
+        self.pace.note(clock, left=self._content + total - self._total - content)
+        if waiting or total != self._total:
+            self._busy_at = clock
+        self._content, self._total = content, total
+        self._stuck = min(self._stuck, content)
+        if waiting and content and not self._stuck and self.pace.per_second == 0 and clock - self._depth_at > 1.0:
+            self._depth_at = clock
+            self._stuck = self._lost(content)
+        capacity = self._limits.queue_capacity
+        window = self.pace.adapt(
+            content=content - self._stuck, is_waiting=bool(waiting), threads=self._pools.threads, busy=self._pools.busy, capacity=capacity
+        )
+        behind = {line.tenant_id for line in waiting if line.batch_id is None}
+        room.bound(pace=window + self._stuck, capacity=capacity, behind=behind)
+        return window
+
+    @staticmethod
+    def _lost(content: int) -> int:
+        try:
+            return 0 if broker.depth(SEND) else content
+        except broker.BROKER_ERRORS:
+            return 0
+
+    def _tell(self, clock: float, now: datetime, waiting: dict[Line, Heads]) -> None:
+        if clock - self._each_second_at > 1.0:
+            self._each_second_at = clock
+            queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
+            routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
+            self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
+            self._useful = ceiling.useful_threads(self.routes)
+            oldest = min((since for heads in waiting.values() for since in heads.due_since.values()), default=now)
+            gauge.tell_pace(per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful)
+
+    def _hand_over_urgent(self, waiting: dict[Line, Heads], now: datetime) -> int:
+        """Moves what is urgent, on top of all bounds."""
+        urgent = [(line, priority) for line, heads in waiting.items() for priority in heads.due_since if priority >= URGENT]
+        return sum(self._move(line, line.due(now, priority), URGENT_RESERVE, now) for line, priority in urgent)
+
+    def _hand_over(self, waiting: dict[Line, Heads], left: int, now: datetime) -> int:
+        """Moves up to `left` messages in turns, or as many as the time allows."""
+        weights = {line: heads.weight for line, heads in waiting.items() if min(heads.due_since) < URGENT}
+        fed, until = 0, time.monotonic() + HAND_OVER_SECONDS
+        step = max(FEWEST_A_STEP, left // 4)
+        while weights and fed < left and broker_is_up() and time.monotonic() < until:
+            for line, share in self.turns.share(min(step, left - fed), weights).items():
+                moved = self._take_turn(line, waiting[line], share, now)
+                fed += moved
+                if moved < share:
+                    self.turns.give_back(line, share - moved, weights.pop(line))
+        return fed
+
+    def _take_turn(self, line: Line, heads: Heads, share: int, now: datetime) -> int:
+        moved = 0
+        for priority in [p for p in heads.due_since if p < URGENT]:
+            while moved < share:
+                most = min(MOST_A_STATEMENT, share - moved)
+                step = self._move(line, line.due(now, priority), most, now)
+                moved += step
+                if step < most:
+                    break
+        return moved
+
+    def _move(self, line: Line, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
+        """Moves up to `most` rows to `queued` and publishes them; what the broker does not take goes back."""
+        with transaction.atomic():
+            if not line.hold():
+                return 0
+            chosen = list(rows.select_for_update(skip_locked=True)[:most].values_list("pk", "tenant_id", "channel", "priority"))
+            if not chosen:
+                return 0
+            store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
+        self.routes |= dict.fromkeys({(tenant_id, channel) for _pk, tenant_id, channel, _priority in chosen}, time.monotonic())
+        lost: list[UUID] = []
+        for chunk in chunks(_routed(chosen)):
+            try:
+                if lost:
+                    raise BrokerAway
+                publish(chunk)
+            except BrokerAway:
+                lost += chunk.ids
+        if lost:
+            store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
+        return len(chosen) - len(lost)
 
 
 def _routed(chosen: list[tuple[UUID, int, str, int]]) -> Iterator[tuple[Route, UUID]]:
@@ -119,14 +186,66 @@ def _routed(chosen: list[tuple[UUID, int, str, int]]) -> Iterator[tuple[Route, U
         yield Route(tenant_id, channel, priority), pk
 
 
+_feeder = Feeder()
+
+
+def feed(*, now: datetime) -> int:
+    """This function will feed once and give the number of messages handed to the broker."""
+    tick(now=now)
+    return _feeder.look(now)
+
+
+def keep_feeding() -> None:
+    """This function will feed as long as anything waits, unless another process does; and count the backlog once a second."""
+    until = time.monotonic() + RUN_SECONDS
+    try:
+        while _hold_the_lock(min(until, time.monotonic() + HOLD_SECONDS)):
+            if time.monotonic() >= until:
+                kick_feeder()
+                break
+    except locks.NotAcquired:
+        pass
+    except redis.Unavailable:
+        _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
+    try:
+        is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
+    except redis.Unavailable:
+        is_my_turn = True
+    if is_my_turn:
+        tick(now=timezone.now())
+
+
+def _hold_the_lock(until: float) -> bool:
+    """Looks again and again until the time is up; False when there is nothing left to look for."""
+    with locks.fenced("feed", lease_seconds=LOCK_SECONDS):
+        while not stopping.is_set():
+            fed = _feeder.look(timezone.now())
+            ended = time.monotonic()
+            if not fed and not _feeder.is_busy(ended):
+                return False
+            if ended >= until:
+                return True
+            pause = LOOK_SECONDS if _feeder.is_waiting else CALM_LOOK_SECONDS
+            stopping.wait(max(0.01, max(pause, _feeder.took / LOOKING_SHARE) - _feeder.took))
+    return False
+
+
+def tick(*, now: datetime) -> None:
+    """This function will count what waits and close batches that are through."""
+    gauge.measure(now)
+    settle_batches(now=now)
+    tallies.add_up()
+
+
 def settle_batches(*, now: datetime) -> int:
     """This function will close batches without a message in progress and give the number of those that finished.
 
     What came back to a cancelled batch for a retry is cancelled as well.
     """
-    busy = Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS)
+    # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
+    busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
+    batches.sweep(now=now)
     ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
-    if open_ids := list(ending.values_list("pk", flat=True)[:100]):
-        Message.objects.filter(batch_id__in=open_ids, status=Status.PENDING).update(status=Status.CANCELLED, finished_at=now)
-        ending.exclude(Exists(busy)).update(finished_at=now)
-    return Batch.objects.filter(status=BatchStatus.RUNNING).exclude(Exists(busy)).update(status=BatchStatus.FINISHED, finished_at=now)
+    ending.annotate(busy=busy).filter(busy=None).update(finished_at=now)
+    running = Batch.objects.filter(status=BatchStatus.RUNNING).annotate(busy=busy).filter(busy=None)
+    return running.update(status=BatchStatus.FINISHED, finished_at=now)

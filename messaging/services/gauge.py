@@ -1,10 +1,14 @@
-"""How much is waiting: measured by the feeder every second, read by accept, autoscaler and statistics without a query."""
+"""How much is waiting and how fast it leaves: told through Redis, read by accept, autoscaler and statistics without a query.
 
-import threading
+The feeder counts what stands in the broker at each of its looks; what waits in the database is counted once a second.
+"""
+
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import orjson
 from django.db.models import QuerySet
 
 from configcenter.models import ThreadPoolConfig
@@ -13,45 +17,78 @@ from messaging.queues import SEND
 from posthaste.lib import redis
 
 COUNT_UP_TO = 100_000  # beyond this the exact number changes nobody's decision
-FRESH_SECONDS = 0.25
 EXPIRES_SECONDS = 10
+PACE_EXPIRES_SECONDS = 3
 BACKLOG_EVERY_SECONDS = 5.0
+#: Counting may take this share of the time; where it takes long it is done less often.
+COUNTING_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Messages handed to the broker and not yet claimed, messages due that stand in the database, and when to say no.
 
-    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed the pool's `max_backlog`.
+    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed the pool's `max_backlog`. `per_second` is how many
+    leave the broker (None: not known, nothing has waited lately), `oldest_seconds` for how long the oldest one in the
+    database has been due, `useful_threads` how many threads in all processes the caps of the providers let work (None: no cap).
     """
 
     in_broker: int = 0
     due: int = 0
     is_too_much: bool = False
+    per_second: float | None = None
+    oldest_seconds: float = 0.0
+    useful_threads: int | None = None
 
     @property
     def total(self) -> int:
         return self.in_broker + self.due
 
+    @property
+    def drain_seconds(self) -> float | None:
+        """How long it takes until all that waits has left at the present rate; None where the rate is not known."""
+        if not self.total:
+            return 0.0
+        return None if self.per_second is None else self.total / max(self.per_second, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The pools that work on the queue now."""
+
+    processes: int = 0
+    threads: int = 0
+    busy: int = 0
+
 
 def _count(rows: "QuerySet[Message]", up_to: int = COUNT_UP_TO) -> int:
-    return rows.order_by().values("pk")[:up_to].count()
+    return rows.order_by().values("due_at")[:up_to].count()  # a column of the feeder's index: the table is not looked at
 
 
 class _Backlog:
-    """A big backlog takes long to count and changes slowly: it is counted to the end only every few seconds."""
+    """What is due: counted each second while that is cheap, and to the very end only every few seconds."""
 
     def __init__(self) -> None:
-        self._counted_at = -60.0
+        self.number = 0
+        self._next = self._next_to_the_end = 0.0
         self._is_too_much = False
+
+    def count(self, due: "QuerySet[Message]") -> int:
+        began = time.monotonic()
+        if began >= self._next:
+            self.number = _count(due)
+            took = time.monotonic() - began
+            self._next = began + (took / COUNTING_SHARE if took > 0.02 else 0.0)
+        return self.number
 
     def is_too_much(self, due: "QuerySet[Message]", seen: int) -> bool:
         most = pool_limits().max_backlog
         if most < COUNT_UP_TO or seen < COUNT_UP_TO:
             return seen > most
-        if time.monotonic() - self._counted_at > BACKLOG_EVERY_SECONDS:
+        began = time.monotonic()
+        if began >= self._next_to_the_end:
             self._is_too_much = _count(due, most + 1) > most
-            self._counted_at = time.monotonic()
+            self._next_to_the_end = began + max(BACKLOG_EVERY_SECONDS, (time.monotonic() - began) / COUNTING_SHARE)
         return self._is_too_much
 
 
@@ -61,8 +98,8 @@ _backlog = _Backlog()
 def measure(now: datetime) -> Waiting:
     """This function will count what waits and tell everybody through Redis."""
     due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
-    number = _count(due)
-    waiting = Waiting(_count(Message.objects.filter(status=Status.QUEUED)), number, _backlog.is_too_much(due, number))
+    number = _backlog.count(due)
+    waiting = Waiting(count_queued(), number, _backlog.is_too_much(due, number))
     try:
         redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due} {waiting.is_too_much:d}", ex=EXPIRES_SECONDS)
     except redis.Unavailable:
@@ -70,16 +107,28 @@ def measure(now: datetime) -> Waiting:
     return waiting
 
 
+def count_queued(up_to: int = COUNT_UP_TO) -> int:
+    """This function will count the messages that were handed to the broker and that no worker has claimed yet."""
+    return Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by().values("queued_at")[:up_to].count()
+
+
+def tell_pace(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
+    """This function will tell how fast messages leave, which only the feeder knows."""
+    told = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
+    redis.client().set(redis.key("pace"), orjson.dumps(told), ex=PACE_EXPIRES_SECONDS)
+
+
 def last_measured() -> Waiting:
     """This function will give the last measurement; nothing waiting where there is none."""
     try:
-        stored = redis.client().get(redis.key("waiting"))
+        stored, pace = redis.client().mget(redis.key("waiting"), redis.key("pace"))
     except redis.Unavailable:
-        stored = None
+        stored = pace = None
     if not stored:
         return Waiting()
     in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
-    return Waiting(in_broker, due, any(too_much))
+    told: dict[str, Any] = orjson.loads(pace) if pace else {}
+    return Waiting(in_broker, due, any(too_much), told.get("per_second"), told.get("oldest_seconds", 0.0), told.get("useful_threads"))
 
 
 def pool_limits(name: str = SEND) -> ThreadPoolConfig:
@@ -87,49 +136,35 @@ def pool_limits(name: str = SEND) -> ThreadPoolConfig:
     return ThreadPoolConfig.objects.filter(name=name).first() or ThreadPoolConfig(name=name)
 
 
-class Room:
-    """How many more messages may go straight to the broker, as one process sees it.
+# --- the pools that are alive ---------------------------------------------------------------------------------
 
-    Between two measurements each process counts what it has sent itself; several processes may together overshoot
-    by what they accept in a quarter of a second.
+
+def tell_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> None:
+    """This function will tell a pool's figures; a pool that has told nothing for `alive_seconds` counts as gone."""
+    register, now = redis.key("pools", SEND), time.time()
+    pipeline = redis.client().pipeline(transaction=False)
+    pipeline.set(redis.key("pool", SEND, instance), orjson.dumps(figures), ex=alive_seconds)
+    pipeline.zadd(register, {instance: now + alive_seconds})
+    pipeline.zremrangebyscore(register, "-inf", now - 60)
+    pipeline.execute()
+
+
+def forget_pool(instance: str) -> None:
+    """This function will take out a pool that ends."""
+    pipeline = redis.client().pipeline(transaction=False)
+    pipeline.delete(redis.key("pool", SEND, instance))
+    pipeline.zrem(redis.key("pools", SEND), instance)
+    pipeline.execute()
+
+
+def live_pools() -> Pools:
+    """This function will give number and threads of the pools that are alive, as they told a moment ago.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._read_at = 0.0
-        self._left = 0
-        self._is_full = False
-        self._capacity = 0
-        self._capacity_at = -60.0
-
-    def take(self, count: int) -> bool:
-        """This function will take room for `count` messages, or none at all."""
-        with self._lock:
-            clock = time.monotonic()
-            if clock - self._capacity_at > 5:
-                self._capacity, self._capacity_at = pool_limits().queue_capacity, clock
-            self._refresh(clock)
-            if count > self._left:
-                return False
-            self._left -= count
-            return True
-
-    def is_full(self) -> bool:
-        """This function will tell whether the backlog has passed its bound, so that callers must slow down."""
-        clock = time.monotonic()
-        if clock - self._read_at > FRESH_SECONDS:
-            with self._lock:
-                self._refresh(clock)
-        return self._is_full
-
-    def _refresh(self, clock: float) -> None:
-        if clock - self._read_at <= FRESH_SECONDS:
-            return
-        waiting = last_measured()
-        # While a queue's worth stands in line in the database, nobody may overtake it through the front door.
-        self._left = self._capacity - waiting.in_broker if waiting.due < self._capacity else 0
-        self._is_full = waiting.is_too_much
-        self._read_at = clock
-
-
-room = Room()
+    client = redis.client()
+    names: Any = client.zrangebyscore(redis.key("pools", SEND), time.time(), "+inf")
+    told = client.mget([redis.key("pool", SEND, name.decode()) for name in names]) if names else []
+    pools = [orjson.loads(value) for value in told if value]
+    return Pools(len(pools), sum(p["threads"] for p in pools), sum(p["active_count"] for p in pools))

@@ -14,7 +14,7 @@ journal is missing, every message of the claim counts as begun.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,7 @@ from messaging.services.store import Outcome
 from posthaste.lib import redis
 
 KEEP_SECONDS = 86_400
-RUN_ID_SECONDS = 10
+RUN_ID_SECONDS = 2  # a claim begun so soon after a restart of Redis is in doubt as a whole if its worker dies
 
 
 @lru_cache(maxsize=2)
@@ -73,17 +73,17 @@ class Journal:
             self.broken = True
 
     def begin(self, ids: Sequence[UUID], results: Sequence[Outcome]) -> None:
-        """This function will note that the messages are about to be handed over, and the results known so far.
+        """This function will note that the messages are about to be handed over, and results not noted before.
 
         Raises:
             ClaimLost: the claim has been recovered; the messages must not be handed over.
         """
         if self.broken:
             return
-        entry = orjson.dumps({"begun": [i.hex for i in ids], "results": [asdict(o) for o in results]})
+        entry = orjson.dumps({"begun": ids, "results": results})  # UUIDs, times and dataclasses are orjson's own
         try:
             # Only onto a journal that is still there: after a flush of Redis a new list would hold but half the truth.
-            self.broken = not redis.client().rpushx(self._key, entry.decode())
+            self.broken = not redis.call("RPUSHX", self._key, entry)
         except redis.WrongType as error:
             if "WRONGTYPE" in str(error):
                 raise ClaimLost from None

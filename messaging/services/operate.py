@@ -1,5 +1,6 @@
 """What people do with messages and batches: cancel, retry, pause, resume, decide about unknown outcomes."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from messaging.models import Batch, BatchStatus, Message, Status
+from messaging.services import batches
+from messaging.services.batches import NOT_BEGUN
 from messaging.services.publish import kick_feeder
 from posthaste.lib.problems import Conflict
 
-NOT_BEGUN = (Status.PENDING, Status.QUEUED)
+AT_ONCE_SECONDS = 0.2  # a caller who cancels a small batch finds all its messages cancelled
 RETRYABLE = (Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED)
 
 
@@ -47,8 +50,9 @@ def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
 
     An expiry that has passed is lifted: whoever asks for it now wants it now. Their batches run again.
     """
+    _finish_cancelling(ids, now)
     rows = Message.objects.filter(pk__in=ids, status__in=RETRYABLE)
-    batches = list(rows.exclude(batch=None).values_list("batch_id", flat=True).distinct())
+    concerned = list(rows.exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct())
     Message.objects.filter(pk__in=ids, status__in=RETRYABLE, expires_at__lte=now).update(expires_at=None)
     changed = rows.update(
         status=Status.PENDING,
@@ -62,11 +66,21 @@ def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
         error_code="",
         error_detail="",
     )
-    Batch.objects.filter(pk__in=batches, status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED]).update(
+    Batch.objects.filter(pk__in=concerned, status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED]).update(
         status=BatchStatus.RUNNING, finished_at=None
     )
     transaction.on_commit(kick_feeder, robust=True)
     return changed
+
+
+def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
+    """A cancelled batch that runs again for the sake of one message must have nothing left that was not meant."""
+    named = Message.objects.filter(pk__in=ids).exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()
+    ended = Batch.objects.filter(pk__in=list(named), status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED])
+    # Held until the end, so that the batch is not settled between the message's change and its own.
+    for batch in ended.order_by("pk").select_for_update(no_key=True):
+        if batch.status == BatchStatus.CANCELLED and batch.finished_at is None:
+            Message.objects.filter(batch=batch, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 
 
 def retry_message(*, message: Message, now: datetime) -> None:
@@ -98,7 +112,6 @@ def _change(batch: Batch, *, source: Sequence[str], target: str, refused: str) -
     batch.status = target
 
 
-@transaction.atomic
 def pause_batch(*, batch: Batch) -> int:
     """This function will stop a batch where it stands and give the number of messages taken back from the broker.
 
@@ -111,7 +124,7 @@ def pause_batch(*, batch: Batch) -> int:
         target=BatchStatus.PAUSED,
         refused=_("Only a running batch can be paused; this one is {status}."),
     )
-    return Message.objects.filter(batch=batch, status=Status.QUEUED).update(status=Status.PENDING, queued_at=None)
+    return batches.take_back_paused(batch.pk)
 
 
 def resume_batch(*, batch: Batch) -> None:
@@ -129,19 +142,27 @@ def resume_batch(*, batch: Batch) -> None:
     kick_feeder()
 
 
-@transaction.atomic
 def cancel_batch(*, batch: Batch, now: datetime) -> Cancelled:
     """This function will cancel what of a batch has not begun and tell how many that were.
+
+    It takes effect with the batch's own state and what is taken back from the broker; what waits in the database is marked in the
+    background, and counted as cancelled from now on.
 
     Raises:
         Conflict: the batch has ended.
     """
-    _change(
-        batch,
-        source=[BatchStatus.RUNNING, BatchStatus.PAUSED],
-        target=BatchStatus.CANCELLED,
-        refused=_("Only a running or paused batch can be cancelled; this one is {status}."),
-    )
-    cancelled = Message.objects.filter(batch=batch, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
-    unknown = Message.objects.filter(batch=batch, status=Status.UNKNOWN).count()
-    return Cancelled(cancelled, Message.objects.filter(batch=batch).count() - cancelled - unknown, unknown)
+    with transaction.atomic():
+        _change(
+            batch,
+            source=[BatchStatus.RUNNING, BatchStatus.PAUSED],
+            target=BatchStatus.CANCELLED,
+            refused=_("Only a running or paused batch can be cancelled; this one is {status}."),
+        )
+        before = Message.objects.filter(batch=batch, status=Status.CANCELLED).count()
+    batches.take_back_cancelled(batch.pk, now=now, states=(Status.QUEUED,))
+    batches.take_back_cancelled(batch.pk, now=now, until=time.monotonic() + AT_ONCE_SECONDS)
+    counts = batches.counts_by_state(batch.pk)
+    cancelled = counts.get(Status.CANCELLED, 0) + counts.get(Status.PENDING, 0) - before
+    unknown = counts.get(Status.UNKNOWN, 0)
+    transaction.on_commit(kick_feeder, robust=True)
+    return Cancelled(cancelled, sum(counts.values()) - cancelled - unknown, unknown)

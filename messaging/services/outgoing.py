@@ -4,21 +4,21 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from messaging.channels.base import ProviderError, SendRequest
-from messaging.models import Message
 from messaging.services import templates
+from messaging.services.store import Claimed
 
 
 @dataclass(slots=True)
 class Job:
     """One claimed message on its way to a provider."""
 
-    row: Message
+    row: Claimed
     request: SendRequest
     tried: set[UUID | None] = field(default_factory=set)
     error: ProviderError | None = None
 
 
-def request_for(row: Message) -> SendRequest:
+def request_for(row: Claimed) -> SendRequest:
     """This function will render a message with the version it pinned and give the request for its provider.
 
     Raises:
@@ -29,7 +29,7 @@ def request_for(row: Message) -> SendRequest:
     else:
         text = templates.Rendered(row.subject, row.body)
     return SendRequest(
-        id=row.pk,
+        id=row.id,
         channel=row.channel,
         recipient=row.recipient,
         subject=text.subject,

@@ -18,12 +18,15 @@ from messaging.channels import registry
 from messaging.channels.base import Accepted, Adapter, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
+from messaging.services.latency import latencies
 from posthaste.lib import ids
 from posthaste.lib.problems import Conflict, Invalid
 
 log = structlog.get_logger(__name__)
 CACHE_SECONDS = 2.0
 SANDBOX = "sandbox"
+TASK_MS = 700  # what one task should last, so that an urgent message soon finds a free thread
+MOST_A_TASK = 100
 REST_SECONDS = 5.0  # a provider that could not be reached is asked last for so long
 
 
@@ -40,10 +43,23 @@ class Carrier:
     is_stand_in: bool
     adapter: Adapter
     rests_until: float = field(default=0.0)
+    slots: threading.BoundedSemaphore | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = threading.BoundedSemaphore(self.adapter.concurrency) if self.adapter.concurrency else None
 
     def rest(self) -> None:
         """This function will let others be asked first for a while."""
         self.rests_until = time.monotonic() + REST_SECONDS
+
+    def messages_a_task(self) -> int:
+        """This function will give how many messages one task should carry: few where a call takes long."""
+        bulk = self.adapter.bulk_size
+        latency = latencies.of(self.provider_id) if self.provider_id else None
+        most = self.adapter.chunk_size if latency is None else min(MOST_A_TASK, bulk * max(1, int(TASK_MS / max(1.0, latency))))
+        if self.max_per_second:
+            most = min(most, max(1, self.max_per_second * TASK_MS // 1000))
+        return max(bulk, most)
 
 
 class ProviderBook:
@@ -99,8 +115,8 @@ class ProviderBook:
         return self.sandbox(tenant_id, channel) if is_sandbox else self.carriers(tenant_id, channel)
 
     def chunk_size(self, tenant_id: int, channel: str) -> int:
-        """This function will give how many messages one task should carry: few where a single call takes long."""
-        return min((c.adapter.chunk_size for c in self.carriers(tenant_id, channel)), default=100)
+        """This function will give how many messages one task should carry, whichever provider takes them."""
+        return min((c.messages_a_task() for c in self.carriers(tenant_id, channel)), default=MOST_A_TASK)
 
     def forget(self) -> None:
         """This function will make the next question read the database."""

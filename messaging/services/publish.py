@@ -12,12 +12,14 @@ from kombu.exceptions import OperationalError
 
 from messaging.queues import URGENT, broker_priority
 from messaging.services.providers import book
+from posthaste import env
 from posthaste.lib import redis
 
 log = structlog.get_logger(__name__)
 
 #: What may go wrong while publishing: the broker is away, or its connection breaks.
 BROKER_ERRORS = (OperationalError, ConnectionError, TimeoutError, OSError, redis.Unavailable)
+CONFIRM_SECONDS = 3.0  # a broker that is out of memory or disk space takes nothing and says nothing
 REST_SECONDS = 2.0  # after a failure nobody tries the broker again for so long; the feeder brings it later
 
 _broken_until = 0.0
@@ -74,6 +76,10 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             args=args,
             expires=expires,
             countdown=countdown,
+            # What Celery would print of the arguments, cut from a hundred ids and sent along for nobody to read.
+            argsrepr="",
+            kwargsrepr="",
+            **({"confirm_timeout": CONFIRM_SECONDS} if env.load().is_rabbitmq else {}),
             **({} if priority is None else {"priority": broker_priority(priority)}),
         )
     except BROKER_ERRORS as error:

@@ -1,6 +1,6 @@
 """Receipts: what providers report later. Signed, replay-safe, and never able to move a message backwards."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -132,9 +132,11 @@ def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> Non
     if not applied:
         return
     pipeline = redis.client().pipeline(transaction=False)
+    lines: dict[UUID, list[str]] = defaultdict(list)
     for entry in applied:
         if entry.message_id:
-            record.append(pipeline, entry.message_id, [record.line("K", entry.message_id, now, entry.reported)])
+            lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
+    record.append(pipeline, lines)
     for status, number in Counter(entry.reported for entry in applied).items():
         record.count(pipeline, now, tenant_id, status, number)
     try:

@@ -14,12 +14,12 @@ from django.utils import timezone
 from messaging.models import Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, journal, providers, retry, store
-from messaging.services.accept import count_events
 from messaging.services.journal import Evidence
 from messaging.services.publish import kick_feeder
 from messaging.services.store import Outcome
 from posthaste import env
 from posthaste.lib import redis
+from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
 MOST_A_ROUND = 2_000
@@ -53,7 +53,7 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
         for row, outcome in zip(rows, outcomes, strict=True):
             if row.pk in written:
                 counts["resent" if outcome.status == Status.PENDING else outcome.status] += 1
-        count_events(now, Counter((row.tenant_id, o.status) for row, o in zip(rows, outcomes, strict=True) if row.pk in written))
+        tally.add(now, Counter((row.tenant_id, o.status) for row, o in zip(rows, outcomes, strict=True) if row.pk in written))
         log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
     return dict(counts)
 

@@ -6,12 +6,13 @@ SQLite the same statements in its own dialect; both give the changed rows back w
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
+from django.utils import timezone
 
 from messaging.models import Message, Status
 
@@ -45,6 +46,28 @@ class NewRow:
 
 
 @dataclass(slots=True)
+class Claimed:
+    """What a worker has to know of a message it has claimed; the names are the columns'."""
+
+    id: UUID
+    tenant_id: int
+    channel: str
+    recipient: str
+    is_sandbox: bool
+    template_version_id: int | None
+    variables: dict[str, Any]
+    subject: str
+    body: str
+    reference: str
+    metadata: dict[str, Any]
+    created_at: datetime
+    due_at: datetime
+    expires_at: datetime | None
+    claimed_at: datetime
+    attempts: int
+
+
+@dataclass(slots=True)
 class Outcome:
     """What became of a claimed message. `due_at` matters only where the status is pending."""
 
@@ -62,6 +85,7 @@ class Outcome:
 
 
 _COLUMNS = tuple(field.name for field in fields(NewRow))
+_CLAIMED = tuple(field.name for field in fields(Claimed))
 _JSON = ("variables", "metadata")
 _DEFAULTS = {"attempts": 0, "provider_message_id": "", "error_code": "", "error_detail": ""}
 
@@ -101,19 +125,47 @@ def _ids_clause(ids: Sequence[UUID]) -> tuple[str, list[Any]]:
     return f"id IN ({', '.join(['%s'] * len(ids))})", [value.hex for value in ids]
 
 
-def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease_until: datetime) -> list[Message]:
-    """This function will take the messages that are still queued and give their rows."""
+def database_time() -> datetime:
+    """This function will give the time by the database's clock, the one that leases are counted by: machines may disagree."""
+    if not _is_postgresql():
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        time: datetime = cursor.fetchone()[0]
+        return time
+
+
+def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelta) -> list[Claimed]:
+    """This function will take the messages that are still queued and give what a worker has to know of them.
+
+    On PostgreSQL its clock counts, not ours: the lease of a worker whose clock is slow would have run out from the start.
+    """
     where, params = _ids_clause(ids)
+    times = "claimed_at = statement_timestamp(), lease_until = statement_timestamp() + %s"
+    if not _is_postgresql():
+        times = "claimed_at = %s, lease_until = %s"
     sql = (
-        f"UPDATE {TABLE} SET status = 'sending', claim = %s, claimed_at = %s, lease_until = %s, attempts = attempts + 1 "
-        f"WHERE status = 'queued' AND {where} RETURNING *"
+        f"UPDATE {TABLE} SET status = 'sending', claim = %s, {times}, attempts = attempts + 1 "
+        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED)}"
     )
-    return list(Message.objects.raw(sql, [_uuid(claim_id), _time(now), _time(lease_until), *params]))
+    values = [_uuid(claim_id), *([lease] if _is_postgresql() else [_time(now), _time(now + lease)]), *params]
+    if not _is_postgresql():
+        return [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in Message.objects.raw(sql, values)]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        rows = [Claimed(*row) for row in cursor.fetchall()]
+    for row in rows:  # Django has psycopg leave JSON as text
+        row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+    return rows
 
 
-def renew(*, claim_id: UUID, lease_until: datetime) -> int:
+def _json(text: Any) -> dict[str, Any]:
+    return {} if text == "{}" else orjson.loads(text)  # type: ignore[no-any-return]
+
+
+def renew(*, claim_id: UUID, lease: timedelta) -> int:
     """This function will prolong the lease on what the claim still holds and give the number of rows."""
-    return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(lease_until=lease_until)
+    return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(lease_until=database_time() + lease)
 
 
 def reclaim(*, claim_id: UUID, new_claim_id: UUID) -> int:

@@ -1,45 +1,68 @@
-"""Remembering for a moment that something is away, so that callers are told at once instead of waiting each for a time-out."""
+"""Remembering that something is away, so that callers are told at once instead of waiting each for a time-out.
+
+While it is away a thread in the background asks for it; no caller is held up to find out.
+"""
 
 import threading
-import time
+from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 
 class Outage:
-    """Known to be away: everybody is told so at once, but for one who may try whenever the rest is over."""
+    """Known to be away from the first failure until the probe, or anybody else, succeeds."""
 
-    def __init__(self, *, rest_seconds: float) -> None:
-        self._rest_seconds = rest_seconds
+    def __init__(self, probe: Callable[[], bool], *, every_seconds: float = 0.25) -> None:
+        self._probe = probe
+        self._every_seconds = every_seconds
         self._lock = threading.Lock()
-        self._until: float | None = None
+        self._is_back = threading.Event()
+        self._is_back.set()
+        self._asks = False
 
     def noticed(self) -> None:
         """This function will note a failure."""
         with self._lock:
-            self._until = time.monotonic() + self._rest_seconds
+            self._is_back.clear()
+            if not self._asks:
+                self._asks = True
+                threading.Thread(target=self._ask, name="outage", daemon=True).start()
 
     def over(self) -> None:
         """This function will note a success."""
-        if self._until is not None:
-            with self._lock:
-                self._until = None
+        self._is_back.set()
 
     def spares(self) -> bool:
-        """This function will tell whether the caller should not even try. After each rest one caller may, for all others."""
-        if self._until is None:
-            return False
-        with self._lock:
-            if self._until is None:
-                return False
-            if time.monotonic() < self._until:
-                return True
-            self._until = time.monotonic() + self._rest_seconds
-            return False
+        """This function will tell whether the caller should not even try."""
+        return not self._is_back.is_set()
+
+    def _ask(self) -> None:
+        while True:
+            if self._probe():
+                self._is_back.set()
+            with self._lock:
+                if self._is_back.is_set():
+                    self._asks = False
+                    return
+            self._is_back.wait(self._every_seconds)
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if pool := getattr(connection, "pool", None):
+            pool.check()  # those that broke while they were idle are replaced before somebody is given one
+    except Exception:  # noqa: BLE001 - whatever it is, asking must go on
+        return False
+    else:
+        return True
+    finally:
+        connection.close()
 
 
 #: The database, as this process sees it.
-database = Outage(rest_seconds=1.0)
+database = Outage(_database_answers)
 
 
 def is_connection_lost(error: BaseException) -> bool:

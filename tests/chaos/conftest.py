@@ -1,25 +1,58 @@
 """A whole installation of its own for the chaos tests: servers that may be stopped, frozen and cut off."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from posthaste import env
-from tests.chaos.storm import Installation
+from tests.chaos.installation import Installation
+from tests.chaos.table import Table
 from tests.integration.stack import Stack
 from tests.services import PRODUCTION, Services
 
+# Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
+WAITS = {"REDIS_PREFIX": "chaos", "LEASE_SECONDS": "5", "ORPHAN_SECONDS": "5"}
+DISK_MEGABYTES = 1024
 
-@pytest.fixture(scope="session")
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """This context will put a folder onto a disk of its own that can be filled; False where mounting is not allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=0755", "chaos", str(folder)]
+    is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def table() -> Iterator[Table]:
+    """What the books of each fault said; the long form leaves it in a file."""
+    table = Table()
+    yield table
+    if "CHAOS_STRIKES" in os.environ and table.entries:
+        table.write()
+
+
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """PostgreSQL, RabbitMQ, Redis and all processes, private to these tests."""
-    if "CHAOS_STRIKES" not in os.environ:
-        pytest.skip("chaos tests take ten minutes: make chaos")
     settings = env.load()
     if not (settings.is_postgresql and settings.is_rabbitmq):
         pytest.skip("chaos tests hurt PostgreSQL and RabbitMQ, which the embedded stack does not have")
     folder: Path = tmp_path_factory.mktemp("chaos")
-    with Services(PRODUCTION) as services, Stack({**services.environment(), "REDIS_PREFIX": "chaos"}, folder) as stack:
-        yield Installation(services, stack)
+    services = Services(PRODUCTION)
+    with (
+        small_disk(services["postgresql"].folder) as has_small_disk,
+        services,
+        Stack({**services.environment(), **WAITS}, folder) as stack,
+    ):
+        yield Installation(services, stack, has_small_disk)

@@ -1,7 +1,8 @@
-"""Traffic, a fault that strikes in the middle of it many times over, and the closing of the books.
+"""Traffic, faults that strike in the middle of it, and the closing of the books.
 
 The recorder is a gateway process of its own: it writes every id it is asked to send into a file before it answers, so it
-knows what reached "the provider" whatever dies. The clients are threads that remember every 202 they saw.
+knows what reached "the provider" whatever dies. The clients are threads that remember every 202 they saw: some hand over
+single messages, which go straight to the broker, one hands over batches, which the feeder moves.
 """
 
 import os
@@ -12,76 +13,34 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import urllib3
 from urllib3.exceptions import HTTPError
 
 from deploy.local.installation import free_port
 from posthaste.env import ROOT
+from tests.chaos.installation import Installation
+from tests.chaos.table import Books
 from tests.integration.customer import Customer, number, poll
-from tests.integration.stack import Stack
-from tests.services import Services
 
-CLIENTS = 6
+CLIENTS = 5
+BATCH = 40
+BETWEEN_MESSAGES, BETWEEN_BATCHES, AFTER_A_REFUSAL = 0.03, 0.5, 0.05  # seconds
+FLOW = 30  # messages accepted between two strikes, at least
 SETTLE_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Installation:
-    """What a fault may hurt."""
-
-    services: Services
-    stack: Stack
-
-
-@dataclass
-class Books:
-    """What everybody saw."""
-
-    accepted: set[str] = field(default_factory=set)  # ids that a client was told 202 for
-    stored: dict[str, str] = field(default_factory=dict)  # id → status in the database
-    taken: Counter[str] = field(default_factory=Counter)  # id → times the provider took it
-    refused: Counter[str] = field(default_factory=Counter)  # what clients were told otherwise
-
-    @property
-    def lost(self) -> set[str]:
-        """Accepted, and neither at the provider nor shown to be in doubt."""
-        shown = ("unknown", "failed", "expired", "cancelled")
-        return {i for i in self.accepted if i not in self.taken and self.stored.get(i) not in shown}
-
-    @property
-    def doubled(self) -> set[str]:
-        """At the provider more than once, although nobody resent them."""
-        return {i for i, times in self.taken.items() if times > 1}
-
-    def row(self, fault: str, strikes: int) -> str:
-        """One line of the table."""
-        states = Counter(self.stored.values())
-        return (
-            f"| {fault} | {strikes} | {len(self.accepted):,} | {states['sent'] + states['delivered']:,} | {states['unknown']} "
-            f"| {len(self.lost)} | {len(self.doubled)} |"
-        )
 
 
 class Recorder:
     """The independent gateway process."""
 
     def __init__(self, folder: Path, *, latency_ms: int = 5) -> None:
-        self.log = folder / f"recorder-{free_port()}.log"
         self.port = free_port()
+        self.log = folder / f"recorder-{self.port}.log"
+        command = [sys.executable, "-m", "tests.peers.gateway", "--port", str(self.port), "--log", str(self.log)]
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.peers.gateway",
-                "--port",
-                str(self.port),
-                "--log",
-                str(self.log),
-                "--latency-ms",
-                str(latency_ms),
-            ],
+            [*command, "--latency-ms", str(latency_ms)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -93,10 +52,17 @@ class Recorder:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/send"
 
+    def lines(self) -> list[list[str]]:
+        """This function will give what it was asked: id, answer, and whether it took the message."""
+        return [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
     def taken(self) -> Counter[str]:
-        """This function will count the ids that the gateway took (answers of 2xx, and what it took without answering)."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return Counter(identifier for identifier, answer in (line.split() for line in lines) if answer.startswith("2") or answer == "hang")
+        """This function will count the ids that the gateway took, whatever it answered."""
+        return Counter(identifier for identifier, _answer, verdict in self.lines() if verdict == "taken")
+
+    def script(self, **answer: Any) -> None:
+        """This function will have the next requests answered in this way."""
+        urllib3.request("POST", f"http://127.0.0.1:{self.port}/script", json=answer)
 
     def close(self) -> None:
         self.process.kill()
@@ -108,41 +74,64 @@ class Recorder:
 class Storm:
     """One run: a customer, its recorder, clients that talk until they are told to stop."""
 
-    def __init__(self, installation: Installation, folder: Path, *, idempotent: bool = False, latency_ms: int = 5) -> None:
+    def __init__(self, installation: Installation, folder: Path) -> None:
         self.installation = installation
-        self.recorder = Recorder(folder, latency_ms=latency_ms)
+        installation.mend()
+        installation.stack.wait_healthy()
+        self.recorder = Recorder(folder)
         self.customer = Customer(installation.stack)
-        config = {"url": self.recorder.url, "timeout_seconds": 2, "idempotent": idempotent}
-        self.customer.provider("sms", "http", config)
+        self.customer.provider("sms", "http", {"url": self.recorder.url, "timeout_seconds": 2})
         self.books = Books()
+        self.batches: dict[str, int] = {}  # id → rows that a client was told 202 for
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._clients = [threading.Thread(target=self._talk, daemon=True) for _ in range(CLIENTS)]
+        talks = [self._send_one] * CLIENTS + [self._send_batch]
+        self._clients = [threading.Thread(target=self._talk, args=(talk,), daemon=True) for talk in talks]
 
-    def _talk(self) -> None:
+    # --- the clients -----------------------------------------------------------------------------------------
+
+    def _talk(self, talk: Callable[[], float]) -> None:
         while not self._ended.is_set():
             try:
-                answer = self.customer.http.post("/api/messages/", {"channel": "sms", "recipient": number(), "body": "chaos"})
+                pause = talk()
             except HTTPError as error:
-                with self._lock:
-                    self.books.refused[type(error).__name__] += 1
-                self._ended.wait(0.05)
-                continue
-            with self._lock:
-                if answer.status == 202:
-                    self.books.accepted.add(answer.json()["trace_id"])
-                else:
-                    self.books.refused[str(answer.status)] += 1
-            self._ended.wait(0.005 if answer.status == 202 else 0.05)
+                self._refused(type(error).__name__)
+                pause = AFTER_A_REFUSAL
+            self._ended.wait(pause)
 
-    def strike(self, fault: Callable[[], None], *, times: int) -> None:
-        """This function will let traffic run, strike at random moments, and end the traffic."""
+    def _send_one(self) -> float:
+        answer = self.customer.http.post("/api/messages/", {"channel": "sms", "recipient": number(), "body": "chaos"})
+        if answer.status != 202:
+            self._refused(str(answer.status))
+            return AFTER_A_REFUSAL
+        with self._lock:
+            self.books.accepted.add(answer.json()["trace_id"])
+        return BETWEEN_MESSAGES
+
+    def _send_batch(self) -> float:
+        recipients = [{"recipient": number()} for _ in range(BATCH)]
+        answer = self.customer.http.post("/api/messages/batch", {"channel": "sms", "body": "chaos", "recipients": recipients})
+        if answer.status != 202:
+            self._refused(str(answer.status))
+            return AFTER_A_REFUSAL
+        with self._lock:
+            self.batches[answer.json()["batch_id"]] = answer.json()["accepted"]
+        return BETWEEN_BATCHES
+
+    def _refused(self, why: str) -> None:
+        with self._lock:
+            self.books.refused[why] += 1
+
+    # --- the run ---------------------------------------------------------------------------------------------
+
+    def strike(self, faults: list[Callable[["Storm"], None]]) -> None:
+        """This function will let traffic run, have one fault after the other strike at a random moment, and end the traffic."""
         for client in self._clients:
             client.start()
-        for _ in range(times):
+        for fault in faults:
             self._traffic_flows()
             self._ended.wait(random.uniform(0.0, 0.4))
-            fault()
+            fault(self)
         self._traffic_flows()
         self._ended.set()
         for client in self._clients:
@@ -150,14 +139,18 @@ class Storm:
 
     def _traffic_flows(self) -> None:
         before = len(self.books.accepted)
-        poll(lambda: len(self.books.accepted) >= before + 40, seconds=90, reason=f"traffic never came back: {self.books.refused}")
+        poll(lambda: len(self.books.accepted) >= before + FLOW, seconds=60, reason=f"traffic never came back: {self.books.refused}")
 
     def close_the_books(self) -> Books:
         """This function will wait until nothing is in progress and compare what everybody saw."""
         self.installation.stack.wait_healthy()
-
-        poll(lambda: self.customer.in_progress() == 0, seconds=SETTLE_SECONDS, every=0.5, reason="messages are still in progress")
-        self.books.stored = {row["trace_id"]: row["status"] for row in self.customer.rows()}
+        poll(lambda: self.customer.in_progress() == 0, seconds=SETTLE_SECONDS, every=0.3, reason="messages are still in progress")
+        rows = self.customer.rows()
+        self.books.stored = {row["trace_id"]: row["status"] for row in rows}
+        for batch, accepted in self.batches.items():
+            ids = {row["trace_id"] for row in rows if row["batch_id"] == batch}
+            assert len(ids) == accepted, f"batch {batch}: told {accepted}, stored {len(ids)}"
+            self.books.accepted |= ids
         self.books.taken = self.recorder.taken()
         return self.books
 

@@ -153,10 +153,13 @@ def test_a_change_by_a_superuser_is_in_the_trail() -> None:
             "max_threads",
             "grow_by",
             "grow_above_percent",
+            "grow_above_drain_seconds",
+            "grow_above_age_seconds",
             "shrink_by",
             "shrink_below_percent",
             "cooldown_seconds",
             "queue_capacity",
+            "max_backlog",
         )
     }
     assert (

@@ -1,58 +1,263 @@
-"""The sending pool grows under a backlog, falls back when idle, and obeys limits that change while it works."""
+"""The sending pool grows under a backlog, falls back when idle, obeys limits that change while it works, and shares with others."""
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import orjson
+import psycopg
 import pytest
+import redis
+from kombu import Connection
 
+from messaging import queues
 from posthaste.env import ROOT
 from tests.integration.customer import Customer, poll
 from tests.integration.stack import Stack
 from tests.peers.gateway import Gateway
 
 pytestmark = pytest.mark.both_stacks
+DEFAULTS = {
+    "queue_capacity": 10_000,
+    "cooldown_seconds": 2.0,
+    "min_threads": 10,
+    "max_threads": 100,
+    "grow_above_drain_seconds": 10.0,
+    "grow_above_age_seconds": 10.0,
+}
 
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    with Gateway(latency_ms=20) as running:
+    with Gateway(latency_ms=20, keep_bodies=False) as running:
         yield running
 
 
+@pytest.fixture
+def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
+    """A customer whose provider is the gateway; the limits are afterwards what they were."""
+    made = Customer(stack)
+    made.gateway(gateway, config={"timeout_seconds": 20})
+    yield made
+    set_limits(stack, **DEFAULTS)
+    poll(lambda: pool(made)["threads"] == 10, seconds=60, reason="the pool does not fall back to its smallest size")
+
+
+class Limits:
+    """Writes the pool's row at once, as the console does, over a shell that stands ready: starting Django takes two seconds."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "-v0", "-c", self.LOOP],
+            cwd=ROOT,
+            env={**os.environ, **stack.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    LOOP = """
+import json, sys
+from configcenter.models import ThreadPoolConfig
+print("ready", flush=True)
+for line in iter(sys.stdin.readline, ""):
+    ThreadPoolConfig.objects.filter(name="message.send").update(**json.loads(line))
+    print("done", flush=True)
+"""
+
+    def set(self, **limits: Any) -> float:
+        """This function will change the row and give the time at which it was changed."""
+        assert self.process.stdin
+        self.process.stdin.write(orjson.dumps(limits).decode() + "\n")
+        self.process.stdin.flush()
+        assert self._line() == "done\n"
+        return time.monotonic()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline()
+
+
+@contextmanager
+def limits_of(stack: Stack) -> Iterator[Limits]:
+    """This context will have the shell ready."""
+    limits = Limits(stack)
+    try:
+        assert limits._line() == "ready\n"
+        yield limits
+    finally:
+        limits.process.kill()
+        limits.process.communicate()
+
+
 def set_limits(stack: Stack, **limits: Any) -> None:
-    """This function will change the pool's row, as the console will do."""
-    code = f"from configcenter.models import ThreadPoolConfig as T; T.objects.filter(name='message.send').update(**{limits!r})"
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", code], cwd=ROOT, env={**os.environ, **stack.environment}, check=True, timeout=60
-    )
+    """This function will change the pool's row once."""
+    with limits_of(stack) as row:
+        row.set(**limits)
 
 
-def pool(customer: Customer) -> dict[str, Any]:
-    """This function will give the pool's figures as the statistics show them."""
-    found: dict[str, Any] = customer.http.get("/api/messages/statistics/realtime").json()["pool"]
+def realtime(customer: Customer) -> dict[str, Any]:
+    found: dict[str, Any] = customer.http.get("/api/messages/statistics/realtime").json()
     return found
 
 
-def test_the_pool_grows_under_a_backlog_obeys_new_limits_within_seconds_and_falls_back(stack: Stack, gateway: Gateway) -> None:
+def pool(customer: Customer) -> dict[str, Any]:
+    """This function will give the figures of all pools together, as the statistics show them."""
+    found: dict[str, Any] = realtime(customer)["pool"]
+    return found
+
+
+def told_by_workers(stack: Stack) -> list[dict[str, Any]]:
+    """This function will give what each running worker told last, without the way through the API."""
+    pids = {str(process.pid) for name, process in stack.processes.items() if stack.is_running(name)}
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        names = list(client.scan_iter(match=f"{stack.environment['REDIS_PREFIX']}:pool:*", count=10_000))
+        told = [orjson.loads(value) for value in client.mget(names) if value] if names else []
+    return [figures for figures in told if figures["instance"].rpartition(":")[2] in pids]
+
+
+def ready_tasks(stack: Stack) -> int:
+    """This function will count the tasks that the broker has and no worker."""
+    url = stack.environment["BROKER_URL"]
+    with Connection(url) as connection:
+        return int(connection.default_channel.queue_declare(queues.SEND, passive=True).message_count)
+
+
+def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    assert poll(lambda: pool(customer)["threads"] >= 10)
+    set_limits(stack, queue_capacity=1_000, cooldown_seconds=0.5, max_threads=40)
+    batch_id = customer.send_batch(3_000)
+    seen = {10}
+
+    def size() -> int:
+        seen.add(told_by_workers(stack)[0]["threads"])
+        return max(seen)
+
+    poll(lambda: size() == 40, every=0.02, reason="never grew to the limit")
+    assert seen <= {10, 20, 30, 40}
+    assert pool(customer)["active_count"] <= 40
+    batch = customer.finished(batch_id, seconds=90)
+    assert batch["counts"]["sent"] == 3_000
+    assert gateway.doubles() == {}
+    seen.clear()
+    poll(lambda: (size(), min(seen))[1] == 10, every=0.02)
+    assert all(threads % 5 == 0 for threads in seen)
+    assert pool(customer)["completed_tasks"] > 0
+
+
+def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    """300 of 10,000 are 3 %; but at 10 threads and 500 ms they take fifteen seconds."""
+    gateway.latency_ms = 500
+    set_limits(stack, cooldown_seconds=0.5, grow_above_age_seconds=0)
+    batch_id = customer.send_batch(300)
+    poll(lambda: told_by_workers(stack)[0]["threads"] >= 20, seconds=20)
+    assert pool(customer)["queue_usage_percent"] < 20
+    assert customer.finished(batch_id)["counts"]["sent"] == 300
+
+
+def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: Stack, gateway: Gateway) -> None:
+    """40 a second at 20 ms keep one thread busy: a hundred would only wait for their turns."""
+    customer = Customer(stack)
+    customer.gateway(gateway, caps={"per_second": 40})
+    for _ in range(5):  # so that it is known how long a call takes
+        customer.settled(customer.send())
+    batch_id = customer.send_batch(1_000)
+    try:
+        set_limits(stack, queue_capacity=100, cooldown_seconds=0.5)
+        # Before the feeder has seen where the messages go it may take some steps.
+        poll(lambda: len(gateway.taken) > 100 and told_by_workers(stack)[0]["threads"] == 10)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            assert told_by_workers(stack)[0]["threads"] == 10
+        assert pool(customer)["queue_usage_percent"] > 80
+    finally:
+        customer.http.post(f"/api/batches/{batch_id}/cancel/")
+        set_limits(stack, **DEFAULTS)
+
+
+def test_new_limits_act_within_a_second_both_ways_under_load(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    def within(limits: dict[str, int]) -> bool:
+        threads = told_by_workers(stack)[0]["threads"]
+        return bool(limits.get("min_threads", 0) <= threads <= limits.get("max_threads", 100))
+
+    batch_id = customer.send_batch(4_000)
+    with limits_of(stack) as row:
+        poll(lambda: len(gateway.taken) > 50)
+        for wanted in ({"min_threads": 60}, {"min_threads": 5, "max_threads": 15}, {"min_threads": 50, "max_threads": 50}):
+            changed_at = row.set(**wanted)
+            while not within(wanted):
+                assert time.monotonic() - changed_at < 1.0, wanted
+        poll(lambda: pool(customer)["threads"] == 50, seconds=2, reason="the statistics show it too")
+    assert customer.finished(batch_id, seconds=90)["counts"]["sent"] == 4_000, "a change cut a send off"
+    assert gateway.doubles() == {}
+
+
+def test_each_thread_has_one_task_and_what_is_not_yet_needed_stays_in_the_broker(
+    stack: Stack, customer: Customer, gateway: Gateway
+) -> None:
+    """Urgent messages are a task each; the provider keeps all that it is asked for, so no task is acknowledged meanwhile."""
+    if not stack.environment["BROKER_URL"].startswith("amqp"):
+        pytest.skip("counts what RabbitMQ has handed out")
+    waits = 60
+    gateway.latency_ms = 6_000
+    with limits_of(stack) as row:
+        row.set(grow_above_age_seconds=0, grow_above_drain_seconds=0)
+        poll(lambda: told_by_workers(stack)[0]["threads"] == 10)
+        for _ in range(waits):
+            customer.send(priority=10)
+        poll(lambda: ready_tasks(stack) == waits - 10, seconds=3)
+        row.set(min_threads=25)
+        poll(lambda: ready_tasks(stack) == waits - 25, seconds=2, reason="never a task more than threads, and no thread without one")
+        assert not customer.rows(status="sent"), "so the difference was handed out and not given back"
+    gateway.latency_ms = 0
+    poll(lambda: customer.in_progress() == 0)
+
+
+def test_a_hundred_threads_share_a_few_database_connections(stack: Stack, gateway: Gateway) -> None:
+    if not stack.environment["DATABASE_URL"].startswith("postgres"):
+        pytest.skip("SQLite has no connections to count")
     customer = Customer(stack)
     customer.gateway(gateway)
-    assert poll(lambda: pool(customer)["threads"] >= 10)
+    pool_size = 8
+    stack.environment |= {"PGAPPNAME": "hundred threads", "DATABASE_POOL_SIZE": str(pool_size)}
     try:
-        set_limits(stack, queue_capacity=1_000, cooldown_seconds=0.5, max_threads=40)
+        stack.start("worker", label="hundred")
+        poll(lambda: len(told_by_workers(stack)) == 2)
+        set_limits(stack, min_threads=100)
         batch_id = customer.send_batch(3_000)
-        poll(lambda: pool(customer)["threads"] == 40, reason=f"never grew to the limit: {pool(customer)}")
-        figures = pool(customer)
-        assert figures["queue_usage_percent"] > 80
-        assert figures["active_count"] <= 40
-        set_limits(stack, max_threads=15)
-        poll(lambda: pool(customer)["threads"] <= 15, seconds=10)
-        batch = customer.finished(batch_id, seconds=90)
-        assert batch["counts"]["sent"] == 3_000, "shrinking cut a send off"
-        assert gateway.doubles() == {}
-        poll(lambda: pool(customer)["threads"] == 10, seconds=30)
-        assert pool(customer)["completed_tasks"] > 0
+        most = 0
+        with psycopg.connect(stack.environment["DATABASE_URL"], autocommit=True) as database:
+            count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hundred threads'"
+            while customer.batch(batch_id)["status"] == "running":
+                row = database.execute(count).fetchone()
+                assert row
+                most = max(most, row[0])
+        assert all(told["threads"] == 100 for told in told_by_workers(stack))
+        assert 0 < most <= pool_size
     finally:
-        set_limits(stack, queue_capacity=10_000, cooldown_seconds=2.0, max_threads=100)
+        del stack.environment["PGAPPNAME"], stack.environment["DATABASE_POOL_SIZE"]
+        set_limits(stack, **DEFAULTS)
+        stack.end("hundred")
+        del stack.processes["hundred"]
+
+
+def test_two_workers_on_one_queue_share_the_work_and_double_nothing(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    """Limits are those of a process: two have twice the threads, and the statistics add them up."""
+    stack.start("worker", label="worker-2")
+    try:
+        poll(lambda: len(told_by_workers(stack)) == 2)
+        before = {told["instance"]: told["completed_tasks"] for told in told_by_workers(stack)}
+        set_limits(stack, min_threads=20, max_threads=20)
+        poll(lambda: pool(customer)["threads"] == 40)
+        batch = customer.finished(customer.send_batch(4_000), seconds=90)
+        done = [told["completed_tasks"] - before[told["instance"]] for told in told_by_workers(stack)]
+        assert batch["counts"]["sent"] == len(gateway.taken) == 4_000
+        assert gateway.doubles() == {}
+        assert min(done) > 0.25 * sum(done), "both do a fair share"
+    finally:
+        stack.end("worker-2")
+        del stack.processes["worker-2"]

@@ -1,4 +1,6 @@
-"""Once something is known to be away, callers are told at once, and one at a time may try whether it is back."""
+"""Once something is known to be away, callers are told at once; a thread in the background finds out when it is back."""
+
+import threading
 
 from django.db import IntegrityError, OperationalError
 
@@ -7,18 +9,39 @@ from tests.builders import poll
 
 
 def test_while_nothing_failed_everybody_may_try() -> None:
-    outage = Outage(rest_seconds=60)
+    outage = Outage(lambda: False)
     assert not outage.spares()
     outage.over()
     assert not outage.spares()
 
 
-def test_after_a_failure_everybody_is_spared_until_the_rest_is_over_and_then_one_tries() -> None:
-    outage = Outage(rest_seconds=0.2)
+def test_after_a_failure_everybody_is_spared_until_it_answers_again() -> None:
+    back = threading.Event()
+    asked = threading.Semaphore(0)
+
+    def probe() -> bool:
+        asked.release()
+        return back.is_set()
+
+    outage = Outage(probe, every_seconds=0.01)
+    outage.noticed()
+    assert asked.acquire(timeout=5)
+    assert asked.acquire(timeout=5), "it goes on asking"
+    assert outage.spares()
+    back.set()
+    poll(lambda: not outage.spares())
+
+    back.clear()
+    outage.noticed()
+    assert outage.spares(), "it may go away again"
+    back.set()
+    poll(lambda: not outage.spares())
+
+
+def test_a_caller_that_succeeds_ends_the_outage_too() -> None:
+    outage = Outage(lambda: False, every_seconds=0.01)
     outage.noticed()
     assert outage.spares()
-    poll(lambda: not outage.spares())  # the one who may try
-    assert outage.spares(), "the others wait for what it finds"
     outage.over()
     assert not outage.spares()
 

@@ -24,7 +24,7 @@ from messaging.services.store import NewRow
 from posthaste.lib import redis
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
-from tests.builders import RECIPIENTS, Api, close_committer, json_of, make_key, make_tenant, poll
+from tests.builders import RECIPIENTS, Api, close_committer, json_of, make_batch, make_key, make_tenant, poll
 from tracing.selectors import per_second
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -188,10 +188,11 @@ def test_a_scheduled_message_waits_in_the_database(caller: Caller) -> None:
 
 def test_while_the_broker_is_full_messages_wait_in_the_database_and_urgent_ones_do_not(caller: Caller) -> None:
     ThreadPoolConfig.objects.create(name="message.send", queue_capacity=100)
-    redis.client().set(redis.key("waiting"), "100 0", ex=10)
+    make_batch(make_tenant("Other"), queued=100)
     accept.accept_message(row_for(caller))
     accept.accept_message(row_for(caller, priority=10))
-    assert dict(Message.objects.values_list("priority", "status")) == {5: Status.PENDING, 10: Status.QUEUED}
+    own = Message.objects.filter(tenant_id=caller.tenant_id)
+    assert dict(own.values_list("priority", "status")) == {5: Status.PENDING, 10: Status.QUEUED}
     poll(lambda: broker.depth(DELAYED) >= 1, what="the feeder was called for the one that waits")
 
 

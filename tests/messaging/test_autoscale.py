@@ -34,6 +34,51 @@ def test_no_step_is_taken_during_the_cool_down_but_limits_hold_at_once() -> None
     assert wanted_threads(reading(0, min_threads=40), 10, rested=False) == 40
 
 
+def slow(
+    due: int, *, per_second: float | None, oldest: float = 0.0, useful: int | None = None, processes: int = 1, **limits: int
+) -> Reading:
+    waiting = Waiting(due=due, per_second=per_second, oldest_seconds=oldest, useful_threads=useful)
+    return Reading(ThreadPoolConfig(name="message.send", **limits), waiting, processes)
+
+
+@pytest.mark.parametrize(
+    ("reading", "threads", "wanted"),
+    [
+        (slow(2_100, per_second=200), 10, 20),  # 21 % of the queue, but it takes 10.5 s
+        (slow(2_000, per_second=200), 10, 10),
+        (slow(300, per_second=11.7), 10, 20),  # 3 %, and 26 s
+        (slow(1, per_second=0), 10, 20),  # nothing leaves at all
+        (slow(300, per_second=11.7, grow_above_drain_seconds=0), 10, 10),  # not looked at
+        (slow(5, per_second=200, oldest=11), 10, 20),  # few, but one has waited for long
+        (slow(5, per_second=200, oldest=11, grow_above_age_seconds=0), 10, 10),
+    ],
+)
+def test_the_pool_grows_when_what_waits_takes_too_long_however_little_it_is(reading: Reading, threads: int, wanted: int) -> None:
+    assert wanted_threads(reading, threads, rested=True) == wanted
+
+
+@pytest.mark.parametrize(
+    ("reading", "busy", "wanted"),
+    [
+        (slow(800, per_second=1_000), 0, 45),  # drains within a second, with fewer threads too
+        (slow(1_000, per_second=200), 0, 50),  # within 5 s; with 45 threads it would take longer
+        (slow(0, per_second=None), 0, 45),
+        (slow(0, per_second=100), 48, 48),  # nothing waits because 48 threads are at work
+        (slow(0, per_second=100), 50, 50),
+    ],
+)
+def test_the_pool_does_not_shrink_below_what_the_work_needs(reading: Reading, busy: int, wanted: int) -> None:
+    assert wanted_threads(reading, 50, rested=True, busy=busy) == wanted
+
+
+def test_the_pool_does_not_grow_past_what_the_providers_caps_let_through() -> None:
+    assert wanted_threads(slow(50_000, per_second=50, useful=14), 10, rested=True) == 14
+    assert wanted_threads(slow(50_000, per_second=50, useful=3), 10, rested=True) == 10  # never below the fewest
+    assert wanted_threads(slow(50_000, per_second=50, useful=60, processes=4), 10, rested=True) == 15  # each its share
+    assert wanted_threads(slow(50_000, per_second=50, useful=60), 100, rested=True) == 95  # a cap came: down in steps
+    assert wanted_threads(slow(50_000, per_second=50, useful=60), 100, rested=False) == 100
+
+
 @pytest.mark.parametrize(("ours", "rabbitmq", "redis"), [(0, 0, 9), (5, 5, 4), (9, 9, 0), (10, 10, 0)])
 def test_priorities_are_counted_as_each_broker_counts_them(ours: int, rabbitmq: int, redis: int) -> None:
     assert broker_priority(ours, rabbitmq=True) == rabbitmq

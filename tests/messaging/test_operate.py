@@ -116,8 +116,8 @@ def test_a_message_cancelled_before_it_is_claimed_is_not_claimed(tenant: Tenant)
     now = timezone.now()
     cancelled, queued = make_message(tenant, status=Status.QUEUED), make_message(tenant, status=Status.QUEUED)
     operate.cancel_message(message=cancelled, now=now)
-    claimed = store.claim([cancelled.pk, queued.pk], claim_id=new_id(), now=now, lease_until=now + timedelta(seconds=30))
-    assert [row.pk for row in claimed] == [queued.pk]
+    claimed = store.claim([cancelled.pk, queued.pk], claim_id=new_id(), now=now, lease=timedelta(seconds=30))
+    assert [row.id for row in claimed] == [queued.pk]
 
 
 @pytest.mark.parametrize("decision", [Status.SENT, Status.FAILED])

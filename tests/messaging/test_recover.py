@@ -24,9 +24,10 @@ def claimed(count: int, *, kind: str = "http") -> tuple[UUID, list[Message]]:
     make_provider(tenant, channel="sms", kind=kind, config=config)
     rows = [make_message(tenant, channel="sms", status=Status.QUEUED, queued_at=timezone.now()) for _ in range(count)]
     claim_id, past = new_id(), timezone.now() - timedelta(seconds=60)
-    held = store.claim([row.pk for row in rows], claim_id=claim_id, now=past, lease_until=past + timedelta(seconds=1))
+    held = store.claim([row.pk for row in rows], claim_id=claim_id, now=past, lease=timedelta(seconds=1))
     assert len(held) == count
-    return claim_id, sorted(held, key=lambda row: row.pk)
+    Message.objects.filter(claim=claim_id).update(lease_until=past)
+    return claim_id, list(Message.objects.filter(claim=claim_id).order_by("pk"))
 
 
 def statuses(rows: list[Message]) -> list[str]:

@@ -8,8 +8,8 @@ In a test:
         assert gateway.counts() == {"0192…": 1}
 
 As a process: `python -m tests.peers.gateway --port 8099 --log received.log`. Each id asked to be sent is written to the
-log as `<id> <status>` in one system call before the answer goes out, so the log is right even when a process at either
-end is killed. `GET /received` tells what came, `POST /script` takes the fields of Answer and `times`, `POST /reset` forgets.
+log as `<id> <status> taken|refused` in one system call before the answer goes out, so the log is right even when a process at
+either end is killed. `GET /received` tells what came, `POST /script` takes the fields of Answer and `times`, `POST /reset` forgets.
 
 Paths: `/send` (and any other: one message, its id in Idempotency-Key), `/bulk` (`{"messages": [{"id", "to", "text"}]}`),
 `/messages/<id>` (200 if it was taken, 404 if not).
@@ -196,7 +196,8 @@ class Gateway:
     def _record(self, id_: str, to: str, text: str, path: str, answer: Answer, headers: dict[str, str], body: Any) -> None:
         taken = answer.takes()
         if self._log is not None:
-            os.write(self._log, f"{id_} {answer.status if answer.action == 'answer' else answer.action}\n".encode())
+            what = answer.status if answer.action == "answer" else answer.action
+            os.write(self._log, f"{id_} {what} {'taken' if taken else 'refused'}\n".encode())
         self.asked[id_] += 1
         if taken:
             self.taken[id_] += 1

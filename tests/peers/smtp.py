@@ -44,7 +44,8 @@ class _Session(SMTP):
 
 
 class MailServer:
-    """The server, in a thread of its own. `login`: user name and password it asks for; `tls`: a context for STARTTLS or TLS."""
+    """The server, in a thread of its own. `login`: user name and password it asks for; `tls`: a context for STARTTLS or TLS;
+    `pipelining`: whether it says that it takes several commands at once, which aiosmtpd does anyway."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class MailServer:
         login: tuple[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        pipelining: bool = False,
     ) -> None:
         self.messages: list[Mail] = []
         self.refused: dict[str, str] = {}  # recipient → reply, such as "550 No such user"
@@ -61,6 +63,7 @@ class MailServer:
         self.on_message: Callable[[Mail], None] | None = None
         self._script: dict[Phase, deque[str]] = {"mail": deque(), "rcpt": deque(), "data": deque(), "taken": deque()}
         self._login = login
+        self._pipelining = pipelining
         self._controller = _Controller(
             self,
             hostname=host,
@@ -111,6 +114,10 @@ class MailServer:
         return reply
 
     # aiosmtpd's hooks.
+
+    async def handle_EHLO(self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]) -> list[str]:  # noqa: N802
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]] if self._pipelining else responses
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         reply = self._scripted("mail", server) or ("530 Authentication required" if self._login and not session.authenticated else None)

@@ -39,7 +39,7 @@ class BatchCollection(BatchView):
     @extend_schema(operation_id="batches_list", summary="List batches", description="Newest first, with counts by state.")
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        context = {"counts": selectors.batch_counts(batch.pk for batch in page)}
+        context = {"counts": selectors.batch_counts(page)}
         return self.get_paginated_response(BatchOut(page, many=True, context=context).data)
 
 

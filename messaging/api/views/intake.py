@@ -18,7 +18,7 @@ from messaging.models import Batch
 from messaging.queues import URGENT
 from messaging.services import accept, prepare
 from messaging.services.accept import Repeatable
-from messaging.services.gauge import room
+from messaging.services.room import door
 from posthaste.lib import outage
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.ids import new_id
@@ -34,7 +34,7 @@ def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[
         try:
             if outage.database.spares():
                 raise Unavailable
-            caller = recognise(request.headers.get("Authorization", ""), ip=client_ip(request), now=timezone.now())
+            caller = recognise(request.META.get("HTTP_AUTHORIZATION", ""), ip=client_ip(request), now=timezone.now())
             if not caller.may(SEND):
                 raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
             if request.content_type != "application/json":
@@ -54,7 +54,7 @@ def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[
 
 
 def _repeatable(request: HttpRequest) -> Repeatable | None:
-    key = request.headers.get("Idempotency-Key")
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")  # request.headers would sort out all of them first
     if key is None:
         return None
     if not KEY_FORM.fullmatch(key):
@@ -70,7 +70,7 @@ def _accepted(body: dict[str, object], *, repeated: bool = False) -> HttpRespons
 
 
 def _refuse_beyond_the_backlog(priority: int) -> None:
-    if priority < URGENT and room.is_full():
+    if priority < URGENT and door.is_full():
         raise TooMany(_("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30)
 
 

@@ -20,7 +20,10 @@ class Overview(TenantView):
 
     @extend_schema(
         summary="Today and yesterday",
-        description="By state and channel, success rate (per cent of what was tried to the end), latency percentiles in ms. Days in UTC.",
+        description=(
+            "By state and channel, success rate (per cent of what was tried to the end), latency percentiles in ms (within 1 per cent). "
+            "Days in UTC."
+        ),
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:

@@ -1,20 +1,18 @@
-"""E-mail over SMTP, through Django's mail, on connections that stay open."""
+"""E-mail over SMTP on connections that stay open; the mails are composed by Django."""
 
 import queue
 import smtplib
-import socket
 import ssl
 import threading
 import time
 from email.utils import formataddr
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from django.core.mail import EmailMultiAlternatives
-from django.core.mail.backends.smtp import EmailBackend
-from inscriptis import get_text
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
+from messaging.channels.email.compose import compose
+from messaging.channels.email.connection import Connection
 from messaging.channels.recipients import normalise_recipient
 from posthaste.lib import deadlines, http
 
@@ -56,75 +54,6 @@ class EmailConfig(ProviderConfig):
         return self
 
 
-class _GuardedSMTP(smtplib.SMTP):
-    """An SMTP client that connects through the guard and knows whether the text of a message has begun to leave."""
-
-    content_sent = False
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
-        return http.client().connect(host, port, timeout=timeout)
-
-    def getreply(self) -> tuple[int, bytes]:
-        if self.file is None:
-            self.file = deadlines.reading_file(self.sock)  # type: ignore[assignment]
-        reply = super().getreply()
-        if reply[0] == 354:  # "go ahead": what follows is the text
-            self.content_sent = True
-        return reply
-
-    def send(self, s: Any) -> None:
-        if self.sock:
-            try:
-                deadlines.limit_socket(self.sock)
-            except TimeoutError:
-                self.close()
-                raise smtplib.SMTPServerDisconnected("time limit reached") from None
-        super().send(s)
-
-
-class _GuardedTLS(_GuardedSMTP):
-    default_port = smtplib.SMTP_SSL_PORT
-
-    def __init__(self, *args: Any, context: ssl.SSLContext, **kwargs: Any) -> None:
-        self.context = context
-        super().__init__(*args, **kwargs)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
-        return self.context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=self._host)  # type: ignore[attr-defined]
-
-
-class _Connection(EmailBackend):
-    """Django's SMTP backend on a guarded client."""
-
-    used_at = 0.0
-
-    @property
-    def connection_class(self) -> type[smtplib.SMTP]:
-        return _GuardedTLS if self.use_ssl else _GuardedSMTP
-
-    @property
-    def content_sent(self) -> bool:
-        return isinstance(self.connection, _GuardedSMTP) and self.connection.content_sent
-
-    def prepare(self) -> None:
-        """This function will forget what the last message did."""
-        if isinstance(self.connection, _GuardedSMTP):
-            self.connection.content_sent = False
-
-    def is_alive(self) -> bool:
-        try:
-            return self.connection is not None and self.connection.noop()[0] == 250
-        except (smtplib.SMTPException, OSError):
-            return False
-
-    def discard(self) -> None:
-        """This function will drop the connection without a farewell, which a stuck server would make us wait for."""
-        for connection in (self.connection, self._partial_connection):  # type: ignore[has-type]
-            if connection is not None:
-                connection.close()
-        self.connection = self._partial_connection = None
-
-
 class EmailAdapter(Adapter):
     kind = "email"
     title = "E-mail (SMTP)"
@@ -136,50 +65,36 @@ class EmailAdapter(Adapter):
 
     def __init__(self, config: EmailConfig) -> None:
         super().__init__(config)
-        self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
+        self.concurrency = config.max_connections
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._slots = threading.BoundedSemaphore(config.max_connections)
         self._sender = formataddr((config.from_name, config.from_email))
         self._domain = config.from_email.rpartition("@")[2]
 
     def send(self, request: SendRequest) -> Accepted:
-        message = self._compose(request)
+        message_id = f"{request.id.hex}@{self._domain}"
+        content = compose(
+            sender=self._sender,
+            reply_to=self.config.reply_to,
+            recipient=request.recipient,
+            subject=request.subject,
+            body=request.body,
+            html=request.html,
+            heads={"Message-ID": f"<{message_id}>", "X-Posthaste-Id": request.id.hex},
+        )
         if not self._slots.acquire(timeout=self.config.timeout_seconds):
             raise ProviderError("busy", "All connections to the mail server are in use.")
         try:
             with deadlines.time_limit(self.config.timeout_seconds):
-                self._deliver(message)
+                self._deliver(request.recipient, content)
         finally:
             self._slots.release()
-        return Accepted(self._message_id(request))
+        return Accepted(message_id)
 
-    def _message_id(self, request: SendRequest) -> str:
-        return f"{request.id.hex}@{self._domain}"
-
-    def _compose(self, request: SendRequest) -> EmailMultiAlternatives:
-        try:
-            text = request.body or (get_text(request.html).strip() if request.html else "")
-        except (ValueError, LookupError, RecursionError):
-            text = ""
-        message = EmailMultiAlternatives(
-            subject=request.subject,
-            body=text,
-            from_email=self._sender,
-            to=[request.recipient],
-            reply_to=[self.config.reply_to] if self.config.reply_to else None,
-            headers={"Message-ID": f"<{self._message_id(request)}>", "X-Posthaste-Id": request.id.hex, "Auto-Submitted": "auto-generated"},
-        )
-        if request.html:
-            message.attach_alternative(request.html, "text/html")
-        try:
-            message.message()
-        except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
-            raise ProviderError("bad_header", str(error), permanent=True) from None
-        return message
-
-    def _deliver(self, message: EmailMultiAlternatives) -> None:
+    def _deliver(self, recipient: str, content: bytes) -> None:
         connection, reused = self._take()
         try:
-            self._send_on(connection, message)
+            self._send_on(connection, recipient, content)
         except _Dropped as dropped:
             # A server may close an idle connection at any moment. Nothing of the message has left, so a new
             # connection may take it; only once, or a server that always drops would keep us here.
@@ -187,11 +102,11 @@ class EmailAdapter(Adapter):
                 raise dropped.error from None
             fresh = self._new()
             try:
-                self._send_on(fresh, message)
+                self._send_on(fresh, recipient, content)
             except _Dropped as again:
                 raise again.error from None
 
-    def _take(self) -> tuple[_Connection, bool]:
+    def _take(self) -> tuple[Connection, bool]:
         while True:
             try:
                 connection = self._idle.get_nowait()
@@ -201,9 +116,9 @@ class EmailAdapter(Adapter):
                 return connection, True
             connection.discard()
 
-    def _new(self) -> _Connection:
+    def _new(self) -> Connection:
         config = self.config
-        connection = _Connection(
+        connection = Connection(
             host=config.host,
             port=config.port or DEFAULT_PORTS[config.security],
             username=config.username,
@@ -219,10 +134,9 @@ class EmailAdapter(Adapter):
             raise _opening_error(error) from None
         return connection
 
-    def _send_on(self, connection: _Connection, message: EmailMultiAlternatives) -> None:
-        connection.prepare()
+    def _send_on(self, connection: Connection, recipient: str, content: bytes) -> None:
         try:
-            connection.send_messages([message])
+            connection.hand_over(self.config.from_email, recipient, content)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             unknown = connection.content_sent and not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused)
             usable = connection.connection is not None and connection.connection.sock is not None and _is_answer(error)
@@ -235,7 +149,7 @@ class EmailAdapter(Adapter):
             raise _sending_error(error) from None
         self._put_back(connection)
 
-    def _put_back(self, connection: _Connection) -> None:
+    def _put_back(self, connection: Connection) -> None:
         connection.used_at = time.monotonic()
         self._idle.put(connection)
 

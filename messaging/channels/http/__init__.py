@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import orjson
 from standardwebhooks import Webhook
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, SendRequest
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
-from messaging.channels.http.config import DEFAULT_BODY, DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
+from messaging.channels.http.config import DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
 from messaging.channels.http.receipts import read_receipts
 from posthaste.lib import http
 from posthaste.lib.liquid import TemplateProblem, compile_template, render
@@ -36,7 +37,7 @@ class HttpAdapter(Adapter):
         if config.bulk:
             self.bulk_size = self.chunk_size = config.bulk.size
             self._bulk_body = compile_template(config.bulk.body, roomy=True)
-        self._body = compile_template(config.body or DEFAULT_BODY, roomy=True)
+        self._body = compile_template(config.body, roomy=True) if config.body else None
         self._webhook_body = compile_template(config.body or DEFAULT_WEBHOOK_BODY, roomy=True)
         self._lookup_url = compile_template(config.lookup_url) if config.lookup_url else None
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
@@ -47,8 +48,7 @@ class HttpAdapter(Adapter):
         url = self.config.url or (request.recipient if request.channel == "webhook" else "")
         if not url:
             raise ProviderError("configuration", "The provider has no url.", unreachable=True)
-        template = self._webhook_body if request.channel == "webhook" else self._body
-        body = b"" if self.config.method == "GET" else _fill(template, _variables(request))
+        body = b"" if self.config.method == "GET" else self._body_of(request)
         try:
             answer = self._call(url, body, request.id.hex)
             self._check(answer)
@@ -62,6 +62,18 @@ class HttpAdapter(Adapter):
             return Accepted()
         # An answer that says "taken" but not the id is taken all the same: sending again would be a second message.
         return Accepted(as_text(find(parse_json(answer.body), self.config.message_id_path))[:200])
+
+    def _body_of(self, request: SendRequest) -> bytes:
+        if request.channel == "webhook":
+            return _fill(self._webhook_body, _variables(request))
+        if self._body is not None:
+            return _fill(self._body, _variables(request))
+        # The default needs no template engine.
+        subject = {"subject": request.subject} if request.subject else {}
+        try:
+            return orjson.dumps({"id": request.id.hex, "to": request.recipient, **subject, "text": request.body})
+        except TypeError as error:
+            raise ProviderError("body_template", str(error), permanent=True) from None
 
     def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
         bulk = self.config.bulk

@@ -11,10 +11,6 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from messaging.channels.base import ProviderConfig
 from posthaste.lib.liquid import TemplateProblem, compile_template, render
 
-DEFAULT_BODY = (
-    '{"id": {{ id | json }}, "to": {{ recipient | json }}'
-    '{% if subject != "" %}, "subject": {{ subject | json }}{% endif %}, "text": {{ body | json }}}'
-)
 DEFAULT_WEBHOOK_BODY = (
     '{"id": {{ id | json }}{% if subject != "" %}, "subject": {{ subject | json }}{% endif %}, '
     '"text": {{ body | json }}, "reference": {{ reference | json }}, "metadata": {{ metadata | json }}}'

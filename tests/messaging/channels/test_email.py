@@ -14,9 +14,9 @@ from tests.peers.certificate import make_certificate
 from tests.peers.smtp import DROP, MailServer
 
 
-@pytest.fixture
-def server() -> Iterator[MailServer]:
-    with MailServer() as running:
+@pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])
+def server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
+    with MailServer(pipelining=request.param) as running:
         yield running
 
 
@@ -55,6 +55,20 @@ def test_an_email_arrives_with_its_headers(server: MailServer) -> None:
     assert message["X-Posthaste-Id"] == request.id.hex
     assert message["Message-ID"] == f"<{accepted.provider_message_id}>" == f"<{request.id.hex}@example.com>"
     assert message.get_content().strip().splitlines() == ["Hello", "Anna"]
+
+
+def test_the_same_text_goes_to_each_recipient_under_its_own_name(server: MailServer) -> None:
+    adapter = adapter_for(server)
+    for recipient in ("anna@example.com", "bob@example.com"):
+        adapter.send(mail(recipient=recipient, body=".begins with a dot\n.\nand goes on"))
+    adapter.send(mail(recipient="cleo@example.com", body="another"))
+    assert [entry.recipients for entry in server.messages] == [["anna@example.com"], ["bob@example.com"], ["cleo@example.com"]]
+    messages = [entry.message for entry in server.messages]
+    assert [message["To"] for message in messages] == ["anna@example.com", "bob@example.com", "cleo@example.com"]
+    assert len({message["Message-ID"] for message in messages}) == 3
+    assert all(message["Date"] and len(message.get_all("Message-ID", [])) == 1 for message in messages)
+    assert [message.get_content().split() for message in messages[:2]] == [[".begins", "with", "a", "dot", ".", "and", "goes", "on"]] * 2
+    assert messages[2].get_content().strip() == "another"
 
 
 def test_html_gets_a_text_alternative(server: MailServer) -> None:

@@ -44,9 +44,9 @@ def test_the_log_holds_every_id_before_its_answer(tmp_path: Path) -> None:
     log = tmp_path / "received.log"
     with Gateway(log=str(log)) as gateway:
         post(gateway.url, "a")
-        assert log.read_text() == "a 200\n"
+        assert log.read_text() == "a 200 taken\n"
         post(gateway.bulk_url, "key", b'{"messages": [{"id": "b", "to": "1"}, {"id": "c", "to": "2"}]}')
-        assert log.read_text() == "a 200\nb 200\nc 200\n"
+        assert log.read_text() == "a 200 taken\nb 200 taken\nc 200 taken\n"
 
 
 def test_requests_written_together_are_answered_in_order(gateway: Gateway) -> None:
@@ -143,6 +143,6 @@ def test_the_gateway_runs_as_a_process(tmp_path: Path) -> None:
             assert [post(f"{base}/send", "x") for _ in range(3)] == [503, 503, 200]
             process.kill()
             process.wait(10)
-            assert (tmp_path / "log").read_text() == "x 503\nx 503\nx 200\n"
+            assert (tmp_path / "log").read_text() == "x 503 refused\nx 503 refused\nx 200 taken\n"
         finally:
             process.kill()

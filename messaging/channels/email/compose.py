@@ -1,0 +1,58 @@
+"""From a request to the bytes of a mail (RFC 5322).
+
+Everything that does not depend on the recipient is composed once: a newsletter to ten thousand has ten thousand short
+heads and one text.
+"""
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+
+from django.core.mail import EmailMultiAlternatives
+from inscriptis import get_text
+
+from messaging.channels.base import ProviderError
+
+MOST_REMEMBERED = 32_768  # characters; longer texts are composed each time
+_OF_THE_RECIPIENT = ("To", "Message-ID", "Date")
+
+
+def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: str, html: str, heads: Mapping[str, str]) -> bytes:
+    """This function will give a mail as CRLF lines; `heads` are the headers that are its own.
+
+    Raises:
+        ProviderError: a header holds what no header may hold.
+    """
+    make = _common if len(body) + len(html) > MOST_REMEMBERED else _remembered
+    try:
+        common = make(sender, reply_to, subject, body, html)
+    except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
+        raise ProviderError("bad_header", str(error), permanent=True) from None
+    own = {"To": recipient, **heads, "Date": formatdate()}
+    if any("\n" in value or "\r" in value or not value.isascii() for value in own.values()):
+        raise ProviderError("bad_header", "A header holds a line break or a character that is not ASCII.", permanent=True)
+    return "".join(f"{name}: {value}\r\n" for name, value in own.items()).encode("ascii") + common
+
+
+def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
+    """What is the same for everybody: the text and the headers about it."""
+    try:
+        text = body or (get_text(html).strip() if html else "")
+    except (ValueError, LookupError, RecursionError):
+        text = ""
+    message = EmailMultiAlternatives(
+        subject=subject,
+        body=text,
+        from_email=sender,
+        reply_to=[reply_to] if reply_to else None,
+        headers={"Auto-Submitted": "auto-generated", "Message-ID": "", "Date": ""},
+    )
+    if html:
+        message.attach_alternative(html, "text/html")
+    made = message.message()
+    for name in _OF_THE_RECIPIENT:
+        del made[name]
+    return made.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own kind of message takes it
+
+
+_remembered = lru_cache(maxsize=128)(_common)

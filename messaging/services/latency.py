@@ -1,0 +1,55 @@
+"""How long providers take: seen by the workers, told to every process through Redis.
+
+What is decided upon it: how many messages one task carries (so that it lasts well under a second and an urgent message
+soon finds a free thread), and how many threads a provider can keep busy.
+"""
+
+import threading
+import time
+from typing import Any
+from uuid import UUID
+
+from posthaste.lib import redis
+
+WEIGHT = 0.1  # of the latest call in the moving average
+FRESH_SECONDS = 2.0
+EXPIRE_SECONDS = 86_400
+
+
+class Latencies:
+    """Moving averages of the milliseconds a call takes, by provider."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[UUID, float] = {}
+        self._told: dict[UUID, float] = {}
+        self._read_at = -FRESH_SECONDS
+
+    def observe(self, provider_id: UUID, milliseconds: float) -> None:
+        """This function will count in one call."""
+        before = self._seen.get(provider_id)
+        if before is None:
+            before = self.of(provider_id) or milliseconds
+        self._seen[provider_id] = before + WEIGHT * (milliseconds - before)
+
+    def tell(self, pipeline: Any, provider_ids: set[UUID]) -> None:
+        """This function will tell the others what this process sees, within a pipeline of the caller's."""
+        seen = {provider_id.hex: f"{self._seen[provider_id]:.1f}" for provider_id in provider_ids if provider_id in self._seen}
+        if seen:
+            pipeline.hset(redis.key("latency"), mapping=seen)
+            pipeline.expire(redis.key("latency"), EXPIRE_SECONDS)
+
+    def of(self, provider_id: UUID) -> float | None:
+        """This function will give the milliseconds a call takes at present, None where nobody has called yet."""
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            with self._lock:
+                self._read_at = time.monotonic()  # also when Redis is away: nobody waits for it twice
+                try:
+                    stored: Any = redis.client().hgetall(redis.key("latency"))
+                except redis.Unavailable:
+                    stored = {}
+                self._told.update((UUID(name.decode()), float(value)) for name, value in stored.items())
+        return self._told.get(provider_id)
+
+
+latencies = Latencies()

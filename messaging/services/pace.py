@@ -1,0 +1,63 @@
+"""How much the broker should hold: what leaves it within a moment.
+
+    window = rate × HOLD_SECONDS
+
+with the rate at which messages left the broker during the last second. That is little enough that whoever comes last waits
+for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds the broker all
+but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second of
+a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands.
+"""
+
+from collections import deque
+from math import ceil
+
+HOLD_SECONDS = 0.4
+RATE_SECONDS = 1.0
+FEWEST = 5
+MOST_AHEAD = 2
+EMPTY_SHARE = 0.1  # what is left of the window when it was too small
+GROW_IDLE, GROW_BUSY = 2.0, 1.25
+EASE = 0.8  # how quickly a doubled window comes back to what the rate asks for
+
+
+class Pace:
+    """The drain of the broker, as the feeder sees it from look to look. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.window = 0
+        self._left: deque[tuple[float, int]] = deque()  # (time, messages that left since the time before)
+        self._began = self._last = 0.0
+
+    def note(self, clock: float, *, left: int) -> None:
+        """This function will note that so many messages have left the broker since the last time."""
+        if not self._last or clock - self._last > 2 * RATE_SECONDS:
+            self._left.clear()  # nobody looked for a while
+            self._began = clock
+        else:
+            self._left.append((clock, max(0, left)))
+        self._last = clock
+        while self._left and clock - self._left[0][0] > RATE_SECONDS:
+            self._left.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Messages that left the broker a second; None before there is anything to go by."""
+        span = min(RATE_SECONDS, self._last - self._began)
+        return sum(number for _at, number in self._left) / span if span > 0.05 else None
+
+    def adapt(self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int) -> int:
+        """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not."""
+        if not threads:
+            self.window = 0
+            return capacity  # nobody works: whatever stands there stands in nobody's way
+        steady = int((self.per_second or 0.0) * HOLD_SECONDS)
+        if not self.window or not is_waiting:
+            wider = 2 * threads
+        elif content <= self.window * EMPTY_SHARE:
+            wider = ceil(self.window * (GROW_IDLE if busy < threads else GROW_BUSY))
+        else:
+            wider = int(self.window * EASE)
+        if self._last - self._began >= RATE_SECONDS:
+            wider = min(wider, max(2 * threads, MOST_AHEAD * steady))  # the rate is known: a slow feeder is no reason for more
+        self.window = max(FEWEST, min(capacity, max(steady, wider)))
+        return self.window

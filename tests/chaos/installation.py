@@ -1,0 +1,75 @@
+"""What a fault may hurt, and putting it right again."""
+
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import redis
+
+from tests.integration.customer import poll
+from tests.integration.stack import Stack
+from tests.services import Services
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Private servers, and all processes of the product."""
+
+    services: Services
+    stack: Stack
+    has_small_disk: bool
+
+    @property
+    def redis(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.services["redis"].url)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """This function will run one statement on the product's database."""
+        with psycopg.connect(self.services["postgresql"].url, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(statement)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def end_in_order(self, name: str) -> None:
+        """This function will end a process as a deployment does. It must come to its end by itself, and in the grace time.
+
+        One that is only starting has nothing to end in order, so it may start first.
+        """
+        if name in HEARTBEATS:
+            sign_of_life = f"chaos:alive:{HEARTBEATS[name]}:{socket.gethostname()}:{self.stack.processes[name].pid}"
+            poll(lambda: self.redis.exists(sign_of_life), seconds=30, reason=f"{name} does not start")
+        self.stack.end(name)
+        assert self.stack.processes[name].returncode == 0, f"{name}: {self.stack.log_tail(name)}"
+
+    def end_extra(self, label: str) -> None:
+        """This function will end a process that was started beside the usual ones, and forget it."""
+        self.stack.end(label)
+        del self.stack.processes[label]
+
+    def serves(self) -> None:
+        """This function will wait until the web process listens: clients have no use for a closed port."""
+
+        def listens() -> bool:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.stack.port), timeout=1):
+                return True
+            return False
+
+        poll(listens, seconds=30, reason="web does not listen")
+
+    def mend(self) -> None:
+        """This function will put everything right that a test which failed has left behind."""
+        for service in self.services.by_name.values():
+            if service.process is None or service.process.poll() is not None:
+                service.start()
+            else:
+                service.thaw()
+        for label in [name for name in self.stack.processes if name not in NAMES]:
+            self.end_extra(label)
+        for name in NAMES:
+            if not self.stack.is_running(name):
+                self.stack.start(name)
+
+
+NAMES = ("web", "ws", "worker", "worker-aux", "beat")
+HEARTBEATS = {"worker": "send", "worker-aux": "aux", "beat": "beat"}
