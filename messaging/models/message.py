@@ -158,7 +158,7 @@ class Message(models.Model):
         verbose_name_plural = _("messages")
         ordering = ["-id"]
         # Chosen by what they cost (`python -m benchmarks.update_cost`; CPU of PostgreSQL a thousand messages from accepted to sent,
-        # 95 ms in all, 30 with the primary key alone): message_recipient 30, tenant 13, batch 11, receipt 5, sending 5, the
+        # 95 ms in all, 30 with the primary key alone): message_recipient 36, tenant 13, batch 11, receipt 5, sending 5, the
         # rest within the noise. No update is heap-only whatever the fill factor, as each changes a column of some index.
         indexes = [
             models.Index(fields=["tenant", "-id"], name="message_tenant"),

@@ -167,7 +167,7 @@ class Delivery:
                 carrier.rest()
                 job.tried.add(carrier.provider_id)
                 job.error = result
-                self._line(job.row.id, "E", self._now(), took_ms, _word(carrier.name), _word(result.code))
+                self._line(job.row.id, "E", self._now(), took_ms, record.word(carrier.name), record.word(result.code))
                 again.append(job)
             else:
                 self._not_taken(job, result, carrier, took_ms)
@@ -209,7 +209,7 @@ class Delivery:
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
             for job in jobs:
-                self._line(job.row.id, "X", now, Status.PENDING, f"cap:{_word(carrier.name)}")
+                self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
                 self._put_back(job.row, due)
             return False
         if wait_ms:
@@ -233,7 +233,7 @@ class Delivery:
     def _taken(self, row: Claimed, result: Accepted, carrier: Carrier, took_ms: int) -> None:
         now = self._now()
         start = max(row.due_at, row.created_at)
-        self._line(row.id, "S", now, took_ms, _word(carrier.name))
+        self._line(row.id, "S", now, took_ms, record.word(carrier.name))
         self._done(
             Outcome(
                 id=row.id,
@@ -252,7 +252,7 @@ class Delivery:
         row, now = job.row, self._now()
         provider_id = carrier.provider_id if carrier else None
         if carrier:
-            self._line(row.id, "E", now, took_ms, _word(carrier.name), _word(error.code))
+            self._line(row.id, "E", now, took_ms, record.word(carrier.name), record.word(error.code))
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
@@ -276,7 +276,7 @@ class Delivery:
 
     def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
         now = self._now()
-        self._line(row.id, "X", now, status, _word(code))
+        self._line(row.id, "X", now, status, record.word(code))
         self._done(
             Outcome(
                 id=row.id,
@@ -347,8 +347,3 @@ class Delivery:
             pipeline.execute()
         except redis.Unavailable:
             pass
-
-
-def _word(text: str) -> str:
-    """A trace line is split at blanks."""
-    return "_".join(text.split())[:40] or "-"

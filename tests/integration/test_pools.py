@@ -20,7 +20,6 @@ from tests.integration.customer import Customer, poll
 from tests.integration.stack import Stack
 from tests.peers.gateway import Gateway
 
-pytestmark = pytest.mark.both_stacks
 DEFAULTS = {
     "queue_capacity": 10_000,
     "cooldown_seconds": 2.0,
@@ -127,6 +126,7 @@ def ready_tasks(stack: Stack) -> int:
         return int(connection.default_channel.queue_declare(queues.SEND, passive=True).message_count)
 
 
+@pytest.mark.both_stacks
 def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     assert poll(lambda: pool(customer)["threads"] >= 10)
     set_limits(stack, queue_capacity=1_000, cooldown_seconds=0.5, max_threads=40)
@@ -179,6 +179,7 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
         set_limits(stack, **DEFAULTS)
 
 
+@pytest.mark.both_stacks
 def test_new_limits_act_within_a_second_both_ways_under_load(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     def within(limits: dict[str, int]) -> bool:
         threads = told_by_workers(stack)[0]["threads"]

@@ -43,6 +43,11 @@ def line(code: str, message_id: UUID, at: datetime, *words: object) -> str:
     return " ".join((f"{code}{since}", *map(str, words))) + "\n"
 
 
+def word(text: str) -> str:
+    """This function will make one word of a text, as a line is split at blanks."""
+    return "_".join(text.split())[:40] or "-"
+
+
 def append(pipeline: Any, lines: Mapping[UUID, Iterable[str]]) -> None:
     """This function will add events to the traces of messages within a pipeline of the caller's."""
     if lines:
