@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db import transaction
 from django.utils import timezone
 
-from messaging.models import Message, Status
+from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, journal, providers, retry, store
 from messaging.services.journal import Evidence
@@ -122,8 +123,18 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
                 [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
             )
         elif answer == "absent" and (delay := retry.policy().delay(attempts=row.attempts)) is not None:
-            changed = store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=timezone.now() + delay, finished_at=None)
+            changed = _send_again(row, timezone.now() + delay)
         else:
             continue
         counts[answer] += changed
     return dict(counts)
+
+
+@transaction.atomic
+def _send_again(row: Message, due: datetime) -> int:
+    """Puts a message back that its provider never got. Its batch, closed meanwhile, opens again, or nobody would feed it."""
+    if row.batch_id:
+        batch = Batch.objects.filter(pk=row.batch_id)
+        batch.filter(status=BatchStatus.FINISHED).update(status=BatchStatus.RUNNING, finished_at=None)
+        batch.filter(status=BatchStatus.CANCELLED).update(finished_at=None)  # where it will be cancelled
+    return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)

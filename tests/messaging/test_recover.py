@@ -6,13 +6,15 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
-from messaging.models import Message, Status
+from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.services import journal, recover, store
+from messaging.services.feed import feed, settle_batches
 from messaging.services.journal import Journal
 from messaging.services.store import Outcome
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
-from tests.builders import make_message, make_provider, make_tenant
+from tests.builders import make_batch, make_message, make_provider, make_tenant
+from tests.peers.gateway import Gateway
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -109,3 +111,40 @@ def test_a_task_lost_in_an_empty_broker_is_found_and_a_young_one_is_left_alone()
     young = make_message(tenant, channel="sms", status=Status.QUEUED, queued_at=timezone.now())
     assert recover.requeue_lost_tasks(now=timezone.now()) == 1
     assert statuses([old, young]) == [Status.PENDING, Status.QUEUED]
+
+
+def unknown_message(gateway: Gateway, batch_status: str) -> Message:
+    """A message with an unknown outcome, of a provider that can be asked, in a batch that is over."""
+    tenant = make_tenant()
+    config = {"url": gateway.url, "lookup_url": f"http://127.0.0.1:{gateway.port}/messages/{{{{ id }}}}"}
+    provider = make_provider(tenant, channel="sms", kind="http", config=config)
+    batch = make_batch(tenant, status=batch_status)
+    Batch.objects.filter(pk=batch.pk).update(finished_at=timezone.now())
+    ended = timezone.now() - timedelta(seconds=30)
+    return make_message(tenant, channel="sms", batch=batch, status=Status.UNKNOWN, provider=provider, finished_at=ended, attempts=1)
+
+
+def test_a_message_the_provider_never_got_is_sent_again_although_its_batch_had_finished() -> None:
+    with Gateway() as gateway:
+        row = unknown_message(gateway, BatchStatus.FINISHED)
+        assert recover.look_up_unknown(now=timezone.now()) == {"absent": 1}
+        row.refresh_from_db()
+        assert (row.status, row.batch.status if row.batch else "") == (Status.PENDING, BatchStatus.RUNNING)
+        feed(now=timezone.now() + timedelta(hours=1))
+        assert statuses([row]) == [Status.QUEUED]
+
+
+def test_a_message_the_provider_never_got_is_cancelled_where_its_batch_was() -> None:
+    with Gateway() as gateway:
+        row = unknown_message(gateway, BatchStatus.CANCELLED)
+        recover.look_up_unknown(now=timezone.now())
+        settle_batches(now=timezone.now())
+        assert statuses([row]) == [Status.CANCELLED]
+
+
+def test_a_message_the_provider_had_got_counts_as_sent() -> None:
+    with Gateway() as gateway:
+        row = unknown_message(gateway, BatchStatus.FINISHED)
+        gateway.taken[row.pk.hex] += 1
+        recover.look_up_unknown(now=timezone.now())
+        assert statuses([row]) == [Status.SENT]
