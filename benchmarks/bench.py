@@ -1,5 +1,6 @@
 """What a benchmark module is given."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from benchmarks.ours import BACKGROUND, Ours
 from tests.services import Services
 
+NOBODY_FEEDS_SECONDS = 3.0
 LIFT = 10_000_000  # a queue capacity that nothing reaches
 
 
@@ -38,6 +40,7 @@ class Bench:
         """This context will have the web process alone; what it publishes stays in the broker and is forgotten at the end."""
         self.ours.limits(queue_capacity=LIFT)
         self.ours.freeze(BACKGROUND)
+        time.sleep(NOBODY_FEEDS_SECONDS)  # until accept knows that nobody sets its room any more
         try:
             yield
         finally:

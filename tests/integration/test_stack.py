@@ -35,12 +35,13 @@ def test_a_process_that_was_killed_can_be_started_again(stack: Stack, name: str)
 
 
 def test_a_second_worker_can_join_and_leaves_in_order(stack: Stack) -> None:
-    stack.start("worker", label="worker-2")
+    # A label of its own: the log of one that another test had started says that it is ready, too.
+    stack.start("worker", label="joining")
     deadline = time.monotonic() + 30
-    while " ready." not in stack.log_tail("worker-2"):
-        assert time.monotonic() < deadline, stack.log_tail("worker-2")
+    while " ready." not in stack.log_tail("joining"):
+        assert time.monotonic() < deadline, stack.log_tail("joining")
         time.sleep(0.05)
     assert send_one(stack) in ("sent", "delivered")
-    stack.end("worker-2")
-    assert stack.processes["worker-2"].returncode == 0, stack.log_tail("worker-2")
+    stack.end("joining")
+    assert stack.processes["joining"].returncode == 0, stack.log_tail("joining")
     assert send_one(stack) in ("sent", "delivered")
