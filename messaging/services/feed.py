@@ -5,7 +5,7 @@ leaves it within a moment (see `pace`), and never more than `queue_capacity`, so
 nobody's million stands before somebody's ten. Tenants take turns by weight, and within a tenant its single messages and
 its batches (see `turns`).
 
-While anything waits, one feeder looks ten times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
+While anything waits, one feeder looks five times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
 dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
 if two feed at once, the row locks keep them apart.
 """
@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
 HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
 RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
-LOOK_SECONDS = 0.1
-CALM_LOOK_SECONDS = 0.25  # nothing waits, but messages go straight to the broker
+LOOK_SECONDS = 0.2
+CALM_LOOK_SECONDS = 0.5  # nothing waits, but messages go straight to the broker
 LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
 HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
 FEWEST_A_STEP = 100
@@ -125,7 +125,7 @@ class Feeder:
             queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
             routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
-            self._useful = ceiling.useful_threads(self.routes)
+            self._useful = ceiling.useful_threads(self.routes, processes=max(1, self._pools.processes))
             oldest = min((since for heads in waiting.values() for since in heads.due_since.values()), default=now)
             gauge.tell_pace(per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful)
 

@@ -11,7 +11,7 @@ a big batch takes a few looks to find its pace, and grows a little where all of 
 from collections import deque
 from math import ceil
 
-HOLD_SECONDS = 0.4
+HOLD_SECONDS = 0.6
 RATE_SECONDS = 1.0
 FEWEST = 5
 MOST_AHEAD = 2
