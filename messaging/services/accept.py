@@ -24,7 +24,7 @@ from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queues import URGENT
 from messaging.services import store
 from messaging.services.prepare import BatchIn
-from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, kick_feeder, publish
+from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.services.room import door
 from messaging.services.store import NewRow
 from posthaste.lib.groupcommit import GroupCommitter
@@ -122,14 +122,7 @@ def _has_room(room: dict[int, int], tenant_id: int) -> bool:
 
 
 def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
-    lost: list[UUID] = []
-    for chunk in chunks((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight):
-        try:
-            if lost:
-                raise BrokerAway
-            publish(chunk)
-        except BrokerAway:
-            lost += chunk.ids
+    lost = publish_all((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight)
     if lost:
         # Accepted all the same: the feeder brings them when the broker is back.
         store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)

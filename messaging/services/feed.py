@@ -11,9 +11,7 @@ if two feed at once, the row locks keep them apart.
 """
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -27,7 +25,7 @@ from messaging.services import batches, broker, ceiling, gauge, lines, room, sto
 from messaging.services.gauge import Pools
 from messaging.services.lines import Heads, Line
 from messaging.services.pace import Pace
-from messaging.services.publish import BrokerAway, Route, broker_is_up, chunks, kick_feeder, publish
+from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.services.turns import Turns
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
@@ -168,22 +166,10 @@ class Feeder:
                 return 0
             store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
         self.routes |= dict.fromkeys({(tenant_id, channel) for _pk, tenant_id, channel, _priority in chosen}, time.monotonic())
-        lost: list[UUID] = []
-        for chunk in chunks(_routed(chosen)):
-            try:
-                if lost:
-                    raise BrokerAway
-                publish(chunk)
-            except BrokerAway:
-                lost += chunk.ids
+        lost = publish_all((Route(tenant_id, channel, priority), pk) for pk, tenant_id, channel, priority in chosen)
         if lost:
             store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
         return len(chosen) - len(lost)
-
-
-def _routed(chosen: list[tuple[UUID, int, str, int]]) -> Iterator[tuple[Route, UUID]]:
-    for pk, tenant_id, channel, priority in chosen:
-        yield Route(tenant_id, channel, priority), pk
 
 
 _feeder = Feeder()

@@ -98,6 +98,19 @@ def publish(chunk: Chunk) -> None:
     send_task("messaging.deliver", [identifier.hex for identifier in chunk.ids], priority=chunk.priority)
 
 
+def publish_all(routed: Iterable[tuple[Route, UUID]]) -> list[UUID]:
+    """This function will publish messages in tasks and give those that the broker did not take; after a failure it is not asked again."""
+    lost: list[UUID] = []
+    for chunk in chunks(routed):
+        try:
+            if lost:
+                raise BrokerAway
+            publish(chunk)
+        except BrokerAway:
+            lost += chunk.ids
+    return lost
+
+
 def kick_feeder() -> None:
     """This function will ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
     try:
