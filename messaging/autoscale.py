@@ -4,8 +4,9 @@ Usage above `grow_above_percent` (80) adds `grow_by` (10) threads, usage below `
 `shrink_by` (5), between the limits of `thread_pool_configs`, at most once a cool-down. Usage is the number of recipients
 that wait (in the broker and due in the database) against `queue_capacity`; tasks would mislead, as one carries up to a
 hundred of them. Two things more make it grow, because with a slow provider even a short queue takes long: the time to drain
-(what waits, at the present rate), and the age of the oldest message. It does not shrink below what is busy, nor to where
-draining would again take too long; and it does not grow past what the caps of the providers let through (see `ceiling`).
+(what waits, at the present rate), and the age of the oldest message. It takes a step down only when as many threads are
+idle, and not to where draining would again take too long; and it does not grow past what the caps of the providers let
+through (see `ceiling`).
 
 Limits are those of one process: each has a pool of its own, and more processes are more threads. What is shared is what the
 caps allow, which the processes divide among them.
@@ -76,12 +77,12 @@ def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 
     `busy` is the most threads that worked at the same time lately.
     """
     limits, usage = reading.limits, reading.usage_percent
-    fewer = max(threads - limits.shrink_by, busy)
+    fewer = max(threads - limits.shrink_by, limits.min_threads)
     if rested and threads > reading.most_threads:
         threads = max(reading.most_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
     elif rested and (usage > limits.grow_above_percent or reading.is_late):
         threads = max(threads, min(reading.most_threads, threads + limits.grow_by))
-    elif rested and usage < limits.shrink_below_percent and fewer < threads and reading.is_enough(fewer, instead_of=threads):
+    elif rested and usage < limits.shrink_below_percent and fewer >= busy and reading.is_enough(fewer, instead_of=threads):
         threads = fewer
     return max(limits.min_threads, min(limits.max_threads, threads))
 

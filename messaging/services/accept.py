@@ -27,8 +27,9 @@ from messaging.services.prepare import BatchIn
 from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.services.room import door
 from messaging.services.store import NewRow
+from posthaste.lib import outage
 from posthaste.lib.groupcommit import GroupCommitter
-from posthaste.lib.problems import Conflict, Problem
+from posthaste.lib.problems import Conflict, Problem, Unavailable
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
@@ -175,7 +176,19 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
     return earlier
 
 
-committer: GroupCommitter[Intake, Answer] = GroupCommitter(write_group, splits_on=(DataError, IntegrityError), name="accept")
+def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """Whoever came while a group waited in vain for the database is told at once, not after a time-out of his own."""
+    if outage.database.spares():
+        raise Unavailable
+    try:
+        return write_group(group)
+    except Exception as error:
+        if outage.is_connection_lost(error):
+            outage.database.noticed()
+        raise
+
+
+committer: GroupCommitter[Intake, Answer] = GroupCommitter(_write_unless_away, splits_on=(DataError, IntegrityError), name="accept")
 
 
 def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:

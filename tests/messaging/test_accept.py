@@ -21,9 +21,10 @@ from messaging.queues import DELAYED
 from messaging.services import accept, broker, prepare, publish
 from messaging.services.accept import Intake, KeyReused, Repeatable
 from messaging.services.store import NewRow
-from posthaste.lib import redis
+from posthaste.lib import outage, redis
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Unavailable
 from tests.builders import RECIPIENTS, Api, close_committer, json_of, make_batch, make_key, make_tenant, poll
 from tracing.selectors import per_second
 
@@ -287,6 +288,20 @@ def test_a_connection_that_breaks_between_two_groups_is_replaced(caller: Caller)
 
     poll(accepted, what="accepting goes on with a new connection")
     assert Message.objects.filter(reference="after").count() == 1
+
+
+def test_whoever_stood_behind_a_group_that_waited_for_the_database_in_vain_is_told_at_once(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He would otherwise wait for a time-out of his own, after that of the group before."""
+    away = outage.Outage(lambda: False, every_seconds=0.01)
+    monkeypatch.setattr(outage, "database", away)
+    away.noticed()
+    with pytest.raises(Unavailable):
+        accept.accept_message(row_for(caller))
+    assert not Message.objects.exists()
+    away.over()
+    assert accept.accept_message(row_for(caller))
 
 
 def test_ids_grow_in_the_order_of_acceptance() -> None:
