@@ -1,6 +1,5 @@
 """A time limit on everything a thread sends and reads, however slowly the other side drips its bytes."""
 
-import http.client
 import io
 import socket
 import threading
@@ -63,8 +62,8 @@ class _DeadlineReader(socket.SocketIO):
         return super().readinto(buffer)
 
 
-class _DeadlineSocket:
-    """The part of a socket that `http.client.HTTPResponse` asks for."""
+class DeadlineSocket:
+    """The part of a socket that `http.client.HTTPResponse` and smtplib ask for."""
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
@@ -76,7 +75,7 @@ class _DeadlineSocket:
 
 def reading_file(sock: Any) -> io.BufferedReader:
     """This function will open a socket for reading so that `time_limit` bounds the sum of all reads."""
-    return _DeadlineSocket(sock).makefile("rb")
+    return DeadlineSocket(sock).makefile("rb")
 
 
 def limit_socket(sock: Any) -> None:
@@ -86,10 +85,3 @@ def limit_socket(sock: Any) -> None:
         TimeoutError: nothing is left.
     """
     sock.settimeout(remaining(sock.gettimeout()))
-
-
-class DeadlineResponse(http.client.HTTPResponse):
-    """An answer whose reading `time_limit` bounds."""
-
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]

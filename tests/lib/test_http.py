@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from posthaste.lib.http import BrokenOff, GuardedClient, Refused, TimedOut, is_permitted
+from tests.builders import poll
 from tests.peers.certificate import make_certificate
 from tests.peers.gateway import Answer, Gateway
 
@@ -231,6 +232,64 @@ def test_a_line_break_in_a_header_is_refused(gateway: Gateway) -> None:
     with pytest.raises(Refused):
         GuardedClient(LOCAL).request("POST", gateway.url, headers={"X-A": "b\r\nX-C: d"}, body=b"{}")
     assert gateway.asked == {}
+
+
+def test_a_request_on_a_used_connection_that_ends_without_an_answer_is_not_repeated(gateway: Gateway) -> None:
+    """libcurl would send it again by itself; the gateway may have acted upon the first."""
+    client = GuardedClient(LOCAL)
+    client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": "first"})
+    gateway.script(Answer(action="reset"))
+    with pytest.raises(BrokenOff) as caught:
+        client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": "second"})
+    assert caught.value.sent
+    assert (gateway.asked, gateway.connections) == ({"first": 1, "second": 1}, 1)
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(gateway: Gateway) -> None:
+    """With a word of warning or without: nothing is sent on it, so nothing becomes unknown."""
+    client = GuardedClient(LOCAL)
+    gateway.script(Answer(headers={"Connection": "close"}))
+    for key in ("first", "second"):
+        assert client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": key}).status == 200
+    for transport in list(gateway._open):
+        gateway._loop.call_soon_threadsafe(transport.close)
+    poll(lambda: not gateway._open, what="the gateway has hung up")
+    assert client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": "third"}).status == 200
+    assert (gateway.asked, gateway.connections) == ({"first": 1, "second": 1, "third": 1}, 3)
+
+
+def test_a_gateway_that_went_away_between_two_requests_was_not_asked() -> None:
+    client = GuardedClient(LOCAL)
+    with Gateway() as passing:
+        client.request("POST", passing.url, body=b"{}")
+    with pytest.raises(Refused) as caught:
+        client.request("POST", passing.url, body=b"{}")
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize(("method", "body"), [("POST", None), ("PUT", b"{}"), ("DELETE", None), ("GET", None), ("POST", b"")])
+def test_methods_take_turns_on_one_connection(gateway: Gateway, method: str, body: bytes | None) -> None:
+    client = GuardedClient(LOCAL)
+    for called in ("POST", method, "GET", method):
+        answer = client.request(called, gateway.url, body=b"{}" if called == "POST" and body is None else body)
+        assert answer.status == 200
+    assert gateway.connections == 1
+
+
+def test_an_answer_to_head_has_no_body_and_the_connection_goes_on(gateway: Gateway) -> None:
+    client = GuardedClient(LOCAL)
+    assert client.request("GET", f"http://127.0.0.1:{gateway.port}/received").body
+    assert client.request("HEAD", f"http://127.0.0.1:{gateway.port}/received", total_timeout=2).body == b""
+
+
+def test_headers_are_found_however_they_are_written_and_empty_ones_are_sent(gateway: Gateway) -> None:
+    gateway.script(Answer(headers={"RETRY-after": "7"}))
+    answer = GuardedClient(LOCAL).request("POST", gateway.url, body=b"{}", headers={"X-Empty": "", "X-Text": "grün"})
+    assert answer.headers["Retry-After"] == "7"
+    sent = gateway.records[0].headers
+    assert sent["x-empty"] == ""
+    assert "accept" not in sent
+    assert "content-type" not in sent
 
 
 def test_connections_are_reused_among_threads(gateway: Gateway) -> None:

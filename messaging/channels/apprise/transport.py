@@ -1,4 +1,4 @@
-"""Makes everything apprise sends go through the guard of `posthaste.lib.http`.
+"""Makes everything apprise sends go through the guard of `posthaste.lib.guard`.
 
 apprise's plugins call `requests.post(…)` on the module they imported, and offer no place to pass a session in. So the
 name `requests` inside apprise's own modules is bound to a stand-in whose calls run on guarded connections: the address
@@ -22,6 +22,7 @@ from apprise.manager_plugins import NotificationManager
 from apprise.plugins.base import NotifyBase
 from requests.adapters import HTTPAdapter
 
+from messaging.channels.apprise.pools import pool_classes
 from posthaste.lib import deadlines, http
 
 #: Over HTTP, and yet not offered: nostr opens WebSockets to relays by itself, vapid reads and writes key files.
@@ -59,7 +60,7 @@ class _GuardedTransport(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self.client.pool_classes()
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self.client)
 
     def close(self) -> None:
         """Sessions come and go with each message; the connections stay."""

@@ -4,6 +4,7 @@ Everything that does not depend on the recipient is composed once: a newsletter 
 heads and one text.
 """
 
+import time
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
@@ -28,7 +29,7 @@ def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: s
         common = make(sender, reply_to, subject, body, html)
     except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
         raise ProviderError("bad_header", str(error), permanent=True) from None
-    own = {"To": recipient, **heads, "Date": formatdate()}
+    own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
     if any("\n" in value or "\r" in value or not value.isascii() for value in own.values()):
         raise ProviderError("bad_header", "A header holds a line break or a character that is not ASCII.", permanent=True)
     return "".join(f"{name}: {value}\r\n" for name, value in own.items()).encode("ascii") + common
@@ -56,3 +57,4 @@ def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> b
 
 
 _remembered = lru_cache(maxsize=128)(_common)
+_date = lru_cache(maxsize=8)(formatdate)  # the same for all mails of a second

@@ -1,5 +1,6 @@
 """SMTP connections: through the guard, with a time limit, in as few round trips as the server allows."""
 
+import re
 import smtplib
 import socket
 import ssl
@@ -8,6 +9,15 @@ from typing import Any
 from django.core.mail.backends.smtp import EmailBackend
 
 from posthaste.lib import deadlines, http
+
+
+#: Local part and domain that need no quotes (RFC 5321, section 4.1.2: Dot-string and Domain).
+PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+
+
+def _path(address: str) -> str:
+    """An address between angle brackets; smtplib's parser, a tenth of the cost of a mail, sees only what is unusual."""
+    return f"<{address}>" if PLAIN.fullmatch(address) else smtplib.quoteaddr(address)
 
 
 class GuardedSMTP(smtplib.SMTP):
@@ -47,7 +57,7 @@ class GuardedSMTP(smtplib.SMTP):
             self.sendmail(sender, [recipient], content)
             return
         size = f" SIZE={len(content)}" if self.has_extn("size") else ""
-        self.send(f"MAIL FROM:{smtplib.quoteaddr(sender)}{size}\r\nRCPT TO:{smtplib.quoteaddr(recipient)}\r\nDATA\r\n")
+        self.send(f"MAIL FROM:{_path(sender)}{size}\r\nRCPT TO:{_path(recipient)}\r\nDATA\r\n")
         mail, rcpt, data = self.getreply(), self.getreply(), self.getreply()
         refused = self._refusal(sender, recipient, mail, rcpt, data)
         if refused is None:
