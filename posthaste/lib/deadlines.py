@@ -2,11 +2,17 @@
 
 import io
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+#: A socket's time-out may be longer than what is left by this share of the limit: setting it costs a system call.
+SLACK = 0.05
+TIMEVAL = "@ll"  # struct timeval
 
 
 class _Progress(threading.local):
@@ -14,6 +20,7 @@ class _Progress(threading.local):
 
     sent: bool = False
     deadline: float | None = None
+    slack: float = 0.0
 
 
 _progress = _Progress()
@@ -24,6 +31,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     """This function will bound everything this thread sends and reads inside the block to `seconds` in all."""
     _progress.sent = False
     _progress.deadline = time.monotonic() + seconds
+    _progress.slack = SLACK * seconds
     try:
         yield
     finally:
@@ -54,12 +62,61 @@ def remaining(timeout: float | None) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
+def time_by_kernel(sock: socket.socket, seconds: float) -> None:
+    """This function will let the kernel watch a plain socket's time-out instead of Python.
+
+    Python asks with `poll` before each operation and gives up the interpreter both times; with a busy pool of threads the
+    way back costs more than the operation. An operation that takes too long raises BlockingIOError. Not for TLS, which would
+    try again without end.
+    """
+    micros = max(1, round(seconds * 1_000_000))
+    span = struct.pack(TIMEVAL, *divmod(micros, 1_000_000))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+    if sock.gettimeout() is not None:
+        sock.settimeout(None)
+
+
+def _kernel_timeout(sock: socket.socket) -> float | None:
+    """The time-out that the kernel watches, None where it watches none."""
+    if sock.gettimeout() is not None or isinstance(sock, ssl.SSLSocket):
+        return None
+    seconds, micros = struct.unpack(TIMEVAL, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.calcsize(TIMEVAL)))
+    return seconds + micros / 1_000_000 or None
+
+
+def time_socket(sock: socket.socket, seconds: float) -> None:
+    """This function will set a socket's time-out, whoever watches it."""
+    watched = _kernel_timeout(sock)
+    if watched is None:
+        sock.settimeout(seconds)
+    elif watched != seconds:
+        time_by_kernel(sock, seconds)
+
+
+def limit_socket(sock: Any) -> None:
+    """This function will shrink a socket's time-out to what `time_limit` leaves, give or take SLACK.
+
+    Raises:
+        TimeoutError: nothing is left.
+    """
+    if _progress.deadline is None:
+        return
+    timeout = _kernel_timeout(sock) or sock.gettimeout()
+    left = remaining(timeout)
+    if left is not None and (timeout is None or timeout > left + _progress.slack):
+        time_socket(sock, left)
+
+
 class _DeadlineReader(socket.SocketIO):
     """Socket reads that shrink their time-out, so that a server dripping bytes cannot hold a thread for ever."""
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(remaining(self._sock.gettimeout()))  # type: ignore[attr-defined]
-        return super().readinto(buffer)
+        limit_socket(self._sock)  # type: ignore[attr-defined]
+        number = super().readinto(buffer)
+        if number is None:
+            raise TimeoutError("timed out")
+        return number
 
 
 class DeadlineSocket:
@@ -76,12 +133,3 @@ class DeadlineSocket:
 def reading_file(sock: Any) -> io.BufferedReader:
     """This function will open a socket for reading so that `time_limit` bounds the sum of all reads."""
     return DeadlineSocket(sock).makefile("rb")
-
-
-def limit_socket(sock: Any) -> None:
-    """This function will shrink a socket's time-out to what `time_limit` leaves.
-
-    Raises:
-        TimeoutError: nothing is left.
-    """
-    sock.settimeout(remaining(sock.gettimeout()))

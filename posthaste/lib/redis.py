@@ -9,9 +9,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from posthaste import env
+from posthaste.lib.deadlines import time_by_kernel
 
 Unavailable = redis.exceptions.RedisError
 WrongType = redis.exceptions.ResponseError  # among others
+SOCKET_SECONDS = 2.0
 
 
 @cache
@@ -23,12 +25,21 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(
         env.load().redis_url,
         socket_connect_timeout=1.0,
-        socket_timeout=2.0,
+        socket_timeout=SOCKET_SECONDS,
         health_check_interval=30,
         retry=Retry(NoBackoff(), 1),  # one reconnect: a pooled connection may have died while idle
         max_connections=200,
         client_name="posthaste",
     )
+
+
+class _OwnConnection(redis.Connection):
+    """A plain TCP connection whose time-out the kernel watches."""
+
+    def _connect(self) -> Any:
+        sock = super()._connect()  # type: ignore[no-untyped-call]
+        time_by_kernel(sock, SOCKET_SECONDS)
+        return sock
 
 
 class _Own(threading.local):
@@ -51,7 +62,8 @@ def call(*command: str | bytes | int) -> Any:
     """
     if _own.connection is None:
         pool = client().connection_pool
-        _own.connection = pool.connection_class(**pool.connection_kwargs)
+        make = _OwnConnection if pool.connection_class is redis.Connection else pool.connection_class
+        _own.connection = make(**pool.connection_kwargs)
     connection = _own.connection
     try:
         connection.send_command(*command)

@@ -132,6 +132,8 @@ class EmailAdapter(Adapter):
         except (smtplib.SMTPException, OSError, ValueError, http.OutboundError) as error:
             connection.discard()
             raise _opening_error(error) from None
+        if config.security == "none":
+            connection.time_by_kernel()
         return connection
 
     def _send_on(self, connection: Connection, recipient: str, content: bytes) -> None:
