@@ -38,13 +38,19 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
-    """A customer whose provider is the gateway; the limits are afterwards what they were."""
+    """A customer whose provider is the gateway; the pool is at its ten threads before and after, with the limits as they were."""
     made = Customer(stack)
     made.gateway(gateway, config={"timeout_seconds": 20})
+    at_rest(stack, made)
     yield made
+    at_rest(stack, made)
+
+
+def at_rest(stack: Stack, customer: Customer) -> None:
+    """This function will put the pool back at once, where falling back in steps takes a quarter of a minute."""
     with limits_of(stack) as row:
-        row.set(min_threads=10, max_threads=10)  # at once, where falling back in steps takes a quarter of a minute
-        poll(lambda: pool(made)["threads"] == 10, seconds=60, reason="the pool does not obey its limits")
+        row.set(min_threads=10, max_threads=10)
+        poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason="the pool does not obey its limits")
         row.set(**DEFAULTS)
 
 
@@ -130,7 +136,6 @@ def ready_tasks(stack: Stack) -> int:
 
 @pytest.mark.both_stacks
 def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack, customer: Customer, gateway: Gateway) -> None:
-    assert poll(lambda: pool(customer)["threads"] >= 10)
     gateway.latency_ms = 100  # so that the backlog outlasts the growth on any machine
     set_limits(stack, queue_capacity=500, cooldown_seconds=0.5, max_threads=40)
     batch_id = customer.send_batch(2_500)
