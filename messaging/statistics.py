@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-import orjson
 from django.db.models import Q
 
 from messaging import tallies
 from messaging.models import IN_PROGRESS, Message, Status
 from messaging.queues import NAMES, SEND
 from messaging.services import broker, gauge
-from posthaste.lib import redis
 from tracing.selectors import per_second
 
 PERCENTILES = (50, 90, 95, 99)
@@ -77,14 +75,7 @@ def _scheduled(tenant_id: int | None, now: datetime) -> int:
 
 def pools() -> list[dict[str, Any]]:
     """This function will give the live figures of each worker's pool, as the workers told them within five seconds."""
-    client = redis.client()
-    names = list(client.scan_iter(match=redis.key("pool", "*"), count=200))
-    values = client.mget(names) if names else []
-    found = []
-    for name, value in zip(names, values, strict=True):
-        if value:
-            found.append({"queue": name.decode().split(":")[2], **orjson.loads(value)})
-    return sorted(found, key=lambda pool: (pool["queue"], pool["instance"]))
+    return sorted(({"queue": SEND, **told} for told in gauge.told_by_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:

@@ -157,8 +157,8 @@ def forget_pool(instance: str) -> None:
     pipeline.execute()
 
 
-def live_pools() -> Pools:
-    """This function will give number and threads of the pools that are alive, as they told a moment ago.
+def told_by_pools() -> list[dict[str, Any]]:
+    """This function will give the figures of the pools that are alive, as they told them a moment ago.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -166,5 +166,14 @@ def live_pools() -> Pools:
     client = redis.client()
     names: Any = client.zrangebyscore(redis.key("pools", SEND), time.time(), "+inf")
     told = client.mget([redis.key("pool", SEND, name.decode()) for name in names]) if names else []
-    pools = [orjson.loads(value) for value in told if value]
+    return [orjson.loads(value) for value in told if value]
+
+
+def live_pools() -> Pools:
+    """This function will give number and threads of the pools that are alive.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    pools = told_by_pools()
     return Pools(len(pools), sum(p["threads"] for p in pools), sum(p["active_count"] for p in pools))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 from django.utils import timezone
 
@@ -12,7 +11,7 @@ from configcenter.models import Tenant, ThreadPoolConfig
 from messaging import statistics, tallies
 from messaging.models import IN_PROGRESS, Status
 from messaging.queues import NAMES
-from messaging.services import broker
+from messaging.services import broker, gauge
 from posthaste import env
 from posthaste.lib import redis
 from tests.builders import Api, json_of, make_api, make_message, make_tenant
@@ -39,7 +38,7 @@ def live_figures_are_clean() -> None:
     for pattern in ("pool", "n"):
         if names := list(client.scan_iter(match=redis.key(pattern, "*"))):
             client.delete(*names)
-    client.delete(redis.key("waiting"))
+    client.delete(redis.key("waiting"), redis.key("pools", "message.send"))
     broker.declare()
 
 
@@ -170,7 +169,7 @@ def test_pools_show_what_their_workers_told_and_their_sum(api: Api) -> None:
         "max_threads": 100,
     }
     for instance in ("a:1", "b:2"):
-        redis.client().set(redis.key("pool", "message.send", instance), orjson.dumps({"instance": instance, **figures}), ex=30)
+        gauge.tell_pool(instance, {"instance": instance, **figures}, alive_seconds=30)
     shown = json_of(api.get("/api/messages/statistics/realtime"))
     assert shown["pools"] == [{"queue": "message.send", "instance": instance, **figures} for instance in ("a:1", "b:2")]
     assert shown["pool"] == {"threads": 20, "active_count": 8, "queue_size": 50, "completed_tasks": 200, "queue_usage_percent": 0.5}
