@@ -111,6 +111,7 @@ def measure(bench: Bench) -> Result:
     store = Store(ours, levels[-1])
     wall: list[list[float]] = []
     cpu: list[list[float]] = []
+    by_name: list[list[dict[str, float]]] = []
     single: list[list[float]] = []
     ours.batches(customer, count)  # warm, so that the first level does not pay for it
     ours.wait_terminal()
@@ -118,17 +119,20 @@ def measure(bench: Bench) -> Result:
         store.fill(level)
         wall.append([])
         cpu.append([])
+        by_name.append([])
         single.append([])
         for _ in range(bench.rounds):
-            before = ours.cpu() + ours.cpu_of_services()
+            before = ours.cpu_by_name()
             began = ours.batches(customer, count).began_at
             wall[-1].append(1000 * (ours.wait_terminal() - began) / count)
-            cpu[-1].append(1000 * (ours.cpu() + ours.cpu_of_services() - before) / count)
+            used = {name: 1000 * (seconds - before[name]) / count for name, seconds in ours.cpu_by_name().items()}
+            cpu[-1].append(sum(used.values()))
+            by_name[-1].append(used)
             single[-1].append(ours.singles(customer, count=bench.size(2_000, least=200)).p50_ms)
             ours.wait_terminal()
     pages = page_times(customer, store.batch, tries=10)
     stored = ours.one("SELECT count(*) FROM messaging_message")
-    size = ours.one("SELECT pg_size_pretty(pg_total_relation_size('messaging_message'))")
+    size = ours.one("SELECT pg_size_pretty(sum(pg_total_relation_size(relid))) FROM pg_partition_tree('messaging_message')")
     ours.clean()
     flat = 1 / 1.3
     first, last = f"at {levels[0]:,} rows", f"at {levels[-1]:,} rows"
@@ -141,5 +145,5 @@ def measure(bench: Bench) -> Result:
     ]
     comparisons += [Comparison(name, "ms", taken, "", [PAGE_MS], 0.0, higher_is_better=False) for name, taken in pages.items()]
     notes = [f"{stored:,} rows at the end, {size} with indexes; flat means a ratio of at least 1 / 1.3 = 0.77"]
-    details = {"levels": levels, "wall_ms_a_message": wall, "cpu_ms_a_message": cpu, "single_p50_ms": single, "pages_ms": pages}
+    details = {"levels": levels, "wall_ms_a_message": wall, "cpu_ms_a_message": cpu, "cpu_by_name": by_name, "single_p50_ms": single, "pages_ms": pages}
     return Result(comparisons, notes, details)
