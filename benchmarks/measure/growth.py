@@ -145,5 +145,12 @@ def measure(bench: Bench) -> Result:
     ]
     comparisons += [Comparison(name, "ms", taken, "", [PAGE_MS], 0.0, higher_is_better=False) for name, taken in pages.items()]
     notes = [f"{stored:,} rows at the end, {size} with indexes; flat means a ratio of at least 1 / 1.3 = 0.77"]
-    details = {"levels": levels, "wall_ms_a_message": wall, "cpu_ms_a_message": cpu, "cpu_by_name": by_name, "single_p50_ms": single, "pages_ms": pages}
+    details = {
+        "levels": levels,
+        "wall_ms_a_message": wall,
+        "cpu_ms_a_message": cpu,
+        "cpu_by_name": by_name,
+        "single_p50_ms": single,
+        "pages_ms": pages,
+    }
     return Result(comparisons, notes, details)
