@@ -7,6 +7,8 @@ class MessagingConfig(AppConfig):
     verbose_name = _("Messages")
 
     def ready(self) -> None:
+        from messaging import configuration  # noqa: F401 - registers its modules
+
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter
         from messaging.services import outbox

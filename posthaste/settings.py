@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "configcenter",
     "tracing",
     "messaging",
+    "routing",
     "monitor",
 ]
 

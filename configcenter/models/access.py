@@ -1,4 +1,4 @@
-"""Tenants, the people and keys that act for them, the audit trail, and the limits of the thread pools."""
+"""Tenants, the people and keys that act for them, and the audit trail."""
 
 from typing import Any
 
@@ -22,6 +22,11 @@ class Tenant(models.Model):
         help_text=_("Share of the sending capacity when several tenants wait: a tenant of weight 2 gets twice the turns."),
     )
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Keys of an inactive tenant are refused."))
+    is_operator = models.BooleanField(
+        _("operates the installation"),
+        default=False,
+        help_text=_("Keys of this tenant with a configuration scope reach the configuration of the whole installation, not only its own."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -33,8 +38,26 @@ class Tenant(models.Model):
         return self.name
 
 
+class ConfigRight(models.TextChoices):
+    """What a member of staff may do with the installation's configuration, each including what stands above it."""
+
+    NONE = "", _("Nothing")
+    VIEW = "view", _("Look")
+    EDIT = "edit", _("Edit drafts")
+    PUBLISH = "publish", _("Publish, roll back, gray releases")
+
+
 class User(AbstractUser):
     """A member of staff; what they may do follows from their memberships."""
+
+    config_right = models.CharField(
+        _("configuration"),
+        max_length=10,
+        choices=ConfigRight.choices,
+        default=ConfigRight.NONE,
+        blank=True,
+        help_text=_("What they may do with the configuration of the whole installation. Superusers may everything."),
+    )
 
     roles_by_tenant: dict[int, str]  # read once a request by `configcenter.permissions`
 

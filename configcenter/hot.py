@@ -1,0 +1,152 @@
+"""Hot configuration as the code reads it: typed modules, each one immutable value that is swapped as a whole.
+
+An app declares a module once, at import time:
+
+    class RetryPolicy(Module):
+        most_retries: int = setting(3, _("Retries"), _("Attempts after the first one."), ge=0, le=10)
+
+    retry_policy = hot.register(RetryPolicy, name="retry_policy", title=_("Retry policy"), purpose=_("…"), order=5)
+
+and reads it wherever it needs it, without I/O and without a lock:
+
+    retry_policy.value.most_retries          # in force in this process
+    retry_policy.of(tenant_id).most_retries  # with the tenant's override, where the module allows them
+    retry_policy.now.release                 # number of the release, for traces; 0: the defaults
+
+`value` is replaced by one assignment, so a reader who keeps it in a variable sees one release and never half of another.
+Publishing and applying lie in `configcenter.services`; nothing here knows the database.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+log = structlog.get_logger(__name__)
+
+
+class Shape(BaseModel):
+    """Base of everything inside a module: immutable, and a name that is not known is a mistake to be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Module(Shape):
+    """Base of a module's class. Every field has a default, a title and a help text: the console, the validation, the API and
+    the documentation are made from this one class."""
+
+
+def setting(default: Any = ..., title: str = "", help_text: str = "", *, unit: str = "", widget: str = "", **limits: Any) -> Any:
+    """This function will declare one field: default, words (marked with gettext_noop, translated when they are shown), unit
+    (`ms`, `s`, `per s`, `%`, `threads`, …), limits as pydantic names them (`ge`, `le`, `min_length`, `pattern`, …).
+
+    `widget` asks for another input than the one that follows from the type: `lines` (a list of texts, one a line), `text` (several lines).
+    """
+    extra = {key: value for key, value in (("unit", unit), ("widget", widget)) if value}
+    if callable(default):
+        return Field(default_factory=default, title=title, description=help_text, json_schema_extra=extra, **limits)
+    return Field(default, title=title, description=help_text, json_schema_extra=extra, **limits)
+
+
+M = TypeVar("M", bound=Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Generic[M]):
+    """What is in force in this process, all of one release."""
+
+    value: M
+    release: int = 0  # number of the release; 0: nothing was published, these are the defaults
+    md5: str = ""
+    by_tenant: Mapping[int, M] = field(default_factory=dict)
+
+
+class Handle(Generic[M]):
+    """A registered module: what it is, and what is in force."""
+
+    def __init__(self, model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: frozenset[str]) -> None:
+        self.model = model
+        self.name = name
+        self.title = title
+        self.purpose = purpose
+        self.order = order
+        #: Fields that a tenant may override; empty: none.
+        self.per_tenant = per_tenant
+        self.now: Applied[M] = Applied(model())
+        self.value: M = self.now.value
+        #: Set by the app that knows: replays a draft over recorded traffic and gives a report (see docs/hot-configuration.md).
+        self.what_if: Callable[..., dict[str, Any]] | None = None
+        self._listeners: list[Callable[[M], None]] = []
+
+    def of(self, tenant_id: int | None) -> M:
+        """This function will give the value for a tenant: with its override where there is one."""
+        now = self.now
+        return now.by_tenant.get(tenant_id, now.value) if tenant_id is not None else now.value
+
+    def listen(self, function: Callable[[M], None]) -> Callable[[M], None]:
+        """This function will have `function` called with every new value, in the thread that applies it; usable as a decorator.
+
+        It must be quick. One that fails is logged and harms nobody else.
+        """
+        self._listeners.append(function)
+        return function
+
+    def swap(self, applied: "Applied[M]") -> None:
+        """This function will put a new value in force and tell the listeners."""
+        self.now = applied
+        self.value = applied.value
+        for function in self._listeners:
+            try:
+                function(applied.value)
+            except Exception:
+                log.exception("configuration listener failed", module=self.name, listener=getattr(function, "__qualname__", str(function)))
+
+    @contextmanager
+    def set(self, **changes: Any) -> Iterator[M]:
+        """This function will put other values in force for the block, in this process only: for tests and trials."""
+        before = self.now
+        changed = self.model.model_validate(before.value.model_dump() | changes)
+        self.swap(Applied(changed, before.release, before.md5, before.by_tenant))
+        try:
+            yield changed
+        finally:
+            with suppress(Exception):
+                self.swap(before)
+
+
+_handles: dict[str, Handle[Any]] = {}
+
+
+def register(model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: tuple[str, ...] = ()) -> Handle[M]:
+    """This function will make a module known and give its handle. `per_tenant` names the fields that a tenant may override."""
+    if name in _handles:
+        raise ValueError(f"module {name} is registered twice")
+    unknown = set(per_tenant) - set(model.model_fields)
+    if unknown:
+        raise ValueError(f"module {name} has no field {', '.join(sorted(unknown))}")
+    handle = Handle(model, name=name, title=title, purpose=purpose, order=order, per_tenant=frozenset(per_tenant))
+    _handles[name] = handle
+    return handle
+
+
+def modules() -> list[Handle[Any]]:
+    """This function will give all modules in the order in which people see them."""
+    return sorted(_handles.values(), key=lambda handle: handle.order)
+
+
+def module(name: str) -> Handle[Any]:
+    """This function will give one module.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return _handles[name]
+
+
+def reset() -> None:
+    """This function will put the defaults in force everywhere: for tests."""
+    for handle in _handles.values():
+        handle.swap(Applied(handle.model()))

@@ -1,0 +1,14 @@
+"""What of sending is configured while it runs; one subject a module. Read with `configcenter.hot`.
+
+from messaging.configuration import retry_policy
+retry_policy.value.most_retries
+"""
+
+from messaging.configuration.breakers import circuit_breakers
+from messaging.configuration.delivery import delivery_rules
+from messaging.configuration.flow import flow_rules
+from messaging.configuration.pools import queues, thread_pools
+from messaging.configuration.providers import provider_routing
+from messaging.configuration.retries import retry_policy
+
+__all__ = ["circuit_breakers", "delivery_rules", "flow_rules", "provider_routing", "queues", "retry_policy", "thread_pools"]

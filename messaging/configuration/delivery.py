@@ -1,0 +1,86 @@
+"""Rules that are looked at once more right before a message goes out."""
+
+from enum import StrEnum
+
+from django.utils.translation import gettext_noop as _
+
+from configcenter import hot
+from configcenter.hot import Module, Shape, setting
+
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+class Outside(StrEnum):
+    """What becomes of a message outside its hours."""
+
+    DEFER = "defer"
+    DROP = "drop"
+
+
+class Duplicates(Shape):
+    """The same text to the same recipient."""
+
+    is_enabled: bool = setting(False, _("Enabled"), "")
+    minutes: int = setting(
+        10, _("Within"), _("The same content to the same recipient is suppressed within this time."), unit="min", ge=1, le=10_080
+    )
+    channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
+    exempt_categories: list[str] = setting(
+        lambda: ["code"],
+        _("Exempt categories"),
+        _("One a line: login codes are asked for twice on purpose."),
+        widget="lines",
+        max_length=50,
+    )
+
+
+class Frequency(Shape):
+    """How often one recipient hears from us."""
+
+    name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
+    category: str = setting("", _("Category"), _("Of the message; empty: all together."), max_length=40)
+    channel: str = setting("", _("Channel"), _("Empty: all together."), max_length=10)
+    most: int = setting(5, _("Most"), _("Messages for each recipient in the time."), ge=1, le=100_000)
+    hours: float = setting(24.0, _("Within"), "", unit="h", ge=0.01, le=8_784)
+    outside: Outside = setting(Outside.DROP, _("Above it"), _("Wait until the recipient may hear from us again, or drop."))
+
+
+class Hours(Shape):
+    """A time of day, by the recipient's clock."""
+
+    name: str = setting("quiet", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
+    is_enabled: bool = setting(True, _("Enabled"), "")
+    category: str = setting("", _("Category"), _("Of the message; empty: all."), max_length=40)
+    channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
+    days: list[int] = setting(
+        lambda: [1, 2, 3, 4, 5, 6, 7], _("Days"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
+    )
+    start: str = setting("22:00", _("From"), "", pattern=CLOCK)
+    end: str = setting("08:00", _("Until"), _("Before the start: over midnight."), pattern=CLOCK)
+    outside: Outside = setting(Outside.DEFER, _("Then"), _("Wait until it may go out, or drop."))
+
+
+class DeliveryRules(Module):
+    """Duplicates, frequency, quiet hours and send windows. For urgent messages only the suppression list counts."""
+
+    duplicates: Duplicates = setting(Duplicates, _("Duplicates"), "")
+    frequency: list[Frequency] = setting(list, _("Frequency caps"), _("How often one recipient hears from us."), max_length=100)
+    quiet_hours: list[Hours] = setting(list, _("Quiet hours"), _("Nothing goes out between these times."), max_length=100)
+    send_windows: list[Hours] = setting(list, _("Send windows"), _("Goes out only between these times."), max_length=100)
+    default_time_zone: str = setting(
+        "UTC", _("Time zone"), _("Of recipients whose own is not known: a phone number tells its country."), max_length=64
+    )
+    exempt_priority: int = setting(9, _("Exempt from priority"), _("From here on only the suppression list is looked at."), ge=1, le=10)
+    jitter_minutes: int = setting(
+        10, _("Spread"), _("What waited for the morning goes out over so many minutes."), unit="min", ge=0, le=240
+    )
+
+
+delivery_rules = hot.register(
+    DeliveryRules,
+    name="delivery_rules",
+    title=_("Delivery rules"),
+    purpose=_("Duplicates, frequency caps, quiet hours and send windows, looked at right before a message goes out."),
+    order=6,
+    per_tenant=("duplicates", "frequency", "quiet_hours", "send_windows", "default_time_zone", "jitter_minutes"),
+)

@@ -1,0 +1,133 @@
+"""How much is let in, by whom."""
+
+from enum import StrEnum
+from typing import Self
+
+from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
+
+from configcenter import hot
+from configcenter.hot import Module, Shape, setting
+
+
+class Resource(StrEnum):
+    """What is guarded."""
+
+    API = "api"  # any call of the API
+    ACCEPT = "accept"  # handing over messages: a batch costs its size
+    CALLBACK = "callback"  # receipts and inbound messages
+    PUBLIC = "public"  # pages without a login
+
+
+class Origin(StrEnum):
+    """For whom a rule counts separately."""
+
+    ALL = "all"  # everybody together
+    TENANT = "tenant"
+    KEY = "key"
+    IP = "ip"
+    RECIPIENT = "recipient"  # a hot parameter of accept
+    TEMPLATE = "template"  # a hot parameter of accept
+
+
+class Behaviour(StrEnum):
+    """What happens above the rate; the names are Sentinel's."""
+
+    REJECT = "reject"
+    WARM_UP = "warm_up"
+    QUEUE = "queue"
+    WARM_UP_QUEUE = "warm_up_queue"
+
+
+class Exception_(Shape):  # noqa: N801 - Exception is taken
+    """Another rate for one value."""
+
+    value: str = setting("", _("Value"), _("Tenant's short name, key's prefix, address, recipient or template, exactly."), max_length=256)
+    per_second: float = setting(0.0, _("Rate"), _("0: no limit."), unit="per s", ge=0, le=1_000_000)
+
+
+class FlowRule(Shape):
+    """One rule: up to three layers, all of which must let a request pass."""
+
+    name: str = setting("rule", _("Name"), _("Shown in answers, traces and figures."), pattern=r"^[a-z0-9_.-]{1,40}$")
+    is_enabled: bool = setting(True, _("Enabled"), "")
+    resource: Resource = setting(Resource.API, _("Resource"), _("What is guarded."))
+    origin: Origin = setting(Origin.TENANT, _("Counted for each"), _("Who shares one count."))
+    only: list[str] = setting(list, _("Only for"), _("Values the rule is for, one a line; empty: all."), widget="lines", max_length=1000)
+    per_second: float = setting(0.0, _("Rate"), _("Requests (or messages) a second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
+    burst: int = setting(0, _("Burst"), _("How many may come at once after a quiet time. 0: a second's worth."), ge=0, le=1_000_000)
+    at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("In the window"), _("Requests within the sliding window. 0: no limit."), ge=0, le=100_000_000)
+    window_seconds: int = setting(60, _("Window"), "", unit="s", ge=1, le=86_400)
+    behaviour: Behaviour = setting(Behaviour.REJECT, _("Above the rate"), _("Refuse, warm up slowly, let wait, or both."))
+    cold_factor: float = setting(3.0, _("Cold factor"), _("A cold start begins at rate ÷ this."), ge=1.1, le=100)
+    warm_up_seconds: float = setting(10.0, _("Warm-up"), _("Until the full rate is reached."), unit="s", ge=1, le=3600)
+    max_wait_ms: int = setting(500, _("Longest wait"), _("Whoever would wait longer is refused."), unit="ms", ge=0, le=30_000)
+    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Another rate for single values."), max_length=1000)
+
+
+class SystemProtection(Shape):
+    """Bounds of a web process beyond which low priorities are refused first."""
+
+    is_enabled: bool = setting(False, _("Enabled"), "")
+    load_per_core: float = setting(4.0, _("Load"), _("One-minute load average, by core."), unit=_("per core"), ge=0.1, le=1000)
+    latency_ms: int = setting(1_000, _("Latency"), _("Mean time of the last requests."), unit="ms", ge=1, le=60_000)
+    threads_percent: int = setting(90, _("Threads in use"), _("Of the web process."), unit="%", ge=1, le=100)
+    spared_priority: int = setting(9, _("Spared"), _("From this priority on nothing is refused for the system's sake."), ge=0, le=10)
+
+
+class AdaptiveLimit(Shape):
+    """A rate that follows what the system can do."""
+
+    is_enabled: bool = setting(False, _("Enabled"), _("Learns from history and latency; its reasons are shown."))
+    least_per_second: float = setting(100.0, _("Lower bound"), "", unit="per s", ge=1, le=1_000_000)
+    most_per_second: float = setting(5_000.0, _("Upper bound"), "", unit="per s", ge=1, le=1_000_000)
+    target_latency_ms: int = setting(
+        200, _("Target latency"), _("Above it the limit comes down, below it goes up."), unit="ms", ge=1, le=60_000
+    )
+    step_percent: int = setting(10, _("Step"), _("Largest change in one step."), unit="%", ge=1, le=50)
+    every_seconds: float = setting(5.0, _("Every"), _("Between two steps."), unit="s", ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Self:
+        if self.least_per_second > self.most_per_second:
+            raise ValueError("least_per_second: Must not be above the upper bound.")
+        return self
+
+
+class FlowRules(Module):
+    """Rules for what comes in. All rules that fit a request must let it pass; one refusal takes nothing from the others."""
+
+    rules: list[FlowRule] = setting(
+        lambda: [
+            FlowRule(
+                name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, per_second=1_000, burst=10_000, at_once=500, in_window=10_000
+            ),
+            FlowRule(name="callbacks", resource=Resource.CALLBACK, origin=Origin.TENANT, per_second=1_000, at_once=200),
+            FlowRule(name="public-pages", resource=Resource.PUBLIC, origin=Origin.IP, per_second=20, burst=40),
+        ],
+        _("Rules"),
+        _("Checked together in one step; a batch costs its size."),
+        max_length=200,
+    )
+    system: SystemProtection = setting(SystemProtection, _("System protection"), _("Low priorities are refused first."))
+    adaptive: AdaptiveLimit = setting(AdaptiveLimit, _("Adaptive limit"), _("For handing over messages, off at first."))
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rules: There are two rules named {twice[0]}.")
+        return self
+
+
+flow_rules = hot.register(
+    FlowRules,
+    name="flow_rules",
+    title=_("Flow rules"),
+    purpose=_("How much is let in: rate, requests at once and a sliding window, for each tenant, key or address."),
+    order=3,
+)
+
+__all__ = ["AdaptiveLimit", "Behaviour", "FlowRule", "FlowRules", "Origin", "Resource", "SystemProtection", "flow_rules"]

@@ -1,0 +1,99 @@
+"""Threads that send, and how much may wait."""
+
+from typing import Self
+
+from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
+
+from configcenter import hot
+from configcenter.hot import Module, setting
+
+
+class ThreadPools(Module):
+    """The elastic pool of each worker process."""
+
+    min_threads: int = setting(
+        10, _("Fewest threads"), _("Of each worker process: two processes have twice as many."), unit="threads", ge=1, le=1000
+    )
+    max_threads: int = setting(
+        100, _("Most threads"), _("Of each worker process. Caps of the providers may keep it below."), unit="threads", ge=1, le=1000
+    )
+    grow_by: int = setting(10, _("Grow by"), _("Threads added in one step."), unit="threads", ge=1, le=1000)
+    shrink_by: int = setting(5, _("Shrink by"), _("Threads taken away in one step."), unit="threads", ge=1, le=1000)
+    grow_above_percent: int = setting(
+        80, _("Grow above"), _("Usage of the queue's capacity from which the pool grows."), unit="%", ge=1, le=100
+    )
+    shrink_below_percent: int = setting(20, _("Shrink below"), _("Usage below which the pool shrinks."), unit="%", ge=0, le=99)
+    grow_above_drain_seconds: float = setting(
+        10.0,
+        _("Grow above time to drain"),
+        _("Also grow when sending all that waits would take longer than this at the present rate. 0: not looked at."),
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    grow_above_age_seconds: float = setting(
+        10.0,
+        _("Grow above age"),
+        _("Also grow when the oldest waiting message has been due for longer than this. 0: not looked at."),
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    cooldown_seconds: float = setting(2.0, _("Cool-down"), _("Between two steps."), unit="s", ge=0.1, le=3600)
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Self:
+        if self.min_threads > self.max_threads:
+            raise ValueError("min_threads: Must not be above the most threads.")
+        if self.shrink_below_percent >= self.grow_above_percent:
+            raise ValueError("shrink_below_percent: Must be below the growing mark.")
+        return self
+
+
+class Queues(Module):
+    """How much may stand in the broker, and how much may wait behind it."""
+
+    queue_capacity: int = setting(
+        10_000,
+        _("Queue capacity"),
+        _("Most messages that stand in the broker at once; the rest wait in the database. Usage is measured against it."),
+        unit=_("messages"),
+        ge=100,
+        le=1_000_000,
+    )
+    max_backlog: int = setting(
+        2_000_000,
+        _("Largest backlog"),
+        _("When more messages than this are due and waiting, new ones below priority 9 are answered with 429."),
+        unit=_("messages"),
+        ge=1_000,
+        le=1_000_000_000,
+    )
+    hold_seconds: float = setting(
+        0.6,
+        _("Kept in the broker"),
+        _("The broker holds what leaves it in this time; more makes urgent messages and cancelling slower, less may leave workers idle."),
+        unit="s",
+        ge=0.1,
+        le=30,
+    )
+    orphan_seconds: float = setting(
+        60.0, _("Taken for lost after"), _("A message that stands in the broker for so long is fed again."), unit="s", ge=1, le=3600
+    )
+
+
+thread_pools = hot.register(
+    ThreadPools,
+    name="thread_pools",
+    title=_("Thread pools"),
+    purpose=_("How many threads send, and when a pool grows and shrinks. Workers follow within a second."),
+    order=1,
+)
+queues = hot.register(
+    Queues,
+    name="queues",
+    title=_("Queues"),
+    purpose=_("How much stands in the broker, and how much may wait before callers are told to slow down."),
+    order=2,
+)

@@ -1,0 +1,79 @@
+"""When somebody is told that something is wrong, and who."""
+
+from enum import StrEnum
+
+from django.utils.translation import gettext_noop as _
+
+from configcenter import hot
+from configcenter.hot import Module, Shape, setting
+
+
+class Figure(StrEnum):
+    """What an alarm looks at."""
+
+    BACKLOG = "backlog"
+    OLDEST_SECONDS = "oldest_seconds"
+    FAILED_PERCENT = "failed_percent"
+    SUCCESS_PERCENT = "success_percent"
+    LATENCY_P95_MS = "latency_p95_ms"
+    POOL_USAGE_PERCENT = "pool_usage_percent"
+    BREAKER_OPEN = "breaker_open"
+    PROCESS_MISSING = "process_missing"
+    JOB_FAILED = "job_failed"
+    LIMITER_LOCAL = "limiter_local"
+
+
+class Comparison(StrEnum):
+    """How the figure is compared to the bound."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+class Severity(StrEnum):
+    """How loud it is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class AlarmRule(Shape):
+    """One alarm."""
+
+    name: str = setting("alarm", _("Name"), "", pattern=r"^[a-z0-9_.-]{1,40}$")
+    is_enabled: bool = setting(True, _("Enabled"), "")
+    figure: Figure = setting(Figure.BACKLOG, _("Figure"), _("What is looked at."))
+    comparison: Comparison = setting(Comparison.ABOVE, _("Is"), "")
+    bound: float = setting(0.0, _("Bound"), "", ge=0, le=1_000_000_000)
+    for_seconds: int = setting(60, _("For"), _("So long before it counts."), unit="s", ge=0, le=86_400)
+    severity: Severity = setting(Severity.WARNING, _("Severity"), "")
+    receivers: list[str] = setting(
+        list, _("Receivers"), _("E-mail addresses or webhook addresses, one a line."), widget="lines", max_length=50
+    )
+    repeat_minutes: int = setting(30, _("Again after"), _("While it lasts."), unit="min", ge=1, le=10_080)
+
+
+class Alarms(Module):
+    """What is watched."""
+
+    rules: list[AlarmRule] = setting(
+        lambda: [
+            AlarmRule(name="backlog", figure=Figure.BACKLOG, bound=100_000, for_seconds=60),
+            AlarmRule(name="failures", figure=Figure.FAILED_PERCENT, bound=5, for_seconds=120, severity=Severity.CRITICAL),
+            AlarmRule(name="breaker", figure=Figure.BREAKER_OPEN, bound=0, for_seconds=0),
+            AlarmRule(name="limits-without-redis", figure=Figure.LIMITER_LOCAL, bound=0, for_seconds=0, severity=Severity.CRITICAL),
+        ],
+        _("Alarms"),
+        "",
+        max_length=100,
+    )
+    quiet_start: str = setting(
+        "", _("Quiet from"), _("Only critical alarms are told in these hours; empty: always all."), pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$"
+    )
+    quiet_end: str = setting("", _("Quiet until"), "", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
+
+
+alarms = hot.register(
+    Alarms, name="alarms", title=_("Alarms"), purpose=_("When somebody is told that something is wrong, and who."), order=9
+)

@@ -1,0 +1,123 @@
+"""How conversations find an agent, how quickly they are answered, and how links behave."""
+
+from enum import StrEnum
+
+from django.utils.translation import gettext_noop as _
+
+from configcenter import hot
+from configcenter.hot import Module, Shape, setting
+
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+class Choice(StrEnum):
+    """Who gets the next conversation among those who could."""
+
+    LEAST_LOADED = "least_loaded"
+    ROUND_ROBIN = "round_robin"
+    LONGEST_IDLE = "longest_idle"
+
+
+class IntentRoute(Shape):
+    """An intent and the group that answers it."""
+
+    intent: str = setting("", _("Intent"), "", max_length=80)
+    skill_group: str = setting("", _("Skill group"), "", max_length=80)
+    priority: int = setting(5, _("Priority"), "", ge=0, le=10)
+
+
+class Assignment(Module):
+    """From a text to an agent."""
+
+    min_confidence_percent: int = setting(
+        60, _("Least confidence"), _("Below it the text goes to the fallback group."), unit="%", ge=0, le=100
+    )
+    routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
+    fallback_group: str = setting("general", _("Fallback group"), _("For what nothing else fits."), max_length=80)
+    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and room."))
+    default_capacity: int = setting(5, _("Capacity"), _("Conversations an agent holds at once, unless set otherwise."), ge=1, le=100)
+    offer_seconds: int = setting(60, _("Offered for"), _("An agent who does not react loses it to the next."), unit="s", ge=5, le=3600)
+    same_agent_hours: float = setting(
+        24.0, _("Same agent within"), _("A customer who comes back meets the same agent."), unit="h", ge=0, le=720
+    )
+    overflow_minutes: int = setting(
+        10, _("Overflow after"), _("What waited so long may go to the fallback group."), unit="min", ge=1, le=1440
+    )
+
+
+class Target(Shape):
+    """Times for one priority."""
+
+    priority: str = setting("normal", _("Priority"), _("Of the ticket: low, normal, high or urgent."), pattern="^(low|normal|high|urgent)$")
+    first_response_minutes: int = setting(60, _("First answer"), "", unit="min", ge=1, le=43_200)
+    next_response_minutes: int = setting(240, _("Next answer"), "", unit="min", ge=1, le=43_200)
+    resolution_minutes: int = setting(1440, _("Resolution"), "", unit="min", ge=1, le=525_600)
+
+
+class OpenHours(Shape):
+    """Open on one day of the week."""
+
+    day: int = setting(1, _("Day"), _("1 Monday to 7 Sunday."), ge=1, le=7)
+    start: str = setting("09:00", _("From"), "", pattern=CLOCK)
+    end: str = setting("18:00", _("Until"), "", pattern=CLOCK)
+
+
+class ServiceLevels(Module):
+    """Clocks of the service desk; they stand still outside business hours."""
+
+    time_zone: str = setting("UTC", _("Time zone"), _("Of the business hours."), max_length=64)
+    hours: list[OpenHours] = setting(lambda: [OpenHours(day=day) for day in range(1, 6)], _("Business hours"), "", max_length=50)
+    holidays: list[str] = setting(list, _("Holidays"), _("Dates such as 2026-12-25, one a line."), widget="lines", max_length=400)
+    targets: list[Target] = setting(
+        lambda: [
+            Target(priority="urgent", first_response_minutes=15, next_response_minutes=60, resolution_minutes=240),
+            Target(priority="high", first_response_minutes=30, next_response_minutes=120, resolution_minutes=480),
+            Target(),
+            Target(priority="low", first_response_minutes=240, next_response_minutes=480, resolution_minutes=2880),
+        ],
+        _("Targets"),
+        "",
+        max_length=4,
+    )
+    warn_percent: int = setting(80, _("Warn at"), _("Of the time used."), unit="%", ge=1, le=99)
+    reopen_days: int = setting(7, _("Reopens within"), _("An answer to a resolved ticket opens it again."), unit=_("days"), ge=0, le=365)
+
+
+class LinksAndCache(Module):
+    """Links that are sent to customers, and how long pages are remembered."""
+
+    link_hours: float = setting(72.0, _("Link works for"), "", unit="h", ge=0.1, le=8_784)
+    link_uses: int = setting(0, _("Uses"), _("How often a link opens. 0: as often as wanted."), ge=0, le=1000)
+    code_length: int = setting(8, _("Length of the code"), _("Characters of a short link."), ge=6, le=32)
+    allowed_hosts: list[str] = setting(
+        list, _("Hosts"), _("That links may lead to, one a line; empty: any public one."), widget="lines", max_length=200
+    )
+    warn_before_leaving: bool = setting(True, _("Warn"), _("A page between says where the link leads."))
+    portal_cache_seconds: int = setting(60, _("Portal pages kept"), "", unit="s", ge=0, le=86_400)
+    customer_cache_seconds: int = setting(30, _("Customers kept"), "", unit="s", ge=0, le=86_400)
+
+
+assignment = hot.register(
+    Assignment,
+    name="assignment",
+    title=_("Assignment"),
+    purpose=_("How a conversation finds its agent: intent, skills, load and capacity."),
+    order=10,
+    per_tenant=tuple(Assignment.model_fields),
+)
+service_levels = hot.register(
+    ServiceLevels,
+    name="service_levels",
+    title=_("Service levels"),
+    purpose=_("Business hours, and how quickly tickets are answered and resolved."),
+    order=11,
+    per_tenant=tuple(ServiceLevels.model_fields),
+)
+links_and_cache = hot.register(
+    LinksAndCache,
+    name="links_and_cache",
+    title=_("Links and cache"),
+    purpose=_("How long links work, where they may lead, and how long pages are remembered."),
+    order=12,
+    per_tenant=("link_hours", "link_uses", "allowed_hosts", "warn_before_leaving"),
+)
