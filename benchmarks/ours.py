@@ -27,6 +27,7 @@ TEXT_ROW = '{"recipient": "+86138{n}"}'
 MAIL_BATCH = '{"channel": "email", "subject": "Your order", "body": "It is on its way.", "recipients": [{rows}]}'
 MAIL_ROW = '{"recipient": "u{n}@example.com"}'
 BATCH_ROWS = 10_000
+SECOND_WORKER = "worker-2"
 
 
 class TookTooLong(Exception):
@@ -91,6 +92,16 @@ class Ours:
     def resident(self) -> dict[str, int]:
         """This function will give the resident memory of each process, with its children, in bytes."""
         return {name: resident_bytes(process.pid) for name, process in self.stack.processes.items()}
+
+    def second_worker(self) -> None:
+        """This function will start another sending process and wait until its pool is there."""
+        threads = self.pool_threads()
+        self.stack.start("worker", SECOND_WORKER)
+        deadline = time.monotonic() + 60
+        while self.pool_threads() <= threads:
+            if time.monotonic() > deadline:
+                raise TookTooLong("the second worker did not start")
+            time.sleep(0.1)
 
     # --- customers and messages ------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from messaging.services import batches, broker, ceiling, gauge, lines, room, sto
 from messaging.services.gauge import Pools
 from messaging.services.lines import Heads, Line
 from messaging.services.pace import Pace
-from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
+from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.services.turns import Turns
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
@@ -43,6 +43,8 @@ TICK_MS = 900
 MOST_A_STATEMENT = 2_000
 URGENT_RESERVE = 1_000
 ROUTES_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+MOST_RATES = 10_000
 
 
 class Feeder:
@@ -52,6 +54,7 @@ class Feeder:
         self.pace = Pace()
         self.turns: Turns[Line] = Turns()
         self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
+        self.rates: dict[tuple[int, str], float] = {}  # at which they last left, while more was waiting
         self.is_waiting = False
         self.took = 0.0  # seconds for looking alone, without handing over
         self._content = self._total = 0
@@ -104,11 +107,25 @@ class Feeder:
             self._stuck = self._lost(content)
         capacity = self._limits.queue_capacity
         window = self.pace.adapt(
-            content=content - self._stuck, is_waiting=bool(waiting), threads=self._pools.threads, busy=self._pools.busy, capacity=capacity
+            content=content - self._stuck,
+            is_waiting=bool(waiting),
+            threads=self._pools.threads,
+            busy=self._pools.busy,
+            capacity=capacity,
+            expected=self._expected(clock, content=content, is_waiting=bool(waiting)),
         )
         behind = {line.tenant_id for line in waiting if line.batch_id is None}
         room.bound(pace=window + self._stuck, capacity=capacity, behind=behind)
         return window
+
+    def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:
+        """Remembers the rate of what is on its way, and gives the least one known of it; 0 where nobody knows."""
+        on_their_way = [route for route, at in self.routes.items() if clock - at < FRESH_SECONDS]
+        if is_waiting and content and self.pace.is_settled and self.pace.per_second:
+            if len(self.rates) > MOST_RATES:
+                self.rates.clear()
+            self.rates |= dict.fromkeys(on_their_way, self.pace.per_second)
+        return min((self.rates.get(route, 0.0) for route in on_their_way), default=0.0)
 
     @staticmethod
     def _lost(content: int) -> int:
@@ -212,7 +229,11 @@ def _hold_the_lock(until: float) -> bool:
             if ended >= until:
                 return True
             pause = LOOK_SECONDS if _feeder.is_waiting else CALM_LOOK_SECONDS
-            stopping.wait(max(0.01, max(pause, _feeder.took / LOOKING_SHARE) - _feeder.took))
+            rest = max(0.01, max(pause, _feeder.took / LOOKING_SHARE) - _feeder.took)
+            if _feeder.is_waiting:
+                stopping.wait(rest)
+            else:
+                wait_for_kick(rest)
     return False
 
 

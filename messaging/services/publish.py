@@ -115,6 +115,19 @@ def kick_feeder() -> None:
     """This function will ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
     try:
         if redis.client().set(redis.key("kick"), 1, nx=True, px=200):
+            pipeline = redis.client().pipeline(transaction=False)
+            pipeline.lpush(redis.key("kicks"), 1)  # one that feeds already, and rests between two looks
+            pipeline.ltrim(redis.key("kicks"), 0, 0)
+            pipeline.pexpire(redis.key("kicks"), 1000)
+            pipeline.execute()
             send_task("messaging.feed", expires=3.0)
     except (BrokerAway, redis.Unavailable):
         pass
+
+
+def wait_for_kick(seconds: float) -> None:
+    """This function will rest for so long, or until somebody kicks the feeder."""
+    try:
+        redis.client().blpop([redis.key("kicks")], timeout=seconds)
+    except redis.Unavailable:
+        time.sleep(seconds)

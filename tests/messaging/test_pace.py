@@ -48,6 +48,21 @@ def test_while_all_threads_are_busy_an_empty_broker_makes_it_grow_a_little() -> 
     assert pace.adapt(content=0, is_waiting=True, threads=10, busy=10, capacity=10_000) == first * 1.25
 
 
+def test_a_rate_that_is_known_from_earlier_is_gone_to_with_the_second_look() -> None:
+    pace, windows, last = Pace(), [], 0
+    for n in range(30):  # nothing waits; single messages go past
+        pace.note(100 + n / 10, left=1)
+        pace.adapt(content=0, is_waiting=False, threads=10, busy=1, capacity=10_000)
+    for n in range(30, 32):
+        pace.note(100 + n / 10, left=1)
+        windows.append(pace.adapt(content=n - 30, is_waiting=True, threads=10, busy=1, capacity=10_000, expected=n * 50.0))
+    assert windows == [1_500 * HOLD_SECONDS, 2 * 1_500 * HOLD_SECONDS]  # and on from there, as long as the broker is found empty
+    for n in range(32, 60):  # but the workers take fifty a second today
+        pace.note(100 + n / 10, left=5)
+        last = pace.adapt(content=500, is_waiting=True, threads=10, busy=10, capacity=10_000, expected=1_500.0)
+    assert last <= 2 * 50 * HOLD_SECONDS
+
+
 def test_the_window_is_never_larger_than_the_capacity_and_never_nothing() -> None:
     assert drained(Pace(), 100_000, looks=20, content=0) == 10_000
     assert drained(Pace(), 0, looks=60, content=20) == FEWEST
