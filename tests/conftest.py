@@ -49,5 +49,5 @@ def forget() -> None:
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
         redis.client().delete(*room._keys())
-    publish._broken_until = 0.0
+    publish.watch.is_up = True
     outage.database.over()

@@ -198,7 +198,7 @@ def test_while_the_broker_is_full_messages_wait_in_the_database_and_urgent_ones_
 
 
 def test_while_the_broker_is_away_messages_are_accepted_and_wait(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "_broken_until", float("inf"))
+    monkeypatch.setattr(publish.watch, "is_up", False)
     assert accept.accept_message(row_for(caller))
     assert Message.objects.get().status == Status.PENDING
 
