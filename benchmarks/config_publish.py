@@ -84,8 +84,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     with Services([DurablePostgreSQL, Redis]) as services, tempfile.TemporaryDirectory() as folder:
-        settings = {**services.environment(), "DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATA_DIR": folder, "DATABASE_POOL_SIZE": "2"}
-        os.environ.update({**settings, "LOG_LEVEL": "error"})
+        os.environ.update(
+            {
+                "DATABASE_URL": services["postgresql"].url,
+                "REDIS_URL": services["redis"].url,
+                "DJANGO_SETTINGS_MODULE": "posthaste.settings",
+                "DATA_DIR": folder,
+                "DATABASE_POOL_SIZE": "2",
+                "LOG_LEVEL": "error",
+            }
+        )
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, check=True)
         publisher = Publisher()
 
