@@ -7,7 +7,7 @@ its batches (see `turns`).
 
 While anything waits, one feeder looks five times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
 dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
-if two feed at once, the row locks keep them apart.
+if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has taken over.
 """
 
 import time
@@ -19,6 +19,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from configcenter.models import ThreadPoolConfig
+from configcenter.services import fence
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.queues import SEND, URGENT
 from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies
@@ -31,6 +32,7 @@ from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
+LOCK = "feed"
 LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
 HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
 RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
@@ -165,6 +167,7 @@ class Feeder:
             if not chosen:
                 return 0
             store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
+            fence.check_current(LOCK)
         self.routes |= dict.fromkeys({(tenant_id, channel) for _pk, tenant_id, channel, _priority in chosen}, time.monotonic())
         lost = publish_all((Route(tenant_id, channel, priority), pk) for pk, tenant_id, channel, priority in chosen)
         if lost:
@@ -189,8 +192,8 @@ def keep_feeding() -> None:
             if time.monotonic() >= until:
                 kick_feeder()
                 break
-    except locks.NotAcquired:
-        pass
+    except (locks.NotAcquired, locks.LockLost):
+        pass  # another one feeds
     except redis.Unavailable:
         _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
     try:
@@ -203,8 +206,9 @@ def keep_feeding() -> None:
 
 def _hold_the_lock(until: float) -> bool:
     """Looks again and again until the time is up; False when there is nothing left to look for."""
-    with locks.fenced("feed", lease_seconds=LOCK_SECONDS):
+    with locks.simple(LOCK, lease_seconds=LOCK_SECONDS) as lock:
         while not stopping.is_set():
+            lock.check()
             fed = _feeder.look(timezone.now())
             ended = time.monotonic()
             if not fed and not _feeder.is_busy(ended):
