@@ -37,10 +37,12 @@ def forget() -> None:
 
     if not apps.ready:  # a test without Django
         return
+    from configcenter import hot
     from configcenter.services import api_keys
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
 
+    hot.reset()
     api_keys.forget_cached_keys()
     providers.book.forget()
     templates.book.forget()

@@ -4,17 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('configcenter', '0004_hot_configuration'),
+        ("configcenter", "0004_hot_configuration"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Fence',
+            name="Fence",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('token', models.BigIntegerField()),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("token", models.BigIntegerField()),
             ],
         ),
     ]

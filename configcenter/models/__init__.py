@@ -1,6 +1,6 @@
 """Models of access (tenants, people, keys, audit) of hot configuration (items, releases), and the fences of locks."""
 
-from configcenter.models.access import ApiKey, AuditEntry, ConfigRight, KeyKind, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models.access import ApiKey, AuditEntry, ConfigRight, KeyKind, Member, Role, Tenant, User
 from configcenter.models.config import ConfigItem, ConfigNamespace, ConfigRelease, ConfigState, Format, ReleaseAction
 from configcenter.models.fences import Fence
 
@@ -19,6 +19,5 @@ __all__ = [
     "ReleaseAction",
     "Role",
     "Tenant",
-    "ThreadPoolConfig",
     "User",
 ]

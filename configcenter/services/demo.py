@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from configcenter.models import ApiKey, KeyKind, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models import ApiKey, KeyKind, Member, Role, Tenant, User
 from configcenter.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
 
 
@@ -13,7 +13,6 @@ def load_access(known: dict[str, Any]) -> dict[str, Any]:
     `known` is what an earlier run gave: its secrets are kept where they still work.
     """
     tenant, _made = Tenant.objects.get_or_create(slug="demo", defaults={"name": "Demo"})
-    ThreadPoolConfig.objects.get_or_create(name="message.send")
     username = known.get("admin", {}).get("username", "admin")
     password = known.get("admin", {}).get("password", "")
     user = User.objects.filter(username=username).first()

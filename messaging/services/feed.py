@@ -18,8 +18,8 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from configcenter.models import ThreadPoolConfig
 from configcenter.services import fence
+from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.queues import SEND, URGENT
 from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies
@@ -58,7 +58,6 @@ class Feeder:
         self.took = 0.0  # seconds for looking alone, without handing over
         self._content = self._total = 0
         self._stuck = 0  # handed over, but neither in the broker nor claimed: lost there; `recover` brings them back
-        self._limits = ThreadPoolConfig()
         self._pools = Pools()
         self._useful: int | None = None
         self._each_second_at = self._depth_at = self._busy_at = 0.0
@@ -73,7 +72,7 @@ class Feeder:
         except redis.Unavailable:
             if not broker_is_up():
                 return 0
-            left = gauge.pool_limits().queue_capacity - gauge.count_queued()
+            left = queues.value.queue_capacity - gauge.count_queued()
             return self._hand_over_urgent(waiting, now) + self._hand_over(waiting, left, now)
         self.took = time.monotonic() - clock
         urgent = fed = 0
@@ -92,8 +91,6 @@ class Feeder:
 
     def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
         """Counts what stands in the broker and sets the bounds; gives the window."""
-        if clock - self._each_second_at > 1.0:
-            self._limits = gauge.pool_limits()
         self._pools = gauge.live_pools()
         content, total = room.count()
         self.pace.note(clock, left=self._content + total - self._total - content)
@@ -104,12 +101,17 @@ class Feeder:
         if waiting and content and not self._stuck and self.pace.per_second == 0 and clock - self._depth_at > 1.0:
             self._depth_at = clock
             self._stuck = self._lost(content)
-        capacity = self._limits.queue_capacity
+        bounds = queues.value
         window = self.pace.adapt(
-            content=content - self._stuck, is_waiting=bool(waiting), threads=self._pools.threads, busy=self._pools.busy, capacity=capacity
+            content=content - self._stuck,
+            is_waiting=bool(waiting),
+            threads=self._pools.threads,
+            busy=self._pools.busy,
+            capacity=bounds.queue_capacity,
+            hold_seconds=bounds.hold_seconds,
         )
         behind = {line.tenant_id for line in waiting if line.batch_id is None}
-        room.bound(pace=window + self._stuck, capacity=capacity, behind=behind)
+        room.bound(pace=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
         return window
 
     @staticmethod

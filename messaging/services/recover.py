@@ -14,13 +14,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from configcenter.services import fence
+from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, journal, providers, retry, store
 from messaging.services.journal import Evidence
 from messaging.services.publish import kick_feeder
 from messaging.services.store import Outcome
-from posthaste import env
 from posthaste.lib import locks, redis
 from tracing.services.tally import tally
 
@@ -109,7 +109,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     Without a task in the queue, `orphan_seconds` is enough to know that it was lost. While the queue is not empty it may
     only be long, so there it takes ten times as long; a task that turns up after all finds its row moved on and does nothing.
     """
-    patience = timedelta(seconds=env.load().orphan_seconds)
+    patience = timedelta(seconds=queues.value.orphan_seconds)
     oldest = Message.objects.filter(status=Status.QUEUED, queued_at__lt=now - patience)
     if not oldest.exists():
         return 0
@@ -146,7 +146,7 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
             changed = store.move(
                 [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
             )
-        elif answer == "absent" and (delay := retry.policy().delay(attempts=row.attempts)) is not None:
+        elif answer == "absent" and (delay := retry.delay(tenant_id=row.tenant_id, attempts=row.attempts)) is not None:
             changed = _send_again(row, timezone.now() + delay)
         else:
             continue

@@ -6,11 +6,11 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from configcenter.models import ThreadPoolConfig
+from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, feed
-from tests.builders import make_batch, make_message, make_provider, make_tenant
+from tests.builders import configure, make_batch, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -23,7 +23,7 @@ def _empty_broker() -> None:
 
 
 def capacity(number: int) -> None:
-    ThreadPoolConfig.objects.update_or_create(name=SEND, defaults={"queue_capacity": number})
+    configure(queues, queue_capacity=number)
 
 
 def queued_of(tenant_id: int) -> int:

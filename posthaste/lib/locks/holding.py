@@ -125,7 +125,7 @@ class Watchdog:
                 return
             del self._due[hold]
         hold.lost.set()
-        log.warning("lock lost", lock=hold.name, owner=hold.owner, token=hold.fencing_token)
+        log.warning("lock lost", lock=hold.name, owner=hold.owner, fence=hold.fencing_token)
 
 
 #: What this process holds, by name, thread and task.
