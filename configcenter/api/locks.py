@@ -14,13 +14,7 @@ from configcenter.services import lock_control
 from configcenter.services.api_keys import ADMIN
 from posthaste.lib import redis
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.problems import Forbidden, Problem
-
-
-class LocksAway(Problem):
-    """Redis, where the locks lie, can't be reached."""
-
-    status, code, title = 503, "locks_unavailable", "The locks cannot be read now"
+from posthaste.lib.problems import Forbidden, Unavailable
 
 
 class LockOut(serializers.Serializer[Any]):
@@ -71,7 +65,7 @@ class LockCollection(LockView):
         try:
             found = lock_control.held_locks()
         except redis.Unavailable:
-            raise LocksAway(_("Redis is away. Try again when /health says it is back.")) from None
+            raise Unavailable(_("Redis is away. Try again when /health says it is back.")) from None
         return Response(LockOut(found, many=True).data)
 
 
@@ -92,5 +86,5 @@ class LockRelease(LockView):
         try:
             freed = lock_control.force_release(name=name, actor=self.caller.actor, ip=client_ip(request), tenant_id=self.tenant_id)
         except redis.Unavailable:
-            raise LocksAway(_("Redis is away. Try again when /health says it is back.")) from None
+            raise Unavailable(_("Redis is away. Try again when /health says it is back.")) from None
         return Response(LockOut(freed).data)
