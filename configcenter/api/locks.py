@@ -12,9 +12,10 @@ from configcenter.api.base import Body, TenantView
 from configcenter.models import Tenant
 from configcenter.services import lock_control
 from configcenter.services.api_keys import ADMIN
+from configcenter.services.config_rights import must_operate
 from posthaste.lib import redis
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.problems import Forbidden, Unavailable
+from posthaste.lib.problems import Unavailable
 
 
 class LockOut(serializers.Serializer[Any]):
@@ -43,16 +44,6 @@ class LockView(TenantView):
     pagination_class = None
     filter_backends = ()
 
-    def must_operate(self) -> None:
-        """This function will keep out all tenants but those that operate the installation.
-
-        Raises:
-            Forbidden: the caller's tenant does not.
-        """
-        self.caller.must_be_live()
-        if not Tenant.objects.filter(pk=self.tenant_id, is_operator=True).exists():
-            raise Forbidden(_("Locks belong to the whole installation: only keys of a tenant that operates it may see them."))
-
 
 class LockCollection(LockView):
     """`/api/locks/`."""
@@ -61,7 +52,7 @@ class LockCollection(LockView):
 
     @extend_schema(summary="List the locks that are held", responses=LockOut(many=True))
     def get(self, request: Request) -> Response:
-        self.must_operate()
+        must_operate(self.caller)
         try:
             found = lock_control.held_locks()
         except redis.Unavailable:
@@ -81,7 +72,8 @@ class LockRelease(LockView):
         responses=LockOut,
     )
     def post(self, request: Request) -> Response:
-        self.must_operate()
+        must_operate(self.caller)
+        self.caller.must_be_live()
         name = self.validated(LockRef)["name"]
         try:
             freed = lock_control.force_release(name=name, actor=self.caller.actor, ip=client_ip(request), tenant_id=self.tenant_id)
