@@ -110,7 +110,7 @@ class Autoscaler:
     def reading(self) -> Reading | None:
         """What the rule decides upon now; None before anything was read."""
         waiting = self._waiting
-        return waiting and Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
+        return None if waiting is None else Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
 
     def maybe_scale(self, request: Any = None) -> None:
         """This function will apply the rule; Celery also calls it for every task, which is ignored."""

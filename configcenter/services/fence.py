@@ -10,6 +10,7 @@ one be stopped between this and its commit, PostgreSQL ends its session after a 
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -70,10 +71,10 @@ def guarded(name: str) -> Iterator[None]:
 
 
 def _show(lock: Hold) -> bool:
-    values = [lock.fencing_token, lock.name, lock.fencing_token]
+    values: list[Any] = [lock.fencing_token, lock.name, lock.fencing_token]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(UPDATE + ENDS_WHEN_STOPPED, [*values, str(STOPPED_MS)])
         else:
             cursor.execute(UPDATE, values)
-        return cursor.rowcount > 0
+        return bool(cursor.rowcount > 0)

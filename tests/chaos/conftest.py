@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.integration.stack import Stack
 from tests.services import PRODUCTION, Services
 
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
-WAITS = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
+WAITS: dict[str, dict[str, Any]] = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
 DISK_MEGABYTES = 1024
 
 

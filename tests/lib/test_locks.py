@@ -229,7 +229,7 @@ def test_two_tasks_of_one_thread_are_two_owners(name: str) -> None:
             await asyncio.sleep(0)
             return lock.owner
 
-    async def both() -> list[str | BaseException]:
+    async def both() -> tuple[str | BaseException, str | BaseException]:
         return await asyncio.gather(take(), take(), return_exceptions=True)
 
     first, second = asyncio.run(both())

@@ -209,7 +209,8 @@ def keep(name: str, *, holder: str, lease_ms: int = 0, count: int = 0) -> bool:
 def held() -> list[Held]:
     """This function will give the locks that are held now, by name."""
     client = redis.client()
-    names = [name.decode() for name in client.zrange(_key("names"), 0, -1)]
+    told: Any = client.zrange(_key("names"), 0, -1)
+    names = [name.decode() for name in told]
     pipeline = client.pipeline(transaction=False)
     pipeline.time()
     for name in names:
