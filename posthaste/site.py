@@ -46,7 +46,6 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str]]]] = [
         [
             ("admin:messaging_template_changelist", "templates", gettext_lazy("Templates"), "messaging.view_template"),
             ("admin:messaging_provider_changelist", "providers", gettext_lazy("Providers"), "messaging.view_provider"),
-            ("admin:configcenter_threadpoolconfig_changelist", "pools", gettext_lazy("Thread pools"), "configcenter.view_threadpoolconfig"),
             (
                 "admin:django_celery_beat_periodictask_changelist",
                 "jobs",

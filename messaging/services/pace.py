@@ -1,18 +1,17 @@
 """How much the broker should hold: what leaves it within a moment.
 
-    window = rate × HOLD_SECONDS
+    window = rate × hold_seconds
 
-with the rate at which messages left the broker during the last second. That is little enough that whoever comes last waits
-for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds the broker all
-but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second of
-a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands. A route that
-was fed before is remembered with its rate: there the second look goes straight to it.
+with the rate at which messages left the broker during the last second, and `hold_seconds` from the module *queues*. That is little enough
+that whoever comes last waits for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds
+the broker all but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second
+of a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands. A route that was fed
+before is remembered with its rate: there the second look goes straight to it.
 """
 
 from collections import deque
 from math import ceil
 
-HOLD_SECONDS = 0.6
 RATE_SECONDS = 1.0
 FEWEST = 5
 MOST_AHEAD = 2
@@ -51,7 +50,9 @@ class Pace:
         """Whether more has been waiting for long enough that the rate tells what the workers can do, not what there was to do."""
         return self._last - max(self._began, self._calm_at) >= RATE_SECONDS
 
-    def adapt(self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int, expected: float = 0.0) -> int:
+    def adapt(
+        self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int, hold_seconds: float, expected: float = 0.0
+    ) -> int:
         """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not.
 
         `expected` is the rate known from earlier, in messages a second; 0: not known.
@@ -61,11 +62,11 @@ class Pace:
             return capacity  # nobody works: whatever stands there stands in nobody's way
         if not is_waiting:
             self._calm_at = self._last
-        steady = int((self.per_second or 0.0) * HOLD_SECONDS)
+        steady = int((self.per_second or 0.0) * hold_seconds)
         if not self.window or not is_waiting:
             wider = 2 * threads
         elif content <= self.window * EMPTY_SHARE:
-            wider = max(ceil(self.window * (GROW_IDLE if busy < threads else GROW_BUSY)), int(expected * HOLD_SECONDS))
+            wider = max(ceil(self.window * (GROW_IDLE if busy < threads else GROW_BUSY)), int(expected * hold_seconds))
         else:
             wider = int(self.window * EASE)
         if self.is_settled:
