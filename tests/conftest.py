@@ -37,11 +37,14 @@ def forget() -> None:
 
     if not apps.ready:  # a test without Django
         return
-    from configcenter.services import api_keys
+    from configcenter import hot
+    from configcenter.services import api_keys, loading
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
 
     api_keys.forget_cached_keys()
+    loading.forget()
+    hot.reset()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()
