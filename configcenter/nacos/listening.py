@@ -190,6 +190,11 @@ class Listeners:
             self._turn = asyncio.Lock()
             self._watching = asyncio.get_running_loop().create_task(self._watch())
 
+    def stop(self) -> None:
+        """This function will end the watch."""
+        if self._watching is not None:
+            self._watching.cancel()
+
     async def refresh(self) -> None:
         """This function will read what was released since the last time and wake those who listen to it."""
         assert self._turn is not None

@@ -69,7 +69,9 @@ class NacosServer:
         self.process.wait(10)
         guard().tell(f"-{self.process.pid}")
 
-    def call(self, method: str, path: str, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any) -> Any:
+    def call(
+        self, method: str, path: str, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any
+    ) -> Any:
         """This function will make one call, with an API key where one is given."""
         sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         return self.http.request(method, f"{self.url}{path}?{urlencode(query)}", headers=sent, body=body)
@@ -85,9 +87,9 @@ class NacosServer:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[NacosServer]:
+def running(folder: Path, **environment: str) -> Iterator[NacosServer]:
     """This function will run one for the block."""
-    server = NacosServer(folder)
+    server = NacosServer(folder, **environment)
     try:
         server.start()
         yield server
