@@ -86,13 +86,12 @@ class Listener:
 async def measure(options: argparse.Namespace, port: int, pid: int, key: str) -> None:
     """This function will run the listeners and print what they cost."""
     told: asyncio.Queue[float] = asyncio.Queue()
-    publisher = Listener(port, key, [], "", told)
 
     async def publish(content: str) -> None:
+        publisher = Listener(port, key, [], "", told)  # a new connection each time: an idle one is closed after 30 s
         await publisher.ask("POST", f"/cs/configs?dataId=shared&group={GROUP}&content={quote(content)}")
 
     await publish("start")
-    await publisher.ask("GET", f"/cs/configs?dataId=shared&group={GROUP}")
     before = resident_bytes(pid)
     listeners = [Listener(port, key, [f"own-{n}-{k}" for k in range(options.keys - 1)], "start", told) for n in range(options.listeners)]
     tasks = []

@@ -8,5 +8,6 @@ Reference of the protocol: https://nacos.io/en/docs/v1/open-api/
     identity      who calls, by token or API key, and what they may do
     places        which namespace a caller means
     items         get, publish, remove, list and history
+    sharing       one read for many who ask for the same
     listening     those who wait for changes
 """

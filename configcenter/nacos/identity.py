@@ -2,7 +2,7 @@
 
 Nacos clients sign in with name and password and then show the token they were given with every call. The password is an API key
 (the name does not matter), or that of a member of staff. A token is signed and expires, and does not outlive what it stands for: key
-and user are looked at with every call, no older than two seconds.
+and user are looked at with every call, as they were at most two seconds ago.
 """
 
 import time
@@ -105,8 +105,9 @@ def _attempt(username: str, ip: str) -> HttpRequest:
     request = HttpRequest()
     request.method = "POST"
     request.META["REMOTE_ADDR"] = ip
-    request.POST = QueryDict(mutable=True)  # type: ignore[assignment]
-    request.POST["username"] = username[:150]  # type: ignore[index]
+    fields = QueryDict(mutable=True)
+    fields["username"] = username[:150]
+    request.POST = fields  # type: ignore[assignment]  # the stubs know only what Django has read itself
     return request
 
 

@@ -44,18 +44,16 @@ def default_of(found: Place, group: str, data_id: str) -> str | None:
 
 
 def _rows(found: Place) -> "models.QuerySet[ConfigItem]":
-    rows = ConfigItem.objects.filter(override_of=None, namespace__tenant_id=found.tenant_id, namespace__slug=found.slug)
+    rows = ConfigItem.objects.filter(Q(namespace__tenant_id=found.tenant_id), namespace__slug=found.slug, override_of=None)
     return rows.select_related("current")
 
 
-def show(*, who: Who, fields: Mapping[str, str]) -> Shown:
+def in_force(found: Place, group: str, data_id: str) -> Shown:
     """This function will give the text that is in force.
 
     Raises:
-        Invalid: a name is none.
-        NotFound: nothing of that name is in force where the caller looks.
+        NotFound: nothing of that name is in force there.
     """
-    found, group, data_id = place(who, fields.get("tenant", "")), protocol.group(fields), protocol.data_id(fields)
     item = _rows(found).filter(group=group, data_id=data_id).first()
     if item is not None and item.current is not None:
         release = item.current
@@ -94,7 +92,7 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
 
 
 def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: Format, ip: str) -> ConfigItem:
-    own = {"namespace": namespace, "group": group, "data_id": data_id}
+    own: dict[str, Any] = {"namespace": namespace, "group": group, "data_id": data_id}
     try:
         return config_items.get_item(**own)
     except NotFound:

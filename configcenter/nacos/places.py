@@ -65,7 +65,7 @@ def writable(who: Who, written: str) -> ConfigNamespace:
         )
     if wanted.slug == PUBLIC:
         return default_namespace(Tenant.objects.get(pk=wanted.tenant_id) if wanted.tenant_id is not None else None)
-    found = ConfigNamespace.objects.filter(tenant_id=wanted.tenant_id, slug=wanted.slug).first()
+    found = ConfigNamespace.objects.filter(Q(tenant_id=wanted.tenant_id), slug=wanted.slug).first()
     if found is None:
         raise NotFound(_("There is no namespace {name}. Make it first.").format(name=written))
     return found

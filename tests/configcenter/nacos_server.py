@@ -76,11 +76,12 @@ class NacosServer:
         sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         return self.http.request(method, f"{self.url}{path}?{urlencode(query)}", headers=sent, body=body)
 
-    def listen(self, key: str, *watched: tuple[str, str], wait_ms: int = 30_000, tenant: str = "", **headers: str) -> str:
+    def listen(self, key: str, *watched: tuple[str, str], tenant: str = "", hang_up: bool = True) -> str:
         """This function will do one long poll for data ids and the md5 that is had of each, and give what changed, decoded."""
         word, line = SEPARATORS
         written = "".join(word.join((data_id, "DEFAULT_GROUP", md5, tenant)) + line for data_id, md5 in watched)
-        sent = {"Long-Pulling-Timeout": str(wait_ms), "Content-Type": "application/x-www-form-urlencoded", **headers}
+        sent = {"Long-Pulling-Timeout": "30000", "Content-Type": "application/x-www-form-urlencoded"}
+        sent |= {} if hang_up else {"Long-Pulling-Timeout-No-Hangup": "true"}
         answer = self.call("POST", "/cs/configs/listener", key=key, body=urlencode({"Listening-Configs": written}).encode(), headers=sent)
         assert answer.status == 200, answer.data
         return unquote_plus(answer.data.decode())
