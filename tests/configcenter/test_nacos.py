@@ -14,6 +14,7 @@ from typing import Any
 
 import nacos
 import pytest
+import urllib3
 from asgiref.testing import ApplicationCommunicator
 from django.test import RequestFactory
 from django.utils import timezone
@@ -311,12 +312,19 @@ def test_without_redis_a_listener_hears_of_a_change_by_asking_the_database(serve
     tenant = make_tenant()
     key = make_key(tenant)[1]
     published(tenant, "app", "one")
-    with running(tmp_path, REDIS_URL="redis://127.0.0.1:1/0") as lonely, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, running(tmp_path, REDIS_URL="redis://127.0.0.1:1/0") as lonely:
         waits = pool.submit(lonely.listen, key, ("app", md5("one")))
         assert lonely.listen(key, ("app", "")) != ""
         assert not waits.done()
         published(tenant, "app", "two")
         assert waits.result(5) == f"app\x02{GROUP}\x01"
+        waits = pool.submit(lonely.listen, key, ("app", md5("two")))
+        assert lonely.listen(key, ("app", "")) != ""
+        began = time.monotonic()
+        lonely.stop()  # which does not outwait the one who waits
+        assert time.monotonic() - began < 8
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            waits.result(1)
 
 
 def test_a_listener_that_leaves_is_forgotten_at_once() -> None:
@@ -376,6 +384,20 @@ def test_another_address_or_method_is_refused_clearly(server: NacosServer) -> No
     key = make_key(make_tenant())[1]
     assert server.call("GET", "/ns/instance/list", key=key, serviceName="x").status == 404
     assert server.call("PATCH", "/cs/configs", key=key).headers["Allow"] == "GET, POST, DELETE"
+
+
+def test_those_who_publish_the_same_new_item_at_once_each_make_a_release(server: NacosServer) -> None:
+    key = make_key(make_tenant())[1]
+
+    def publish(number: int) -> bytes:
+        answer = server.call("POST", "/cs/configs", key=key, dataId="app", group=GROUP, content=f"text {number}")
+        return bytes(answer.data)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(publish, range(8))) == {b"true"}
+    item = ConfigItem.objects.get()
+    assert sorted(item.releases.values_list("number", flat=True)) == list(range(1, 9))
+    assert item.current == item.releases.order_by("-revision").first()
 
 
 def test_cas_publishes_only_over_what_the_caller_saw(server: NacosServer) -> None:
