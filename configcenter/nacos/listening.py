@@ -8,6 +8,7 @@ item's fingerprint stays true until a later release says otherwise, so a client 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -115,6 +116,7 @@ class Listeners:
         # Lookups and refreshes take turns, so that an old answer never replaces a newer one.
         self._turn: asyncio.Lock | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._ended = False
 
     @property
     def number(self) -> int:
@@ -190,10 +192,13 @@ class Listeners:
             self._turn = asyncio.Lock()
             self._watching = asyncio.get_running_loop().create_task(self._watch())
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """This function will end the watch."""
+        self._ended = True  # the Redis client may swallow a cancellation
         if self._watching is not None:
             self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
 
     async def refresh(self) -> None:
         """This function will read what was released since the last time and wake those who listen to it."""
@@ -227,27 +232,17 @@ class Listeners:
             retry=Retry(NoBackoff(), 0),
             client_name="posthaste",
         )
-        subscription: Any = None
-        while True:
-            try:
-                if subscription is None:
-                    subscription = await self._subscribe(client)
-                await self._refresh_safely()
-                await self._notice(subscription, POLL_SECONDS * random.uniform(0.8, 1.0))
-            except redis.exceptions.RedisError:
-                subscription = None
-                await self._refresh_safely()
-                await asyncio.sleep(POLL_SECONDS * random.uniform(0.8, 1.0))
-
-    @staticmethod
-    async def _subscribe(client: "redis.asyncio.Redis") -> Any:
-        subscription = client.pubsub(ignore_subscribe_messages=True)
-        try:
-            await subscription.subscribe(channel())
-        except redis.exceptions.RedisError:
-            await subscription.aclose()
-            raise
-        return subscription
+        async with client:
+            while not self._ended:
+                try:
+                    async with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                        await subscription.subscribe(channel())
+                        while not self._ended:
+                            await self._refresh_safely()
+                            await self._notice(subscription, POLL_SECONDS * random.uniform(0.8, 1.0))
+                except redis.exceptions.RedisError:
+                    await self._refresh_safely()
+                    await asyncio.sleep(POLL_SECONDS * random.uniform(0.8, 1.0))
 
     @staticmethod
     async def _notice(subscription: Any, seconds: float) -> None:

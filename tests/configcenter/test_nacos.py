@@ -335,7 +335,7 @@ def test_a_listener_that_leaves_is_forgotten_at_once() -> None:
             async with asyncio.timeout(5):
                 return await others.changed(actor="key:x", has={Key(1, "public", GROUP, "app"): ""}, seconds=30, gone=gone)
         finally:
-            others.stop()
+            await others.stop()
 
     others = Listeners(in_thread)
     assert asyncio.run(leave()) == set()
