@@ -131,5 +131,10 @@ def live() -> list[Instance]:
 
 def _read(name: str, told: dict[str, Any]) -> Instance:
     versions = {module: Version(**version) for module, version in told.pop("versions").items()}
-    times = {field: datetime.fromtimestamp(told.pop(field), UTC) for field in ("started_at", "seen_at")}
-    return Instance(id=name, versions=versions, **times, **told)
+    started, seen = (datetime.fromtimestamp(told.pop(field), UTC) for field in ("started_at", "seen_at"))
+    return Instance(id=name, versions=versions, started_at=started, seen_at=seen, **told)
+
+
+def told(instance: Instance) -> dict[str, Any]:
+    """This function will give what an instance told as plain data, for answers."""
+    return asdict(instance)

@@ -119,7 +119,8 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
     value = parse(handle, content)
     try:
         if item.override_of_id is None:
-            return handle.model.model_validate(value).model_dump(mode="json")
+            checked: dict[str, Any] = handle.model.model_validate(value).model_dump(mode="json")
+            return checked
         errors = [
             {"field": name, "code": "not_overridable", "message": _("A tenant has no value of its own here.")}
             for name in value
