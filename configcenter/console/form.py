@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
+from django.utils import formats
 from django.utils.translation import gettext, ngettext
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -196,7 +197,7 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
     title = _title(member)
     said = [
-        entry.shown if entry.kind != "switch" else f"{entry.title}: {entry.shown}"
+        f"{entry.title} {entry.shown}" if entry.kind == "switch" or (entry.kind == "number" and not entry.unit) else entry.shown
         for entry in entries
         if entry.differs and entry.kind not in ("shape", "lines", "list") and entry.shown != title
     ]
@@ -269,7 +270,8 @@ def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
             return ngettext("{n} entry", "{n} entries", number).format(n=number)
         case "lines":
             return ", ".join(str(member) for member in value) if isinstance(value, list) and value else gettext("empty")
-    text = str(text_of(value, kind))
+    is_number = kind == "number" and isinstance(value, int | float)
+    text = formats.number_format(text_of(value, kind), use_l10n=True, force_grouping=True) if is_number else str(text_of(value, kind))
     return f"{text} {unit}".strip() if text else gettext("empty")
 
 

@@ -163,7 +163,7 @@ def test_what_differs_from_the_default_is_marked_with_the_default_beside_it() ->
     publish("queues", queue_capacity=20_000)
     page = staff().get(at("queues")).content.decode()
     assert page.count("Differs from the default") == 2  # once to see, once to hear
-    assert "10000 messages" in page
+    assert "10,000 messages" in page
 
 
 def test_an_error_stands_at_its_field_and_what_was_typed_is_kept() -> None:
@@ -237,7 +237,7 @@ def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_ty
     page = answer.content.decode()
     assert answer.status_code == 409
     assert "user:ada was quicker." in page
-    assert re.search(r"Queue capacity</th><td class=\"removed\">10000 messages</td><td class=\"added\">20000 messages", page)
+    assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     again = posted(page)
     assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "10000")
     assert orjson.loads(config_items.module_item("queues").draft)["max_backlog"] == 2_000_000
@@ -263,7 +263,7 @@ def test_a_draft_is_looked_at_and_published_with_a_reason() -> None:
     answer = client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000", "review": ""})
     assert answer["Location"] == at("queues", "publish")
     page = client.get(at("queues", "publish")).content.decode()
-    assert re.search(r"Queue capacity</th><td class=\"removed\">10000 messages</td><td class=\"added\">20000 messages", page)
+    assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     version = config_items.module_item("queues").draft_version
     assert client.post(at("queues", "publish"), {"comment": " ", "based_on": version}).status_code == 422
     assert client.post(at("queues", "publish"), {"comment": "More room", "based_on": version}).status_code == 302
@@ -319,7 +319,7 @@ def test_an_earlier_version_is_compared_and_brought_back() -> None:
     publish("queues", queue_capacity=30_000)
     client = staff()
     page = client.get(at("queues", "compare") + "?from=2&to=1").content.decode()
-    assert re.search(r"removed\">20000 messages</td><td class=\"added\">30000 messages", page)
+    assert re.search(r"removed\">20,000 messages</td><td class=\"added\">30,000 messages", page)
     assert "v2" in client.get(at("queues", "history")).content.decode()
     assert client.post(at("queues", "release", 1), {"comment": ""}).status_code == 422
     assert client.post(at("queues", "release", 1), {"comment": "Too much"}).status_code == 302

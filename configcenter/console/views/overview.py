@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from configcenter import hot
@@ -79,5 +80,6 @@ def instances(request: HttpRequest) -> HttpResponse:
         tab="instances",
         rows=rows,
         revision=revision,
+        now=timezone.now(),
         away=running is None,
     )

@@ -88,7 +88,7 @@ def _show(
         request,
         "publish",
         status=status,
-        title=_("Publish"),
+        title=_("Publish {name}").format(name=subject.title),
         purpose=_("What changes with this draft. Nothing is in force before you publish it."),
         tab="modules" if subject.handle else "items",
         page="publish",
