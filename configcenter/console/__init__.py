@@ -1,1 +1,1 @@
-"""The web console of the configuration: pages at /config/, made from the modules' classes. Entrances only: the rules lie in the services."""
+"""The web console of the configuration: pages at /config/, made from the modules' classes. The rules lie in the services."""

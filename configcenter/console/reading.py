@@ -25,7 +25,7 @@ def read(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | No
 
 
 def rearranged(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | None = None) -> tuple[dict[str, Any], str] | None:
-    """This function will give the values after an add, remove or move button and the path of the block to show, or None for another button."""
+    """This function will give the values after an add, remove or move button and the block to show, or None for another button."""
     verb = next((name for name in (ADD, REMOVE, UP, DOWN) if name in posted), None)
     if verb is None:
         return None
