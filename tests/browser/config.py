@@ -36,7 +36,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
     """This function will publish, draft and report something, and give the addresses of all pages by name."""
     now = timezone.now()
     queues = config_items.module_item("queues")
-    releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room for the promotion", **BY)
+    releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room in November", **BY)
     releases.publish(item=queues, content=_text(queues, hold_seconds=0.8), comment="Fewer idle workers", **BY)
     drafts.save_draft(item=queues, content=_text(queues, max_backlog=3_000_000), based_on=queues.draft_version, now=now, **BY)
     retries = config_items.module_item("retry_policy")
