@@ -8,18 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from configcenter.models import ConfigItem
-from configcenter.services import instances
 from configcenter.services.instances import Identity, Instance
 from configcenter.templatetags.interface import OTHER_STATES
-from posthaste.lib import redis
-
-
-def running() -> list[Instance] | None:
-    """This function will list the live instances, or give None when Redis, where they report, is away."""
-    try:
-        return instances.live()
-    except redis.Unavailable:
-        return None
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
