@@ -1,6 +1,7 @@
 """The admin site: our name, our rail, an overview in figures, and a login that can't be hammered."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from configcenter.admin_base import own_tenants, signed_in
 from configcenter.models import Tenant
+from configcenter.services import config_rights
 from configcenter.services.sign_in import too_many_attempts
 from configcenter.tenancy import owned_by
 from messaging import selectors, statistics
@@ -25,8 +27,9 @@ from posthaste.lib import redis
 
 FIGURES_SECONDS = 5.0  # so long are the day's figures kept, however many look on
 
-#: The rail: (heading, [(address, icon, word, permission)]). A question mark begins what the list is narrowed to.
-RAIL: list[tuple[Any, list[tuple[str, str, Any, str]]]] = [
+#: The rail: (heading, [(address, icon, word, permission)]). A question mark begins what the list is narrowed to; a permission is
+#: Django's name of one, or a function that tells it of a user.
+RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]]] = [
     (
         gettext_lazy("Operate"),
         [
@@ -43,6 +46,7 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str]]]] = [
         [
             ("admin:messaging_template_changelist", "templates", gettext_lazy("Templates"), "messaging.view_template"),
             ("admin:messaging_provider_changelist", "providers", gettext_lazy("Providers"), "messaging.view_provider"),
+            ("config:overview", "config", gettext_lazy("Configuration"), config_rights.may_view),
             (
                 "admin:django_celery_beat_periodictask_changelist",
                 "jobs",
@@ -72,7 +76,7 @@ def rail(request: HttpRequest) -> list[dict[str, Any]]:
     for heading, entries in RAIL:
         shown = []
         for target, picture, word, permission in entries:
-            if permission and not user.has_perm(permission):
+            if not (permission(user) if callable(permission) else not permission or user.has_perm(permission)):
                 continue
             name, _mark, query = target.partition("?")
             try:

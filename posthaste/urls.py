@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/", include("configcenter.api.urls")),
     path("api/", include("messaging.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("config/", include("configcenter.console.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -57,6 +57,12 @@ OTHER_STATES: dict[str, tuple[str, str, Promise]] = {
     "unmatched": ("failed", "unknown", gettext_lazy("Unmatched")),
     "sandbox": ("suppressed", "outbox", gettext_lazy("Sandbox")),
     "live": ("delivered", "sent", gettext_lazy("Live")),
+    "behind": ("unknown", "expired", gettext_lazy("Behind")),
+    "refused": ("failed", "failed", gettext_lazy("Refused")),
+    "snapshot": ("unknown", "layers", gettext_lazy("From its snapshot")),
+    "in_force": ("delivered", "sent", gettext_lazy("In force")),
+    "gray": ("suppressed", "gray", gettext_lazy("Gray release")),
+    "defaults": ("cancelled", "cancelled", gettext_lazy("Defaults")),
 }
 NOTHING = "–"
 

@@ -21,6 +21,7 @@ from configcenter.services.demo import load_access
 from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
 from messaging.services.demo import load_messaging
 from posthaste.lib.ids import new_id
+from tests.browser.config import config_pages
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -170,7 +171,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "django_celery_beat_periodictask",
         "django_celery_beat_crontabschedule",
     ]
-    return found | {name: reverse(f"admin:{name}_changelist") for name in lists}
+    return found | {name: reverse(f"admin:{name}_changelist") for name in lists} | config_pages(tenant)
 
 
 @pytest.fixture
@@ -295,6 +296,16 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "version",
             "configcenter_apikey",
             "new key",
+            "configuration",
+            "flow_rules",
+            "queues",
+            "publish queues",
+            "history of queues",
+            "version of queues",
+            "override",
+            "gray",
+            "instances",
+            "transfer",
         ):
             page.goto(live_server.url + pages[name])
             wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]

@@ -1,0 +1,70 @@
+"""Which instance runs which version, as pages and their refreshing parts show it."""
+
+from collections import Counter
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from configcenter.models import ConfigItem
+from configcenter.services.instances import Identity, Instance
+from configcenter.templatetags.interface import OTHER_STATES
+
+
+def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
+    """This function will tell which instances a gray release with these labels and this percentage is for."""
+    found = []
+    for instance in live:
+        who = Identity(instance.host, instance.kind, tuple(instance.labels))
+        if who.takes_part(item=item.data_id, labels=labels, percent=percent):
+            found.append(instance)
+    return found
+
+
+def of_module(name: str, item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
+    """This function will tell how far a module's version has come: a sentence, and a row for each instance."""
+    current = item.current.number if item.current else 0
+    try_first = reached(item, live or [], labels=item.gray_labels, percent=item.gray_percent) if item.gray else []
+    rows, lags = [], []
+    for instance in live or []:
+        version = instance.versions.get(name)
+        number, lag_ms = (version.number, version.lag_ms) if version else (0, None)
+        wanted = item.gray.number if item.gray and instance in try_first else current
+        error = instance.errors.get(name, "")
+        state = "refused" if error else "applied" if number == wanted else "behind"
+        if state == "applied" and lag_ms is not None:
+            lags.append(lag_ms)
+        rows.append(
+            {
+                "id": instance.id,
+                "kind": instance.kind,
+                "place": f"{instance.host}:{instance.pid}",
+                "labels": instance.labels,
+                "version": f"v{number}" if number else _("defaults"),
+                "is_gray": bool(item.gray and number == item.gray.number),
+                "state": state,
+                "word": str(OTHER_STATES[state][2]),
+                "lag_ms": lag_ms,
+                "error": error,
+            }
+        )
+    states = Counter(row["state"] for row in rows)
+    return {
+        "as_of": timezone.now().isoformat(),
+        "away": live is None,
+        "total": len(rows),
+        "applied": states["applied"],
+        "slowest_ms": max(lags, default=None),
+        "text": _sentence(live, states["applied"], len(rows), max(lags, default=None)),
+        "rows": rows,
+    }
+
+
+def _sentence(live: list[Instance] | None, applied: int, total: int, slowest: int | None) -> str:
+    if live is None:
+        return _("Redis is away: instances can't be asked")
+    if not total:
+        return _("No instance is running")
+    said = ngettext("{applied} of {total} instance", "{applied} of {total} instances", total).format(applied=applied, total=total)
+    return said if slowest is None else f"{said}, {round(slowest)} ms"

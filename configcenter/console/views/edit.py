@@ -1,0 +1,178 @@
+"""Editing: a module by its generated form, a free-form item as a text. What is saved is the draft; nothing is in force yet."""
+
+from typing import Any
+
+import orjson
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from configcenter import selectors
+from configcenter.console import form, live, reading
+from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.changes import Change, values_of
+from configcenter.console.subjects import Subject, for_subject
+from configcenter.models import ConfigItem
+from configcenter.services import config_items, drafts
+from configcenter.services.differences import diff
+from posthaste.lib.problems import Invalid
+
+LATEST = 5
+
+
+@staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
+@for_subject
+def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will show what is edited and in force, and save the draft."""
+    if request.method != "POST":
+        content = subject.effective if subject.item.draft is None else subject.item.draft
+        return _show(request, subject, content, began=content, errors=_complaints(subject, subject.item.draft))
+    if subject.handle is not None:
+        moved = reading.rearranged(subject.handle.model, request.POST, only=subject.only)
+        if moved is not None:
+            values, place = moved
+            kept = {
+                "began": request.POST.get("began", ""),
+                "based_on": _number(request, "based_on"),
+                "release": _number(request, "release"),
+            }
+            return _show(request, subject, orjson.dumps(values).decode(), opened=place, **kept)
+    return _save(request, subject, _typed(request, subject))
+
+
+@staff_page(right="edit", to_change="edit", methods=("POST",))
+@for_subject
+def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will throw the draft away."""
+    drafts.discard_draft(item=subject.item, **author_of(request))
+    messages.success(request, _("The draft is gone. What is in force did not change."))
+    return HttpResponseRedirect(subject.url())
+
+
+@staff_page()
+@for_subject
+def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will give the versions that instances run, for a page that stays open."""
+    assert subject.handle
+    return JsonResponse(live.of_module(subject.handle.name, subject.item, selectors.live_instances()))
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def _typed(request: HttpRequest, subject: Subject) -> str:
+    """The text that was typed or put together from the inputs, in its one form where it is valid."""
+    if subject.handle is None:
+        return request.POST.get("content", "").replace("\r\n", "\n")
+    values = reading.read(subject.handle.model, request.POST, only=subject.only)
+    return config_items.canonical(subject.item, orjson.dumps(values).decode())
+
+
+def _complaints(subject: Subject, content: str | None) -> list[Any]:
+    if content is None:
+        return []
+    try:
+        config_items.validate(subject.item, content)
+    except Invalid as invalid:
+        return invalid.errors
+    return []
+
+
+def _save(request: HttpRequest, subject: Subject, content: str) -> HttpResponse:
+    item, began = subject.item, request.POST.get("began", "").replace("\r\n", "\n")
+    based_on, release = _number(request, "based_on"), _number(request, "release")
+    if errors := _complaints(subject, content):
+        return _show(request, subject, content, began=began, errors=errors, based_on=based_on, release=release, status=422)
+    # A publish without a draft leaves the draft's version as it is, but the editor began from what was in force before.
+    if release != _release(item):
+        return _conflict(request, subject, content, began)
+    if content == subject.effective and (item.draft is not None or item.current is not None or subject.handle is not None):
+        if item.draft_version != based_on:
+            return _conflict(request, subject, content, began)
+        drafts.discard_draft(item=item, **author_of(request))
+        messages.info(request, _("That is what is in force: there is no draft."))
+        return HttpResponseRedirect(subject.url())
+    if content != item.draft:
+        try:
+            drafts.save_draft(item=item, content=content, based_on=based_on, now=timezone.now(), **author_of(request))
+        except drafts.DraftConflict:
+            return _conflict(request, subject, content, began)
+        messages.success(request, _("The draft is saved. It is not in force yet."))
+    return HttpResponseRedirect(subject.url("publish" if "review" in request.POST else "edit"))
+
+
+def _release(item: ConfigItem) -> int:
+    return item.current.number if item.current else 0
+
+
+def _conflict(request: HttpRequest, subject: Subject, content: str, began: str) -> HttpResponse:
+    """What was typed stays; who changed what since stands above it, and saving again goes on top of that."""
+    subject.item.refresh_from_db()
+    subject.__dict__.pop("effective", None)
+    item = subject.item
+    theirs = subject.effective if item.draft is None else item.draft
+    by, at = (item.draft_by, item.draft_at) if item.draft is not None else ("", None)
+    if item.draft is None and item.current is not None:
+        by, at = item.current.author, item.current.at
+    conflict = {
+        "by": by,
+        "at": at,
+        "is_draft": item.draft is not None,
+        "changes": _either(subject, began, theirs),
+        "mine": _either(subject, theirs, content),
+        "lines": [] if subject.handle else diff(began, theirs),
+    }
+    return _show(request, subject, content, began=theirs, conflict=conflict, status=409)
+
+
+def _either(subject: Subject, before: str, after: str) -> list[Change]:
+    return subject.changes(before, after)
+
+
+def _show(
+    request: HttpRequest,
+    subject: Subject,
+    content: str,
+    *,
+    began: str,
+    errors: list[Any] | None = None,
+    based_on: int | None = None,
+    release: int | None = None,
+    opened: str = "",
+    conflict: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    item = subject.item
+    context: dict[str, Any] = {
+        "title": subject.title,
+        "purpose": subject.purpose,
+        "tab": "modules" if subject.handle else "items",
+        "page": "edit",
+        "subject": subject,
+        "item": item,
+        "content": content,
+        "began": began,
+        "based_on": item.draft_version if based_on is None else based_on,
+        "release": _release(item) if release is None else release,
+        "conflict": conflict,
+        "latest": list(item.releases.order_by("-number")[:LATEST]),
+        "status_code": status,
+    }
+    if subject.handle is None:
+        context["errors"] = [str(error["message"]) for error in errors or []]
+        return page(request, "item", status=status, **context)
+    context["form"] = form.build(
+        subject.handle.model,
+        values_of(content),
+        base=subject.base,
+        errors=errors or [],
+        only=subject.only,
+        open_paths=frozenset([opened]) if opened else frozenset(),
+    )
+    context["opened"] = opened
+    if subject.tenant is None:
+        context["instances"] = live.of_module(subject.handle.name, item, selectors.live_instances())
+    return page(request, "module", status=status, **context)

@@ -1,0 +1,146 @@
+"""Free-form items of other systems: found, made, and kept in namespaces."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from configcenter.admin_base import problem_text, signed_in
+from configcenter.console.access import page, staff_page
+from configcenter.console.subjects import Subject
+from configcenter.models import ConfigItem, ConfigNamespace, Format, Tenant
+from configcenter.models.config import MODULES, PUBLIC
+from configcenter.services import config_items
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.problems import Conflict, Invalid, Problem
+
+A_PAGE = 50
+
+
+def of_people() -> Any:
+    """This function will give the namespaces that free-form items may lie in: all but that of the modules."""
+    return ConfigNamespace.objects.exclude(slug=MODULES, tenant=None).select_related("tenant").order_by("tenant__name", "slug")
+
+
+def _pk(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 18 else None
+
+
+@staff_page()
+def listing(request: HttpRequest) -> HttpResponse:
+    """This function will list free-form items, narrowed by namespace, group and words."""
+    config_items.default_namespace(None)
+    namespaces = list(of_people())
+    rows = ConfigItem.objects.filter(namespace__in=namespaces).select_related("namespace__tenant", "current", "gray")
+    namespace, group, query, after = (request.GET.get(name, "").strip() for name in ("namespace", "group", "q", "after"))
+    if (chosen := _pk(namespace)) is not None:
+        rows = rows.filter(namespace_id=chosen)
+    groups = list(rows.order_by("group").values_list("group", flat=True).distinct()[:200])
+    if group:
+        rows = rows.filter(group=group)
+    if query:
+        rows = rows.filter(Q(data_id__icontains=query) | Q(description__icontains=query))
+    start = _pk(after) or 0
+    found = list(rows.order_by("namespace__tenant__name", "namespace__slug", "group", "data_id")[start : start + A_PAGE + 1])
+    kept = request.GET.copy()
+    kept["after"] = str(start + A_PAGE)
+    return page(
+        request,
+        "items",
+        title=_("Items"),
+        purpose=_("Texts that other systems read: by the API, or with a Nacos client."),
+        tab="items",
+        items=[Subject(item) for item in found[:A_PAGE]],
+        more=f"?{kept.urlencode()}" if len(found) > A_PAGE else "",
+        namespaces=namespaces,
+        groups=groups,
+        chosen={"namespace": namespace, "group": group, "q": query},
+        is_narrowed=bool(namespace or group or query),
+    )
+
+
+@staff_page(right="edit", to_change="edit", methods=("GET", "HEAD", "POST"))
+def create(request: HttpRequest) -> HttpResponse:
+    """This function will make an item."""
+    public = config_items.default_namespace(None)
+    typed = {
+        "namespace": request.GET.get("namespace") or str(public.pk),
+        "group": "DEFAULT_GROUP",
+        "data_id": "",
+        "format": Format.YAML.value,
+        "description": "",
+    }
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        typed = {name: request.POST.get(name, "").strip() for name in typed}
+        namespace = get_object_or_404(of_people(), pk=_pk(typed["namespace"]) or 0)
+        try:
+            item = config_items.create_item(
+                namespace=namespace,
+                actor=f"user:{signed_in(request).get_username()}",
+                ip=client_ip(request),
+                **{name: typed[name] for name in ("group", "data_id", "format", "description")},
+            )
+            return HttpResponseRedirect(reverse("config:item-edit", args=[item.pk]))
+        except Invalid as invalid:
+            errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
+        except Conflict as conflict:
+            errors = {"data_id": conflict.detail}
+    return page(
+        request,
+        "item_new",
+        status=422 if errors else 200,
+        title=_("New item"),
+        purpose=_("A text under namespace, group and data id. It is empty and not in force before you publish it."),
+        tab="items",
+        namespaces=of_people(),
+        formats=Format.choices,
+        typed=typed,
+        errors=errors,
+    )
+
+
+@staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
+def namespaces(request: HttpRequest) -> HttpResponse:
+    """This function will list the namespaces, make new ones and delete those that are empty."""
+    config_items.default_namespace(None)
+    typed = {name: request.POST.get(name, "").strip() for name in ("tenant", "slug", "name", "description")}
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        who: dict[str, Any] = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
+        try:
+            if "delete" in request.POST:
+                namespace = get_object_or_404(of_people(), pk=_pk(request.POST["delete"]) or 0)
+                config_items.delete_namespace(namespace=namespace, **who)
+                messages.success(request, _("The namespace {name} is deleted.").format(name=namespace.slug))
+            else:
+                tenant = get_object_or_404(Tenant, pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
+                made = {name: typed[name] for name in ("slug", "name", "description")}
+                config_items.create_namespace(tenant=tenant, **made, **who)
+                messages.success(request, _("The namespace {name} is there.").format(name=typed["slug"]))
+            return HttpResponseRedirect(reverse("config:namespaces"))
+        except Invalid as invalid:
+            errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
+        except Problem as problem:
+            errors = {"slug": problem_text(problem)}
+            if "delete" in request.POST:
+                messages.error(request, problem_text(problem))
+                return HttpResponseRedirect(reverse("config:namespaces"))
+    rows = of_people().annotate(items_in=Count("items", filter=Q(items__current__isnull=False) | Q(items__draft__isnull=False)))
+    return page(
+        request,
+        "namespaces",
+        status=422 if errors else 200,
+        title=_("Namespaces"),
+        purpose=_("Drawers of items, so that several systems or environments do not get in each other's way."),
+        tab="items",
+        rows=rows,
+        public=PUBLIC,
+        tenants=Tenant.objects.all(),
+        typed=typed,
+        errors=errors,
+    )

@@ -1,0 +1,85 @@
+"""All modules at a glance, and all instances."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from configcenter import hot, selectors
+from configcenter.console import live
+from configcenter.console.access import page, staff_page
+from configcenter.models import ConfigItem, ConfigState
+from configcenter.models.config import MODULES
+
+
+@staff_page()
+def overview(request: HttpRequest) -> HttpResponse:
+    """This function will show every module: what is in force since when and by whom, what is being changed, how far it has come."""
+    rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)
+    items: dict[str, ConfigItem] = {}
+    overrides: dict[str, int] = {}
+    for item in rows:
+        if item.override_of_id is None:
+            items[item.data_id] = item
+        elif item.current_id:
+            overrides[item.data_id] = overrides.get(item.data_id, 0) + 1
+    wanted = request.GET.get("q", "").strip().lower()
+    running = selectors.live_instances()
+    cards: list[dict[str, Any]] = []
+    for handle in hot.modules():
+        item = items.get(handle.name) or ConfigItem(group=MODULES, data_id=handle.name)
+        title, purpose = _(handle.title), _(handle.purpose)
+        fields = " ".join(_(info.title) for info in handle.model.model_fields.values() if info.title)
+        if wanted and wanted not in f"{handle.name} {title} {purpose} {fields}".lower():
+            continue
+        cards.append(
+            {
+                "name": handle.name,
+                "title": title,
+                "purpose": purpose,
+                "item": item,
+                "overrides": overrides.get(handle.name, 0),
+                "instances": live.of_module(handle.name, item, running),
+            }
+        )
+    return page(
+        request,
+        "overview",
+        title=_("Configuration"),
+        purpose=_("What runs with which values. A change reaches every process within a second, without a restart."),
+        tab="modules",
+        cards=cards,
+        query=request.GET.get("q", ""),
+        away=running is None,
+    )
+
+
+@staff_page()
+def instances(request: HttpRequest) -> HttpResponse:
+    """This function will show every process and the versions it runs."""
+    running = selectors.live_instances()
+    revision = ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
+    rows = []
+    for instance in running or []:
+        errors = [{"module": name, "text": text} for name, text in sorted(instance.errors.items())]
+        behind = instance.revision < revision
+        rows.append(
+            {
+                "instance": instance,
+                "errors": errors,
+                "behind": behind,
+                "state": "refused" if errors else "snapshot" if instance.source != "database" else "behind" if behind else "applied",
+            }
+        )
+    return page(
+        request,
+        "instances",
+        title=_("Instances"),
+        purpose=_("Every process that runs now, where its configuration came from, and how far it has come."),
+        tab="instances",
+        rows=rows,
+        revision=revision,
+        now=timezone.now(),
+        away=running is None,
+    )

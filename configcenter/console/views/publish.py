@@ -1,0 +1,139 @@
+"""From the draft to what is in force: look at the difference, give a reason, publish to all or to some."""
+
+from collections import Counter
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from configcenter import selectors
+from configcenter.admin_base import problem_text
+from configcenter.console import live
+from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.subjects import Subject, for_subject
+from configcenter.services import releases
+from configcenter.services.differences import diff
+from posthaste.lib.problems import Conflict, Invalid, Problem
+
+
+@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+@for_subject
+def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will show what publishing the draft changes, and publish it."""
+    item = subject.item
+    if request.method != "POST":
+        if item.draft is None:
+            messages.info(request, _("There is no draft to publish."))
+            return HttpResponseRedirect(subject.url())
+        return _show(request, subject)
+    to_some = request.POST.get("reach") == "some"
+    typed = {
+        "comment": request.POST.get("comment", "").strip(),
+        "reach": "some" if to_some else "all",
+        "labels": request.POST.get("labels", ""),
+        "percent": request.POST.get("percent", "").strip(),
+    }
+    if not typed["comment"]:
+        return _show(request, subject, typed=typed, errors={"comment": _("Say why: it stands in the history.")}, status=422)
+    text = request.POST.get("based_on", "")
+    based_on = int(text) if text.isdecimal() and len(text) < 10 else -1
+    say = {"comment": typed["comment"], "based_on": based_on, **author_of(request)}
+    try:
+        if to_some:
+            release = releases.start_gray(item=item, content=None, **spread_of(request), **say)
+        else:
+            release = releases.publish(item=item, **say)
+    except Invalid as invalid:
+        errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
+        own = {name: said for name, said in errors.items() if name in ("labels", "percent")}
+        if own:
+            return _show(request, subject, typed=typed, errors=own, status=422)
+        return _show(request, subject, typed=typed, problem=problem_text(invalid), status=422)
+    except Conflict as conflict:
+        item.refresh_from_db()
+        if item.draft is None:
+            messages.error(request, conflict.detail or str(conflict.title))
+            return HttpResponseRedirect(subject.url())
+        return _show(request, subject, typed=typed, problem=conflict.detail, status=409)
+    said = _("Version {n} is on its way to some instances.") if to_some else _("Version {n} is published and on its way to all instances.")
+    messages.success(request, said.format(n=release.number))
+    return HttpResponseRedirect(subject.url())
+
+
+def spread_of(request: HttpRequest) -> dict[str, Any]:
+    """This function will read whom a gray release is for.
+
+    Raises:
+        Invalid: the percentage is no number.
+    """
+    percent = request.POST.get("percent", "").strip() or "0"
+    if not percent.isdecimal() or len(percent) > 3:
+        raise Invalid.field("percent", _("A number from 0 to 100."))
+    return {"labels": request.POST.get("labels", "").replace(",", " ").split(), "percent": int(percent)}
+
+
+def _show(
+    request: HttpRequest,
+    subject: Subject,
+    *,
+    typed: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    item, draft = subject.item, subject.item.draft or ""
+    running = selectors.live_instances() if subject.handle and subject.tenant is None else None
+    return page(
+        request,
+        "publish",
+        status=status,
+        title=_("Publish {name}").format(name=subject.title),
+        purpose=_("What changes with this draft. Nothing is in force before you publish it."),
+        tab="modules" if subject.handle else "items",
+        page="publish",
+        subject=subject,
+        item=item,
+        changes=subject.changes(subject.effective, draft),
+        lines=diff(subject.effective, draft),
+        typed=typed or {"reach": "all", "percent": "10"},
+        errors=errors or {},
+        problem=problem,
+        running=running or [],
+        labels=sorted({label for instance in running or [] for label in instance.labels}),
+    )
+
+
+@staff_page()
+@for_subject
+def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will tell which live instances a gray release would be for, while its form is being filled in."""
+    running = selectors.live_instances() or []
+    labels, percent = request.GET.get("labels", "").replace(",", " ").split(), request.GET.get("percent", "0")
+    wanted = min(int(percent), 100) if percent.isdecimal() and len(percent) < 4 else 0
+    found = live.reached(subject.item, running, labels=labels, percent=wanted)
+    said = ngettext("{n} of {total} instance would take part", "{n} of {total} instances would take part", len(running))
+    kinds = ", ".join(f"{kind} × {number}" for kind, number in sorted(Counter(instance.kind for instance in found).items()))
+    return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
+
+
+@staff_page(right="publish", to_change="publish", methods=("POST",))
+@for_subject
+def gray(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will widen, promote or abandon a gray release."""
+    verb, comment = request.POST.get("verb", ""), request.POST.get("comment", "").strip()
+    who = author_of(request)
+    try:
+        if verb == "widen":
+            releases.widen_gray(item=subject.item, **spread_of(request), **who)
+            messages.success(request, _("The gray release has a new reach."))
+        elif verb == "promote":
+            done = releases.promote_gray(item=subject.item, comment=comment or _("Promoted"), **who)
+            messages.success(request, _("Version {n} is on its way to all instances.").format(n=done.number))
+        elif verb == "abandon":
+            releases.abandon_gray(item=subject.item, comment=comment or _("Abandoned"), **who)
+            messages.success(request, _("The gray release is stopped; its instances go back to what all the others run."))
+    except Problem as problem:
+        messages.error(request, problem_text(problem))
+    return HttpResponseRedirect(subject.url())

@@ -1,0 +1,42 @@
+"""Which tenants have values of their own in a module."""
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+
+from configcenter import selectors
+from configcenter.console.access import page, staff_page
+from configcenter.console.changes import values_of
+from configcenter.console.subjects import Subject, for_subject
+from configcenter.models import Tenant
+
+
+@staff_page()
+@for_subject
+def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will list the overrides of a module and lead to any tenant's."""
+    handle = subject.handle
+    if handle is None or not handle.per_tenant:
+        raise Http404
+    if wanted := request.GET.get("choose", ""):
+        tenant = Tenant.objects.filter(slug=wanted).first()
+        if tenant is not None:
+            return HttpResponseRedirect(Subject(subject.item, handle, tenant).url())
+    fields = {name: _(info.title) for name, info in handle.model.model_fields.items() if name in handle.per_tenant and info.title}
+    found = []
+    for item in selectors.overrides(handle.name):
+        own = values_of(item.current.content if item.current else "")
+        of_tenant = Subject(item, handle, item.override_of)
+        found.append({"subject": of_tenant, "item": item, "fields": [fields[name] for name in fields if name in own]})
+    return page(
+        request,
+        "tenants",
+        title=subject.title,
+        purpose=_("Tenants with values of their own. Everything else they inherit from the installation."),
+        tab="modules",
+        page="tenants",
+        subject=subject,
+        item=subject.item,
+        rows=found,
+        fields=list(fields.values()),
+        tenants=Tenant.objects.order_by("name"),
+    )

@@ -1,0 +1,82 @@
+"""Something of everything in the configuration, and the addresses of its pages."""
+
+from datetime import timedelta
+
+import orjson
+from django.urls import reverse
+from django.utils import timezone
+
+from configcenter import hot
+from configcenter.models import ConfigItem, Tenant
+from configcenter.services import config_items, drafts, instances, releases
+from configcenter.services.instances import Identity, State, Version
+
+BY = {"author": "user:ada", "ip": "127.0.0.1"}
+
+
+def _text(item: ConfigItem, **fields: object) -> str:
+    return orjson.dumps(orjson.loads(config_items.effective(item)) | fields).decode()
+
+
+def report_instances() -> None:
+    """This function will report five processes, one behind and one with an error."""
+    started = timezone.now() - timedelta(hours=3)
+    for host, kind, number, errors in (
+        ("web-1", "web", 2, {}),
+        ("web-2", "web", 2, {}),
+        ("worker-1", "send", 2, {}),
+        ("worker-2", "send", 1, {}),
+        ("worker-3", "send", 1, {"queues": "version 2: max_backlog: Must be at least 1000."}),
+    ):
+        state = State("database", 4, {"queues": Version(number, "0" * 32, 40 + 10 * number)}, errors)
+        instances.report(who=Identity(host, kind, (f"zone={host[-1]}",)), state=state, started_at=started)
+
+
+def config_pages(tenant: Tenant) -> dict[str, str]:
+    """This function will publish, draft and report something, and give the addresses of all pages by name."""
+    now = timezone.now()
+    queues = config_items.module_item("queues")
+    releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room in November", **BY)
+    releases.publish(item=queues, content=_text(queues, hold_seconds=0.8), comment="Fewer idle workers", **BY)
+    drafts.save_draft(item=queues, content=_text(queues, max_backlog=3_000_000), based_on=queues.draft_version, now=now, **BY)
+    retries = config_items.module_item("retry_policy")
+    releases.publish(item=retries, content=_text(retries, most_retries=5), comment="A patient gateway", **BY)
+    releases.start_gray(item=retries, content=_text(retries, base_seconds=8), labels=["zone=1"], percent=20, comment="Slower", **BY)
+    override = config_items.module_item("retry_policy", tenant=tenant)
+    releases.publish(item=override, content='{"most_retries": 7}', comment="As agreed", **BY)
+    namespace = config_items.default_namespace(None)
+    item = config_items.create_item(
+        namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Prices of the shop", actor="user:ada"
+    )
+    releases.publish(item=item, content="shop:\n  name: Acme\n  currency: EUR\n", comment="First", **BY)
+    drafts.save_draft(
+        item=item, content="shop:\n  name: Acme\n  currency: CNY\n  rounding: 2\n", based_on=item.draft_version, now=now, **BY
+    )
+    report_instances()
+    tenant_query = f"?tenant={tenant.slug}"
+    found = {
+        "configuration": reverse("config:overview"),
+        "configuration nothing found": reverse("config:overview") + "?q=nothing",
+        "publish queues": reverse("config:module-publish", args=["queues"]),
+        "history of queues": reverse("config:module-history", args=["queues"]),
+        "history of alarms": reverse("config:module-history", args=["alarms"]),
+        "version of queues": reverse("config:module-release", args=["queues", 1]),
+        "comparison of queues": reverse("config:module-compare", args=["queues"]) + "?from=1&to=2",
+        "defaults of queues": reverse("config:module-remove", args=["queues"]),
+        "gray": reverse("config:module-edit", args=["retry_policy"]),
+        "tenants of retry policy": reverse("config:module-tenants", args=["retry_policy"]),
+        "tenants of assignment": reverse("config:module-tenants", args=["assignment"]),
+        "override": reverse("config:module-edit", args=["retry_policy"]) + tenant_query,
+        "new override": reverse("config:module-edit", args=["delivery_rules"]) + tenant_query,
+        "items": reverse("config:items"),
+        "no items": reverse("config:items") + "?q=nothing",
+        "new item": reverse("config:item-new"),
+        "item": reverse("config:item-edit", args=[item.pk]),
+        "publish item": reverse("config:item-publish", args=[item.pk]),
+        "history of item": reverse("config:item-history", args=[item.pk]),
+        "remove item": reverse("config:item-remove", args=[item.pk]),
+        "namespaces": reverse("config:namespaces"),
+        "instances": reverse("config:instances"),
+        "transfer": reverse("config:transfer"),
+    }
+    return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}

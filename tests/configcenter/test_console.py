@@ -1,0 +1,441 @@
+"""The web console of the configuration: who may what, forms made from the classes, drafts, publishing, going back."""
+
+import re
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pydantic import BaseModel
+
+from configcenter import hot
+from configcenter.console.form import build, kind_of
+from configcenter.console.words import WORDS
+from configcenter.models import AuditEntry, ConfigItem, ConfigNamespace, ConfigRight, User
+from configcenter.services import config_items, drafts, releases
+from tests.builders import make_tenant
+from tests.configcenter.forms import posted
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+MODULES = [handle.name for handle in hot.modules()]
+
+
+def staff(right: str = ConfigRight.PUBLISH, name: str = "ada") -> Client:
+    """A member of staff with this right, signed in."""
+    user = User.objects.create(username=name, is_staff=True, config_right=right)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def at(name: str, verb: str = "edit", *more: Any, tenant: str = "") -> str:
+    return reverse(f"config:module-{verb}", args=[name, *more]) + (f"?tenant={tenant}" if tenant else "")
+
+
+def form_of(client: Client, url: str) -> dict[str, Any]:
+    answer = client.get(url)
+    assert answer.status_code == 200
+    return posted(answer.content.decode())
+
+
+def effective(name: str) -> dict[str, Any]:
+    return dict(orjson.loads(config_items.effective(config_items.module_item(name))))
+
+
+def publish(name: str, *, author: str = "user:bob", **fields: Any) -> Any:
+    item = config_items.module_item(name)
+    return releases.publish(item=item, content=orjson.dumps(effective(name) | fields).decode(), comment="because", author=author)
+
+
+# --- who may what -------------------------------------------------------------------------------------------------
+
+
+def test_staff_without_the_right_sees_nothing_and_has_no_entry_in_the_rail() -> None:
+    client = staff(ConfigRight.NONE)
+    for url in (reverse("config:overview"), at("queues"), at("queues", "history"), reverse("config:items"), reverse("config:instances")):
+        assert client.get(url).status_code == 403
+    assert reverse("config:overview") not in client.get(reverse("admin:index")).content.decode()
+
+
+def test_whoever_may_look_is_offered_nothing_that_changes_and_can_change_nothing() -> None:
+    client = staff(ConfigRight.VIEW)
+    page = client.get(at("queues")).content.decode()
+    assert 'name="save"' not in page
+    assert reverse("config:overview") in page
+    assert client.post(at("queues"), {}).status_code == 403
+    assert client.post(at("queues", "publish"), {}).status_code == 403
+    assert client.post(at("queues", "discard"), {}).status_code == 403
+    assert client.get(reverse("config:item-new")).status_code == 403
+
+
+def test_whoever_may_edit_saves_drafts_but_does_not_publish() -> None:
+    client = staff(ConfigRight.EDIT)
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    item = config_items.module_item("queues")
+    assert orjson.loads(item.draft)["queue_capacity"] == 20_000
+    assert client.post(at("queues", "publish"), {"comment": "now", "based_on": item.draft_version}).status_code == 403
+    item.refresh_from_db()
+    assert item.current is None
+    for verb in ("gray", "remove"):
+        assert client.post(at("queues", verb), {}).status_code == 403
+
+
+# --- forms from classes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_posting_a_form_unchanged_changes_nothing(name: str) -> None:
+    client = staff()
+    before = effective(name)
+    answer = client.post(at(name), form_of(client, at(name)))
+    assert (answer.status_code, answer["Location"]) == (302, at(name))
+    item = config_items.module_item(name)
+    assert (item.draft, item.draft_version, item.current) == (None, 0, None)
+    assert before == effective(name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
+    """Every field is set to something else that its class allows, and comes back from the page as it was."""
+    handle = hot.module(name)
+    changed = _other(handle.model, handle.model().model_dump(mode="json"))
+    item = config_items.module_item(name)
+    drafts.save_draft(item=item, content=orjson.dumps(changed).decode(), based_on=0, author="user:bob", now=timezone.now())
+    item.refresh_from_db()
+    client = staff()
+    client.post(at(name), form_of(client, at(name)))
+    again = config_items.module_item(name)
+    assert (again.draft_version, again.draft_by) == (1, "user:bob")
+    assert orjson.loads(again.draft) == orjson.loads(item.draft)
+
+
+def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """The values with as much as possible of it different, and a member in every list."""
+    for name, info in model.model_fields.items():
+        kind, inner = kind_of(info)
+        if kind == "shape":
+            values[name] = _other(inner, values[name])
+        elif kind == "list":
+            values[name] = [*values[name][:2], _other(inner, inner().model_dump(mode="json"))]
+        elif kind == "switch":
+            values[name] = not values[name]
+        elif kind == "select":
+            values[name] = list(inner)[-1].value
+        elif kind == "lines":
+            values[name] = [3] if inner is int else ["one", "two"]
+        elif kind == "number" and inner is float:
+            values[name] += 0.25
+        elif kind == "number":
+            values[name] += -1 if values[name] > 1 else 1
+    return values
+
+
+def test_every_choice_of_the_modules_has_words_and_no_other_has() -> None:
+    found: dict[str, set[str]] = {}
+
+    def walk(model: type[BaseModel]) -> None:
+        for info in model.model_fields.values():
+            kind, inner = kind_of(info)
+            if kind in ("shape", "list"):
+                walk(inner)
+            elif kind == "select":
+                assert issubclass(inner, StrEnum)
+                found[inner.__name__] = {member.value for member in inner}
+
+    for handle in hot.modules():
+        walk(handle.model)
+    assert {name: set(words) for name, words in WORDS.items()} == found
+
+
+def test_an_input_has_the_limits_the_unit_and_the_help_of_its_field() -> None:
+    entry = next(entry for entry in build(hot.module("thread_pools").model, {}).entries if entry.name == "max_threads")
+    assert (entry.kind, entry.unit, entry.limits) == ("number", "threads", {"min": "1", "max": "1000", "step": "1"})
+    page = staff().get(at("thread_pools")).content.decode()
+    assert re.search(r'<input type="number" id="f-max_threads" name="max_threads" value="100"[^>]* min="1" max="1000" step="1"', page)
+    assert "Caps of the providers may keep it below." in page
+
+
+def test_what_differs_from_the_default_is_marked_with_the_default_beside_it() -> None:
+    publish("queues", queue_capacity=20_000)
+    page = staff().get(at("queues")).content.decode()
+    assert page.count("Differs from the default") == 2  # once to see, once to hear
+    assert "10,000 messages" in page
+
+
+def test_an_error_stands_at_its_field_and_what_was_typed_is_kept() -> None:
+    client = staff()
+    typed = form_of(client, at("flow_rules")) | {"rules[1].per_second": "many", "system.latency_ms": "0"}
+    answer = client.post(at("flow_rules"), typed)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    for field, said in (("f-rules-1-per_second", "Must be a number."), ("f-system-latency_ms", "Must be at least 1.")):
+        assert re.search(rf'id="{field}"[^>]* aria-invalid="true"', page), field
+        assert re.search(rf'<ul class="errorlist" id="{field}-e"><li>{said}', page), field
+    assert posted(page) == typed
+    assert config_items.module_item("flow_rules").draft is None
+
+
+def test_a_check_of_the_whole_module_stands_at_the_field_it_names() -> None:
+    client = staff()
+    page = client.post(at("thread_pools"), form_of(client, at("thread_pools")) | {"min_threads": "500"}).content.decode()
+    assert '<ul class="errorlist" id="f-min_threads-e"><li>Must not be above the most threads.' in page
+
+
+def test_blocks_are_added_moved_and_removed_without_a_script() -> None:
+    client = staff()
+    typed = form_of(client, at("flow_rules"))
+    page = client.post(at("flow_rules"), typed | {"add-block": "rules[0].exceptions"}).content.decode()
+    typed = posted(page)
+    assert "rules[0].exceptions[0].value" in typed
+    page = client.post(at("flow_rules"), typed | {"rules[0].exceptions[0].value": "shop", "move-down": "rules[0]"}).content.decode()
+    typed = posted(page)
+    assert (typed["rules[0].name"], typed["rules[1].name"], typed["rules[1].exceptions[0].value"]) == ("callbacks", "accept", "shop")
+    typed = posted(client.post(at("flow_rules"), typed | {"remove-block": "rules[2]"}).content.decode())
+    client.post(at("flow_rules"), typed)
+    draft = orjson.loads(config_items.module_item("flow_rules").draft)
+    assert [rule["name"] for rule in draft["rules"]] == ["callbacks", "accept"]
+    assert draft["rules"][1]["exceptions"] == [{"value": "shop", "per_second": 0.0}]
+
+
+def test_blocks_that_a_script_made_and_moved_are_read_in_the_order_of_the_page() -> None:
+    client = staff()
+    typed = form_of(client, at("flow_rules"))
+    own = {"rules[n1].name": "mine", "rules[n1].resource": "api", "rules[n1].origin": "ip", "rules[n1].behaviour": "reject"}
+    numbers = {f"rules[n1].{name}": "10" for name in ("per_second", "burst", "at_once", "in_window", "window_seconds", "cold_factor")}
+    numbers |= {"rules[n1].warm_up_seconds": "1", "rules[n1].max_wait_ms": "0"}
+    client.post(at("flow_rules"), typed | own | numbers | {"rules:order": ["2", "n1", "0"]})
+    draft = orjson.loads(config_items.module_item("flow_rules").draft)
+    assert [rule["name"] for rule in draft["rules"]] == ["public-pages", "mine", "accept"]
+
+
+def test_a_draft_that_is_not_valid_any_more_can_still_be_opened() -> None:
+    item = config_items.module_item("flow_rules")
+    drafts.save_draft(
+        item=item,
+        content='{"rules": [{"per_second": "x", "resource": "gone"}, 7], "system": []}',
+        based_on=0,
+        author="user:bob",
+        now=timezone.now(),
+    )
+    answer = staff().get(at("flow_rules"))
+    assert answer.status_code == 200
+    assert '<option value="gone" selected>' in answer.content.decode()
+
+
+# --- two editors --------------------------------------------------------------------------------------------------
+
+
+def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_typed() -> None:
+    ada, bob = staff(name="ada"), staff(name="bob")
+    first, second = form_of(ada, at("queues")), form_of(bob, at("queues"))
+    ada.post(at("queues"), first | {"queue_capacity": "20000"})
+    answer = bob.post(at("queues"), second | {"max_backlog": "5000000"})
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "user:ada was quicker." in page
+    assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
+    again = posted(page)
+    assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "10000")
+    assert orjson.loads(config_items.module_item("queues").draft)["max_backlog"] == 2_000_000
+    bob.post(at("queues"), again | {"queue_capacity": "20000"})
+    draft = orjson.loads(config_items.module_item("queues").draft)
+    assert (draft["queue_capacity"], draft["max_backlog"]) == (20_000, 5_000_000)
+
+
+def test_whoever_began_before_a_publish_is_told_of_it() -> None:
+    client = staff()
+    typed = form_of(client, at("queues"))
+    publish("queues", max_backlog=3_000_000)
+    answer = client.post(at("queues"), typed | {"queue_capacity": "20000"})
+    assert answer.status_code == 409
+    assert "user:bob was quicker." in answer.content.decode()
+
+
+# --- publishing ---------------------------------------------------------------------------------------------------
+
+
+def test_a_draft_is_looked_at_and_published_with_a_reason() -> None:
+    client = staff()
+    answer = client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000", "review": ""})
+    assert answer["Location"] == at("queues", "publish")
+    page = client.get(at("queues", "publish")).content.decode()
+    assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
+    version = config_items.module_item("queues").draft_version
+    assert client.post(at("queues", "publish"), {"comment": " ", "based_on": version}).status_code == 422
+    assert client.post(at("queues", "publish"), {"comment": "More room", "based_on": version}).status_code == 302
+    item = config_items.module_item("queues")
+    assert item.current
+    assert (item.draft, item.current.number, item.current.comment, item.current.author) == (None, 1, "More room", "user:ada")
+    entry = AuditEntry.objects.filter(action="config.publish").get()
+    assert (entry.actor, entry.ip) == ("user:ada", "127.0.0.1")
+
+
+def test_a_draft_that_changed_while_it_was_looked_at_is_not_published() -> None:
+    client = staff()
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    answer = client.post(at("queues", "publish"), {"comment": "now", "based_on": "0"})
+    assert answer.status_code == 409
+    assert config_items.module_item("queues").current is None
+
+
+def test_saving_what_is_in_force_takes_the_draft_away() -> None:
+    client = staff()
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "10000"})
+    assert config_items.module_item("queues").draft is None
+
+
+def test_a_gray_release_is_started_widened_and_promoted() -> None:
+    client = staff()
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    version = config_items.module_item("queues").draft_version
+    say = {"comment": "try", "based_on": version, "reach": "some"}
+    assert client.post(at("queues", "publish"), say | {"percent": "0", "labels": "nonsense"}).status_code == 422
+    assert client.post(at("queues", "publish"), say | {"percent": "10", "labels": "zone=a, zone=b"}).status_code == 302
+    item = config_items.module_item("queues")
+    assert (item.current, item.gray_percent, item.gray_labels) == (None, 10, ["zone=a", "zone=b"])
+    assert "Gray release v1" in client.get(at("queues")).content.decode()
+    client.post(at("queues", "gray"), {"verb": "widen", "percent": "50", "labels": ""})
+    client.post(at("queues", "gray"), {"verb": "promote", "comment": "fine"})
+    item = config_items.module_item("queues")
+    assert item.current
+    assert (item.gray, item.current.comment, effective("queues")["queue_capacity"]) == (None, "fine", 20_000)
+
+
+def test_a_gray_release_is_abandoned() -> None:
+    client, item = staff(), config_items.module_item("queues")
+    content = orjson.dumps(effective("queues") | {"queue_capacity": 500}).decode()
+    releases.start_gray(item=item, content=content, labels=[], percent=50, comment="try", author="user:bob")
+    client.post(at("queues", "gray"), {"verb": "abandon"})
+    assert (config_items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
+
+
+def test_an_earlier_version_is_compared_and_brought_back() -> None:
+    publish("queues", queue_capacity=20_000)
+    publish("queues", queue_capacity=30_000)
+    client = staff()
+    page = client.get(at("queues", "compare") + "?from=2&to=1").content.decode()
+    assert re.search(r"removed\">20,000 messages</td><td class=\"added\">30,000 messages", page)
+    assert "v2" in client.get(at("queues", "history")).content.decode()
+    assert client.post(at("queues", "release", 1), {"comment": ""}).status_code == 422
+    assert client.post(at("queues", "release", 1), {"comment": "Too much"}).status_code == 302
+    item = config_items.module_item("queues")
+    assert item.current
+    assert (item.current.number, item.current.action, effective("queues")["queue_capacity"]) == (3, "rollback", 20_000)
+
+
+def test_a_module_goes_back_to_its_defaults_only_when_its_name_is_typed() -> None:
+    publish("queues", queue_capacity=20_000)
+    client = staff()
+    assert client.post(at("queues", "remove"), {"name": "que"}).status_code == 422
+    assert client.post(at("queues", "remove"), {"name": "queues"}).status_code == 302
+    assert effective("queues")["queue_capacity"] == 10_000
+
+
+# --- a tenant's own values ----------------------------------------------------------------------------------------
+
+
+def test_a_tenant_gets_only_the_ticked_fields_as_its_own() -> None:
+    tenant, client = make_tenant(), staff()
+    url = at("retry_policy", tenant=tenant.slug)
+    typed = form_of(client, url)
+    assert {"most_retries", "base_seconds", "longest_seconds"} <= set(typed)
+    assert "lease_seconds" not in typed
+    client.post(url, typed | {"own:most_retries": "1", "most_retries": "7", "base_seconds": "99"})
+    item = config_items.module_item("retry_policy", tenant=tenant)
+    assert orjson.loads(item.draft) == {"most_retries": 7}
+    version = item.draft_version
+    client.post(at("retry_policy", "publish", tenant=tenant.slug), {"comment": "theirs", "based_on": version})
+    assert str(tenant) in client.get(at("retry_policy", "tenants")).content.decode()
+    assert "7" in form_of(client, url)["most_retries"]
+    assert config_items.module_item("retry_policy").current is None
+
+
+def test_a_module_that_is_the_same_for_all_has_no_page_for_a_tenant() -> None:
+    tenant, client = make_tenant(), staff()
+    assert client.get(at("queues", tenant=tenant.slug)).status_code == 404
+    assert client.get(at("queues", "tenants")).status_code == 404
+    assert client.get(at("nonsense")).status_code == 404
+
+
+# --- free-form items ----------------------------------------------------------------------------------------------
+
+
+def test_an_item_is_made_written_published_and_taken_out_of_force() -> None:
+    client = staff()
+    namespace = config_items.default_namespace(None)
+    made = {"namespace": namespace.pk, "group": "SHOP", "data_id": "shop.yaml", "format": "yaml", "description": "The shop"}
+    assert client.post(reverse("config:item-new"), made | {"data_id": "no spaces"}).status_code == 422
+    url = client.post(reverse("config:item-new"), made)["Location"]
+    assert client.post(url, form_of(client, url) | {"content": "a: [1"}).status_code == 422
+    answer = client.post(url, form_of(client, url) | {"content": "a:\r\n  - 1\r\n", "review": ""})
+    assert answer.status_code == 302
+    assert "a:" in client.get(answer["Location"]).content.decode()
+    item = ConfigItem.objects.get(data_id="shop.yaml")
+    assert item.draft == "a:\n  - 1\n"
+    client.post(answer["Location"], {"comment": "First", "based_on": item.draft_version})
+    item.refresh_from_db()
+    assert item.current
+    assert item.current.content == "a:\n  - 1\n"
+    page = client.get(reverse("config:items") + "?q=shop").content.decode()
+    assert "shop.yaml" in page
+    assert client.post(f"{url}remove/", {"name": "shop.yaml", "comment": "Gone"}).status_code == 302
+    item.refresh_from_db()
+    assert item.current is None
+
+
+def test_a_module_is_not_reached_as_an_item() -> None:
+    item = config_items.module_item("queues")
+    assert staff().get(reverse("config:item-edit", args=[item.pk])).status_code == 404
+
+
+def test_namespaces_are_made_and_deleted_while_they_are_empty() -> None:
+    client, tenant = staff(), make_tenant()
+    url = reverse("config:namespaces")
+    assert client.post(url, {"slug": "production", "name": "Production", "tenant": tenant.pk}).status_code == 302
+    made = ConfigNamespace.objects.get(slug="production")
+    assert made.tenant == tenant
+    assert client.post(url, {"slug": "production", "tenant": tenant.pk}).status_code == 422
+    item = config_items.create_item(namespace=made, group="G", data_id="d", format="text", actor="user:bob")
+    releases.publish(item=item, content="x", comment="", author="user:bob")
+    client.post(url, {"delete": made.pk})
+    assert ConfigNamespace.objects.filter(slug="production").exists()
+    releases.remove(item=item, comment="", author="user:bob")
+    client.post(url, {"delete": made.pk})
+    assert not ConfigNamespace.objects.filter(slug="production").exists()
+
+
+def test_an_export_is_imported_after_a_look_at_what_it_would_do() -> None:
+    publish("queues", queue_capacity=20_000)
+    client = staff()
+    file = client.get(reverse("config:export") + "?module=queues").content
+    publish("queues", queue_capacity=30_000)
+    url = reverse("config:transfer")
+    page = client.post(url, {"file": SimpleUploadedFile("c.json", file), "policy": "abort"}).content.decode()
+    assert "differs here" in page
+    data = re.search(r'name="data" value="([^"]+)"', page)
+    assert data
+    assert effective("queues")["queue_capacity"] == 30_000
+    assert client.post(url, {"data": data[1], "policy": "abort", "apply": "1"}).status_code == 409
+    assert client.post(url, {"data": data[1], "policy": "overwrite", "apply": "1"}).status_code == 302
+    assert effective("queues")["queue_capacity"] == 20_000
+    assert client.post(url, {"file": SimpleUploadedFile("c.json", b"{}"), "policy": "abort"}).status_code == 422
+
+
+# --- lists stay cheap ---------------------------------------------------------------------------------------------
+
+
+def test_the_overview_asks_the_same_few_queries_however_much_was_published(django_assert_max_num_queries: Any) -> None:
+    for name in MODULES[:4]:
+        item = config_items.module_item(name)
+        drafts.save_draft(item=item, content="{}", based_on=0, author="user:bob", now=timezone.now())
+    client = staff()
+    with django_assert_max_num_queries(6):
+        page = client.get(reverse("config:overview")).content.decode()
+    assert page.count("module-card") == len(MODULES)
+    assert client.get(reverse("config:overview") + "?q=burst").content.decode().count("module-card") == 0
+    assert client.get(reverse("config:overview") + "?q=queue+capacity").content.decode().count("module-card") == 1
