@@ -14,6 +14,7 @@ WORDS = {
     "E": "provider_error",
     "R": "retry_scheduled",
     "K": "receipt",
+    "M": "moved_to_another_provider",
     "X": "rule",
 }
 
@@ -79,6 +80,12 @@ def _durations(message: Message, events: list[Event]) -> dict[str, int | None]:
     }
 
 
+def _rule(words: tuple[str, ...]) -> dict[str, Any]:
+    """Which module of the configuration decided, and in which version."""
+    module, found, version = (words[0] if words else "").partition("@")
+    return {"module": module, "configuration_version": int(version)} if found and version.isdigit() else {}
+
+
 def _event(message: Message, event: Event) -> dict[str, Any]:
     words = event.words
     detail: dict[str, Any] = {}
@@ -94,5 +101,7 @@ def _event(message: Message, event: Event) -> dict[str, Any]:
         case "K" if words:
             detail = {"status": words[0]}
         case "X" if len(words) >= 2:
-            detail = {"status": words[0], "reason": words[1]}
+            detail = {"status": words[0], "reason": words[1]} | _rule(words[2:])
+        case "M" if len(words) >= 4:
+            detail = {"from": words[0], "to": words[1], "reason": words[2]} | _rule(words[3:])
     return {"at": selectors.at(message.pk, event), "event": WORDS.get(event.code, event.code), **detail}

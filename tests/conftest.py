@@ -37,10 +37,13 @@ def forget() -> None:
 
     if not apps.ready:  # a test without Django
         return
+    from configcenter import hot
     from configcenter.services import api_keys
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
+    from posthaste.lib.breaker import breakers
 
+    hot.reset()
     api_keys.forget_cached_keys()
     providers.book.forget()
     templates.book.forget()
@@ -48,6 +51,7 @@ def forget() -> None:
     room.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
-        redis.client().delete(*room._keys())
+        redis.client().delete(*room._keys(), redis.key("breakers"))
+    breakers.forget()
     publish._broken_until = 0.0
     outage.database.over()

@@ -57,6 +57,10 @@ OTHER_STATES: dict[str, tuple[str, str, Promise]] = {
     "unmatched": ("failed", "unknown", gettext_lazy("Unmatched")),
     "sandbox": ("suppressed", "outbox", gettext_lazy("Sandbox")),
     "live": ("delivered", "sent", gettext_lazy("Live")),
+    # circuit breakers
+    "closed": ("delivered", "sent", gettext_lazy("Closed")),
+    "half_open": ("unknown", "retry", gettext_lazy("Half-open")),
+    "open": ("failed", "failed", gettext_lazy("Open")),
 }
 NOTHING = "–"
 

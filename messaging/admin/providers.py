@@ -17,16 +17,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from configcenter.admin_base import Rows, TenantAdmin
+from configcenter.admin_base import Rows, TenantAdmin, signed_in
 from configcenter.services import audit
 from configcenter.templatetags.interface import NOTHING, ago, badge, percent, thousands
-from messaging import statistics
+from messaging import breaker_states, statistics
 from messaging.admin.fields import PrettyJSONField
+from messaging.admin.words import breaker_reason
 from messaging.channels import registry
 from messaging.models import Channel, Message, Provider
 from messaging.models.provider import new_receipt_secret
-from messaging.services import providers
+from messaging.services import breakers, providers
 from posthaste import env
+from posthaste.lib import redis
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Invalid
@@ -157,7 +159,7 @@ class ProviderAdmin(TenantAdmin):
     first_step = (gettext_lazy("Add a provider"), "admin:messaging_provider_add")
     form = ProviderForm
     change_form_template = "admin/messaging/provider/form.html"
-    list_display = ["name", "state", "channel", "kind", "weight", "cap", "recent", "recent_success", "tenant", "changed"]
+    list_display = ["name", "state", "channel", "kind", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
     list_filter = [ProviderStateFilter, "channel"]
     list_select_related = ["tenant"]
     search_fields = ["name"]
@@ -191,12 +193,24 @@ class ProviderAdmin(TenantAdmin):
                 counts[provider_id][status] += number
         for row in rows:
             row.recent_counts = counts[row.pk]  # type: ignore[attr-defined]
+        states = {shown["provider_id"]: shown["state"] for shown in self._breakers(rows)}
+        for row in rows:
+            row.breaker_state = states.get(row.pk)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _breakers(rows: list[Provider]) -> list[dict[str, Any]]:
+        """What their breakers say; nothing while Redis is away."""
+        try:
+            return breaker_states.of_providers(rows)
+        except redis.Unavailable:
+            return []
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
         own = [
             path("<uuid:pk>/test/", view(self.test), name=self.url_name("test")),
             path("<uuid:pk>/secret/", view(require_POST(self.secret)), name=self.url_name("secret")),
+            path("<uuid:pk>/breaker/", view(require_POST(self.force_breaker)), name=self.url_name("breaker")),
             path("<uuid:pk>/new-secret/", view(require_POST(self.new_secret)), name=self.url_name("new_secret")),
         ]
         return own + super().get_urls()
@@ -237,7 +251,10 @@ class ProviderAdmin(TenantAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
     ) -> HttpResponse:
-        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose)
+        breaker = next(iter(self._breakers([obj])), None) if obj else None
+        if breaker:
+            breaker["text"] = breaker_reason(breaker)
+        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     @staticmethod
@@ -259,6 +276,11 @@ class ProviderAdmin(TenantAdmin):
     def cap(self, row: Provider) -> str:
         return thousands(row.max_per_second)
 
+    @admin.display(description=gettext_lazy("breaker"))
+    def breaker(self, row: Provider) -> SafeString | str:
+        state = row.breaker_state  # type: ignore[attr-defined]
+        return badge(state) if state else NOTHING
+
     @admin.display(description=gettext_lazy("last 10 min"))
     def recent(self, row: Provider) -> str:
         return thousands(row.recent_counts.total())  # type: ignore[attr-defined]
@@ -272,7 +294,22 @@ class ProviderAdmin(TenantAdmin):
     def changed(self, row: Provider) -> SafeString:
         return ago(row.updated_at)
 
-    # --- test, secret ----------------------------------------------------------------------------------------
+    # --- breaker, test, secret ----------------------------------------------------------------------------------------
+
+    def force_breaker(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will hold a provider's breaker open or closed, or let it go."""
+        provider = self.own(request, str(pk), change=True)
+        to = request.POST.get("to", "")
+        if to in ("open", "closed", "automatic"):
+            name = breakers.of_provider(provider.pk)
+            try:
+                breakers.force(name=name, to=to, by=f"user:{signed_in(request).get_username()}")
+            except redis.Unavailable:
+                self.message_user(request, _("Nothing was changed: Redis is away. Try again."), messages.ERROR)
+            else:
+                audit.record_request(request, action="breaker.force", target=name, tenant_id=provider.tenant_id, detail={"state": to})
+                self.message_user(request, _("All workers know within half a second."), messages.SUCCESS)
+        return self.back(request, provider)
 
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """This function will send one message through a provider now, and show what it answered."""

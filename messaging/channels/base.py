@@ -56,6 +56,9 @@ class ProviderError(Exception):
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
     """
 
+    #: Set by an adapter whose messages name the host they go to (`host_of`): the error tells of that host, not of one address there.
+    at_fault: bool = False
+
     def __init__(
         self, code: str, detail: str = "", *, permanent: bool = False, retry_after: float | None = None, unreachable: bool = False
     ) -> None:
@@ -132,6 +135,10 @@ class Adapter(ABC):
             ReceiptError: the body is not understood.
         """
         raise ReceiptError("This kind of provider sends no receipts.")
+
+    def host_of(self, request: SendRequest) -> str:
+        """This function will give the host a message goes to, where the recipient names it; empty where the provider's own is called."""
+        return ""
 
     def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
         """This function will ask the provider whether it has taken the message, if it can tell."""

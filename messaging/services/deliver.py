@@ -17,16 +17,19 @@ from django.db import connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import provider_routing
 from messaging.models import Status
 from messaging.services import store
+from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost
 from messaging.services.latency import latencies
 from messaging.services.outgoing import Job, request_for
-from messaging.services.providers import Carrier, book, choose
+from messaging.services.providers import Carrier, book
 from messaging.services.results import Results
 from messaging.services.store import Claimed
 from posthaste import env
 from posthaste.lib import flow, liquid, redis
+from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.ids import new_id
 from tracing.services import record
@@ -95,12 +98,9 @@ class Delivery(Results):
         """Gives each message to one provider; those whose provider could not be reached come back for the next one."""
         again: list[Job] = []
         by_carrier: dict[int, tuple[Carrier, list[Job]]] = {}
+        self.chooser = Chooser()
         for job in jobs:
-            carriers = book.for_message(tenant_id=job.row.tenant_id, channel=job.row.channel, is_sandbox=job.row.is_sandbox)
-            carrier = choose(carriers, without=job.tried)
-            if carrier is None:
-                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
-            else:
+            if carrier := self._carrier_for(job):
                 by_carrier.setdefault(id(carrier), (carrier, []))[1].append(job)
         connection.close()
         for carrier, group in by_carrier.values():
@@ -116,7 +116,31 @@ class Delivery(Results):
             finally:
                 if carrier.slots is not None:
                     carrier.slots.release()
+        for trial in self.chooser.not_made():
+            self.tallies[trial].unused += 1
         return again
+
+    def _carrier_for(self, job: Job) -> Carrier | None:
+        """Who takes a message now; None: nobody, and what becomes of it is noted."""
+        row = job.row
+        carriers = book.for_message(tenant_id=row.tenant_id, channel=row.channel, is_sandbox=row.is_sandbox)
+        choice = self.chooser.choose(carriers, tenant_id=row.tenant_id, channel=row.channel, without=job.tried)
+        carrier = choice.carrier
+        if carrier is None:
+            if choice.wait_seconds is None or job.error or choice.instead_of is None:
+                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
+            else:
+                self._wait_for_breaker(row, choice.instead_of.name, choice.wait_seconds)
+            return None
+        host = carrier.adapter.host_of(job.request)
+        if host and (wait_seconds := self.chooser.host_waits(host)) is not None:
+            self._wait_for_breaker(row, host, wait_seconds)
+            return None
+        if choice.instead_of:
+            self._moved(row, choice.instead_of.name, carrier, "breaker")
+        elif job.left:
+            self._moved(row, job.left, carrier, "unreachable")
+        return carrier
 
     def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
         """One call to a provider."""
@@ -142,14 +166,16 @@ class Delivery(Results):
         if carrier.provider_id:
             latencies.observe(carrier.provider_id, took * 1000)
             self.called.add(carrier.provider_id)
+        self._note_call(carrier, jobs, results, took * 1000)
         again = []
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Accepted):
                 self._taken(job.row, result, carrier, took_ms)
-            elif result.unreachable and not isinstance(result, OutcomeUnknown):
-                carrier.rest()
+            elif result.unreachable and not isinstance(result, OutcomeUnknown) and provider_routing.of(job.row.tenant_id).fail_over:
+                if carrier.breaker:
+                    breakers.rest(carrier.breaker, provider_routing.value.rest_seconds)
                 job.tried.add(carrier.provider_id)
-                job.error = result
+                job.error, job.left = result, carrier.name
                 self._line(job.row.id, "E", self._now(), took_ms, record.word(carrier.name), record.word(result.code))
                 again.append(job)
             else:

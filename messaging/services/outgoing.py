@@ -16,6 +16,7 @@ class Job:
     request: SendRequest
     tried: set[UUID | None] = field(default_factory=set)
     error: ProviderError | None = None
+    left: str = ""  # the provider that could not be reached
 
 
 def request_for(row: Claimed) -> SendRequest:

@@ -14,6 +14,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from messaging.channels.base import Receipt, ReceiptError
 from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status
+from messaging.services import breakers
 from messaging.services.providers import book
 from messaging.services.store import storable
 from posthaste.lib import redis
@@ -95,7 +96,7 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
             Message.objects.filter(pk__in=ids).update(status=Status.FAILED, error_code=code, error_detail=detail, **common)
         ReceiptEntry.objects.bulk_create(entries)
     applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
-    _tell(provider.tenant_id, applied, now)
+    _tell(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
     log.info("receipts", provider=str(provider.pk), **counts)
     return counts
@@ -127,8 +128,8 @@ def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
     return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
 
 
-def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> None:
-    """Traces and live figures, in one pipeline."""
+def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+    """Traces, live figures and the provider's breaker, in one pipeline."""
     if not applied:
         return
     pipeline = redis.client().pipeline(transaction=False)
@@ -137,10 +138,13 @@ def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> Non
         if entry.message_id:
             lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
     record.append(pipeline, lines)
-    for status, number in Counter(entry.reported for entry in applied).items():
-        record.count(pipeline, now, tenant_id, status, number)
+    counts = Counter(entry.reported for entry in applied)
+    for status, number in counts.items():
+        record.count(pipeline, now, provider.tenant_id, status, number)
+    code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
+    recording = breakers.note_receipts(pipeline, provider_id=provider.pk, delivered=counts["delivered"], failed=counts["failed"], code=code)
     try:
-        pipeline.execute()
+        recording.hear(pipeline.execute())
     except redis.Unavailable:
         pass
 

@@ -5,6 +5,7 @@ Results are written at the end of a chunk or twice a second, whichever comes fir
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,14 +16,18 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import provider_routing
 from messaging.models import Status
+from messaging.services import breakers as breaker_rules
 from messaging.services import retry, store
+from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost, Journal
 from messaging.services.latency import latencies
 from messaging.services.outgoing import Job
 from messaging.services.providers import Carrier
 from messaging.services.store import Claimed, Outcome
 from posthaste.lib import redis
+from posthaste.lib.breaker import Tally, breakers
 from posthaste.lib.elastic import stopping
 from tracing.services import record
 
@@ -43,6 +48,8 @@ class Results:
         self.events: Counter[tuple[int, str]] = Counter()
         self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.called: set[UUID] = set()  # providers
+        self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
+        self.chooser = Chooser()  # of the present round
         self.flushed_at = time.monotonic()
         self.ahead = timedelta()  # the database's clock, of ours
 
@@ -114,6 +121,26 @@ class Results:
         """Not an attempt: the message never reached a provider."""
         self._done(Outcome(id=row.id, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
 
+    def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float) -> None:
+        """Nobody may be called now: the message comes back when it can be tried."""
+        now = self._now()
+        reason, rule = f"breaker:{record.word(whose)}", f"circuit_breakers@{breaker_rules.release()}"
+        self._line(row.id, "X", now, Status.PENDING, reason, rule)
+        self._put_back(row, now + timedelta(seconds=seconds))
+
+    def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
+        """Another provider takes it than the one whose turn it was."""
+        rule = f"circuit_breakers@{breaker_rules.release()}" if reason == "breaker" else f"provider_routing@{provider_routing.now.release}"
+        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), reason, rule)
+
+    def _note_call(self, carrier: Carrier, jobs: Sequence[Job], results: Sequence[Accepted | ProviderError], took_ms: float) -> None:
+        """Counts a call for the breaker of the provider, or of the host the recipient named."""
+        host = carrier.adapter.host_of(jobs[0].request)
+        name = breaker_rules.of_host(host) if host else carrier.breaker
+        if name:
+            epoch = self.chooser.made(name)
+            breaker_rules.note_call(self.tallies[name, epoch], name, results, took_ms)
+
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)
         self.open.pop(outcome.id, None)
@@ -152,12 +179,17 @@ class Results:
             record.count(pipeline, now, tenant_id, event, number)
         latencies.tell(pipeline, self.called)
         self.called.clear()
+        recording = breakers.recording(pipeline)
+        for (name, epoch), tally in self.tallies.items():
+            if epoch or breaker_rules.counts_calls(name):
+                recording.add(name, tally, breaker_rules.rule(name), release=breaker_rules.release(), epoch=epoch)
+        self.tallies.clear()
         if last:
             self.journal.close(pipeline)
         self.done, self.noted, self.events = [], 0, Counter()
         self.lines.clear()
         self.flushed_at = time.monotonic()
         try:
-            pipeline.execute()
+            recording.hear(pipeline.execute())
         except redis.Unavailable:
             pass

@@ -9,6 +9,7 @@ from django.core import serializers
 from configcenter.models import ApiKey, AuditEntry, Tenant
 from configcenter.services import audit
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
+from messaging.services.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.builders import Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_template, make_tenant
 
@@ -31,6 +32,10 @@ class Owned:
     template: Template
     provider: Provider
     entry: AuditEntry
+
+    @property
+    def breaker(self) -> str:
+        return of_provider(self.provider.pk)
 
     def identifiers(self) -> set[str]:
         rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.entry)
@@ -75,6 +80,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/providers/<uuid:id>/": ("provider.pk", {"PATCH": {"is_enabled": False}}),
     "api/providers/<uuid:id>/test/": ("provider.pk", {"POST": {"recipient": "+8613812345678"}}),
     "api/providers/<uuid:id>/receipt-secret/": ("provider.pk", {}),
+    "api/breakers/<str:name>/": ("breaker", {}),
+    "api/breakers/<str:name>/force/": ("breaker", {"POST": {"state": "open", "seconds": 1}}),
 }
 
 
