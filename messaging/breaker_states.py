@@ -35,8 +35,8 @@ def _shown(name: str, found: dict[str, Any], provider: Provider | None) -> dict[
         "forced_by": state.forced_by if found["is_forced"] else "",
         "forced_until": _moment(state.forced_until) if found["is_forced"] else None,
         "calls": found["calls"],
-        "slow": found["slow"],
-        "errors": found["errors"],
+        "slow_calls": found["slow"],
+        "failed_calls": found["errors"],
         "receipts": found["receipts"],
         "failed_receipts": found["failed_receipts"],
     }

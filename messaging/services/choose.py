@@ -15,7 +15,8 @@ from messaging.services.latency import latencies
 from messaging.services.providers import Carrier
 from posthaste.lib.breaker import Phase, breakers
 
-TRIED_SPREAD_SECONDS = 1.0  # what waits for a breaker comes back over so long, not all at once
+SPREAD_SECONDS = 1.0  # what waits for a breaker comes back over so long, not all at once
+LONGEST_WAIT_SECONDS = 15.0  # somebody may close it by hand meanwhile
 TRIALS_TAKEN_SECONDS = 0.5  # half-open, and the trial calls are others'
 
 
@@ -84,9 +85,9 @@ class Chooser:
             out = [c for c in left if phases[c.provider_id] != Phase.CLOSED and weight[c.provider_id] > least]
             return Choice(carrier, instead_of=max(out, key=lambda c: weight[c.provider_id]) if out else None)
         if tests:
-            return Choice(wait_seconds=TRIALS_TAKEN_SECONDS + random.uniform(0, TRIED_SPREAD_SECONDS), instead_of=tests[0])
+            return Choice(wait_seconds=TRIALS_TAKEN_SECONDS + random.uniform(0, SPREAD_SECONDS), instead_of=tests[0])
         soonest = min(left, key=_wait)
-        return Choice(wait_seconds=_wait(soonest) + random.uniform(0, TRIED_SPREAD_SECONDS), instead_of=soonest)
+        return Choice(wait_seconds=min(_wait(soonest), LONGEST_WAIT_SECONDS) + random.uniform(0, SPREAD_SECONDS), instead_of=soonest)
 
     def host_waits(self, host: str) -> float | None:
         """This function will give the seconds that messages to a host must wait; None: one may go now."""
@@ -95,7 +96,12 @@ class Chooser:
         if phase == Phase.CLOSED or (phase == Phase.HALF_OPEN and self._take(name, 1)):
             return None
         wait = breakers.wait_seconds(name) if phase == Phase.OPEN else TRIALS_TAKEN_SECONDS
-        return wait + random.uniform(0, TRIED_SPREAD_SECONDS)
+        return min(wait, LONGEST_WAIT_SECONDS) + random.uniform(0, SPREAD_SECONDS)
+
+    def has_opened(self, name: str) -> bool:
+        """This function will tell whether a breaker has opened since this round's choice, and no trial call of it was granted."""
+        phase = rules.phase(name)
+        return phase == Phase.OPEN or (phase == Phase.HALF_OPEN and not self.trials.get(name))
 
     def made(self, name: str) -> int:
         """This function will note that a call was made and give the epoch of the trial it is; 0: it is none."""

@@ -19,6 +19,7 @@ from django.utils import timezone
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing
 from messaging.models import Status
+from messaging.services import breakers as breaker_rules
 from messaging.services import store
 from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost
@@ -142,12 +143,21 @@ class Delivery(Results):
             self._moved(row, job.left, carrier, "unreachable")
         return carrier
 
+    @staticmethod
+    def _breaker_of(carrier: Carrier, jobs: list[Job]) -> str | None:
+        """Whose breaker a call counts for: the host's where the recipient names it, else the provider's."""
+        host = carrier.adapter.host_of(jobs[0].request)
+        return breaker_rules.of_host(host) if host else carrier.breaker
+
     def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
         """One call to a provider."""
         if stopping.is_set() or time.monotonic() > self.gives_way_at:
             for job in jobs:
                 self._put_back(job.row, self._now())
             return []
+        breaker = self._breaker_of(carrier, jobs)
+        if breaker and self.chooser.has_opened(breaker):
+            return jobs  # while they waited for their turn in this chunk: chosen anew
         jobs = [job for job in jobs if not self._expired(job.row)]
         if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
             return []
@@ -166,7 +176,8 @@ class Delivery(Results):
         if carrier.provider_id:
             latencies.observe(carrier.provider_id, took * 1000)
             self.called.add(carrier.provider_id)
-        self._note_call(carrier, jobs, results, took * 1000)
+        if breaker:
+            breaker_rules.note_call(self.tallies[breaker, self.chooser.made(breaker)], breaker, results, took * 1000)
         again = []
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Accepted):

@@ -5,7 +5,6 @@ Results are written at the end of a chunk or twice a second, whichever comes fir
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -132,14 +131,6 @@ class Results:
         """Another provider takes it than the one whose turn it was."""
         rule = f"circuit_breakers@{breaker_rules.release()}" if reason == "breaker" else f"provider_routing@{provider_routing.now.release}"
         self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), reason, rule)
-
-    def _note_call(self, carrier: Carrier, jobs: Sequence[Job], results: Sequence[Accepted | ProviderError], took_ms: float) -> None:
-        """Counts a call for the breaker of the provider, or of the host the recipient named."""
-        host = carrier.adapter.host_of(jobs[0].request)
-        name = breaker_rules.of_host(host) if host else carrier.breaker
-        if name:
-            epoch = self.chooser.made(name)
-            breaker_rules.note_call(self.tallies[name, epoch], name, results, took_ms)
 
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)

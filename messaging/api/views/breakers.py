@@ -21,11 +21,11 @@ class BreakerOut(serializers.Serializer[dict[str, Any]]):
     """One breaker. The counts are those of its window; `reason_number` of `reason_of` calls made it open."""
 
     name = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["provider", "webhook"])
+    kind = serializers.CharField(help_text="provider, webhook")
     title = serializers.CharField()
     provider_id = serializers.UUIDField(allow_null=True)
     channel = serializers.CharField()
-    state = serializers.ChoiceField(choices=["closed", "open", "half_open"])
+    state = serializers.CharField(help_text="closed, open, half_open")
     since = serializers.DateTimeField(allow_null=True)
     retry_at = serializers.DateTimeField(allow_null=True, help_text="When trial calls are made.")
     reason = serializers.CharField(help_text="errors, slow, receipts, trial, forced")
@@ -37,8 +37,8 @@ class BreakerOut(serializers.Serializer[dict[str, Any]]):
     forced_by = serializers.CharField()
     forced_until = serializers.DateTimeField(allow_null=True)
     calls = serializers.IntegerField()
-    slow = serializers.IntegerField()
-    errors = serializers.IntegerField()  # type: ignore[assignment]  # a field of ours; the base's property is of bound data
+    slow_calls = serializers.IntegerField()
+    failed_calls = serializers.IntegerField()
     receipts = serializers.IntegerField()
     failed_receipts = serializers.IntegerField()
 
@@ -108,6 +108,7 @@ class BreakerCollection(BreakerView):
     scopes = {"GET": ADMIN}
 
     @extend_schema(
+        operation_id="breakers_list",
         summary="List circuit breakers",
         description="Of the tenant's providers; also of webhook hosts for a tenant that operates the installation.",
         responses=BreakerListOut,

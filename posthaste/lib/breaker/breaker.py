@@ -151,10 +151,10 @@ class Breakers:
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
-        """This function will give the seconds until trial calls of an open breaker are made; a minute where somebody holds it open."""
+        """This function will give the seconds until trial calls of an open breaker are made; infinite where it is held until released."""
         state, now = self.state(name), self._now_ms()
         if state.is_forced(now) and state.forced_until == 0:
-            return 60.0
+            return float("inf")
         if state.phase(now) == Phase.OPEN:
             return max(0.0, (state.retry_at - now) / 1000)
         return self.local(name).wait_seconds if self._is_away else 0.0
