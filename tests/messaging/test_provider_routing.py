@@ -303,7 +303,7 @@ def test_what_came_back_gets_its_share_little_by_little(tenant: Tenant) -> None:
     a, _b = two(tenant)
     rule = Rule(min_requests=1, open_seconds=0.001, trial_calls=1)
 
-    def tell(epoch: int, **counts: int) -> None:
+    def tell(epoch: int, **counts: Any) -> None:
         pipeline = redis.client().pipeline(transaction=False)
         recording = breakers.recording(pipeline)
         recording.add(of_provider(a.pk), Tally(**counts), rule, release=0, epoch=epoch)
