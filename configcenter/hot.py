@@ -45,7 +45,7 @@ def setting(default: Any = ..., title: str = "", help_text: str = "", *, unit: s
 
     `widget` asks for another input than the one that follows from the type: `lines` (a list of texts, one a line), `text` (several lines).
     """
-    extra = {key: value for key, value in (("unit", unit), ("widget", widget)) if value}
+    extra: dict[str, Any] = {key: value for key, value in (("unit", unit), ("widget", widget)) if value}
     if callable(default):
         return Field(default_factory=default, title=title, description=help_text, json_schema_extra=extra, **limits)
     return Field(default, title=title, description=help_text, json_schema_extra=extra, **limits)

@@ -11,11 +11,13 @@ get_asgi_application()  # sets Django up; HTTP itself is served by the WSGI proc
 
 from django.conf import settings  # noqa: E402
 
+from configcenter.services import watch  # noqa: E402
 from monitor.consumers import health  # noqa: E402
 from monitor.routing import SameSite, websocket_urlpatterns  # noqa: E402
 from posthaste.lib import heartbeat  # noqa: E402
 
 heartbeat.start("ws")
+watch.start("ws")
 
 application = ProtocolTypeRouter(
     {

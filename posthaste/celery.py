@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 
 from posthaste.lib import garbage, heartbeat
 
@@ -15,10 +15,30 @@ app.config_from_object("posthaste.celeryconfig")
 app.autodiscover_tasks()
 
 
+def _kind(hostname: str) -> str:
+    """`-n send@host`, `-n aux@host`"""
+    return hostname.partition("@")[0]
+
+
+@worker_init.connect(weak=False)
+def _configure_worker(sender: Any, **_kwargs: Any) -> None:
+    """Before the first task, and when Django has been set up."""
+    from configcenter.services import watch
+
+    watch.start(_kind(sender.hostname))
+
+
+@beat_init.connect(weak=False)
+def _configure_beat(**_kwargs: Any) -> None:
+    from configcenter.services import watch
+
+    watch.start("beat")
+
+
 @worker_ready.connect(weak=False)
 def _sign_of_life(sender: Any, **_kwargs: Any) -> None:
     garbage.settle()
-    heartbeat.start(sender.hostname.partition("@")[0])  # `-n send@host`, `-n aux@host`
+    heartbeat.start(_kind(sender.hostname))
 
 
 @setup_logging.connect(weak=False)

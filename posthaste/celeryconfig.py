@@ -39,6 +39,7 @@ task_routes = {
     "messaging.maintain_partitions": {"queue": queues.NOTIFICATION},
     "messaging.sandbox_receipts": {"queue": queues.NOTIFICATION},
     "messaging.forget_idempotency_keys": {"queue": queues.NOTIFICATION},
+    "configcenter.forget_old_releases": {"queue": queues.NOTIFICATION},
 }
 task_serializer = "json"
 accept_content = ["json"]
@@ -73,6 +74,7 @@ beat_schedule = {
         "options": {"expires": 600.0},
     },
     "forget idempotency keys": {"task": "messaging.forget_idempotency_keys", "schedule": timedelta(hours=1), "options": {"expires": 600.0}},
+    "forget old releases": {"task": "configcenter.forget_old_releases", "schedule": timedelta(days=1), "options": {"expires": 3600.0}},
 }
 timezone = "UTC"
 enable_utc = True

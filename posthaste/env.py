@@ -5,6 +5,7 @@ A wrong or missing value stops the process at start with one clear line. Every f
 """
 
 import ipaddress
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -63,10 +64,13 @@ class Environment(BaseSettings):
         default_factory=list,
         description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",
     )
+    instance_labels: Listed = Field(
+        default_factory=list, description="Labels of this process for gray releases: name=value, comma-separated."
+    )
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is logged.")
 
-    @field_validator("encryption_keys", "allowed_hosts", "outbound_allowed_networks", mode="before")
+    @field_validator("encryption_keys", "allowed_hosts", "outbound_allowed_networks", "instance_labels", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -78,6 +82,14 @@ class Environment(BaseSettings):
     def networks_parse(cls, value: list[str]) -> list[str]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("instance_labels")
+    @classmethod
+    def labels_parse(cls, value: list[str]) -> list[str]:
+        for label in value:
+            if not re.fullmatch(r"[A-Za-z0-9_.\-]{1,60}=[A-Za-z0-9_.:/\-]{1,100}", label):
+                raise ValueError(f"{label} is not of the form name=value")
         return value
 
     @field_validator("database_url")

@@ -25,6 +25,7 @@ from posthaste.lib import garbage, heartbeat, problems
 log = structlog.get_logger(__name__)
 django_application = get_wsgi_application()
 
+from configcenter.services import watch  # noqa: E402
 from messaging.api.views import intake  # noqa: E402
 
 #: The committer waits for the interpreter after each of its round trips; with dozens of busy request threads Python's
@@ -39,6 +40,7 @@ HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 sys.setswitchinterval(SWITCH_SECONDS)
 garbage.settle()
 heartbeat.start("web")
+watch.start("web")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

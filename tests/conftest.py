@@ -38,13 +38,14 @@ def forget() -> None:
     if not apps.ready:  # a test without Django
         return
     from configcenter import hot
-    from configcenter.services import api_keys
+    from configcenter.services import api_keys, loading
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
     from posthaste.lib.breaker import breakers
 
-    hot.reset()
     api_keys.forget_cached_keys()
+    loading.forget()
+    hot.reset()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()

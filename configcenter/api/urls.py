@@ -1,12 +1,39 @@
-"""Addresses under /api/ that concern access."""
+"""Addresses under /api/ that concern access and configuration."""
 
 from django.urls import path
 
+from configcenter.api import config_steering as steering
+from configcenter.api import config_views as config
 from configcenter.api import views
+
+MODULE = "config/modules/<slug:name>/"
+OVERRIDE = f"{MODULE}override/"
 
 urlpatterns = [
     path("me/", views.WhoAmI.as_view()),
     path("keys/", views.ApiKeyCollection.as_view()),
     path("keys/<int:id>/revoke/", views.ApiKeyRevoke.as_view()),
     path("audit/", views.AuditTrail.as_view()),
+    path("config/modules/", config.ModuleCollection.as_view()),
+    path(MODULE, config.ModuleItem.as_view()),
+    path(f"{MODULE}draft/", config.ModuleDraft.as_view()),
+    path(f"{MODULE}validate/", config.ModuleValidate.as_view()),
+    path(f"{MODULE}publish/", config.ModulePublish.as_view()),
+    path(f"{MODULE}rollback/", config.ModuleRollback.as_view()),
+    path(f"{MODULE}releases/", config.ModuleReleases.as_view()),
+    path(f"{MODULE}releases/<int:number>/", config.ModuleRelease.as_view()),
+    path(f"{MODULE}diff/", config.ModuleDiff.as_view()),
+    path(f"{MODULE}gray/", steering.ModuleGray.as_view()),
+    path(f"{MODULE}gray/promote/", steering.ModuleGrayPromote.as_view()),
+    path(f"{MODULE}gray/abandon/", steering.ModuleGrayAbandon.as_view()),
+    path(OVERRIDE, config.OverrideItem.as_view()),
+    path(f"{OVERRIDE}draft/", config.OverrideDraft.as_view()),
+    path(f"{OVERRIDE}validate/", config.OverrideValidate.as_view()),
+    path(f"{OVERRIDE}publish/", config.OverridePublish.as_view()),
+    path(f"{OVERRIDE}rollback/", config.OverrideRollback.as_view()),
+    path(f"{OVERRIDE}releases/", config.OverrideReleases.as_view()),
+    path(f"{OVERRIDE}diff/", config.OverrideDiff.as_view()),
+    path("config/instances/", steering.InstanceCollection.as_view()),
+    path("config/export/", steering.Export.as_view()),
+    path("config/import/", steering.Import.as_view()),
 ]

@@ -12,7 +12,9 @@ def load_access(known: dict[str, Any]) -> dict[str, Any]:
 
     `known` is what an earlier run gave: its secrets are kept where they still work.
     """
-    tenant, _made = Tenant.objects.get_or_create(slug="demo", defaults={"name": "Demo"})
+    tenant, _made = Tenant.objects.update_or_create(
+        slug="demo", defaults={"is_operator": True}, create_defaults={"name": "Demo", "is_operator": True}
+    )
     ThreadPoolConfig.objects.get_or_create(name="message.send")
     username = known.get("admin", {}).get("username", "admin")
     password = known.get("admin", {}).get("password", "")

@@ -33,6 +33,18 @@ def client() -> redis.Redis:
     )
 
 
+def short(seconds: float) -> redis.Redis:
+    """This function will make a client of one's own for a thread that must not be held up: nothing takes longer than `seconds`."""
+    return redis.Redis.from_url(
+        env.load().redis_url,
+        socket_connect_timeout=seconds,
+        socket_timeout=seconds,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+        client_name="posthaste",
+    )
+
+
 class _OwnConnection(redis.Connection):
     """A plain TCP connection whose time-out the kernel watches."""
 

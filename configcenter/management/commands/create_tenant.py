@@ -22,13 +22,21 @@ class Command(BaseCommand):
         parser.add_argument("--name", help="name that people see; default: the short name")
         parser.add_argument("--weight", type=int, default=1, help="share of the sending capacity, 1 to 100")
         parser.add_argument("--sandbox", action="store_true", help="the key never reaches a real provider")
+        parser.add_argument(
+            "--operator", action="store_true", help="its keys with a configuration scope reach that of the whole installation"
+        )
         parser.add_argument("--scope", action="append", choices=sorted(SCOPES), help="may be given several times; default: all")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             validate_slug(options["slug"])
             with transaction.atomic():
-                tenant = Tenant(slug=options["slug"], name=options["name"] or options["slug"], weight=options["weight"])
+                tenant = Tenant(
+                    slug=options["slug"],
+                    name=options["name"] or options["slug"],
+                    weight=options["weight"],
+                    is_operator=options["operator"],
+                )
                 tenant.full_clean()
                 tenant.save()
                 key, clear = issue_api_key(

@@ -1,0 +1,182 @@
+"""What people ask of the configuration: how things stand, what there was, how two versions differ."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from configcenter import hot
+from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, Tenant
+from configcenter.models.config import MODULES
+from configcenter.services import instances
+from configcenter.services.differences import Line, diff
+from configcenter.services.instances import Instance
+from posthaste.lib import redis
+from posthaste.lib.problems import NotFound
+
+__all__ = [
+    "Line", "ModuleState", "diff", "everything", "free_items", "history", "json_schema", "live_instances", "module_overview",
+    "module_state", "namespaces", "overrides", "release",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleState:
+    """How a module stands: what is in force, what is being edited, and who runs what.
+
+    `running` of `expected` instances run what they should: the gray release where it is for them, the released one elsewhere.
+    `slowest_ms` is the longest time from publishing to running, None where nobody measured one. `errors` are told by instances that
+    could not apply it. `release` is None while the defaults are in force.
+    """
+
+    handle: "hot.Handle[Any]"
+    item: ConfigItem | None
+    release: ConfigRelease | None
+    gray: ConfigRelease | None
+    has_draft: bool
+    expected: int
+    running: int
+    on_gray: int
+    slowest_ms: int | None
+    errors: dict[str, str]
+
+    @property
+    def number(self) -> int:
+        return self.release.number if self.release else 0
+
+    @property
+    def at(self) -> datetime | None:
+        return self.release.at if self.release else None
+
+    @property
+    def author(self) -> str:
+        return self.release.author if self.release else ""
+
+
+def live_instances() -> list[Instance] | None:
+    """This function will give the processes that are alive, or None where Redis, which knows them, is away."""
+    try:
+        return instances.live()
+    except redis.Unavailable:
+        return None
+
+
+def _items(**where: Any) -> "QuerySet[ConfigItem]":
+    rows = ConfigItem.objects.filter(namespace__slug=MODULES, namespace__tenant=None, group=MODULES, **where)
+    return rows.select_related("namespace", "current", "gray", "override_of")
+
+
+def _state(handle: "hot.Handle[Any]", item: ConfigItem | None, live: list[Instance]) -> ModuleState:
+    current, gray = (item.current, item.gray) if item else (None, None)
+    fits, on_gray, lags = 0, 0, []
+    for instance in live:
+        version = instance.versions.get(handle.name)
+        wanted = current
+        if item and gray and _takes_part(instance, item):
+            wanted = gray
+        if version and (version.number, version.md5) == ((wanted.number, wanted.md5) if wanted else (0, "")):
+            fits += 1
+            on_gray += wanted is not None and wanted == gray
+            if version.lag_ms is not None:
+                lags.append(version.lag_ms)
+    return ModuleState(
+        handle=handle,
+        item=item,
+        release=current,
+        gray=gray,
+        has_draft=bool(item and item.draft is not None),
+        expected=len(live),
+        running=fits,
+        on_gray=on_gray,
+        slowest_ms=max(lags, default=None),
+        errors={instance.id: instance.errors[handle.name] for instance in live if handle.name in instance.errors},
+    )
+
+
+def _takes_part(instance: Instance, item: ConfigItem) -> bool:
+    who = instances.Identity(instance.host, instance.kind, tuple(instance.labels))
+    return who.takes_part(item=item.data_id, labels=item.gray_labels, percent=item.gray_percent)
+
+
+def module_overview(live: list[Instance] | None = None) -> list[ModuleState]:
+    """This function will tell how each module stands, in the order in which people see them; `live` spares asking Redis again."""
+    found = {item.data_id: item for item in _items(override_of=None)}
+    seen = (live_instances() if live is None else live) or []
+    return [_state(handle, found.get(handle.name), seen) for handle in hot.modules()]
+
+
+def module_state(name: str, live: list[Instance] | None = None) -> ModuleState:
+    """This function will tell how one module stands.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    try:
+        handle = hot.module(name)
+    except KeyError:
+        raise NotFound(_("There is no module {name}.").format(name=name)) from None
+    seen = (live_instances() if live is None else live) or []
+    return _state(handle, _items(override_of=None, data_id=name).first(), seen)
+
+
+def overrides(name: str) -> "QuerySet[ConfigItem]":
+    """This function will give the tenants' overrides of a module that are in force or being edited."""
+    used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
+    return _items(data_id=name, override_of__isnull=False).filter(used).order_by("override_of__slug")
+
+
+def namespaces(tenant: Tenant | None) -> "QuerySet[ConfigNamespace]":
+    """This function will give the drawers for free-form items of a tenant or of the installation."""
+    return ConfigNamespace.objects.filter(tenant=tenant).exclude(tenant=None, slug=MODULES)
+
+
+def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
+    """This function will give the free-form items of a tenant or of the installation that are in force or being edited."""
+    used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
+    rows = ConfigItem.objects.filter(used, namespace__tenant_id=tenant_id).exclude(namespace__slug=MODULES, namespace__tenant=None)
+    return rows.select_related("namespace", "current", "gray", "override_of")
+
+
+def everything(tenant_id: int | None = None) -> "QuerySet[ConfigItem]":
+    """This function will give all items in force, modules and free-form ones: of everybody, or what is a tenant's own."""
+    rows = ConfigItem.objects.filter(current__isnull=False)
+    rows = rows.select_related("namespace__tenant", "current", "gray", "override_of")
+    return rows if tenant_id is None else rows.filter(Q(override_of_id=tenant_id) | Q(namespace__tenant_id=tenant_id))
+
+
+def history(item: ConfigItem) -> "QuerySet[ConfigRelease]":
+    """This function will give the releases of an item, the newest first."""
+    return item.releases.select_related("based_on").order_by("-number")
+
+
+def release(item: ConfigItem, number: int) -> ConfigRelease:
+    """This function will give one release.
+
+    Raises:
+        NotFound: there is none, or it was forgotten.
+    """
+    found = item.releases.filter(number=number).first()
+    if found is None:
+        raise NotFound(_("There is no version {number} of this item; old ones are removed after a month.").format(number=number))
+    return found
+
+
+def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:
+    """This function will describe a module as JSON Schema, with its words in the reader's language."""
+
+    def translated(value: Any) -> Any:
+        if isinstance(value, list):
+            return [translated(entry) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        found = {name: translated(inner) for name, inner in value.items()}
+        for name in ("title", "description", "unit"):
+            if isinstance(found.get(name), str) and found[name]:
+                found[name] = _(" ".join(found[name].split()) if name == "description" else found[name])
+        return found
+
+    schema: dict[str, Any] = translated(orjson.loads(orjson.dumps(handle.model.model_json_schema())))
+    return schema | {"title": _(handle.title), "description": _(handle.purpose)}

@@ -1,0 +1,132 @@
+"""One change of what is in force: a transaction under the lock of the `ConfigState` row, an audit entry, a notice after the commit.
+
+The lock puts changes in one order: whoever has read a revision has read all before it. If the notice is lost, processes find the
+revision by themselves.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from configcenter.models import ConfigItem, ConfigRelease, ConfigState
+from configcenter.services import audit
+from configcenter.services.config_items import effective, name_of
+from configcenter.services.differences import summary
+from posthaste.lib import redis
+from posthaste.lib.problems import NotFound
+
+log = structlog.get_logger(__name__)
+
+
+def channel() -> str:
+    """This function will name the channel in Redis through which notices go; what they carry is the revision as text."""
+    return redis.key("config")
+
+
+def tell(revision: int) -> None:
+    """This function will tell all processes of a new revision. Losing it harms nobody: they ask every few seconds."""
+    try:
+        redis.client().publish(channel(), str(revision))
+    except redis.Unavailable:
+        log.warning("configuration notice not sent", revision=revision)
+
+
+def md5_of(content: str) -> str:
+    """This function will give the fingerprint of a text as Nacos counts it."""
+    return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+
+
+def _clock() -> datetime:
+    """The database's clock, which the age of a release is measured with: machines may disagree."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
+
+
+@dataclass(slots=True)
+class Change:
+    """One change under the lock: the item as it is, and whose hand it is."""
+
+    item: ConfigItem
+    revision: int
+    author: str
+    ip: str | None
+    at: datetime
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def release(self, action: str, content: str, comment: str, based_on: ConfigRelease | None = None) -> ConfigRelease:
+        newest = self.item.releases.order_by("-number").values_list("number", flat=True).first() or 0
+        made = ConfigRelease.objects.create(
+            item=self.item,
+            number=newest + 1,
+            revision=self.revision,
+            action=action,
+            content=content,
+            md5=md5_of(content),
+            comment=comment[:500],
+            author=self.author[:150],
+            based_on=based_on,
+            at=self.at,
+        )
+        self.detail |= {"version": made.number, "md5": made.md5, "comment": made.comment}
+        return made
+
+    def drop_draft(self) -> None:
+        """Whoever edits the draft that is thrown away is told by its version."""
+        if self.item.draft is not None:
+            self.item.draft, self.item.draft_by, self.item.draft_at = None, "", None
+            self.item.draft_version += 1
+
+    def end_gray(self) -> None:
+        self.item.gray, self.item.gray_labels, self.item.gray_percent = None, [], 0
+
+
+@contextmanager
+def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: datetime | None) -> Iterator[Change]:
+    """One transaction: the next revision, the item locked, what was changed written, audit, and the notice after the commit."""
+    with transaction.atomic():
+        revision = next_revision()
+        rows = ConfigItem.objects.select_for_update(of=("self",)).select_related("namespace", "current", "gray", "override_of")
+        fresh = rows.filter(pk=item.pk).first()
+        if fresh is None:
+            raise NotFound(_("This item was deleted meanwhile."))
+        change = Change(fresh, revision, author, ip, now or _clock())
+        before = effective(fresh)
+        yield change
+        fresh.save()
+        after = change.detail.pop("after", None)
+        audit.record(
+            actor=author,
+            action=f"config.{action}",
+            target=name_of(fresh),
+            tenant_id=fresh.override_of_id or fresh.namespace.tenant_id,
+            detail=change.detail | (summary(before, after) if after is not None else {}),
+            ip=ip,
+        )
+    for name in ("draft", "draft_version", "draft_by", "draft_at", "current", "gray", "gray_labels", "gray_percent"):
+        setattr(item, name, getattr(fresh, name))
+
+
+def next_revision() -> int:
+    """This function will take the lock that puts publishes in order and give the revision of this one; only within a transaction.
+
+    The notice goes out when the transaction has been committed.
+    """
+    if not ConfigState.objects.filter(pk=ConfigState.ONLY).update(revision=F("revision") + 1):
+        ConfigState.objects.get_or_create(pk=ConfigState.ONLY)
+        ConfigState.objects.filter(pk=ConfigState.ONLY).update(revision=F("revision") + 1)
+    revision = ConfigState.objects.values_list("revision", flat=True).get(pk=ConfigState.ONLY)
+    transaction.on_commit(lambda: tell(revision), robust=True)
+    return revision

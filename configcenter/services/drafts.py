@@ -1,0 +1,76 @@
+"""What is being edited. A draft may be wrong; only what is right is published."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from configcenter.models import ConfigItem
+from configcenter.services import audit
+from configcenter.services.config_items import name_of
+from configcenter.services.validation import canonical, check_text
+from posthaste.lib.problems import Conflict, NotFound
+
+
+class DraftConflict(Conflict):
+    """Somebody else changed the draft meanwhile. `draft_version` is the present one, `draft_by` and `draft_at` say whose it is."""
+
+    code = "draft_conflict"
+
+
+def draft_conflict(item: ConfigItem) -> DraftConflict:
+    """This function will make the error for whoever comes second, with who was quicker."""
+    who: dict[str, Any] = {"draft_by": item.draft_by, "draft_at": item.draft_at, "draft_version": item.draft_version}
+    return DraftConflict(
+        _("The draft was changed by {who} meanwhile. Look at it, and save again on top of version {version}.").format(
+            who=item.draft_by or _("a publish"), version=item.draft_version
+        ),
+        **who,
+    )
+
+
+def save_draft(*, item: ConfigItem, content: str, based_on: int, author: str, ip: str | None = None, now: datetime) -> ConfigItem:
+    """This function will store a draft, be it valid or not, and give the item as it is now.
+
+    `based_on` is the `draft_version` that the author saw.
+
+    Raises:
+        DraftConflict: somebody was quicker.
+        Invalid: it can't be stored.
+    """
+    check_text(content)
+    with transaction.atomic():
+        changed = ConfigItem.objects.filter(pk=item.pk, draft_version=based_on).update(
+            draft=canonical(item, content), draft_version=F("draft_version") + 1, draft_by=author[:150], draft_at=now
+        )
+        fresh = _again(item)
+        if not changed:
+            raise draft_conflict(fresh)
+        _record(fresh, "config.draft", author, ip)
+    return fresh
+
+
+def discard_draft(*, item: ConfigItem, author: str, ip: str | None = None) -> ConfigItem:
+    """This function will throw the draft away; without one it does nothing."""
+    with transaction.atomic():
+        changed = ConfigItem.objects.filter(pk=item.pk, draft__isnull=False).update(
+            draft=None, draft_version=F("draft_version") + 1, draft_by="", draft_at=None
+        )
+        fresh = _again(item)
+        if changed:
+            _record(fresh, "config.draft.discard", author, ip)
+    return fresh
+
+
+def _again(item: ConfigItem) -> ConfigItem:
+    fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
+    if fresh is None:
+        raise NotFound(_("This item was deleted meanwhile."))
+    return fresh
+
+
+def _record(item: ConfigItem, action: str, author: str, ip: str | None) -> None:
+    tenant_id = item.override_of_id or item.namespace.tenant_id
+    audit.record(actor=author, action=action, target=name_of(item), tenant_id=tenant_id, detail={"version": item.draft_version}, ip=ip)

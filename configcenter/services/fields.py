@@ -1,0 +1,69 @@
+"""Places inside a value, written as people write them: `rules[2].per_second`, or `rules.2.per_second`."""
+
+import re
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+
+from posthaste.lib.problems import Invalid
+
+_PART = re.compile(r"\[?([^\[\].]+)\]?\.?")
+
+
+def parts_of(path: str) -> list[str]:
+    """This function will take a place apart.
+
+    Raises:
+        Invalid: it is written in no such way.
+    """
+    parts = _PART.findall(path)
+    if not parts or "".join(parts) != re.sub(r"[\[\].]", "", path):
+        raise Invalid.field(path, _("Not a place such as rules[2].per_second."))
+    return parts
+
+
+def _step(value: Any, part: str, path: str) -> Any:
+    """The key or index of one part, where there is something."""
+    if isinstance(value, dict) and part in value:
+        return part
+    if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+        return int(part)
+    raise Invalid.field(path, _("There is no such field."), "unknown")
+
+
+def read(value: Any, path: str) -> Any:
+    """This function will give what stands at a place.
+
+    Raises:
+        Invalid: there is no such place.
+    """
+    for part in parts_of(path):
+        value = value[_step(value, part, path)]
+    return value
+
+
+def assign(value: dict[str, Any], path: str, new: Any) -> None:
+    """This function will put something at a place; the place after a list's last entry makes a new one.
+
+    Raises:
+        Invalid: there is no such place.
+    """
+    *before, last = parts_of(path)
+    inner: Any = value
+    for part in before:
+        inner = inner[_step(inner, part, path)]
+    if isinstance(inner, list) and last == str(len(inner)):
+        inner.append(new)
+    elif isinstance(inner, dict):
+        inner[last] = new  # whether there is such a field is for the check to say
+    else:
+        inner[_step(inner, last, path)] = new
+
+
+def written(text: str) -> Any:
+    """This function will read a value as somebody types it: JSON where it is any, otherwise the text itself."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

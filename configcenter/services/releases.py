@@ -1,0 +1,245 @@
+"""Publishing: what makes a text come into force, for all or for some instances, and what takes it back."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.utils.translation import gettext as _
+
+from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
+from configcenter.services.changes import Change, changing
+from configcenter.services.drafts import draft_conflict
+from configcenter.services.validation import canonical, validate
+from posthaste.lib.problems import Conflict, Invalid
+
+KEPT_OF_EACH = 20
+LABEL = re.compile(r"[A-Za-z0-9_.\-]{1,60}=[A-Za-z0-9_.:/\-]{1,100}")
+
+
+class NothingToPublish(Conflict):
+    """There is no draft, or what it says is in force already."""
+
+    code = "nothing_to_publish"
+
+
+class GrayRunning(Conflict):
+    """A gray release is running: promote or abandon it first."""
+
+    code = "gray_running"
+
+
+class NoGray(Conflict):
+    """No gray release is running."""
+
+    code = "no_gray"
+
+
+def _what_to_publish(change: Change, content: str | None, based_on: int | None = None) -> str:
+    """The checked text of a publish, in its one form."""
+    item = change.item
+    if based_on is not None and based_on != item.draft_version:
+        raise draft_conflict(item)
+    if item.gray is not None:
+        raise GrayRunning(_("A gray release is running: promote or abandon it first."))
+    if content is None:
+        if item.draft is None:
+            raise NothingToPublish(_("There is no draft to publish. Save one first."))
+        content = item.draft
+    validate(item, content)
+    content = canonical(item, content)
+    if item.current is not None and item.current.content == content:
+        raise NothingToPublish(_("What you publish is in force already, as version {number}.").format(number=item.current.number))
+    return content
+
+
+def publish(
+    *,
+    item: ConfigItem,
+    content: str | None = None,
+    comment: str,
+    author: str,
+    ip: str | None = None,
+    based_on: int | None = None,
+    now: datetime | None = None,
+    action: str = ReleaseAction.PUBLISH,
+) -> ConfigRelease:
+    """This function will bring a text (without one: the draft) into force everywhere, and clear the draft.
+
+    `based_on` is the `draft_version` that the author saw. `now` is for tests: the database's clock counts.
+
+    Raises:
+        Invalid: it is not valid, each wrong field named.
+        DraftConflict: somebody changed the draft meanwhile.
+        NothingToPublish: there is no draft, or it is in force already.
+        GrayRunning: promote or abandon it first.
+    """
+    with changing(item, action, author, ip, now) as change:
+        text = _what_to_publish(change, content, based_on)
+        before = change.item.current
+        change.drop_draft()
+        release = change.item.current = change.release(action, text, comment, before)
+        change.detail["after"] = text
+    return release
+
+
+def rollback(
+    *, item: ConfigItem, to: ConfigRelease, comment: str, author: str, ip: str | None = None, now: datetime | None = None
+) -> ConfigRelease:
+    """This function will bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
+    nobody publishes the mistake once more.
+
+    Raises:
+        Invalid: the earlier text is not valid any more, or the release is of another item.
+        NothingToPublish: it is in force already.
+    """
+    with changing(item, "rollback", author, ip, now) as change:
+        if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
+            raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
+        validate(change.item, to.content)
+        if change.item.gray is None and change.item.current is not None and change.item.current.content == to.content:
+            raise NothingToPublish(_("This text is in force already, as version {number}.").format(number=change.item.current.number))
+        change.drop_draft()
+        change.end_gray()
+        release = change.item.current = change.release(ReleaseAction.ROLLBACK, to.content, comment, to)
+        change.detail |= {"to": to.number, "after": to.content}
+    return release
+
+
+def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+    """This function will take an item out of force: a module goes back to its defaults, an override to the installation's value.
+    Its history stays.
+
+    Raises:
+        NothingToPublish: nothing is in force.
+    """
+    with changing(item, "remove", author, ip, now) as change:
+        if change.item.current is None and change.item.gray is None:
+            raise NothingToPublish(_("Nothing of this item is in force."))
+        before = change.item.current
+        change.drop_draft()
+        change.end_gray()
+        release = change.release(ReleaseAction.REMOVE, "", comment, before)
+        change.item.current = None
+    return release
+
+
+# --- gray releases -------------------------------------------------------------------------------------------------
+
+
+def _spread(labels: Sequence[str], percent: int) -> dict[str, Any]:
+    """Whom a gray release is for, checked."""
+    wrong = [label for label in labels if not LABEL.fullmatch(label)]
+    if wrong:
+        raise Invalid.field("labels", _("{label} is not of the form name=value.").format(label=wrong[0]))
+    if not 0 <= percent <= 100:
+        raise Invalid.field("percent", _("A number from 0 to 100."))
+    if not labels and not percent:
+        raise Invalid.field("percent", _("Name labels, or a percentage above 0: this would reach no instance."))
+    return {"labels": sorted(set(labels)), "percent": percent}
+
+
+def start_gray(
+    *,
+    item: ConfigItem,
+    content: str | None,
+    labels: Sequence[str],
+    percent: int,
+    comment: str,
+    author: str,
+    ip: str | None = None,
+    based_on: int | None = None,
+    now: datetime | None = None,
+) -> ConfigRelease:
+    """This function will bring a text (None: the draft) into force on some instances: those with one of the labels, and `percent` of
+    the others. The draft becomes the gray release.
+
+    Raises: as `publish`.
+    """
+    spread = _spread(labels, percent)
+    with changing(item, "gray.start", author, ip, now) as change:
+        text = _what_to_publish(change, content, based_on)
+        change.drop_draft()
+        release = change.item.gray = change.release(ReleaseAction.GRAY, text, comment, change.item.current)
+        change.item.gray_labels, change.item.gray_percent = spread["labels"], percent
+        change.detail |= {**spread, "after": text}
+    return release
+
+
+def widen_gray(
+    *, item: ConfigItem, labels: Sequence[str], percent: int, author: str, ip: str | None = None, now: datetime | None = None
+) -> ConfigItem:
+    """This function will give a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
+
+    Raises:
+        NoGray: none is running.
+    """
+    spread = _spread(labels, percent)
+    with changing(item, "gray.widen", author, ip, now) as change:
+        gray = _running(change)
+        change.item.gray_labels, change.item.gray_percent = spread["labels"], percent
+        change.detail |= {**spread, "version": gray.number}
+    return item
+
+
+def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+    """This function will bring the gray release's text into force everywhere.
+
+    Raises:
+        NoGray: none is running.
+    """
+    with changing(item, "gray.promote", author, ip, now) as change:
+        gray = _running(change)
+        validate(change.item, gray.content)
+        change.end_gray()
+        release = change.item.current = change.release(ReleaseAction.PROMOTE, gray.content, comment, gray)
+        change.detail["after"] = gray.content
+    return release
+
+
+def abandon_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+    """This function will stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
+
+    Raises:
+        NoGray: none is running.
+    """
+    with changing(item, "gray.abandon", author, ip, now) as change:
+        gray, before = _running(change), change.item.current
+        change.end_gray()
+        release = change.release(ReleaseAction.ABANDON, before.content if before else "", comment, gray)
+        if before is not None:
+            change.item.current = release
+    return release
+
+
+def _running(change: Change) -> ConfigRelease:
+    if change.item.gray is None:
+        raise NoGray(_("No gray release of this item is running."))
+    return change.item.gray
+
+
+# --- history -------------------------------------------------------------------------------------------------------
+
+
+def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
+    """This function will remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
+    give their number."""
+    newest = ConfigRelease.objects.filter(item=OuterRef("item")).order_by("-number").values("number")[:1]
+    in_force = ConfigItem.objects.filter(Q(current=OuterRef("pk")) | Q(gray=OuterRef("pk")))
+    old = (
+        ConfigRelease.objects.filter(~Exists(in_force), at__lt=now - timedelta(days=keep_days))
+        .annotate(newest=Subquery(newest))
+        .filter(number__lte=F("newest") - KEPT_OF_EACH)
+    )
+    removed = 0
+    while True:
+        with transaction.atomic():
+            # Under the lock of publishes: none of these is being rolled back to meanwhile.
+            list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
+            chunk = list(old.order_by("pk").values_list("pk", flat=True)[:1000])
+            ConfigRelease.objects.filter(pk__in=chunk).delete()
+        removed += len(chunk)
+        if len(chunk) < 1000:
+            return removed

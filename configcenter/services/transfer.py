@@ -1,0 +1,223 @@
+"""Configuration as a file: out of one installation, into another."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from configcenter.models import ConfigItem, ConfigNamespace, Format, ReleaseAction, Tenant
+from configcenter.models.config import MODULES
+from configcenter.services import config_items, releases
+from configcenter.services.changes import md5_of
+from configcenter.services.validation import canonical, validate
+from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
+
+KIND, VERSION = "posthaste-configuration", 1
+MOST_ITEMS = 10_000
+Policy = Literal["skip", "overwrite", "abort"]
+POLICIES: tuple[Policy, ...] = ("skip", "overwrite", "abort")
+
+
+class ImportConflict(Conflict):
+    """Items in the file say something else than what is in force here; `items` names them. Nothing was imported."""
+
+    code = "import_conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became, or would become, of one item of a file."""
+
+    item: str
+    outcome: Literal["created", "updated", "unchanged", "skipped", "invalid", "conflict"]
+    version: int | None = None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, or would do."""
+
+    is_dry_run: bool
+    items: list[Outcome]
+
+    def count(self, outcome: str) -> int:
+        """This function will count the items of one outcome."""
+        return sum(entry.outcome == outcome for entry in self.items)
+
+
+def export(*, items: Iterable[ConfigItem]) -> bytes:
+    """This function will write what is in force of the items as one JSON document; drafts and history stay here."""
+    written = []
+    for item in items:
+        if item.current is None:
+            continue
+        tenant = item.override_of or item.namespace.tenant
+        written.append(
+            {
+                "namespace": item.namespace.slug,
+                "tenant": tenant.slug if tenant else None,
+                "group": item.group,
+                "data_id": item.data_id,
+                "format": item.format,
+                "description": item.description,
+                "version": item.current.number,
+                "md5": item.current.md5,
+                "content": item.current.content,
+            }
+        )
+    document = {"kind": KIND, "version": VERSION, "exported_at": timezone.now(), "items": written}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def import_(
+    *,
+    data: bytes,
+    policy: str,
+    dry_run: bool,
+    author: str,
+    ip: str | None = None,
+    now: datetime | None = None,
+    only_tenant: Tenant | None = None,
+    comment: str = "",
+) -> ImportReport:
+    """This function will publish what is in a file. Where something else is in force, `policy` decides: skip it, overwrite it, or
+    abort the whole. All or nothing: one item that is not valid, and nothing is imported.
+
+    `only_tenant` keeps to what is a tenant's own. `dry_run` tells what would happen and changes nothing.
+
+    Raises:
+        Invalid: it is no such file, or items of it are not valid.
+        ImportConflict: by the policy `abort`.
+    """
+    if policy not in POLICIES:
+        raise Invalid.field("policy", _("Must be one of {expected}.").format(expected=", ".join(POLICIES)))
+    entries = _read(data)
+    outcomes: list[Outcome] = []
+    with transaction.atomic():
+        for index, entry in enumerate(entries):
+            try:
+                # A savepoint each: what an invalid item made is taken back, and the others are looked at all the same.
+                with transaction.atomic():
+                    outcomes.append(_import_one(entry, policy, author, ip, now, only_tenant, comment))
+            except Problem as error:
+                if not isinstance(error, Invalid | NotFound | Conflict):
+                    raise
+                outcomes.append(Outcome(_name(entry), "invalid", errors=_errors(index, error)))
+        if dry_run:
+            transaction.set_rollback(True)
+        else:
+            _all_or_nothing(outcomes)
+    return ImportReport(dry_run, outcomes)
+
+
+def _all_or_nothing(outcomes: list[Outcome]) -> None:
+    wrong = [error for outcome in outcomes for error in outcome.errors]
+    if wrong:
+        raise Invalid(_("Nothing was imported."), errors=wrong)
+    conflicts = [outcome.item for outcome in outcomes if outcome.outcome == "conflict"]
+    if conflicts:
+        raise ImportConflict(
+            _("Something else is in force of {count} items. Nothing was imported; choose to skip or to overwrite them.").format(
+                count=len(conflicts)
+            ),
+            items=conflicts[:100],
+        )
+
+
+def _read(data: bytes) -> list[dict[str, Any]]:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    if not isinstance(document, dict) or document.get("kind") != KIND or not isinstance(document.get("items"), list):
+        raise Invalid.field("", _("This is no exported configuration of Posthaste."), "malformed")
+    if document.get("version") != VERSION:
+        raise Invalid.field("version", _("This version of the file is not known here; export it again."))
+    entries = document["items"]
+    if len(entries) > MOST_ITEMS:
+        raise Invalid.field("items", _("At most {n} items.").format(n=MOST_ITEMS), "too_long")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise Invalid.field(f"items[{index}]", _("Must be an object."))
+        for name in ("namespace", "group", "data_id", "content"):
+            if not isinstance(entry.get(name), str):
+                raise Invalid.field(f"items[{index}].{name}", _("Must be a text."))
+        for name in ("format", "description", "tenant", "md5"):
+            if not isinstance(entry.get(name), str | None):
+                raise Invalid.field(f"items[{index}].{name}", _("Must be a text."))
+        if entry.get("md5") and md5_of(entry["content"]) != entry["md5"]:
+            raise Invalid.field(
+                f"items[{index}].md5", _("Does not fit the content: the file was damaged or edited. Leave it out to import.")
+            )
+    return entries
+
+
+def _name(entry: dict[str, Any]) -> str:
+    tenant = f"@{entry['tenant']}" if entry.get("tenant") else ""
+    if entry["namespace"] == entry["group"] == MODULES:
+        return f"{entry['data_id']}{tenant}"
+    return f"{entry['namespace']}/{entry['group']}/{entry['data_id']}{tenant}"
+
+
+def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
+    if not error.errors:
+        return [{"field": f"items[{index}]", "code": error.code, "message": str(error.detail or error.title)}]
+    return [{**entry, "field": f"items[{index}].{entry['field']}".rstrip(".")} for entry in error.errors]
+
+
+def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: str | None) -> ConfigItem:
+    """The item of an entry, made where there is none."""
+    tenant = None
+    if slug := entry.get("tenant"):
+        tenant = Tenant.objects.filter(slug=slug).first()
+        if tenant is None:
+            raise NotFound(_("There is no tenant {slug} here.").format(slug=slug))
+    if only_tenant is not None:
+        if tenant is not None and tenant.pk != only_tenant.pk:
+            raise NotFound(_("There is no tenant {slug} here.").format(slug=tenant.slug))
+        if tenant is None:
+            raise NotFound(_("This belongs to the installation, not to a tenant."))
+    if entry["namespace"] == MODULES and entry["group"] == MODULES:
+        return config_items.module_item(entry["data_id"], tenant=tenant)
+    namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
+    if namespace is None and entry["namespace"] == config_items.PUBLIC:
+        namespace = config_items.default_namespace(tenant)
+    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", actor=author, ip=ip)
+    try:
+        return config_items.get_item(namespace=namespace, group=entry["group"], data_id=entry["data_id"])
+    except NotFound:
+        return config_items.create_item(
+            namespace=namespace,
+            group=entry["group"],
+            data_id=entry["data_id"],
+            format=entry.get("format") or Format.TEXT,
+            description=entry.get("description") or "",
+            actor=author,
+            ip=ip,
+        )
+
+
+def _import_one(
+    entry: dict[str, Any], policy: str, author: str, ip: str | None, now: datetime | None, only_tenant: Tenant | None, comment: str
+) -> Outcome:
+    item = _find(entry, only_tenant, author, ip)
+    content = canonical(item, entry["content"])
+    validate(item, content)
+    name = config_items.name_of(item)
+    if item.current is not None and item.current.content == content:
+        return Outcome(name, "unchanged", item.current.number)
+    if item.current is not None and policy == "skip":
+        return Outcome(name, "skipped", item.current.number)
+    if item.current is not None and policy == "abort":
+        return Outcome(name, "conflict", item.current.number)
+    outcome: Literal["created", "updated"] = "created" if item.current is None else "updated"
+    made = releases.publish(
+        item=item, content=content, comment=comment or _("Imported"), author=author, ip=ip, now=now, action=ReleaseAction.IMPORT
+    )
+    return Outcome(name, outcome, made.number)

@@ -1,0 +1,213 @@
+"""Is a text fit to be published? Modules are checked by their class, free-form items by their format."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+from xml.parsers import expat
+
+import orjson
+import yaml
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from pydantic import ValidationError
+
+from configcenter import hot
+from configcenter.models import ConfigItem, Format
+from configcenter.models.config import MODULES
+from posthaste.lib.problems import Invalid
+
+MOST_BYTES = 1_048_576
+#: pydantic's kinds of errors in our words, which are translated when they are told.
+WORDS = {
+    "greater_than_equal": gettext_noop("Must be at least {ge}."),
+    "less_than_equal": gettext_noop("Must be at most {le}."),
+    "greater_than": gettext_noop("Must be above {gt}."),
+    "less_than": gettext_noop("Must be below {lt}."),
+    "missing": gettext_noop("Is needed."),
+    "extra_forbidden": gettext_noop("There is no such field."),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), gettext_noop("Must be a whole number.")),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), gettext_noop("Must be a number.")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), gettext_noop("Must be true or false.")),
+    "string_type": gettext_noop("Must be a text."),
+    "string_too_long": gettext_noop("At most {max_length} characters."),
+    "string_too_short": gettext_noop("At least {min_length} characters."),
+    "string_pattern_mismatch": gettext_noop("Does not have the form {pattern}."),
+    "list_type": gettext_noop("Must be a list."),
+    "too_long": gettext_noop("At most {max_length} entries."),
+    "too_short": gettext_noop("At least {min_length} entries."),
+    "enum": gettext_noop("Must be one of {expected}."),
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), gettext_noop("Must be an object.")),
+}
+_NAMED = re.compile(r"([a-z_][\w.\[\]]*): (.+)", re.DOTALL)  # what the modules' own checks begin with
+_UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
+
+
+def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
+    """This function will give the module that an item is the text of, or None for a free-form item.
+
+    Raises:
+        Invalid: it is a module's, and no app registers that module any more.
+    """
+    if item.group != MODULES or item.namespace.slug != MODULES or item.namespace.tenant_id is not None:
+        return None
+    try:
+        return hot.module(item.data_id)
+    except KeyError:
+        raise Invalid.field("module", _("There is no module {name}.").format(name=item.data_id), "unknown") from None
+
+
+def path_of(parts: Iterable[int | str]) -> str:
+    """This function will write a place inside a value: `rules[2].per_second`."""
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def explain(error: ValidationError) -> list[dict[str, str]]:
+    """This function will give pydantic's errors as entries of a problem document."""
+    entries = []
+    for entry in error.errors(include_url=False, include_input=False):
+        field, context = path_of(entry["loc"]), entry.get("ctx", {})
+        if entry["type"] == "value_error":
+            message, match = str(context["error"]), _NAMED.fullmatch(str(context["error"]))
+            if match:
+                field, message = f"{field}.{match[1]}" if field else match[1], match[2]
+            entries.append({"field": field, "code": "invalid", "message": _(message)})
+        else:
+            words = WORDS.get(entry["type"])
+            entries.append({"field": field, "code": entry["type"], "message": _(words).format(**context) if words else entry["msg"]})
+    return entries
+
+
+def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
+    """This function will read the JSON object of a module.
+
+    Raises:
+        Invalid: it is none.
+    """
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    if not isinstance(value, dict):
+        raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
+    return value
+
+
+def merged(handle: "hot.Handle[Any]", base: Mapping[str, Any], override: Mapping[str, Any]) -> hot.Module:
+    """This function will give a tenant's value: the base with the fields that a tenant may override.
+
+    Raises:
+        pydantic.ValidationError: both together are not valid.
+    """
+    own = {name: value for name, value in override.items() if name in handle.per_tenant}
+    value: hot.Module = handle.model.model_validate({**base, **own})
+    return value
+
+
+def base_of(handle: "hot.Handle[Any]", item: ConfigItem) -> dict[str, Any]:
+    """This function will give the value in force that an override lies on; the defaults where nothing was published."""
+    base = ConfigItem.objects.filter(namespace_id=item.namespace_id, group=item.group, data_id=item.data_id, override_of=None)
+    content = base.values_list("current__content", flat=True).first()
+    return orjson.loads(content) if content else handle.model().model_dump(mode="json")  # type: ignore[no-any-return]
+
+
+def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> dict[str, Any]:
+    """The checked value: all fields of a module, or those of an override that the tenant has."""
+    value = parse(handle, content)
+    try:
+        if item.override_of_id is None:
+            checked: dict[str, Any] = handle.model.model_validate(value).model_dump(mode="json")
+            return checked
+        errors = [
+            {"field": name, "code": "not_overridable", "message": _("A tenant has no value of its own here.")}
+            for name in value
+            if name not in handle.per_tenant
+        ]
+        if errors:
+            raise Invalid(errors=errors)
+        whole = merged(handle, base_of(handle, item), value).model_dump(mode="json")
+        return {name: whole[name] for name in value}
+    except ValidationError as error:
+        raise Invalid(errors=explain(error)) from None
+
+
+def _check_format(kind: str, content: str) -> None:
+    try:
+        if kind == Format.JSON:
+            orjson.loads(content)
+        elif kind == Format.YAML:
+            for _event in yaml.parse(content, Loader=yaml.CSafeLoader):  # the grammar only: tags mean something to their reader
+                pass
+        elif kind == Format.TOML:
+            tomllib.loads(content)
+        elif kind == Format.PROPERTIES and _UNICODE_ESCAPE.search(content):
+            raise ValueError("\\u needs four hexadecimal digits")
+        elif kind == Format.XML:
+            expat.ParserCreate().Parse(content, True)  # keeps its own bounds on entities
+    except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise Invalid.field(
+            "content", _("Not valid {format}: {error}").format(format=Format(kind).label, error=reason), "malformed"
+        ) from None
+
+
+def check_text(content: str) -> None:
+    """This function will refuse what can't be stored, be it valid or not.
+
+    Raises:
+        Invalid: too long, or with the character NUL or half a character.
+    """
+    try:
+        size = len(content.encode())
+    except UnicodeEncodeError:
+        raise Invalid.field("content", _("Must be text in UTF-8.")) from None
+    if size > MOST_BYTES:
+        raise Invalid.field("content", _("At most {n} KiB.").format(n=MOST_BYTES >> 10), "too_long")
+    if "\0" in content:
+        raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
+
+
+def validate(item: ConfigItem, content: str) -> None:
+    """This function will check a text as publishing does.
+
+    Raises:
+        Invalid: naming each wrong field, such as `rules[2].per_second`.
+    """
+    check_text(content)
+    handle = handle_of(item)
+    if handle is None:
+        _check_format(item.format, content)
+    else:
+        _module_value(handle, item, content)
+
+
+def written(value: Any) -> str:
+    """This function will write a module's value as it is stored: JSON, sorted and indented, so that lines can be compared."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def canonical(item: ConfigItem, content: str) -> str:
+    """This function will give the one form of a text: that of a module sorted, indented and with all its fields, as far as it is
+    valid; a free-form item as it is."""
+    handle = handle_of(item)
+    if handle is None:
+        return content
+    try:
+        return written(_module_value(handle, item, content))
+    except Invalid:
+        pass
+    try:
+        return written(orjson.loads(content))
+    except orjson.JSONDecodeError:
+        return content
+
+
+def defaults(item: ConfigItem) -> str:
+    """This function will give what is in force where nothing was published."""
+    handle = handle_of(item)
+    if handle is None:
+        return ""
+    return written({} if item.override_of_id else handle.model().model_dump(mode="json"))
