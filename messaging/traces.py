@@ -94,5 +94,10 @@ def _event(message: Message, event: Event) -> dict[str, Any]:
         case "K" if words:
             detail = {"status": words[0]}
         case "X" if len(words) >= 2:
-            detail = {"status": words[0], "reason": words[1]}
+            reason, _at, release = words[1].partition("@")
+            detail = {"status": words[0], "reason": reason}
+            if release.isdecimal():  # of the delivery rules
+                detail["release"] = int(release)
+            if len(words) >= 3:
+                detail["delay_ms"] = int(words[2])
     return {"at": selectors.at(message.pk, event), "event": WORDS.get(event.code, event.code), **detail}
