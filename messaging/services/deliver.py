@@ -20,13 +20,13 @@ from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing
 from messaging.models import Status
 from messaging.services import breakers as breaker_rules
-from messaging.services import store
+from messaging.services import store, suppressions
 from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost
 from messaging.services.latency import latencies
 from messaging.services.outgoing import Job, request_for
 from messaging.services.providers import Carrier, book
-from messaging.services.results import Results
+from messaging.services.ruled import Ruled
 from messaging.services.store import Claimed
 from posthaste import env
 from posthaste.lib import flow, liquid, redis
@@ -49,7 +49,7 @@ def deliver(ids: Sequence[UUID]) -> int:
     return Delivery().run(ids)
 
 
-class Delivery(Results):
+class Delivery(Ruled):
     """The delivery of one chunk."""
 
     def __init__(self) -> None:
@@ -67,8 +67,10 @@ class Delivery(Results):
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
         try:
+            listed = suppressions.listed(rows, now=now)
             jobs = [job for row in rows if (job := self._prepare(row, now))]
             connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
+            jobs = self._allowed(jobs, listed)
             while jobs:
                 jobs = self._round(jobs)
         except Exception:

@@ -123,14 +123,14 @@ class Results:
     def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float) -> None:
         """Nobody may be called now: the message comes back when it can be tried."""
         now = self._now()
-        reason, rule = f"breaker:{record.word(whose)}", f"circuit_breakers@{breaker_rules.release()}"
-        self._line(row.id, "X", now, Status.PENDING, reason, rule)
+        reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
+        self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
         self._put_back(row, now + timedelta(seconds=seconds))
 
     def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
-        rule = f"circuit_breakers@{breaker_rules.release()}" if reason == "breaker" else f"provider_routing@{provider_routing.now.release}"
-        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), reason, rule)
+        release = breaker_rules.release() if reason == "breaker" else provider_routing.now.release
+        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), f"{reason}@{release}")
 
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)

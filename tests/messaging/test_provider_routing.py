@@ -109,9 +109,7 @@ def test_an_open_breaker_moves_traffic_at_once_and_the_trace_says_why(rules: Non
     assert statuses(moved) == {"sent": 10}
     assert first.asked.total() == asked, "nobody asks it any more"
     (event,) = [e for e in events_of(moved[0]) if e["event"] == "moved_to_another_provider"]
-    assert (event["from"], event["to"], event["reason"], event["module"], event["configuration_version"]) == (
-        "bad", "good", "breaker", "circuit_breakers", 0,
-    )  # fmt: skip
+    assert (event["from"], event["to"], event["reason"], event["release"]) == ("bad", "good", "breaker", 0)
 
 
 def test_a_provider_that_became_slow_is_left_alone_and_comes_back_when_it_is_quick_again(
@@ -146,7 +144,7 @@ def test_where_every_breaker_is_open_messages_wait_without_an_attempt_and_go_out
     assert {row.attempts for row in waiting} == {0}
     assert all(timezone.now() < row.due_at < timezone.now() + timedelta(seconds=3) for row in waiting)
     (event,) = [e for e in events_of(waiting[0]) if e["event"] == "rule"]
-    assert (event["status"], event["reason"], event["module"]) == ("pending", "breaker:only", "circuit_breakers")
+    assert (event["status"], event["reason"], event["release"]) == ("pending", "breaker:only", 0)
     assert first.asked.total() == 5
     poll(lambda: again(waiting) == {"sent": 5})
     assert breakers.phase(of_provider(only.pk)) == Phase.CLOSED
@@ -341,4 +339,4 @@ def test_no_more_providers_are_tried_for_one_attempt_than_configured(rules: None
     (row,) = send(tenant, 1)
     assert row.status == "sent"
     moved = [e for e in events_of(row) if e["event"] == "moved_to_another_provider"]
-    assert (moved[0]["from"], moved[0]["to"], moved[0]["reason"], moved[0]["module"]) == ("a", "b", "unreachable", "provider_routing")
+    assert (moved[0]["from"], moved[0]["to"], moved[0]["reason"], moved[0]["release"]) == ("a", "b", "unreachable", 0)

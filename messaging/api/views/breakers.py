@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from configcenter.api.base import Body, TenantView
-from configcenter.models import Tenant
 from configcenter.services import audit
 from configcenter.services.api_keys import ADMIN
 from messaging import breaker_states, selectors
@@ -83,7 +82,7 @@ class BreakerView(TenantView):
 
     def sees_hosts(self) -> bool:
         """This function will tell whether the caller's tenant operates the installation."""
-        return Tenant.objects.filter(pk=self.tenant_id, is_operator=True).exists()
+        return self.caller.is_operator
 
     def one(self, name: str) -> dict[str, Any]:
         """This function will give the breaker of that name.

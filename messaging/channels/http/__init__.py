@@ -193,4 +193,11 @@ def _fill(template: Any, variables: dict[str, Any]) -> bytes:
 
 def _copy(error: ProviderError) -> ProviderError:
     """An exception object carries a traceback and is handled one by one, so each message gets its own."""
-    return type(error)(error.code, error.detail, permanent=error.permanent, retry_after=error.retry_after, unreachable=error.unreachable)
+    return type(error)(
+        error.code,
+        error.detail,
+        permanent=error.permanent,
+        retry_after=error.retry_after,
+        unreachable=error.unreachable,
+        hard_bounce=error.hard_bounce,
+    )
