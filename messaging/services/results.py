@@ -123,9 +123,11 @@ class Results:
     def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float) -> None:
         """Nobody may be called now: the message comes back when it can be tried."""
         now = self._now()
+        due = now + timedelta(seconds=seconds)
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
         self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
-        self._put_back(row, now + timedelta(seconds=seconds))
+        self._put_back(row, min(due, row.expires_at or due))  # one whose time runs out before ends on time
+        self.events[row.tenant_id, "deferred"] += 1
 
     def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
