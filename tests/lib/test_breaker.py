@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -92,6 +93,16 @@ def test_what_one_process_saw_counts_for_all_and_all_see_it_open(mine: Breakers,
     tell(mine, name, calls=5, errors=5)
     assert mine.phase(name) == Phase.OPEN
     poll(lambda: other.phase(name) == Phase.OPEN, seconds=1.0)
+
+
+def test_a_process_that_was_idle_lets_no_thread_go_by_its_old_copy(mine: Breakers, name: str) -> None:
+    assert mine.phase(name) == Phase.CLOSED
+    opened(Breakers(), name)
+    for _ in range(20):
+        mine._read_at = -60.0  # the copy is a minute old
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(mine.phase, [name] * 8)) == {Phase.OPEN}
+        mine._states = {}
 
 
 def test_what_lies_before_the_window_is_forgotten(mine: Breakers, name: str) -> None:

@@ -15,9 +15,12 @@ from posthaste.lib.breaker.state import Phase, Rule, State, Tally
 
 log = structlog.get_logger(__name__)
 FRESH_SECONDS = 0.5
+OLD_SECONDS = 1.0
+WAIT_SECONDS = 1.0  # for another thread's reading
 AWAY_SECONDS = 2.0  # between two questions while Redis does not answer
 TRIAL_LEASE_SECONDS = 30.0  # a trial call that was never heard of again is given up
 ASK_AGAIN_SECONDS = 0.2  # after all trial calls were taken
+NEVER = float("-inf")
 MOST_LOCAL = 5_000  # breakers that a process counts by itself
 
 
@@ -96,7 +99,7 @@ class Breakers:
         self._locals: dict[str, LocalBreaker] = {}
         self._resting: dict[str, float] = {}
         self._refused: dict[str, float] = {}
-        self._read_at = -FRESH_SECONDS
+        self._read_at = NEVER
         self._ahead_ms = time.time() * 1000 - time.monotonic() * 1000  # Redis's clock, of our monotonic one
         self._is_away = False
 
@@ -106,8 +109,18 @@ class Breakers:
         return time.monotonic() * 1000 + self._ahead_ms
 
     def refresh(self) -> None:
-        """This function will read all states if the copy is older than half a second; one thread reads, the others go on with it."""
-        if time.monotonic() - self._read_at < (AWAY_SECONDS if self._is_away else FRESH_SECONDS) or not self._lock.acquire(blocking=False):
+        """This function will read all states if the copy is older than half a second.
+
+        One thread reads; the others go on with the copy, or wait for it where the process was idle and the copy is old.
+        """
+        age = time.monotonic() - self._read_at
+        if age < (AWAY_SECONDS if self._is_away else FRESH_SECONDS):
+            return
+        is_old = age > OLD_SECONDS and not self._is_away
+        if not self._lock.acquire(timeout=WAIT_SECONDS if is_old else 0):
+            return
+        if time.monotonic() - self._read_at < FRESH_SECONDS:  # another thread has read it meanwhile
+            self._lock.release()
             return
         try:
             pipeline = redis.client().pipeline(transaction=False)
@@ -202,7 +215,7 @@ class Breakers:
 
     def heard(self, event: bytes) -> None:
         """This function will take note of an event, and have the states read again at the next question."""
-        self._read_at = -FRESH_SECONDS
+        self._read_at = NEVER
         told = orjson.loads(event)
         log.warning(
             "breaker", breaker=told["name"], **{k: v for k, v in told.items() if k not in ("name", "event", "at")}, now=told["event"]
