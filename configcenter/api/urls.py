@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from configcenter.api import config_overrides as overrides
 from configcenter.api import config_steering as steering
 from configcenter.api import config_views as config
 from configcenter.api import views
@@ -26,13 +27,13 @@ urlpatterns = [
     path(f"{MODULE}gray/", steering.ModuleGray.as_view()),
     path(f"{MODULE}gray/promote/", steering.ModuleGrayPromote.as_view()),
     path(f"{MODULE}gray/abandon/", steering.ModuleGrayAbandon.as_view()),
-    path(OVERRIDE, config.OverrideItem.as_view()),
-    path(f"{OVERRIDE}draft/", config.OverrideDraft.as_view()),
-    path(f"{OVERRIDE}validate/", config.OverrideValidate.as_view()),
-    path(f"{OVERRIDE}publish/", config.OverridePublish.as_view()),
-    path(f"{OVERRIDE}rollback/", config.OverrideRollback.as_view()),
-    path(f"{OVERRIDE}releases/", config.OverrideReleases.as_view()),
-    path(f"{OVERRIDE}diff/", config.OverrideDiff.as_view()),
+    path(OVERRIDE, overrides.OverrideItem.as_view()),
+    path(f"{OVERRIDE}draft/", overrides.OverrideDraft.as_view()),
+    path(f"{OVERRIDE}validate/", overrides.OverrideValidate.as_view()),
+    path(f"{OVERRIDE}publish/", overrides.OverridePublish.as_view()),
+    path(f"{OVERRIDE}rollback/", overrides.OverrideRollback.as_view()),
+    path(f"{OVERRIDE}releases/", overrides.OverrideReleases.as_view()),
+    path(f"{OVERRIDE}diff/", overrides.OverrideDiff.as_view()),
     path("config/instances/", steering.InstanceCollection.as_view()),
     path("config/export/", steering.Export.as_view()),
     path("config/import/", steering.Import.as_view()),
