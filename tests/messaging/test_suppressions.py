@@ -16,6 +16,7 @@ from messaging.configuration import delivery_rules
 from messaging.models import Message, Status, Suppression, SuppressionReason
 from messaging.services import receipts, suppressions
 from messaging.services.deliver import deliver
+from messaging.services.providers import book
 from messaging.services.suppressions import Entry
 from tests.builders import fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
 from tests.peers.smtp import MailServer
@@ -128,6 +129,8 @@ def test_two_who_add_the_same_at_once_leave_one_entry() -> None:
 def server() -> Iterator[MailServer]:
     with MailServer() as running:
         yield running
+        for _version, carrier in book._made.values():
+            carrier.adapter.close()
 
 
 def mail_to(tenant: Any, recipient: str, **fields: Any) -> Message:

@@ -11,6 +11,7 @@ from configcenter.models import AuditEntry
 from messaging.models import Message, Status, Suppression
 from messaging.services import unsubscribe
 from messaging.services.deliver import deliver
+from messaging.services.providers import book
 from messaging.services.unsubscribe import Link
 from posthaste import env
 from posthaste.lib.crypto import cipher
@@ -26,6 +27,8 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 def server() -> Iterator[MailServer]:
     with MailServer() as running:
         yield running
+        for _version, carrier in book._made.values():
+            carrier.adapter.close()
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +106,9 @@ def test_clicking_twice_is_as_good_as_once_and_can_be_undone_on_the_page() -> No
     assert Client().post(path, {"undo": "1"}).status_code == 200
     trail = list(AuditEntry.objects.filter(tenant=tenant).order_by("id").values_list("action", "actor", "target"))
     assert trail == [
-        ("suppression.unsubscribe", "recipient", "a***@example.com"),
-        ("suppression.undo", "recipient", "a***@example.com"),
-    ] or ([(action, actor) for action, actor, _t in trail] == [("suppression.unsubscribe", "recipient"), ("suppression.undo", "recipient")])
+        ("suppression.unsubscribe", "recipient", "A***@example.com"),
+        ("suppression.undo", "recipient", "A***@example.com"),
+    ]
 
 
 def test_undoing_takes_away_nothing_that_others_entered() -> None:
