@@ -82,7 +82,16 @@ class SuppressionAdmin(ReadOnly):
     ordering = ["-id"]
     sortable_by = ["created"]
     fields = ["recipient_masked", "reason_badge", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
-    readonly_fields = ["recipient_masked", "reason_badge", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
+    readonly_fields = [
+        "recipient_masked",
+        "reason_badge",
+        "channel_shown",
+        "category_shown",
+        "message_link",
+        "created_by",
+        "created",
+        "expires",
+    ]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)

@@ -33,10 +33,7 @@ class SuppressionDetailOut(SuppressionOut):
 class _SuppressionFields(Body):
     channel = serializers.ChoiceField(choices=Channel.choices, default="", allow_blank=True, help_text="Empty: all.")
     category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category; empty: all.")
-    reason = serializers.ChoiceField(
-        choices=[SuppressionReason.API, SuppressionReason.COMPLAINT, SuppressionReason.HARD_BOUNCE, SuppressionReason.UNSUBSCRIBE],
-        default=SuppressionReason.API,
-    )
+    reason = serializers.ChoiceField(choices=SuppressionReason.choices, default=SuppressionReason.API)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Empty: never.")
 
 

@@ -1,8 +1,11 @@
 """The part of a delivery that the rules decide: verdicts noted as results, claims given back, hard bounces put on the list."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError
 
 from messaging.channels.base import ProviderError
 from messaging.channels.recipients import list_key
@@ -18,6 +21,7 @@ from messaging.services.rules.counters import Asked
 from messaging.services.store import Claimed, Outcome
 from messaging.services.suppressions import Entry
 
+log = structlog.get_logger(__name__)
 ENDED_WITHOUT_A_SEND = (Status.FAILED, Status.EXPIRED)
 
 
@@ -78,12 +82,18 @@ class Ruled(Results):
 
     def _write(self) -> set[UUID]:
         written = super()._write()
-        # After the results: whoever dies in between leaves a recipient off the list, who bounces once more.
-        gone = [row for row in (self.bounced.pop(id, None) for id in written) if row is not None]
-        for tenant_id in {row.tenant_id for row in gone}:
-            entries = [Entry(list_key(row.recipient), row.channel, "", row.id) for row in gone if row.tenant_id == tenant_id]
-            suppressions.suppress(entries, tenant_id=tenant_id, reason=SuppressionReason.HARD_BOUNCE, author="provider", now=self._now())
+        self._list_bounced([row for row in (self.bounced.pop(id, None) for id in written) if row is not None])
         return written
+
+    def _list_bounced(self, gone: Sequence[Claimed]) -> None:
+        """After the results are written: whoever dies in between leaves a recipient off the list, who bounces once more."""
+        for tenant_id in sorted({row.tenant_id for row in gone}):
+            entries = [Entry(list_key(row.recipient), row.channel, "", row.id) for row in gone if row.tenant_id == tenant_id]
+            reason = SuppressionReason.HARD_BOUNCE
+            try:
+                suppressions.suppress(entries, tenant_id=tenant_id, reason=reason, author="provider", now=self._now())
+            except (OperationalError, InterfaceError) as error:
+                log.warning("bounces not put on the list", error=type(error).__name__, recipients=len(entries))
 
     def _flush(self, *, last: bool = False) -> None:
         ended = [self.held.pop(o.id) for o in self.done if o.status in ENDED_WITHOUT_A_SEND and o.id in self.held]

@@ -62,6 +62,8 @@ def check(jobs: Sequence[Job], *, listed: Mapping[UUID, str], applied: Applied[D
             said = "It waits for the recipient's hours." if block.until else "It is outside the recipient's hours."
             found.against[row.id] = Verdict(block.code, said, block.until)
             continue
+        if not rules.duplicates.is_enabled and not rules.frequency:
+            continue
         asked, caps = _asked(rules, job)
         if asked.keys:
             asking.append((asked, caps))
