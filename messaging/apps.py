@@ -8,11 +8,10 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import configuration  # noqa: F401 - registers its modules
-        from messaging.services import what_if  # noqa: F401 - replays drafts
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter
-        from messaging.services import outbox
+        from messaging.services import outbox, what_if  # noqa: F401 - the second one replays drafts of rules
         from messaging.services.sandbox import send_receipts_later
 
         SandboxAdapter.outbox = staticmethod(outbox.write)

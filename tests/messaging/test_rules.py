@@ -1,7 +1,7 @@
 """Delivery rules: what they hold back, put off and let go, with real Redis and a real gateway."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from messaging.models import Message, Status
 from messaging.services import feed, operate
 from messaging.services.deliver import deliver
 from messaging.services.rules import counters, deferred, hours
-from messaging.services.rules.counters import Asked, Cap
+from messaging.services.rules.counters import Asked, Cap, Told
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
 from tests.builders import make_api, make_batch, make_message, make_provider, make_suppression, make_template, make_tenant
@@ -422,12 +422,23 @@ def test_rules_that_make_no_sense_are_refused(value: dict[str, Any]) -> None:
 # --- cost, figures, intake -------------------------------------------------------------------------------------------
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """About how many messages the counters are asked, each time."""
+    asked: list[int] = []
+    real = counters.check
+
+    def check(rows: Sequence[Asked], *, now: datetime) -> list[Told]:
+        asked.append(len(rows))
+        return real(rows, now=now)
+
+    monkeypatch.setattr(counters, "check", check)
+    return asked
+
+
 def test_a_chunk_of_a_hundred_costs_no_more_queries_and_round_trips_than_one_of_two(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("messaging.services.deliver.LONGEST_TASK_SECONDS", 30.0)
     counted: list[tuple[int, int]] = []
-    scripts: list[int] = []
-    real = counters.check
-    monkeypatch.setattr(counters, "check", lambda asked, *, now: (scripts.append(len(asked)), real(asked, now=now))[1])
+    scripts = watched(monkeypatch)
     rules: dict[str, Any] = {
         "duplicates": {"is_enabled": True},
         "frequency": [{"name": f"cap-{n}", "most": 100_000} for n in range(3)],
@@ -448,12 +459,10 @@ def test_a_chunk_of_a_hundred_costs_no_more_queries_and_round_trips_than_one_of_
 
 
 def test_without_rules_no_counter_is_asked(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    real = counters.check
-    monkeypatch.setattr(counters, "check", lambda rows, *, now: (asked.extend(rows), real(rows, now=now))[1])
+    asked = watched(monkeypatch)
     message = queued(tenant)
     deliver([message.pk])
-    assert (reload(message).status, asked) == (Status.SENT, [])
+    assert (reload(message).status, asked) == (Status.SENT, [0])
 
 
 def test_decisions_are_counted_live(tenant: Any, gateway: Gateway) -> None:
