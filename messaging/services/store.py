@@ -43,6 +43,8 @@ class NewRow:
     due_at: datetime
     expires_at: datetime | None
     queued_at: datetime | None = None
+    category: str = ""
+    time_zone: str = ""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class Claimed:
     claimed_at: datetime
     attempts: int
     priority: int
+    category: str
+    time_zone: str
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ def test_each_tenant_has_figures_of_its_own(tenant: Tenant) -> None:
 def test_the_overview_is_answered_over_the_api(path: str, api: Api, tenant: Tenant) -> None:
     make_message(tenant, status=Status.SENT)
     shown = json_of(api.get(path))
-    assert set(shown) == {"as_of", "today", "yesterday", "scheduled"}
+    assert set(shown) == {"as_of", "today", "yesterday", "scheduled", "deferred"}
     assert set(shown["today"]) == {"total", "in_progress", "by_state", "by_channel", "success_rate", "latency_ms"}
     assert shown["today"]["by_channel"]["sms"] == {"total": 1, "success_rate": 100.0, "sent": 1}
 
