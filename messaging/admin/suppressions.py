@@ -138,6 +138,9 @@ class SuppressionAdmin(ReadOnly):
                 return HttpResponseRedirect(reverse("admin:messaging_suppression_changelist"))
         return self.page(request, "add", title=_("Add to the suppression list"), form=form, status=422 if form.errors else 200)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Suppression list"), **(extra_context or {})})
+
     @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
     def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
         rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MOST_AT_ONCE])

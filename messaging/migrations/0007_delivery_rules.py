@@ -111,8 +111,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "suppression",
-                "verbose_name_plural": "suppression list",
+                "verbose_name": "suppressed recipient",
+                "verbose_name_plural": "suppressed recipients",
                 "ordering": ["-id"],
                 "indexes": [models.Index(fields=["tenant", "-id"], name="suppression_tenant")],
                 "constraints": [models.UniqueConstraint(fields=("tenant", "recipient", "channel", "category"), name="suppression_once")],

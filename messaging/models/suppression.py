@@ -34,8 +34,8 @@ class Suppression(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True, help_text=_("In UTC. Empty: never."))
 
     class Meta:
-        verbose_name = _("suppression")
-        verbose_name_plural = _("suppression list")
+        verbose_name = _("suppressed recipient")
+        verbose_name_plural = _("suppressed recipients")
         ordering = ["-id"]
         constraints = [
             # Also the index that deliveries ask: tenant and recipient first.

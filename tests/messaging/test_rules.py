@@ -27,7 +27,7 @@ from messaging.services.rules import counters, deferred, hours
 from messaging.services.rules.counters import Asked, Cap, Told
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
-from tests.builders import make_api, make_batch, make_message, make_provider, make_suppression, make_template, make_tenant
+from tests.builders import close_committer, make_api, make_batch, make_message, make_provider, make_suppression, make_template, make_tenant
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -495,6 +495,7 @@ def test_category_and_time_zone_come_with_the_message_or_from_the_template() -> 
     for wrong in ({"category": "Loud Words"}, {"time_zone": "Mars/Olympus"}):
         answer = api.post("/api/messages/", {**base, "body": "Hi", **wrong})
         assert (answer.status_code, [e["field"] for e in answer.json()["errors"]]) == (422, list(wrong))
+    close_committer()
 
 
 def test_a_suppressed_message_stays_suppressed_when_somebody_sends_again_what_failed(tenant: Any) -> None:
