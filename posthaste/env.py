@@ -5,6 +5,7 @@ A wrong or missing value stops the process at start with one clear line. Every f
 """
 
 import ipaddress
+import json
 import sys
 from functools import cache
 from pathlib import Path
@@ -59,6 +60,7 @@ class Environment(BaseSettings):
         365, ge=0, le=3650, description="Days that messages are kept after they were accepted. 0: for ever."
     )
     trace_retention_days: int = Field(7, ge=1, le=90, description="Days that traces are kept in Redis.")
+    flow_rules: str = Field("", description="Flow rules (a JSON list) in force until some are published. Empty: the built-in ones.")
     outbound_allowed_networks: Listed = Field(
         default_factory=list,
         description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",
@@ -78,6 +80,17 @@ class Environment(BaseSettings):
     def networks_parse(cls, value: list[str]) -> list[str]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("flow_rules")
+    @classmethod
+    def rules_are_a_list(cls, value: str) -> str:
+        try:
+            is_list = not value or isinstance(json.loads(value), list)
+        except json.JSONDecodeError:
+            is_list = False
+        if not is_list:
+            raise ValueError("must be a JSON list of rules, or empty")
         return value
 
     @field_validator("database_url")

@@ -40,8 +40,10 @@ def forget() -> None:
     from configcenter.services import api_keys
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
+    from posthaste.lib.flow import gate
 
     api_keys.forget_cached_keys()
+    gate.forget()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()

@@ -147,4 +147,4 @@ def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> Non
 
 def provider_for_receipts(provider_id: UUID) -> Provider | None:
     """This function will give the provider that a callback is addressed to."""
-    return Provider.objects.filter(pk=provider_id).first()
+    return Provider.objects.filter(pk=provider_id).select_related("tenant").first()
