@@ -8,7 +8,7 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import configuration  # noqa: F401 - registers its modules
-        from messaging.services import limits  # noqa: F401 - puts the flow rules in force
+        from messaging.services import limits, what_if  # noqa: F401 - puts the flow rules in force; replays drafts
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter

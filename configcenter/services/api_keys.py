@@ -24,6 +24,9 @@ MANAGE = "messages:manage"
 TEMPLATES_READ = "templates:read"
 TEMPLATES_WRITE = "templates:write"
 STATISTICS = "statistics:read"
+CONFIG_READ = "config:read"
+CONFIG_WRITE = "config:write"
+CONFIG_PUBLISH = "config:publish"
 ADMIN = "admin"
 SCOPES = {
     SEND: gettext_lazy("hand over messages and batches"),
@@ -32,6 +35,9 @@ SCOPES = {
     TEMPLATES_READ: gettext_lazy("read and preview templates"),
     TEMPLATES_WRITE: gettext_lazy("edit and publish templates"),
     STATISTICS: gettext_lazy("read statistics"),
+    CONFIG_READ: gettext_lazy("read the configuration"),
+    CONFIG_WRITE: gettext_lazy("edit drafts of the configuration"),
+    CONFIG_PUBLISH: gettext_lazy("publish, roll back and import the configuration"),
     ADMIN: gettext_lazy("everything, also providers and keys"),
 }
 

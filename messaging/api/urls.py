@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.api.views import batches, messages, providers, receipts, statistics, templates
+from messaging.api.views import batches, messages, providers, receipts, statistics, templates, what_if
 
 urlpatterns = [
     path("messages/", messages.MessageCollection.as_view()),
@@ -30,5 +30,6 @@ urlpatterns = [
     path("providers/<uuid:id>/receipt-secret/", providers.ProviderSecret.as_view()),
     path("provider-kinds/", providers.ProviderKinds.as_view()),
     path("sandbox/outbox/", providers.SandboxOutbox.as_view()),
+    path("config/modules/<slug:name>/what-if/", what_if.WhatIf.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),
 ]
