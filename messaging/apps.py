@@ -8,11 +8,10 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import configuration  # noqa: F401 - registers its modules
-        from messaging.services import limits, what_if  # noqa: F401 - puts the flow rules in force; replays drafts
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter
-        from messaging.services import outbox
+        from messaging.services import limits, outbox, what_if  # noqa: F401 - puts the flow rules in force; replays drafts
         from messaging.services.sandbox import send_receipts_later
 
         SandboxAdapter.outbox = staticmethod(outbox.write)

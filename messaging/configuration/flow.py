@@ -63,7 +63,11 @@ class FlowRule(Shape):
         0.0, _("Rate"), _("Never more than this in any one second. A batch costs its size. 0: no limit."), unit="per s", ge=0, le=1_000_000
     )
     burst: int = setting(
-        0, _("Burst"), _("Above 0: so many may come at once after a quiet time, then the rate. Not with warm-up or queueing."), ge=0, le=1_000_000
+        0,
+        _("Burst"),
+        _("Above 0: so many may come at once after a quiet time, then the rate. Not with warm-up or queueing."),
+        ge=0,
+        le=1_000_000,
     )
     at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
     in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
@@ -75,7 +79,12 @@ class FlowRule(Shape):
         500, _("Longest wait"), _("Whoever would wait longer is refused. A waiting request keeps a thread."), unit="ms", ge=0, le=30_000
     )
     urgent_reserve_percent: int = setting(
-        10, _("Reserve for urgent"), _("Messages of priority 9 and 10 that the rule refuses may take so much on top of it."), unit="%", ge=0, le=100
+        10,
+        _("Reserve for urgent"),
+        _("Messages of priority 9 and 10 that the rule refuses may take so much on top of it."),
+        unit="%",
+        ge=0,
+        le=100,
     )
     exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Other limits for single values."), max_length=1000)
 

@@ -37,7 +37,12 @@ class Problem(Exception):
     title = "Bad request"
 
     def __init__(
-        self, detail: "str | Promise" = "", *, errors: Iterable[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None, **extra: Any
+        self,
+        detail: "str | Promise" = "",
+        *,
+        errors: Iterable[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail

@@ -28,9 +28,7 @@ def rules(**fields: Any) -> FlowRules:
 
 
 def a_batch(tenant: Tenant, at: datetime, accepted: int) -> Batch:
-    return Batch.objects.create(
-        id=UUID(int=first_id_at(at).int + 1), tenant=tenant, channel="sms", accepted=accepted, created_at=at
-    )
+    return Batch.objects.create(id=UUID(int=first_id_at(at).int + 1), tenant=tenant, channel="sms", accepted=accepted, created_at=at)
 
 
 def replay(value: FlowRules, **options: Any) -> dict[str, Any]:
@@ -40,8 +38,8 @@ def replay(value: FlowRules, **options: Any) -> dict[str, Any]:
 def test_it_tells_how_many_would_have_been_limited_by_which_rule_when_and_whose(tenant: Tenant) -> None:
     other = make_tenant("Other")
     for second in range(20):
-        make_message(tenant, at=BEGIN + timedelta(seconds=second))
-        make_message(tenant, at=BEGIN + timedelta(seconds=second, milliseconds=300))
+        make_message(tenant, at=BEGIN + timedelta(seconds=2 * second))
+        make_message(tenant, at=BEGIN + timedelta(seconds=2 * second, milliseconds=300))
     make_message(other, at=BEGIN + timedelta(seconds=5))
     report = replay(rules(per_second=1))
     assert (report["requests"], report["messages"], report["limited_messages"]) == (41, 41, 20)

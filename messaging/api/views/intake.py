@@ -71,9 +71,7 @@ def _let_in(
     if request.META.get(LET_IN):
         yield None
         return
-    with limits.handing_over(
-        caller, ip=client_ip(request), cost=cost, priority=priority, recipient=recipient, template=template
-    ) as passed:
+    with limits.handing_over(caller, ip=client_ip(request), cost=cost, priority=priority, recipient=recipient, template=template) as passed:
         request.META[LET_IN] = True
         yield passed
 
@@ -99,7 +97,9 @@ def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass |
 
 def _refuse_beyond_the_backlog(priority: int) -> None:
     if priority < URGENT and door.is_full():
-        raise TooMany(gettext_lazy("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30)
+        raise TooMany(
+            gettext_lazy("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30
+        )
 
 
 @_guarded

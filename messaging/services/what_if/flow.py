@@ -66,7 +66,7 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
         .values_list("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "accepted")
     )
     return merge(
-        (Handed(*row, 1) for row in singles.iterator(chunk_size=5_000)),
+        (Handed._make((*row, 1)) for row in singles.iterator(chunk_size=5_000)),
         (Handed(at, tenant, key, version, "", priority, cost) for at, tenant, key, version, priority, cost in batches.iterator()),
         key=lambda handed: handed.at,
     )

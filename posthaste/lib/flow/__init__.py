@@ -1,11 +1,11 @@
 """Flow control: how much is let in (`limiter`), and how fast something goes out (`pacing`).
 
-    rules.py     what a rule is; its checks for one value
-    book.py      the rules in force, and the plan of a request
-    limiter.py   asks `enter.lua` in Redis, all rules in one round trip
-    model.py     the same in Python; local.py uses it while Redis is away
-    gate.py      what entrances call: in, or a 429
-    system.py, adaptive.py   by what this process can do
+rules.py     what a rule is; its checks for one value
+book.py      the rules in force, and the plan of a request
+limiter.py   asks `enter.lua` in Redis, all rules in one round trip
+model.py     the same in Python; local.py uses it while Redis is away
+gate.py      what entrances call: in, or a 429
+system.py, adaptive.py   by what this process can do
 """
 
 from posthaste.lib.flow.pacing import reserve

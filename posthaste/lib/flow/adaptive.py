@@ -109,7 +109,13 @@ class Adaptive:
         before = Step(**json.loads(found)) if found else Step(settings.most, "start", 0.0, 0.0)
         if turn:
             numbers = {name.decode(): int(value) for name, value in last.items()}
-            told = Seen(*(numbers.get(name, 0) for name in ("requests", "messages", "took_ms", "refused")), settings.every_seconds)
+            told = Seen(
+                requests=numbers.get("requests", 0),
+                messages=numbers.get("messages", 0),
+                took_ms=numbers.get("took_ms", 0),
+                refused=numbers.get("refused", 0),
+                seconds=settings.every_seconds,
+            )
             after = step(before, told, settings, now=now)
             body = json.dumps({"limit": after.limit, "reason": after.reason, "knee": after.knee, "knee_at": after.knee_at})
             pipeline = client.pipeline(transaction=False)

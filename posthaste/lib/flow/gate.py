@@ -49,7 +49,9 @@ def protect(priority: int = system.DEFAULT_PRIORITY) -> None:
     pressure, source = system.gauge.pressure(bounds)
     if priority < system.refused_below(pressure, bounds.spared_priority):
         figures.refused[f"system:{source}"] += 1
-        raise TooMany(_("The platform is busy and takes urgent requests first. Try again shortly."), retry_after_seconds=2, limited_by="system")
+        raise TooMany(
+            _("The platform is busy and takes urgent requests first. Try again shortly."), retry_after_seconds=2, limited_by="system"
+        )
 
 
 def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Pass | None:

@@ -16,7 +16,9 @@ from posthaste.lib.flow.rules import Label
 def policies(labels: Iterable[Label]) -> str:
     """This function will give the value of `RateLimit-Policy`."""
     return ", ".join(
-        f'"{label.policy}";q={label.quota};w={label.seconds}' if label.seconds else f'"{label.policy}";q={label.quota};qu="concurrent-requests"'
+        f'"{label.policy}";q={label.quota};w={label.seconds}'
+        if label.seconds
+        else f'"{label.policy}";q={label.quota};qu="concurrent-requests"'
         for label in labels
     )
 

@@ -191,7 +191,7 @@ class Limiter:
         body = msgspec.msgpack.encode((questions, leaves))
         if self._connection is None:
             self._connection = store.own_connection(timeout_seconds=ANSWER_SECONDS)
-        # Twice, as an idle connection may have died. Should the first have been heard all the same, it has counted too much, never too little.
+        # Twice, as an idle connection may have died. Should the first have been heard all the same, it counted too much, not too little.
         for last in (False, True):
             try:
                 return self._run(body, now_us)

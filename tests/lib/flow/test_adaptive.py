@@ -54,7 +54,7 @@ def test_all_processes_share_one_limit_and_one_of_them_takes_the_step(monkeypatc
     limits = {one.tick(SETTINGS, requests=0, messages=0, took_ms=0, refused=0) for one in crowd}
     assert limits == {900}
     told = adaptive.history()
-    assert [(entry["reason"], entry["before"], entry["limit"], entry["latency_ms"]) for entry in told][0] == ("latency", 1000, 900, 400)
+    assert (told[0]["reason"], told[0]["before"], told[0]["limit"], told[0]["latency_ms"]) == ("latency", 1000, 900, 400)
 
 
 def test_the_pressure_says_who_is_refused() -> None:

@@ -22,7 +22,8 @@ from posthaste.lib.flow.book import RuleBook, plan_for
 from posthaste.lib.flow.limiter import Limiter, Pass
 from posthaste.lib.flow.rules import Limits, Plan, Rule
 from tests.builders import poll
-from tests.services import Redis
+from tests.lib.flow.spans import most_in_any_span
+from tests.services import Redis, Valkey
 
 pytestmark = pytest.mark.both_stacks
 SECOND = 1_000_000
@@ -33,30 +34,12 @@ def make_plan(prefix: str = "", **limits: Any) -> Plan:
     return plan_for([Rule("r", "x", "all", Limits(**limits))], {}, prefix=prefix or redis.key("flow", secrets.token_hex(6)))
 
 
-def most_in_any_span(taken: list[int], span_us: int) -> int:
-    """This function will give the largest number of times within any span."""
-    most = first = 0
-    for last, at in enumerate(taken):
-        while taken[first] <= at - span_us:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list[int], int]:
     """This function will let processes ask one rule and give the times at which somebody was let in, and the number of questions."""
-    prefix = redis.key("flow", secrets.token_hex(6))
-    redis.client().set(f"{prefix}:start", time.time() + 1.0 + 0.15 * processes, ex=600)
-    command = [sys.executable, "-m", "tests.lib.flow.hammer", prefix, str(seconds), json.dumps(limits), "2"]
-    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-    asked = 0
-    for process in running:
-        told, _nothing = process.communicate(timeout=60)
-        assert process.returncode == 0
-        asked += json.loads(told)[1]
-    taken = sorted(int(at) for at in redis.client().lrange(f"{prefix}:taken", 0, -1))
-    redis.client().delete(f"{prefix}:taken")
-    return taken, asked
+    command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
+    told = json.loads(done.stdout)
+    return told["taken"], told["asked"]
 
 
 def test_eight_processes_never_pass_more_than_the_rule_and_use_nearly_all_of_it() -> None:
@@ -117,17 +100,18 @@ def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_ke
         poll(lambda: limiter.enter(plan).allowed, seconds=5)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 @pytest.fixture
-def own_redis(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def own_redis(tmp_path: Any) -> Any:
     """A server that the test may kill."""
-    server = Redis(tmp_path)
+    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path)
     server.start()
-    monkeypatch.setattr(env.load(), "redis_url", server.url_of(0))
+    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
     redis.client.cache_clear()
     yield server
+    env.load().redis_url = usual
     redis.client.cache_clear()
     server.stop()
 
