@@ -213,7 +213,10 @@ class Delivery:
                 self._put_back(job.row, due)
             return False
         if wait_ms:
-            time.sleep(wait_ms / 1000)
+            try:
+                flow.take_turn(f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, wait_ms=wait_ms)
+            except redis.Unavailable:
+                pass  # it has waited for its turn
         return True
 
     def _keep_lease(self) -> bool:

@@ -11,7 +11,7 @@ from configcenter.services.api_keys import recognise
 from messaging.configuration.flow import Behaviour, Exception_, FlowRule, FlowRules, Origin, Resource, SystemProtection, flow_rules
 from messaging.models import Message
 from messaging.services import limits
-from posthaste.lib.flow import gate, system
+from posthaste.lib.flow import figures, gate, system
 from posthaste.lib.flow.limiter import limiter
 from tests.builders import RECIPIENTS, Api, json_of, make_api, make_provider, make_template, make_tenant
 
@@ -225,3 +225,12 @@ def test_a_rule_that_means_nothing_is_refused_naming_its_field(fields: dict[str,
     answer = api.post("/api/config/modules/flow_rules/what-if/", {"value": {"rules": [fields]}})
     assert answer.status_code == 422
     assert [error["field"] for error in json_of(answer)["errors"]] == [f"value.rules[0].{field}"]
+
+
+def test_what_was_refused_is_counted_for_everybody_to_see(api: Api) -> None:
+    with flow_rules.set(rules=[accept_rule(name="tight", in_window=1)]):
+        for _ in range(3):
+            api.post(URL, SMS)
+    before = figures.recent(minutes=2)["refused"].get("tight", 0)
+    figures.figures.tell()
+    assert figures.recent(minutes=2)["refused"]["tight"] == before + 2

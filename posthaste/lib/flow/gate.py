@@ -4,37 +4,20 @@ Which rules are in force is said by whoever has them (`book.put`); this module k
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib.flow import headers, system
 from posthaste.lib.flow.book import book
+from posthaste.lib.flow.figures import figures
 from posthaste.lib.flow.limiter import Pass, limiter
 from posthaste.lib.problems import TooMany
 
 #: In force for this process; None: no protection.
 protection: system.Bounds | None = None
-
-
-@dataclass(slots=True)
-class Figures:
-    """What came of the questions since the process began; by rule where one said no."""
-
-    let_in: int = 0
-    messages: int = 0
-    waited: int = 0
-    refused: "Counter[str]" = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.refused = Counter()
-
-
-figures = Figures()
 
 
 def protect(priority: int = system.DEFAULT_PRIORITY) -> None:

@@ -256,8 +256,6 @@ class Limiter:
         pipeline.execute()
 
     def _tell(self, clock: float) -> None:
-        for function in self.on_tick:
-            function()
         now = time.time()
         processes = store.key("flow", "processes")
         pipeline = store.client().pipeline(transaction=False)
@@ -267,6 +265,8 @@ class Limiter:
         pipeline.expire(processes, 60)
         self.local.processes = max(1, int(pipeline.execute()[2]))
         self._renew(clock)
+        for function in self.on_tick:
+            function()
 
     def _renew(self, clock: float) -> None:
         long = [(lease, keys) for lease, (keys, since) in list(self._held.items()) if clock - since >= RENEW_SECONDS]
