@@ -199,12 +199,11 @@ class Delivery:
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""
         if not carrier.max_per_second:
             return True
+        name, count, per_second = f"provider:{carrier.provider_id}", len(jobs), carrier.max_per_second
         try:
-            wait_ms = flow.reserve(
-                f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
-            )
+            wait_ms = flow.reserve(name, count=count, per_second=per_second, longest_wait_ms=LONGEST_PACE_MS)
         except redis.Unavailable:
-            wait_ms = 1000 * len(jobs) // carrier.max_per_second  # this thread alone keeps to it
+            wait_ms = flow.reserve_alone(name, count=count, per_second=per_second, longest_wait_ms=LONGEST_PACE_MS)
         if wait_ms < 0:
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
@@ -214,7 +213,7 @@ class Delivery:
             return False
         if wait_ms:
             try:
-                flow.take_turn(f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, wait_ms=wait_ms)
+                flow.take_turn(name, count=count, per_second=per_second, wait_ms=wait_ms)
             except redis.Unavailable:
                 pass  # it has waited for its turn
         return True

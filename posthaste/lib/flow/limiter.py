@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,6 @@ class Pass:
     answer: Answer
     lease: str
     is_local: bool = False
-    entered_at: float = field(default_factory=time.monotonic)
 
     @property
     def allowed(self) -> bool:
@@ -81,7 +80,7 @@ class Limiter:
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
+        self._calls = 0
         self._lock = threading.Lock()
         self._waiting: list[_Asked] = []
         self._is_busy = False
@@ -104,8 +103,6 @@ class Limiter:
 
     def enter(self, plan: Plan, *, cost: int = 1, urgent: bool = False) -> Pass:
         """This function will ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
-        if self._pid != os.getpid():  # threads and connections do not survive a fork
-            self._start()
         if self._keeper is None:
             self._start_keeper()
         lease = f"{self._prefix}{next(self._numbers):x}" if plan.lease_keys else ""
@@ -185,6 +182,7 @@ class Limiter:
 
     def _call(self, questions: Sequence[Question], now_us: int = 0) -> list[list[int]]:
         """One call of the script on the limiter's own connection; only whoever leads comes here."""
+        self._calls += 1
         leaves: list[str] = []
         while self._leaving and len(leaves) < 2_000:
             leaves += self._leaving.popleft()
@@ -227,7 +225,7 @@ class Limiter:
 
     def _keep(self) -> None:
         """Gives leases back that no question took along, prolongs those of long requests, tells that this process lives."""
-        told_at = 0.0
+        told_at, calls = 0.0, 0
         while True:
             busy = bool(self._held or self._leaving)
             if busy:
@@ -238,7 +236,8 @@ class Limiter:
                     self._wake.wait(SIGN_OF_LIFE_SECONDS)
             clock = time.monotonic()
             try:
-                if self._leaving and clock >= self._rests_until:
+                asked, calls = calls != self._calls, self._calls
+                if self._leaving and not asked and clock >= self._rests_until:  # while others ask, their calls take it along
                     self._give_back()
                 if clock - told_at >= SIGN_OF_LIFE_SECONDS:
                     told_at = clock
@@ -283,3 +282,4 @@ class Limiter:
 
 
 limiter = Limiter()
+os.register_at_fork(after_in_child=limiter._start)  # threads and connections do not survive a fork

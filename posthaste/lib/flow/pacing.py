@@ -5,9 +5,14 @@ a little late, each by another time, so turns alone would let some come closer t
 also counted in the second in which it goes, and whoever would be too many there waits a moment longer.
 """
 
+import math
+import os
+import threading
 import time
 
 from posthaste.lib import redis
+
+LOOK_SECONDS = 1.0
 
 # KEYS[1] the theoretical arrival time in µs
 # KEYS[2] what went, by hundredths of a second (hash)
@@ -60,6 +65,42 @@ def _ask(name: str, count: int, per_second: int, longest_wait_ms: int) -> int:
     )
 
 
+class _Known:
+    """How many processes send, as they told each other while Redis was there, and the turns of this one while it is not."""
+
+    def __init__(self) -> None:
+        self.processes = 1
+        self._lock = threading.Lock()
+        self._looked_at = -60.0
+        self._free: dict[str, float] = {}
+
+    def look(self) -> None:
+        clock = time.monotonic()
+        if clock - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = clock
+        now, names = time.time(), redis.key("rate", "processes")
+        pipeline = redis.client().pipeline(transaction=False)
+        pipeline.zadd(names, {f"{os.uname().nodename}:{os.getpid()}": now})
+        pipeline.zremrangebyscore(names, "-inf", now - 10 * LOOK_SECONDS)
+        pipeline.zcard(names)
+        pipeline.expire(names, 60)
+        self.processes = max(1, int(pipeline.execute()[2]))
+
+    def reserve(self, name: str, count: int, per_second: int, longest_wait_ms: int) -> int:
+        clock = time.monotonic()
+        with self._lock:
+            at = max(clock, self._free.get(name, 0.0))
+            wait_ms = math.ceil(1000 * (at - clock))
+            if wait_ms > longest_wait_ms:
+                return -wait_ms - 1
+            self._free[name] = at + count * self.processes / per_second
+        return wait_ms
+
+
+_known = _Known()
+
+
 def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
     """This function will reserve `count` turns and give the milliseconds to wait before taking them.
 
@@ -69,7 +110,13 @@ def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
+    _known.look()
     return _ask(name, count, per_second, longest_wait_ms)
+
+
+def reserve_alone(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
+    """This function will do as `reserve` while Redis is away, at this process's share of the rate."""
+    return _known.reserve(name, count, per_second, longest_wait_ms)
 
 
 def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:

@@ -38,7 +38,7 @@ def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list
     """This function will let processes ask one rule and give the times at which somebody was let in, and the number of questions."""
     command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
-    told = json.loads(done.stdout)
+    told = json.loads(done.stdout.splitlines()[-1])
     return told["taken"], told["asked"]
 
 

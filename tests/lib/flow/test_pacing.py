@@ -96,3 +96,11 @@ def test_whoever_wakes_late_does_not_bring_more_into_a_second_than_the_rate(name
 def test_a_lot_larger_than_the_rate_goes_when_nothing_went(name: str) -> None:
     assert flow.reserve(name, count=100, per_second=10, longest_wait_ms=0) == 0
     assert flow.reserve(name, count=1, per_second=10, longest_wait_ms=0) < 0
+
+
+def test_while_redis_is_away_the_threads_of_a_process_share_its_part_of_the_rate(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow.reserve(name, count=1, per_second=1, longest_wait_ms=0)
+    monkeypatch.setattr(pacing._known, "processes", 4)
+    waits = [flow.reserve_alone(name, count=1, per_second=100, longest_wait_ms=NEVER_REFUSE) for _ in range(11)]
+    assert 390 <= waits[-1] <= 400
+    assert flow.reserve_alone(name, count=1, per_second=100, longest_wait_ms=100) < -100
