@@ -15,7 +15,7 @@ from posthaste.lib.problems import Problem
 
 API, PUBLIC = "api", "public"
 #: Guarded otherwise, or asked by machines that must always be answered.
-EXEMPT = ("/api/", "/health", "/docs", "/static/", "/admin/", "/ws/")
+EXEMPT = ("/api/", "/nacos/", "/health", "/docs", "/static/", "/admin/", "/ws/")
 
 
 class FlowLimited(APIView):
