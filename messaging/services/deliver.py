@@ -199,11 +199,9 @@ class Delivery:
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""
         if not carrier.max_per_second:
             return True
-        name, count, per_second = f"provider:{carrier.provider_id}", len(jobs), carrier.max_per_second
-        try:
-            wait_ms = flow.reserve(name, count=count, per_second=per_second, longest_wait_ms=LONGEST_PACE_MS)
-        except redis.Unavailable:
-            wait_ms = flow.reserve_alone(name, count=count, per_second=per_second, longest_wait_ms=LONGEST_PACE_MS)
+        wait_ms = flow.wait_for_turn(
+            f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
+        )
         if wait_ms < 0:
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
@@ -211,11 +209,6 @@ class Delivery:
                 self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
                 self._put_back(job.row, due)
             return False
-        if wait_ms:
-            try:
-                flow.take_turn(name, count=count, per_second=per_second, wait_ms=wait_ms)
-            except redis.Unavailable:
-                pass  # it has waited for its turn
         return True
 
     def _keep_lease(self) -> bool:

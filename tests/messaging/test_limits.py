@@ -197,6 +197,9 @@ def test_pages_without_a_login_are_counted_by_address_and_the_docs_are_not() -> 
         answers = [Api().get("/") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [302, 302, 429]
         assert answers[2]["Retry-After"]
+        page = Api().request("GET", "/", headers={"Accept": "text/html"})
+        assert (page.status_code, page["Content-Type"].partition(";")[0]) == (429, "text/html")
+        assert page["Retry-After"]
         assert {Api().get(path).status_code for path in ("/docs/errors/", "/health") for _ in range(4)} <= {200, 503}
 
 

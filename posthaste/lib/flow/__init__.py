@@ -8,6 +8,6 @@ gate.py      what entrances call: in, or a 429
 system.py, adaptive.py   by what this process can do
 """
 
-from posthaste.lib.flow.pacing import reserve, reserve_alone, take_turn
+from posthaste.lib.flow.pacing import reserve, reserve_alone, take_turn, wait_for_turn
 
-__all__ = ["reserve", "reserve_alone", "take_turn"]
+__all__ = ["reserve", "reserve_alone", "take_turn", "wait_for_turn"]

@@ -128,3 +128,20 @@ def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:
     while wait_ms > 0:
         time.sleep(wait_ms / 1000)
         wait_ms = _ask(name, count, per_second, -1)
+
+
+def wait_for_turn(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
+    """This function will wait until `count` may go, by the common rate or, while Redis is away, by this process's share of it.
+
+    A negative answer -(ms) - 1 means that the turn would come only after `ms`; then it has not waited and nothing was reserved.
+    """
+    try:
+        wait_ms = reserve(name, count=count, per_second=per_second, longest_wait_ms=longest_wait_ms)
+    except redis.Unavailable:
+        wait_ms = reserve_alone(name, count=count, per_second=per_second, longest_wait_ms=longest_wait_ms)
+    if wait_ms > 0:
+        try:
+            take_turn(name, count=count, per_second=per_second, wait_ms=wait_ms)
+        except redis.Unavailable:
+            pass  # it has waited for its turn
+    return wait_ms

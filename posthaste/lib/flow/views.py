@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -66,5 +68,15 @@ class PublicPagesMiddleware(MiddlewareMixin):
         try:
             gate.leave(gate.ask(PUBLIC, {"ip": client_ip(request)}))
         except Problem as problem:
-            return problem.as_response()
+            if "text/html" not in request.headers.get("Accept", ""):
+                return problem.as_response()
+            page = render(
+                request,
+                "error.html",
+                {"title": _("Too many requests"), "status": problem.status, "detail": problem.detail},
+                status=problem.status,
+            )
+            for name, value in problem.headers.items():
+                page[name] = value
+            return page
         return None
