@@ -52,10 +52,12 @@ def forget() -> None:
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
     from posthaste.lib.breaker import breakers
+    from posthaste.lib.flow import gate
 
     api_keys.forget_cached_keys()
     loading.forget()
     hot.reset()
+    gate.forget()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.api.views import batches, breakers, messages, providers, receipts, statistics, suppressions, templates
+from messaging.api.views import batches, breakers, messages, providers, receipts, statistics, suppressions, templates, what_if
 
 urlpatterns = [
     path("messages/", messages.MessageCollection.as_view()),
@@ -36,5 +36,6 @@ urlpatterns = [
     path("suppressions/", suppressions.SuppressionCollection.as_view()),
     path("suppressions/bulk/", suppressions.SuppressionBulk.as_view()),
     path("suppressions/<uuid:id>/", suppressions.SuppressionItem.as_view()),
+    path("config/modules/<slug:name>/what-if/", what_if.WhatIf.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),
 ]

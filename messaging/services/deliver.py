@@ -28,7 +28,7 @@ from messaging.services.outgoing import Job, request_for
 from messaging.services.providers import Carrier, book
 from messaging.services.ruled import Ruled
 from messaging.services.store import Claimed
-from posthaste.lib import flow, liquid, redis
+from posthaste.lib import flow, liquid
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.ids import new_id
@@ -222,12 +222,9 @@ class Delivery(Ruled):
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""
         if not carrier.max_per_second:
             return True
-        try:
-            wait_ms = flow.reserve(
-                f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
-            )
-        except redis.Unavailable:
-            wait_ms = 1000 * len(jobs) // carrier.max_per_second  # this thread alone keeps to it
+        wait_ms = flow.wait_for_turn(
+            f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
+        )
         if wait_ms < 0:
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
@@ -235,8 +232,6 @@ class Delivery(Ruled):
                 self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
                 self._put_back(job.row, due)
             return False
-        if wait_ms:
-            time.sleep(wait_ms / 1000)
         return True
 
     def _keep_lease(self) -> bool:

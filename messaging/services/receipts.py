@@ -176,4 +176,4 @@ def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) ->
 
 def provider_for_receipts(provider_id: UUID) -> Provider | None:
     """This function will give the provider that a callback is addressed to."""
-    return Provider.objects.filter(pk=provider_id).first()
+    return Provider.objects.filter(pk=provider_id).select_related("tenant").first()

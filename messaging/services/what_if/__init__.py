@@ -2,11 +2,11 @@
 
 One module a kind of rules; each sets `what_if` of its handle, and the console and the API call that:
 
-    delivery_rules.what_if(value, since=…, until=…, tenant_id=…) -> a report
+    flow_rules.what_if(value, since=…, until=…, tenant_id=…) -> a report
 
 A replay reads, counts and writes nothing; its time and memory are bounded, and the report says so when a bound was met.
 """
 
-from messaging.services.what_if import delivery, providers
+from messaging.services.what_if import delivery, flow, providers
 
-__all__ = ["delivery", "providers"]
+__all__ = ["delivery", "flow", "providers"]
