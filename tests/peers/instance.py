@@ -21,7 +21,7 @@ from posthaste import env
 from posthaste.env import ROOT
 
 APART = 90
-READS = 200
+READS = 50
 DEAF = "deaf"
 NOBODY = "redis://127.0.0.1:1/0"
 
@@ -56,7 +56,7 @@ def watch_it(kind: str, labels: list[str]) -> None:
         if handle.now.release != seen:
             seen = handle.now.release
             say(kind, "seen", seen, time.time())
-        time.sleep(0.001)
+        time.sleep(0.002)
 
 
 def main() -> None:
