@@ -235,6 +235,9 @@ def _limits(info: FieldInfo, inner: Any) -> dict[str, Any]:
             bound = getattr(rule, name, None)
             if bound is not None:
                 limits[attribute] = text_of(bound, "number") if name in ("ge", "le") else bound
+    if "pattern" in limits:
+        # Browsers read it with the flag v, in which a hyphen at the end of a class must be escaped.
+        limits["pattern"] = str(limits["pattern"]).replace("-]", r"\-]")
     if inner in (int, float):
         limits["step"] = "1" if inner is int else "any"
     elif get_origin(info.annotation) is list:
