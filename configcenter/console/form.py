@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
 from django.utils import formats
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -270,7 +270,7 @@ def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
             return word_for(inner(value)) if known else str(value)
         case "list":
             number = len(value) if isinstance(value, list) else 0
-            return ngettext("{n} entry", "{n} entries", number).format(n=number)
+            return gettext("{n} in the list").format(n=number)
         case "lines":
             return ", ".join(str(member) for member in value) if isinstance(value, list) and value else gettext("empty")
     is_number = kind == "number" and isinstance(value, int | float)
