@@ -244,11 +244,20 @@ def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_ty
     assert "user:ada was quicker." in page
     assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     again = posted(page)
-    assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "10000")
+    assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "20000")
     assert draft_of("queues")["max_backlog"] == 2_000_000
-    bob.post(at("queues"), again | {"queue_capacity": "20000"})
+    bob.post(at("queues"), again)
     draft = draft_of("queues")
     assert (draft["queue_capacity"], draft["max_backlog"]) == (20_000, 5_000_000)
+
+
+def test_a_field_that_both_changed_keeps_what_the_second_one_typed_and_says_so() -> None:
+    ada, bob = staff(name="ada"), staff(name="bob")
+    first, second = form_of(ada, at("queues")), form_of(bob, at("queues"))
+    ada.post(at("queues"), first | {"queue_capacity": "20000"})
+    page = bob.post(at("queues"), second | {"queue_capacity": "30000"}).content.decode()
+    assert posted(page)["queue_capacity"] == "30000"
+    assert re.search(r"removed\">20,000 messages</td><td class=\"added\">30,000 messages", page)
 
 
 def test_whoever_began_before_a_publish_is_told_of_it() -> None:
