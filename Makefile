@@ -17,7 +17,7 @@ help: ## this list
 run: $(VENV)/.run-installed node_modules/.installed ## install what is missing, start everything here, print the addresses
 	@exec $(PY) -m deploy.local
 
-test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on PostgreSQL, RabbitMQ, Redis; then on the embedded stack
+test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on PostgreSQL, RabbitMQ, Redis, and on the embedded stack
 	@exec $(PY) -m tests.run $(ARGS)
 
 chaos: $(VENV)/.dev-installed ## kills, stops and cuts off every part under load, several times each, and closes the books

@@ -18,8 +18,12 @@ from tests.integration.stack import Stack
 from tests.services import RabbitMQ, Redis, Services
 
 PREFIX = "bench"
-# The waits of production instead of the tests' short ones.
-SETTINGS = {"LEASE_SECONDS": "30", "ORPHAN_SECONDS": "60", "RETRY_BASE_SECONDS": "5", "LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
+SETTINGS = {"LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
+# All three layers are asked, as in production, and are so wide that no measurement meets them.
+WIDE_RULES = [
+    {"name": "accept", "resource": "accept", "origin": "tenant", "per_second": 1_000_000, "at_once": 100_000, "in_window": 100_000_000}
+]
+QUEUES = {"queue_capacity", "max_backlog"}  # fields of that module; the others are those of the pool
 BACKGROUND = ("worker", "worker-aux", "beat")
 TEXT = '{"channel": "sms", "recipient": "+86138{n}", "body": "Your parcel is on its way."}'
 TEXT_BATCH = '{"channel": "sms", "body": "Your parcel is on its way.", "recipients": [{rows}]}'
@@ -27,6 +31,7 @@ TEXT_ROW = '{"recipient": "+86138{n}"}'
 MAIL_BATCH = '{"channel": "email", "subject": "Your order", "body": "It is on its way.", "recipients": [{rows}]}'
 MAIL_ROW = '{"recipient": "u{n}@example.com"}'
 BATCH_ROWS = 10_000
+SECOND_WORKER = "worker-2"
 
 
 class TookTooLong(Exception):
@@ -47,7 +52,8 @@ class Ours:
         servers = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url}
         folder = folder / "ours"
         folder.mkdir()
-        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder)
+        # The waits of production instead of the tests' short ones.
+        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder, configuration={"flow_rules": {"rules": WIDE_RULES}})
 
     def __enter__(self) -> Self:
         self.stack.__enter__()
@@ -91,6 +97,16 @@ class Ours:
     def resident(self) -> dict[str, int]:
         """This function will give the resident memory of each process, with its children, in bytes."""
         return {name: resident_bytes(process.pid) for name, process in self.stack.processes.items()}
+
+    def second_worker(self) -> None:
+        """This function will start another sending process and wait until its pool is there."""
+        threads = self.pool_threads()
+        self.stack.start("worker", SECOND_WORKER)
+        deadline = time.monotonic() + 60
+        while self.pool_threads() <= threads:
+            if time.monotonic() > deadline:
+                raise TookTooLong("the second worker did not start")
+            time.sleep(0.1)
 
     # --- customers and messages ------------------------------------------------------------------------------
 
@@ -163,9 +179,10 @@ class Ours:
         return row[0]
 
     def limits(self, **values: float) -> None:
-        """This function will change the limits of the sending pool; every process knows after five seconds."""
-        changes = ", ".join(f"{name} = {value}" for name, value in values.items())
-        self.connection.execute(f"UPDATE thread_pool_configs SET {changes} WHERE name = 'message.send'")
+        """This function will publish limits of the sending pool and of its queue and return when every process runs them."""
+        for module, names in (("queues", values.keys() & QUEUES), ("thread_pools", values.keys() - QUEUES)):
+            if names:
+                self.stack.configure(module, **{name: values[name] for name in names})
 
     def clean(self) -> None:
         """This function will forget all messages, so that every round begins alike."""

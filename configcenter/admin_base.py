@@ -299,7 +299,7 @@ def as_uuid(text: str) -> UUID | None:
 
 def problem_text(problem: Problem) -> str:
     """This function will say in one line what a problem's document says."""
-    parts = [problem.detail, *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
+    parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
     return " ".join(part for part in parts if part) or str(problem.title)
 
 

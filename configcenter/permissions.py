@@ -14,6 +14,7 @@ CHANGE = {
     ("messaging", "provider"): Role.OPERATOR,
     ("messaging", "message"): Role.OPERATOR,
     ("messaging", "batch"): Role.OPERATOR,
+    ("messaging", "suppression"): Role.OPERATOR,
     ("messaging", "template"): Role.AUTHOR,
     ("messaging", "templateversion"): Role.AUTHOR,
 }
@@ -25,7 +26,7 @@ VIEW = {
 }
 APPS = ("configcenter", "messaging")
 #: Models of the whole installation, not of one tenant.
-SUPERUSER_ONLY = {("configcenter", "user"), ("configcenter", "threadpoolconfig")}
+SUPERUSER_ONLY = {("configcenter", "user")}
 
 
 def least_role(app: str, model: str, action: str) -> Role | None:

@@ -31,7 +31,13 @@ def commands(*, port: int, ws_port: int, web_workers: int, web_threads: int, hos
             *(*granian, "--interface", "wsgi", "--port", str(port), "--workers", str(web_workers)),
             *("--blocking-threads", str(web_threads), "--no-ws", "--http", "1", "posthaste.wsgi:application"),
         ],
-        "ws": [*granian, "--interface", "asginl", "--port", str(ws_port), "--ws", "posthaste.asgi:application"],
+        "ws": [
+            *(*granian, "--interface", "asginl", "--port", str(ws_port), "--ws", "--http", "1"),
+            # Each waiting client (WebSocket, long poll) counts as a request in progress; nearly all of them only sleep.
+            *("--backlog", "2048", "--backpressure", "20000"),
+            # A restart need not outwait the long polls: their clients ask again, and miss nothing.
+            *("--workers-kill-timeout", "3", "posthaste.asgi:application"),
+        ],
         "worker": [*celery, "worker", "-n", "send@%h", "-Q", "message.send", "--autoscale=100,10", *calm],
         "worker-aux": [*celery, "worker", "-n", "aux@%h", "-Q", "ai.process,notification,delayed", "-c", "8", *calm],
         "beat": [*celery, "beat"],

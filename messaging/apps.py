@@ -11,7 +11,7 @@ class MessagingConfig(AppConfig):
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter
-        from messaging.services import outbox
+        from messaging.services import limits, outbox, what_if  # noqa: F401 - puts the flow rules in force; replays drafts
         from messaging.services.sandbox import send_receipts_later
 
         SandboxAdapter.outbox = staticmethod(outbox.write)

@@ -1,6 +1,7 @@
-"""WebSocket entrance; of HTTP it answers only its own /health."""
+"""Entrance for what waits long: WebSocket, and the Nacos API of the configuration centre; of other HTTP only its own /health."""
 
 import os
+from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -11,6 +12,7 @@ get_asgi_application()  # sets Django up; HTTP itself is served by the WSGI proc
 
 from django.conf import settings  # noqa: E402
 
+from configcenter.nacos.application import nacos  # noqa: E402
 from configcenter.services import watch  # noqa: E402
 from monitor.consumers import health  # noqa: E402
 from monitor.routing import SameSite, websocket_urlpatterns  # noqa: E402
@@ -19,9 +21,15 @@ from posthaste.lib import heartbeat  # noqa: E402
 heartbeat.start("ws")
 watch.start("ws")
 
+
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """This function will pass a request on to whom it is for."""
+    await (nacos if scope["path"].startswith("/nacos/") else health)(scope, receive, send)
+
+
 application = ProtocolTypeRouter(
     {
-        "http": health,
+        "http": http,
         "websocket": SameSite(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_HOSTS),
     }
 )

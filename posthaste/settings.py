@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "posthaste.lib.flow.views.PublicPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -222,6 +223,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
         "Channel": "messaging.models.CHANNEL_CHOICES",
+        "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "configcenter.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
     },

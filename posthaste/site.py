@@ -13,21 +13,18 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django_ratelimit.core import is_ratelimited
 
 from configcenter.admin_base import own_tenants, signed_in
 from configcenter.models import Tenant
 from configcenter.services import config_rights
+from configcenter.services.sign_in import too_many_attempts
 from configcenter.tenancy import owned_by
 from messaging import selectors, statistics
 from messaging.models import Batch, BatchStatus, Status
 from messaging.services import outbox
 from posthaste import env
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 
-PER_ADDRESS = "20/m"
-PER_NAME = "10/m"
 FIGURES_SECONDS = 5.0  # so long are the day's figures kept, however many look on
 
 #: The rail: (heading, [(address, icon, word, permission)]). A question mark begins what the list is narrowed to; a permission is
@@ -41,6 +38,7 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]
             ("admin:messaging_message_changelist?state=dead", "dead", gettext_lazy("Dead letters"), "messaging.view_message"),
             ("admin:messaging_batch_changelist", "batches", gettext_lazy("Batches"), "messaging.view_batch"),
             ("admin:messaging_receiptentry_changelist", "delivered", gettext_lazy("Receipts"), "messaging.view_receiptentry"),
+            ("admin:messaging_suppression_changelist", "suppressed", gettext_lazy("Suppression list"), "messaging.view_suppression"),
             ("admin:outbox", "outbox", gettext_lazy("Sandbox outbox"), "messaging.view_message"),
         ],
     ),
@@ -70,14 +68,6 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]
     ),
 ]
 ON_PHONE = ("overview", "messages", "dead", "batches")  # what the bar at the bottom shows; the rest is behind "More"
-
-
-def _address(_group: str, request: HttpRequest) -> str:
-    return client_ip(request)
-
-
-def _name(_group: str, request: HttpRequest) -> str:
-    return str(request.POST.get("username", "")).lower()[:150]
 
 
 def rail(request: HttpRequest) -> list[dict[str, Any]]:
@@ -133,14 +123,11 @@ class PosthasteAdminSite(AdminSite):
         return context | {"language": get_language() or "en"}
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method == "POST":
-            many = is_ratelimited(request, group="login-address", key=_address, rate=PER_ADDRESS, increment=True)
-            many = is_ratelimited(request, group="login-name", key=_name, rate=PER_NAME, increment=True) or many
-            if many:
-                said = {"title": _("Too many attempts to sign in"), "detail": _("Try again in a minute."), "status": 429}
-                response = render(request, "error.html", said, status=429)
-                response["Retry-After"] = "60"
-                return response
+        if request.method == "POST" and too_many_attempts(request):
+            said = {"title": _("Too many attempts to sign in"), "detail": _("Try again in a minute."), "status": 429}
+            response = render(request, "error.html", said, status=429)
+            response["Retry-After"] = "60"
+            return response
         return super().login(request, extra_context)
 
     # --- overview --------------------------------------------------------------------------------------------

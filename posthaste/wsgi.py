@@ -57,7 +57,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     finally:
         if connection.connection is not None:
             connection.close()  # back to the pool
-    if 400 <= response.status_code < 500:  # refused, so nothing was stored and it can be asked again
+    if 400 <= response.status_code < 500 and response.status_code != 429:  # refused, so nothing was stored and it can be asked again
         environ["wsgi.input"] = BytesIO(getattr(request, "_body", b""))
         return django_application(environ, start_response)
     headers = [*response.items(), ("Content-Length", str(len(response.content))), ("X-Content-Type-Options", "nosniff")]

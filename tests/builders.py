@@ -12,9 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from configcenter.hot import Applied, Handle
 from configcenter.models import ApiKey, KeyKind, Tenant
 from configcenter.services.api_keys import SCOPES, issue_api_key
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
+from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
 from messaging.services import accept, templates
 from messaging.services.providers import save_provider
 from posthaste.lib.ids import first_id_at, new_id
@@ -150,6 +151,11 @@ def make_message(
     return Message.objects.create(tenant=tenant, status=status, channel=channel, **{**made, **fields})
 
 
+def make_suppression(tenant: Tenant, recipient: str = RECIPIENTS["email"], **fields: Any) -> Suppression:
+    """This function will put a recipient on the tenant's suppression list."""
+    return Suppression.objects.create(tenant=tenant, recipient=recipient, **{"created_at": timezone.now(), **fields})
+
+
 def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:
     """This function will make a batch with so many messages in each state: `make_batch(tenant, sent=3, pending=2)`."""
     batch = Batch.objects.create(
@@ -159,6 +165,11 @@ def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: st
         for _ in range(number):
             make_message(tenant, status=state, channel=channel, batch=batch)
     return batch
+
+
+def configure(handle: Handle[Any], **changes: Any) -> None:
+    """This function will put values in force in this process until the test is over, also such as nobody could publish."""
+    handle.swap(Applied(handle.value.model_copy(update=changes)))
 
 
 def close_committer() -> None:

@@ -51,16 +51,20 @@ def forget() -> None:
     from configcenter.services import api_keys, loading
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
+    from posthaste.lib.breaker import breakers
+    from posthaste.lib.flow import gate
 
     api_keys.forget_cached_keys()
     loading.forget()
     hot.reset()
+    gate.forget()
     providers.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()
     room.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
-        redis.client().delete(*room._keys())
-    publish._broken_until = 0.0
+        redis.client().delete(*room._keys(), redis.key("breakers"))
+    breakers.forget()
+    publish.watch.is_up = True
     outage.database.over()

@@ -1,12 +1,15 @@
-"""`make test`: the whole suite on the production stack, then the tests marked `both_stacks` on the embedded one.
+"""`make test`: the whole suite on the production stack, and beside it the tests marked `both_stacks` on the embedded one.
 
     python -m tests.run [--stack production|embedded] [arguments of pytest]
+
+The two run at the same time, as each spends much of its time waiting; what the embedded one says is printed after the other's.
 
 The last line is the sum of both runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
 """
 
 import argparse
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -14,10 +17,11 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from posthaste.env import ROOT
 from tests import packages
@@ -25,6 +29,7 @@ from tests.guard import guard
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
 
 NO_TESTS = 5  # pytest's exit status
+LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
 
 
@@ -70,13 +75,23 @@ def environment_of(services: Services) -> dict[str, str]:
     }
 
 
-def run_guarded(command: list[str], environment: dict[str, str]) -> int:
-    """This function will run a command that ends with us, whatever ends us, and return its exit status."""
+@contextmanager
+def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """This function will start a command that ends with us, whatever ends us, and wait for it at the end of the block."""
     # In a process group of its own, which the guard can end; so what interrupts us has to be passed on.
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
+    )
     guard().tell(f"+{process.pid}")
     try:
-        return process.wait()
+        yield process
+        process.wait()
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -97,8 +112,9 @@ def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) 
             (services.folder / "data").mkdir()
             report = Path(folder) / "report.xml"
             command = [sys.executable, "-m", "pytest", "-rs", "--durations=10", "--durations-min=1", f"--junitxml={report}", *arguments]
-            status = run_guarded(command, environment_of(services))
-            counts = read_counts(report, status)
+            with guarded(command, environment_of(services)) as process:
+                pass
+            counts = read_counts(report, process.returncode)
     except ServiceFailed as error:
         print(f"The {name} stack could not be started: {error}", flush=True)
         counts = Counts(failed=1)
@@ -113,6 +129,22 @@ def only_both_stacks(arguments: list[str]) -> list[str]:
     parser.add_argument("-m", dest="marks", default="")
     chosen, rest = parser.parse_known_args(arguments)
     return [*rest, "-m", f"({chosen.marks}) and both_stacks" if chosen.marks else "both_stacks"]
+
+
+def run_both(arguments: list[str]) -> Counts:
+    """This function will run the two stacks beside each other and count the outcomes of both."""
+    command = [sys.executable, "-m", "tests.run", "--stack", "embedded", *only_both_stacks(arguments)]
+    with tempfile.TemporaryFile() as output:
+        with guarded(command, dict(os.environ), output):
+            counts = run_pytest("production", PRODUCTION, arguments)
+            print("=== embedded stack, which ran beside it: waiting for its end", flush=True)
+        output.seek(0)
+        *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
+    print("\n".join(lines), flush=True)
+    found = LAST_LINE.fullmatch(last)
+    if not found:
+        print(last)
+    return counts + (Counts(*map(int, found.groups())) if found else Counts(failed=1))
 
 
 def main() -> int:
@@ -134,10 +166,10 @@ def main() -> int:
     elif servers_missing:
         # Everything, so that what can be tested is; tests that need the other servers skip themselves and say so.
         counts += run_pytest("embedded", EMBEDDED, arguments)
-    else:
+    elif options.stack == "production":
         counts += run_pytest("production", PRODUCTION, arguments)
-        if options.stack is None:
-            counts += run_pytest("embedded", EMBEDDED, only_both_stacks(arguments))
+    else:
+        counts += run_both(arguments)
 
     for line in left_out:
         print(f"Left out {line}")

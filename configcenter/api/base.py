@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
 from configcenter.services.api_keys import Caller
+from posthaste.lib.flow.views import FlowLimited
 
 
 class Body(serializers.Serializer[dict[str, Any]]):
@@ -29,7 +30,7 @@ class Body(serializers.Serializer[dict[str, Any]]):
         return values
 
 
-class TenantView(GenericAPIView[Any]):
+class TenantView(FlowLimited, GenericAPIView[Any]):
     """A view on the caller's own tenant. `scopes` says which scope each method needs."""
 
     scopes: dict[str, str] = {}

@@ -1,11 +1,11 @@
-"""Addresses under /api/ that concern access and configuration."""
+"""Addresses under /api/ that concern access, configuration and the installation."""
 
 from django.urls import path
 
 from configcenter.api import config_overrides as overrides
 from configcenter.api import config_steering as steering
 from configcenter.api import config_views as config
-from configcenter.api import views
+from configcenter.api import locks, views
 
 MODULE = "config/modules/<slug:name>/"
 OVERRIDE = f"{MODULE}override/"
@@ -15,6 +15,8 @@ urlpatterns = [
     path("keys/", views.ApiKeyCollection.as_view()),
     path("keys/<int:id>/revoke/", views.ApiKeyRevoke.as_view()),
     path("audit/", views.AuditTrail.as_view()),
+    path("locks/", locks.LockCollection.as_view()),
+    path("locks/release/", locks.LockRelease.as_view()),
     path("config/modules/", config.ModuleCollection.as_view()),
     path(MODULE, config.ModuleItem.as_view()),
     path(f"{MODULE}draft/", config.ModuleDraft.as_view()),

@@ -23,6 +23,8 @@ READ = "messages:read"
 MANAGE = "messages:manage"
 TEMPLATES_READ = "templates:read"
 TEMPLATES_WRITE = "templates:write"
+SUPPRESSIONS_READ = "suppressions:read"
+SUPPRESSIONS_WRITE = "suppressions:write"
 STATISTICS = "statistics:read"
 CONFIG_READ = "config:read"
 CONFIG_WRITE = "config:write"
@@ -34,6 +36,8 @@ SCOPES = {
     MANAGE: gettext_lazy("cancel, retry, pause and resume"),
     TEMPLATES_READ: gettext_lazy("read and preview templates"),
     TEMPLATES_WRITE: gettext_lazy("edit and publish templates"),
+    SUPPRESSIONS_READ: gettext_lazy("read the suppression list"),
+    SUPPRESSIONS_WRITE: gettext_lazy("add to and remove from the suppression list"),
     STATISTICS: gettext_lazy("read statistics"),
     CONFIG_READ: gettext_lazy("read the configuration"),
     CONFIG_WRITE: gettext_lazy("edit drafts of the configuration"),
@@ -197,7 +201,27 @@ def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
     match = FORM.fullmatch(clear.strip())
     if match is None:
         raise Unauthenticated(_("This is not an API key of Posthaste: they begin with ph_live_ or ph_test_."))
-    prefix = match[2]
+    caller = _known(match[2])
+    # Compared even when there is no such key, so that the time tells nothing.
+    right = hmac.compare_digest(caller.digest if caller else b"\0" * 32, digest(clear.strip()))
+    if caller is None or not right:
+        raise Unauthenticated(_("This API key is unknown or was revoked."))
+    return _admit(caller, ip, now)
+
+
+def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
+    """This function will give the caller who was recognised before and now shows a token of ours instead of the key.
+
+    Raises: as `recognise`: a key that was revoked meanwhile is refused.
+    """
+    caller = _known(prefix)
+    if caller is None or caller.key_id != key_id:
+        raise Unauthenticated(_("This API key is unknown or was revoked."))
+    return _admit(caller, ip, now)
+
+
+def _known(prefix: str) -> Caller | None:
+    """The key of a prefix, as it was at most CACHE_SECONDS ago."""
     loaded_at, caller = _cache.get(prefix, (0.0, None))
     if time.monotonic() - loaded_at > CACHE_SECONDS:
         caller = _load(prefix)
@@ -205,10 +229,10 @@ def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
             if len(_cache) > 10_000:
                 _cache.clear()  # made-up prefixes must not fill the memory
             _cache[prefix] = (time.monotonic(), caller)
-    # Compared even when there is no such key, so that the time tells nothing.
-    right = hmac.compare_digest(caller.digest if caller else b"\0" * 32, digest(clear.strip()))
-    if caller is None or not right:
-        raise Unauthenticated(_("This API key is unknown or was revoked."))
+    return caller
+
+
+def _admit(caller: Caller, ip: str, now: datetime) -> Caller:
     if caller.expires_at and caller.expires_at <= now:
         raise Unauthenticated(_("This API key has expired."))
     if caller.networks and not any(ipaddress.ip_address(ip) in network for network in caller.networks):

@@ -8,12 +8,13 @@ from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from posthaste.lib.flow.rules import Behaviour
 
 
 class Resource(StrEnum):
-    """What is guarded."""
+    """What is guarded. A request belongs to one of them."""
 
-    API = "api"  # any call of the API
+    API = "api"  # calls of the API other than handing over: lists, templates, configuration
     ACCEPT = "accept"  # handing over messages: a batch costs its size
     CALLBACK = "callback"  # receipts and inbound messages
     PUBLIC = "public"  # pages without a login
@@ -26,24 +27,26 @@ class Origin(StrEnum):
     TENANT = "tenant"
     KEY = "key"
     IP = "ip"
-    RECIPIENT = "recipient"  # a hot parameter of accept
+    RECIPIENT = "recipient"  # a hot parameter of single messages
     TEMPLATE = "template"  # a hot parameter of accept
 
 
-class Behaviour(StrEnum):
-    """What happens above the rate; the names are Sentinel's."""
-
-    REJECT = "reject"
-    WARM_UP = "warm_up"
-    QUEUE = "queue"
-    WARM_UP_QUEUE = "warm_up_queue"
+#: What a request to each resource is known by.
+KNOWN_BY = {
+    Resource.API: {Origin.ALL, Origin.TENANT, Origin.KEY, Origin.IP},
+    Resource.ACCEPT: set(Origin),
+    Resource.CALLBACK: {Origin.ALL, Origin.TENANT, Origin.IP},
+    Resource.PUBLIC: {Origin.ALL, Origin.IP},
+}
 
 
 class Exception_(Shape):  # noqa: N801 - Exception is taken
-    """Another rate for one value."""
+    """Other limits for one value, instead of the rule's."""
 
     value: str = setting("", _("Value"), _("Tenant's short name, key's prefix, address, recipient or template, exactly."), max_length=256)
-    per_second: float = setting(0.0, _("Rate"), _("0: no limit."), unit="per s", ge=0, le=1_000_000)
+    per_second: float = setting(0.0, _("Rate"), _("Requests (or messages) a second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
+    at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
 
 
 class FlowRule(Shape):
@@ -54,16 +57,47 @@ class FlowRule(Shape):
     resource: Resource = setting(Resource.API, _("Resource"), _("What is guarded."))
     origin: Origin = setting(Origin.TENANT, _("Counted for each"), _("Who shares one count."))
     only: list[str] = setting(list, _("Only for"), _("Values the rule is for, one a line; empty: all."), widget="lines", max_length=1000)
-    per_second: float = setting(0.0, _("Rate"), _("Requests (or messages) a second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
-    burst: int = setting(0, _("Burst"), _("How many may come at once after a quiet time. 0: a second's worth."), ge=0, le=1_000_000)
+    per_second: float = setting(
+        0.0, _("Rate"), _("Never more than this in any one second. A batch costs its size. 0: no limit."), unit="per s", ge=0, le=1_000_000
+    )
+    burst: int = setting(
+        0,
+        _("Burst"),
+        _("Above 0: so many may come at once after a quiet time, then the rate. Not with warm-up or queueing."),
+        ge=0,
+        le=1_000_000,
+    )
     at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
-    in_window: int = setting(0, _("In the window"), _("Requests within the sliding window. 0: no limit."), ge=0, le=100_000_000)
+    in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
     window_seconds: int = setting(60, _("Window"), "", unit="s", ge=1, le=86_400)
     behaviour: Behaviour = setting(Behaviour.REJECT, _("Above the rate"), _("Refuse, warm up slowly, let wait, or both."))
     cold_factor: float = setting(3.0, _("Cold factor"), _("A cold start begins at rate ÷ this."), ge=1.1, le=100)
     warm_up_seconds: float = setting(10.0, _("Warm-up"), _("Until the full rate is reached."), unit="s", ge=1, le=3600)
-    max_wait_ms: int = setting(500, _("Longest wait"), _("Whoever would wait longer is refused."), unit="ms", ge=0, le=30_000)
-    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Another rate for single values."), max_length=1000)
+    max_wait_ms: int = setting(
+        500, _("Longest wait"), _("Whoever would wait longer is refused. A waiting request keeps a thread."), unit="ms", ge=0, le=30_000
+    )
+    urgent_reserve_percent: int = setting(
+        10,
+        _("Reserve for urgent"),
+        _("Messages of priority 9 and 10 that the rule refuses may take so much on top of it."),
+        unit="%",
+        ge=0,
+        le=100,
+    )
+    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Other limits for single values."), max_length=1000)
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        if self.origin not in KNOWN_BY[self.resource]:
+            known = ", ".join(sorted(KNOWN_BY[self.resource]))
+            raise ValueError(f"origin: Not known of requests to {self.resource.value}. Known: {known}.")
+        values = [entry.value for entry in self.exceptions]
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"exceptions: There are two exceptions for {twice[0]}.")
+        if self.is_enabled and not (self.per_second or self.at_once or self.in_window or self.exceptions):
+            raise ValueError("per_second: Set a rate, a number at once or a window, or disable the rule.")
+        return self
 
 
 class SystemProtection(Shape):
@@ -95,17 +129,21 @@ class AdaptiveLimit(Shape):
         return self
 
 
+def _first_rules() -> list[FlowRule]:
+    """What is in force until something is published: a second's, a moment's and a minute's worth for each tenant."""
+    return [
+        FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
+        FlowRule(name="api", resource=Resource.API, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
+        FlowRule(name="callbacks", resource=Resource.CALLBACK, origin=Origin.TENANT, per_second=1_000, at_once=500),
+        FlowRule(name="public-pages", resource=Resource.PUBLIC, origin=Origin.IP, per_second=20, burst=40),
+    ]
+
+
 class FlowRules(Module):
     """Rules for what comes in. All rules that fit a request must let it pass; one refusal takes nothing from the others."""
 
     rules: list[FlowRule] = setting(
-        lambda: [
-            FlowRule(
-                name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, per_second=1_000, burst=10_000, at_once=500, in_window=10_000
-            ),
-            FlowRule(name="callbacks", resource=Resource.CALLBACK, origin=Origin.TENANT, per_second=1_000, at_once=200),
-            FlowRule(name="public-pages", resource=Resource.PUBLIC, origin=Origin.IP, per_second=20, burst=40),
-        ],
+        _first_rules,
         _("Rules"),
         _("Checked together in one step; a batch costs its size."),
         max_length=200,
@@ -130,4 +168,4 @@ flow_rules = hot.register(
     order=3,
 )
 
-__all__ = ["AdaptiveLimit", "Behaviour", "FlowRule", "FlowRules", "Origin", "Resource", "SystemProtection", "flow_rules"]
+__all__ = ["AdaptiveLimit", "Behaviour", "Exception_", "FlowRule", "FlowRules", "Origin", "Resource", "SystemProtection", "flow_rules"]

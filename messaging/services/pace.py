@@ -1,17 +1,17 @@
 """How much the broker should hold: what leaves it within a moment.
 
-    window = rate × HOLD_SECONDS
+    window = rate × hold_seconds
 
-with the rate at which messages left the broker during the last second. That is little enough that whoever comes last waits
-for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds the broker all
-but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second of
-a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands.
+with the rate at which messages left the broker during the last second, and `hold_seconds` from the module *queues*. That is little enough
+that whoever comes last waits for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds
+the broker all but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second
+of a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands. A route that was fed
+before is remembered with its rate: there the second look goes straight to it.
 """
 
 from collections import deque
 from math import ceil
 
-HOLD_SECONDS = 0.6
 RATE_SECONDS = 1.0
 FEWEST = 5
 MOST_AHEAD = 2
@@ -26,7 +26,7 @@ class Pace:
     def __init__(self) -> None:
         self.window = 0
         self._left: deque[tuple[float, int]] = deque()  # (time, messages that left since the time before)
-        self._began = self._last = 0.0
+        self._began = self._last = self._calm_at = 0.0
 
     def note(self, clock: float, *, left: int) -> None:
         """This function will note that so many messages have left the broker since the last time."""
@@ -45,19 +45,31 @@ class Pace:
         span = min(RATE_SECONDS, self._last - self._began)
         return sum(number for _at, number in self._left) / span if span > 0.05 else None
 
-    def adapt(self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int) -> int:
-        """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not."""
+    @property
+    def is_settled(self) -> bool:
+        """Whether more has been waiting for long enough that the rate tells what the workers can do, not what there was to do."""
+        return self._last - max(self._began, self._calm_at) >= RATE_SECONDS
+
+    def adapt(
+        self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int, hold_seconds: float, expected: float = 0.0
+    ) -> int:
+        """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not.
+
+        `expected` is the rate known from earlier, in messages a second; 0: not known.
+        """
         if not threads:
             self.window = 0
             return capacity  # nobody works: whatever stands there stands in nobody's way
-        steady = int((self.per_second or 0.0) * HOLD_SECONDS)
+        if not is_waiting:
+            self._calm_at = self._last
+        steady = int((self.per_second or 0.0) * hold_seconds)
         if not self.window or not is_waiting:
             wider = 2 * threads
         elif content <= self.window * EMPTY_SHARE:
-            wider = ceil(self.window * (GROW_IDLE if busy < threads else GROW_BUSY))
+            wider = max(ceil(self.window * (GROW_IDLE if busy < threads else GROW_BUSY)), int(expected * hold_seconds))
         else:
             wider = int(self.window * EASE)
-        if self._last - self._began >= RATE_SECONDS:
+        if self.is_settled:
             wider = min(wider, max(2 * threads, MOST_AHEAD * steady))  # the rate is known: a slow feeder is no reason for more
         self.window = max(FEWEST, min(capacity, max(steady, wider)))
         return self.window

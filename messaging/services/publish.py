@@ -1,8 +1,10 @@
 """Handing work to the broker. Only ids travel: the rows are the truth, so a lost or doubled task loses or doubles nothing."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,9 +22,7 @@ log = structlog.get_logger(__name__)
 #: What may go wrong while publishing: the broker is away, or its connection breaks.
 BROKER_ERRORS = (OperationalError, ConnectionError, TimeoutError, OSError, redis.Unavailable)
 CONFIRM_SECONDS = 3.0  # a broker that is out of memory or disk space takes nothing and says nothing
-REST_SECONDS = 2.0  # after a failure nobody tries the broker again for so long; the feeder brings it later
-
-_broken_until = 0.0
+PROBE_SECONDS = 2.0  # after a failure it is asked so often whether it is back, by a thread that nobody waits for
 
 
 class BrokerAway(Exception):
@@ -46,9 +46,40 @@ class Route(NamedTuple):
     priority: int
 
 
+class BrokerWatch:
+    """Whether the broker takes tasks, as this process knows it.
+
+    A broker that hangs costs whoever asks it several seconds. So after a failure nobody does, what is accepted waits for the feeder, and
+    one thread asks until it answers again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.is_up = True
+
+    def failed(self) -> bool:
+        """This function will note a failure and tell whether it is the first one."""
+        with self._lock:
+            was_up, self.is_up = self.is_up, False
+        if was_up:
+            threading.Thread(target=self._probe, name="broker-probe", daemon=True).start()
+        return was_up
+
+    def _probe(self) -> None:
+        pause = threading.Event()
+        while not self.is_up:
+            pause.wait(PROBE_SECONDS)
+            with suppress(*BROKER_ERRORS), current_app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=0, timeout=CONFIRM_SECONDS)
+                self.is_up = True
+
+
+watch = BrokerWatch()
+
+
 def broker_is_up() -> bool:
-    """This function will tell whether the broker took the last task, or has rested long enough to be tried again."""
-    return time.monotonic() >= _broken_until
+    """This function will tell whether the broker took the last task, or has answered again since."""
+    return watch.is_up
 
 
 def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
@@ -69,7 +100,6 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
     Raises:
         BrokerAway: it has not.
     """
-    global _broken_until
     try:
         current_app.send_task(
             name,
@@ -83,9 +113,8 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             **({} if priority is None else {"priority": broker_priority(priority)}),
         )
     except BROKER_ERRORS as error:
-        if broker_is_up():
+        if watch.failed():
             log.warning("broker away", error=str(error)[:200])
-        _broken_until = time.monotonic() + REST_SECONDS
         raise BrokerAway(str(error)) from error
 
 
@@ -115,6 +144,20 @@ def kick_feeder() -> None:
     """This function will ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
     try:
         if redis.client().set(redis.key("kick"), 1, nx=True, px=200):
-            send_task("messaging.feed", expires=3.0)
+            pipeline = redis.client().pipeline(transaction=False)
+            pipeline.lpush(redis.key("kicks"), 1)  # one that feeds already, and rests between two looks
+            pipeline.ltrim(redis.key("kicks"), 0, 0)
+            pipeline.pexpire(redis.key("kicks"), 1000)
+            pipeline.execute()
+            if broker_is_up():
+                send_task("messaging.feed", expires=3.0)
     except (BrokerAway, redis.Unavailable):
         pass
+
+
+def wait_for_kick(seconds: float) -> None:
+    """This function will rest for so long, or until somebody kicks the feeder."""
+    try:
+        redis.client().blpop([redis.key("kicks")], timeout=seconds)
+    except redis.Unavailable:
+        time.sleep(seconds)

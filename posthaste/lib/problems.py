@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.parsers import BaseParser
@@ -36,7 +37,12 @@ class Problem(Exception):
     title = "Bad request"
 
     def __init__(
-        self, detail: str = "", *, errors: Iterable[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None, **extra: Any
+        self,
+        detail: "str | Promise" = "",
+        *,
+        errors: Iterable[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
@@ -136,7 +142,7 @@ class TooMany(Problem):
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1, **extra: Any) -> None:
+    def __init__(self, detail: "str | Promise" = "", *, retry_after_seconds: int = 1, **extra: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **extra)
 
 

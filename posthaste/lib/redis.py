@@ -48,10 +48,22 @@ def short(seconds: float) -> redis.Redis:
 class _OwnConnection(redis.Connection):
     """A plain TCP connection whose time-out the kernel watches."""
 
+    kernel_seconds = SOCKET_SECONDS
+
     def _connect(self) -> Any:
         sock = super()._connect()  # type: ignore[no-untyped-call]
-        time_by_kernel(sock, SOCKET_SECONDS)
+        time_by_kernel(sock, self.kernel_seconds)
         return sock
+
+
+def own_connection(*, timeout_seconds: float = SOCKET_SECONDS) -> Any:
+    """This function will make a connection for one user at a time: `send_command`, then `read_response`; `disconnect` after an error."""
+    pool = client().connection_pool
+    if pool.connection_class is not redis.Connection:
+        return pool.connection_class(**pool.connection_kwargs)
+    connection = _OwnConnection(**{**pool.connection_kwargs, "socket_timeout": timeout_seconds})
+    connection.kernel_seconds = timeout_seconds
+    return connection
 
 
 class _Own(threading.local):
@@ -73,9 +85,7 @@ def call(*command: str | bytes | int) -> Any:
         Unavailable: Redis is away or refused the command.
     """
     if _own.connection is None:
-        pool = client().connection_pool
-        make = _OwnConnection if pool.connection_class is redis.Connection else pool.connection_class
-        _own.connection = make(**pool.connection_kwargs)
+        _own.connection = own_connection()
     connection = _own.connection
     try:
         connection.send_command(*command)

@@ -247,6 +247,7 @@ def test_what_the_hot_path_decodes_is_described_with_its_limits(schema: dict[str
     message = body_of("/api/messages/")
     assert set(message["properties"]) == {
         "channel", "recipient", "template", "variables", "subject", "body", "priority", "send_at", "expires_at", "reference", "metadata",
+        "category", "time_zone",
     }  # fmt: skip
     assert (message["properties"]["priority"]["minimum"], message["properties"]["priority"]["maximum"]) == (0, 10)
     assert message["additionalProperties"] is False

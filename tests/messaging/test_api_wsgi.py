@@ -11,6 +11,7 @@ from django.test import RequestFactory
 
 from configcenter.models import Tenant
 from configcenter.services.api_keys import READ, SEND
+from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, Message
 from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
 
@@ -166,3 +167,15 @@ def test_a_hundred_at_once_are_all_stored(bearer: str) -> None:
     assert {str(pk): reference for pk, reference in Message.objects.values_list("pk", "reference")} == {
         answer.body["id"]: str(n) for n, answer in enumerate(answers)
     }
+
+
+def test_a_refusal_by_the_limits_is_answered_at_once_and_what_was_let_in_counts_once(bearer: str) -> None:
+    rule = FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=3)
+    invalid = BATCH | {"recipients": [{"recipient": "x"}]}
+    with flow_rules.set(rules=[rule]):
+        assert call("/api/messages/batch", invalid, authorization=bearer).status == 422
+        answers = [call("/api/messages", SMS, authorization=bearer) for _ in range(3)]
+    assert [answer.status for answer in answers] == [202, 202, 429]
+    assert answers[0].headers["ratelimit"].startswith('"accept-window";r=1;')
+    assert (answers[2].headers["content-type"], answers[2].body["limited_by"]) == ("application/problem+json", "accept")
+    assert int(answers[2].headers["retry-after"]) >= 1

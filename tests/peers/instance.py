@@ -21,9 +21,14 @@ from posthaste import env
 from posthaste.env import ROOT
 
 APART = 90
-READS = 200
+READS = 50
 DEAF = "deaf"
 NOBODY = "redis://127.0.0.1:1/0"
+
+
+def say(*words: object) -> None:
+    """This function will write one line at once: several processes share the pipe."""
+    os.write(sys.stdout.fileno(), (" ".join(map(str, words)) + "\n").encode())
 
 
 def watch_it(kind: str, labels: list[str]) -> None:
@@ -41,17 +46,17 @@ def watch_it(kind: str, labels: list[str]) -> None:
         raise RuntimeError("a listener that always fails")
 
     watch.start(kind)
-    print(kind, "source", loading.loader.state.source, handle.value.max_threads, flush=True)
+    say(kind, "source", loading.loader.state.source, handle.value.max_threads)
     seen = 0
     while True:
         for _ in range(READS):
             value = handle.value
             if value.max_threads - value.min_threads != APART:
-                print(kind, "torn", value, flush=True)
+                say(kind, "torn", value)
         if handle.now.release != seen:
             seen = handle.now.release
-            print(kind, "seen", seen, time.time(), flush=True)
-        time.sleep(0.001)
+            say(kind, "seen", seen, time.time())
+        time.sleep(0.002)
 
 
 def main() -> None:
@@ -70,6 +75,7 @@ class Watching:
     def __init__(self, *kinds: str, environment: Mapping[str, str]) -> None:
         self.kinds = [kind.partition(",")[0] for kind in kinds]
         self.said: list[list[str]] = []
+        self._seen: dict[str, list[tuple[int, float]]] = {kind: [] for kind in self.kinds}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.peers.instance", *kinds],
             cwd=ROOT,
@@ -85,7 +91,10 @@ class Watching:
     def _listen(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            self.said.append(line.split())
+            kind, what, *rest = line.split()
+            self.said.append([kind, what, *rest])
+            if what == "seen":
+                self._seen[kind].append((int(rest[0]), float(rest[1])))
 
     def sources(self) -> dict[str, str]:
         """This function will give where each process that is up had its first values from."""
@@ -98,8 +107,12 @@ class Watching:
 
     def seen_at(self, kind: str, number: int) -> float:
         """This function will tell when a process first saw this release or a later one; 0.0: not yet."""
-        seen = (rest for who, what, *rest in list(self.said) if who == kind and what == "seen")
-        return next((float(at) for release, at in seen if int(release) >= number), 0.0)
+        found = 0.0
+        for release, at in reversed(self._seen[kind]):
+            if release < number:
+                break
+            found = at
+        return found
 
     def all_saw(self, number: int) -> float:
         """This function will tell when the last process saw this release; 0.0: not all have."""

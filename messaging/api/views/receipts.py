@@ -7,18 +7,21 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from messaging.configuration.flow import Resource
 from messaging.services import receipts
+from posthaste.lib.flow import gate
+from posthaste.lib.flow.views import FlowLimited
 from posthaste.lib.problems import NotFound
 
 
-class ReceiptIntake(APIView):
+class ReceiptIntake(FlowLimited):
     """`/api/receipts/{provider}/`."""
 
     authentication_classes = ()
     permission_classes = ()
     parser_classes = ()
+    flow_resource = ""  # asked once it is known whose provider calls
 
     @extend_schema(
         summary="Receipts from a provider",
@@ -35,6 +38,7 @@ class ReceiptIntake(APIView):
         row = receipts.provider_for_receipts(provider)
         if row is None:
             raise NotFound
+        self.flow_pass = gate.ask(Resource.CALLBACK, self.flow_values(request) | {"tenant": row.tenant.slug})
         body = request._request.body
         receipts.verify(provider=row, body=body, headers=request.headers)
         counts = receipts.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())

@@ -1,12 +1,15 @@
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from posthaste.lib import flow
+from posthaste.lib import flow, redis
+from posthaste.lib.flow import pacing
 from posthaste.lib.ids import new_id
 from tests.builders import poll
+from tests.lib.flow.spans import most_in_any_span
 
 pytestmark = pytest.mark.both_stacks
 NEVER_REFUSE = 10_000_000
@@ -65,3 +68,39 @@ def test_unused_time_is_not_saved_up_for_a_burst(name: str) -> None:
 def test_two_names_have_two_rates(name: str) -> None:
     assert flow.reserve(name, count=100, per_second=1, longest_wait_ms=0) == 0
     assert flow.reserve(f"{name}-other", count=1, per_second=1, longest_wait_ms=0) == 0
+
+
+def test_whoever_wakes_late_does_not_bring_more_into_a_second_than_the_rate(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    went = redis.key(name, "went")
+    noted = pacing.RESERVE.replace(
+        "    return 0\n", f"    for _ = 1, count do redis.call('RPUSH', '{went}', string.format('%.0f', now_us)) end\n    return 0\n"
+    )
+    assert noted != pacing.RESERVE
+    monkeypatch.setattr(pacing, "RESERVE", noted)
+    until = time.monotonic() + 2.2
+
+    def send(number: int) -> None:
+        late = random.Random(number)
+        while time.monotonic() < until:
+            wait_ms = flow.reserve(name, count=1, per_second=50, longest_wait_ms=NEVER_REFUSE)
+            flow.take_turn(name, count=1, per_second=50, wait_ms=wait_ms and wait_ms + late.randrange(0, 150))
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(send, range(12)))
+    taken = sorted(int(at) for at in redis.client().lrange(went, 0, -1))
+    redis.client().delete(went)
+    assert most_in_any_span(taken, 1_000_000) <= 50
+    assert len(taken) >= 0.9 * 50 * (taken[-1] - taken[0]) / 1_000_000
+
+
+def test_a_lot_larger_than_the_rate_goes_when_nothing_went(name: str) -> None:
+    assert flow.reserve(name, count=100, per_second=10, longest_wait_ms=0) == 0
+    assert flow.reserve(name, count=1, per_second=10, longest_wait_ms=0) < 0
+
+
+def test_while_redis_is_away_the_threads_of_a_process_share_its_part_of_the_rate(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow.reserve(name, count=1, per_second=1, longest_wait_ms=0)
+    monkeypatch.setattr(pacing._known, "processes", 4)
+    waits = [flow.reserve_alone(name, count=1, per_second=100, longest_wait_ms=NEVER_REFUSE) for _ in range(11)]
+    assert 390 <= waits[-1] <= 400
+    assert flow.reserve_alone(name, count=1, per_second=100, longest_wait_ms=100) < -100

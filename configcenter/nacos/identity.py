@@ -1,0 +1,162 @@
+"""Who calls: an API key, shown as it is or as a token that stands for it, or a member of staff who signed in.
+
+Nacos clients sign in with name and password and then show the token they were given with every call. The password is an API key
+(the name does not matter), or that of a member of staff. A token is signed and expires, and does not outlive what it stands for: key
+and user are looked at with every call, as they were at most two seconds ago.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth import authenticate
+from django.core import signing
+from django.http import HttpRequest, QueryDict
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from configcenter.models import User
+from configcenter.services import config_rights
+from configcenter.services.api_keys import (
+    CACHE_SECONDS,
+    CONFIG_PUBLISH,
+    CONFIG_READ,
+    CONFIG_WRITE,
+    FORM,
+    Caller,
+    recall,
+    recognise,
+)
+from configcenter.services.sign_in import too_many_attempts
+from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
+
+TOKEN_SECONDS = 18_000  # as the Nacos server has it
+SALT = "configcenter.nacos"
+SCOPES = (CONFIG_READ, CONFIG_WRITE, CONFIG_PUBLISH)
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A caller: its name in the audit trail, its tenant (None: staff, for the installation), and what it may do."""
+
+    actor: str
+    tenant_id: int | None
+    reaches_installation: bool
+    scopes: frozenset[str]
+
+    def must(self, *scopes: str) -> None:
+        """This function will let those pass who have all the scopes.
+
+        Raises:
+            Forbidden: naming the one that is missing.
+        """
+        for scope in scopes:
+            if scope not in self.scopes:
+                raise Forbidden(_("This needs the scope {scope}.").format(scope=scope))
+
+
+def _of_key(caller: Caller) -> Who:
+    own = frozenset(scope for scope in SCOPES if caller.may(scope))
+    return Who(actor=caller.actor, tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
+
+
+def _of_user(user: User) -> Who:
+    rights = ((CONFIG_READ, config_rights.may_view), (CONFIG_WRITE, config_rights.may_edit), (CONFIG_PUBLISH, config_rights.may_publish))
+    own = frozenset(scope for scope, may in rights if may(user))
+    return Who(actor=f"user:{user.get_username()}", tenant_id=None, reaches_installation=True, scopes=own)
+
+
+# --- signing in ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a client is given: the text it shows with every call, and whom it stands for."""
+
+    text: str
+    who: Who
+
+
+def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
+    """This function will give a token for an API key, given as the password, or for a member of staff.
+
+    Raises:
+        Unauthenticated: neither is known.
+        Forbidden: the key may not be used from this address, or the person may not look at the configuration.
+        TooMany: so many attempts from this address or for this name.
+    """
+    if FORM.fullmatch(password.strip()):  # 256 random bits: nobody guesses them, so a thousand systems may start at once
+        caller = recognise(f"Bearer {password.strip()}", ip=ip, now=now)
+        return Token(signing.dumps({"key": caller.prefix, "id": caller.key_id}, salt=SALT), _of_key(caller))
+    attempt = _attempt(username, ip)
+    if too_many_attempts(attempt):
+        raise TooMany(_("Too many attempts to sign in. Try again in a minute."), retry_after_seconds=60)
+    user = authenticate(attempt, username=username, password=password)
+    if not isinstance(user, User) or not user.is_staff:
+        raise Unauthenticated(_("Unknown name or password. Systems give an API key as the password."))
+    if not config_rights.may_view(user):
+        raise Forbidden(_("You have no right to look at the configuration of the installation."))
+    return Token(signing.dumps({"user": user.pk, "hash": _fingerprint(user)}, salt=SALT), _of_user(user))
+
+
+def _attempt(username: str, ip: str) -> HttpRequest:
+    """The attempt as a request of Django's, which counts them."""
+    request = HttpRequest()
+    request.method = "POST"
+    request.META["REMOTE_ADDR"] = ip
+    fields = QueryDict(mutable=True)
+    fields["username"] = username[:150]
+    request.POST = fields  # type: ignore[assignment]  # the stubs know only what Django has read itself
+    return request
+
+
+def _fingerprint(user: User) -> str:
+    """Changes with the password, so that a changed password ends all tokens."""
+    return user.get_session_auth_hash()[:24]
+
+
+# --- every call ----------------------------------------------------------------------------------------------------
+
+_users: dict[int, tuple[float, User | None]] = {}
+
+
+def forget_cached_users() -> None:
+    """This function will empty this process's memory of members of staff."""
+    _users.clear()
+
+
+def _user(pk: int) -> User | None:
+    loaded_at, user = _users.get(pk, (0.0, None))
+    if time.monotonic() - loaded_at > CACHE_SECONDS:
+        user = User.objects.filter(pk=pk, is_active=True, is_staff=True).first()
+        _users[pk] = (time.monotonic(), user)
+    return user
+
+
+def identify(*, headers: Mapping[str, str], fields: Mapping[str, str], ip: str, now: datetime) -> Who:
+    """This function will give whoever shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
+
+    Raises:
+        Unauthenticated: there is neither, or it is wrong, expired or revoked.
+        Forbidden: the key may not be used from this address.
+    """
+    authorization = headers.get("authorization", "")
+    token = fields.get("accessToken", "") or headers.get("accesstoken", "")
+    if not token:
+        scheme, _sep, shown = authorization.partition(" ")
+        if scheme.lower() != "bearer" or FORM.fullmatch(shown.strip()):
+            return _of_key(recognise(authorization, ip=ip, now=now))
+        token = shown.strip()
+    try:
+        stands_for = signing.loads(token, salt=SALT, max_age=TOKEN_SECONDS)
+    except signing.SignatureExpired:
+        raise Unauthenticated(_("The token has expired. Sign in again.")) from None
+    except signing.BadSignature:
+        raise Unauthenticated(_("The token is none of ours. Sign in again.")) from None
+    if "key" in stands_for:
+        return _of_key(recall(prefix=stands_for["key"], key_id=stands_for["id"], ip=ip, now=now))
+    user = _user(stands_for["user"])
+    if user is None or not constant_time_compare(_fingerprint(user), stands_for["hash"]):
+        raise Unauthenticated(_("The token is not valid any more. Sign in again."))
+    return _of_user(user)

@@ -1,0 +1,183 @@
+"""The forms of Nacos' protocol: names, the list of what a client listens to, the answer that names what changed.
+
+Reference: https://nacos.io/en/docs/v1/open-api/ and the server's MD5Util, LongPollingService of release 1.4.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
+
+import orjson
+from django.utils.translation import gettext as _
+
+from configcenter.models.config import Format
+from configcenter.services.validation import MOST_BYTES
+from posthaste.lib.problems import Invalid, Malformed, TooLarge
+
+WORD, LINE = "\x02", "\x01"
+DEFAULT_GROUP = "DEFAULT_GROUP"
+MOST_KEYS = 10_000  # that one request may listen to, as the Nacos server has it
+
+MOST_FIELDS = 64
+NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+#: Clients wait this much longer than they say; the answer must be there before their time is up.
+EARLY_SECONDS = 0.5
+LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 10.0, 60.0
+#: Nacos' name of a type → ours. What Nacos knows and we do not (html) is text here.
+FORMATS = {
+    "text": Format.TEXT,
+    "json": Format.JSON,
+    "yaml": Format.YAML,
+    "properties": Format.PROPERTIES,
+    "xml": Format.XML,
+    "toml": Format.TOML,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """One thing a client listens to: what it calls it, and the md5 it has ("": it has nothing)."""
+
+    data_id: str
+    group: str
+    tenant: str
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    kind: str = "text/plain;charset=UTF-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def text(words: str, **headers: str) -> Answer:
+    """This function will answer with a plain text."""
+    return Answer(words.encode(), headers=tuple(headers.items()))
+
+
+def json(value: Any) -> Answer:
+    """This function will answer with JSON."""
+    return Answer(orjson.dumps(value), kind="application/json;charset=UTF-8")
+
+
+def parameters(*encoded: bytes) -> dict[str, str]:
+    """This function will read query string and form as one, as servlets do; where both have a name the first counts.
+
+    Raises:
+        Malformed: not UTF-8, too many fields, or the character NUL.
+    """
+    found: dict[str, str] = {}
+    for part in encoded:
+        try:
+            pairs = parse_qsl(part.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise Malformed(_("The parameters must be URL-encoded UTF-8.")) from None
+        for name, value in pairs:
+            found.setdefault(name, value)
+    if any("\0" in value for value in found.values()):
+        raise Malformed(_("The character NUL can't be stored; remove it."))
+    return found
+
+
+def name_of(fields: Mapping[str, str], field: str, *, longest: int) -> str:
+    """This function will give a name that must be there.
+
+    Raises:
+        Invalid: it is missing, too long, or has characters that Nacos does not allow.
+    """
+    value = fields.get(field, "").strip()
+    if not value:
+        raise Invalid.field(field, _("Required."), "required")
+    if len(value) > longest or not NAME.fullmatch(value):
+        raise Invalid.field(field, _("At most {n} letters, digits and characters of _ - . :").format(n=longest))
+    return value
+
+
+def data_id(fields: Mapping[str, str]) -> str:
+    """This function will give the data id. Raises: Invalid."""
+    return name_of(fields, "dataId", longest=256)
+
+
+def group(fields: Mapping[str, str]) -> str:
+    """This function will give the group; without one, Nacos' default group. Raises: Invalid."""
+    return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", longest=128)
+
+
+def whole(fields: Mapping[str, str], field: str, default: int, most: int) -> int:
+    """This function will give a whole number from 1 to `most`. Raises: Invalid."""
+    value = fields.get(field, "") or str(default)
+    if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
+        raise Invalid.field(field, _("A whole number from 1."))
+    return min(int(value), most)
+
+
+def content(fields: Mapping[str, str]) -> str:
+    """This function will give the content that is to be published.
+
+    Raises:
+        Invalid: there is none.
+        TooLarge: more than an item may hold.
+    """
+    value = fields.get("content", "")
+    if not value.strip():
+        raise Invalid.field("content", _("Required."), "required")
+    if len(value.encode()) > MOST_BYTES:
+        raise TooLarge(_("The content of an item may have at most {n} KiB.").format(n=MOST_BYTES >> 10))
+    return value
+
+
+def listened(fields: Mapping[str, str]) -> list[Listened]:
+    """This function will read what a client listens to: `dataId \\x02 group \\x02 md5 [\\x02 tenant] \\x01` for each.
+
+    Raises:
+        Invalid: it is not in that form.
+    """
+    written = fields.get("Listening-Configs", "")
+    if "%" in written:  # some clients encode it once more
+        written = unquote_plus(written)
+    found = []
+    for line in written.split(LINE):
+        if not line:
+            continue
+        words = line.split(WORD)
+        if len(words) not in (3, 4) or not words[0] or not words[1]:
+            raise Invalid.field(
+                "Listening-Configs", _("Write dataId, group, md5 and tenant, with \\x02 between them and \\x01 at the end.")
+            )
+        found.append(Listened(data_id=words[0], group=words[1], md5=words[2].lower(), tenant=words[3] if len(words) == 4 else ""))
+    if not found:
+        raise Invalid.field("Listening-Configs", _("Required."), "required")
+    if len(found) > MOST_KEYS:
+        raise Invalid.field("Listening-Configs", _("At most {n} at once.").format(n=MOST_KEYS))
+    return found
+
+
+def changed(keys: Iterable[Listened]) -> Answer:
+    """This function will name what changed: `dataId \\x02 group [\\x02 tenant] \\x01` for each, URL-encoded; empty: nothing did."""
+    lines = (WORD.join([key.data_id, key.group, *([key.tenant] if key.tenant else [])]) + LINE for key in keys)
+    return text(quote_plus("".join(lines)), **{"Cache-Control": "no-cache,no-store"})
+
+
+def wait_seconds(headers: Mapping[str, str]) -> float:
+    """This function will tell how long a client wants to wait for a change; 0: it wants the answer at once.
+
+    Raises:
+        Invalid: Long-Pulling-Timeout is no number of milliseconds.
+    """
+    written = headers.get("long-pulling-timeout", "").strip()
+    if not written or headers.get("long-pulling-timeout-no-hangup", "").strip().lower() == "true":
+        return 0.0
+    if not written.isascii() or not written.isdecimal() or len(written) > 9:
+        raise Invalid.field("Long-Pulling-Timeout", _("A whole number of milliseconds."))
+    return min(max(int(written) / 1000 - EARLY_SECONDS, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)
+
+
+def page(rows: list[dict[str, Any]], *, total: int, number: int, size: int) -> Answer:
+    """This function will give one page of a list as Nacos writes it."""
+    return json({"totalCount": total, "pageNumber": number, "pagesAvailable": -(-total // size), "pageItems": rows})

@@ -1,0 +1,90 @@
+"""`POST /api/config/modules/{name}/what-if/`: rules that are not published yet, replayed over recorded traffic."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from pydantic import ValidationError
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter import hot
+from configcenter.api.base import Body, TenantView
+from configcenter.models import Tenant
+from configcenter.services.api_keys import CONFIG_READ
+from posthaste.lib.problems import Invalid, NotFound
+
+LONGEST_SPAN = timedelta(days=7)
+
+
+class WhatIfIn(Body):
+    """What to replay over which span."""
+
+    value = serializers.JSONField(required=False, help_text="The module's content, as it would be published. Left out: what is in force.")
+    since = serializers.DateTimeField(required=False, help_text="Left out: an hour before `until`.")
+    until = serializers.DateTimeField(required=False, help_text="Left out: now.")
+
+
+def path_of(location: tuple[int | str, ...]) -> str:
+    """This function will write a place within a value as errors name it: `value.rules[2].per_second`."""
+    return "value" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
+    """This function will turn content into the module's value.
+
+    Raises:
+        Invalid: naming each wrong field.
+    """
+    try:
+        return handle.model.model_validate(content)
+    except ValidationError as error:
+        errors = []
+        for entry in error.errors(include_url=False, include_context=False, include_input=False):
+            field, sep, text = entry["msg"].removeprefix("Value error, ").partition(": ")
+            known = sep and field.isidentifier()
+            errors.append(
+                {
+                    "field": path_of((*entry["loc"], field) if known else entry["loc"]),
+                    "code": "invalid",
+                    "message": text if known else entry["msg"].removeprefix("Value error, "),
+                }
+            )
+        raise Invalid(errors=errors) from None
+
+
+class WhatIf(TenantView):
+    """`/api/config/modules/{name}/what-if/`."""
+
+    scopes = {"POST": CONFIG_READ}
+
+    @extend_schema(
+        summary="What would it have done?",
+        description=(
+            "Replays a draft over the traffic recorded between `since` and `until` (at most 7 days) and tells how much would have been "
+            "limited, deferred, suppressed or moved. An operating tenant sees all traffic, others their own. Nothing is changed."
+        ),
+        request=WhatIfIn,
+        responses=OpenApiTypes.OBJECT,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        try:
+            handle = hot.module(name)
+        except KeyError:
+            raise NotFound from None
+        if handle.what_if is None:
+            raise NotFound(_("This module has nothing to replay."))
+        values = self.validated(WhatIfIn)
+        until = values.get("until") or timezone.now()
+        since = values.get("since") or until - timedelta(hours=1)
+        if since >= until:
+            raise Invalid.field("since", _("Must lie before until."))
+        if until - since > LONGEST_SPAN:
+            raise Invalid.field("since", _("At most {n} days.").format(n=LONGEST_SPAN.days))
+        value = checked(handle, values["value"]) if "value" in values else handle.value
+        tenant_id = None if Tenant.objects.get(pk=self.tenant_id).is_operator else self.tenant_id
+        return Response(handle.what_if(value, since=since, until=until, tenant_id=tenant_id))

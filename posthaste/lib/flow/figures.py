@@ -1,0 +1,80 @@
+"""What came of the questions: counted in the process, added to everybody's once a second by the limiter's keeper."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from posthaste.lib import redis
+from posthaste.lib.flow.limiter import limiter
+
+KEEP_SECONDS = 7200
+
+
+class Figures:
+    """Since the process began."""
+
+    def __init__(self) -> None:
+        self.let_in = 0
+        self.messages = 0
+        self.waited = 0
+        self.refused: Counter[str] = Counter()  # by rule
+        self._told: Counter[str] = Counter()
+
+    def _now(self) -> "Counter[str]":
+        found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})
+        found.update({f"refused:{rule}": number for rule, number in self.refused.items()})
+        return found
+
+    def tell(self) -> None:
+        """This function will add what is new to the counts of this minute.
+
+        Raises:
+            posthaste.lib.redis.Unavailable: Redis is away; the next call tells it.
+        """
+        now = self._now()
+        fresh = now - self._told
+        if not fresh:
+            return
+        name = redis.key("flow", "figures", int(time.time() // 60))
+        pipeline = redis.client().pipeline(transaction=False)
+        for field, number in fresh.items():
+            pipeline.hincrby(name, field, number)
+        pipeline.expire(name, KEEP_SECONDS)
+        pipeline.execute()
+        self._told = now
+
+
+figures = Figures()
+
+
+def _tell() -> None:
+    figures.tell()
+
+
+limiter.on_tick.append(_tell)
+
+
+def recent(*, minutes: int = 5) -> dict[str, Any]:
+    """This function will give what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), and whether
+    this process limits by itself because Redis is away.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    minute = int(time.time() // 60)
+    pipeline = redis.client().pipeline(transaction=False)
+    for back in range(minutes):
+        pipeline.hgetall(redis.key("flow", "figures", minute - back))
+    total: Counter[str] = Counter()
+    for found in pipeline.execute():
+        total.update({name.decode(): int(number) for name, number in found.items()})
+    refused = {name.removeprefix("refused:"): number for name, number in total.items() if name.startswith("refused:")}
+    return {
+        "minutes": minutes,
+        "let_in": total["let_in"],
+        "messages": total["messages"],
+        "waited": total["waited"],
+        "refused": dict(sorted(refused.items(), key=lambda pair: -pair[1])),
+        "is_local": limiter.is_local,
+        "processes": limiter.local.processes,
+    }

@@ -1,0 +1,109 @@
+"""What entrances call: `with gate.enter(…)` lets a request in, lets it wait, or raises the 429.
+
+Which rules are in force is said by whoever has them (`book.put`); this module knows resources and values only.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from posthaste.lib.flow import headers, system
+from posthaste.lib.flow.book import book
+from posthaste.lib.flow.figures import figures
+from posthaste.lib.flow.limiter import Pass, limiter
+from posthaste.lib.problems import TooMany
+
+#: In force for this process; None: no protection.
+protection: system.Bounds | None = None
+
+
+def protect(priority: int = system.DEFAULT_PRIORITY) -> None:
+    """This function will refuse low priorities while this process is beyond its bounds.
+
+    Raises:
+        TooMany: this one is among them.
+    """
+    bounds = protection
+    if bounds is None or priority >= bounds.spared_priority:
+        return
+    pressure, source = system.gauge.pressure(bounds)
+    if priority < system.refused_below(pressure, bounds.spared_priority):
+        figures.refused[f"system:{source}"] += 1
+        raise TooMany(
+            _("The platform is busy and takes urgent requests first. Try again shortly."), retry_after_seconds=2, limited_by="system"
+        )
+
+
+def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Pass | None:
+    """This function will let a request in, after its wait where a rule has a queue; None: no rule fits. Give the pass to `leave`.
+
+    Raises:
+        TooMany: a rule says no. Nothing was taken from any rule.
+    """
+    plan = book.plan(resource, values)
+    if not plan.checks:
+        return None
+    passed = limiter.enter(plan, cost=cost, urgent=urgent)
+    if passed.allowed:
+        figures.let_in += 1
+        figures.messages += cost
+        if passed.answer.wait_us:
+            figures.waited += 1
+            time.sleep(passed.answer.wait_us / 1_000_000)
+        return passed
+    raise refusal(passed, cost)
+
+
+def refusal(passed: Pass, cost: int) -> TooMany:
+    """This function will give the 429 of a pass that was refused."""
+    label = passed.plan.labels[passed.answer.check - 1]
+    figures.refused[label.rule] += 1
+    if passed.answer.verdict == -1:
+        text = _("This counts {cost}, and the rule {rule} lets {quota} in at once: it would never be let in. Send smaller batches.")
+    elif label.layer == "at-once":
+        text = _("The rule {rule} allows {quota} requests at once. Nothing was stored; try again when others have been answered.")
+    elif label.layer == "window":
+        text = _("The rule {rule} allows {quota} within {seconds} seconds. Nothing was stored; try again after the time in Retry-After.")
+    else:
+        text = _("The rule {rule} allows {quota} a second. Nothing was stored; try again after the time in Retry-After.")
+    problem = TooMany(
+        format_lazy(text, cost=cost, rule=label.rule, quota=label.quota, seconds=label.seconds),
+        retry_after_seconds=headers.retry_after_seconds(passed.answer.wait_us),
+        limited_by=label.rule,
+        layer=label.layer,
+    )
+    problem.headers |= headers.of(passed)
+    if passed.answer.verdict == -1:
+        del problem.headers["Retry-After"]  # waiting does not help
+    return problem
+
+
+def leave(passed: Pass | None) -> None:
+    """This function will give back what a request holds."""
+    if passed is not None:
+        limiter.leave(passed)
+
+
+@contextmanager
+def enter(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Iterator[Pass | None]:
+    """This context will hold a request's permission.
+
+    Raises:
+        TooMany: a rule says no.
+    """
+    passed = ask(resource, values, cost=cost, urgent=urgent)
+    try:
+        yield passed
+    finally:
+        leave(passed)
+
+
+def forget() -> None:
+    """This function will begin with counters of its own: for tests."""
+    limiter.forget()
+    book.space = limiter.space
+    figures.__init__()  # type: ignore[misc]
+    system.gauge.__init__()  # type: ignore[misc]

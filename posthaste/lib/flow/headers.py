@@ -1,0 +1,40 @@
+"""What an answer says about limits: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), `Retry-After`.
+
+    RateLimit-Policy: "accept-rate";q=1000;w=1, "accept-window";q=10000;w=60, "accept-at-once";q=500;qu="concurrent-requests"
+    RateLimit: "accept-window";r=9313;t=58
+
+Policies are all limits that a request had to pass; `RateLimit` is the one with the least left of it: `r` units, and `t` seconds until
+the first of those in use come back.
+"""
+
+from collections.abc import Iterable
+
+from posthaste.lib.flow.limiter import Pass
+from posthaste.lib.flow.rules import Label
+
+
+def policies(labels: Iterable[Label]) -> str:
+    """This function will give the value of `RateLimit-Policy`."""
+    return ", ".join(
+        f'"{label.policy}";q={label.quota};w={label.seconds}'
+        if label.seconds
+        else f'"{label.policy}";q={label.quota};qu="concurrent-requests"'
+        for label in labels
+    )
+
+
+def retry_after_seconds(wait_us: int) -> int:
+    """This function will give whole seconds, at least one."""
+    return max(1, -(-wait_us // 1_000_000))
+
+
+def of(passed: Pass) -> dict[str, str]:
+    """This function will give the headers of an answer, whether it was let in or refused."""
+    plan, answer = passed.plan, passed.answer
+    if not plan.policies:
+        return {}
+    found = {"RateLimit-Policy": plan.policies}
+    if answer.check:
+        name = plan.labels[answer.check - 1].policy
+        found["RateLimit"] = f'"{name}";r={answer.remaining};t={retry_after_seconds(answer.reset_us)}'
+    return found

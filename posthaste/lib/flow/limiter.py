@@ -1,0 +1,285 @@
+"""Asks the script of `enter.lua`: one round trip for all rules of a request, and one for all requests that ask at the same time.
+
+Threads ask together ("flat combining", Hendler et al., SPAA 2010): the first one makes the call, those that come meanwhile gather
+and go with the next. A lone request waits for nobody. What a request holds (its lease) is given back with the next question, or by
+the keeper thread within some milliseconds: nobody waits for that.
+
+While Redis is away each process limits by itself, to its share of every limit: see `local.py`.
+"""
+
+import hashlib
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis.exceptions
+import structlog
+
+from posthaste.lib import redis as store
+from posthaste.lib.flow.local import LocalLimiter
+from posthaste.lib.flow.model import Answer
+from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
+
+log = structlog.get_logger(__name__)
+SOURCE = (Path(__file__).parent / "enter.lua").read_text()
+SHA = hashlib.sha1(SOURCE.encode()).hexdigest()  # noqa: S324 - how Redis names scripts
+ANSWER_SECONDS = 1.0  # an answer that takes longer counts as none
+REST_SECONDS = 1.0  # Redis is not asked again for so long after it was away
+MOST_AT_ONCE = 200
+KEEPER_SECONDS = 0.005
+RENEW_SECONDS = LEASE_SECONDS / 3
+SIGN_OF_LIFE_SECONDS = 1.0
+PROCESS_EXPIRES_SECONDS = 5.0
+
+Question = tuple[int, int, str, tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class Pass:
+    """A request's permission: to be given back when it is over."""
+
+    plan: Plan
+    answer: Answer
+    lease: str
+    is_local: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        return self.answer.verdict == 1
+
+
+class _Asked:
+    __slots__ = ("answer", "error", "is_leader", "question", "released")
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.answer: Answer | None = None
+        self.error: Exception | None = None
+        self.is_leader = False
+        self.released = threading.Lock()
+        self.released.acquire()
+
+
+class Limiter:
+    """One a process."""
+
+    def __init__(self) -> None:
+        self.local = LocalLimiter()
+        #: Called by the keeper thread about once a second (the adaptive limit).
+        self.on_tick: list[Callable[[], None]] = []
+        #: Put behind the prefix of all keys; tests have one each.
+        self.space = ""
+        self._start()
+
+    def _start(self) -> None:
+        self._calls = 0
+        self._lock = threading.Lock()
+        self._waiting: list[_Asked] = []
+        self._is_busy = False
+        self._connection: Any = None
+        self._leaving: deque[tuple[str, str]] = deque()
+        self._held: dict[str, tuple[tuple[str, ...], float]] = {}
+        self._rests_until = 0.0
+        self._is_away = False
+        self._prefix = secrets.token_hex(4)
+        self._numbers = count()
+        self._wake = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    # --- what callers use ------------------------------------------------------------------------------------
+
+    @property
+    def is_local(self) -> bool:
+        """Whether Redis is away, so that this process limits by itself."""
+        return self._is_away
+
+    def enter(self, plan: Plan, *, cost: int = 1, urgent: bool = False) -> Pass:
+        """This function will ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
+        if self._keeper is None:
+            self._start_keeper()
+        lease = f"{self._prefix}{next(self._numbers):x}" if plan.lease_keys else ""
+        if time.monotonic() >= self._rests_until:
+            try:
+                answer = self._ask((cost, int(urgent), lease, plan.checks))
+            except store.Unavailable as error:
+                self._noticed(error)
+            else:
+                if self._is_away:
+                    self._is_away = False
+                    log.warning("flow control is shared again")
+                if lease and answer.verdict == 1:
+                    self._held[lease] = (plan.lease_keys, time.monotonic())
+                    if not self._wake.is_set():
+                        self._wake.set()
+                return Pass(plan, answer, lease)
+        return Pass(plan, self.local.enter(plan.checks, cost=cost, urgent=urgent, lease=lease), lease, is_local=True)
+
+    def leave(self, passed: Pass) -> None:
+        """This function will give back what a request holds; it waits for nothing."""
+        if not passed.lease or not passed.allowed:
+            return
+        if passed.is_local:
+            self.local.leave(passed.plan.lease_keys, passed.lease)
+            return
+        if self._held.pop(passed.lease, None) is not None:
+            self._leaving.extend((key, passed.lease) for key in passed.plan.lease_keys)
+
+    def forget(self) -> None:
+        """This function will begin anew with counters of its own: for tests."""
+        self.space = secrets.token_hex(4)
+        self.local = LocalLimiter()
+        self._rests_until = 0.0
+        self._is_away = False
+
+    # --- asking together -------------------------------------------------------------------------------------
+
+    def _ask(self, question: Question) -> Answer:
+        asked = _Asked(question)
+        with self._lock:
+            leads = not self._is_busy
+            if leads:
+                self._is_busy = True
+            else:
+                self._waiting.append(asked)
+        group = [asked]
+        if not leads:
+            asked.released.acquire()
+            if not asked.is_leader:
+                if asked.error is not None:
+                    raise asked.error
+                assert asked.answer is not None
+                return asked.answer
+            with self._lock:
+                group += self._waiting[: MOST_AT_ONCE - 1]
+                del self._waiting[: MOST_AT_ONCE - 1]
+        try:
+            answers = self._call([entry.question for entry in group])
+            for entry, found in zip(group, answers, strict=True):
+                entry.answer = Answer(*found)
+        except Exception as error:
+            for entry in group:
+                entry.error = error
+            raise
+        finally:
+            with self._lock:
+                following = self._waiting.pop(0) if self._waiting else None
+                self._is_busy = following is not None
+            if following is not None:
+                following.is_leader = True
+                following.released.release()
+            for entry in group[1:]:
+                entry.released.release()
+        assert asked.answer is not None
+        return asked.answer
+
+    def _call(self, questions: Sequence[Question], now_us: int = 0) -> list[list[int]]:
+        """One call of the script on the limiter's own connection; only whoever leads comes here."""
+        self._calls += 1
+        leaves: list[str] = []
+        while self._leaving and len(leaves) < 2_000:
+            leaves += self._leaving.popleft()
+        body = msgspec.msgpack.encode((questions, leaves))
+        if self._connection is None:
+            self._connection = store.own_connection(timeout_seconds=ANSWER_SECONDS)
+        # Twice, as an idle connection may have died. Should the first have been heard all the same, it counted too much, not too little.
+        for last in (False, True):
+            try:
+                return self._run(body, now_us)
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+                self._connection.disconnect()
+                if last or isinstance(error, redis.exceptions.TimeoutError):
+                    raise
+        raise AssertionError
+
+    def _run(self, body: bytes, now_us: int) -> list[list[int]]:
+        connection = self._connection
+        connection.send_command("EVALSHA", SHA, 0, body, now_us)
+        try:
+            answer: list[list[int]] = connection.read_response()
+        except redis.exceptions.NoScriptError:
+            connection.send_command("EVAL", SOURCE, 0, body, now_us)
+            answer = connection.read_response()
+        return answer
+
+    def _noticed(self, error: Exception) -> None:
+        self._rests_until = time.monotonic() + REST_SECONDS
+        if not self._is_away:
+            self._is_away = True
+            log.error("flow control is local: Redis is away", share_of=self.local.processes, error=type(error).__name__)
+
+    # --- the keeper ------------------------------------------------------------------------------------------
+
+    def _start_keeper(self) -> None:
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="flow-keeper", daemon=True)
+                self._keeper.start()
+
+    def _keep(self) -> None:
+        """Gives leases back that no question took along, prolongs those of long requests, tells that this process lives."""
+        told_at, calls = 0.0, 0
+        while True:
+            busy = bool(self._held or self._leaving)
+            if busy:
+                time.sleep(KEEPER_SECONDS)
+            else:
+                self._wake.clear()
+                if not (self._held or self._leaving):
+                    self._wake.wait(SIGN_OF_LIFE_SECONDS)
+            clock = time.monotonic()
+            try:
+                asked, calls = calls != self._calls, self._calls
+                if self._leaving and not asked and clock >= self._rests_until:  # while others ask, their calls take it along
+                    self._give_back()
+                if clock - told_at >= SIGN_OF_LIFE_SECONDS:
+                    told_at = clock
+                    self._tell(clock)
+            except store.Unavailable:
+                pass  # questions find out and say so
+            except Exception:
+                log.exception("flow keeper failed")
+
+    def _give_back(self) -> None:
+        pairs = [self._leaving.popleft() for _ in range(min(len(self._leaving), 2_000))]
+        pipeline = store.client().pipeline(transaction=False)
+        for key, lease in pairs:
+            pipeline.zrem(key, lease)
+        pipeline.execute()
+
+    def _tell(self, clock: float) -> None:
+        now = time.time()
+        processes = store.key("flow", "processes")
+        pipeline = store.client().pipeline(transaction=False)
+        pipeline.zadd(processes, {f"{os.uname().nodename}:{os.getpid()}": now})
+        pipeline.zremrangebyscore(processes, "-inf", now - PROCESS_EXPIRES_SECONDS)
+        pipeline.zcard(processes)
+        pipeline.expire(processes, 60)
+        self.local.processes = max(1, int(pipeline.execute()[2]))
+        self._renew(clock)
+        for function in self.on_tick:
+            function()
+
+    def _renew(self, clock: float) -> None:
+        long = [(lease, keys) for lease, (keys, since) in list(self._held.items()) if clock - since >= RENEW_SECONDS]
+        if not long:
+            return
+        seconds, micros = store.client().time()
+        until = int(seconds) * 1_000_000 + int(micros) + LEASE_SECONDS * 1_000_000
+        pipeline = store.client().pipeline(transaction=False)
+        for lease, keys in long:
+            for key in keys:
+                pipeline.zadd(key, {lease: until}, xx=True)
+                pipeline.pexpire(key, LEASE_SECONDS * 1000 + 1000)
+        pipeline.execute()
+
+
+limiter = Limiter()
+os.register_at_fork(after_in_child=limiter._start)  # threads and connections do not survive a fork
