@@ -18,8 +18,8 @@ from tests.integration.stack import Stack
 from tests.services import RabbitMQ, Redis, Services
 
 PREFIX = "bench"
-# The waits of production instead of the tests' short ones.
-SETTINGS = {"LEASE_SECONDS": "30", "ORPHAN_SECONDS": "60", "RETRY_BASE_SECONDS": "5", "LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
+SETTINGS = {"LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
+QUEUES = {"queue_capacity", "max_backlog"}  # fields of that module; the others are those of the pool
 BACKGROUND = ("worker", "worker-aux", "beat")
 TEXT = '{"channel": "sms", "recipient": "+86138{n}", "body": "Your parcel is on its way."}'
 TEXT_BATCH = '{"channel": "sms", "body": "Your parcel is on its way.", "recipients": [{rows}]}'
@@ -47,7 +47,8 @@ class Ours:
         servers = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url}
         folder = folder / "ours"
         folder.mkdir()
-        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder)
+        # The waits of production instead of the tests' short ones.
+        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder, configuration={})
 
     def __enter__(self) -> Self:
         self.stack.__enter__()
@@ -163,9 +164,10 @@ class Ours:
         return row[0]
 
     def limits(self, **values: float) -> None:
-        """This function will change the limits of the sending pool; every process knows after five seconds."""
-        changes = ", ".join(f"{name} = {value}" for name, value in values.items())
-        self.connection.execute(f"UPDATE thread_pool_configs SET {changes} WHERE name = 'message.send'")
+        """This function will publish limits of the sending pool and of its queue and return when every process runs them."""
+        for module, names in (("queues", values.keys() & QUEUES), ("thread_pools", values.keys() - QUEUES)):
+            if names:
+                self.stack.configure(module, **{name: values[name] for name in names})
 
     def clean(self) -> None:
         """This function will forget all messages, so that every round begins alike."""

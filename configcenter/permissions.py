@@ -25,7 +25,7 @@ VIEW = {
 }
 APPS = ("configcenter", "messaging")
 #: Models of the whole installation, not of one tenant.
-SUPERUSER_ONLY = {("configcenter", "user"), ("configcenter", "threadpoolconfig")}
+SUPERUSER_ONLY = {("configcenter", "user")}
 
 
 def least_role(app: str, model: str, action: str) -> Role | None:

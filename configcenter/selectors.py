@@ -136,7 +136,8 @@ def namespaces(tenant: Tenant | None) -> "QuerySet[ConfigNamespace]":
 def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
     """This function will give the free-form items of a tenant or of the installation that are in force or being edited."""
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
-    rows = ConfigItem.objects.filter(used, namespace__tenant_id=tenant_id).exclude(namespace__slug=MODULES, namespace__tenant=None)
+    whose = Q(namespace__tenant=None) if tenant_id is None else Q(namespace__tenant_id=tenant_id)
+    rows = ConfigItem.objects.filter(used, whose).exclude(namespace__slug=MODULES, namespace__tenant=None)
     return rows.select_related("namespace", "current", "gray", "override_of")
 
 

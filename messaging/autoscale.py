@@ -1,7 +1,7 @@
 """The worker's autoscaler: the customer's rule, on recipients waiting, with limits that change while it runs.
 
 Usage above `grow_above_percent` (80) adds `grow_by` (10) threads, usage below `shrink_below_percent` (20) takes away
-`shrink_by` (5), between the limits of `thread_pool_configs`, at most once a cool-down. Usage is the number of recipients
+`shrink_by` (5), between the limits of the module *thread pools*, at most once a cool-down. Usage is the number of recipients
 that wait (in the broker and due in the database) against `queue_capacity`; tasks would mislead, as one carries up to a
 hundred of them. Two things more make it grow, because with a slow provider even a short queue takes long: the time to drain
 (what waits, at the present rate), and the age of the oldest message. It takes a step down only when as many threads are
@@ -11,8 +11,9 @@ through (see `ceiling`).
 Limits are those of one process: each has a pool of its own, and more processes are more threads. What is shared is what the
 caps allow, which the processes divide among them.
 
-Reading limits and telling figures happens in a thread of its own, so that a slow database never holds up Celery's event
-loop, which only compares numbers a few times a second.
+Limits are hot configuration: read where they are compared, so a new release acts at the next look of the event loop. What waits
+is read from Redis, and figures are told, in a thread of its own, so that nothing slow ever holds up Celery's event loop, which only
+compares numbers a few times a second.
 """
 
 import os
@@ -23,9 +24,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection
 
-from configcenter.models import ThreadPoolConfig
+from messaging.configuration import queues, thread_pools
+from messaging.configuration.pools import ThreadPools
 from messaging.services import gauge
 from messaging.services.gauge import Waiting
 from posthaste.lib import redis
@@ -40,14 +41,15 @@ KEEP_DRAINING_WITHIN = 0.5  # of the time to drain that would make it grow again
 class Reading:
     """What the rule decides upon."""
 
-    limits: ThreadPoolConfig
+    limits: ThreadPools
     waiting: Waiting
     processes: int = 1
+    queue_capacity: int = 10_000
 
     @property
     def usage_percent(self) -> float:
         """Recipients waiting, in per cent of the queue's capacity."""
-        return 100.0 * self.waiting.total / max(1, self.limits.queue_capacity)
+        return 100.0 * self.waiting.total / max(1, self.queue_capacity)
 
     @property
     def is_late(self) -> bool:
@@ -97,22 +99,30 @@ class Autoscaler:
         self.worker = worker
         self.max_concurrency = max_concurrency
         self.min_concurrency = min_concurrency
-        self.reading: Reading | None = None
+        self._waiting: Waiting | None = None
+        self._processes = 1
         self._stepped_at = 0.0
         self._busy = 0  # the most threads that worked since the last step
         self._busy_since = 0.0
         threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
 
+    @property
+    def reading(self) -> Reading | None:
+        """What the rule decides upon now; None before anything was read."""
+        waiting = self._waiting
+        return None if waiting is None else Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
+
     def maybe_scale(self, request: Any = None) -> None:
         """This function will apply the rule; Celery also calls it for every task, which is ignored."""
-        if request is not None or self.reading is None:
+        reading = self.reading
+        if request is not None or reading is None:
             return
         clock = time.monotonic()
         threads = self.pool.num_processes
         self._busy = max(self._busy, self.pool.active_count)
-        rested = clock - self._stepped_at >= self.reading.limits.cooldown_seconds
-        wanted = wanted_threads(self.reading, threads, rested=rested, busy=self._busy)
-        if clock - self._busy_since >= self.reading.limits.cooldown_seconds:
+        rested = clock - self._stepped_at >= reading.limits.cooldown_seconds
+        wanted = wanted_threads(reading, threads, rested=rested, busy=self._busy)
+        if clock - self._busy_since >= reading.limits.cooldown_seconds:
             self._busy, self._busy_since = self.pool.active_count, clock
         if wanted != threads:
             self._stepped_at = clock
@@ -120,7 +130,7 @@ class Autoscaler:
                 self.pool.grow(wanted - threads)
             else:
                 self.pool.shrink(threads - wanted)
-            log.info("pool scaled", threads=wanted, before=threads, usage_percent=round(self.reading.usage_percent, 1))
+            log.info("pool scaled", threads=wanted, before=threads, usage_percent=round(reading.usage_percent, 1))
         self._prefetch_follows(wanted)
 
     def _prefetch_follows(self, threads: int) -> None:
@@ -140,21 +150,19 @@ class Autoscaler:
                 if stopping.is_set():
                     gauge.forget_pool(_instance())
                     return
-                limits, waiting = gauge.pool_limits(), gauge.last_measured()
-                processes = 1 if waiting.useful_threads is None else gauge.live_pools().processes
-                self.reading = Reading(limits, waiting, processes)
+                waiting = gauge.last_measured()
+                self._processes = 1 if waiting.useful_threads is None else gauge.live_pools().processes
+                self._waiting = waiting
                 gauge.tell_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
-            except (DatabaseError, OSError, redis.Unavailable) as error:
+            except (OSError, redis.Unavailable) as error:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:
                 log.exception("autoscaler reading failed")
-            finally:
-                connection.close()
             pause.wait(self.keepalive)
 
     def figures(self) -> dict[str, Any]:
         """This function will give the pool's live figures, as the statistics show them."""
-        reading = self.reading
+        reading, limits = self.reading, thread_pools.value
         return {
             "instance": _instance(),
             "threads": self.pool.num_processes,
@@ -162,8 +170,8 @@ class Autoscaler:
             "completed_tasks": self.pool.completed_tasks,
             "queue_size": reading.waiting.total if reading else 0,
             "queue_usage_percent": round(reading.usage_percent, 1) if reading else 0.0,
-            "min_threads": reading.limits.min_threads if reading else self.min_concurrency,
-            "max_threads": reading.limits.max_threads if reading else self.max_concurrency,
+            "min_threads": limits.min_threads,
+            "max_threads": limits.max_threads,
         }
 
     def info(self) -> dict[str, Any]:

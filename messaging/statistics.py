@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from messaging import tallies
+from messaging import configuration, tallies
 from messaging.models import IN_PROGRESS, Message, Status
 from messaging.queues import NAMES, SEND
 from messaging.services import broker, gauge
@@ -81,7 +81,7 @@ def pools() -> list[dict[str, Any]]:
 def queues() -> dict[str, dict[str, Any]]:
     """This function will give depth and capacity of the four queues; for `message.send` counted in recipients."""
     waiting = gauge.last_measured()
-    capacity = gauge.pool_limits().queue_capacity
+    capacity = configuration.queues.value.queue_capacity
     try:
         tasks: dict[str, int | None] = dict(broker.depths())
     except broker.BROKER_ERRORS:

@@ -5,6 +5,7 @@ A wrong or missing value stops the process at start with one clear line. Every f
 """
 
 import ipaddress
+import os
 import re
 import sys
 from functools import cache
@@ -16,6 +17,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 INSECURE_SECRET = "insecure-development-secret-0123456789-0123456789-0123456789"
+
+#: Variables of earlier versions, and the field of the hot configuration that each has become.
+MOVED = {
+    "LEASE_SECONDS": "retry_policy.lease_seconds",
+    "ORPHAN_SECONDS": "queues.orphan_seconds",
+    "RETRY_BASE_SECONDS": "retry_policy.base_seconds",
+    "TRACE_RETENTION_DAYS": "tracing.retention_days",
+}
 
 Listed = Annotated[list[str], NoDecode]
 
@@ -51,15 +60,9 @@ class Environment(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6390/0", description="Redis 6+ or Valkey: cache, traces, limits, locks, channel layer.")
     redis_prefix: str = Field("ph", pattern=r"^[a-z0-9_-]{1,16}$", description="First part of every key in Redis.")
 
-    lease_seconds: float = Field(30.0, ge=1, le=600, description="How long a worker may hold claimed messages without a sign of life.")
-    orphan_seconds: float = Field(
-        60.0, ge=1, le=3600, description="After this long in the broker's queue a message is taken to be lost there and is fed again."
-    )
-    retry_base_seconds: float = Field(5.0, ge=0.05, le=3600, description="First back-off; doubles with every retry, with jitter.")
     message_retention_days: int = Field(
         365, ge=0, le=3650, description="Days that messages are kept after they were accepted. 0: for ever."
     )
-    trace_retention_days: int = Field(7, ge=1, le=90, description="Days that traces are kept in Redis.")
     outbound_allowed_networks: Listed = Field(
         default_factory=list,
         description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",
@@ -143,6 +146,8 @@ def explain(error: ValidationError) -> str:
 @cache
 def load() -> Environment:
     """This function will read the environment once, or end the process with a clear message and exit status 2."""
+    for name in MOVED.keys() & os.environ.keys():
+        print(f"Posthaste no longer reads {name}: publish {MOVED[name]} instead (manage.py config).", file=sys.stderr)
     try:
         return Environment()
     except ValidationError as error:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from configcenter.hot import Applied, Handle
 from configcenter.models import ApiKey, KeyKind, Tenant
 from configcenter.services.api_keys import SCOPES, issue_api_key
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
@@ -159,6 +160,11 @@ def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: st
         for _ in range(number):
             make_message(tenant, status=state, channel=channel, batch=batch)
     return batch
+
+
+def configure(handle: Handle[Any], **changes: Any) -> None:
+    """This function will put values in force in this process until the test is over, also such as nobody could publish."""
+    handle.swap(Applied(handle.value.model_copy(update=changes)))
 
 
 def close_committer() -> None:

@@ -1,4 +1,4 @@
-"""What concerns the whole installation in the admin: thread pools, and the audit trail."""
+"""What concerns the whole installation in the admin: the audit trail."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from configcenter.admin_base import ReadOnly, SuperuserOnly
-from configcenter.models import AuditEntry, ThreadPoolConfig
+from configcenter.admin_base import ReadOnly
+from configcenter.models import AuditEntry
 from configcenter.templatetags.interface import ago
 
 
@@ -40,40 +40,3 @@ class AuditAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("action"))
     def action_code(self, row: AuditEntry) -> SafeString:
         return format_html("<code>{}</code>", row.action)
-
-
-@admin.register(ThreadPoolConfig)
-class ThreadPoolAdmin(SuperuserOnly):
-    """Limits of the elastic pools."""
-
-    purpose = gettext_lazy("Limits of the sending threads. Workers follow a change within a second, without a restart.")
-    list_display = ["name", "threads", "rule", "queue_capacity", "changed"]
-    empty_text = gettext_lazy("Without a row here a pool runs with the defaults: 10 to 100 threads.")
-    first_step = (gettext_lazy("Set limits"), "admin:configcenter_threadpoolconfig_add")
-    fieldsets = [
-        (None, {"fields": ["name", ("min_threads", "max_threads")]}),
-        (
-            gettext_lazy("How it grows and shrinks"),
-            {
-                "fields": [
-                    ("grow_by", "grow_above_percent"),
-                    ("grow_above_drain_seconds", "grow_above_age_seconds"),
-                    ("shrink_by", "shrink_below_percent"),
-                    "cooldown_seconds",
-                ]
-            },
-        ),
-        (gettext_lazy("Queue"), {"fields": ["queue_capacity", "max_backlog"]}),
-    ]
-
-    @admin.display(description=gettext_lazy("threads"))
-    def threads(self, row: ThreadPoolConfig) -> str:
-        return f"{row.min_threads} – {row.max_threads}"
-
-    @admin.display(description=gettext_lazy("rule"))
-    def rule(self, row: ThreadPoolConfig) -> str:
-        return f"> {row.grow_above_percent} %: +{row.grow_by} · < {row.shrink_below_percent} %: −{row.shrink_by}"
-
-    @admin.display(description=gettext_lazy("changed"), ordering="updated_at")
-    def changed(self, row: ThreadPoolConfig) -> SafeString:
-        return ago(row.updated_at)

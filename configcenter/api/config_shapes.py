@@ -40,7 +40,7 @@ class GrayOut(serializers.Serializer[Any]):
     percent = serializers.IntegerField()
 
 
-class DraftOut(serializers.Serializer[Any]):
+class ModuleDraftOut(serializers.Serializer[Any]):
     """What is being edited; `content` is null where nothing is."""
 
     content = serializers.JSONField(allow_null=True)
@@ -56,7 +56,7 @@ class StandingOut(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     on_gray = serializers.IntegerField()
     slowest_ms = serializers.IntegerField(allow_null=True, help_text="Longest time from publishing to running that was seen.")
-    errors = serializers.DictField(child=serializers.CharField(), help_text="Instances that could not apply it, and why.")
+    errors = serializers.DictField(child=serializers.CharField(), help_text="Instances that could not apply it, and why.")  # type: ignore[assignment]  # DRF takes fields off the class
 
 
 class ModuleOut(serializers.Serializer[Any]):
@@ -79,7 +79,7 @@ class ModuleDetail(ModuleOut):
     """A module with its value and its shape."""
 
     effective = serializers.JSONField(help_text="What is in force where no gray release runs.")
-    draft = DraftOut()
+    draft = ModuleDraftOut()
     schema = serializers.JSONField(help_text="JSON Schema with titles, help and limits in your language.")
 
 
@@ -91,10 +91,10 @@ class OverrideOut(serializers.Serializer[Any]):
     md5 = serializers.CharField()
     own = serializers.JSONField(help_text="The fields it overrides.")
     effective = serializers.JSONField(help_text="The installation's value with them.")
-    draft = DraftOut()
+    draft = ModuleDraftOut()
 
 
-class DraftIn(Body):
+class ModuleDraftIn(Body):
     """A draft."""
 
     content = ContentField()
@@ -152,7 +152,7 @@ class LineOut(serializers.Serializer[Any]):
     after = serializers.IntegerField(allow_null=True)
 
 
-class VersionOut(serializers.Serializer[Any]):
+class ModuleVersionOut(serializers.Serializer[Any]):
     """What an instance runs of one module."""
 
     number = serializers.IntegerField()
@@ -168,10 +168,10 @@ class InstanceOut(serializers.Serializer[Any]):
     host = serializers.CharField()
     pid = serializers.IntegerField()
     labels = serializers.ListField(child=serializers.CharField())
-    source = serializers.ChoiceField(choices=["database", "snapshot", "defaults"])
+    source = serializers.ChoiceField(choices=["database", "snapshot", "defaults"])  # type: ignore[assignment]  # DRF takes fields off the class
     revision = serializers.IntegerField()
-    versions = serializers.DictField(child=VersionOut())
-    errors = serializers.DictField(child=serializers.CharField())
+    versions = serializers.DictField(child=ModuleVersionOut())
+    errors = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]  # DRF takes fields off the class
     started_at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField()
 
@@ -191,7 +191,7 @@ class OutcomeOut(serializers.Serializer[Any]):
     item = serializers.CharField()
     outcome = serializers.ChoiceField(choices=["created", "updated", "unchanged", "skipped", "invalid", "conflict"])
     version = serializers.IntegerField(allow_null=True)
-    errors = serializers.ListField(child=serializers.DictField())
+    errors = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]  # DRF takes fields off the class
 
 
 class ImportOut(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from configcenter import selectors
 from configcenter.api import config_shapes as shapes
 from configcenter.api.base import TenantView
 from configcenter.api.config_views import ItemView, module_of, text_of
-from configcenter.models import Tenant
+from configcenter.models import ConfigItem, Tenant
 from configcenter.services import instances, releases, transfer
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services.config_rights import must_operate
@@ -75,7 +75,9 @@ class InstanceCollection(TenantView):
     """`/api/config/instances/`."""
 
     scopes = {"GET": CONFIG_READ}
+    queryset = ConfigItem.objects.none()
     serializer_class = shapes.InstanceOut
+    filter_backends = ()
 
     @extend_schema(summary="Which processes run which versions", responses=shapes.InstanceOut(many=True))
     def get(self, request: Request) -> Response:

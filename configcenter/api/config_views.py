@@ -16,7 +16,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter import hot, selectors
+from configcenter import selectors
 from configcenter.api import config_shapes as shapes
 from configcenter.api.base import TenantView
 from configcenter.api.pages import CursorPages
@@ -25,7 +25,6 @@ from configcenter.selectors import ModuleState
 from configcenter.services import config_items, drafts, releases
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services.config_rights import must_operate
-from configcenter.services.validation import merged
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
 
@@ -109,7 +108,9 @@ class ModuleCollection(TenantView):
     """`/api/config/modules/`."""
 
     scopes = {"GET": CONFIG_READ}
+    queryset = ConfigItem.objects.none()
     serializer_class = shapes.ModuleOut
+    filter_backends = ()
 
     @extend_schema(summary="How every module of the configuration stands", responses=shapes.ModuleOut(many=True))
     def get(self, request: Request) -> Response:
@@ -139,37 +140,6 @@ class ModuleItem(ItemView):
         return Response(shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
 
 
-class OverrideItem(ItemView):
-    """`/api/config/modules/{name}/override/`."""
-
-    scopes = {"GET": CONFIG_READ, "DELETE": CONFIG_PUBLISH}
-    is_override = True
-
-    @extend_schema(summary="What your tenant has of its own in a module", responses=shapes.OverrideOut)
-    def get(self, request: Request, name: str) -> Response:
-        item = self.item()
-        handle = hot.module(name)
-        base = orjson.loads(config_items.effective(config_items.module_item(name)))
-        own = orjson.loads(config_items.effective(item))
-        visible = {field: value for field, value in base.items() if field in handle.per_tenant}
-        whole = merged(handle, base, own).model_dump(mode="json")
-        return Response(
-            {
-                "name": name,
-                "version": item.current.number if item.current else 0,
-                "md5": item.current.md5 if item.current else "",
-                "own": own,
-                # No more of it than a tenant may change: the rest is the operator's business.
-                "effective": {field: whole[field] for field in visible},
-                "draft": draft_of(item),
-            }
-        )
-
-    @extend_schema(summary="Give up what your tenant has of its own", responses=shapes.ReleaseOut)
-    def delete(self, request: Request, name: str) -> Response:
-        return Response(shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
-
-
 class ModuleDraft(ItemView):
     """`…/draft/`."""
 
@@ -178,18 +148,18 @@ class ModuleDraft(ItemView):
     @extend_schema(
         summary="Save the draft",
         description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
-        request=shapes.DraftIn,
+        request=shapes.ModuleDraftIn,
         responses=inline_serializer(
-            "DraftSaved", {"draft": shapes.DraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
+            "DraftSaved", {"draft": shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
         ),
     )
     def put(self, request: Request, name: str) -> Response:
-        values = self.validated(shapes.DraftIn)
+        values = self.validated(shapes.ModuleDraftIn)
         text = text_of(values["content"]) or "null"
         item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), **self.by())
         return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
 
-    @extend_schema(summary="Throw the draft away", responses=shapes.DraftOut)
+    @extend_schema(summary="Throw the draft away", responses=shapes.ModuleDraftOut)
     def delete(self, request: Request, name: str) -> Response:
         return Response(draft_of(drafts.discard_draft(item=self.item(), **self.by())))
 
@@ -199,7 +169,7 @@ def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
     try:
         config_items.validate(item, text)
     except Invalid as error:
-        return error.errors
+        return [dict(entry) for entry in error.errors]
     return []
 
 
@@ -308,42 +278,3 @@ class ModuleDiff(ItemView):
         if not number.isdecimal() or len(number) > 9:
             raise Invalid.field(parameter, _("Must be a whole number."))
         return selectors.release(item, int(number)).content
-
-
-# The same for what a tenant has of its own.
-
-
-class OverrideDraft(ModuleDraft):
-    """`…/override/draft/`."""
-
-    is_override = True
-
-
-class OverrideValidate(ModuleValidate):
-    """`…/override/validate/`."""
-
-    is_override = True
-
-
-class OverridePublish(ModulePublish):
-    """`…/override/publish/`."""
-
-    is_override = True
-
-
-class OverrideRollback(ModuleRollback):
-    """`…/override/rollback/`."""
-
-    is_override = True
-
-
-class OverrideReleases(ModuleReleases):
-    """`…/override/releases/`."""
-
-    is_override = True
-
-
-class OverrideDiff(ModuleDiff):
-    """`…/override/diff/`."""
-
-    is_override = True

@@ -1,10 +1,11 @@
-"""Addresses under /api/ that concern access and configuration."""
+"""Addresses under /api/ that concern access, configuration and the installation."""
 
 from django.urls import path
 
+from configcenter.api import config_overrides as overrides
 from configcenter.api import config_steering as steering
 from configcenter.api import config_views as config
-from configcenter.api import views
+from configcenter.api import locks, views
 
 MODULE = "config/modules/<slug:name>/"
 OVERRIDE = f"{MODULE}override/"
@@ -14,6 +15,8 @@ urlpatterns = [
     path("keys/", views.ApiKeyCollection.as_view()),
     path("keys/<int:id>/revoke/", views.ApiKeyRevoke.as_view()),
     path("audit/", views.AuditTrail.as_view()),
+    path("locks/", locks.LockCollection.as_view()),
+    path("locks/release/", locks.LockRelease.as_view()),
     path("config/modules/", config.ModuleCollection.as_view()),
     path(MODULE, config.ModuleItem.as_view()),
     path(f"{MODULE}draft/", config.ModuleDraft.as_view()),
@@ -26,13 +29,13 @@ urlpatterns = [
     path(f"{MODULE}gray/", steering.ModuleGray.as_view()),
     path(f"{MODULE}gray/promote/", steering.ModuleGrayPromote.as_view()),
     path(f"{MODULE}gray/abandon/", steering.ModuleGrayAbandon.as_view()),
-    path(OVERRIDE, config.OverrideItem.as_view()),
-    path(f"{OVERRIDE}draft/", config.OverrideDraft.as_view()),
-    path(f"{OVERRIDE}validate/", config.OverrideValidate.as_view()),
-    path(f"{OVERRIDE}publish/", config.OverridePublish.as_view()),
-    path(f"{OVERRIDE}rollback/", config.OverrideRollback.as_view()),
-    path(f"{OVERRIDE}releases/", config.OverrideReleases.as_view()),
-    path(f"{OVERRIDE}diff/", config.OverrideDiff.as_view()),
+    path(OVERRIDE, overrides.OverrideItem.as_view()),
+    path(f"{OVERRIDE}draft/", overrides.OverrideDraft.as_view()),
+    path(f"{OVERRIDE}validate/", overrides.OverrideValidate.as_view()),
+    path(f"{OVERRIDE}publish/", overrides.OverridePublish.as_view()),
+    path(f"{OVERRIDE}rollback/", overrides.OverrideRollback.as_view()),
+    path(f"{OVERRIDE}releases/", overrides.OverrideReleases.as_view()),
+    path(f"{OVERRIDE}diff/", overrides.OverrideDiff.as_view()),
     path("config/instances/", steering.InstanceCollection.as_view()),
     path("config/export/", steering.Export.as_view()),
     path("config/import/", steering.Import.as_view()),

@@ -1,7 +1,8 @@
-"""Models of access (tenants, people, keys, audit) and of hot configuration (items, releases)."""
+"""Models of access (tenants, people, keys, audit) of hot configuration (items, releases), and the fences of locks."""
 
-from configcenter.models.access import ApiKey, AuditEntry, ConfigRight, KeyKind, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models.access import ApiKey, AuditEntry, ConfigRight, KeyKind, Member, Role, Tenant, User
 from configcenter.models.config import ConfigItem, ConfigNamespace, ConfigRelease, ConfigState, Format, ReleaseAction
+from configcenter.models.fences import Fence
 
 __all__ = [
     "ApiKey",
@@ -11,12 +12,12 @@ __all__ = [
     "ConfigRelease",
     "ConfigRight",
     "ConfigState",
+    "Fence",
     "Format",
     "KeyKind",
     "Member",
     "ReleaseAction",
     "Role",
     "Tenant",
-    "ThreadPoolConfig",
     "User",
 ]

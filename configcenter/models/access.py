@@ -1,7 +1,5 @@
 """Tenants, the people and keys that act for them, and the audit trail."""
 
-from typing import Any
-
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -147,77 +145,3 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"
-
-
-class ThreadPoolConfig(models.Model):
-    """Limits of an elastic thread pool; each worker process has one of its own and reads them several times a second."""
-
-    name = models.CharField(_("pool"), max_length=40, unique=True, help_text=_("Name of the queue the pool works on."))
-    min_threads = models.PositiveSmallIntegerField(
-        _("fewest threads"),
-        default=10,
-        validators=[MinValueValidator(1), MaxValueValidator(1000)],
-        help_text=_("Of each worker process: two processes have twice as many."),
-    )
-    max_threads = models.PositiveSmallIntegerField(
-        _("most threads"),
-        default=100,
-        validators=[MinValueValidator(1), MaxValueValidator(1000)],
-        help_text=_("Of each worker process. Caps of the providers may keep it below."),
-    )
-    grow_by = models.PositiveSmallIntegerField(_("grow by"), default=10, validators=[MinValueValidator(1)])
-    shrink_by = models.PositiveSmallIntegerField(_("shrink by"), default=5, validators=[MinValueValidator(1)])
-    grow_above_percent = models.PositiveSmallIntegerField(_("grow above (%)"), default=80, validators=[MaxValueValidator(100)])
-    shrink_below_percent = models.PositiveSmallIntegerField(_("shrink below (%)"), default=20, validators=[MaxValueValidator(100)])
-    grow_above_drain_seconds = models.FloatField(
-        _("grow above time to drain (s)"),
-        default=10.0,
-        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
-        help_text=_("Also grow when sending all that waits would take longer than this at the present rate. 0: not looked at."),
-    )
-    grow_above_age_seconds = models.FloatField(
-        _("grow above age (s)"),
-        default=10.0,
-        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
-        help_text=_("Also grow when the oldest waiting message has been due for longer than this. 0: not looked at."),
-    )
-    cooldown_seconds = models.FloatField(_("cool-down (s)"), default=2.0, validators=[MinValueValidator(0.1)])
-    queue_capacity = models.PositiveIntegerField(
-        _("queue capacity"),
-        default=10_000,
-        validators=[MinValueValidator(100)],
-        help_text=_("Most messages that stand in the broker at once; the rest wait in the database. Usage is measured against it."),
-    )
-    max_backlog = models.PositiveIntegerField(
-        _("largest backlog"),
-        default=2_000_000,
-        validators=[MinValueValidator(1_000)],
-        help_text=_("When more messages than this are due and waiting, new ones below priority 9 are answered with 429."),
-    )
-    updated_at = models.DateTimeField(_("changed"), auto_now=True)
-
-    class Meta:
-        db_table = "thread_pool_configs"
-        verbose_name = _("thread pool")
-        verbose_name_plural = _("thread pools")
-        ordering = ["name"]
-        constraints = [
-            models.CheckConstraint(condition=models.Q(min_threads__lte=models.F("max_threads")), name="pool_min_not_above_max"),
-            models.CheckConstraint(
-                condition=models.Q(shrink_below_percent__lt=models.F("grow_above_percent")), name="pool_shrinks_below_where_it_grows"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def clean(self) -> None:
-        from django.core.exceptions import ValidationError
-
-        errors: dict[str, Any] = {}
-        if (self.min_threads or 0) > (self.max_threads or 0):
-            errors["min_threads"] = _("Must not be above the most threads.")
-        if (self.shrink_below_percent or 0) >= (self.grow_above_percent or 0):
-            errors["shrink_below_percent"] = _("Must be below the growing mark.")
-        if errors:
-            raise ValidationError(errors)

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from configcenter.models import ApiKey, KeyKind, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models import ApiKey, KeyKind, Member, Role, Tenant, User
 from configcenter.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
 
 
@@ -15,7 +15,6 @@ def load_access(known: dict[str, Any]) -> dict[str, Any]:
     tenant, _made = Tenant.objects.update_or_create(
         slug="demo", defaults={"is_operator": True}, create_defaults={"name": "Demo", "is_operator": True}
     )
-    ThreadPoolConfig.objects.get_or_create(name="message.send")
     username = known.get("admin", {}).get("username", "admin")
     password = known.get("admin", {}).get("password", "")
     user = User.objects.filter(username=username).first()

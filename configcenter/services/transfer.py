@@ -139,7 +139,7 @@ def _read(data: bytes) -> list[dict[str, Any]]:
         raise Invalid.field("", _("This is no exported configuration of Posthaste."), "malformed")
     if document.get("version") != VERSION:
         raise Invalid.field("version", _("This version of the file is not known here; export it again."))
-    entries = document["items"]
+    entries: list[dict[str, Any]] = document["items"]
     if len(entries) > MOST_ITEMS:
         raise Invalid.field("items", _("At most {n} items.").format(n=MOST_ITEMS), "too_long")
     for index, entry in enumerate(entries):

@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import retry_policy
 from messaging.models import Status
 from messaging.services import retry, store
 from messaging.services.journal import ClaimLost, Journal
@@ -27,10 +28,10 @@ from messaging.services.latency import latencies
 from messaging.services.outgoing import Job, request_for
 from messaging.services.providers import Carrier, book, choose
 from messaging.services.store import Claimed, Outcome
-from posthaste import env
 from posthaste.lib import flow, liquid, redis
 from posthaste.lib.elastic import stopping
 from posthaste.lib.ids import new_id
+from tracing.configuration import tracing
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
@@ -52,8 +53,7 @@ class Delivery:
 
     def __init__(self) -> None:
         self.claim_id = new_id()
-        self.lease = timedelta(seconds=env.load().lease_seconds)
-        self.policy = retry.policy()
+        self.lease = timedelta(seconds=retry_policy.value.lease_seconds)
         self.done: list[Outcome] = []
         self.noted = 0  # of those, the first so many stand in the journal
         self.lines: dict[UUID, list[str]] = defaultdict(list)
@@ -75,6 +75,7 @@ class Delivery:
             self.ahead = rows[0].claimed_at - now
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
+        self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
         try:
             jobs = [job for row in rows if (job := self._prepare(row, now))]
             connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
@@ -256,7 +257,7 @@ class Delivery:
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
-        delay = None if error.permanent else self.policy.delay(attempts=row.attempts, retry_after=error.retry_after)
+        delay = None if error.permanent else retry.delay(tenant_id=row.tenant_id, attempts=row.attempts, retry_after=error.retry_after)
         if delay is None:
             self._end(row, Status.FAILED, error.code, error.detail, provider_id)
             return
@@ -333,7 +334,7 @@ class Delivery:
             log.warning("results came too late", lost=len(self.done) - len(written))
         pipeline: Any = redis.client().pipeline(transaction=False)
         now = self._now()
-        record.append(pipeline, self.lines)
+        record.append(pipeline, self.lines, always=self.always_traced)
         for (tenant_id, event), number in self.events.items():
             record.count(pipeline, now, tenant_id, event, number)
         latencies.tell(pipeline, self.called)

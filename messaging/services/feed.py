@@ -7,7 +7,7 @@ its batches (see `turns`).
 
 While anything waits, one feeder looks five times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
 dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
-if two feed at once, the row locks keep them apart.
+if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has taken over.
 """
 
 import time
@@ -18,7 +18,8 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from configcenter.models import ThreadPoolConfig
+from configcenter.services import fence
+from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.queues import SEND, URGENT
 from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies
@@ -31,6 +32,7 @@ from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
+LOCK = "feed"
 LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
 HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
 RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
@@ -56,7 +58,6 @@ class Feeder:
         self.took = 0.0  # seconds for looking alone, without handing over
         self._content = self._total = 0
         self._stuck = 0  # handed over, but neither in the broker nor claimed: lost there; `recover` brings them back
-        self._limits = ThreadPoolConfig()
         self._pools = Pools()
         self._useful: int | None = None
         self._each_second_at = self._depth_at = self._busy_at = 0.0
@@ -71,7 +72,7 @@ class Feeder:
         except redis.Unavailable:
             if not broker_is_up():
                 return 0
-            left = gauge.pool_limits().queue_capacity - gauge.count_queued()
+            left = queues.value.queue_capacity - gauge.count_queued()
             return self._hand_over_urgent(waiting, now) + self._hand_over(waiting, left, now)
         self.took = time.monotonic() - clock
         urgent = fed = 0
@@ -90,8 +91,6 @@ class Feeder:
 
     def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
         """Counts what stands in the broker and sets the bounds; gives the window."""
-        if clock - self._each_second_at > 1.0:
-            self._limits = gauge.pool_limits()
         self._pools = gauge.live_pools()
         content, total = room.count()
         self.pace.note(clock, left=self._content + total - self._total - content)
@@ -102,12 +101,17 @@ class Feeder:
         if waiting and content and not self._stuck and self.pace.per_second == 0 and clock - self._depth_at > 1.0:
             self._depth_at = clock
             self._stuck = self._lost(content)
-        capacity = self._limits.queue_capacity
+        bounds = queues.value
         window = self.pace.adapt(
-            content=content - self._stuck, is_waiting=bool(waiting), threads=self._pools.threads, busy=self._pools.busy, capacity=capacity
+            content=content - self._stuck,
+            is_waiting=bool(waiting),
+            threads=self._pools.threads,
+            busy=self._pools.busy,
+            capacity=bounds.queue_capacity,
+            hold_seconds=bounds.hold_seconds,
         )
         behind = {line.tenant_id for line in waiting if line.batch_id is None}
-        room.bound(pace=window + self._stuck, capacity=capacity, behind=behind)
+        room.bound(pace=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
         return window
 
     @staticmethod
@@ -165,6 +169,7 @@ class Feeder:
             if not chosen:
                 return 0
             store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
+            fence.check_current(LOCK)
         self.routes |= dict.fromkeys({(tenant_id, channel) for _pk, tenant_id, channel, _priority in chosen}, time.monotonic())
         lost = publish_all((Route(tenant_id, channel, priority), pk) for pk, tenant_id, channel, priority in chosen)
         if lost:
@@ -189,8 +194,8 @@ def keep_feeding() -> None:
             if time.monotonic() >= until:
                 kick_feeder()
                 break
-    except locks.NotAcquired:
-        pass
+    except (locks.NotAcquired, locks.LockLost):
+        pass  # another one feeds
     except redis.Unavailable:
         _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
     try:
@@ -203,8 +208,9 @@ def keep_feeding() -> None:
 
 def _hold_the_lock(until: float) -> bool:
     """Looks again and again until the time is up; False when there is nothing left to look for."""
-    with locks.fenced("feed", lease_seconds=LOCK_SECONDS):
+    with locks.simple(LOCK, lease_seconds=LOCK_SECONDS) as lock:
         while not stopping.is_set():
+            lock.check()
             fed = _feeder.look(timezone.now())
             ended = time.monotonic()
             if not fed and not _feeder.is_busy(ended):

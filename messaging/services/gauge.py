@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.db.models import QuerySet
 
-from configcenter.models import ThreadPoolConfig
+from messaging.configuration import queues
 from messaging.models import Message, Status
 from messaging.queues import SEND
 from posthaste.lib import redis
@@ -28,7 +28,7 @@ COUNTING_SHARE = 0.05
 class Waiting:
     """Messages handed to the broker and not yet claimed, messages due that stand in the database, and when to say no.
 
-    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed the pool's `max_backlog`. `per_second` is how many
+    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed `max_backlog`. `per_second` is how many
     leave the broker (None: not known, nothing has waited lately), `oldest_seconds` for how long the oldest one in the
     database has been due, `useful_threads` how many threads in all processes the caps of the providers let work (None: no cap).
     """
@@ -82,7 +82,7 @@ class _Backlog:
         return self.number
 
     def is_too_much(self, due: "QuerySet[Message]", seen: int) -> bool:
-        most = pool_limits().max_backlog
+        most = queues.value.max_backlog
         if most < COUNT_UP_TO or seen < COUNT_UP_TO:
             return seen > most
         began = time.monotonic()
@@ -129,11 +129,6 @@ def last_measured() -> Waiting:
     in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
     told: dict[str, Any] = orjson.loads(pace) if pace else {}
     return Waiting(in_broker, due, any(too_much), told.get("per_second"), told.get("oldest_seconds", 0.0), told.get("useful_threads"))
-
-
-def pool_limits(name: str = SEND) -> ThreadPoolConfig:
-    """This function will give the limits of a pool, with defaults where no row has been made."""
-    return ThreadPoolConfig.objects.filter(name=name).first() or ThreadPoolConfig(name=name)
 
 
 # --- the pools that are alive ---------------------------------------------------------------------------------

@@ -1,17 +1,16 @@
 """How much the broker should hold: what leaves it within a moment.
 
-    window = rate × HOLD_SECONDS
+    window = rate × hold_seconds
 
-with the rate at which messages left the broker during the last second. That is little enough that whoever comes last waits
-for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds the broker all
-but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second of
-a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands.
+with the rate at which messages left the broker during the last second, and `hold_seconds` from the module *queues*. That is little enough
+that whoever comes last waits for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds
+the broker all but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second
+of a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands.
 """
 
 from collections import deque
 from math import ceil
 
-HOLD_SECONDS = 0.6
 RATE_SECONDS = 1.0
 FEWEST = 5
 MOST_AHEAD = 2
@@ -45,12 +44,12 @@ class Pace:
         span = min(RATE_SECONDS, self._last - self._began)
         return sum(number for _at, number in self._left) / span if span > 0.05 else None
 
-    def adapt(self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int) -> int:
+    def adapt(self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int, hold_seconds: float) -> int:
         """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not."""
         if not threads:
             self.window = 0
             return capacity  # nobody works: whatever stands there stands in nobody's way
-        steady = int((self.per_second or 0.0) * HOLD_SECONDS)
+        steady = int((self.per_second or 0.0) * hold_seconds)
         if not self.window or not is_waiting:
             wider = 2 * threads
         elif content <= self.window * EMPTY_SHARE:

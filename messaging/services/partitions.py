@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 
+from configcenter.services import fence
 from messaging.models import IN_PROGRESS, Batch, Message, ReceiptEntry
 from messaging.services import tallies
 from posthaste.lib import locks
@@ -23,7 +24,7 @@ TABLE = Message._meta.db_table
 DEFAULT = f"{TABLE}_default"
 DAYS_AHEAD = 14
 ROWS_A_DELETE = 5_000
-LOCK_SECONDS = 60.0
+LOCK = "partitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def make_partition(day: date) -> bool:
     name = f"{TABLE}_{day:%Y%m%d}"
     if any((p.lower is None or p.lower <= lower) and upper <= p.upper for p in partitions()):
         return False
-    with transaction.atomic(), connection.cursor() as cursor:
+    with fence.guarded(LOCK), connection.cursor() as cursor:
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{TABLE}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
         cursor.execute(f'ALTER TABLE "{name}" SET (fillfactor = {FILLFACTOR}, {AUTOVACUUM})')
         cursor.execute(
@@ -117,7 +118,7 @@ def drop_before(*, moment: datetime) -> int:
         if rows.filter(status__in=IN_PROGRESS).exists():
             log.info("partition kept: something in it is still in progress", partition=partition.name)
             continue
-        with connection.cursor() as cursor:
+        with fence.guarded(LOCK), connection.cursor() as cursor:
             cursor.execute(f'DROP TABLE "{partition.name}"')
         dropped += 1
         log.info("partition dropped", partition=partition.name)
@@ -138,12 +139,14 @@ def forget_before(*, moment: datetime) -> int:
     removed = drop_before(moment=moment)
     if not is_partitioned():
         for ids in _chunks(moment):
-            ReceiptEntry.objects.filter(message_id__in=ids).delete()
-            Message.objects.filter(pk__in=ids)._raw_delete("default")  # type: ignore[attr-defined]
+            with fence.guarded(LOCK):
+                ReceiptEntry.objects.filter(message_id__in=ids).delete()
+                Message.objects.filter(pk__in=ids)._raw_delete("default")  # type: ignore[attr-defined]
             removed += len(ids)
     bound = first_id_at(moment)
-    ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")  # type: ignore[attr-defined]
-    Batch.objects.filter(pk__lt=bound, messages=None).delete()
+    with fence.guarded(LOCK):
+        ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")  # type: ignore[attr-defined]
+        Batch.objects.filter(pk__lt=bound, messages=None).delete()
     tallies.forget_before(moment=moment)
     return removed
 
@@ -151,9 +154,9 @@ def forget_before(*, moment: datetime) -> int:
 def maintain(*, now: datetime, retention_days: int) -> dict[str, int]:
     """This function will make partitions ahead and end the retention of old messages (0 days: they are kept for ever)."""
     try:
-        with locks.fenced("partitions", lease_seconds=LOCK_SECONDS):
+        with locks.simple(LOCK):
             made = make_ahead(now=now)
             removed = forget_before(moment=now - timedelta(days=retention_days)) if retention_days else 0
-    except locks.NotAcquired:
-        return {}
+    except (locks.NotAcquired, locks.LockLost):
+        return {}  # another one is at it
     return {"made": made, "removed": removed}

@@ -18,6 +18,7 @@ from messaging.services.providers import book
 from messaging.services.store import storable
 from posthaste.lib import redis
 from posthaste.lib.problems import Invalid, Unauthenticated
+from tracing.configuration import tracing
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
@@ -136,7 +137,8 @@ def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> Non
     for entry in applied:
         if entry.message_id:
             lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
-    record.append(pipeline, lines)
+    urgent = tracing.value.always_from_priority
+    record.append(pipeline, lines, always={e.message.pk for e in applied if e.message and e.message.priority >= urgent})
     for status, number in Counter(entry.reported for entry in applied).items():
         record.count(pipeline, now, tenant_id, status, number)
     try:

@@ -5,6 +5,7 @@ are told apart.
 """
 
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,23 +13,42 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from configcenter.services import fence
+from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, journal, providers, retry, store
 from messaging.services.journal import Evidence
 from messaging.services.publish import kick_feeder
 from messaging.services.store import Outcome
-from posthaste import env
-from posthaste.lib import redis
+from posthaste.lib import locks, redis
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
+LOCK = "recover"
 MOST_A_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
 
 
 def recover(*, now: datetime) -> dict[str, int]:
-    """This function will take back what nobody works on any more and give the number of rows by what became of them."""
+    """This function will take back what nobody works on any more and give the number of rows by what became of them.
+
+    One at a time: two would read the same journals. Without Redis it goes on alone, as each row is guarded by its claim.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.simple(LOCK))
+        except locks.NotAcquired:
+            return {}
+        except redis.Unavailable:
+            pass
+        try:
+            return _recover(now)
+        except locks.LockLost:
+            return {}  # another one is at it
+
+
+def _recover(now: datetime) -> dict[str, int]:
     result = Counter(recover_dead_claims(now=now))
     result["requeued"] = requeue_lost_tasks(now=now)
     if result["resent"] or result["requeued"]:
@@ -50,7 +70,8 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
         except redis.Unavailable:
             break  # without the evidence everything would be unknown; it can wait until Redis is back
         outcomes = [_settle(row, evidence, now, repeatable=_repeats_are_safe(row)) for row in rows]
-        written = store.write_outcomes(outcomes, claim_id=claim_id)
+        with fence.guarded(LOCK):
+            written = store.write_outcomes(outcomes, claim_id=claim_id)
         for row, outcome in zip(rows, outcomes, strict=True):
             if row.pk in written:
                 counts["resent" if outcome.status == Status.PENDING else outcome.status] += 1
@@ -88,7 +109,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     Without a task in the queue, `orphan_seconds` is enough to know that it was lost. While the queue is not empty it may
     only be long, so there it takes ten times as long; a task that turns up after all finds its row moved on and does nothing.
     """
-    patience = timedelta(seconds=env.load().orphan_seconds)
+    patience = timedelta(seconds=queues.value.orphan_seconds)
     oldest = Message.objects.filter(status=Status.QUEUED, queued_at__lt=now - patience)
     if not oldest.exists():
         return 0
@@ -99,7 +120,10 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     if waiting:
         oldest = oldest.filter(queued_at__lt=now - 10 * patience)
     ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MOST_A_ROUND])
-    moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None) if ids else 0
+    if not ids:
+        return 0
+    with fence.guarded(LOCK):
+        moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     if moved:
         log.warning("requeued lost tasks", rows=moved)
     return moved
@@ -122,7 +146,7 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
             changed = store.move(
                 [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
             )
-        elif answer == "absent" and (delay := retry.policy().delay(attempts=row.attempts)) is not None:
+        elif answer == "absent" and (delay := retry.delay(tenant_id=row.tenant_id, attempts=row.attempts)) is not None:
             changed = _send_again(row, timezone.now() + delay)
         else:
             continue

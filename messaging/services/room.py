@@ -16,6 +16,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+from messaging.configuration import queues
 from messaging.services import gauge
 from posthaste.lib import redis
 
@@ -160,7 +161,7 @@ class Door:
             granted = take(wanted)
             if not granted:
                 # Nobody feeds, so there is no line to stand in: up to its capacity the broker may have it.
-                capacity = gauge.pool_limits().queue_capacity
+                capacity = queues.value.queue_capacity
                 bound(pace=capacity, capacity=capacity)
                 count()
                 granted = take(wanted)

@@ -65,6 +65,7 @@ class Claimed:
     expires_at: datetime | None
     claimed_at: datetime
     attempts: int
+    priority: int
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from configcenter.models import AuditEntry, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models import AuditEntry, Member, Role, Tenant, User
 from configcenter.services.api_keys import issue_api_key
 from configcenter.services.demo import load_access
 from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
@@ -150,7 +150,6 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "new key": reverse("admin:configcenter_apikey_add"),
         "key": reverse("admin:configcenter_apikey_change", args=[key.pk]),
         "new member": reverse("admin:configcenter_member_add"),
-        "pool": reverse("admin:configcenter_threadpoolconfig_change", args=[ThreadPoolConfig.objects.get().pk]),
         "user": reverse("admin:configcenter_user_change", args=[User.objects.get(is_superuser=True).pk]),
         "new job": reverse("admin:django_celery_beat_periodictask_add"),
         "password": reverse("admin:password_change"),
@@ -169,7 +168,6 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "configcenter_tenant",
         "configcenter_user",
         "configcenter_auditentry",
-        "configcenter_threadpoolconfig",
         "django_celery_beat_periodictask",
         "django_celery_beat_crontabschedule",
     ]

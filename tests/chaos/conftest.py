@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.integration.stack import Stack
 from tests.services import PRODUCTION, Services
 
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
-WAITS = {"REDIS_PREFIX": "chaos", "LEASE_SECONDS": "5", "ORPHAN_SECONDS": "5"}
+WAITS: dict[str, dict[str, Any]] = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
 DISK_MEGABYTES = 1024
 
 
@@ -53,6 +54,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     with (
         small_disk(services["postgresql"].folder) as has_small_disk,
         services,
-        Stack({**services.environment(), **WAITS}, folder) as stack,
+        Stack({**services.environment(), "REDIS_PREFIX": "chaos"}, folder, configuration=WAITS) as stack,
     ):
         yield Installation(services, stack, has_small_disk)

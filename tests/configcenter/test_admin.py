@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from configcenter.models import ApiKey, AuditEntry, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.models import ApiKey, AuditEntry, Member, Role, Tenant, User
 from configcenter.services.api_keys import issue_api_key, recognise
 from posthaste.env import ROOT
 
@@ -35,7 +35,7 @@ def staff(name: str, role: str | None = None, owner: Tenant | None = None, *, su
         (
             Role.VIEWER,
             ["messaging_message", "messaging_batch", "messaging_template", "messaging_provider", "configcenter_tenant"],
-            ["configcenter_apikey", "configcenter_member", "configcenter_auditentry", "configcenter_user", "configcenter_threadpoolconfig"],
+            ["configcenter_apikey", "configcenter_member", "configcenter_auditentry", "configcenter_user"],
         ),
         (
             Role.OPERATOR,
@@ -45,7 +45,7 @@ def staff(name: str, role: str | None = None, owner: Tenant | None = None, *, su
         (
             Role.OWNER,
             ["configcenter_apikey", "configcenter_member", "configcenter_auditentry"],
-            ["configcenter_user", "configcenter_threadpoolconfig", "django_celery_beat_periodictask"],
+            ["configcenter_user", "django_celery_beat_periodictask"],
         ),
     ],
 )
@@ -144,30 +144,12 @@ def test_a_member_is_added_by_name_and_nobody_is_listed() -> None:
 
 def test_a_change_by_a_superuser_is_in_the_trail() -> None:
     client = staff("root", superuser=True)
-    pool = ThreadPoolConfig.objects.create(name="message.send")
-    values = {
-        name: getattr(pool, name)
-        for name in (
-            "name",
-            "min_threads",
-            "max_threads",
-            "grow_by",
-            "grow_above_percent",
-            "grow_above_drain_seconds",
-            "grow_above_age_seconds",
-            "shrink_by",
-            "shrink_below_percent",
-            "cooldown_seconds",
-            "queue_capacity",
-            "max_backlog",
-        )
-    }
-    assert (
-        client.post(reverse("admin:configcenter_threadpoolconfig_change", args=[pool.pk]), values | {"max_threads": 150}).status_code == 302
-    )
-    pool.refresh_from_db()
-    assert pool.max_threads == 150
-    assert AuditEntry.objects.get(action="threadpoolconfig.change").actor == "user:root"
+    row = tenant("acme")
+    values = {"name": "Renamed", "slug": row.slug, "weight": row.weight, "is_active": "on"}
+    assert client.post(reverse("admin:configcenter_tenant_change", args=[row.pk]), values).status_code == 302
+    row.refresh_from_db()
+    assert row.name == "Renamed"
+    assert AuditEntry.objects.get(action="tenant.change").actor == "user:root"
 
 
 def test_the_trail_can_not_be_changed() -> None:

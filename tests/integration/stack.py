@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +20,12 @@ from tests.guard import guard
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+CONFIGURED_SECONDS = 10.0
 # Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
-QUICK = {"LEASE_SECONDS": "5", "ORPHAN_SECONDS": "10", "RETRY_BASE_SECONDS": "0.2"}
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "retry_policy": {"lease_seconds": 5, "base_seconds": 0.2},
+    "queues": {"orphan_seconds": 10},
+}
 
 
 class NotHealthy(Exception):
@@ -53,17 +58,17 @@ class Http:
 class Stack:
     """web, ws, worker, worker-aux and beat, each in a process group of its own, on free ports, with logs in a folder.
 
-    `environment` holds at least DATABASE_URL, BROKER_URL and REDIS_URL; it goes before the quick waits of tests.
+    `environment` holds at least DATABASE_URL, BROKER_URL and REDIS_URL; `configuration` is published as soon as everything runs.
     """
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path, *, configuration: Mapping[str, Mapping[str, Any]] = QUICK) -> None:
+        self.configuration = configuration
         self.folder = folder
         self.port, self.ws_port = free_port(), free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.ws_port}"
         self.environment = {
             **os.environ,
-            **QUICK,
             "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
             "DATA_DIR": str(folder),
             "PORT": str(self.port),
@@ -83,6 +88,8 @@ class Stack:
             for name in self.commands:
                 self.start(name)
             self.wait_healthy()
+            for module, changes in self.configuration.items():
+                self.configure(module, **changes)
         except BaseException:
             self.stop()
             raise
@@ -131,6 +138,23 @@ class Stack:
         if not hasattr(self, "_http"):
             self._http = Http(self.base_url, self.demo["api_key"])
         return self._http
+
+    def publish(self, module: str, **changes: Any) -> int:
+        """This function will publish a module with some fields changed, as an operator does, and give the revision that has it."""
+        address = f"/api/config/modules/{module}/"
+        content = {**self.http.get(address).json()["effective"], **changes}
+        answer = self.http.post(f"{address}publish/", {"content": content, "comment": "test"})
+        if answer.status == 409 and answer.json()["code"] == "nothing_to_publish":
+            return 0
+        assert answer.status == 201, answer.data
+        return int(answer.json()["revision"])
+
+    def configure(self, module: str, **changes: Any) -> None:
+        """This function will publish a module with some fields changed and return when every process runs it."""
+        revision, deadline = self.publish(module, **changes), time.monotonic() + CONFIGURED_SECONDS
+        while any(instance["revision"] < revision for instance in self.http.get("/api/config/instances/").json()):
+            assert time.monotonic() < deadline, f"{module} is not applied everywhere"
+            time.sleep(0.02)
 
     def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
         """This function will start a process, or under another label one more of its kind (a worker; servers need ports)."""

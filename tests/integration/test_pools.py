@@ -1,11 +1,7 @@
 """The sending pool grows under a backlog, falls back when idle, obeys limits that change while it works, and shares with others."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -15,7 +11,6 @@ import redis
 from kombu import Connection
 
 from messaging import queues
-from posthaste.env import ROOT
 from tests.integration.customer import Customer, poll
 from tests.integration.stack import Stack
 from tests.peers.gateway import Gateway
@@ -48,63 +43,19 @@ def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
 
 def at_rest(stack: Stack, customer: Customer) -> None:
     """This function will put the pool back at once, where falling back in steps takes a quarter of a minute."""
-    with limits_of(stack) as row:
-        row.set(min_threads=10, max_threads=10)
-        poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason="the pool does not obey its limits")
-        row.set(**DEFAULTS)
+    set_limits(stack, min_threads=10, max_threads=10)
+    poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason="the pool does not obey its limits")
+    set_limits(stack, **DEFAULTS)
 
 
-class Limits:
-    """Writes the pool's row at once, as the console does, over a shell that stands ready: starting Django takes two seconds."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "shell", "-v0", "-c", self.LOOP],
-            cwd=ROOT,
-            env={**os.environ, **stack.environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    LOOP = """
-import json, sys
-from configcenter.models import ThreadPoolConfig
-print("ready", flush=True)
-for line in iter(sys.stdin.readline, ""):
-    ThreadPoolConfig.objects.filter(name="message.send").update(**json.loads(line))
-    print("done", flush=True)
-"""
-
-    def set(self, **limits: Any) -> float:
-        """This function will change the row and give the time at which it was changed."""
-        assert self.process.stdin
-        self.process.stdin.write(orjson.dumps(limits).decode() + "\n")
-        self.process.stdin.flush()
-        assert self._line() == "done\n"
-        return time.monotonic()
-
-    def _line(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline()
-
-
-@contextmanager
-def limits_of(stack: Stack) -> Iterator[Limits]:
-    """This context will have the shell ready."""
-    limits = Limits(stack)
-    try:
-        assert limits._line() == "ready\n"
-        yield limits
-    finally:
-        limits.process.kill()
-        limits.process.communicate()
-
-
-def set_limits(stack: Stack, **limits: Any) -> None:
-    """This function will change the pool's row once."""
-    with limits_of(stack) as row:
-        row.set(**limits)
+def set_limits(stack: Stack, **limits: Any) -> float:
+    """This function will publish limits, as an operator does, and give the time at which the publish was answered."""
+    in_queues = {name: value for name, value in limits.items() if name == "queue_capacity"}
+    if in_queues:
+        stack.publish("queues", **in_queues)
+    if rest := limits.keys() - in_queues.keys():
+        stack.publish("thread_pools", **{name: limits[name] for name in rest})
+    return time.monotonic()
 
 
 def realtime(customer: Customer) -> dict[str, Any]:
@@ -195,14 +146,37 @@ def test_new_limits_act_within_a_second_both_ways_under_load(stack: Stack, custo
         return bool(limits.get("min_threads", 0) <= threads <= limits.get("max_threads", 100))
 
     batch_id = customer.send_batch(4_000)
-    with limits_of(stack) as row:
-        poll(lambda: len(gateway.taken) > 50)
-        for wanted in ({"min_threads": 60}, {"min_threads": 5, "max_threads": 15}, {"min_threads": 50, "max_threads": 50}):
-            changed_at = row.set(**wanted)
-            while not within(wanted):
-                assert time.monotonic() - changed_at < 1.0, wanted
-        poll(lambda: pool(customer)["threads"] == 50, seconds=2, reason="the statistics show it too")
+    poll(lambda: len(gateway.taken) > 50)
+    for wanted in ({"min_threads": 60}, {"min_threads": 5, "max_threads": 15}, {"min_threads": 50, "max_threads": 50}):
+        changed_at = set_limits(stack, **wanted)
+        while not within(wanted):
+            assert time.monotonic() - changed_at < 1.0, wanted
+    poll(lambda: pool(customer)["threads"] == 50, seconds=2, reason="the statistics show it too")
     assert customer.finished(batch_id, seconds=90)["counts"]["sent"] == 4_000, "a change cut a send off"
+    assert gateway.doubles() == {}
+
+
+@pytest.mark.both_stacks
+def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    """10–100 becomes 30–200 under load: until then never above 100, from then on above it within a second, and never below 30 after."""
+    gateway.latency_ms = 400
+    set_limits(stack, queue_capacity=200, cooldown_seconds=0.25, min_threads=10, max_threads=100)
+    batch_id = customer.send_batch(6_000)
+    poll(lambda: told_by_workers(stack)[0]["threads"] == 100, seconds=30)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        assert told_by_workers(stack)[0]["threads"] == 100
+    published_at = set_limits(stack, min_threads=30, max_threads=200)
+    poll(lambda: told_by_workers(stack)[0]["threads"] > 100, seconds=5)
+    took = time.monotonic() - published_at
+    assert took < 1.0, f"the pool passed 100 only after {took:.2f} s"
+    figures = told_by_workers(stack)[0]
+    assert (figures["min_threads"], figures["max_threads"]) == (30, 200)
+    customer.http.post(f"/api/batches/{batch_id}/cancel/")
+    poll(lambda: told_by_workers(stack)[0]["threads"] <= 40, seconds=60, reason="it falls back by itself")
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        assert told_by_workers(stack)[0]["threads"] >= 30
     assert gateway.doubles() == {}
 
 
@@ -214,15 +188,14 @@ def test_each_thread_has_one_task_and_what_is_not_yet_needed_stays_in_the_broker
         pytest.skip("counts what RabbitMQ has handed out")
     waits = 60
     gateway.latency_ms = 6_000
-    with limits_of(stack) as row:
-        row.set(grow_above_age_seconds=0, grow_above_drain_seconds=0)
-        poll(lambda: told_by_workers(stack)[0]["threads"] == 10)
-        for _ in range(waits):
-            customer.send(priority=10)
-        poll(lambda: ready_tasks(stack) == waits - 10, seconds=3)
-        row.set(min_threads=25)
-        poll(lambda: ready_tasks(stack) == waits - 25, seconds=2, reason="never a task more than threads, and no thread without one")
-        assert not customer.rows(status="sent"), "so the difference was handed out and not given back"
+    set_limits(stack, grow_above_age_seconds=0, grow_above_drain_seconds=0)
+    poll(lambda: told_by_workers(stack)[0]["threads"] == 10)
+    for _ in range(waits):
+        customer.send(priority=10)
+    poll(lambda: ready_tasks(stack) == waits - 10, seconds=3)
+    set_limits(stack, min_threads=25)
+    poll(lambda: ready_tasks(stack) == waits - 25, seconds=2, reason="never a task more than threads, and no thread without one")
+    assert not customer.rows(status="sent"), "so the difference was handed out and not given back"
     gateway.latency_ms = 0
     poll(lambda: customer.in_progress() == 0)
 

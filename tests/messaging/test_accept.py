@@ -14,8 +14,9 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from configcenter.models import Tenant, ThreadPoolConfig
+from configcenter.models import Tenant
 from configcenter.services.api_keys import SEND, Caller, recognise
+from messaging.configuration import queues
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queues import DELAYED
 from messaging.services import accept, broker, prepare, publish
@@ -25,7 +26,7 @@ from posthaste.lib import outage, redis
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
-from tests.builders import RECIPIENTS, Api, close_committer, json_of, make_batch, make_key, make_tenant, poll
+from tests.builders import RECIPIENTS, Api, close_committer, configure, json_of, make_batch, make_key, make_tenant, poll
 from tracing.selectors import per_second
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -188,7 +189,7 @@ def test_a_scheduled_message_waits_in_the_database(caller: Caller) -> None:
 
 
 def test_while_the_broker_is_full_messages_wait_in_the_database_and_urgent_ones_do_not(caller: Caller) -> None:
-    ThreadPoolConfig.objects.create(name="message.send", queue_capacity=100)
+    configure(queues, queue_capacity=100)
     make_batch(make_tenant("Other"), queued=100)
     accept.accept_message(row_for(caller))
     accept.accept_message(row_for(caller, priority=10))

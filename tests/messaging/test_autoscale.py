@@ -2,15 +2,17 @@
 
 import pytest
 
-from configcenter.models import ThreadPoolConfig
+from configcenter.hot import Applied
 from messaging.autoscale import Reading, wanted_threads
+from messaging.configuration import retry_policy
+from messaging.configuration.pools import ThreadPools
 from messaging.queues import broker_priority
+from messaging.services import retry
 from messaging.services.gauge import Waiting
-from messaging.services.retry import RetryPolicy
 
 
 def reading(waiting: int, **limits: int) -> Reading:
-    return Reading(ThreadPoolConfig(name="message.send", **limits), Waiting(in_broker=waiting // 2, due=waiting - waiting // 2))
+    return Reading(ThreadPools(**limits), Waiting(in_broker=waiting // 2, due=waiting - waiting // 2))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def slow(
     due: int, *, per_second: float | None, oldest: float = 0.0, useful: int | None = None, processes: int = 1, **limits: int
 ) -> Reading:
     waiting = Waiting(due=due, per_second=per_second, oldest_seconds=oldest, useful_threads=useful)
-    return Reading(ThreadPoolConfig(name="message.send", **limits), waiting, processes)
+    return Reading(ThreadPools(**limits), waiting, processes)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +89,18 @@ def test_priorities_are_counted_as_each_broker_counts_them(ours: int, rabbitmq: 
 
 
 def test_retries_back_off_exponentially_with_jitter_obey_the_provider_and_end_after_three() -> None:
-    policy = RetryPolicy(base_seconds=4)
-    for attempts, full in ((1, 4), (2, 8), (3, 16)):
-        delays = [policy.delay(attempts=attempts).total_seconds() for _ in range(200)]  # type: ignore[union-attr]
-        assert full / 2 <= min(delays) < max(delays) <= full
-    assert policy.delay(attempts=1, retry_after=120).total_seconds() == 120  # type: ignore[union-attr]
-    assert policy.delay(attempts=4) is None
+    with retry_policy.set(base_seconds=4):
+        for attempts, full in ((1, 4), (2, 8), (3, 16)):
+            delays = [retry.delay(tenant_id=1, attempts=attempts).total_seconds() for _ in range(200)]  # type: ignore[union-attr]
+            assert full / 2 <= min(delays) < max(delays) <= full
+        assert retry.delay(tenant_id=1, attempts=1, retry_after=120).total_seconds() == 120  # type: ignore[union-attr]
+        assert retry.delay(tenant_id=1, attempts=4) is None
+
+
+def test_the_retry_policy_in_force_counts_with_the_overrides_of_a_tenant() -> None:
+    patient = retry_policy.value.model_copy(update={"most_retries": 5})
+    retry_policy.swap(Applied(retry_policy.value, by_tenant={7: patient}))
+    assert retry.delay(tenant_id=7, attempts=5) is not None
+    assert retry.delay(tenant_id=8, attempts=5) is None
+    with retry_policy.set(longest_retry_after_seconds=60):
+        assert retry.delay(tenant_id=8, attempts=1, retry_after=3600).total_seconds() == 60  # type: ignore[union-attr]

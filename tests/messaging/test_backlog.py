@@ -5,18 +5,17 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from configcenter.models import ThreadPoolConfig
+from messaging.configuration import queues
 from messaging.models import Message
-from messaging.queues import SEND
 from messaging.services import gauge, room
-from tests.builders import Api, close_committer, make_api, make_batch, make_tenant
+from tests.builders import Api, close_committer, configure, make_api, make_batch, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    ThreadPoolConfig.objects.update_or_create(name=SEND, defaults={"max_backlog": 20})
+    configure(queues, max_backlog=20)
     tenant = make_tenant()
     make_batch(tenant, pending=21)
     gauge.measure(timezone.now())

@@ -1,16 +1,20 @@
 """What waits in the database comes into the broker: due, in fair turns, never more than it may hold."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from celery import current_app
+from django.db import connection
 from django.utils import timezone
 
-from configcenter.models import ThreadPoolConfig
+from configcenter.services import fence
+from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from messaging.services import broker, feed
-from tests.builders import make_batch, make_message, make_provider, make_tenant
+from posthaste.lib import locks, redis
+from tests.builders import configure, make_batch, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -23,7 +27,7 @@ def _empty_broker() -> None:
 
 
 def capacity(number: int) -> None:
-    ThreadPoolConfig.objects.update_or_create(name=SEND, defaults={"queue_capacity": number})
+    configure(queues, queue_capacity=number)
 
 
 def queued_of(tenant_id: int) -> int:
@@ -111,3 +115,34 @@ def test_messages_travel_in_tasks_of_one_tenant_and_priority_and_urgent_ones_alo
             make_message(tenant, priority=priority)
     assert feed.feed(now=timezone.now()) == 12
     assert broker.depth(SEND) == 2 * (1 + 1 + 2)  # a task of fives, one of sevens, and each ten by itself
+
+
+def test_a_feeder_that_was_overtaken_hands_over_nothing_more() -> None:
+    """Its lock ran out while it was stopped, and the next one has fed since."""
+    message = make_message(make_tenant())
+    with locks.simple(feed.LOCK, lease_seconds=0.01) as late:
+        with ThreadPoolExecutor(1) as pool:
+
+            def feed_next() -> None:
+                with locks.simple(feed.LOCK, wait_seconds=5), fence.guarded(feed.LOCK):
+                    pass
+                connection.close()
+
+            pool.submit(feed_next).result()
+        with pytest.raises(fence.Overtaken):
+            feed._feeder.look(timezone.now())
+    assert late.lost.is_set()
+    message.refresh_from_db()
+    assert message.status == Status.PENDING
+    assert broker.depth(SEND) == 0
+
+
+def test_without_redis_it_feeds_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_message(make_tenant())
+
+    def away(*_args: object, **_options: object) -> None:
+        raise redis.Unavailable
+
+    monkeypatch.setattr(locks.server, "take", away)
+    feed.keep_feeding()
+    assert broker.depth(SEND) == 1

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from messaging.configuration.pools import ThreadPools
 from posthaste import env
 from posthaste.env import ROOT
 from tests.integration.conftest import _with_path
@@ -32,6 +33,7 @@ executor = MigrationExecutor(connection)
 executor.migrate(first)
 old = executor.loader.project_state(first).apps
 tenant = old.get_model("configcenter", "Tenant").objects.create(name="Acme", slug="acme")
+old.get_model("configcenter", "ThreadPoolConfig").objects.create(name="message.send", max_threads=250)
 now = timezone.now()
 batch = old.get_model("messaging", "Batch").objects.create(tenant=tenant, channel="sms", accepted=3, created_at=now)
 Message = old.get_model("messaging", "Message")
@@ -53,7 +55,10 @@ from messaging.services import partitions
 partitions.make_ahead(now=now)
 counts = selectors.batch_counts(Batch.objects.all())[batch.pk]
 today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+from configcenter.models import ConfigItem, ConfigState
 print(json.dumps({
+    "pools": [[item.data_id, item.current.number, json.loads(item.current.content)] for item in ConfigItem.objects.all()],
+    "revision": ConfigState.objects.get().revision,
     "kept": list(Message.objects.order_by("pk").values_list("pk", "recipient", "status")) == before,
     "counts": {status: number for status, number in counts.items() if number},
     "today": sorted(tallies.by_channel(today - timedelta(days=1), today + timedelta(days=1), tenant.pk)),
@@ -84,7 +89,11 @@ def test_rows_of_the_first_version_are_kept_and_counted(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
+    pools = found.pop("pools")
+    assert [(name, number) for name, number, _content in pools] == [("thread_pools", 1)], "queues were at their defaults"
+    assert ThreadPools.model_validate(pools[0][2]) == ThreadPools(max_threads=250)
     assert found == {
+        "revision": 1,
         "kept": True,
         "counts": {"pending": 1, "queued": 1, "sent": 1},
         "today": [["sms", "pending", 1], ["sms", "queued", 1], ["sms", "sent", 1]],

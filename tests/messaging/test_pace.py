@@ -10,10 +10,12 @@ from django.db import connection
 
 from messaging.services import ceiling, gauge, room
 from messaging.services.latency import latencies
-from messaging.services.pace import FEWEST, HOLD_SECONDS, Pace
+from messaging.services.pace import FEWEST, Pace
 from messaging.services.turns import Turns
 from posthaste.lib import redis
 from tests.builders import make_batch, make_provider, make_tenant
+
+HOLD_SECONDS = 0.6
 
 # --- pace ------------------------------------------------------------------------------------------------------------
 
@@ -23,7 +25,7 @@ def drained(pace: Pace, per_look: int, *, looks: int, content: int, threads: int
     window = 0
     for n in range(looks):
         pace.note(start + n / 10, left=per_look)
-        window = pace.adapt(content=content, is_waiting=True, threads=threads, busy=busy, capacity=10_000)
+        window = pace.adapt(content=content, is_waiting=True, threads=threads, busy=busy, capacity=10_000, hold_seconds=HOLD_SECONDS)
     return window
 
 
@@ -38,14 +40,14 @@ def test_while_threads_are_idle_and_the_broker_is_empty_the_window_doubles() -> 
     pace = Pace()
     for n in range(5):
         pace.note(100 + n / 10, left=0)
-        windows.append(pace.adapt(content=0, is_waiting=True, threads=10, busy=3, capacity=10_000))
+        windows.append(pace.adapt(content=0, is_waiting=True, threads=10, busy=3, capacity=10_000, hold_seconds=HOLD_SECONDS))
     assert windows == [20, 40, 80, 160, 320]
 
 
 def test_while_all_threads_are_busy_an_empty_broker_makes_it_grow_a_little() -> None:
     pace = Pace()
-    first = pace.adapt(content=0, is_waiting=True, threads=10, busy=10, capacity=10_000)
-    assert pace.adapt(content=0, is_waiting=True, threads=10, busy=10, capacity=10_000) == first * 1.25
+    first = pace.adapt(content=0, is_waiting=True, threads=10, busy=10, capacity=10_000, hold_seconds=HOLD_SECONDS)
+    assert pace.adapt(content=0, is_waiting=True, threads=10, busy=10, capacity=10_000, hold_seconds=HOLD_SECONDS) == first * 1.25
 
 
 def test_the_window_is_never_larger_than_the_capacity_and_never_nothing() -> None:

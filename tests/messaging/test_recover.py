@@ -11,7 +11,7 @@ from messaging.services import journal, recover, store
 from messaging.services.feed import feed, settle_batches
 from messaging.services.journal import Journal
 from messaging.services.store import Outcome
-from posthaste.lib import redis
+from posthaste.lib import locks, redis
 from posthaste.lib.ids import new_id
 from tests.builders import make_batch, make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
@@ -148,3 +148,11 @@ def test_a_message_the_provider_had_got_counts_as_sent() -> None:
         gateway.taken[row.pk.hex] += 1
         recover.look_up_unknown(now=timezone.now())
         assert statuses([row]) == [Status.SENT]
+
+
+def test_two_do_not_recover_at_once() -> None:
+    _claim_id, rows = claimed(1, kind="sandbox")
+    with locks.simple(recover.LOCK):
+        assert recover.recover(now=timezone.now()) == {}
+    assert statuses(rows) == [Status.SENDING]
+    assert recover.recover(now=timezone.now())["resent"] == 1

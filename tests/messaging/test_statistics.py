@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from configcenter.models import Tenant, ThreadPoolConfig
+from configcenter.models import Tenant
 from messaging import statistics, tallies
+from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Status
 from messaging.queues import NAMES
 from messaging.services import broker, gauge
 from posthaste import env
 from posthaste.lib import redis
-from tests.builders import Api, json_of, make_api, make_message, make_tenant
+from tests.builders import Api, configure, json_of, make_api, make_message, make_tenant
 from tracing.services.record import count
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -177,7 +178,7 @@ def test_pools_show_what_their_workers_told_and_their_sum(api: Api) -> None:
 
 @pytest.mark.usefixtures("live_figures_are_clean")
 def test_the_send_queue_counts_recipients_in_broker_and_database(api: Api) -> None:
-    ThreadPoolConfig.objects.create(name="message.send", queue_capacity=1000)
+    configure(queues, queue_capacity=1000)
     redis.client().set(redis.key("waiting"), "400 350", ex=30)
     queue = json_of(api.get("/api/messages/statistics/realtime"))["queues"]["message.send"]
     assert {name: queue[name] for name in ("depth", "capacity", "usage_percent", "in_broker", "waiting_in_database")} == {

@@ -9,18 +9,24 @@ A line is one letter, the milliseconds since the message's id was made, and what
     K<ms> <status>                   receipt
     X<ms> <status> <reason>          ended, or was put off, by a rule
 
+Of the messages that are not sampled (module *tracing*) only what is no routine is written: failures, retries, decisions, with what
+else is told of the message at the same moment.
+
 Where Redis is away nothing is written and nobody waits: the message row tells the main times by itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from posthaste import env
 from posthaste.lib import ids, redis
+from tracing.configuration import tracing
 
 COUNTER_SECONDS = 180
+ROUTINE = frozenset("CSK")  # what happens to every message that goes well
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
 # flush: packing and reading two for each message took more time than anything else about tracing.
@@ -48,10 +54,24 @@ def word(text: str) -> str:
     return "_".join(text.split())[:40] or "-"
 
 
-def append(pipeline: Any, lines: Mapping[UUID, Iterable[str]]) -> None:
-    """This function will add events to the traces of messages within a pipeline of the caller's."""
+def is_sampled(message_id: UUID) -> bool:
+    """This function will tell whether a message is traced in full; the answer is the same in every process and for its whole life."""
+    percent = tracing.value.sample_percent
+    return percent >= 100 or crc32(message_id.bytes) % 100 < percent
+
+
+def _worth_keeping(message_id: UUID, added: Iterable[str], always: Collection[UUID]) -> bool:
+    return message_id in always or is_sampled(message_id) or any(entry[0] not in ROUTINE or entry.endswith(" failed\n") for entry in added)
+
+
+def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Collection[UUID] = ()) -> None:
+    """This function will add events to the traces of messages within a pipeline of the caller's; those in `always` are written whether
+    they are sampled or not."""
+    settings = tracing.value
+    if settings.sample_percent < 100:
+        lines = {message_id: added for message_id, added in lines.items() if _worth_keeping(message_id, added, always)}
     if lines:
-        seconds = env.load().trace_retention_days * 86_400
+        seconds = settings.retention_days * 86_400
         pipeline.eval(APPEND, len(lines), *map(trace_key, lines), seconds, *("".join(added) for added in lines.values()))
 
 

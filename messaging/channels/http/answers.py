@@ -12,7 +12,7 @@ from messaging.channels.base import ProviderError
 from messaging.channels.http.config import ErrorMapping
 from posthaste.lib.http import Response
 
-MAX_WAIT_SECONDS = 86_400.0
+MAX_WAIT_SECONDS = 7 * 86_400.0  # the retry policy may allow less
 
 
 def parse_json(body: bytes) -> Any:

@@ -1,0 +1,143 @@
+"""Publish here, in force there: with real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection
+
+from configcenter import hot, selectors
+from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.services import config_items, instances, loading, releases
+from posthaste import env
+from posthaste.env import ROOT
+from posthaste.lib import redis
+from tests.builders import poll
+from tests.peers.instance import APART, DEAF, Watching
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+HOW = {"comment": "", "author": "user:ada"}
+
+
+def database_url() -> str:
+    """The test's own database, for other processes."""
+    name = str(connection.settings_dict["NAME"])
+    return f"{env.load().database_url.rpartition('/')[0]}/{name}" if env.load().is_postgresql else f"sqlite:///{name}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Watching]]:
+    made: list[Watching] = []
+
+    def start(*kinds: str, **environment: str) -> Watching:
+        settings = {"DATABASE_URL": database_url(), "DATA_DIR": str(tmp_path), **environment}
+        made.append(Watching(*kinds, environment=settings))
+        poll(made[-1].are_up, seconds=30, what=f"{', '.join(kinds)} are up")
+        return made[-1]
+
+    yield start
+    for watching in made:
+        watching.end()
+    for name in redis.client().scan_iter(match=redis.key("config-instance*")):
+        redis.client().delete(name)
+
+
+def pools() -> ConfigItem:
+    return config_items.module_item("thread_pools")
+
+
+def text(threads: int) -> str:
+    return orjson.dumps({"min_threads": threads, "max_threads": threads + APART}).decode()
+
+
+def publish(threads: int) -> ConfigRelease:
+    return releases.publish(item=pools(), content=text(threads), **HOW)
+
+
+def standing() -> Any:
+    return selectors.module_state("thread_pools")
+
+
+def test_every_publish_reaches_every_process_and_nobody_reads_half_of_it(start: Callable[..., Watching]) -> None:
+    five = start(*(f"trial-{number}" for number in range(5)))
+    lags = []
+    for number in range(1, 21):
+        publish(100 + number)
+        published = time.time()
+        seen = poll(lambda number=number: five.all_saw(number), what=f"version {number} in five processes")  # type: ignore[misc]
+        lags.append(seen - published)
+    assert five.torn() == 0
+    assert sorted(lags)[10] < 0.2, lags
+    state = poll(lambda: (found := standing()).running == 5 and found, what="all five have told")
+    assert (state.expected, state.number, state.errors) == (5, 20, {})
+    assert state.slowest_ms is not None
+    told = instances.live()
+    assert {instance.source for instance in told} == {"database"}
+    assert len({instance.pid for instance in told}) == 5
+
+
+def test_gray_releases_reach_their_instances_and_leave_all_of_them(start: Callable[..., Watching]) -> None:
+    publish(101)
+    two = start("a,zone=a", "b,zone=b,canary=yes")
+    gray = releases.start_gray(item=pools(), content=text(102), labels=["zone=b"], percent=0, **HOW)
+    poll(lambda: two.seen_at("b", gray.number), what="the gray release is where its label is")
+    state = poll(lambda: (found := standing()).on_gray == 1 and found.running == 2 and found, what="both have told")
+    assert (two.seen_at("a", gray.number), state.expected) == (0.0, 2)
+    releases.widen_gray(item=pools(), labels=[], percent=100, author="user:ada")
+    poll(lambda: two.seen_at("a", gray.number), what="widened, it is everywhere")
+    abandoned = releases.abandon_gray(item=pools(), **HOW)
+    poll(lambda: two.all_saw(abandoned.number), what="abandoned, it has left everybody")
+    gray = releases.start_gray(item=pools(), content=text(103), labels=["zone=a"], percent=0, **HOW)
+    poll(lambda: two.seen_at("a", gray.number), what="another one")
+    promoted = releases.promote_gray(item=pools(), **HOW)
+    poll(lambda: two.all_saw(promoted.number), what="promoted, it is everywhere")
+    poll(lambda: standing().running == 2, what="all run the released version")
+
+
+def test_a_lost_notice_is_made_good_within_five_seconds(start: Callable[..., Watching]) -> None:
+    """Redis is away for one; the other hears nothing because the publisher is killed between commit and notice."""
+    pools()
+    program = (
+        "import os, signal, django; django.setup()\n"
+        "from configcenter.services import changes, config_items, releases\n"
+        "changes.tell = lambda revision: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"releases.publish(item=config_items.module_item('thread_pools'), content='{text(110)}', comment='', author='user:ada')\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": database_url()}
+    two = start(DEAF, "well")
+    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, **settings}, check=False)
+    ended = time.time()
+    assert killed.returncode == -signal.SIGKILL
+    assert pools().current is not None
+    assert poll(lambda: two.all_saw(1), what="both have asked by themselves") - ended < 5
+
+
+def test_a_process_without_its_database_starts_from_the_last_snapshot_and_says_so(start: Callable[..., Watching], tmp_path: Path) -> None:
+    publish(150)
+    loading.apply_released()
+    (tmp_path / "configuration.json").write_bytes(loading.snapshot_path().read_bytes())
+    lonely = start("lonely", DATABASE_URL="sqlite:////no/such/folder/database")
+    assert lonely.sources() == {"lonely": "snapshot"}
+    assert lonely.said[0] == ["lonely", "source", "snapshot", str(150 + APART)]
+    (told,) = poll(instances.live, what="it tells")
+    assert (told.kind, told.source, told.versions["thread_pools"].number) == ("lonely", "snapshot", 1)
+
+
+def test_a_snapshot_that_cannot_be_read_harms_nobody() -> None:
+    loading.snapshot_path().write_text("{ half a")
+    assert loading.loader.load_snapshot() is False
+    publish(150)
+    assert loading.apply_released() is True
+    assert orjson.loads(loading.snapshot_path().read_bytes())["rows"][0]["data_id"] == "thread_pools"
+    loading.forget()
+    hot.reset()
+    assert loading.loader.load_snapshot() is True
+    assert hot.module("thread_pools").value.max_threads == 150 + APART
+    assert loading.loader.state.source == "snapshot"

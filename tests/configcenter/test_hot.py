@@ -1,0 +1,85 @@
+"""Values as the code reads them."""
+
+import pytest
+
+from configcenter import hot
+from configcenter.hot import Applied, Module, setting
+from configcenter.services.fields import assign, parts_of, read
+from configcenter.services.validation import explain
+from posthaste.lib.problems import Invalid
+
+
+class Trial(Module):
+    """A module of the tests."""
+
+    number: int = setting(1, "Number", "", ge=1)
+
+
+def make_handle() -> "hot.Handle[Trial]":
+    return hot.Handle(Trial, name="trial", title="Trial", purpose="", order=99, per_tenant=frozenset({"number"}))
+
+
+def test_all_twelve_modules_are_registered_with_defaults_and_words() -> None:
+    assert [handle.order for handle in hot.modules()] == list(range(1, 13))
+    for handle in hot.modules():
+        assert handle.title
+        assert handle.purpose
+        for name, field in handle.model.model_fields.items():
+            assert field.title, f"{handle.name}.{name}"
+
+
+def test_a_value_is_never_changed_in_place() -> None:
+    handle = make_handle()
+    before = handle.value
+    handle.swap(Applied(Trial(number=2), 1, "x"))
+    assert (before.number, handle.value.number, handle.now.release) == (1, 2, 1)
+    with pytest.raises(ValueError, match="frozen"):
+        handle.value.number = 3  # type: ignore[misc]
+
+
+def test_a_listener_that_fails_harms_nobody() -> None:
+    handle = make_handle()
+    heard: list[int] = []
+    handle.listen(lambda _value: 1 / 0)  # type: ignore[arg-type,return-value]
+    handle.listen(lambda value: heard.append(value.number))
+    handle.swap(Applied(Trial(number=2)))
+    assert (heard, handle.value.number) == ([2], 2)
+
+
+def test_a_value_for_the_block_is_taken_back() -> None:
+    handle = make_handle()
+    with handle.set(number=5):
+        assert handle.value.number == 5
+    assert handle.value.number == 1
+    with pytest.raises(ValueError, match="greater than"), handle.set(number=0):
+        pass
+
+
+def test_a_name_is_registered_once_and_overrides_name_fields() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        hot.register(Trial, name="queues", title="", purpose="", order=99)
+    with pytest.raises(ValueError, match="no field"):
+        hot.register(Trial, name="trial", title="", purpose="", order=99, per_tenant=("colour",))
+
+
+def test_places_inside_a_value() -> None:
+    value = {"rules": [{"a": 1}, {"a": 2}]}
+    assert parts_of("rules[1].a") == parts_of("rules.1.a") == ["rules", "1", "a"]
+    assert read(value, "rules[1].a") == 2
+    assign(value, "rules[2]", {"a": 3})
+    assign(value, "rules[0].a", 9)
+    assert value == {"rules": [{"a": 9}, {"a": 2}, {"a": 3}]}
+    for path in ("rules[7]", "rules.x", "", "nothing.here"):
+        with pytest.raises(Invalid):
+            read(value, path)
+
+
+def test_pydantics_errors_are_told_in_our_words() -> None:
+    try:
+        Trial.model_validate({"number": 0, "colour": 1})
+    except ValueError as error:
+        told = explain(error)  # type: ignore[arg-type]
+    assert [(entry["field"], entry["message"]) for entry in told] == [
+        ("number", "Must be at least 1."),
+        ("colour", "There is no such field."),
+    ]
