@@ -14,6 +14,16 @@ def pytest_report_header() -> str:
     return f"stack: {'PostgreSQL' if settings.is_postgresql else 'SQLite'}, {'RabbitMQ' if settings.is_rabbitmq else 'Valkey'}"
 
 
+def pytest_sessionstart() -> None:
+    """A test says itself what is configured: an entrance that it imports must not start the thread that would say otherwise."""
+    from django.apps import apps
+
+    if apps.ready:
+        from configcenter.services import watch
+
+        watch.never_here()
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way."""

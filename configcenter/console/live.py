@@ -5,21 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from configcenter.models import ConfigItem
-from configcenter.services import instances
 from configcenter.services.instances import Identity, Instance
 from configcenter.templatetags.interface import OTHER_STATES
-from posthaste.lib import redis
-
-
-def running() -> list[Instance] | None:
-    """This function will list the live instances, or give None when Redis, where they report, is away."""
-    try:
-        return instances.live()
-    except redis.Unavailable:
-        return None
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
@@ -76,5 +65,5 @@ def _sentence(live: list[Instance] | None, applied: int, total: int, slowest: in
         return _("Redis is away: instances can't be asked")
     if not total:
         return _("No instance is running")
-    said = ngettext("{applied} of {total} instance", "{applied} of {total} instances", total).format(applied=applied, total=total)
+    said = (_("{applied} of {total} instances") if total > 1 else _("{applied} of one instance")).format(applied=applied, total=total)
     return said if slowest is None else f"{said}, {round(slowest)} ms"

@@ -22,7 +22,7 @@ REPORT_SECONDS = 1.0
 #: Longest wait for Redis: with the poll and a report between, a publish is still seen within five seconds while Redis hangs.
 REDIS_SECONDS = 0.5
 FIRST_LOAD_SECONDS = 6.0  # a little more than the database's own time-out
-_started: dict[int, "Watch"] = {}
+_started: set[int] = set()
 _lock = threading.Lock()
 
 
@@ -34,10 +34,16 @@ def start(kind: str) -> None:
     with _lock:
         if os.getpid() in _started:
             return
-        watch = _started[os.getpid()] = Watch(kind)
+        _started.add(os.getpid())
+        watch = Watch(kind)
     # In the thread, as this one may belong to an event loop, which must not ask the database.
     threading.Thread(target=watch.run, name="configuration", daemon=True).start()
     watch.loaded.wait(FIRST_LOAD_SECONDS)
+
+
+def never_here() -> None:
+    """This function will make a later `start` in this process do nothing: for tests, which say themselves what is configured."""
+    _started.add(os.getpid())
 
 
 class Watch:

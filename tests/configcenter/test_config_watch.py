@@ -23,7 +23,7 @@ from tests.builders import poll
 from tests.peers.instance import APART, DEAF, Watching
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
-HOW = {"comment": "", "author": "user:ada"}
+HOW: dict[str, Any] = {"comment": "", "author": "user:ada"}
 
 
 def database_url() -> str:

@@ -32,3 +32,12 @@ def test_a_name_that_is_taken_is_refused() -> None:
     with pytest.raises(CommandError):
         call_command("create_tenant", taken)
     assert Tenant.objects.count() == 1
+
+
+def test_the_first_key_of_an_operator_reaches_the_whole_configuration() -> None:
+    keys = []
+    for arguments in (("ops", "--operator"), ("shop",)):
+        out = StringIO()
+        call_command("create_tenant", *arguments, stdout=out)
+        keys.append(out.getvalue().strip())
+    assert [Api(key).get("/api/config/modules/").status_code for key in keys] == [200, 404]

@@ -73,7 +73,7 @@ class Watching:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.peers.instance", *kinds],
             cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "posthaste.settings", "LOG_LEVEL": "critical", **environment},
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "posthaste.settings", "LOG_LEVEL": "error", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -93,6 +93,7 @@ class Watching:
 
     def are_up(self) -> bool:
         """This function will tell whether all of them are."""
+        assert self.process.poll() is None, "they ended"
         return len(self.sources()) == len(self.kinds)
 
     def seen_at(self, kind: str, number: int) -> float:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.changes import Change, values_of
@@ -31,12 +32,15 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
         moved = reading.rearranged(subject.handle.model, request.POST, only=subject.only)
         if moved is not None:
             values, place = moved
-            kept = {
-                "began": request.POST.get("began", ""),
-                "based_on": _number(request, "based_on"),
-                "release": _number(request, "release"),
-            }
-            return _show(request, subject, orjson.dumps(values).decode(), opened=place, **kept)
+            return _show(
+                request,
+                subject,
+                orjson.dumps(values).decode(),
+                began=request.POST.get("began", ""),
+                based_on=_number(request, "based_on"),
+                release=_number(request, "release"),
+                opened=place,
+            )
     return _save(request, subject, _typed(request, subject))
 
 
@@ -54,7 +58,7 @@ def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
 def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """This function will give the versions that instances run, for a page that stays open."""
     assert subject.handle
-    return JsonResponse(live.of_module(subject.handle.name, subject.item, live.running()))
+    return JsonResponse(live.of_module(subject.handle.name, subject.item, selectors.live_instances()))
 
 
 def _number(request: HttpRequest, name: str) -> int:
@@ -173,5 +177,5 @@ def _show(
     )
     context["opened"] = opened
     if subject.tenant is None:
-        context["instances"] = live.of_module(subject.handle.name, item, live.running())
+        context["instances"] = live.of_module(subject.handle.name, item, selectors.live_instances())
     return page(request, "module", status=status, **context)

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from configcenter import selectors
 from configcenter.admin_base import problem_text
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.subjects import Subject, for_subject
@@ -36,7 +37,7 @@ def _frame(subject: Subject, **context: Any) -> dict[str, Any]:
 @for_subject
 def history(request: HttpRequest, subject: Subject) -> HttpResponse:
     """This function will list the releases, the newest first."""
-    rows = subject.item.releases.select_related("based_on").order_by("-number")
+    rows = selectors.history(subject.item)
     before = _number(request.GET.get("before"))
     found = list((rows.filter(number__lt=before) if before else rows)[: A_PAGE + 1])
     context = _frame(

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from configcenter import hot
+from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.models import ConfigItem, ConfigState
@@ -25,7 +25,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         elif item.current_id:
             overrides[item.data_id] = overrides.get(item.data_id, 0) + 1
     wanted = request.GET.get("q", "").strip().lower()
-    running = live.running()
+    running = selectors.live_instances()
     cards: list[dict[str, Any]] = []
     for handle in hot.modules():
         item = items.get(handle.name) or ConfigItem(group=MODULES, data_id=handle.name)
@@ -58,7 +58,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @staff_page()
 def instances(request: HttpRequest) -> HttpResponse:
     """This function will show every process and the versions it runs."""
-    running = live.running()
+    running = selectors.live_instances()
     revision = ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
     rows = []
     for instance in running or []:

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
+from configcenter import selectors
 from configcenter.admin_base import problem_text
 from configcenter.console import live
 from configcenter.console.access import author_of, page, staff_page
@@ -83,7 +83,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     item, draft = subject.item, subject.item.draft or ""
-    running = live.running() if subject.handle and subject.tenant is None else None
+    running = selectors.live_instances() if subject.handle and subject.tenant is None else None
     return page(
         request,
         "publish",
@@ -108,11 +108,11 @@ def _show(
 @for_subject
 def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """This function will tell which live instances a gray release would be for, while its form is being filled in."""
-    running = live.running() or []
+    running = selectors.live_instances() or []
     labels, percent = request.GET.get("labels", "").replace(",", " ").split(), request.GET.get("percent", "0")
     wanted = min(int(percent), 100) if percent.isdecimal() and len(percent) < 4 else 0
     found = live.reached(subject.item, running, labels=labels, percent=wanted)
-    said = ngettext("{n} of {total} instance would take part", "{n} of {total} instances would take part", len(running))
+    said = _("{n} of {total} instances would take part") if len(running) != 1 else _("{n} of one instance would take part")
     kinds = ", ".join(f"{kind} × {number}" for kind, number in sorted(Counter(instance.kind for instance in found).items()))
     return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
 

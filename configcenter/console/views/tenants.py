@@ -3,11 +3,11 @@
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from configcenter import selectors
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
-from configcenter.models import ConfigItem, Tenant
-from configcenter.models.config import MODULES
+from configcenter.models import Tenant
 
 
 @staff_page()
@@ -21,13 +21,9 @@ def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
         tenant = Tenant.objects.filter(slug=wanted).first()
         if tenant is not None:
             return HttpResponseRedirect(Subject(subject.item, handle, tenant).url())
-    rows = ConfigItem.objects.select_related("override_of", "current", "gray")
-    rows = rows.filter(namespace__slug=MODULES, namespace__tenant=None, group=MODULES, data_id=handle.name, override_of__isnull=False)
     fields = {name: _(info.title) for name, info in handle.model.model_fields.items() if name in handle.per_tenant and info.title}
     found = []
-    for item in rows.order_by("override_of__name"):
-        if item.current is None and item.draft is None:
-            continue
+    for item in selectors.overrides(handle.name):
         own = values_of(item.current.content if item.current else "")
         of_tenant = Subject(item, handle, item.override_of)
         found.append({"subject": of_tenant, "item": item, "fields": [fields[name] for name in fields if name in own]})
