@@ -79,6 +79,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "remove item": reverse("config:item-remove", args=[item.pk]),
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
+        "locks": reverse("config:locks"),
         "transfer": reverse("config:transfer"),
     }
     return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}

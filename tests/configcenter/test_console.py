@@ -18,6 +18,7 @@ from configcenter.console.form import build, kind_of
 from configcenter.console.words import WORDS
 from configcenter.models import AuditEntry, ConfigItem, ConfigNamespace, ConfigRight, User
 from configcenter.services import config_items, drafts, releases
+from posthaste.lib import locks
 from tests.builders import make_tenant
 from tests.configcenter.forms import posted
 
@@ -462,6 +463,22 @@ def test_an_export_is_imported_after_a_look_at_what_it_would_do() -> None:
     assert client.post(url, {"data": data[1], "policy": "overwrite", "apply": "1"}).status_code == 302
     assert effective("queues")["queue_capacity"] == 20_000
     assert client.post(url, {"file": SimpleUploadedFile("c.json", b"{}"), "policy": "abort"}).status_code == 422
+
+
+# --- locks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_seen_and_freed_once_its_name_is_typed() -> None:
+    client, url = staff(), reverse("config:locks")
+    with locks.simple("test-console", lease_seconds=30) as held:
+        page = client.get(url).content.decode()
+        assert "test-console" in page
+        assert str(held.fencing_token) in page
+        assert client.post(url, {"lock": "test-console", "name": "test"}).status_code == 422
+        assert client.post(url, {"lock": "test-console", "name": "test-console"}).status_code == 302
+        assert "test-console" not in client.get(url).content.decode().partition("all-locks")[2]
+    assert AuditEntry.objects.get(action="lock.force_release").actor == "user:ada"
+    assert staff(ConfigRight.EDIT, "eve").post(url, {"lock": "x", "name": "x"}).status_code == 403
 
 
 # --- lists stay cheap ---------------------------------------------------------------------------------------------
