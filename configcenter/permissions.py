@@ -14,6 +14,7 @@ CHANGE = {
     ("messaging", "provider"): Role.OPERATOR,
     ("messaging", "message"): Role.OPERATOR,
     ("messaging", "batch"): Role.OPERATOR,
+    ("messaging", "suppression"): Role.OPERATOR,
     ("messaging", "template"): Role.AUTHOR,
     ("messaging", "templateversion"): Role.AUTHOR,
 }

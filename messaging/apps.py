@@ -8,6 +8,7 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import configuration  # noqa: F401 - registers its modules
+        from messaging.services import what_if  # noqa: F401 - replays drafts
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
         from messaging.channels.sandbox import SandboxAdapter

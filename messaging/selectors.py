@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from configcenter.tenancy import owned_by
 from messaging import tallies
-from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Template
+from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Suppression, Template
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":
@@ -19,6 +19,11 @@ def messages(tenant_id: int) -> "QuerySet[Message]":
 def batches(tenant_id: int) -> "QuerySet[Batch]":
     """This function will give the tenant's batches, newest first."""
     return owned_by(Batch.objects.select_related("template_version__template"), tenant_id)
+
+
+def suppressions(tenant_id: int) -> "QuerySet[Suppression]":
+    """This function will give the tenant's suppression list, newest first."""
+    return owned_by(Suppression.objects.all(), tenant_id)
 
 
 def templates(tenant_id: int) -> "QuerySet[Template]":

@@ -14,6 +14,7 @@ WORDS = {
     "E": "provider_error",
     "R": "retry_scheduled",
     "K": "receipt",
+    "M": "moved_to_another_provider",
     "X": "rule",
 }
 
@@ -79,6 +80,12 @@ def _durations(message: Message, events: list[Event]) -> dict[str, int | None]:
     }
 
 
+def _rule(word: str) -> tuple[str, dict[str, int]]:
+    """The reason, and the release of the rules that gave it."""
+    reason, _at, release = word.partition("@")
+    return reason, {"release": int(release)} if release.isdecimal() else {}
+
+
 def _event(message: Message, event: Event) -> dict[str, Any]:
     words = event.words
     detail: dict[str, Any] = {}
@@ -94,5 +101,11 @@ def _event(message: Message, event: Event) -> dict[str, Any]:
         case "K" if words:
             detail = {"status": words[0]}
         case "X" if len(words) >= 2:
-            detail = {"status": words[0], "reason": words[1]}
+            reason, release = _rule(words[1])
+            detail = {"status": words[0], "reason": reason, **release}
+            if len(words) >= 3:
+                detail["delay_ms"] = int(words[2])
+        case "M" if len(words) >= 3:
+            reason, release = _rule(words[2])
+            detail = {"from": words[0], "to": words[1], "reason": reason, **release}
     return {"at": selectors.at(message.pk, event), "event": WORDS.get(event.code, event.code), **detail}

@@ -222,6 +222,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
         "Channel": "messaging.models.CHANNEL_CHOICES",
+        "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "configcenter.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
     },

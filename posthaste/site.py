@@ -41,6 +41,7 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]
             ("admin:messaging_message_changelist?state=dead", "dead", gettext_lazy("Dead letters"), "messaging.view_message"),
             ("admin:messaging_batch_changelist", "batches", gettext_lazy("Batches"), "messaging.view_batch"),
             ("admin:messaging_receiptentry_changelist", "delivered", gettext_lazy("Receipts"), "messaging.view_receiptentry"),
+            ("admin:messaging_suppression_changelist", "suppressed", gettext_lazy("Suppression list"), "messaging.view_suppression"),
             ("admin:outbox", "outbox", gettext_lazy("Sandbox outbox"), "messaging.view_message"),
         ],
     ),

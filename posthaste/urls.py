@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/", include("configcenter.api.urls")),
     path("api/", include("messaging.api.urls")),
+    path("", include("messaging.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("config/", include("configcenter.console.urls")),
     path("admin/", admin.site.urls),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from configcenter.models import ApiKey, KeyKind, Tenant
 from configcenter.services.api_keys import SCOPES, issue_api_key
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
+from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
 from messaging.services import accept, templates
 from messaging.services.providers import save_provider
 from posthaste.lib.ids import first_id_at, new_id
@@ -148,6 +148,11 @@ def make_message(
     if status == Status.FAILED:
         made |= {"attempts": 4, "error_code": "http_500", "error_detail": "HTTP 500"}
     return Message.objects.create(tenant=tenant, status=status, channel=channel, **{**made, **fields})
+
+
+def make_suppression(tenant: Tenant, recipient: str = RECIPIENTS["email"], **fields: Any) -> Suppression:
+    """This function will put a recipient on the tenant's suppression list."""
+    return Suppression.objects.create(tenant=tenant, recipient=recipient, **{"created_at": timezone.now(), **fields})
 
 
 def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:

@@ -51,6 +51,7 @@ def forget() -> None:
     from configcenter.services import api_keys, loading
     from messaging.services import feed, providers, publish, room, templates
     from posthaste.lib import outage, redis
+    from posthaste.lib.breaker import breakers
 
     api_keys.forget_cached_keys()
     loading.forget()
@@ -61,6 +62,7 @@ def forget() -> None:
     room.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
-        redis.client().delete(*room._keys())
+        redis.client().delete(*room._keys(), redis.key("breakers"))
+    breakers.forget()
     publish._broken_until = 0.0
     outage.database.over()

@@ -23,6 +23,8 @@ READ = "messages:read"
 MANAGE = "messages:manage"
 TEMPLATES_READ = "templates:read"
 TEMPLATES_WRITE = "templates:write"
+SUPPRESSIONS_READ = "suppressions:read"
+SUPPRESSIONS_WRITE = "suppressions:write"
 STATISTICS = "statistics:read"
 CONFIG_READ = "config:read"
 CONFIG_WRITE = "config:write"
@@ -34,6 +36,8 @@ SCOPES = {
     MANAGE: gettext_lazy("cancel, retry, pause and resume"),
     TEMPLATES_READ: gettext_lazy("read and preview templates"),
     TEMPLATES_WRITE: gettext_lazy("edit and publish templates"),
+    SUPPRESSIONS_READ: gettext_lazy("read the suppression list"),
+    SUPPRESSIONS_WRITE: gettext_lazy("add to and remove from the suppression list"),
     STATISTICS: gettext_lazy("read statistics"),
     CONFIG_READ: gettext_lazy("read the configuration"),
     CONFIG_WRITE: gettext_lazy("edit drafts of the configuration"),

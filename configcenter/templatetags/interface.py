@@ -63,6 +63,10 @@ OTHER_STATES: dict[str, tuple[str, str, Promise]] = {
     "in_force": ("delivered", "sent", gettext_lazy("In force")),
     "gray": ("suppressed", "gray", gettext_lazy("Gray release")),
     "defaults": ("cancelled", "cancelled", gettext_lazy("Defaults")),
+    # circuit breakers
+    "closed": ("delivered", "sent", gettext_lazy("Closed")),
+    "half_open": ("unknown", "retry", gettext_lazy("Half-open")),
+    "open": ("failed", "failed", gettext_lazy("Open")),
 }
 NOTHING = "–"
 

@@ -4,7 +4,17 @@ from messaging.admin.batches import BatchAdmin
 from messaging.admin.messages import MessageAdmin
 from messaging.admin.providers import ProviderAdmin
 from messaging.admin.records import IdempotencyKeyAdmin, ReceiptAdmin
+from messaging.admin.suppressions import SuppressionAdmin
 from messaging.admin.templates import TemplateAdmin
 from messaging.admin.versions import TemplateVersionAdmin
 
-__all__ = ["BatchAdmin", "IdempotencyKeyAdmin", "MessageAdmin", "ProviderAdmin", "ReceiptAdmin", "TemplateAdmin", "TemplateVersionAdmin"]
+__all__ = [
+    "BatchAdmin",
+    "IdempotencyKeyAdmin",
+    "MessageAdmin",
+    "ProviderAdmin",
+    "ReceiptAdmin",
+    "SuppressionAdmin",
+    "TemplateAdmin",
+    "TemplateVersionAdmin",
+]

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,88 +16,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from configcenter.admin_base import Rows, TenantAdmin
+from configcenter.admin_base import Rows, TenantAdmin, signed_in
 from configcenter.services import audit
 from configcenter.templatetags.interface import NOTHING, ago, badge, percent, thousands
-from messaging import statistics
-from messaging.admin.fields import PrettyJSONField
+from messaging import breaker_states, statistics
+from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
+from messaging.admin.words import breaker_reason
 from messaging.channels import registry
-from messaging.models import Channel, Message, Provider
+from messaging.models import Message, Provider
 from messaging.models.provider import new_receipt_secret
-from messaging.services import providers
+from messaging.services import breakers, providers
 from posthaste import env
+from posthaste.lib import redis
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.masking import mask_recipient
-from posthaste.lib.problems import Invalid
 
 RECENT = timedelta(minutes=10)
-
-
-class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A provider with its configuration as JSON, whose secrets stay masked and keep their value."""
-
-    kind = forms.ChoiceField(label=gettext_lazy("kind"), help_text=gettext_lazy("Which adapter speaks to it."))
-    configuration = PrettyJSONField(
-        label=gettext_lazy("configuration"),
-        required=False,
-        rows=14,
-        help_text=gettext_lazy("JSON. A secret that still shows its mask keeps its value; write over it to change it."),
-    )
-
-    class Meta:
-        model = Provider
-        fields = ["tenant", "name", "channel", "kind", "weight", "max_per_second", "is_enabled", "is_stand_in"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "kind" in self.fields:
-            self.fields["kind"].choices = [(kind, str(adapter.title)) for kind, adapter in registry.ADAPTERS.items()]  # type: ignore[attr-defined]
-        if "configuration" in self.fields and not self.is_bound:
-            shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, self.instance.config)
-            self.initial["configuration"] = shown
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        config = values.get("configuration")
-        if config is None:
-            config = {}
-        if "configuration" in self.errors or not values.get("kind") or not values.get("channel"):
-            return values
-        if not isinstance(config, dict):
-            self.add_error("configuration", _("Give a JSON object: {…}."))
-            return values
-        if not self.instance._state.adding:  # an id is given before the row is stored
-            config = providers.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
-        if registry.REDACTED in json.dumps(config, ensure_ascii=False):
-            self.add_error("configuration", _("There is no stored secret behind a mask here: write the secret itself."))
-            return values
-        try:
-            self.checked = providers.check_config(kind=values["kind"], channel=values["channel"], config=config)
-        except Invalid as problem:
-            for error in problem.errors:
-                field, _dot, inner = str(error["field"]).partition(".")
-                name = field if field in self.fields else "configuration"
-                self.add_error(name, f"{inner}: {error['message']}" if inner else str(error["message"]))
-        taken = Provider.objects.filter(tenant=values.get("tenant") or self.instance.tenant_id, name=values.get("name")).exclude(
-            pk=self.instance.pk
-        )
-        if taken.exists():
-            self.add_error("name", _("There is already a provider of this name."))
-        return values
-
-
-class TestForm(forms.Form):
-    """To whom a test goes, and what it says."""
-
-    __test__ = False
-
-    recipient = forms.CharField(label=gettext_lazy("recipient"), max_length=2048)
-    text = forms.CharField(
-        label=gettext_lazy("text"),
-        max_length=500,
-        initial=gettext_lazy("A test message from Posthaste."),
-        widget=forms.Textarea(attrs={"rows": 3}),
-    )
 
 
 class ProviderStateFilter(admin.SimpleListFilter):
@@ -121,33 +54,6 @@ class ProviderStateFilter(admin.SimpleListFilter):
         return queryset
 
 
-def kinds() -> list[dict[str, Any]]:
-    """This function will describe each kind's configuration, from the class that checks it."""
-    found = []
-    for kind, adapter in registry.ADAPTERS.items():
-        schema = adapter.Config.model_json_schema()
-        required = set(schema.get("required", ()))
-        fields = [
-            {
-                "name": name,
-                "required": name in required,
-                "description": part.get("description", ""),
-                "default": "" if part.get("default") in (None, "", [], {}) else json.dumps(part["default"], ensure_ascii=False),
-            }
-            for name, part in schema.get("properties", {}).items()
-        ]
-        words = dict(Channel.choices)
-        found.append(
-            {
-                "kind": kind,
-                "title": adapter.title,
-                "channels": [words[c] for c in registry.CHANNELS if c in adapter.channels],
-                "fields": fields,
-            }
-        )
-    return found
-
-
 @admin.register(Provider)
 class ProviderAdmin(TenantAdmin):
     """Who carries a channel's messages."""
@@ -157,7 +63,7 @@ class ProviderAdmin(TenantAdmin):
     first_step = (gettext_lazy("Add a provider"), "admin:messaging_provider_add")
     form = ProviderForm
     change_form_template = "admin/messaging/provider/form.html"
-    list_display = ["name", "state", "channel", "kind", "weight", "cap", "recent", "recent_success", "tenant", "changed"]
+    list_display = ["name", "state", "channel", "kind", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
     list_filter = [ProviderStateFilter, "channel"]
     list_select_related = ["tenant"]
     search_fields = ["name"]
@@ -191,12 +97,24 @@ class ProviderAdmin(TenantAdmin):
                 counts[provider_id][status] += number
         for row in rows:
             row.recent_counts = counts[row.pk]  # type: ignore[attr-defined]
+        states = {shown["provider_id"]: shown["state"] for shown in self._breakers(rows)}
+        for row in rows:
+            row.breaker_state = states.get(row.pk)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _breakers(rows: list[Provider]) -> list[dict[str, Any]]:
+        """What their breakers say; nothing while Redis is away."""
+        try:
+            return breaker_states.of_providers(rows)
+        except redis.Unavailable:
+            return []
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
         own = [
             path("<uuid:pk>/test/", view(self.test), name=self.url_name("test")),
             path("<uuid:pk>/secret/", view(require_POST(self.secret)), name=self.url_name("secret")),
+            path("<uuid:pk>/breaker/", view(require_POST(self.force_breaker)), name=self.url_name("breaker")),
             path("<uuid:pk>/new-secret/", view(require_POST(self.new_secret)), name=self.url_name("new_secret")),
         ]
         return own + super().get_urls()
@@ -237,7 +155,10 @@ class ProviderAdmin(TenantAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
     ) -> HttpResponse:
-        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose)
+        breaker = next(iter(self._breakers([obj])), None) if obj else None
+        if breaker:
+            breaker["text"] = breaker_reason(breaker)
+        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     @staticmethod
@@ -259,6 +180,11 @@ class ProviderAdmin(TenantAdmin):
     def cap(self, row: Provider) -> str:
         return thousands(row.max_per_second)
 
+    @admin.display(description=gettext_lazy("breaker"))
+    def breaker(self, row: Provider) -> SafeString | str:
+        state = row.breaker_state  # type: ignore[attr-defined]
+        return badge(state) if state else NOTHING
+
     @admin.display(description=gettext_lazy("last 10 min"))
     def recent(self, row: Provider) -> str:
         return thousands(row.recent_counts.total())  # type: ignore[attr-defined]
@@ -272,7 +198,22 @@ class ProviderAdmin(TenantAdmin):
     def changed(self, row: Provider) -> SafeString:
         return ago(row.updated_at)
 
-    # --- test, secret ----------------------------------------------------------------------------------------
+    # --- breaker, test, secret ----------------------------------------------------------------------------------------
+
+    def force_breaker(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """This function will hold a provider's breaker open or closed, or let it go."""
+        provider = self.own(request, str(pk), change=True)
+        to = request.POST.get("to", "")
+        if to in ("open", "closed", "automatic"):
+            name = breakers.of_provider(provider.pk)
+            try:
+                breakers.force(name=name, to=to, by=f"user:{signed_in(request).get_username()}")
+            except redis.Unavailable:
+                self.message_user(request, _("Nothing was changed: Redis is away. Try again."), messages.ERROR)
+            else:
+                audit.record_request(request, action="breaker.force", target=name, tenant_id=provider.tenant_id, detail={"state": to})
+                self.message_user(request, _("All workers know within half a second."), messages.SUCCESS)
+        return self.back(request, provider)
 
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """This function will send one message through a provider now, and show what it answered."""

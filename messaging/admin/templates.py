@@ -55,7 +55,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Template
-        fields = ["tenant", "name", "channel", "description", "is_archived"]
+        fields = ["tenant", "name", "channel", "category", "description", "is_archived"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,7 +115,7 @@ class TemplateAdmin(TenantAdmin):
     search_help_text = gettext_lazy("Name or description.")
     ordering = ["name"]
     fieldsets = [
-        (None, {"fields": ["tenant", ("name", "channel"), "description", "is_archived"]}),
+        (None, {"fields": ["tenant", ("name", "channel"), "category", "description", "is_archived"]}),
         (gettext_lazy("Draft"), {"fields": ["subject", "body", "html", "variables"]}),
     ]
 
@@ -144,7 +144,11 @@ class TemplateAdmin(TenantAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         # The wording's fields are the form's own; Django would look for them in the model.
-        kwargs["fields"] = ["tenant", "name", "channel", "description", "is_archived"] if obj is None else ["description", "is_archived"]
+        kwargs["fields"] = (
+            ["tenant", "name", "channel", "category", "description", "is_archived"]
+            if obj is None
+            else ["category", "description", "is_archived"]
+        )
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -1,5 +1,8 @@
-"""What the nodes and events of a trace are called."""
+"""What the nodes and events of a trace are called, and why a breaker is as it is."""
 
+from typing import Any
+
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 NODE_WORDS = {
@@ -14,5 +17,27 @@ EVENT_WORDS = {
     "provider_error": gettext_lazy("Not taken by the provider"),
     "retry_scheduled": gettext_lazy("Will be tried again"),
     "receipt": gettext_lazy("Receipt"),
+    "moved_to_another_provider": gettext_lazy("Moved to another provider"),
     "rule": gettext_lazy("Decided by a rule"),
 }
+
+
+def breaker_reason(shown: dict[str, Any]) -> str:
+    """This function will say why a breaker moved last; empty where it never did."""
+    if shown.get("forced"):
+        return _("Held by {who}.").format(who=shown["forced_by"])
+    number, of, code = shown["reason_number"], shown["reason_of"], shown["reason_code"] or "?"
+    match shown["reason"]:
+        case "errors":
+            return _("{number} of {of} calls failed, the last one with {code}.").format(number=number, of=of, code=code)
+        case "slow":
+            return _("{number} of {of} calls were slow.").format(number=number, of=of)
+        case "receipts":
+            return _("{number} of {of} receipts told of a failure, the last one of {code}.").format(number=number, of=of, code=code)
+        case "trial" if shown["state"] == "closed":
+            return _("Its trial calls succeeded.")
+        case "trial":
+            return _("A trial call was slow or failed.")
+        case "forced":
+            return _("It was held by hand before.")
+    return ""

@@ -4,7 +4,8 @@ import django_filters
 from django.db.models import QuerySet
 
 from messaging import selectors
-from messaging.models import Batch, BatchStatus, Channel, Message, Provider, Status, Template
+from messaging.channels.recipients import list_key
+from messaging.models import Batch, BatchStatus, Channel, Message, Provider, Status, Suppression, SuppressionReason, Template
 from posthaste.lib.ids import first_id_at
 
 
@@ -22,6 +23,7 @@ class MessageFilter(django_filters.FilterSet):
     priority = django_filters.NumberFilter()
     is_sandbox = django_filters.BooleanFilter()
     error_code = django_filters.CharFilter()
+    category = django_filters.CharFilter()
     created_after = django_filters.IsoDateTimeFilter(method="by_created_after")
     created_before = django_filters.IsoDateTimeFilter(method="by_created_before")
 
@@ -72,3 +74,19 @@ class ProviderFilter(django_filters.FilterSet):
     class Meta:
         model = Provider
         fields: list[str] = []
+
+
+class SuppressionFilter(django_filters.FilterSet):
+    """`?recipient=ada@example.com&reason=unsubscribe`."""
+
+    recipient = django_filters.CharFilter(method="by_recipient", help_text="Exactly, in its normalised form.")
+    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    category = django_filters.CharFilter()
+    reason = django_filters.ChoiceFilter(choices=SuppressionReason.choices)
+
+    class Meta:
+        model = Suppression
+        fields: list[str] = []
+
+    def by_recipient(self, rows: "QuerySet[Suppression]", _name: str, value: str) -> "QuerySet[Suppression]":
+        return rows.filter(recipient=list_key(value.strip()))

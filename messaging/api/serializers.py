@@ -8,6 +8,7 @@ from rest_framework import serializers
 from configcenter.api.base import Body
 from messaging import selectors
 from messaging.channels import registry
+from messaging.configuration.delivery import CATEGORY
 from messaging.models import Batch, Channel, Message, Provider, Template, TemplateVersion
 from posthaste.lib.masking import mask_recipient
 
@@ -26,7 +27,7 @@ class MessageOut(serializers.ModelSerializer[Message]):
         model = Message
         fields = [
             "id", "trace_id", "status", "channel", "recipient", "priority", "template", "template_version", "batch_id", "reference",
-            "is_sandbox", "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at",
+            "category", "is_sandbox", "segments", "attempts", "provider", "error_code", "error_detail", "created_at", "due_at", "sent_at",
             "finished_at", "latency_ms",
         ]  # fmt: skip
 
@@ -44,6 +45,7 @@ class MessageDetailOut(MessageOut):
             "body",
             "variables",
             "metadata",
+            "time_zone",
             "expires_at",
             "queued_at",
             "claimed_at",
@@ -171,7 +173,7 @@ class TemplateOut(serializers.ModelSerializer[Template]):
 
     class Meta:
         model = Template
-        fields = ["name", "channel", "description", "is_archived", "draft", "published", "created_at", "updated_at"]
+        fields = ["name", "channel", "category", "description", "is_archived", "draft", "published", "created_at", "updated_at"]
 
     def _number(self, template: Template, state: str) -> int | None:
         return next((v.number for v in template.versions.all() if v.state == state), None)
@@ -206,6 +208,7 @@ class TemplateIn(DraftIn):
 
     name = serializers.SlugField(max_length=80)
     channel = serializers.ChoiceField(choices=Channel.choices)
+    category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Of messages that name none.")
     description = serializers.CharField(max_length=300, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")
 
@@ -213,6 +216,7 @@ class TemplateIn(DraftIn):
 class TemplateChange(Body):
     """What can be changed of a template beside its wording."""
 
+    category = serializers.RegexField(CATEGORY, required=False, allow_blank=True, help_text="Of messages that name none.")
     description = serializers.CharField(max_length=300, required=False, allow_blank=True)
     is_archived = serializers.BooleanField(required=False)
 

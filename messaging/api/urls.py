@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.api.views import batches, messages, providers, receipts, statistics, templates
+from messaging.api.views import batches, breakers, messages, providers, receipts, statistics, suppressions, templates
 
 urlpatterns = [
     path("messages/", messages.MessageCollection.as_view()),
@@ -28,7 +28,13 @@ urlpatterns = [
     path("providers/<uuid:id>/", providers.ProviderItem.as_view()),
     path("providers/<uuid:id>/test/", providers.ProviderTest.as_view()),
     path("providers/<uuid:id>/receipt-secret/", providers.ProviderSecret.as_view()),
+    path("breakers/", breakers.BreakerCollection.as_view()),
+    path("breakers/<str:name>/", breakers.BreakerItem.as_view()),
+    path("breakers/<str:name>/force/", breakers.BreakerForce.as_view()),
     path("provider-kinds/", providers.ProviderKinds.as_view()),
     path("sandbox/outbox/", providers.SandboxOutbox.as_view()),
+    path("suppressions/", suppressions.SuppressionCollection.as_view()),
+    path("suppressions/bulk/", suppressions.SuppressionBulk.as_view()),
+    path("suppressions/<uuid:id>/", suppressions.SuppressionItem.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),
 ]

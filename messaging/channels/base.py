@@ -27,6 +27,7 @@ class SendRequest:
     reference: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tenant_id: int = 0
+    unsubscribe_url: str = ""  # where one click takes the recipient off the list (RFC 8058); only e-mail has a place for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Receipt:
     code: str = ""
     detail: str = ""
     at: datetime | None = None
+    hard_bounce: bool = False  # the recipient does not exist: goes on the suppression list
 
 
 class ProviderError(Exception):
@@ -54,10 +56,21 @@ class ProviderError(Exception):
     `permanent`: this message will never be accepted (bad recipient, refused content); it is not retried.
     `retry_after`: seconds the provider asked us to wait.
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
+    `hard_bounce`: the recipient does not exist and goes on the suppression list.
     """
 
+    #: Set by an adapter whose messages name the host they go to (`host_of`): the error tells of that host, not of one address there.
+    at_fault: bool = False
+
     def __init__(
-        self, code: str, detail: str = "", *, permanent: bool = False, retry_after: float | None = None, unreachable: bool = False
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        unreachable: bool = False,
+        hard_bounce: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
@@ -65,6 +78,7 @@ class ProviderError(Exception):
         self.permanent = permanent
         self.retry_after = retry_after
         self.unreachable = unreachable
+        self.hard_bounce = hard_bounce
 
 
 class OutcomeUnknown(ProviderError):
@@ -132,6 +146,10 @@ class Adapter(ABC):
             ReceiptError: the body is not understood.
         """
         raise ReceiptError("This kind of provider sends no receipts.")
+
+    def host_of(self, request: SendRequest) -> str:
+        """This function will give the host a message goes to, where the recipient names it; empty where the provider's own is called."""
+        return ""
 
     def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
         """This function will ask the provider whether it has taken the message, if it can tell."""

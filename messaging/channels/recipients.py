@@ -37,6 +37,29 @@ def normalise_recipient(channel: str, value: str) -> str:
     return check(value.strip())
 
 
+def list_key(recipient: str) -> str:
+    """This function will give the form in which a normalised recipient stands on lists: capitals of an address mean nothing."""
+    return recipient.lower() if "@" in recipient else recipient
+
+
+def normalise_anywhere(value: str) -> str:
+    """This function will check a recipient of no particular channel and give it in its stored form.
+
+    Raises:
+        ValueError: with a sentence for the caller.
+    """
+    value = value.strip()
+    if value.startswith("+"):
+        return normalise_recipient("sms", value)
+    if value.startswith(("http://", "https://")):
+        return normalise_recipient("webhook", value)
+    if "@" in value and "." in value.rpartition("@")[2]:
+        return normalise_recipient("email", value)
+    if not 1 <= len(value) <= 2048 or not value.isprintable():
+        raise ValueError(_("A recipient has 1 to 2,048 printable characters."))
+    return value
+
+
 def _phone(value: str) -> str:
     return _valid_phone(value.translate(_SEPARATORS))
 

@@ -1,12 +1,16 @@
 """Rules that are looked at once more right before a message goes out."""
 
 from enum import StrEnum
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from posthaste.lib import zones
 
+CATEGORY = r"^[a-z0-9_.-]{0,40}$"
 CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
@@ -38,7 +42,7 @@ class Frequency(Shape):
     """How often one recipient hears from us."""
 
     name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
-    category: str = setting("", _("Category"), _("Of the message; empty: all together."), max_length=40)
+    category: str = setting("", _("Category"), _("Of the message; empty: all together."), pattern=CATEGORY)
     channel: str = setting("", _("Channel"), _("Empty: all together."), max_length=10)
     most: int = setting(5, _("Most"), _("Messages for each recipient in the time."), ge=1, le=100_000)
     hours: float = setting(24.0, _("Within"), "", unit="h", ge=0.01, le=8_784)
@@ -50,20 +54,26 @@ class Hours(Shape):
 
     name: str = setting("quiet", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
     is_enabled: bool = setting(True, _("Enabled"), "")
-    category: str = setting("", _("Category"), _("Of the message; empty: all."), max_length=40)
+    category: str = setting("", _("Category"), _("Of the message; empty: all."), pattern=CATEGORY)
     channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
     days: list[int] = setting(
         lambda: [1, 2, 3, 4, 5, 6, 7], _("Days"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
     )
-    start: str = setting("22:00", _("From"), "", pattern=CLOCK)
-    end: str = setting("08:00", _("Until"), _("Before the start: over midnight."), pattern=CLOCK)
+    start: str = setting("22:00", _("From"), _("On these days."), pattern=CLOCK)
+    end: str = setting("08:00", _("Until"), _("Before the start: over midnight. The same as the start: the whole day."), pattern=CLOCK)
     outside: Outside = setting(Outside.DEFER, _("Then"), _("Wait until it may go out, or drop."))
+
+    @model_validator(mode="after")
+    def _days_exist(self) -> Self:
+        if any(not 1 <= day <= 7 for day in self.days):
+            raise ValueError("days: Give days from 1 (Monday) to 7 (Sunday).")
+        return self
 
 
 class DeliveryRules(Module):
     """Duplicates, frequency, quiet hours and send windows. For urgent messages only the suppression list counts."""
 
-    duplicates: Duplicates = setting(Duplicates, _("Duplicates"), "")
+    duplicates: Duplicates = setting(Duplicates, _("Duplicates"), _("The same text to the same recipient."))
     frequency: list[Frequency] = setting(list, _("Frequency caps"), _("How often one recipient hears from us."), max_length=100)
     quiet_hours: list[Hours] = setting(list, _("Quiet hours"), _("Nothing goes out between these times."), max_length=100)
     send_windows: list[Hours] = setting(list, _("Send windows"), _("Goes out only between these times."), max_length=100)
@@ -74,6 +84,31 @@ class DeliveryRules(Module):
     jitter_minutes: int = setting(
         10, _("Spread"), _("What waited for the morning goes out over so many minutes."), unit="min", ge=0, le=240
     )
+    unsubscribe_categories: list[str] = setting(
+        lambda: ["marketing"],
+        _("Categories with an unsubscribe link"),
+        _("One a line. E-mails of these carry the one-click headers of RFC 8058; codes and notices should not."),
+        widget="lines",
+        max_length=50,
+    )
+    bounce_codes: list[str] = setting(
+        lambda: ["hard_bounce", "invalid_recipient", "unknown_subscriber"],
+        _("Codes of a hard bounce"),
+        _("One a line. A message that ends with one of these puts its recipient on the suppression list."),
+        widget="lines",
+        max_length=200,
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if zones.zone(self.default_time_zone) is None:
+            raise ValueError("default_time_zone: There is no time zone of this name. Give one such as Europe/Paris.")
+        for field in ("frequency", "quiet_hours", "send_windows"):
+            names = [rule.name for rule in getattr(self, field)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{field}: There are two rules named {twice[0]}.")
+        return self
 
 
 delivery_rules = hot.register(
@@ -82,5 +117,14 @@ delivery_rules = hot.register(
     title=_("Delivery rules"),
     purpose=_("Duplicates, frequency caps, quiet hours and send windows, looked at right before a message goes out."),
     order=6,
-    per_tenant=("duplicates", "frequency", "quiet_hours", "send_windows", "default_time_zone", "jitter_minutes"),
+    per_tenant=(
+        "duplicates",
+        "frequency",
+        "quiet_hours",
+        "send_windows",
+        "default_time_zone",
+        "jitter_minutes",
+        "unsubscribe_categories",
+        "bounce_codes",
+    ),
 )

@@ -3,6 +3,7 @@
 from messaging.models.intake import IdempotencyKey
 from messaging.models.message import CHANNEL_CHOICES, IN_PROGRESS, TERMINAL, Batch, BatchStatus, Channel, Message, Status
 from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
+from messaging.models.suppression import Suppression, SuppressionReason
 from messaging.models.tally import NO_BATCH, NO_BUCKET, NO_HOUR, Tally, TallyChange
 from messaging.models.template import Template, TemplateVersion
 
@@ -22,6 +23,8 @@ __all__ = [
     "ReceiptEntry",
     "ReceiptOutcome",
     "Status",
+    "Suppression",
+    "SuppressionReason",
     "Tally",
     "TallyChange",
     "Template",

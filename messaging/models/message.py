@@ -108,6 +108,24 @@ class Message(models.Model):
         _("sandbox"), default=False, help_text=_("Accepted with a sandbox key: never reaches a real provider.")
     )
 
+    # The database's defaults serve processes of the release before, which know nothing of these two.
+    category = models.CharField(
+        _("category"),
+        max_length=40,
+        default="",
+        db_default="",
+        blank=True,
+        help_text=_("What kind it is, for delivery rules: marketing, code …"),
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="",
+        db_default="",
+        blank=True,
+        help_text=_("The recipient's own; empty: from the phone number."),
+    )
+
     template_version = models.ForeignKey(
         "messaging.TemplateVersion",
         models.PROTECT,

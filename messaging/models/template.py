@@ -1,5 +1,6 @@
 """Templates and their versions: a draft is edited, a published version never changes."""
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +16,14 @@ class Template(models.Model):
     name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     description = models.CharField(_("description"), max_length=300, blank=True)
+    category = models.CharField(
+        _("category"),
+        max_length=40,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^[a-z0-9_.-]*\Z")],
+        help_text=_("Of messages that name none, for delivery rules: marketing, code …"),
+    )
     is_archived = models.BooleanField(
         _("archived"), default=False, help_text=_("No longer accepted in new messages; those that are under way are sent.")
     )

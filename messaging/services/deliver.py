@@ -8,27 +8,29 @@ provider knows repeated ids; after it, the journal or the row has the result. Se
 """
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import provider_routing
 from messaging.models import Status
-from messaging.services import retry, store
-from messaging.services.journal import ClaimLost, Journal
+from messaging.services import breakers as breaker_rules
+from messaging.services import store, suppressions
+from messaging.services.choose import Chooser
+from messaging.services.journal import ClaimLost
 from messaging.services.latency import latencies
 from messaging.services.outgoing import Job, request_for
-from messaging.services.providers import Carrier, book, choose
-from messaging.services.store import Claimed, Outcome
+from messaging.services.providers import Carrier, book
+from messaging.services.ruled import Ruled
+from messaging.services.store import Claimed
 from posthaste import env
 from posthaste.lib import flow, liquid, redis
+from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.ids import new_id
 from tracing.services import record
@@ -47,37 +49,28 @@ def deliver(ids: Sequence[UUID]) -> int:
     return Delivery().run(ids)
 
 
-class Delivery:
+class Delivery(Ruled):
     """The delivery of one chunk."""
 
     def __init__(self) -> None:
-        self.claim_id = new_id()
-        self.lease = timedelta(seconds=env.load().lease_seconds)
-        self.policy = retry.policy()
-        self.done: list[Outcome] = []
-        self.noted = 0  # of those, the first so many stand in the journal
-        self.lines: dict[UUID, list[str]] = defaultdict(list)
-        self.events: Counter[tuple[int, str]] = Counter()
-        self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
-        self.calling: set[UUID] = set()  # of those, the ones a provider may be taking at this moment
-        self.flushed_at = time.monotonic()
+        super().__init__(claim_id=new_id(), lease=timedelta(seconds=env.load().lease_seconds))
+        self.calling: set[UUID] = set()  # of what is open, what a provider may be taking at this moment
         self.unjournaled = False
-        self.ahead = timedelta()  # the database's clock, of ours
         self.gives_way_at = time.monotonic() + LONGEST_TASK_SECONDS
-        self.called: set[UUID] = set()  # providers
 
     def run(self, ids: Sequence[UUID]) -> int:
         """This function will deliver the chunk."""
         now = timezone.now()
-        self.journal = Journal(self.claim_id)
         rows = store.claim(ids, claim_id=self.claim_id, now=now, lease=self.lease)
         if rows and abs(rows[0].claimed_at - now) > SAME_TIME:
             self.ahead = rows[0].claimed_at - now
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
         try:
+            listed = suppressions.listed(rows, now=now)
             jobs = [job for row in rows if (job := self._prepare(row, now))]
             connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
+            jobs = self._allowed(jobs, listed)
             while jobs:
                 jobs = self._round(jobs)
         except Exception:
@@ -90,10 +83,6 @@ class Delivery:
                     self._put_back(row, self._now() + FAULT_PAUSE)
         self._flush(last=True)
         return len(rows)
-
-    def _now(self) -> datetime:
-        """The time by the database's clock: what is put back here is due there, where others look for it."""
-        return timezone.now() + self.ahead
 
     # --- one message -----------------------------------------------------------------------------------------
 
@@ -112,12 +101,9 @@ class Delivery:
         """Gives each message to one provider; those whose provider could not be reached come back for the next one."""
         again: list[Job] = []
         by_carrier: dict[int, tuple[Carrier, list[Job]]] = {}
+        self.chooser = Chooser()
         for job in jobs:
-            carriers = book.for_message(tenant_id=job.row.tenant_id, channel=job.row.channel, is_sandbox=job.row.is_sandbox)
-            carrier = choose(carriers, without=job.tried)
-            if carrier is None:
-                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
-            else:
+            if carrier := self._carrier_for(job):
                 by_carrier.setdefault(id(carrier), (carrier, []))[1].append(job)
         connection.close()
         for carrier, group in by_carrier.values():
@@ -133,7 +119,37 @@ class Delivery:
             finally:
                 if carrier.slots is not None:
                     carrier.slots.release()
+        for trial in self.chooser.not_made():
+            self.tallies[trial].unused += 1
         return again
+
+    def _carrier_for(self, job: Job) -> Carrier | None:
+        """Who takes a message now; None: nobody, and what becomes of it is noted."""
+        row = job.row
+        carriers = book.for_message(tenant_id=row.tenant_id, channel=row.channel, is_sandbox=row.is_sandbox)
+        choice = self.chooser.choose(carriers, tenant_id=row.tenant_id, channel=row.channel, without=job.tried)
+        carrier = choice.carrier
+        if carrier is None:
+            if choice.wait_seconds is None or job.error or choice.instead_of is None:
+                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
+            else:
+                self._wait_for_breaker(row, choice.instead_of.name, choice.wait_seconds)
+            return None
+        host = carrier.adapter.host_of(job.request)
+        if host and (wait_seconds := self.chooser.host_waits(host)) is not None:
+            self._wait_for_breaker(row, host, wait_seconds)
+            return None
+        if choice.instead_of:
+            self._moved(row, choice.instead_of.name, carrier, "breaker")
+        elif job.left:
+            self._moved(row, job.left, carrier, "unreachable")
+        return carrier
+
+    @staticmethod
+    def _breaker_of(carrier: Carrier, jobs: list[Job]) -> str | None:
+        """Whose breaker a call counts for: the host's where the recipient names it, else the provider's."""
+        host = carrier.adapter.host_of(jobs[0].request)
+        return breaker_rules.of_host(host) if host else carrier.breaker
 
     def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
         """One call to a provider."""
@@ -141,6 +157,9 @@ class Delivery:
             for job in jobs:
                 self._put_back(job.row, self._now())
             return []
+        breaker = self._breaker_of(carrier, jobs)
+        if breaker and self.chooser.has_opened(breaker):
+            return jobs  # while they waited for their turn in this chunk: chosen anew
         jobs = [job for job in jobs if not self._expired(job.row)]
         if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
             return []
@@ -159,14 +178,17 @@ class Delivery:
         if carrier.provider_id:
             latencies.observe(carrier.provider_id, took * 1000)
             self.called.add(carrier.provider_id)
+        if breaker:
+            breaker_rules.note_call(self.tallies[breaker, self.chooser.made(breaker)], breaker, results, took * 1000)
         again = []
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Accepted):
                 self._taken(job.row, result, carrier, took_ms)
-            elif result.unreachable and not isinstance(result, OutcomeUnknown):
-                carrier.rest()
+            elif result.unreachable and not isinstance(result, OutcomeUnknown) and provider_routing.of(job.row.tenant_id).fail_over:
+                if carrier.breaker:
+                    breakers.rest(carrier.breaker, provider_routing.value.rest_seconds)
                 job.tried.add(carrier.provider_id)
-                job.error = result
+                job.error, job.left = result, carrier.name
                 self._line(job.row.id, "E", self._now(), took_ms, record.word(carrier.name), record.word(result.code))
                 again.append(job)
             else:
@@ -228,122 +250,8 @@ class Delivery:
             log.warning("lease lost", claim=str(self.claim_id))
         return held > 0
 
-    # --- what came of it -------------------------------------------------------------------------------------
-
-    def _taken(self, row: Claimed, result: Accepted, carrier: Carrier, took_ms: int) -> None:
-        now = self._now()
-        start = max(row.due_at, row.created_at)
-        self._line(row.id, "S", now, took_ms, record.word(carrier.name))
-        self._done(
-            Outcome(
-                id=row.id,
-                status=Status.SENT.value,
-                attempts=row.attempts,
-                sent_at=now,
-                finished_at=now,
-                latency_ms=max(0, int((now - start).total_seconds() * 1000)),
-                provider_id=carrier.provider_id,
-                provider_message_id=result.provider_message_id[:200],
-            )
-        )
-        self.events[row.tenant_id, "sent"] += 1
-
-    def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
-        row, now = job.row, self._now()
-        provider_id = carrier.provider_id if carrier else None
-        if carrier:
-            self._line(row.id, "E", now, took_ms, record.word(carrier.name), record.word(error.code))
-        if isinstance(error, OutcomeUnknown):
-            self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
-            return
-        delay = None if error.permanent else self.policy.delay(attempts=row.attempts, retry_after=error.retry_after)
-        if delay is None:
-            self._end(row, Status.FAILED, error.code, error.detail, provider_id)
-            return
-        self._line(row.id, "R", now, int(delay.total_seconds() * 1000))
-        self._done(
-            Outcome(
-                id=row.id,
-                status=Status.PENDING.value,
-                attempts=row.attempts,
-                due_at=now + delay,
-                provider_id=provider_id,
-                error_code=error.code[:60],
-                error_detail=error.detail[:500],
-            )
-        )
-        self.events[row.tenant_id, "retried"] += 1
-
-    def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
-        now = self._now()
-        self._line(row.id, "X", now, status, record.word(code))
-        self._done(
-            Outcome(
-                id=row.id,
-                status=status.value,
-                attempts=row.attempts,
-                finished_at=now,
-                provider_id=provider_id,
-                error_code=code[:60],
-                error_detail=detail[:500],
-            )
-        )
-        self.events[row.tenant_id, status.value] += 1
-
     def _expired(self, row: Claimed) -> bool:
         if row.expires_at and row.expires_at <= self._now():
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return True
         return False
-
-    def _put_back(self, row: Claimed, due: datetime) -> None:
-        """Not an attempt: the message never reached a provider."""
-        self._done(Outcome(id=row.id, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
-
-    def _done(self, outcome: Outcome) -> None:
-        self.done.append(outcome)
-        self.open.pop(outcome.id, None)
-
-    def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
-        self.lines[message_id].append(record.line(code, message_id, at, *words))
-
-    def _write(self) -> set[UUID]:
-        """Writes the outcomes, and goes on trying while the database is away: they are known to nobody else."""
-        give_up = time.monotonic() + self.lease.total_seconds()
-        tries = 0
-        while True:
-            try:
-                return store.write_outcomes(self.done, claim_id=self.claim_id)
-            except (OperationalError, InterfaceError) as error:
-                connection.close()
-                if tries == 0:
-                    with suppress(ClaimLost):
-                        self.journal.begin([], self.done[self.noted :])  # whoever recovers this claim will find them there
-                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
-                tries += 1
-                if time.monotonic() > give_up or stopping.is_set():
-                    raise
-                time.sleep(min(0.05 * 2**tries, 1.0))
-
-    def _flush(self, *, last: bool = False) -> None:
-        """Writes what is done: one statement, one pipeline."""
-        written = self._write()
-        connection.close()
-        if len(written) < len(self.done):
-            log.warning("results came too late", lost=len(self.done) - len(written))
-        pipeline: Any = redis.client().pipeline(transaction=False)
-        now = self._now()
-        record.append(pipeline, self.lines)
-        for (tenant_id, event), number in self.events.items():
-            record.count(pipeline, now, tenant_id, event, number)
-        latencies.tell(pipeline, self.called)
-        self.called.clear()
-        if last:
-            self.journal.close(pipeline)
-        self.done, self.noted, self.events = [], 0, Counter()
-        self.lines.clear()
-        self.flushed_at = time.monotonic()
-        try:
-            pipeline.execute()
-        except redis.Unavailable:
-            pass

@@ -26,6 +26,7 @@ from messaging.services.gauge import Pools
 from messaging.services.lines import Heads, Line
 from messaging.services.pace import Pace
 from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
+from messaging.services.rules import deferred
 from messaging.services.turns import Turns
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
@@ -219,6 +220,7 @@ def _hold_the_lock(until: float) -> bool:
 def tick(*, now: datetime) -> None:
     """This function will count what waits and close batches that are through."""
     gauge.measure(now)
+    deferred.pull_forward_if_changed(now=now)
     settle_batches(now=now)
     tallies.add_up()
 

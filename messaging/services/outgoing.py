@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from messaging.channels.base import ProviderError, SendRequest
-from messaging.services import templates
+from messaging.services import templates, unsubscribe
 from messaging.services.store import Claimed
 
 
@@ -16,6 +16,7 @@ class Job:
     request: SendRequest
     tried: set[UUID | None] = field(default_factory=set)
     error: ProviderError | None = None
+    left: str = ""  # the provider that could not be reached
 
 
 def request_for(row: Claimed) -> SendRequest:
@@ -39,4 +40,5 @@ def request_for(row: Claimed) -> SendRequest:
         reference=row.reference,
         metadata=row.metadata,
         tenant_id=row.tenant_id,
+        unsubscribe_url=unsubscribe.url_for(row),
     )

@@ -16,7 +16,7 @@ from messaging.models import Status
 from messaging.services import templates
 from messaging.services.store import NewRow
 from messaging.services.templates import Wording
-from posthaste.lib import liquid, sms
+from posthaste.lib import liquid, sms, zones
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Invalid, Malformed, refuse_nul
 
@@ -30,6 +30,8 @@ Text = Annotated[str, Meta(max_length=MOST_BODY_CHARACTERS)]
 Short = Annotated[str, Meta(max_length=128)]
 Subject = Annotated[str, Meta(max_length=998)]
 Aware = Annotated[datetime, Meta(tz=True)]
+Category = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,40}$", description="Lower case; empty: the template's.")]
+Zone = Annotated[str, Meta(max_length=64, description="IANA name of the recipient's time zone, such as Europe/Paris.")]
 
 
 class MessageIn(Struct, forbid_unknown_fields=True):
@@ -46,6 +48,8 @@ class MessageIn(Struct, forbid_unknown_fields=True):
     expires_at: Aware | None = None
     reference: Short = ""
     metadata: dict[str, Any] = {}
+    category: Category = ""
+    time_zone: Zone = ""
 
 
 class RecipientIn(Struct, forbid_unknown_fields=True):
@@ -54,6 +58,7 @@ class RecipientIn(Struct, forbid_unknown_fields=True):
     recipient: Annotated[str, Meta(min_length=1, max_length=2048)]
     variables: dict[str, Any] = {}
     reference: Short = ""
+    time_zone: Zone = ""
 
 
 class BatchIn(Struct, forbid_unknown_fields=True):
@@ -70,6 +75,8 @@ class BatchIn(Struct, forbid_unknown_fields=True):
     expires_at: Aware | None = None
     on_error: Annotated[str, Meta(pattern="^(reject|skip)$")] = "reject"
     metadata: dict[str, Any] = {}
+    category: Category = ""
+    time_zone: Zone = ""
 
 
 S = TypeVar("S", bound=Struct)
@@ -176,6 +183,9 @@ class Frame:
             )
         self._check_text()
         self._check_times()
+        if request.time_zone and zones.zone(request.time_zone) is None:
+            self._wrong("time_zone", "unknown", _("There is no time zone of this name. Give one such as Europe/Paris."))
+        self.category = request.category or (self.wording.category if self.wording else "")
         self.errors += _unstorable("metadata", request.metadata)
         if "\n" in request.subject or "\r" in request.subject:
             self._wrong("subject", "invalid", _("A subject is one line."))
@@ -213,7 +223,7 @@ class Frame:
             self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
 
     def row(
-        self, *, recipient: str, variables: dict[str, Any], reference: str, batch_id: UUID | None = None
+        self, *, recipient: str, variables: dict[str, Any], reference: str, time_zone: str = "", batch_id: UUID | None = None
     ) -> tuple[NewRow | None, list[dict[str, Any]]]:
         """This function will give the row for one recipient, or what is wrong with it."""
         errors: list[dict[str, Any]] = []
@@ -240,6 +250,14 @@ class Frame:
                 {"field": "variables", "code": "not_allowed", "message": _("Variables need a template; a body is sent as it is.")}
             )
         errors += _unstorable("variables", variables)
+        if time_zone and zones.zone(time_zone) is None:
+            errors.append(
+                {
+                    "field": "time_zone",
+                    "code": "unknown",
+                    "message": _("There is no time zone of this name. Give one such as Europe/Paris."),
+                }
+            )
         if errors:
             return None, errors
         return (
@@ -263,6 +281,8 @@ class Frame:
                 created_at=self.now,
                 due_at=max(request.send_at, self.now) if request.send_at else self.now,
                 expires_at=request.expires_at,
+                category=self.category,
+                time_zone=time_zone or request.time_zone,
             ),
             [],
         )
@@ -304,7 +324,9 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         except msgspec.ValidationError as error:
             rejected.append({"index": index, **_problem_of(error)})
             continue
-        row, errors = frame.row(recipient=entry.recipient, variables=entry.variables, reference=entry.reference, batch_id=batch_id)
+        row, errors = frame.row(
+            recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
+        )
         if row is None:
             rejected += [{"index": index, **error} for error in errors]
         else:

@@ -1,9 +1,7 @@
-"""Which provider carries a message: remembered per process for a moment, chosen by weight."""
+"""The providers of a channel, remembered per process for a moment; which of them takes a message is `choose`'s business."""
 
-import random
 import threading
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,6 +16,7 @@ from messaging.channels import registry
 from messaging.channels.base import Accepted, Adapter, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
+from messaging.services.breakers import of_provider
 from messaging.services.latency import latencies
 from posthaste.lib import ids
 from posthaste.lib.problems import Conflict, Invalid
@@ -27,7 +26,6 @@ CACHE_SECONDS = 2.0
 SANDBOX = "sandbox"
 TASK_MS = 700  # what one task should last, so that an urgent message soon finds a free thread
 MOST_A_TASK = 100
-REST_SECONDS = 5.0  # a provider that could not be reached is asked last for so long
 
 
 @dataclass(slots=True)
@@ -42,15 +40,12 @@ class Carrier:
     is_enabled: bool
     is_stand_in: bool
     adapter: Adapter
-    rests_until: float = field(default=0.0)
     slots: threading.BoundedSemaphore | None = field(init=False)
+    breaker: str | None = field(init=False)  # its name
 
     def __post_init__(self) -> None:
         self.slots = threading.BoundedSemaphore(self.adapter.concurrency) if self.adapter.concurrency else None
-
-    def rest(self) -> None:
-        """This function will let others be asked first for a while."""
-        self.rests_until = time.monotonic() + REST_SECONDS
+        self.breaker = of_provider(self.provider_id) if self.provider_id else None
 
     def messages_a_task(self) -> int:
         """This function will give how many messages one task should carry: few where a call takes long."""
@@ -125,19 +120,6 @@ class ProviderBook:
 
 
 book = ProviderBook()
-
-
-def choose(carriers: list[Carrier], *, without: Collection[UUID | None] = ()) -> Carrier | None:
-    """This function will choose by weight among the carriers not yet tried; rested ones before resting, weight 0 last."""
-    left = [c for c in carriers if c.provider_id not in without]
-    clock = time.monotonic()
-    awake = [c for c in left if c.rests_until <= clock] or left
-    weighted = [c for c in awake if c.weight > 0]
-    if not weighted:
-        return awake[0] if awake else None
-    if len(weighted) == 1:
-        return weighted[0]
-    return random.choices(weighted, weights=[c.weight for c in weighted])[0]
 
 
 def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:

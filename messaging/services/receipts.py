@@ -13,9 +13,13 @@ from django.utils.translation import gettext as _
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from messaging.channels.base import Receipt, ReceiptError
-from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status
+from messaging.channels.recipients import list_key
+from messaging.configuration import delivery_rules
+from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status, SuppressionReason
+from messaging.services import breakers, suppressions
 from messaging.services.providers import book
 from messaging.services.store import storable
+from messaging.services.suppressions import Entry
 from posthaste.lib import redis
 from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.services import record
@@ -94,11 +98,31 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
         for (code, detail), ids in failed.items():
             Message.objects.filter(pk__in=ids).update(status=Status.FAILED, error_code=code, error_detail=detail, **common)
         ReceiptEntry.objects.bulk_create(entries)
+        _list_bounced(provider, receipts, rows, entries, now)
     applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
-    _tell(provider.tenant_id, applied, now)
+    _tell(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
     log.info("receipts", provider=str(provider.pk), **counts)
     return counts
+
+
+def _list_bounced(
+    provider: Provider, receipts: Sequence[Receipt], rows: Sequence[Message | None], entries: Sequence[ReceiptEntry], now: datetime
+) -> None:
+    """Recipients who do not exist go on the suppression list: with the receipt, or not at all."""
+    codes = delivery_rules.of(provider.tenant_id).bounce_codes
+    gone = [
+        Entry(list_key(row.recipient), row.channel, "", row.pk)
+        for receipt, row, entry in zip(receipts, rows, entries, strict=True)
+        if row is not None
+        and not row.is_sandbox
+        and receipt.status == "failed"
+        and entry.outcome == ReceiptOutcome.APPLIED
+        and (receipt.hard_bounce or receipt.code in codes)
+    ]
+    if gone:
+        reason = SuppressionReason.HARD_BOUNCE
+        suppressions.suppress(gone, tenant_id=provider.tenant_id, reason=reason, author=f"provider:{provider.name}", now=now)
 
 
 def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | None]:
@@ -127,8 +151,8 @@ def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
     return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
 
 
-def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> None:
-    """Traces and live figures, in one pipeline."""
+def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+    """Traces, live figures and the provider's breaker, in one pipeline."""
     if not applied:
         return
     pipeline = redis.client().pipeline(transaction=False)
@@ -137,10 +161,13 @@ def _tell(tenant_id: int, applied: Sequence[ReceiptEntry], now: datetime) -> Non
         if entry.message_id:
             lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
     record.append(pipeline, lines)
-    for status, number in Counter(entry.reported for entry in applied).items():
-        record.count(pipeline, now, tenant_id, status, number)
+    counts = Counter(entry.reported for entry in applied)
+    for status, number in counts.items():
+        record.count(pipeline, now, provider.tenant_id, status, number)
+    code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
+    recording = breakers.note_receipts(pipeline, provider_id=provider.pk, delivered=counts["delivered"], failed=counts["failed"], code=code)
     try:
-        pipeline.execute()
+        recording.hear(pipeline.execute())
     except redis.Unavailable:
         pass
 

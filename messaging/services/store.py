@@ -43,6 +43,8 @@ class NewRow:
     due_at: datetime
     expires_at: datetime | None
     queued_at: datetime | None = None
+    category: str = ""
+    time_zone: str = ""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,9 @@ class Claimed:
     expires_at: datetime | None
     claimed_at: datetime
     attempts: int
+    priority: int
+    category: str
+    time_zone: str
 
 
 @dataclass(slots=True)

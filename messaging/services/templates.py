@@ -38,12 +38,15 @@ class Wording:
     body: str
     html: str
     required: tuple[str, ...]
+    category: str = ""  # of messages that name none
 
     @classmethod
     def of(cls, version: TemplateVersion) -> "Wording":
         """This function will take what rendering needs from a row."""
         required = tuple(v["name"] for v in version.variables if v.get("required", True))
-        return cls(version.pk or 0, version.template.channel, version.subject, version.body, version.html, required)
+        return cls(
+            version.pk or 0, version.template.channel, version.subject, version.body, version.html, required, version.template.category
+        )
 
     def render(self, variables: dict[str, Any]) -> Rendered:
         """This function will fill in the variables; HTML is sanitised after that, so that nothing can be smuggled in.

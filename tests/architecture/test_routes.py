@@ -20,6 +20,7 @@ OPEN = {
     "api/receipts/<uuid:provider>/": "a provider signs with its own secret; see test_receipts",
     "admin/login/": "the way in",
     "admin/logout/": "the way out; sends a stranger on to the way in",
+    "u/<str:token>/": "the unsubscribe link of an e-mail: its token is what allows it; see test_unsubscribe",
     "i18n/setlang/": "keeps the reader's language in a cookie",
 }
 #: Needs a key, but no scope.

@@ -8,9 +8,22 @@ from django.core import serializers
 
 from configcenter.models import ApiKey, AuditEntry, Tenant
 from configcenter.services import audit
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Template, TemplateVersion
+from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
+from messaging.services.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
-from tests.builders import Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_template, make_tenant
+from tests.builders import (
+    Api,
+    fields_of,
+    json_of,
+    make_api,
+    make_batch,
+    make_key,
+    make_message,
+    make_provider,
+    make_suppression,
+    make_template,
+    make_tenant,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 
@@ -32,10 +45,15 @@ class Owned:
     paused: Batch
     template: Template
     provider: Provider
+    suppression: Suppression
     entry: AuditEntry
 
+    @property
+    def breaker(self) -> str:
+        return of_provider(self.provider.pk)
+
     def identifiers(self) -> set[str]:
-        rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.entry)
+        rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.entry)
         return {str(row.pk) for row in rows} | {self.key.prefix, self.template.name, self.provider.name, self.tenant.slug, "A's own"}
 
 
@@ -53,6 +71,7 @@ def make_everything(name: str) -> Owned:
         paused=paused,
         template=template,
         provider=make_provider(tenant, name="A's own provider"),
+        suppression=make_suppression(tenant),
         entry=audit.record(actor="user:a", action="test", target="A's own", tenant_id=tenant.pk),
     )
 
@@ -74,9 +93,12 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/templates/<slug:name>/publish/": ("template.name", {}),
     "api/templates/<slug:name>/versions/": ("template.name", {}),
     "api/templates/<slug:name>/preview/": ("template.name", {}),
+    "api/suppressions/<uuid:id>/": ("suppression.pk", {}),
     "api/providers/<uuid:id>/": ("provider.pk", {"PATCH": {"is_enabled": False}}),
     "api/providers/<uuid:id>/test/": ("provider.pk", {"POST": {"recipient": "+8613812345678"}}),
     "api/providers/<uuid:id>/receipt-secret/": ("provider.pk", {}),
+    "api/breakers/<str:name>/": ("breaker", {}),
+    "api/breakers/<str:name>/force/": ("breaker", {"POST": {"state": "open", "seconds": 1}}),
 }
 
 
@@ -98,7 +120,7 @@ def snapshot(tenant: Tenant) -> list[str]:
     """Everything a tenant owns, as it is stored."""
     own = {"tenant": tenant}
     rows: list[Any] = [tenant]
-    for model in (ApiKey, Batch, Message, Provider, Template, AuditEntry):
+    for model in (ApiKey, Batch, Message, Provider, Suppression, Template, AuditEntry):
         rows += model._default_manager.filter(**own).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
     # Encrypted anew each time it is written out, so compared in clear.
@@ -152,7 +174,15 @@ def test_another_tenants_lists_show_nothing_of_it() -> None:
 def test_the_lists_are_not_empty_for_their_owner() -> None:
     owner = make_everything("Acme")
     api = make_api(owner.tenant)
-    for path in ("/api/messages/", "/api/batches/", "/api/templates/", "/api/providers/", "/api/keys/", "/api/audit/"):
+    for path in (
+        "/api/messages/",
+        "/api/batches/",
+        "/api/templates/",
+        "/api/providers/",
+        "/api/suppressions/",
+        "/api/keys/",
+        "/api/audit/",
+    ):
         found = json_of(api.get(path))["results"]
         assert found, path
 

@@ -7,7 +7,8 @@ A line is one letter, the milliseconds since the message's id was made, and what
     E<ms> <duration ms> <provider> <code>   the provider did not take it
     R<ms> <delay ms>                 will be tried again
     K<ms> <status>                   receipt
-    X<ms> <status> <reason>          ended, or was put off, by a rule
+    M<ms> <from> <to> <reason>@<release>     moved to another provider: breaker, unreachable
+    X<ms> <status> <reason>[@<release>] [<delay ms>]   ended, or was put off, by a rule; as of which release of the rules
 
 Where Redis is away nothing is written and nobody waits: the message row tells the main times by itself.
 """

@@ -55,7 +55,7 @@ class TemplateCollection(ListModelMixin, TemplateView):
             try:
                 with transaction.atomic():
                     template = Template.objects.create(
-                        tenant_id=self.tenant_id, name=values["name"], channel=values["channel"], description=values["description"]
+                        tenant_id=self.tenant_id, **{name: values[name] for name in ("name", "channel", "category", "description")}
                     )
             except IntegrityError:
                 raise Invalid.field("name", _("There is already a template of this name."), "taken") from None

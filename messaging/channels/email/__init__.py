@@ -1,6 +1,7 @@
 """E-mail over SMTP on connections that stay open; the mails are composed by Django."""
 
 import queue
+import re
 import smtplib
 import ssl
 import threading
@@ -19,6 +20,7 @@ from posthaste.lib import deadlines, http
 DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 #: An open connection idle for longer is asked whether it still lives; most servers drop after 30 s to 5 min.
 CHECK_AFTER_SECONDS = 20.0
+_ENHANCED = re.compile(r"(\d\.\d{1,3}\.\d{1,3})\b")
 
 
 class EmailConfig(ProviderConfig):
@@ -73,6 +75,9 @@ class EmailAdapter(Adapter):
 
     def send(self, request: SendRequest) -> Accepted:
         message_id = f"{request.id.hex}@{self._domain}"
+        heads = {"Message-ID": f"<{message_id}>", "X-Posthaste-Id": request.id.hex}
+        if request.unsubscribe_url:  # RFC 8058; the mail server's DKIM signature should cover both
+            heads |= {"List-Unsubscribe": f"<{request.unsubscribe_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
         content = compose(
             sender=self._sender,
             reply_to=self.config.reply_to,
@@ -80,7 +85,7 @@ class EmailAdapter(Adapter):
             subject=request.subject,
             body=request.body,
             html=request.html,
-            heads={"Message-ID": f"<{message_id}>", "X-Posthaste-Id": request.id.hex},
+            heads=heads,
         )
         if not self._slots.acquire(timeout=self.config.timeout_seconds):
             raise ProviderError("busy", "All connections to the mail server are in use.")
@@ -202,7 +207,9 @@ def _sending_error(error: Exception) -> ProviderError | _Dropped:
     match error:
         case smtplib.SMTPRecipientsRefused():
             code, reply = next(iter(error.recipients.values()))
-            return _reply_error(code, reply)
+            refused = _reply_error(code, reply)
+            refused.hard_bounce = _is_hard_bounce(code, refused.detail)
+            return refused
         case smtplib.SMTPSenderRefused(smtp_code=421) | smtplib.SMTPServerDisconnected():
             return _Dropped(ProviderError("connection_lost", "The mail server closed the connection.", unreachable=True))
         case smtplib.SMTPSenderRefused() if error.smtp_code not in (523, 552):  # those two: the message is too large
@@ -222,3 +229,14 @@ def _reply_error(code: int, reply: bytes | str) -> ProviderError:
     if code == 421:
         return ProviderError("smtp_421", _text(reply), unreachable=True)
     return ProviderError(f"smtp_{code}", _text(reply), permanent=code >= 500)
+
+
+def _is_hard_bounce(code: int, reply: str) -> bool:
+    """Whether a refused recipient does not exist, as far as the answer tells: RFC 5321 (550, 551, 553), RFC 3463 (5.1.x, 5.2.1).
+
+    Servers say 550 of what they take for spam as well; then the enhanced code is another one (5.7.x), and nobody is to blame.
+    """
+    if code not in (550, 551, 553):
+        return False
+    enhanced = _ENHANCED.match(reply)
+    return enhanced is None or enhanced[1] in ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 from standardwebhooks import Webhook
@@ -62,6 +63,11 @@ class HttpAdapter(Adapter):
             return Accepted()
         # An answer that says "taken" but not the id is taken all the same: sending again would be a second message.
         return Accepted(as_text(find(parse_json(answer.body), self.config.message_id_path))[:200])
+
+    def host_of(self, request: SendRequest) -> str:
+        if self.config.url or self.config.bulk or request.channel != "webhook":
+            return ""
+        return urlsplit(request.recipient).netloc.rpartition("@")[2].lower()[:200]
 
     def _body_of(self, request: SendRequest) -> bytes:
         if request.channel == "webhook":
@@ -124,7 +130,9 @@ class HttpAdapter(Adapter):
         except http.OutboundError as error:
             if error.sent and not self.config.idempotent:
                 raise OutcomeUnknown(error.code, error.detail) from None
-            raise ProviderError(error.code, error.detail, unreachable=True) from None
+            fault = ProviderError(error.code, error.detail, unreachable=True)
+            fault.at_fault = True
+            raise fault from None
 
     def _check(self, answer: http.Response) -> None:
         success = answer.status in self._success
@@ -132,6 +140,7 @@ class HttpAdapter(Adapter):
         if error is None and not success:
             error = status_error(answer)
         if error is not None:
+            error.at_fault = answer.status >= 500 or answer.status in (408, 429)
             raise error
 
     def _bulk_results(self, bulk: BulkConfig, requests: Sequence[SendRequest], answer: http.Response) -> list[Accepted | ProviderError]:
@@ -184,4 +193,11 @@ def _fill(template: Any, variables: dict[str, Any]) -> bytes:
 
 def _copy(error: ProviderError) -> ProviderError:
     """An exception object carries a traceback and is handled one by one, so each message gets its own."""
-    return type(error)(error.code, error.detail, permanent=error.permanent, retry_after=error.retry_after, unreachable=error.unreachable)
+    return type(error)(
+        error.code,
+        error.detail,
+        permanent=error.permanent,
+        retry_after=error.retry_after,
+        unreachable=error.unreachable,
+        hard_bounce=error.hard_bounce,
+    )

@@ -79,7 +79,7 @@ def mapped_error(answer: Response, mappings: list[ErrorMapping], *, success: boo
             if found is None or (mapping.value is not None and as_text(found) != as_text(mapping.value)):
                 continue
         wait = mapping.retry_after if mapping.retry_after is not None else retry_after(answer.headers, datetime.now(UTC))
-        return ProviderError(mapping.code, excerpt(answer), permanent=mapping.permanent, retry_after=wait)
+        return ProviderError(mapping.code, excerpt(answer), permanent=mapping.permanent, retry_after=wait, hard_bounce=mapping.hard_bounce)
     return None
 
 

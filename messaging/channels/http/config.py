@@ -62,6 +62,7 @@ class ErrorMapping(_Part):
     value: str | int | bool | None = Field(None, description="Value at the path. Empty: any value but null.")
     code: str = Field(min_length=1, max_length=64, description="Our error code.")
     permanent: bool = Field(False, description="The message will never be accepted.")
+    hard_bounce: bool = Field(False, description="The recipient does not exist: goes on the suppression list.")
     retry_after: float | None = Field(None, ge=0, le=86_400, description="Seconds to wait before the next attempt.")
 
     @model_validator(mode="after")
@@ -107,6 +108,10 @@ class ReceiptConfig(_Part):
     code_field: str = Field("code", max_length=100)
     detail_field: str = Field("detail", max_length=100)
     at_field: str = Field("at", max_length=100, description="ISO 8601 with zone, or seconds since 1970.")
+    bounce_field: str = Field("bounce", max_length=100, description="Holds `hard` where the recipient does not exist.")
+    hard_values: list[str] = Field(
+        default_factory=lambda: ["hard", "permanent"], max_length=20, description="What in it means: put on the suppression list."
+    )
 
 
 class HttpConfig(ProviderConfig):

@@ -61,6 +61,7 @@ def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
         as_text(find(item, config.code_field))[:64],
         as_text(find(item, config.detail_field))[:500],
         _moment(find(item, config.at_field)),
+        meaning == "failed" and as_text(find(item, config.bounce_field)).casefold() in {value.casefold() for value in config.hard_values},
     )
 
 

@@ -1,0 +1,194 @@
+"""The suppression list in the admin: masked, found by the whole recipient, added to and taken from with an audit entry."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
+from configcenter.admin_confirm import confirm
+from configcenter.models import Role, Tenant
+from configcenter.templatetags.interface import NOTHING, ago, badge, short_id
+from messaging.channels.recipients import list_key
+from messaging.configuration.delivery import CATEGORY
+from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.services import suppressions
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.problems import Invalid
+
+
+class SuppressionForm(forms.Form):
+    """What is asked when recipients are put on the list."""
+
+    tenant = forms.ModelChoiceField(Tenant.objects.none(), label=gettext_lazy("tenant"), empty_label=None)
+    recipients = forms.CharField(
+        label=gettext_lazy("recipients"),
+        widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
+        help_text=gettext_lazy("One a line: phone numbers with + and country code, e-mail addresses, or whatever the channel takes."),
+    )
+    channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *Channel.choices])
+    category = forms.RegexField(
+        CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category; empty: all.")
+    )
+    reason = forms.ChoiceField(
+        label=gettext_lazy("reason"),
+        choices=[(r.value, r.label) for r in (SuppressionReason.MANUAL, SuppressionReason.COMPLAINT, SuppressionReason.UNSUBSCRIBE)],
+    )
+    expires_at = forms.DateTimeField(
+        label=gettext_lazy("expires"),
+        required=False,
+        help_text=gettext_lazy("In UTC. Empty: never."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ReadOnly):
+    """Recipients that nothing is sent to."""
+
+    purpose = gettext_lazy(
+        "Recipients that nothing, or nothing of one kind, is sent to: looked at right before every send, whatever the priority."
+    )
+    empty_text = gettext_lazy(
+        "Recipients come here by hand, over the API, when they unsubscribe, and when a provider says that they do not exist."
+    )
+    first_step = (gettext_lazy("Add recipients"), "admin:messaging_suppression_add")
+    list_display = [
+        "recipient_masked",
+        "reason_badge",
+        "channel_shown",
+        "category_shown",
+        "tenant",
+        "message_link",
+        "created_by",
+        "created",
+        "expires",
+    ]
+    list_display_links = ["recipient_masked"]
+    list_filter = ["reason", "channel"]
+    list_select_related = ["tenant"]
+    search_fields = ["id"]  # turns the search on; get_search_results does it
+    search_help_text = gettext_lazy("The whole recipient, exactly.")
+    actions = ["take_off"]
+    ordering = ["-id"]
+    sortable_by = ["created"]
+    fields = ["recipient_masked", "reason_badge", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
+    readonly_fields = [
+        "recipient_masked",
+        "reason_badge",
+        "channel_shown",
+        "category_shown",
+        "message_link",
+        "created_by",
+        "created",
+        "expires",
+    ]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._allowed(request, "add", None)
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Suppression]", search_term: str) -> Any:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        # The index begins with the tenant. A phone number may be written with spaces or dashes.
+        digits = term.translate(str.maketrans("", "", " -()"))
+        written = {list_key(term), *([digits] if digits.startswith("+") else [])}
+        return queryset.filter(tenant_id__in=own_tenants(request), recipient__in=written), False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = SuppressionForm(request.POST or None)
+        tenants = Tenant.objects.filter(pk__in=own_tenants(request, at_least=self.least), is_active=True)
+        form.fields["tenant"].queryset = tenants  # type: ignore[attr-defined]
+        if request.method == "POST" and form.is_valid():
+            values = form.cleaned_data
+            recipients = [line.strip() for line in values["recipients"].splitlines() if line.strip()]
+            try:
+                if len(recipients) > suppressions.MOST_AT_ONCE:
+                    raise Invalid.field("recipients", _("At most {n} at once.").format(n=suppressions.MOST_AT_ONCE))
+                added = suppressions.add(
+                    tenant_id=values["tenant"].pk,
+                    recipients=recipients,
+                    channel=values["channel"],
+                    category=values["category"],
+                    reason=SuppressionReason(values["reason"]),
+                    author=f"user:{signed_in(request).get_username()}",
+                    now=timezone.now(),
+                    expires_at=values["expires_at"],
+                    ip=client_ip(request),
+                )
+            except Invalid as problem:
+                for error in problem.errors[:20]:
+                    name, bracket, index = str(error["field"]).partition("[")
+                    line = _("Line {n}: ").format(n=int(index.rstrip("]")) + 1) if bracket else ""
+                    form.add_error(name if name in form.fields else None, f"{line}{error['message']}")
+            else:
+                self.message_user(request, ngettext("{n} recipient added.", "{n} recipients added.", added).format(n=added))
+                return HttpResponseRedirect(reverse("admin:messaging_suppression_changelist"))
+        return self.page(request, "add", title=_("Add to the suppression list"), form=form, status=422 if form.errors else 200)
+
+    @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
+    def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
+        rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MOST_AT_ONCE])
+
+        def perform() -> None:
+            number = suppressions.remove(entries=rows, author=f"user:{signed_in(request).get_username()}", ip=client_ip(request))
+            self.message_user(request, ngettext("{n} recipient taken off.", "{n} recipients taken off.", number).format(n=number))
+
+        return confirm(
+            self,
+            request,
+            queryset,
+            action="take_off",
+            question=_("Take these recipients off the list?"),
+            button=_("Take off the list"),
+            ids=[row.pk for row in rows],
+            consequence=_("Messages to them go out again. Who has unsubscribed has to be asked first."),
+            left_out=max(0, queryset.count() - len(rows)),
+            perform=perform,
+        )
+
+    # --- columns ---------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("recipient"))
+    def recipient_masked(self, row: Suppression) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', suppressions.masked(row.recipient, row.channel))
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason_badge(self, row: Suppression) -> SafeString:
+        return badge("suppressed", str(row.get_reason_display()))
+
+    @admin.display(description=gettext_lazy("channel"))
+    def channel_shown(self, row: Suppression) -> str:
+        return str(row.get_channel_display()) if row.channel else _("All")
+
+    @admin.display(description=gettext_lazy("category"))
+    def category_shown(self, row: Suppression) -> str:
+        return row.category or _("All")
+
+    @admin.display(description=gettext_lazy("message"))
+    def message_link(self, row: Suppression) -> SafeString | str:
+        if row.message_id is None:
+            return NOTHING
+        return format_html(
+            '<a href="{}"><code>{}</code></a>', reverse("admin:messaging_message_change", args=[row.message_id]), short_id(row.message_id)
+        )
+
+    @admin.display(description=gettext_lazy("created"), ordering="id")
+    def created(self, row: Suppression) -> SafeString:
+        return ago(row.created_at)
+
+    @admin.display(description=gettext_lazy("expires"))
+    def expires(self, row: Suppression) -> SafeString | str:
+        return ago(row.expires_at) if row.expires_at else _("Never")

@@ -1,0 +1,63 @@
+"""What the API takes and shows of the suppression list."""
+
+from typing import Any, TypedDict
+
+from rest_framework import serializers
+
+from configcenter.api.base import Body
+from messaging.configuration.delivery import CATEGORY
+from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.services.suppressions import MOST_AT_ONCE, masked
+
+
+class SuppressionOut(serializers.ModelSerializer[Suppression]):
+    """An entry in a list: the recipient masked."""
+
+    recipient = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Suppression
+        fields = ["id", "recipient", "channel", "category", "reason", "message_id", "created_by", "created_at", "expires_at"]
+
+    def get_recipient(self, entry: Suppression) -> str:
+        return masked(entry.recipient, entry.channel)
+
+
+class SuppressionDetailOut(SuppressionOut):
+    """One entry, whole."""
+
+    def get_recipient(self, entry: Suppression) -> str:
+        return entry.recipient
+
+
+class _SuppressionFields(Body):
+    channel = serializers.ChoiceField(choices=Channel.choices, default="", allow_blank=True, help_text="Empty: all.")
+    category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category; empty: all.")
+    reason = serializers.ChoiceField(choices=SuppressionReason.choices, default=SuppressionReason.API)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Empty: never.")
+
+
+class SuppressionIn(_SuppressionFields):
+    """What puts somebody on the list."""
+
+    recipient = serializers.CharField(max_length=2048)
+
+
+class SuppressionBulkIn(_SuppressionFields):
+    """What puts many on the list."""
+
+    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MOST_AT_ONCE)
+
+
+class SuppressionsAdded(TypedDict):
+    """How many were new, and how many stood there already or twice in the request."""
+
+    added: int
+    present: int
+
+
+class SuppressionBulkOut(serializers.Serializer[Any]):
+    """What became of a bulk request."""
+
+    added = serializers.IntegerField()
+    present = serializers.IntegerField(help_text="Stood on the list already, or twice in the request.")

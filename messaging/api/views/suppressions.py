@@ -1,0 +1,113 @@
+"""The suppression list: look, add, remove."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.api.pages import CursorPages
+from configcenter.services.api_keys import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
+from messaging import selectors
+from messaging.api.filters import SuppressionFilter
+from messaging.api.suppressions import (
+    SuppressionBulkIn,
+    SuppressionBulkOut,
+    SuppressionDetailOut,
+    SuppressionIn,
+    SuppressionOut,
+    SuppressionsAdded,
+)
+from messaging.models import Suppression
+from messaging.services import suppressions
+from posthaste.lib.addresses import client_ip
+
+
+class SuppressionView(TenantView):
+    """Base: the tenant's list."""
+
+    queryset = Suppression.objects.none()
+    serializer_class = SuppressionOut
+
+    def get_queryset(self) -> "QuerySet[Suppression]":
+        return selectors.suppressions(self.tenant_id)
+
+    def add(self, request: Request, recipients: list[str], values: dict[str, Any], field: str) -> int:
+        """This function will put recipients on the list and give the number of new ones."""
+        self.caller.must_be_live()  # the list holds back real messages
+        return suppressions.add(
+            tenant_id=self.tenant_id,
+            recipients=recipients,
+            channel=values["channel"],
+            category=values["category"],
+            reason=values["reason"],
+            expires_at=values.get("expires_at"),
+            author=self.caller.actor,
+            now=timezone.now(),
+            ip=client_ip(request),
+            field=field,
+        )
+
+
+class SuppressionCollection(ListModelMixin, SuppressionView):
+    """`/api/suppressions/`."""
+
+    scopes = {"GET": SUPPRESSIONS_READ, "POST": SUPPRESSIONS_WRITE}
+    pagination_class = CursorPages
+    filterset_class = SuppressionFilter
+
+    @extend_schema(summary="List suppressions", description="Newest first; recipients are masked. Ask for one with `recipient`, exactly.")
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @extend_schema(
+        summary="Suppress a recipient",
+        description="Nothing (or nothing of the channel or category) is sent to them any more. 200 if they stand on the list already.",
+        request=SuppressionIn,
+        responses={200: SuppressionDetailOut, 201: SuppressionDetailOut},
+    )
+    def post(self, request: Request) -> Response:
+        values = self.validated(SuppressionIn)
+        added = self.add(request, [values["recipient"]], values, "recipient")
+        recipient = suppressions.normalise(values["recipient"], values["channel"])
+        entry = self.get_queryset().get(recipient=recipient, channel=values["channel"], category=values["category"])
+        return Response(SuppressionDetailOut(entry).data, status=201 if added else 200)
+
+
+class SuppressionBulk(SuppressionView):
+    """`/api/suppressions/bulk/`."""
+
+    scopes = {"POST": SUPPRESSIONS_WRITE}
+
+    @extend_schema(
+        summary="Suppress many recipients",
+        description="Up to 10,000. One bad recipient rejects all. Safe to repeat: who stands on the list already is left as it is.",
+        request=SuppressionBulkIn,
+        responses=SuppressionBulkOut,
+    )
+    def post(self, request: Request) -> Response:
+        values = self.validated(SuppressionBulkIn)
+        added = self.add(request, values["recipients"], values, "recipients")
+        return Response(SuppressionsAdded(added=added, present=len(values["recipients"]) - added))
+
+
+class SuppressionItem(RetrieveModelMixin, SuppressionView):
+    """`/api/suppressions/{id}/`."""
+
+    scopes = {"GET": SUPPRESSIONS_READ, "DELETE": SUPPRESSIONS_WRITE}
+    serializer_class = SuppressionDetailOut
+
+    @extend_schema(summary="One suppression, whole")
+    def get(self, request: Request, id: str) -> Response:
+        return self.retrieve(request)
+
+    @extend_schema(summary="Take a recipient off the list", request=None, responses={204: None})
+    def delete(self, request: Request, id: str) -> Response:
+        entry = self.get_object()
+        self.caller.must_be_live()
+        suppressions.remove(entries=[entry], author=self.caller.actor, ip=client_ip(request))
+        return Response(status=204)

@@ -1,0 +1,119 @@
+"""Which breakers there are, by which rules they open, and what counts against a provider or a host.
+
+One for each provider, and one for each host that webhooks name. Rules: `circuit_breakers` of the configuration.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import circuit_breakers
+from messaging.configuration.breakers import BreakerRule
+from posthaste.lib.breaker import Phase, Recording, Rule, Tally, breakers
+
+PROVIDER, WEBHOOK = "provider:", "webhook:"
+BUSY = "rate_limited"  # every adapter's word for "too much, come later"
+
+
+def of_provider(provider_id: UUID) -> str:
+    """This function will give the name of a provider's breaker."""
+    return f"{PROVIDER}{provider_id}"
+
+
+def of_host(host: str) -> str:
+    """This function will give the name of a webhook host's breaker."""
+    return f"{WEBHOOK}{host}"
+
+
+def _configured(name: str) -> BreakerRule:
+    rules = circuit_breakers.value
+    return rules.webhooks if name.startswith(WEBHOOK) else rules.providers
+
+
+def counts_calls(name: str) -> bool:
+    """This function will tell whether what calls give is counted."""
+    return _configured(name).is_enabled
+
+
+def phase(name: str) -> Phase:
+    """This function will tell whether calls may be made. One that is switched off is open only where somebody holds it open."""
+    found = breakers.phase(name)
+    if found == Phase.CLOSED or counts_calls(name) or breakers.is_forced(name):
+        return found
+    by_receipts = not name.startswith(WEBHOOK) and circuit_breakers.value.receipts.is_enabled
+    return found if by_receipts and breakers.state(name).why in ("receipts", "trial") else Phase.CLOSED
+
+
+def rule(name: str) -> Rule:
+    """This function will give the rule in force for a breaker."""
+    found = _configured(name)
+    return Rule(
+        window_seconds=found.window_seconds,
+        min_requests=found.min_requests,
+        slow_percent=found.slow_percent,
+        error_percent=found.error_percent,
+        error_count=found.error_count,
+        open_seconds=found.open_seconds,
+        trial_calls=found.trial_calls,
+    )
+
+
+def release() -> int:
+    """This function will give the version of the rules in force, for traces and events."""
+    return circuit_breakers.now.release
+
+
+def force(*, name: str, to: str, seconds: float = 0, by: str) -> bool:
+    """This function will hold a breaker `open` or `closed`, or let it go (`automatic`), and tell whether that changed anything.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    return breakers.force(name, to, by=by, seconds=seconds, release=release())
+
+
+def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderError], took_ms: float) -> None:
+    """This function will count in one call with what it gave for each of its messages.
+
+    A call failed when at least half of its messages met a fault of whoever was called. A refusal of the message itself is an answer like
+    any other, and so is one that only came to nothing.
+    """
+    is_host = name.startswith(WEBHOOK)
+    faults = [result for result in results if isinstance(result, ProviderError) and is_fault(result, of_host=is_host)]
+    error = faults[-1].code if faults and 2 * len(faults) >= len(results) else ""
+    tally.add(slow=took_ms >= _configured(name).slow_ms, error=error)
+
+
+def is_fault(error: ProviderError, *, of_host: bool) -> bool:
+    """This function will tell whether an error says something about whoever was called rather than about the message.
+
+    A host serves many recipients: only what tells of the host itself counts, no wrong path or password of one of them.
+    """
+    if error.permanent:
+        return False
+    return isinstance(error, OutcomeUnknown) or error.at_fault or error.code == BUSY or (error.unreachable and not of_host)
+
+
+def note_receipts(pipeline: Any, *, provider_id: UUID, delivered: int, failed: int, code: str) -> Recording:
+    """This function will count receipts for the provider's breaker within a pipeline, and give what must hear its answers."""
+    recording = breakers.recording(pipeline)
+    receipts, name = circuit_breakers.value.receipts, of_provider(provider_id)
+    if receipts.is_enabled and delivered + failed:
+        configured = _configured(name)
+        recording.add(
+            name,
+            Tally(calls=delivered + failed, errors=failed, code=code[:40]),
+            Rule(
+                window_seconds=receipts.window_seconds,
+                min_requests=receipts.min_receipts,
+                slow_percent=0,
+                error_percent=receipts.failed_percent,
+                error_count=0,
+                open_seconds=configured.open_seconds,
+                trial_calls=configured.trial_calls,
+                counts="receipts",
+            ),
+            release=release(),
+        )
+    return recording

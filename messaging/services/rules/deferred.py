@@ -1,0 +1,61 @@
+"""What waits for its hour, looked at again when the rules have changed: a rule that is lifted lets its messages go at once."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from django.db.models import QuerySet
+
+from messaging.configuration import delivery_rules
+from messaging.configuration.delivery import DeliveryRules
+from messaging.models import Message, Status
+
+log = structlog.get_logger(__name__)
+PREFIX = "rule:"
+MOST_A_STATEMENT = 5_000
+#: Seconds after a change: workers apply it a moment later than we do, or three seconds later if they missed the notice, and a
+#: message that comes to one of those is put off by the old rule once more.
+LOOKS = (1.0, 6.0)
+
+_seen: tuple[DeliveryRules, Mapping[int, DeliveryRules]] = (delivery_rules.value, {})
+_due: list[float] = []
+
+
+@delivery_rules.listen
+def _changed(_value: DeliveryRules) -> None:
+    global _seen
+    now = (delivery_rules.now.value, dict(delivery_rules.now.by_tenant))
+    if now != _seen:
+        _seen = now
+        _due[:] = [time.monotonic() + seconds for seconds in LOOKS]
+
+
+def waiting() -> "QuerySet[Message]":
+    """This function will give the messages that a rule has put off."""
+    return Message.objects.filter(status=Status.PENDING, due_at__isnull=False, error_code__startswith=PREFIX).order_by()
+
+
+def pull_forward_if_changed(*, now: datetime) -> int:
+    """This function will do so a moment after the rules have changed in this process; the clock calls it every second."""
+    if not _due or time.monotonic() < _due[0]:
+        return 0
+    _due.pop(0)
+    return pull_forward(now=now)
+
+
+def pull_forward(*, now: datetime) -> int:
+    """This function will make everything due that a rule has put off, and give the number. The rules decide again when it is sent.
+
+    If it dies half-way, the rest goes out at its own time.
+    """
+    moved = 0
+    while True:
+        ids = list(waiting().filter(due_at__gt=now).values_list("pk", flat=True)[:MOST_A_STATEMENT])
+        changed = waiting().filter(pk__in=ids).update(due_at=now) if ids else 0
+        moved += changed
+        if changed < MOST_A_STATEMENT:
+            break
+    if moved:
+        log.info("deferred messages looked at again", messages=moved)
+    return moved

@@ -1,0 +1,98 @@
+"""Provider routing over the messages that were sent: the share each provider would have had, beside the one it had."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Avg, Count
+from django.utils.translation import gettext as _
+
+from messaging.configuration import provider_routing
+from messaging.configuration.providers import ChannelRoute, ProviderRouting, Strategy
+from messaging.models import Message, Provider
+from posthaste.lib.ids import first_id_at
+
+MOST_MESSAGES = 1_000_000
+UNKNOWN_LATENCY_MS = 1_000.0  # of a provider that carried nothing in the span
+
+
+def replay_routing(routing: ProviderRouting, *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
+    """This function will tell how many messages of a span would probably have gone through another provider."""
+    span = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until), is_sandbox=False).order_by("id")
+    if tenant_id is not None:
+        span = span.filter(tenant_id=tenant_id)
+    # Bounded by where the millionth message lies, which the primary key tells.
+    last = span.values_list("id", "created_at")[MOST_MESSAGES : MOST_MESSAGES + 1].first()
+    carried = span.exclude(provider=None).filter(id__lt=last[0]) if last else span.exclude(provider=None)
+    recorded: dict[tuple[int, str], dict[UUID, tuple[int, float]]] = defaultdict(dict)
+    groups = carried.order_by().values_list("tenant_id", "channel", "provider_id").annotate(n=Count("pk"), ms=Avg("latency_ms"))
+    for owner, channel, provider_id, number, latency in groups:
+        recorded[owner, channel][provider_id] = (number, latency or UNKNOWN_LATENCY_MS)
+    providers = Provider.objects.filter(tenant_id__in={owner for owner, _channel in recorded}).only(
+        "tenant_id", "name", "channel", "weight", "is_enabled", "is_stand_in"
+    )
+    by_place: dict[tuple[int, str], list[Provider]] = defaultdict(list)
+    for provider in providers:
+        by_place[provider.tenant_id, provider.channel].append(provider)
+    lines = [line for place, had in sorted(recorded.items()) for line in _place(routing, place, had, by_place[place])]
+    notes = [_("What breakers and fail-over would have moved is not in it: they follow what providers do.")]
+    if last is not None:
+        notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=last[1].isoformat()))
+    return {
+        "since": since,
+        "until": last[1] if last else until,
+        "is_whole": last is None,
+        "messages": sum(line["recorded"] for line in lines),
+        "moved": round(sum(max(0.0, line["expected"] - line["recorded"]) for line in lines)),
+        "by_provider": lines,
+        "notes": notes,
+    }
+
+
+def shares(routing: ProviderRouting, providers: list[Provider], latencies: dict[UUID, float]) -> dict[UUID, float]:
+    """This function will give the share of each of a channel's providers, all together 1."""
+    usable = [p for p in providers if p.is_enabled]
+    usable = [p for p in usable if not p.is_stand_in] or usable
+    if not usable:
+        return {}
+    route = next((route for route in routing.channels if route.channel == usable[0].channel), None)
+    strategy = route.strategy if route else routing.strategy
+    weights = {p.pk: float(_weight(p, route)) for p in usable}
+    if not any(weights.values()):
+        return {usable[0].pk: 1.0}
+    if strategy == Strategy.IN_ORDER:
+        return {max(weights, key=lambda pk: weights[pk]): 1.0}
+    if strategy == Strategy.FASTEST:
+        weights = {pk: weight / max(1.0, latencies.get(pk, UNKNOWN_LATENCY_MS)) for pk, weight in weights.items()}
+    total = sum(weights.values())
+    return {pk: weight / total for pk, weight in weights.items()}
+
+
+def _weight(provider: Provider, route: ChannelRoute | None) -> int:
+    own = next((entry.weight for entry in route.weights if entry.provider == provider.name), None) if route else None
+    return provider.weight if own is None else own
+
+
+def _place(
+    routing: ProviderRouting, place: tuple[int, str], had: dict[UUID, tuple[int, float]], providers: list[Provider]
+) -> list[dict[str, Any]]:
+    """One tenant's channel: a line for each provider that had messages or would have had some."""
+    total = sum(number for number, _latency in had.values())
+    share = shares(routing, providers, {pk: latency for pk, (_number, latency) in had.items()})
+    names = {p.pk: p.name for p in providers}
+    if not share:  # all are disabled now: nobody else would have carried it
+        share = {pk: number / total for pk, (number, _latency) in had.items()}
+    return [
+        {
+            "channel": place[1],
+            "provider": names.get(pk, str(pk)),
+            "recorded": had.get(pk, (0, 0.0))[0],
+            "expected": round(total * share.get(pk, 0.0), 1),
+        }
+        for pk in sorted({*had, *share}, key=lambda pk: names.get(pk, str(pk)))
+        if pk in had or share.get(pk)
+    ]
+
+
+provider_routing.what_if = replay_routing

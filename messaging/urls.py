@@ -1,0 +1,7 @@
+"""Addresses for recipients, outside the API."""
+
+from django.urls import path
+
+from messaging import pages
+
+urlpatterns = [path("u/<str:token>/", pages.unsubscribe, name="unsubscribe")]

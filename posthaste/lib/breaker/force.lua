@@ -1,0 +1,32 @@
+-- Holds a breaker open or closed by hand, or lets it go again.
+-- KEYS[1..4] as in shared.lua, KEYS[5…] its windows, emptied
+-- ARGV[1] name, [2] release of the configuration, [3] open, closed or automatic, [4] ms it is held (0: until released), [5] by whom
+-- returns the event (JSON); nothing if it was to be let go and nobody held it
+local wanted, span, by = ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local held = forced()
+if wanted == 'automatic' and not held then
+  return false
+end
+for i = 5, #KEYS do
+  redis.call('DEL', KEYS[i])
+end
+breaker.since, breaker.release, breaker.trials, breaker.passed = now, release, 0, 0
+breaker.why, breaker.number, breaker.of, breaker.code = 'forced', 0, 0, ''
+breaker.epoch = breaker.epoch + 1 -- trial calls under way count no more
+if wanted == 'automatic' then
+  -- What was held open is tried before it is trusted.
+  breaker.forced, breaker.forced_by, breaker.forced_until = nil, nil, nil
+  breaker.retry_at = now
+  save()
+  return tell('released', by)
+end
+breaker.forced, breaker.forced_by = wanted, by
+breaker.forced_until = span > 0 and now + span or 0
+breaker.state = wanted
+if wanted == 'open' then
+  breaker.retry_at = breaker.forced_until
+else
+  breaker.closed_at = 0
+end
+save()
+return tell('forced_' .. wanted, by)

@@ -1,0 +1,110 @@
+"""A provider breaks, traffic leaves it, and comes back: seen through a whole installation, on both stacks."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.integration.customer import Customer, poll
+from tests.integration.stack import Stack
+from tests.peers.gateway import Answer, Gateway
+
+pytestmark = pytest.mark.both_stacks
+
+
+@pytest.fixture
+def customer(stack: Stack) -> Customer:
+    return Customer(stack)
+
+
+@pytest.fixture
+def first() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def second() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def rules(stack: Stack) -> Iterator[None]:
+    """Breakers that open and close again within seconds, published as an operator would."""
+    quick = {"window_seconds": 10, "min_requests": 6, "slow_ms": 300, "slow_percent": 50, "open_seconds": 1, "trial_calls": 2}
+    publish(stack, "circuit_breakers", {"providers": quick})
+    publish(stack, "provider_routing", {"drift_back_seconds": 0, "rest_seconds": 0})
+    yield
+    publish(stack, "circuit_breakers", {})
+    publish(stack, "provider_routing", {})
+
+
+def publish(stack: Stack, module: str, content: dict[str, Any]) -> None:
+    answer = stack.http.post(f"/api/config/modules/{module}/publish/", {"content": content, "comment": "breakers in a test"})
+    assert answer.status == 201, answer.data
+
+
+def breaker(customer: Customer, provider: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = customer.http.get(f"/api/breakers/provider:{provider['id']}/").json()
+    return shown
+
+
+@pytest.mark.parametrize("trouble", ["slow", "errors"])
+def test_traffic_leaves_a_provider_in_trouble_within_two_seconds_and_returns_when_it_is_well(
+    trouble: str, rules: None, customer: Customer, first: Gateway, second: Gateway
+) -> None:
+    troubled = customer.gateway(first, weight=1000)
+    customer.gateway(second, weight=1)
+    customer.settled(customer.send())
+    assert (len(first.taken), len(second.taken)) == (1, 0)
+    if trouble == "slow":
+        first.latency_ms = 500
+    else:
+        first.script(Answer(status=503), times=100_000)
+    began = time.monotonic()
+    batch = customer.send_batch(200)
+    poll(lambda: len(second.taken) >= 20, seconds=10, every=0.01)
+    assert time.monotonic() - began < 3.5  # two seconds, and what a machine with many things to do adds
+    assert customer.finished(batch)["counts"]["sent"] == 200
+    history = breaker(customer, troubled)["history"]
+    assert (history[-1]["event"], history[-1]["reason"]) == ("opened", trouble)
+    assert len(second.taken) > 100
+    traces = (customer.http.get(f"/api/messages/{UUID(one)}/trace/").json()["events"] for one in customer.ids(batch))
+    assert any(event["event"] == "moved_to_another_provider" and event["reason"] == "breaker" for events in traces for event in events)
+    first.latency_ms = 0
+    first._script.clear()  # it is well again
+    poll(lambda: customer.settled(customer.send()) and breaker(customer, troubled)["state"] == "closed", seconds=15, every=0.1)
+    before = len(first.taken)
+    assert customer.finished(customer.send_batch(50))["counts"]["sent"] == 50
+    assert len(first.taken) - before >= 45
+    assert [event["event"] for event in breaker(customer, troubled)["history"]][:2] == ["closed", "half_open"]
+    assert first.doubles() == second.doubles() == {}
+
+
+def test_a_provider_that_takes_everything_and_delivers_nothing_is_left_alone(customer: Customer, first: Gateway, second: Gateway) -> None:
+    silent = customer.gateway(first, weight=1000)
+    customer.gateway(second, weight=0)
+    batch = customer.send_batch(60)
+    assert customer.finished(batch)["counts"]["sent"] == 60
+    reports = [{"message_id": id_, "status": "failed", "code": "not_delivered"} for id_ in sorted(customer.ids(batch))]
+    assert customer.receipt(silent, reports)[1]["applied"] == 60
+    shown = breaker(customer, silent)
+    assert (shown["state"], shown["reason"], shown["reason_number"], shown["reason_code"]) == ("open", "receipts", 60, "not_delivered")
+    poll(lambda: customer.settled(customer.send()) and second.taken, seconds=5)
+
+
+def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_when_it_is_let_go(customer: Customer, first: Gateway) -> None:
+    only = customer.gateway(first)
+    path = f"/api/breakers/provider:{only['id']}/force/"
+    assert customer.http.post(path, {"state": "open", "seconds": 3}).status == 200
+    assert breaker(customer, only)["state"] == "open"
+    time_of_copy = time.monotonic() + 0.6  # what a worker has read of the states is at most so old
+    poll(lambda: time.monotonic() > time_of_copy)
+    batch = customer.send_batch(50)
+    poll(lambda: customer.batch(batch)["counts"]["pending"] > 0)
+    assert first.asked == {}
+    assert customer.finished(batch, seconds=30)["counts"]["sent"] == 50
+    assert sorted(first.taken.values()) == [1] * 50

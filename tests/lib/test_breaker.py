@@ -1,0 +1,273 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from posthaste.lib import redis
+from posthaste.lib.breaker import Breakers, Phase, Rule, Tally
+from posthaste.lib.breaker import breaker as module
+from posthaste.lib.ids import new_id
+from tests.builders import poll
+
+pytestmark = pytest.mark.both_stacks
+RULE = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=60, trial_calls=3)
+SOON = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=0.05, trial_calls=3)
+
+NOBODY = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))  # nobody listens there
+
+
+@pytest.fixture
+def name() -> str:
+    return f"test:{new_id().hex}"
+
+
+@pytest.fixture
+def mine() -> Breakers:
+    return Breakers()
+
+
+def tell(breakers: Breakers, name: str, rule: Rule = RULE, *, epoch: int = 0, **counts: Any) -> None:
+    pipeline = redis.client().pipeline(transaction=False)
+    pipeline.ping()  # something else goes the same way
+    recording = breakers.recording(pipeline)
+    recording.add(name, Tally(**counts), rule, release=7, epoch=epoch)
+    recording.hear(pipeline.execute())
+
+
+def opened(breakers: Breakers, name: str, rule: Rule = RULE) -> None:
+    tell(breakers, name, rule, calls=10, errors=10, code="http_500")
+    assert breakers.phase(name) in (Phase.OPEN, Phase.HALF_OPEN)
+
+
+def half_open(breakers: Breakers, name: str) -> None:
+    opened(breakers, name, SOON)
+    poll(lambda: breakers.phase(name) == Phase.HALF_OPEN)
+
+
+def test_a_few_failures_say_nothing_until_there_were_enough_calls(mine: Breakers, name: str) -> None:
+    tell(mine, name, calls=9, errors=9)
+    assert mine.phase(name) == Phase.CLOSED
+    tell(mine, name, calls=1)
+    assert mine.phase(name) == Phase.OPEN
+
+
+@pytest.mark.parametrize(
+    ("counts", "rule", "why"),
+    [
+        ({"calls": 20, "errors": 10}, RULE, "errors"),
+        ({"calls": 20, "slow": 12}, RULE, "slow"),
+        ({"calls": 1000, "errors": 5}, Rule(error_count=5, error_percent=0, slow_percent=0), "errors"),
+        ({"calls": 50, "errors": 25}, Rule(counts="receipts"), "receipts"),
+    ],
+)
+def test_it_opens_at_errors_slow_calls_or_receipts(counts: dict[str, int], rule: Rule, why: str, mine: Breakers, name: str) -> None:
+    tell(mine, name, rule, **counts)
+    assert mine.phase(name) == Phase.OPEN
+    state = mine.state(name)
+    assert (state.why, state.of, state.release) == (why, counts["calls"], 7)
+
+
+@pytest.mark.parametrize(
+    ("counts", "rule"),
+    [
+        ({"calls": 20, "errors": 9, "slow": 11}, RULE),
+        ({"calls": 20, "errors": 20, "slow": 0}, Rule(error_percent=0, slow_percent=50)),
+    ],
+)
+def test_below_the_thresholds_and_where_one_is_not_looked_at_it_stays_closed(
+    counts: dict[str, int], rule: Rule, mine: Breakers, name: str
+) -> None:
+    tell(mine, name, rule, **counts)
+    assert mine.phase(name) == Phase.CLOSED
+
+
+def test_what_one_process_saw_counts_for_all_and_all_see_it_open(mine: Breakers, name: str) -> None:
+    other = Breakers()
+    assert other.phase(name) == Phase.CLOSED
+    tell(other, name, calls=5, errors=5)
+    tell(mine, name, calls=5, errors=5)
+    assert mine.phase(name) == Phase.OPEN
+    poll(lambda: other.phase(name) == Phase.OPEN, seconds=1.0)
+
+
+def test_a_process_that_was_idle_lets_no_thread_go_by_its_old_copy(mine: Breakers, name: str) -> None:
+    assert mine.phase(name) == Phase.CLOSED
+    opened(Breakers(), name)
+    for _ in range(20):
+        mine._read_at = -60.0  # the copy is a minute old
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(mine.phase, [name] * 8)) == {Phase.OPEN}
+        mine._states = {}
+
+
+def test_what_lies_before_the_window_is_forgotten(mine: Breakers, name: str) -> None:
+    short = Rule(window_seconds=0.2, min_requests=10, error_percent=50)
+    tell(mine, name, short, calls=9, errors=9)
+    poll(lambda: mine.snapshot([name])[name]["calls"] == 0)
+    tell(mine, name, short, calls=9, errors=4)
+    assert mine.phase(name) == Phase.CLOSED
+    assert mine.snapshot([name])[name]["calls"] == 9
+
+
+def test_another_length_of_the_window_begins_anew(mine: Breakers, name: str) -> None:
+    tell(mine, name, calls=9, errors=9)
+    tell(mine, name, Rule(window_seconds=60, min_requests=10), calls=1)
+    assert mine.phase(name) == Phase.CLOSED
+
+
+def test_calls_that_had_begun_before_it_opened_change_nothing(mine: Breakers, name: str) -> None:
+    half_open(mine, name)
+    tell(mine, name, SOON, calls=50)
+    tell(mine, name, SOON, calls=50, errors=50)
+    assert mine.phase(name) == Phase.HALF_OPEN
+
+
+def test_trial_calls_that_succeed_close_it(mine: Breakers, name: str) -> None:
+    half_open(mine, name)
+    granted, epoch = mine.admit(name, SOON, wanted=3)
+    assert granted == 3
+    tell(mine, name, SOON, epoch=epoch, calls=2)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    tell(mine, name, SOON, epoch=epoch, calls=1)
+    assert mine.phase(name) == Phase.CLOSED
+    assert mine.admit(name, SOON) == (-1, 0)
+    assert mine.share(name, 1000) < 0.1
+    assert mine.share(name, 0) == 1.0
+    assert [event["event"] for event in mine.history(name)] == ["closed", "half_open", "opened"]
+
+
+@pytest.mark.parametrize("trouble", [{"errors": 1}, {"slow": 1}])
+def test_one_trial_call_that_fails_or_is_slow_opens_it_again(trouble: dict[str, int], mine: Breakers, name: str) -> None:
+    half_open(mine, name)
+    _granted, epoch = mine.admit(name, SOON, wanted=3)
+    tell(mine, name, RULE, epoch=epoch, calls=1, **trouble)
+    assert mine.phase(name) == Phase.OPEN
+    tell(mine, name, RULE, epoch=epoch, calls=2)  # the other two, too late
+    assert mine.phase(name) == Phase.OPEN
+
+
+def test_trial_calls_that_were_not_made_are_given_back(mine: Breakers, name: str) -> None:
+    half_open(mine, name)
+    _granted, epoch = mine.admit(name, SOON, wanted=3)
+    assert mine.admit(name, SOON) == (0, epoch)
+    tell(mine, name, SOON, epoch=epoch, unused=2)
+    assert Breakers().admit(name, SOON, wanted=9) == (2, epoch)
+
+
+def test_trial_calls_of_a_process_that_died_are_given_up(mine: Breakers, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRIAL_LEASE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    half_open(mine, name)
+    _granted, first = mine.admit(name, SOON, wanted=3)
+    granted, second = poll(lambda: (answer := mine.admit(name, SOON))[0] and answer)
+    assert (granted, second) == (1, first + 1)
+    tell(mine, name, SOON, epoch=first, calls=3)  # it was only stopped for a while: its round is over
+    assert mine.phase(name) == Phase.HALF_OPEN
+
+
+#: Another process that asks twenty times for a trial call and says how many it got.
+ASK = """
+import sys
+from posthaste.lib.breaker import Breakers, Rule
+breakers = Breakers()
+sys.stdin.readline()
+print(sum(breakers.admit(sys.argv[1], Rule(trial_calls=3), wanted=1)[0] for _ in range(20)))
+"""
+
+
+def test_all_processes_together_make_only_so_many_trial_calls(mine: Breakers, name: str) -> None:
+    half_open(mine, name)
+    command = [sys.executable, "-c", ASK, name]
+    asking = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in asking:
+        assert process.stdin is not None
+        process.stdin.write("now\n")
+        process.stdin.flush()
+    assert sum(int(process.communicate(timeout=30)[0].split()[-1]) for process in asking) == SOON.trial_calls
+
+
+def test_one_held_open_lets_nothing_through_until_it_is_released_and_is_then_tried(mine: Breakers, name: str) -> None:
+    assert mine.force(name, "open", by="user:ada")
+    assert mine.phase(name) == Phase.OPEN
+    assert mine.admit(name, SOON) == (0, 0)
+    tell(mine, name, calls=100)
+    state = mine.snapshot([name])[name]
+    assert (state["phase"], state["is_forced"], state["state"].forced_by) == (Phase.OPEN, True, "user:ada")
+    assert mine.force(name, "automatic", by="user:bob")
+    assert mine.phase(name) == Phase.HALF_OPEN
+    assert not mine.force(name, "automatic", by="user:bob"), "nobody holds it any more"
+    assert [(event["event"], event["by"]) for event in mine.history(name)] == [("released", "user:bob"), ("forced_open", "user:ada")]
+
+
+def test_one_held_closed_stays_closed_whatever_happens_until_its_time_is_up(mine: Breakers, name: str) -> None:
+    opened(mine, name)
+    mine.force(name, "closed", by="user:ada", seconds=0.3)
+    assert mine.phase(name) == Phase.CLOSED
+    tell(mine, name, calls=100, errors=100)
+    assert mine.phase(name) == Phase.CLOSED
+    poll(lambda: not mine.snapshot([name])[name]["is_forced"])
+    tell(mine, name, calls=1)
+    assert mine.phase(name) == Phase.OPEN
+
+
+def test_one_held_open_for_a_while_is_tried_afterwards(mine: Breakers, name: str) -> None:
+    mine.force(name, "open", by="user:ada", seconds=0.2)
+    assert 0 < mine.wait_seconds(name) <= 0.2 or mine.phase(name) == Phase.OPEN
+    poll(lambda: mine.phase(name) == Phase.HALF_OPEN)
+    assert mine.admit(name, SOON)[0] == 1
+
+
+def test_events_of_all_breakers_are_kept_for_alarms_newest_first(mine: Breakers, name: str) -> None:
+    opened(mine, name)
+    newest = mine.events(1)[0]
+    assert (newest["name"], newest["event"], newest["why"], newest["number"], newest["of"], newest["code"], newest["release"]) == (
+        name, "opened", "errors", 10, 10, "http_500", 7,
+    )  # fmt: skip
+    for _ in range(60):
+        mine.force(name, "open", by="user:ada")
+        mine.force(name, "automatic", by="user:ada")
+    assert len(mine.history(name)) == 100
+    assert name in mine.names()
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """This function will give what makes Redis unreachable for the rest of the test."""
+    return lambda: monkeypatch.setattr(redis, "client", lambda: NOBODY)
+
+
+def test_without_redis_the_last_known_state_stays_and_the_process_counts_for_itself(mine: Breakers, name: str, away: Any) -> None:
+    other = f"{name}-other"
+    opened(mine, name, RULE)
+    assert mine.phase(name) == Phase.OPEN
+    away()
+    mine._read_at = -60.0
+    assert mine.phase(name) == Phase.OPEN
+    assert mine.phase(other) == Phase.CLOSED
+
+    def lost(rule: Rule, *, epoch: int = 0, **counts: int) -> None:
+        with pytest.raises(redis.Unavailable):
+            tell(mine, other, rule, epoch=epoch, **counts)
+
+    lost(SOON, calls=10, errors=10)
+    poll(lambda: mine.phase(other) == Phase.HALF_OPEN)
+    granted, epoch = mine.admit(other, SOON, wanted=5)
+    assert granted == 3
+    lost(SOON, epoch=epoch, calls=3)
+    assert mine.phase(other) == Phase.CLOSED
+
+
+def test_when_redis_is_back_what_all_know_is_in_force_again(mine: Breakers, name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis, "client", lambda: NOBODY)
+        mine.phase(name)
+        with pytest.raises(redis.Unavailable):
+            tell(mine, name, calls=10, errors=10)
+        assert mine.phase(name) == Phase.OPEN
+    mine._read_at = -60.0
+    assert mine.phase(name) == Phase.CLOSED

@@ -1,0 +1,150 @@
+"""Unsubscribing with one click (RFC 8058): the headers of a mail on the wire, the public page, and what they change."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from configcenter.models import AuditEntry
+from messaging.models import Message, Status, Suppression
+from messaging.services import unsubscribe
+from messaging.services.deliver import deliver
+from messaging.services.providers import book
+from messaging.services.unsubscribe import Link
+from posthaste import env
+from posthaste.lib.crypto import cipher
+from posthaste.lib.ids import new_id
+from tests.builders import make_message, make_provider, make_suppression, make_tenant
+from tests.peers.smtp import MailServer
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as running:
+        yield running
+        for _version, carrier in book._made.values():
+            carrier.adapter.close()
+
+
+@pytest.fixture(autouse=True)
+def _reached_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env.load(), "public_url", "https://mail.example.com/")
+
+
+def send(server: MailServer, tenant: Any, **fields: Any) -> Any:
+    """Sends one mail over SMTP and gives it as it arrived."""
+    config = {"host": "127.0.0.1", "port": server.port, "security": "none", "from_email": "us@example.com"}
+    make_provider(tenant, channel="email", kind="email", config=config)
+    message = make_message(tenant, **{"channel": "email", "status": Status.QUEUED, "subject": "Sale", "category": "marketing", **fields})
+    deliver([message.pk])
+    assert Message.objects.get(pk=message.pk).status == Status.SENT
+    return server.messages[-1].message
+
+
+def link_of(tenant: Any, recipient: str = "Ada@example.com", category: str = "marketing") -> tuple[Link, str]:
+    link = Link(tenant.pk, recipient, category, new_id())
+    return link, f"/u/{unsubscribe.token_for(link)}/"
+
+
+def test_a_marketing_mail_carries_both_headers_and_its_link_takes_the_recipient_off_with_one_click(server: MailServer) -> None:
+    tenant = make_tenant()
+    mail = send(server, tenant)
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = mail["List-Unsubscribe"].strip("<>")
+    assert url.startswith("https://mail.example.com/u/")
+    assert "ada" not in url
+    # As a mail program does it: no cookie, no referrer, the body that the RFC prescribes, and no redirect.
+    answer = Client(enforce_csrf_checks=True).post(url.removeprefix("https://mail.example.com"), ONE_CLICK)
+    assert answer.status_code == 200
+    entry = Suppression.objects.get(tenant=tenant)
+    assert (entry.recipient, entry.channel, entry.category, entry.reason) == ("ada@example.com", "email", "marketing", "unsubscribe")
+    assert entry.message_id == Message.objects.get(tenant=tenant).pk
+    second = make_message(tenant, channel="email", status=Status.QUEUED, category="marketing", subject="Sale")
+    notice = make_message(tenant, channel="email", status=Status.QUEUED, category="notice", subject="Your order")
+    deliver([second.pk, notice.pk])
+    assert [Message.objects.get(pk=row.pk).status for row in (second, notice)] == [Status.SUPPRESSED, Status.SENT]
+
+
+@pytest.mark.parametrize("category", ["", "code", "notice"])
+def test_mails_of_other_categories_have_no_such_headers(server: MailServer, category: str) -> None:
+    assert send(server, make_tenant(), category=category)["List-Unsubscribe"] is None
+
+
+def test_without_https_there_are_no_headers_as_the_rfc_takes_no_other_address(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env.load(), "public_url", "http://localhost:8000")
+    assert send(server, make_tenant())["List-Unsubscribe"] is None
+
+
+def test_looking_at_the_page_changes_nothing_and_shows_no_clear_address() -> None:
+    tenant = make_tenant()
+    _link, path = link_of(tenant)
+    answer = Client().get(path)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "Acme" in page
+    assert "A***@example.com" in page
+    assert "Ada@example.com" not in page
+    assert Client().head(path).status_code == 200
+    assert Suppression.objects.count() == 0
+    assert (answer["Referrer-Policy"], answer["X-Robots-Tag"]) == ("no-referrer", "noindex, nofollow")
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_clicking_twice_is_as_good_as_once_and_can_be_undone_on_the_page() -> None:
+    tenant = make_tenant()
+    link, path = link_of(tenant)
+    for _click in range(2):
+        assert "You are unsubscribed" in Client().post(path, ONE_CLICK).content.decode()
+    assert Suppression.objects.count() == 1
+    assert "Undone" in Client().post(path, {"undo": "1"}).content.decode()
+    assert not unsubscribe.is_listed(link, now=timezone.now())
+    assert Client().post(path, {"undo": "1"}).status_code == 200
+    trail = list(AuditEntry.objects.filter(tenant=tenant).order_by("id").values_list("action", "actor", "target"))
+    assert trail == [
+        ("suppression.unsubscribe", "recipient", "A***@example.com"),
+        ("suppression.undo", "recipient", "A***@example.com"),
+    ]
+
+
+def test_undoing_takes_away_nothing_that_others_entered() -> None:
+    tenant = make_tenant()
+    link, path = link_of(tenant)
+    make_suppression(tenant, "ada@example.com", reason="manual")
+    Client().post(path, ONE_CLICK)
+    Client().post(path, {"undo": "1"})
+    assert list(Suppression.objects.values_list("reason", flat=True)) == ["manual"]
+    assert unsubscribe.is_listed(link, now=timezone.now())
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_page_speaks_the_readers_language(language: str) -> None:
+    _link, path = link_of(make_tenant())
+    page = Client().get(path, headers={"Accept-Language": language}).content.decode()
+    assert f'lang="{language}"' in page
+
+
+def test_a_made_up_a_changed_or_a_foreign_token_opens_nothing() -> None:
+    tenant = make_tenant()
+    link, path = link_of(tenant)
+    foreign = cipher().encrypt(b'["something else", 1, "a@example.com", "", "00"]').decode()
+    broken = path[:20] + ("A" if path[20] != "A" else "B") + path[21:]
+    for wrong in ("/u/x/", broken, f"/u/{foreign}/", f"/u/{'A' * 5000}/", "/u/%00/", "/u/ä/"):
+        for method in ("get", "post"):
+            assert getattr(Client(), method)(wrong).status_code == 404, wrong
+    assert Suppression.objects.count() == 0
+    assert Client().put(path).status_code == 405
+    tenant.delete()
+    assert Client().post(path, ONE_CLICK).status_code == 404
+    assert unsubscribe.read(unsubscribe.token_for(link)) == link
+
+
+def test_a_link_works_also_when_its_message_was_deleted_long_since() -> None:
+    link, path = link_of(make_tenant())
+    assert not Message.objects.filter(pk=link.message_id).exists()
+    assert Client().post(path, ONE_CLICK).status_code == 200
+    assert unsubscribe.is_listed(link, now=timezone.now())
