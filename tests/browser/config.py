@@ -77,6 +77,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "remove item": reverse("config:item-remove", args=[item.pk]),
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
+        "breakers": reverse("config-breakers"),
         "transfer": reverse("config:transfer"),
     }
     return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}
