@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
 from django.utils import formats
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -235,6 +235,9 @@ def _limits(info: FieldInfo, inner: Any) -> dict[str, Any]:
             bound = getattr(rule, name, None)
             if bound is not None:
                 limits[attribute] = text_of(bound, "number") if name in ("ge", "le") else bound
+    if "pattern" in limits:
+        # Browsers read it with the flag v, in which a hyphen at the end of a class must be escaped.
+        limits["pattern"] = str(limits["pattern"]).replace("-]", r"\-]")
     if inner in (int, float):
         limits["step"] = "1" if inner is int else "any"
     elif get_origin(info.annotation) is list:
@@ -267,7 +270,7 @@ def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
             return word_for(inner(value)) if known else str(value)
         case "list":
             number = len(value) if isinstance(value, list) else 0
-            return ngettext("{n} entry", "{n} entries", number).format(n=number)
+            return gettext("{n} in the list").format(n=number)
         case "lines":
             return ", ".join(str(member) for member in value) if isinstance(value, list) and value else gettext("empty")
     is_number = kind == "number" and isinstance(value, int | float)

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from configcenter.models import ConfigItem
 from configcenter.services.instances import Identity, Instance
@@ -66,5 +65,5 @@ def _sentence(live: list[Instance] | None, applied: int, total: int, slowest: in
         return _("Redis is away: instances can't be asked")
     if not total:
         return _("No instance is running")
-    said = ngettext("{applied} of {total} instance", "{applied} of {total} instances", total).format(applied=applied, total=total)
+    said = (_("{applied} of {total} instances") if total > 1 else _("{applied} of one instance")).format(applied=applied, total=total)
     return said if slowest is None else f"{said}, {round(slowest)} ms"

@@ -31,7 +31,8 @@ def rearranged(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str
         return None
     values, paths = _read(model, posted, "", only)
     # The keys in the page and the places in the list differ as soon as a script has moved blocks.
-    target = paths.get(posted[verb], posted[verb])
+    asked = posted.get(verb) or ""
+    target = paths.get(asked, asked)
     holder, place = _find(values, target if verb == ADD else target.rpartition("[")[0])
     if not isinstance(holder, list):
         return values, ""

@@ -1,6 +1,7 @@
 """Something of everything in the configuration, and the addresses of its pages."""
 
 from datetime import timedelta
+from typing import Any
 
 import orjson
 from django.urls import reverse
@@ -11,15 +12,15 @@ from configcenter.models import ConfigItem, Tenant
 from configcenter.services import config_items, drafts, instances, releases
 from configcenter.services.instances import Identity, State, Version
 
-BY = {"author": "user:ada", "ip": "127.0.0.1"}
+BY: dict[str, Any] = {"author": "user:ada", "ip": "127.0.0.1"}
 
 
 def _text(item: ConfigItem, **fields: object) -> str:
     return orjson.dumps(orjson.loads(config_items.effective(item)) | fields).decode()
 
 
-def report_instances() -> None:
-    """This function will report five processes, one behind and one with an error."""
+def report_instances(everybody: int = 0) -> None:
+    """This function will report five processes, one behind and one with an error; or `everybody` with that version of the queues."""
     started = timezone.now() - timedelta(hours=3)
     for host, kind, number, errors in (
         ("web-1", "web", 2, {}),
@@ -28,6 +29,7 @@ def report_instances() -> None:
         ("worker-2", "send", 1, {}),
         ("worker-3", "send", 1, {"queues": "version 2: max_backlog: Must be at least 1000."}),
     ):
+        number, errors = (everybody, {}) if everybody else (number, errors)
         state = State("database", 4, {"queues": Version(number, "0" * 32, 40 + 10 * number)}, errors)
         instances.report(who=Identity(host, kind, (f"zone={host[-1]}",)), state=state, started_at=started)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -16,12 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from configcenter.models import AuditEntry, Member, Role, Tenant, ThreadPoolConfig, User
+from configcenter.services import config_items
 from configcenter.services.api_keys import issue_api_key
 from configcenter.services.demo import load_access
 from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
 from messaging.services.demo import load_messaging
 from posthaste.lib.ids import new_id
-from tests.browser.config import config_pages
+from tests.browser.config import config_pages, report_instances
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -333,3 +335,56 @@ def test_a_viewer_is_offered_nothing_that_changes(live_server: Any, browser: Any
         assert page.locator("#content button, #content input[type=submit]").filter(has_not_text="Copy").count() == 0, name
     assert said == []
     assert os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+
+
+def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["flow_rules"])
+    rules = page.locator("#f-rules > ol > li")
+    assert rules.count() == 3
+    page.locator("#f-rules > [data-add]").click()
+    rules.nth(3).locator("input[name$='.name']").fill("mine")
+    assert rules.nth(3).locator("summary .name").inner_text() == "mine"
+    rules.nth(3).get_by_role("button", name="Add").click()
+    rules.nth(3).locator("input[name$='.value']").fill("shop")
+    rules.nth(3).locator(":scope > .tools [data-up]").click()
+    rules.nth(0).locator(":scope > .tools [data-remove]").click()
+    page.get_by_role("button", name="Save, then review and publish").click()
+    page.get_by_label("Why").fill("More rules")
+    page.get_by_role("radio", name="Some first: a gray release").check()
+    page.get_by_label("Per cent").fill("100")
+    page.locator("[data-reach-url]").filter(has_text="would take part").wait_for()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.get_by_text("Version 1 is on its way to some instances.").wait_for()
+    gray = config_items.module_item("flow_rules").gray
+    assert gray
+    found = orjson.loads(gray.content)["rules"]
+    assert [rule["name"] for rule in found] == ["callbacks", "mine", "public-pages"]
+    assert [exception["value"] for exception in found[1]["exceptions"]] == ["shop"]
+    assert said == []
+
+
+def test_an_inherited_field_is_typed_into_only_when_it_is_ticked(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["override"])
+    assert page.locator("#f-most_retries").is_enabled()
+    assert page.locator("#f-base_seconds").is_disabled()
+    page.locator("input[name='own:base_seconds']").check()
+    page.locator("#f-base_seconds").fill("9")
+    page.get_by_role("button", name="Save draft").click()
+    page.get_by_text("The draft is saved.").wait_for()
+    draft = config_items.module_item("retry_policy", tenant=Tenant.objects.get()).draft
+    assert draft
+    assert orjson.loads(draft) == {"base_seconds": 9.0, "most_retries": 7}
+    assert said == []
+
+
+def test_the_versions_of_the_instances_follow_while_one_looks(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    report_instances()
+    page.goto(live_server.url + pages["queues"])
+    page.get_by_text("3 of 5 instances, 60 ms").wait_for()
+    page.locator(".instances [data-state]", has_text="Live").wait_for()
+    report_instances(everybody=2)
+    page.get_by_text("5 of 5 instances, 60 ms").wait_for()
+    assert said == []

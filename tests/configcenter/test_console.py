@@ -1,6 +1,7 @@
 """The web console of the configuration: who may what, forms made from the classes, drafts, publishing, going back."""
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -46,6 +47,10 @@ def effective(name: str) -> dict[str, Any]:
     return dict(orjson.loads(config_items.effective(config_items.module_item(name))))
 
 
+def draft_of(name: str) -> dict[str, Any]:
+    return dict(orjson.loads(config_items.module_item(name).draft or ""))
+
+
 def publish(name: str, *, author: str = "user:bob", **fields: Any) -> Any:
     item = config_items.module_item(name)
     return releases.publish(item=item, content=orjson.dumps(effective(name) | fields).decode(), comment="because", author=author)
@@ -76,7 +81,7 @@ def test_whoever_may_edit_saves_drafts_but_does_not_publish() -> None:
     client = staff(ConfigRight.EDIT)
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
     item = config_items.module_item("queues")
-    assert orjson.loads(item.draft)["queue_capacity"] == 20_000
+    assert orjson.loads(item.draft or "")["queue_capacity"] == 20_000
     assert client.post(at("queues", "publish"), {"comment": "now", "based_on": item.draft_version}).status_code == 403
     item.refresh_from_db()
     assert item.current is None
@@ -110,7 +115,7 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     client.post(at(name), form_of(client, at(name)))
     again = config_items.module_item(name)
     assert (again.draft_version, again.draft_by) == (1, "user:bob")
-    assert orjson.loads(again.draft) == orjson.loads(item.draft)
+    assert orjson.loads(again.draft or "") == orjson.loads(item.draft or "")
 
 
 def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +201,7 @@ def test_blocks_are_added_moved_and_removed_without_a_script() -> None:
     assert (typed["rules[0].name"], typed["rules[1].name"], typed["rules[1].exceptions[0].value"]) == ("callbacks", "accept", "shop")
     typed = posted(client.post(at("flow_rules"), typed | {"remove-block": "rules[2]"}).content.decode())
     client.post(at("flow_rules"), typed)
-    draft = orjson.loads(config_items.module_item("flow_rules").draft)
+    draft = draft_of("flow_rules")
     assert [rule["name"] for rule in draft["rules"]] == ["callbacks", "accept"]
     assert draft["rules"][1]["exceptions"] == [{"value": "shop", "per_second": 0.0}]
 
@@ -208,7 +213,7 @@ def test_blocks_that_a_script_made_and_moved_are_read_in_the_order_of_the_page()
     numbers = {f"rules[n1].{name}": "10" for name in ("per_second", "burst", "at_once", "in_window", "window_seconds", "cold_factor")}
     numbers |= {"rules[n1].warm_up_seconds": "1", "rules[n1].max_wait_ms": "0"}
     client.post(at("flow_rules"), typed | own | numbers | {"rules:order": ["2", "n1", "0"]})
-    draft = orjson.loads(config_items.module_item("flow_rules").draft)
+    draft = draft_of("flow_rules")
     assert [rule["name"] for rule in draft["rules"]] == ["public-pages", "mine", "accept"]
 
 
@@ -240,9 +245,9 @@ def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_ty
     assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     again = posted(page)
     assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "10000")
-    assert orjson.loads(config_items.module_item("queues").draft)["max_backlog"] == 2_000_000
+    assert draft_of("queues")["max_backlog"] == 2_000_000
     bob.post(at("queues"), again | {"queue_capacity": "20000"})
-    draft = orjson.loads(config_items.module_item("queues").draft)
+    draft = draft_of("queues")
     assert (draft["queue_capacity"], draft["max_backlog"]) == (20_000, 5_000_000)
 
 
@@ -336,6 +341,30 @@ def test_a_module_goes_back_to_its_defaults_only_when_its_name_is_typed() -> Non
     assert effective("queues")["queue_capacity"] == 10_000
 
 
+def test_a_draft_is_replayed_where_its_module_can_tell_what_it_would_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, asked = staff(), []
+
+    def replay(value: Any, *, since: Any, until: Any, tenant_id: int | None) -> dict[str, Any]:
+        asked.append((value.queue_capacity, until - since, tenant_id))
+        by_rule = [{"rule": "accept", "limited_messages": 1234}]
+        return {
+            "since": since,
+            "until": until,
+            "messages": 98765,
+            "mean_wait_seconds": 1.5,
+            "by_rule": by_rule,
+            "notes": ["Not all of it."],
+        }
+
+    assert client.get(at("queues", "replay")).status_code == 404
+    monkeypatch.setattr(hot.module("queues"), "what_if", replay)
+    client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    page = client.get(at("queues", "replay") + "?run=1&hours=6").content.decode()
+    assert asked == [(20_000, timedelta(hours=6), None)]
+    for said in ("98,765", "1.50 s", "Messages refused", "1,234", "Not all of it."):
+        assert said in page
+
+
 # --- a tenant's own values ----------------------------------------------------------------------------------------
 
 
@@ -347,7 +376,7 @@ def test_a_tenant_gets_only_the_ticked_fields_as_its_own() -> None:
     assert "lease_seconds" not in typed
     client.post(url, typed | {"own:most_retries": "1", "most_retries": "7", "base_seconds": "99"})
     item = config_items.module_item("retry_policy", tenant=tenant)
-    assert orjson.loads(item.draft) == {"most_retries": 7}
+    assert orjson.loads(item.draft or "") == {"most_retries": 7}
     version = item.draft_version
     client.post(at("retry_policy", "publish", tenant=tenant.slug), {"comment": "theirs", "based_on": version})
     assert str(tenant) in client.get(at("retry_policy", "tenants")).content.decode()

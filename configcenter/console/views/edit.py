@@ -32,12 +32,15 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
         moved = reading.rearranged(subject.handle.model, request.POST, only=subject.only)
         if moved is not None:
             values, place = moved
-            kept = {
-                "began": request.POST.get("began", ""),
-                "based_on": _number(request, "based_on"),
-                "release": _number(request, "release"),
-            }
-            return _show(request, subject, orjson.dumps(values).decode(), opened=place, **kept)
+            return _show(
+                request,
+                subject,
+                orjson.dumps(values).decode(),
+                began=request.POST.get("began", ""),
+                based_on=_number(request, "based_on"),
+                release=_number(request, "release"),
+                opened=place,
+            )
     return _save(request, subject, _typed(request, subject))
 
 

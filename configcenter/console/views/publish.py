@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from configcenter import selectors
 from configcenter.admin_base import problem_text
@@ -113,7 +112,7 @@ def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     labels, percent = request.GET.get("labels", "").replace(",", " ").split(), request.GET.get("percent", "0")
     wanted = min(int(percent), 100) if percent.isdecimal() and len(percent) < 4 else 0
     found = live.reached(subject.item, running, labels=labels, percent=wanted)
-    said = ngettext("{n} of {total} instance would take part", "{n} of {total} instances would take part", len(running))
+    said = _("{n} of {total} instances would take part") if len(running) != 1 else _("{n} of one instance would take part")
     kinds = ", ".join(f"{kind} × {number}" for kind, number in sorted(Counter(instance.kind for instance in found).items()))
     return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
 

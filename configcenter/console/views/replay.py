@@ -7,14 +7,44 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
 from configcenter.services import validation
+from configcenter.templatetags.interface import milliseconds, moment, thousands
 from posthaste.lib.problems import Invalid
 
+#: What the parts of a report are called.
+WORDS = {
+    "by_provider": gettext_noop("By provider"),
+    "by_rule": gettext_noop("By rule"),
+    "channel": gettext_noop("Channel"),
+    "deferred": gettext_noop("Put off"),
+    "exempt": gettext_noop("Exempt"),
+    "expected": gettext_noop("With this draft"),
+    "layer": gettext_noop("Layer"),
+    "limited_messages": gettext_noop("Messages refused"),
+    "limited_requests": gettext_noop("Requests refused"),
+    "longest_wait_ms": gettext_noop("Longest wait"),
+    "longest_wait_seconds": gettext_noop("Longest wait"),
+    "mean_wait_seconds": gettext_noop("Mean wait"),
+    "messages": gettext_noop("Messages"),
+    "minute": gettext_noop("Minute"),
+    "moved": gettext_noop("Moved to another provider"),
+    "provider": gettext_noop("Provider"),
+    "recorded": gettext_noop("As it was"),
+    "requests": gettext_noop("Requests"),
+    "rule": gettext_noop("Rule"),
+    "suppressed": gettext_noop("Suppressed"),
+    "tenant": gettext_noop("Tenant"),
+    "top_tenants": gettext_noop("Tenants hit most"),
+    "unchanged": gettext_noop("As before"),
+    "waited_requests": gettext_noop("Requests that waited"),
+    "worst_minutes": gettext_noop("Worst minutes"),
+}
 SPANS = {"1": 1, "6": 6, "24": 24, "168": 168}  # hours
 MOST_HOURS = 24 * 31
 
@@ -74,24 +104,27 @@ def _moment(text: str) -> datetime | None:
     return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
 
 
-def _parts(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """A report as the page shows it: single figures first, then each table."""
-    single = [{"name": _word(name), "value": value} for name, value in report.items() if not isinstance(value, list | dict)]
-    parts: list[dict[str, Any]] = [{"kind": "figures", "rows": single}] if single else []
+def _parts(report: dict[str, Any]) -> dict[str, Any]:
+    """A report as the page shows it: single figures, tables, and what must be known about both."""
+    figures, tables = [], []
     for name, value in report.items():
-        if isinstance(value, dict) and value:
-            if all(isinstance(member, dict) for member in value.values()):
-                value = [{"name": key, **member} for key, member in value.items()]
-            else:
-                value = [{"name": _word(str(key)), "value": member} for key, member in value.items()]
-        if isinstance(value, list) and value:
+        if isinstance(value, list) and name != "notes":
             rows = [member if isinstance(member, dict) else {"value": member} for member in value]
             heads = list(dict.fromkeys(key for row in rows for key in row))
-            cells = [[row.get(key, "") for key in heads] for row in rows]
-            parts.append({"kind": "table", "name": _word(name), "heads": [_word(key) for key in heads], "rows": cells})
-    return parts
+            cells = [[_shown(key, row.get(key)) for key in heads] for row in rows]
+            tables.append({"name": _word(name), "heads": [_word(key) for key in heads], "rows": cells})
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            figures.append({"name": _word(name), "value": _shown(name, value)})
+    return {"figures": figures, "tables": [table for table in tables if table["rows"]], "notes": report.get("notes") or []}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, int | float) and name.endswith(("_ms", "_seconds")):
+        return milliseconds(round(value if name.endswith("_ms") else value * 1000))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return thousands(value)
+    return moment(value) if isinstance(value, datetime) else "–" if value in (None, "") else value
 
 
 def _word(name: str) -> str:
-    word = name.replace("_", " ")
-    return _(word[:1].upper() + word[1:])
+    return _(WORDS[name]) if name in WORDS else name.replace("_", " ").capitalize()

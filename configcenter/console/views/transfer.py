@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from configcenter import hot
 from configcenter.admin_base import problem_text
@@ -41,7 +40,7 @@ def transfer(request: HttpRequest) -> HttpResponse:
                 problem = f"{refusal.detail} " + " ".join(f"{e['field']}: {e['message']}" for e in refusal.errors[:MOST_ERRORS])
         if report is not None and not is_trial:
             number = report.count("created") + report.count("updated")
-            messages.success(request, ngettext("{n} item was imported.", "{n} items were imported.", number).format(n=number))
+            messages.success(request, _("Imported items: {n}").format(n=number))
             return HttpResponseRedirect(reverse("config:transfer"))
     return page(
         request,
