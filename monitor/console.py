@@ -93,7 +93,7 @@ def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
         raise Http404
     for event in history:
         event["word"] = EVENTS.get(event["event"], event["event"])
-        event["text"] = breaker_reason(event | {"forced": "", "state": "closed" if event["event"] == "closed" else "open"})
+        event["text"] = "" if event["reason"] == "forced" else breaker_reason(event | {"forced": "", "state": event["event"]})
     return page(
         request,
         "breaker",
