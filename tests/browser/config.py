@@ -80,6 +80,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
         "locks": reverse("config:locks"),
+        "breakers": reverse("config-breakers"),
         "transfer": reverse("config:transfer"),
     }
     return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}
