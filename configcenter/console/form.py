@@ -193,7 +193,7 @@ def _entries(
 
 def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int, open_paths: frozenset[str]) -> Block:
     # What differs inside a block is no matter: every block is somebody's own.
-    standard = _defaults(inner)
+    standard = blank(inner)
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
     title = _title(member)
     said = [
@@ -207,8 +207,8 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     return Block(key=key, path=path, title=title, brief=" · ".join(said[:4]), entries=entries, is_open=is_open)
 
 
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """What a new block begins with; a field without a default is empty."""
+def blank(model: type[BaseModel]) -> dict[str, Any]:
+    """This function will give what a new block begins with, whether or not its class would take that."""
     made = {name: info.get_default(call_default_factory=True) for name, info in model.model_fields.items() if not info.is_required()}
     return {name: _plain(value) for name, value in made.items()}
 

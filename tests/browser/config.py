@@ -48,7 +48,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
     releases.publish(item=override, content='{"most_retries": 7}', comment="As agreed", **BY)
     namespace = config_items.default_namespace(None)
     item = config_items.create_item(
-        namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Prices of the shop", actor="user:ada"
+        namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Shop prices", actor="user:ada"
     )
     releases.publish(item=item, content="shop:\n  name: Acme\n  currency: EUR\n", comment="First", **BY)
     drafts.save_draft(
@@ -70,6 +70,8 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "tenants of assignment": reverse("config:module-tenants", args=["assignment"]),
         "override": reverse("config:module-edit", args=["retry_policy"]) + tenant_query,
         "new override": reverse("config:module-edit", args=["delivery_rules"]) + tenant_query,
+        "replay of flow rules": reverse("config:module-replay", args=["flow_rules"]) + "?run=1&hours=1",
+        "replay of delivery rules": reverse("config:module-replay", args=["delivery_rules"]) + "?run=1&hours=1",
         "items": reverse("config:items"),
         "no items": reverse("config:items") + "?q=nothing",
         "new item": reverse("config:item-new"),
@@ -79,6 +81,8 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "remove item": reverse("config:item-remove", args=[item.pk]),
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
+        "locks": reverse("config:locks"),
+        "breakers": reverse("config-breakers"),
         "transfer": reverse("config:transfer"),
     }
     return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}

@@ -21,6 +21,7 @@ from configcenter.services import config_items
 from configcenter.services.api_keys import issue_api_key
 from configcenter.services.demo import load_access
 from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
+from messaging.services import breakers
 from messaging.services.demo import load_messaging
 from posthaste.lib.ids import new_id
 from tests.browser.config import config_pages, report_instances
@@ -155,6 +156,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "user": reverse("admin:configcenter_user_change", args=[User.objects.get(is_superuser=True).pk]),
         "new job": reverse("admin:django_celery_beat_periodictask_add"),
         "password": reverse("admin:password_change"),
+        "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
         "error codes": "/docs/errors/",
     }
     lists = [
@@ -339,13 +341,13 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
     page.goto(live_server.url + pages["flow_rules"])
     rules = page.locator("#f-rules > ol > li")
-    assert rules.count() == 3
+    assert rules.count() == 4
     page.locator("#f-rules > [data-add]").click()
-    rules.nth(3).locator("input[name$='.name']").fill("mine")
-    assert rules.nth(3).locator("summary .name").inner_text() == "mine"
-    rules.nth(3).get_by_role("button", name="Add").click()
-    rules.nth(3).locator("input[name$='.value']").fill("shop")
-    rules.nth(3).locator(":scope > .tools [data-up]").click()
+    rules.nth(4).locator("input[name$='.name']").fill("mine")
+    assert rules.nth(4).locator("summary .name").inner_text() == "mine"
+    rules.nth(4).get_by_role("button", name="Add").click()
+    rules.nth(4).locator("input[name$='.value']").fill("shop")
+    rules.nth(4).locator(":scope > .tools [data-up]").click()
     rules.nth(0).locator(":scope > .tools [data-remove]").click()
     page.get_by_role("button", name="Save, then review and publish").click()
     page.get_by_label("Why").fill("More rules")
@@ -357,8 +359,8 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     gray = config_items.module_item("flow_rules").gray
     assert gray
     found = orjson.loads(gray.content)["rules"]
-    assert [rule["name"] for rule in found] == ["callbacks", "mine", "public-pages"]
-    assert [exception["value"] for exception in found[1]["exceptions"]] == ["shop"]
+    assert [rule["name"] for rule in found] == ["api", "callbacks", "mine", "public-pages"]
+    assert [exception["value"] for exception in found[2]["exceptions"]] == ["shop"]
     assert said == []
 
 

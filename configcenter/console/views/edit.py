@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
-from configcenter.console.changes import Change, values_of
+from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
 from configcenter.models import ConfigItem
 from configcenter.services import config_items, drafts
@@ -112,7 +112,10 @@ def _release(item: ConfigItem) -> int:
 
 
 def _conflict(request: HttpRequest, subject: Subject, content: str, began: str) -> HttpResponse:
-    """What was typed stays; who changed what since stands above it, and saving again goes on top of that."""
+    """What was typed stays; who changed what since stands above it, and saving again goes on top of that.
+
+    Fields of a module in which nothing was typed take over what the other one wrote, so that saving again does not undo it.
+    """
     subject.item.refresh_from_db()
     subject.__dict__.pop("effective", None)
     item = subject.item
@@ -120,19 +123,24 @@ def _conflict(request: HttpRequest, subject: Subject, content: str, began: str) 
     by, at = (item.draft_by, item.draft_at) if item.draft is not None else ("", None)
     if item.draft is None and item.current is not None:
         by, at = item.current.author, item.current.at
+    if subject.handle:
+        content = config_items.canonical(subject.item, _merged(began, theirs, content))
     conflict = {
         "by": by,
         "at": at,
         "is_draft": item.draft is not None,
-        "changes": _either(subject, began, theirs),
-        "mine": _either(subject, theirs, content),
+        "changes": subject.changes(began, theirs),
+        "mine": subject.changes(theirs, content),
         "lines": [] if subject.handle else diff(began, theirs),
     }
     return _show(request, subject, content, began=theirs, conflict=conflict, status=409)
 
 
-def _either(subject: Subject, before: str, after: str) -> list[Change]:
-    return subject.changes(before, after)
+def _merged(began: str, theirs: str, mine: str) -> str:
+    """Their values of the fields that I did not touch, mine of the others; a field that is missing on a side is one it inherits."""
+    first, other, own = (values_of(text) for text in (began, theirs, mine))
+    chosen = {name: (other if own.get(name) == first.get(name) else own) for name in {*first, *other, *own}}
+    return orjson.dumps({name: side[name] for name, side in chosen.items() if name in side}).decode()
 
 
 def _show(

@@ -89,7 +89,7 @@ def create(request: HttpRequest) -> HttpResponse:
         except Invalid as invalid:
             errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
         except Conflict as conflict:
-            errors = {"data_id": conflict.detail}
+            errors = {"data_id": str(conflict.detail)}
     return page(
         request,
         "item_new",

@@ -53,9 +53,9 @@ def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
     except Conflict as conflict:
         item.refresh_from_db()
         if item.draft is None:
-            messages.error(request, conflict.detail or str(conflict.title))
+            messages.error(request, str(conflict.detail or conflict.title))
             return HttpResponseRedirect(subject.url())
-        return _show(request, subject, typed=typed, problem=conflict.detail, status=409)
+        return _show(request, subject, typed=typed, problem=str(conflict.detail), status=409)
     said = _("Version {n} is on its way to some instances.") if to_some else _("Version {n} is published and on its way to all instances.")
     messages.success(request, said.format(n=release.number))
     return HttpResponseRedirect(subject.url())
