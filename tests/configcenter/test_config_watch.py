@@ -45,6 +45,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Watching]]:
     yield start
     for watching in made:
         watching.end()
+    forget_instances()
+
+
+def forget_instances() -> None:
+    """Those of a test before, perhaps in another file, have told that they live for seconds to come."""
     for name in redis.client().scan_iter(match=redis.key("config-instance*")):
         redis.client().delete(name)
 
@@ -66,6 +71,7 @@ def standing() -> Any:
 
 
 def test_every_publish_reaches_every_process_and_nobody_reads_half_of_it(start: Callable[..., Watching]) -> None:
+    forget_instances()
     five = start(*(f"trial-{number}" for number in range(5)))
     lags = []
     for number in range(1, 21):

@@ -226,10 +226,11 @@ class Limiter:
     def _keep(self) -> None:
         """Gives leases back that no question took along, prolongs those of long requests, tells that this process lives."""
         told_at, calls = 0.0, 0
+        rest = threading.Event()  # never set
         while True:
             busy = bool(self._held or self._leaving)
             if busy:
-                time.sleep(KEEPER_SECONDS)
+                rest.wait(KEEPER_SECONDS)
             else:
                 self._wake.clear()
                 if not (self._held or self._leaving):
