@@ -54,6 +54,11 @@ class Subject:
             query = ({"tenant": self.tenant.slug} if self.tenant else {}) | query
         return f"{place}?{urlencode(query)}" if query else place
 
+    @property
+    def can_replay(self) -> bool:
+        """Whether its module can tell what a draft would have done; asked here, as a template would call the function."""
+        return self.handle is not None and self.handle.what_if is not None
+
     @cached_property
     def urls(self) -> dict[str, str]:
         """The addresses of all its pages, for templates."""

@@ -367,6 +367,8 @@ def test_a_draft_is_replayed_where_its_module_can_tell_what_it_would_have_done(m
     assert client.get(at("queues", "replay")).status_code == 404
     monkeypatch.setattr(hot.module("queues"), "what_if", replay)
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
+    for place in (at("queues"), at("queues", "publish")):
+        assert at("queues", "replay") in client.get(place).content.decode()
     page = client.get(at("queues", "replay") + "?run=1&hours=6").content.decode()
     assert asked == [(20_000, timedelta(hours=6), None)]
     for said in ("98,765", "1.50 s", "Messages refused", "1,234", "Not all of it."):
