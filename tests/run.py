@@ -2,7 +2,8 @@
 
     python -m tests.run [--stack production|embedded] [arguments of pytest]
 
-The two run at the same time, as each spends much of its time waiting; what the embedded one says is printed after the other's.
+Two sides run at the same time, as each spends much of its time waiting: the embedded stack, and after it the slow folders of
+the production stack, stand beside the rest of the production stack; what they say is printed after the other's.
 
 The last line is the sum of both runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
 """
@@ -29,6 +30,9 @@ from tests.guard import guard
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
 
 NO_TESTS = 5  # pytest's exit status
+#: Folders of tests that run after the embedded stack, so that both sides take about as long.
+BESIDE = ("benchmarks", "browser", "deploy")
+OTHER_SIDE = "--other-side"
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
 
@@ -131,13 +135,19 @@ def only_both_stacks(arguments: list[str]) -> list[str]:
     return [*rest, "-m", f"({chosen.marks}) and both_stacks" if chosen.marks else "both_stacks"]
 
 
-def run_both(arguments: list[str]) -> Counts:
-    """This function will run the two stacks beside each other and count the outcomes of both."""
-    command = [sys.executable, "-m", "tests.run", "--stack", "embedded", *only_both_stacks(arguments)]
+def run_other_side(arguments: list[str]) -> Counts:
+    """This function will run what stands beside the main side."""
+    counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments))
+    return counts + run_pytest("production", PRODUCTION, [*arguments, f"--only-folders={','.join(BESIDE)}"])
+
+
+def run_both_sides(arguments: list[str]) -> Counts:
+    """This function will run the two sides beside each other and count the outcomes of both."""
+    command = [sys.executable, "-m", "tests.run", OTHER_SIDE, *arguments]
     with tempfile.TemporaryFile() as output:
         with guarded(command, dict(os.environ), output):
-            counts = run_pytest("production", PRODUCTION, arguments)
-            print("=== embedded stack, which ran beside it: waiting for its end", flush=True)
+            counts = run_pytest("production", PRODUCTION, [*arguments, f"--without-folders={','.join(BESIDE)}"])
+            print("=== what ran beside it: waiting for its end", flush=True)
         output.seek(0)
         *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
     print("\n".join(lines), flush=True)
@@ -151,6 +161,7 @@ def main() -> int:
     """This function will run the tests and return the exit status."""
     parser = argparse.ArgumentParser(description="Runs the tests against real servers of its own.", allow_abbrev=False)
     parser.add_argument("--stack", choices=["production", "embedded"], help="everything on this stack, and nothing on the other one")
+    parser.add_argument(OTHER_SIDE, action="store_true", help=argparse.SUPPRESS)
     options, arguments = parser.parse_known_args()
     # So that a CI's time limit ends as an exception here, and everything is stopped in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -168,8 +179,10 @@ def main() -> int:
         counts += run_pytest("embedded", EMBEDDED, arguments)
     elif options.stack == "production":
         counts += run_pytest("production", PRODUCTION, arguments)
+    elif options.other_side:
+        counts += run_other_side(arguments)
     else:
-        counts += run_both(arguments)
+        counts += run_both_sides(arguments)
 
     for line in left_out:
         print(f"Left out {line}")

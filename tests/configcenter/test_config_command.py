@@ -13,7 +13,7 @@ from configcenter.models import AuditEntry
 from configcenter.services import loading
 from tests.builders import make_tenant
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 
 
 def config(*arguments: str) -> str:

@@ -22,7 +22,7 @@ from posthaste.lib import locks
 from tests.builders import make_tenant
 from tests.configcenter.forms import posted
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 MODULES = [handle.name for handle in hot.modules()]
 
 

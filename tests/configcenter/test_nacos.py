@@ -40,7 +40,6 @@ from tests.guard import guard
 GROUP = "DEFAULT_GROUP"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 pytestmark = [
-    pytest.mark.both_stacks,
     pytest.mark.django_db(transaction=True),
     # The client's own: a deprecated way to make TLS contexts, connections that it leaves to the garbage collector.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),

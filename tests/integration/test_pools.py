@@ -156,7 +156,6 @@ def test_new_limits_act_within_a_second_both_ways_under_load(stack: Stack, custo
     assert gateway.doubles() == {}
 
 
-@pytest.mark.both_stacks
 def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     """10–100 becomes 30–200 under load: until then never above 100, from then on above it within a second, and never below 30 after."""
     gateway.latency_ms = 400
