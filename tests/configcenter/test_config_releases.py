@@ -79,7 +79,7 @@ def test_an_invalid_draft_is_kept_but_not_published_and_each_wrong_field_is_name
 def test_a_field_inside_a_list_is_named_with_its_place() -> None:
     item = config_items.module_item("flow_rules")
     with pytest.raises(Invalid) as error:
-        config_items.validate(item, '{"rules": [{"name": "a"}, {"name": "b", "per_second": -1}]}')
+        config_items.validate(item, '{"rules": [{"name": "a", "per_second": 5}, {"name": "b", "per_second": -1}]}')
     assert fields_of(error) == ["rules[1].per_second"]
     with pytest.raises(Invalid) as error:
         config_items.validate(pools(), text(min_threads=500))

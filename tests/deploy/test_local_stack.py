@@ -167,7 +167,7 @@ def test_the_local_stack_starts_heals_itself_stops_and_keeps_its_data(local: Loc
 
     # The second start is quick and finds everything as it was, also after the first process was killed without a chance to clean up.
     process = local.start()
-    assert local.wait_ready(process) < 10
+    assert local.wait_ready(process) < 25  # seven seconds alone; other tests run beside it
     assert json.loads(demo_file.read_text()) == demo
     process.kill()
     process.wait()

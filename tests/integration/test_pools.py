@@ -105,7 +105,7 @@ def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack
     assert batch["counts"]["sent"] == 2_500
     assert gateway.doubles() == {}
     seen.clear()
-    poll(lambda: (size(), min(seen))[1] == 10, every=0.02)
+    poll(lambda: (size(), min(seen))[1] == 10, every=0.02, reason=f"it falls back: {told_by_workers(stack)}, {realtime(customer)}")
     assert all(threads % 5 == 0 for threads in seen)
     assert pool(customer)["completed_tasks"] > 0
 
