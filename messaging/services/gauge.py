@@ -79,6 +79,9 @@ class _Backlog:
             self.number = _count(due)
             took = time.monotonic() - began
             self._next = began + (took / COUNTING_SHARE if took > 0.02 else 0.0)
+        elif self.number and not due.exists():
+            # It is all gone, and the next count far off: nobody should wait for it to hear that.
+            self.number = 0
         return self.number
 
     def is_too_much(self, due: "QuerySet[Message]", seen: int) -> bool:

@@ -1,12 +1,13 @@
 """A backlog has a bound: beyond it callers are told to slow down, except for what is urgent."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.utils import timezone
 
 from messaging.configuration import queues
-from messaging.models import Message
+from messaging.models import Message, Status
 from messaging.services import gauge, room
 from tests.builders import Api, close_committer, configure, make_api, make_batch, make_tenant
 
@@ -44,3 +45,12 @@ def test_when_the_backlog_has_shrunk_messages_are_taken_again(api: Api) -> None:
     gauge.measure(timezone.now())
     room.door.__init__()  # type: ignore[misc]
     assert api.post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "x"}).status_code == 202
+
+
+def test_a_backlog_that_is_gone_is_told_although_the_next_count_is_far_off(api: Api) -> None:
+    backlog, due = gauge._Backlog(), Message.objects.filter(status=Status.PENDING)
+    assert backlog.count(due) == 21
+    backlog._next = time.monotonic() + 60  # the last count took long
+    assert backlog.count(due) == 21
+    Message.objects.all().delete()
+    assert backlog.count(due) == 0
