@@ -28,6 +28,7 @@ from messaging.services.publish import Route, broker_is_up, kick_feeder, publish
 from messaging.services.room import door
 from messaging.services.store import NewRow
 from posthaste.lib import outage
+from posthaste.lib.flow import gate
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.problems import Conflict, Problem, Unavailable
 from tracing.services.tally import tally
@@ -49,6 +50,7 @@ class Intake:
 
     row: NewRow
     repeatable: Repeatable | None = None
+    entry: gate.Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +76,18 @@ class KeyReused(Conflict):
     title = "The Idempotency-Key was already used for another request"
 
 
-def accept_message(row: NewRow, *, repeatable: Repeatable | None = None) -> Answer:
+def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:
     """This function will store one message and give the answer once it is committed (or joined to the caller's transaction).
+
+    `entry` is its way through the limits, asked for with its group: one call for all, by the thread that writes them.
 
     Raises:
         KeyReused: the idempotency key belongs to another request.
+        TooMany: a limit says no; nothing is stored.
     """
-    intake = Intake(row, repeatable)
+    intake = Intake(row, repeatable, entry)
     if store.in_transaction():
-        outcome = write_group([intake])[0]
+        outcome = _write_what_is_let_in([intake])[0]
         if isinstance(outcome, Problem):
             raise outcome
         return outcome
@@ -115,6 +120,18 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
         store.insert_messages(fresh)
         transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
     return [outcomes[id(intake)] for intake in group]
+
+
+def _write_what_is_let_in(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """Asks the limits for the group, and writes those that they let in."""
+    asking = [intake for intake in group if intake.entry is not None]
+    answers = gate.let_in([intake.entry for intake in asking if intake.entry is not None])
+    refused = {id(intake): problem for intake, problem in zip(asking, answers, strict=True) if problem is not None}
+    if not refused:
+        return write_group(group)
+    let_in = [intake for intake in group if id(intake) not in refused]
+    written = iter(write_group(let_in) if let_in else [])
+    return [refused[id(intake)] if id(intake) in refused else next(written) for intake in group]
 
 
 def _has_room(room: dict[int, int], tenant_id: int) -> bool:
@@ -181,7 +198,7 @@ def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
     if outage.database.spares():
         raise Unavailable
     try:
-        return write_group(group)
+        return _write_what_is_let_in(group)
     except Exception as error:
         if outage.is_connection_lost(error):
             outage.database.noticed()

@@ -130,5 +130,18 @@ def handing_over(
         yield passed
 
 
+@contextmanager
+def handing_over_one(caller: Caller, *, ip: str, priority: int, recipient: str, template: str | None) -> Iterator[gate.Entry | None]:
+    """This context will let one message in as `handing_over` does, but with the group that it is written with: see `accept`.
+
+    Raises:
+        TooMany: the process is beyond its bounds and the priority too low, or a rule with a queue says no.
+    """
+    gate.protect(priority)
+    values = values_of(caller, ip=ip, recipient=recipient, template=template)
+    with gate.entry(Resource.ACCEPT.value, values, urgent=priority >= URGENT) as entry:
+        yield entry
+
+
 put_in_force(flow_rules.value)
 limiter.on_tick.append(follow)

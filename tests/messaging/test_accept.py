@@ -1,6 +1,7 @@
 """Accept with real commits: many requests at once, one group, one transaction."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,12 +18,14 @@ from kombu.exceptions import OperationalError
 from configcenter.models import Tenant
 from configcenter.services.api_keys import SEND, Caller, recognise
 from messaging.configuration import queues
+from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queues import DELAYED
 from messaging.services import accept, broker, prepare, publish
 from messaging.services.accept import Intake, KeyReused, Repeatable
 from messaging.services.store import NewRow
 from posthaste.lib import outage, redis
+from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
@@ -98,6 +101,18 @@ def test_fifty_requests_at_once_with_one_key_make_one_message_and_get_one_answer
     assert len({answer.content for answer in answers}) == 1
     assert (Message.objects.count(), IdempotencyKey.objects.count()) == (1, 1)
     assert sum("Idempotent-Replayed" not in answer for answer in answers) == 1
+
+
+def test_of_fifty_requests_at_once_only_those_are_stored_that_the_limit_lets_in(clear: str) -> None:
+    rule = FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=20, window_seconds=60, at_once=50)
+    with flow_rules.set(rules=[rule]):
+        answers = at_once(AT_ONCE, lambda n: post(clear, SMS | {"reference": str(n)}))
+    assert Counter(answer.status_code for answer in answers) == {202: 20, 429: AT_ONCE - 20}
+    assert Message.objects.count() == 20
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert (json_of(refused)["limited_by"], json_of(refused)["layer"]) == ("accept", "window")
+    assert all("RateLimit" in answer for answer in answers)
+    assert not limiter._held, "a place was not given back"
 
 
 def test_of_requests_at_once_with_one_key_and_different_bodies_one_wins(clear: str) -> None:

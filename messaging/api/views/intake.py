@@ -109,8 +109,17 @@ def post_message(request: HttpRequest, caller: Caller) -> HttpResponse:
     _refuse_beyond_the_backlog(message.priority)
     row = prepare.prepare_message(message, caller=caller, now=timezone.now())
     repeatable = _repeatable(request)
-    with _let_in(request, caller, cost=1, priority=row.priority, recipient=row.recipient, template=message.template) as passed:
+    if request.META.get(LET_IN):
         answer = accept.accept_message(row, repeatable=repeatable)
+        return _accepted(answer.as_dict(), repeated=answer.repeated)
+    with limits.handing_over_one(
+        caller, ip=client_ip(request), priority=row.priority, recipient=row.recipient, template=message.template
+    ) as entry:
+        try:
+            answer = accept.accept_message(row, repeatable=repeatable, entry=entry)
+        finally:
+            passed = entry.passed if entry else None
+            request.META[LET_IN] = passed is not None
     return _accepted(answer.as_dict(), repeated=answer.repeated, passed=passed)
 
 

@@ -4,8 +4,9 @@ Which rules are in force is said by whoever has them (`book.put`); this module k
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,7 @@ from posthaste.lib.flow import headers, system
 from posthaste.lib.flow.book import book
 from posthaste.lib.flow.figures import figures
 from posthaste.lib.flow.limiter import Pass, limiter
+from posthaste.lib.flow.rules import Plan
 from posthaste.lib.problems import TooMany
 
 #: In force for this process; None: no protection.
@@ -85,6 +87,57 @@ def leave(passed: Pass | None) -> None:
     """This function will give back what a request holds."""
     if passed is not None:
         limiter.leave(passed)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A request that is let in together with others, when its group is at hand (see `let_in`)."""
+
+    plan: Plan
+    cost: int
+    urgent: bool
+    passed: Pass | None = None
+    is_over: bool = False
+
+
+@contextmanager
+def entry(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Iterator[Entry | None]:
+    """This context will hold the permission that `let_in` asks for; None: no rule fits.
+
+    Where a rule has a queue, it asks, and waits, at once.
+
+    Raises:
+        TooMany: a rule says no.
+    """
+    plan = book.plan(resource, values)
+    if not plan.checks:
+        yield None
+        return
+    made = Entry(plan, cost, urgent)
+    if plan.waits:
+        made.passed = ask(resource, values, cost=cost, urgent=urgent)
+    try:
+        yield made
+    finally:
+        made.is_over = True
+        leave(made.passed)
+
+
+def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
+    """This function will ask for requests that nobody has asked for yet, in one call, and give each one's refusal or None, in order."""
+    asking = [entry for entry in entries if entry.passed is None]
+    refused: dict[int, TooMany] = {}
+    if asking:
+        for entry, passed in zip(asking, limiter.enter_all([(entry.plan, entry.cost, entry.urgent) for entry in asking]), strict=True):
+            if not passed.allowed:
+                refused[id(entry)] = refusal(passed, entry.cost)
+                continue
+            figures.let_in += 1
+            figures.messages += entry.cost
+            entry.passed = passed
+            if entry.is_over:  # whoever wanted it has given up meanwhile
+                leave(passed)
+    return [refused.get(id(entry)) for entry in entries]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Asks the script of `enter.lua`: one round trip for all rules of a request, and one for all requests that ask at the same time.
 
-Threads ask together ("flat combining", Hendler et al., SPAA 2010): the first one makes the call, those that come meanwhile gather
+Single messages come with their group (`enter_all`). Other threads ask together ("flat combining", Hendler et al., SPAA 2010): the first one makes the call, those that come meanwhile gather
 and go with the next. A lone request waits for nobody. What a request holds (its lease) is given back with the next question, or by
 the keeper thread within some milliseconds: nobody waits for that.
 
@@ -82,6 +82,7 @@ class Limiter:
     def _start(self) -> None:
         self._calls = 0
         self._lock = threading.Lock()
+        self._line = threading.Lock()  # the connection
         self._waiting: list[_Asked] = []
         self._is_busy = False
         self._connection: Any = None
@@ -105,21 +106,53 @@ class Limiter:
         """This function will ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
         if self._keeper is None:
             self._start_keeper()
-        lease = f"{self._prefix}{next(self._numbers):x}" if plan.lease_keys else ""
+        lease = self._new_lease(plan)
         if time.monotonic() >= self._rests_until:
             try:
                 answer = self._ask((cost, int(urgent), lease, plan.checks))
             except store.Unavailable as error:
                 self._noticed(error)
             else:
-                if self._is_away:
-                    self._is_away = False
-                    log.warning("flow control is shared again")
-                if lease and answer.verdict == 1:
-                    self._held[lease] = (plan.lease_keys, time.monotonic())
-                    if not self._wake.is_set():
-                        self._wake.set()
-                return Pass(plan, answer, lease)
+                return self._shared(plan, answer, lease)
+        return self._locally(plan, cost, urgent, lease)
+
+    def enter_all(self, wanted: Sequence[tuple[Plan, int, bool]]) -> list[Pass]:
+        """This function will ask for several requests, each (plan, cost, urgent), in one call and give a pass each, in order.
+
+        For whoever already handles many requests in one thread: none of them has to change threads for its answer.
+        """
+        if self._keeper is None:
+            self._start_keeper()
+        leases = [self._new_lease(plan) for plan, _cost, _urgent in wanted]
+        if time.monotonic() >= self._rests_until:
+            questions = [(cost, int(urgent), lease, plan.checks) for (plan, cost, urgent), lease in zip(wanted, leases, strict=True)]
+            try:
+                found = [
+                    answer for at in range(0, len(questions), MOST_AT_ONCE) for answer in self._call(questions[at : at + MOST_AT_ONCE])
+                ]
+            except store.Unavailable as error:
+                self._noticed(error)
+            else:
+                return [
+                    self._shared(plan, Answer(*answer), lease)
+                    for (plan, _cost, _urgent), answer, lease in zip(wanted, found, leases, strict=True)
+                ]
+        return [self._locally(plan, cost, urgent, lease) for (plan, cost, urgent), lease in zip(wanted, leases, strict=True)]
+
+    def _new_lease(self, plan: Plan) -> str:
+        return f"{self._prefix}{next(self._numbers):x}" if plan.lease_keys else ""
+
+    def _shared(self, plan: Plan, answer: Answer, lease: str) -> Pass:
+        if self._is_away:
+            self._is_away = False
+            log.warning("flow control is shared again")
+        if lease and answer.verdict == 1:
+            self._held[lease] = (plan.lease_keys, time.monotonic())
+            if not self._wake.is_set():
+                self._wake.set()
+        return Pass(plan, answer, lease)
+
+    def _locally(self, plan: Plan, cost: int, urgent: bool, lease: str) -> Pass:
         return Pass(plan, self.local.enter(plan.checks, cost=cost, urgent=urgent, lease=lease), lease, is_local=True)
 
     def leave(self, passed: Pass) -> None:
@@ -181,7 +214,11 @@ class Limiter:
         return asked.answer
 
     def _call(self, questions: Sequence[Question], now_us: int = 0) -> list[list[int]]:
-        """One call of the script on the limiter's own connection; only whoever leads comes here."""
+        """One call of the script on the limiter's own connection: of whoever leads, or of `enter_all`."""
+        with self._line:
+            return self._call_alone(questions, now_us)
+
+    def _call_alone(self, questions: Sequence[Question], now_us: int) -> list[list[int]]:
         self._calls += 1
         leaves: list[str] = []
         while self._leaving and len(leaves) < 2_000:

@@ -68,6 +68,7 @@ class Plan(NamedTuple):
     labels: tuple[Label, ...]
     lease_keys: tuple[str, ...]
     policies: str  # the header RateLimit-Policy
+    waits: bool = False  # whether whoever is let in may have to wait first
 
 
 @dataclass(frozen=True, slots=True)
