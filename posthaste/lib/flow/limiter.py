@@ -1,8 +1,8 @@
 """Asks the script of `enter.lua`: one round trip for all rules of a request, and one for all requests that ask at the same time.
 
-Single messages come with their group (`enter_all`). Other threads ask together ("flat combining", Hendler et al., SPAA 2010): the first one makes the call, those that come meanwhile gather
-and go with the next. A lone request waits for nobody. What a request holds (its lease) is given back with the next question, or by
-the keeper thread within some milliseconds: nobody waits for that.
+Single messages come with their group (`enter_all`). Other threads ask together ("flat combining", Hendler et al., SPAA 2010): the
+first one makes the call, those that come meanwhile gather and go with the next. A lone request waits for nobody. What a request holds
+(its lease) is given back with the next question, or by the keeper thread within some milliseconds: nobody waits for that.
 
 While Redis is away each process limits by itself, to its share of every limit: see `local.py`.
 """
