@@ -69,7 +69,8 @@ class BrokerWatch:
         pause = threading.Event()
         while not self.is_up:
             pause.wait(PROBE_SECONDS)
-            with suppress(*BROKER_ERRORS), current_app.connection_for_write() as connection:
+            # Whatever it says while it starts (no such virtual host yet, login refused), this thread must ask again: nobody else does.
+            with suppress(Exception), current_app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=0, timeout=CONFIRM_SECONDS)
                 self.is_up = True
 
