@@ -147,7 +147,7 @@ def main() -> None:
             [*manage, "create_tenant", "shop"], cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True, text=True
         )
         port = free_port()
-        command = commands(port=1, ws_port=port, web_workers=1, web_threads=1, host="127.0.0.1")["ws"]
+        command = commands(port=1, ws_port=port, web_workers=1, host="127.0.0.1")["ws"]
         with Program("ws", command, folder=services.folder, environment=environment) as program:
             ask = urllib3.PoolManager(retries=False)
 

@@ -21,15 +21,15 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - the servers are there to be reached
 COUNTED_PROCESSES = ("send", "aux", "beat")
 
 
-def commands(*, port: int, ws_port: int, web_workers: int, web_threads: int, host: str = EVERYWHERE) -> dict[str, list[str]]:
+def commands(*, port: int, ws_port: int, web_workers: int, host: str = EVERYWHERE) -> dict[str, list[str]]:
     """This function will give the command line of every process, by its name in the design."""
     granian = [sys.executable, "-m", "granian", "--host", host]
     celery = [sys.executable, "-m", "celery", "-A", "posthaste"]
     calm = ["--without-mingle", "--without-gossip"]
     return {
         "web": [
-            *(*granian, "--interface", "wsgi", "--port", str(port), "--workers", str(web_workers)),
-            *("--blocking-threads", str(web_threads), "--no-ws", "--http", "1", "posthaste.wsgi:application"),
+            *(*granian, "--interface", "rsgi", "--port", str(port), "--workers", str(web_workers)),
+            *("--no-ws", "--http", "1", "posthaste.rsgi:application"),
         ],
         "ws": [
             *(*granian, "--interface", "asginl", "--port", str(ws_port), "--ws", "--http", "1"),
@@ -87,7 +87,7 @@ def host_name(allowed_hosts: list[str]) -> str:
 def main() -> None:
     """This function will replace this Python process by one of the product, or check one."""
     settings = env.load()
-    known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, web_threads=settings.web_threads)
+    known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers)
     parser = argparse.ArgumentParser(description="Runs or checks one process of Posthaste.")
     parser.add_argument("--check", action="store_true", help="ask it how it is instead of running it (web, ws)")
     parser.add_argument("name", choices=known)

@@ -52,7 +52,7 @@ class Environment(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
     ws_port: int = Field(8001, ge=1, le=65535, description="Port of the WebSocket process.")
     web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
-    web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process.")
+    web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process, for all but single messages.")
 
     database_url: str = Field("", description="postgresql://… or sqlite:///path. Empty: SQLite in DATA_DIR.")
     database_pool_size: int = Field(8, ge=2, le=100, description="Database connections of one process (PostgreSQL).")

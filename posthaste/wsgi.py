@@ -1,4 +1,4 @@
-"""HTTP entrance: everything but WebSockets.
+"""Django, as a WSGI application: behind `posthaste.rsgi` in the product, and by itself wherever somebody needs one.
 
 The two addresses that take messages in are answered before Django's middleware: sessions, languages, CSRF tokens and pages'
 security headers mean nothing to a call with an API key, and would cost more than the call itself. What goes wrong there is
@@ -6,7 +6,6 @@ asked again the long way, where the language of the answer is negotiated.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
@@ -28,16 +27,11 @@ django_application = get_wsgi_application()
 from configcenter.services import watch  # noqa: E402
 from messaging.api.views import intake  # noqa: E402
 
-#: The committer waits for the interpreter after each of its round trips; with dozens of busy request threads Python's
-#: five milliseconds a turn would add up to more than the work.
-SWITCH_SECONDS = 0.0005
-
 HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "/api/messages": intake.post_message,
     "/api/messages/batch": intake.post_batch,
 }
 
-sys.setswitchinterval(SWITCH_SECONDS)
 garbage.settle()
 heartbeat.start("web")
 watch.start("web")
@@ -58,7 +52,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         if connection.connection is not None:
             connection.close()  # back to the pool
     if 400 <= response.status_code < 500 and response.status_code != 429:  # refused, so nothing was stored and it can be asked again
-        environ["wsgi.input"] = BytesIO(getattr(request, "_body", b""))
+        if hasattr(request, "_body"):  # read before
+            environ["wsgi.input"] = BytesIO(request._body)
         return django_application(environ, start_response)
     headers = [*response.items(), ("Content-Length", str(len(response.content))), ("X-Content-Type-Options", "nosniff")]
     start_response(f"{response.status_code} {response.reason_phrase}", headers)

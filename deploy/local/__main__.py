@@ -164,7 +164,7 @@ def run() -> None:
     installation.check_ports()
     valkey_port = installation.valkey_port() if installation.starts_valkey else None
     environment = installation.environment(valkey_port=valkey_port)
-    processes = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, web_threads=settings.web_threads)
+    processes = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers)
     write_config(installation, commands=processes, valkey_port=valkey_port)
     supervisor = Supervisor(installation, environment)
     try:

@@ -9,7 +9,7 @@ publish, the rows stand as `queued` without a task; `recover` finds them.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,13 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
     # writer, which all threads wait for, must find one.
     connection.close_if_unusable_or_obsolete()
     return committer.submit(intake)
+
+
+def post_message(
+    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, tell: Callable[[Answer | BaseException], None]
+) -> None:
+    """This function will have one message stored with its group; `tell` is called by the writing thread, with the answer or the error."""
+    committer.post(Intake(row, repeatable, entry), tell)
 
 
 def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:

@@ -130,17 +130,15 @@ def handing_over(
         yield passed
 
 
-@contextmanager
-def handing_over_one(caller: Caller, *, ip: str, priority: int, recipient: str, template: str | None) -> Iterator[gate.Entry | None]:
-    """This context will let one message in as `handing_over` does, but with the group that it is written with: see `accept`.
+def entry_of(caller: Caller, *, ip: str, priority: int, recipient: str, template: str | None) -> gate.Entry | None:
+    """This function will prepare the way of one message through the limits, which is asked for with its group: see `accept`.
 
     Raises:
-        TooMany: the process is beyond its bounds and the priority too low, or a rule with a queue says no.
+        TooMany: the process is beyond its bounds and the priority too low.
     """
     gate.protect(priority)
     values = values_of(caller, ip=ip, recipient=recipient, template=template)
-    with gate.entry(Resource.ACCEPT.value, values, urgent=priority >= URGENT) as entry:
-        yield entry
+    return gate.entry(Resource.ACCEPT.value, values, urgent=priority >= URGENT)
 
 
 put_in_force(flow_rules.value)

@@ -1,4 +1,4 @@
-"""Group commit: threads hand in items, one thread writes what is waiting, all are released together.
+"""Group commit: items are handed in, one thread writes what is waiting, and all are told together.
 
 While one group is being written the next one gathers, so the group size follows the load by itself: a lone caller
 waits for nothing, sixty-four callers share one commit (DeWitt et al., "Implementation techniques for main memory
@@ -11,6 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -20,13 +23,12 @@ class TimedOut(Exception):
 
 
 class _Waiting(Generic[Item, Outcome]):
-    __slots__ = ("item", "outcome", "released")
+    __slots__ = ("item", "outcome", "tell")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, tell: "Callable[[Outcome | BaseException], None]") -> None:
         self.item = item
-        self.outcome: Outcome | BaseException | None = None
-        self.released = threading.Lock()  # cheaper than an Event: one acquire, one release
-        self.released.acquire()
+        self.outcome: Outcome | BaseException = TimedOut()
+        self.tell = tell
 
 
 class GroupCommitter(Generic[Item, Outcome]):
@@ -60,19 +62,29 @@ class GroupCommitter(Generic[Item, Outcome]):
             TimedOut: not within the time.
             Exception: whatever `write` said about this item.
         """
-        entry: _Waiting[Item, Outcome] = _Waiting(item)
+        released = threading.Lock()  # cheaper than an Event: one acquire, one release
+        released.acquire()
+        entry: _Waiting[Item, Outcome] = _Waiting(item, lambda _outcome: released.release())
+        self._add(entry)
+        if not released.acquire(timeout=timeout_seconds):
+            raise TimedOut
+        if isinstance(entry.outcome, BaseException):
+            raise entry.outcome
+        return entry.outcome
+
+    def post(self, item: Item, tell: Callable[[Outcome | BaseException], None]) -> None:
+        """This function will hand an item in and wait for nothing: the writer calls `tell` with its outcome. It should not take long."""
+        self._add(_Waiting(item, tell))
+
+    def _add(self, entry: "_Waiting[Item, Outcome]") -> None:
         with self._wake:
             if self._pid != os.getpid():  # first use in this process: threads do not survive a fork
                 self._pid = os.getpid()
                 self._waiting.clear()
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
             self._waiting.append(entry)
-            self._wake.notify()
-        if not entry.released.acquire(timeout=timeout_seconds):
-            raise TimedOut
-        if isinstance(entry.outcome, BaseException):
-            raise entry.outcome
-        return entry.outcome  # type: ignore[return-value]
+            if len(self._waiting) == 1:
+                self._wake.notify()
 
     def _run(self) -> None:
         while True:
@@ -84,7 +96,14 @@ class GroupCommitter(Generic[Item, Outcome]):
                 self._commit(group)
             finally:
                 for entry in group:
-                    entry.released.release()
+                    self._tell(entry)
+
+    @staticmethod
+    def _tell(entry: "_Waiting[Item, Outcome]") -> None:
+        try:
+            entry.tell(entry.outcome)
+        except Exception:
+            log.exception("telling an outcome failed")
 
     def _commit(self, group: list[_Waiting[Item, Outcome]]) -> None:
         try:

@@ -13,7 +13,7 @@ from posthaste.env import ROOT, Environment
 MOST_LINES = 350
 APPS = ("posthaste", "configcenter", "tracing", "messaging", "monitor", "routing")
 #: Entrances that say which settings Django takes, and nothing else.
-MAY_SET_THE_SETTINGS_MODULE = {"manage.py", "posthaste/wsgi.py", "posthaste/asgi.py", "posthaste/celery.py"}
+MAY_SET_THE_SETTINGS_MODULE = {"manage.py", "posthaste/wsgi.py", "posthaste/rsgi.py", "posthaste/asgi.py", "posthaste/celery.py"}
 #: Where the environment of other processes is put together.
 MAY_READ_THE_ENVIRONMENT = {"posthaste/env.py"}
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -9,7 +9,7 @@ from messaging.queues import NAMES, declared
 from posthaste import celeryconfig
 from posthaste.lib.heartbeat import KINDS
 
-COMMANDS = commands(port=8000, ws_port=8001, web_workers=1, web_threads=1)
+COMMANDS = commands(port=8000, ws_port=8001, web_workers=1)
 
 
 def consumed() -> list[str]:

@@ -43,7 +43,7 @@ class NacosServer:
 
     def start(self) -> None:
         """This function will start it and return when it answers."""
-        command = commands(port=1, ws_port=self.port, web_workers=1, web_threads=1, host="127.0.0.1")["ws"]
+        command = commands(port=1, ws_port=self.port, web_workers=1, host="127.0.0.1")["ws"]
         with (self.folder / "ws.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -80,7 +80,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
-        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=2, web_threads=32, host="127.0.0.1")
+        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=2, host="127.0.0.1")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}
 

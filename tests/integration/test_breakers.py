@@ -99,12 +99,13 @@ def test_a_provider_that_takes_everything_and_delivers_nothing_is_left_alone(cus
 def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_when_it_is_let_go(customer: Customer, first: Gateway) -> None:
     only = customer.gateway(first)
     path = f"/api/breakers/provider:{only['id']}/force/"
-    assert customer.http.post(path, {"state": "open", "seconds": 3}).status == 200
+    assert customer.http.post(path, {"state": "open", "seconds": 120}).status == 200
     assert breaker(customer, only)["state"] == "open"
     time_of_copy = time.monotonic() + 0.6  # what a worker has read of the states is at most so old
     poll(lambda: time.monotonic() > time_of_copy)
     batch = customer.send_batch(50)
     poll(lambda: customer.batch(batch)["counts"]["pending"] > 0)
     assert first.asked == {}
+    assert customer.http.post(path, {"state": "open", "seconds": 1}).status == 200  # it runs out by itself
     assert customer.finished(batch, seconds=30)["counts"]["sent"] == 50
     assert sorted(first.taken.values()) == [1] * 50

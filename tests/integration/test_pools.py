@@ -121,7 +121,10 @@ def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, cus
 
 
 def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: Stack, gateway: Gateway) -> None:
-    """40 a second at 20 ms keep one thread busy: a hundred would only wait for their turns."""
+    """40 a second at 20 ms keep one thread busy: a hundred would only wait for their turns.
+
+    A loaded machine makes a call take longer, and a few more threads then are of use; without the bound it would be a hundred soon.
+    """
     customer = Customer(stack)
     customer.gateway(gateway, caps={"per_second": 40})
     for _ in range(5):  # so that it is known how long a call takes
@@ -130,10 +133,10 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
     try:
         set_limits(stack, queue_capacity=100, cooldown_seconds=0.5)
         # Before the feeder has seen where the messages go it may take some steps.
-        poll(lambda: len(gateway.taken) > 100 and told_by_workers(stack)[0]["threads"] == 10)
+        poll(lambda: len(gateway.taken) > 100 and told_by_workers(stack)[0]["threads"] <= 20)
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            assert told_by_workers(stack)[0]["threads"] == 10
+            assert told_by_workers(stack)[0]["threads"] <= 20
         assert pool(customer)["queue_usage_percent"] > 80
     finally:
         customer.http.post(f"/api/batches/{batch_id}/cancel/")

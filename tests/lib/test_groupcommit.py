@@ -167,3 +167,18 @@ def test_a_forked_process_gets_a_writer_of_its_own(writer: Writer) -> None:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert committer.submit("parent again") == "done parent again"
+
+
+def test_whoever_does_not_wait_is_told_what_became_of_the_item_and_may_fail_at_hearing_it(writer: Writer) -> None:
+    committer, told = committer_of(writer), list[Any]()
+    bad = Refused()
+
+    def fails(_outcome: Any) -> None:
+        raise RuntimeError("whoever wanted it is gone")
+
+    committer.post("deaf", fails)
+    for item in ("a", bad, "b"):
+        committer.post(item, told.append)
+    poll(lambda: len(told) == 3)
+    assert told == ["done a", bad, "done b"]
+    assert committer.submit("next") == "done next"

@@ -1,11 +1,9 @@
-"""The way in: single messages and batches.
+"""The way in: single messages and batches, for whoever has a thread to wait with.
 
 The hot path of the platform, so both are plain views: msgspec decodes and checks in one step, no DRF request is built.
 The DRF classes that hold them answer the other methods and describe them in the API reference.
 """
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,40 +11,48 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from configcenter.services.api_keys import SEND, Caller, recognise
+from configcenter.services.api_keys import Caller
+from messaging.api import single
+from messaging.api.single import Accepted, Call
 from messaging.models import Batch
-from messaging.queues import URGENT
 from messaging.services import accept, limits, prepare
-from messaging.services.accept import Repeatable
-from messaging.services.room import door
 from posthaste.lib import outage
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.flow import headers, system
+from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable, UnsupportedType, from_exception
+from posthaste.lib.problems import Invalid, TooMany, from_exception
 
 #: In the environment of a request that the limits have let in: should it be asked again (see posthaste/wsgi.py), it counts once.
 LET_IN = "posthaste.let_in"
-KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
+#: In the environment of a request that was refused before it came here: the error.
+REFUSED = "posthaste.refused"
 
 
-def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def _call_of(request: HttpRequest) -> Call:
+    meta = request.META  # request.headers would sort out all of them first
+    return Call(
+        path=request.path_info,
+        authorization=meta.get("HTTP_AUTHORIZATION", ""),
+        ip=client_ip(request),
+        content_type=request.content_type or "",
+        idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
+    )
+
+
+def _guarded(handle: Callable[[HttpRequest, Call, Caller], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Authentication, scope, and problems as responses: what DRF does elsewhere."""
 
     def view(request: HttpRequest) -> HttpResponse:
         try:
-            if outage.database.spares():
-                raise Unavailable
-            caller = recognise(request.META.get("HTTP_AUTHORIZATION", ""), ip=client_ip(request), now=timezone.now())
-            if not caller.may(SEND):
-                raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
-            if request.content_type != "application/json":
-                raise UnsupportedType(_("Send the header 'Content-Type: application/json'."))
+            if refused := request.META.pop(REFUSED, None):
+                raise refused
+            call = _call_of(request)
+            caller = single.caller_of(call)
+            call.body = request.body  # not read from whoever may not send anything
             with system.gauge.watch():
-                response = handle(request, caller)
+                response = handle(request, call, caller)
             outage.database.over()
             return response
         except Exception as error:
@@ -64,25 +70,46 @@ def _guarded(handle: Callable[[HttpRequest, Caller], HttpResponse]) -> Callable[
 
 
 @contextmanager
-def _let_in(
-    request: HttpRequest, caller: Caller, *, cost: int, priority: int, recipient: str = "", template: str | None = None
-) -> Iterator[Pass | None]:
+def _let_in(request: HttpRequest, call: Call, caller: Caller, *, cost: int, priority: int, template: str | None) -> Iterator[Pass | None]:
     """The limits, asked once for a request."""
     if request.META.get(LET_IN):
         yield None
         return
-    with limits.handing_over(caller, ip=client_ip(request), cost=cost, priority=priority, recipient=recipient, template=template) as passed:
+    with limits.handing_over(caller, ip=call.ip, cost=cost, priority=priority, template=template) as passed:
         request.META[LET_IN] = True
         yield passed
 
 
-def _repeatable(request: HttpRequest) -> Repeatable | None:
-    key = request.META.get("HTTP_IDEMPOTENCY_KEY")  # request.headers would sort out all of them first
-    if key is None:
-        return None
-    if not KEY_FORM.fullmatch(key):
-        raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without blanks."))
-    return Repeatable(key, hashlib.sha256(b"\0".join((request.path_info.rstrip("/").encode(), request.body))).digest())
+@_guarded
+def post_message(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
+    """This function will accept one message: 202 once it is committed."""
+    checked = single.check(call, caller, is_counted=bool(request.META.get(LET_IN)))
+    entry = checked.entry
+    try:
+        gate.wait(entry)
+        answer = accept.accept_message(checked.row, repeatable=checked.repeatable, entry=entry)
+    finally:
+        passed = entry.passed if entry else None
+        if passed is not None:
+            request.META[LET_IN] = True
+        gate.over(entry)
+    accepted = Accepted(answer, passed)
+    return HttpResponse(accepted.body, headers=dict(accepted.headers), status=202)
+
+
+@_guarded
+def post_batch(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
+    """This function will accept up to 10,000 messages: 202 once all of them are committed."""
+    repeatable = single.repeatable_of(call)
+    earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
+    if earlier is not None:
+        return _accepted(earlier, repeated=True)
+    body = prepare.read_batch(call.body)
+    single.refuse_beyond_the_backlog(body.priority)
+    cost = min(len(body.recipients), prepare.MOST_RECIPIENTS)  # more are refused as invalid
+    with _let_in(request, call, caller, cost=max(1, cost), priority=body.priority, template=body.template) as passed:
+        answer = _accept_batch(body, caller, repeatable)
+    return _accepted(answer, passed=passed)
 
 
 def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass | None = None) -> HttpResponse:
@@ -95,50 +122,7 @@ def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass |
     return response
 
 
-def _refuse_beyond_the_backlog(priority: int) -> None:
-    if priority < URGENT and door.is_full():
-        raise TooMany(
-            gettext_lazy("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30
-        )
-
-
-@_guarded
-def post_message(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """This function will accept one message: 202 once it is committed."""
-    message = prepare.read_message(request.body)
-    _refuse_beyond_the_backlog(message.priority)
-    row = prepare.prepare_message(message, caller=caller, now=timezone.now())
-    repeatable = _repeatable(request)
-    if request.META.get(LET_IN):
-        answer = accept.accept_message(row, repeatable=repeatable)
-        return _accepted(answer.as_dict(), repeated=answer.repeated)
-    with limits.handing_over_one(
-        caller, ip=client_ip(request), priority=row.priority, recipient=row.recipient, template=message.template
-    ) as entry:
-        try:
-            answer = accept.accept_message(row, repeatable=repeatable, entry=entry)
-        finally:
-            passed = entry.passed if entry else None
-            request.META[LET_IN] = passed is not None
-    return _accepted(answer.as_dict(), repeated=answer.repeated, passed=passed)
-
-
-@_guarded
-def post_batch(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """This function will accept up to 10,000 messages: 202 once all of them are committed."""
-    repeatable = _repeatable(request)
-    earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
-    if earlier is not None:
-        return _accepted(earlier, repeated=True)
-    body = prepare.read_batch(request.body)
-    _refuse_beyond_the_backlog(body.priority)
-    cost = min(len(body.recipients), prepare.MOST_RECIPIENTS)  # more are refused as invalid
-    with _let_in(request, caller, cost=max(1, cost), priority=body.priority, template=body.template) as passed:
-        answer = _accept_batch(body, caller, repeatable)
-    return _accepted(answer, passed=passed)
-
-
-def _accept_batch(body: prepare.BatchIn, caller: Caller, repeatable: Repeatable | None) -> dict[str, object]:
+def _accept_batch(body: prepare.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
     frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     if rejected and (body.on_error == "reject" or not rows):

@@ -46,8 +46,15 @@ def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool
         TooMany: a rule says no. Nothing was taken from any rule.
     """
     plan = book.plan(resource, values)
-    if not plan.checks:
-        return None
+    return ask_for(plan, cost=cost, urgent=urgent) if plan.checks else None
+
+
+def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
+    """This function will do so for a plan that is at hand.
+
+    Raises:
+        TooMany: a rule says no. Nothing was taken from any rule.
+    """
     passed = limiter.enter(plan, cost=cost, urgent=urgent)
     if passed.allowed:
         figures.let_in += 1
@@ -100,25 +107,25 @@ class Entry:
     is_over: bool = False
 
 
-@contextmanager
-def entry(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Iterator[Entry | None]:
-    """This context will hold the permission that `let_in` asks for; None: no rule fits.
+def entry(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Entry | None:
+    """This function will prepare the permission that `let_in` asks for; None: no rule fits. Give it to `over` in the end."""
+    plan = book.plan(resource, values)
+    return Entry(plan, cost, urgent) if plan.checks else None
 
-    Where a rule has a queue, it asks, and waits, at once.
+
+def wait(made: Entry | None) -> None:
+    """This function will ask, and wait, at once where a rule has a queue.
 
     Raises:
         TooMany: a rule says no.
     """
-    plan = book.plan(resource, values)
-    if not plan.checks:
-        yield None
-        return
-    made = Entry(plan, cost, urgent)
-    if plan.waits:
-        made.passed = ask(resource, values, cost=cost, urgent=urgent)
-    try:
-        yield made
-    finally:
+    if made is not None and made.plan.waits:
+        made.passed = ask_for(made.plan, cost=made.cost, urgent=made.urgent)
+
+
+def over(made: Entry | None) -> None:
+    """This function will end what was prepared, and give back what it holds."""
+    if made is not None:
         made.is_over = True
         leave(made.passed)
 

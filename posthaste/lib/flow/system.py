@@ -48,19 +48,27 @@ class Gauge:
     @contextmanager
     def watch(self) -> Iterator[None]:
         """This context will count a request and time it."""
-        began = time.perf_counter()
-        with self._lock:
-            self.in_progress += 1
+        began = self.began()
         try:
             yield
         finally:
-            took_ms = 1000 * (time.perf_counter() - began)
-            with self._lock:
-                self.in_progress -= 1
-                self.latency_ms += WEIGHT * (took_ms - self.latency_ms)
-                self.finished += 1
-                self.took_ms += took_ms
-                self._seen_at = began
+            self.ended(began)
+
+    def began(self) -> float:
+        """This function will count a request; give what it returns to `ended`."""
+        with self._lock:
+            self.in_progress += 1
+        return time.perf_counter()
+
+    def ended(self, began: float) -> None:
+        """This function will count a request out, and how long it took."""
+        took_ms = 1000 * (time.perf_counter() - began)
+        with self._lock:
+            self.in_progress -= 1
+            self.latency_ms += WEIGHT * (took_ms - self.latency_ms)
+            self.finished += 1
+            self.took_ms += took_ms
+            self._seen_at = began
 
     @property
     def threads(self) -> int:

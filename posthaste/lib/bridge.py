@@ -1,0 +1,169 @@
+"""A WSGI application (PEP 3333) behind a server that speaks RSGI, each request in a thread of a pool.
+
+RSGI is Granian's own interface (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md). Small bodies are at hand when
+the application is called; larger ones are read from the client when the application asks for them, so that nobody fills the memory who
+may not send anything. Answers are passed on whole, or piece by piece when they are large.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+SMALL_BYTES = 64 * 1024  # of a body that is read before anybody asks for it
+WHOLE_BYTES = 256 * 1024  # of an answer that is sent at once
+UNNAMED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+def has_small_body(scope: Any) -> bool:
+    """This function will tell whether a request's body is known to be small."""
+    headers = scope.headers
+    if "transfer-encoding" in headers:
+        return False
+    length = headers.get("content-length")
+    return length is None or (length.isdecimal() and int(length) <= SMALL_BYTES)
+
+
+def address_of(scope: Any) -> str:
+    """This function will give the IP address of the connection's other end."""
+    host, _sep, _port = scope.client.rpartition(":")
+    return host.strip("[]") or str(scope.client)
+
+
+def all_of(scope: Any, name: str) -> str:
+    """This function will give the values of all headers of a name: the first alone may be anybody's."""
+    return ",".join(value for found, value in scope.headers.items() if found == name) if name in scope.headers else ""
+
+
+def environ_of(scope: Any) -> Environ:
+    """This function will give what PEP 3333 says an application is told, without the body."""
+    host, _sep, port = scope.server.rpartition(":")
+    environ: Environ = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host.strip("[]"),
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": address_of(scope),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        if "_" in name:  # would be taken for the header with a hyphen, which a proxy may vouch for
+            continue
+        key = UNNAMED.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
+        environ[key] = value if key not in environ else f"{environ[key]}{'; ' if name == 'cookie' else ','}{value}"
+    return environ
+
+
+class _Incoming(io.RawIOBase):
+    """A body that is still on its way: read by the thread, fetched by the loop."""
+
+    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._chunks = aiter(protocol)
+        self._loop = loop
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    async def _next(self) -> bytes:
+        return bytes(await anext(self._chunks, b""))
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            try:
+                self._rest = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            except RuntimeError as error:  # granian's RSGIProtocolError and RSGIProtocolClosed are RuntimeErrors
+                raise OSError("the client is gone") from error
+        number = min(len(buffer), len(self._rest))
+        buffer[:number], self._rest = self._rest[:number], self._rest[number:]
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An answer that is sent at once."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Bridge:
+    """One a process; the server's event loop awaits `answer`. `most_bytes` is what a body of unknown length may have."""
+
+    def __init__(self, application: Application, *, threads: int, most_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._application = application
+        self._most_bytes = most_bytes
+        self._loop = loop
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
+
+    async def answer(self, scope: Any, protocol: Any, body: bytes | None = None, *, more: Mapping[str, Any] | None = None) -> None:
+        """This function will let the application answer; `body` where it was read before, `more` for the application's environment."""
+        if body is None and has_small_body(scope):
+            body = await protocol()
+        environ = environ_of(scope)
+        if body is None:
+            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop), SMALL_BYTES)
+            environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
+        else:
+            environ["wsgi.input"] = io.BytesIO(body)
+        environ.update(more or {})
+        whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
+        if whole is not None:
+            protocol.response_bytes(whole.status, whole.headers, whole.body)
+
+    def close(self) -> None:
+        """This function will take no more requests; those that are running end."""
+        self._pool.shutdown(wait=False)
+
+    def _call(self, environ: Environ, protocol: Any) -> _Whole | None:
+        told: dict[str, Any] = {}
+
+        def start_response(status: str, headers: Headers, _error: Any = None) -> None:
+            told.update(status=int(status[:3]), headers=[(name.lower(), value) for name, value in headers])
+
+        answer = self._application(environ, start_response)
+        try:
+            pieces = iter(answer)
+            first = bytearray()
+            for piece in pieces:
+                first += piece
+                if len(first) > WHOLE_BYTES:
+                    break
+            else:
+                return _Whole(told["status"], told["headers"], bytes(first))
+            send = self._in_the_loop(self._start(protocol, told)).send_bytes
+            for piece in chain((bytes(first),), pieces):
+                self._in_the_loop(send(piece))
+            return None
+        finally:
+            if (close := getattr(answer, "close", None)) is not None:
+                close()
+
+    @staticmethod
+    async def _start(protocol: Any, told: dict[str, Any]) -> Any:
+        return protocol.response_stream(told["status"], told["headers"])
+
+    def _in_the_loop(self, awaitable: Any) -> Any:
+        """What belongs to the loop's thread is done there, and waited for: a slow client holds up this thread, not the memory."""
+        return asyncio.run_coroutine_threadsafe(_coroutine(awaitable), self._loop).result()
+
+
+async def _coroutine(awaitable: Any) -> Any:
+    return await awaitable
