@@ -30,6 +30,13 @@ def rabbitmq_server() -> Path | None:
     return next((path for path in candidates if path.exists()), Path(found) if found else None)
 
 
+def rabbitmqctl() -> Path:
+    """This function will find the script that gives a node orders: it stands beside the server's."""
+    server = rabbitmq_server()
+    assert server
+    return server.with_name("rabbitmqctl")
+
+
 def redis_server() -> Path | None:
     """This function will find the Redis (or Valkey) server."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")

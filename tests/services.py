@@ -307,6 +307,11 @@ class RabbitMQ(Service):
             with amqp.Connection(f"127.0.0.1:{self.port}", "guest", "guest", virtual_host=name, connect_timeout=2, read_timeout=5):
                 pass
 
+    def control(self, *arguments: str) -> None:
+        """This function will give the node an order, as an operator does with rabbitmqctl."""
+        command = [str(packages.rabbitmqctl()), *arguments]
+        subprocess.run(command, env={**os.environ, **self.environment()}, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
     def close(self) -> None:
         """This function will end the port mapper too."""
         if self.mapper:

@@ -14,6 +14,7 @@ from kombu import Connection
 
 from tests.chaos.storm import Storm, wait
 from tests.integration.customer import empty_queue, number, poll
+from tests.services import RabbitMQ
 
 Fault = Callable[[Storm], None]
 OUTAGE_SECONDS = 1.5
@@ -185,6 +186,18 @@ def broker_outage(by: str) -> Fault:
     return fault
 
 
+def refuse_the_login(storm: Storm) -> None:
+    """As a broker does that is being set up: it is there, and lets nobody in."""
+    rabbitmq = storm.installation.services["rabbitmq"]
+    assert isinstance(rabbitmq, RabbitMQ)
+    host = storm.installation.stack.environment["BROKER_URL"].rpartition("/")[2] or "/"
+    rabbitmq.control("clear_permissions", "-p", host, "guest")
+    rabbitmq.control("close_all_connections", "maintenance")
+    accepted = len(storm.books.accepted)
+    poll(lambda: len(storm.books.accepted) > accepted + 20, seconds=30, reason=f"nothing is accepted: {storm.books.refused}")
+    rabbitmq.control("set_permissions", "-p", host, "guest", ".*", ".*", ".*")
+
+
 def purge_queue(storm: Storm) -> None:
     empty_queue(storm.installation.stack, "message.send")
 
@@ -325,6 +338,7 @@ FAULTS: dict[str, Fault] = {
     "RabbitMQ killed and started": broker_outage("kill"),
     "RabbitMQ stopped in order and started": broker_outage("stop"),
     "RabbitMQ hangs": broker_outage("freeze"),
+    "RabbitMQ lets nobody in": refuse_the_login,
     "queue purged": purge_queue,
     "the same tasks delivered many times": repeat_tasks,
     "Redis killed and started": redis_outage("kill"),
