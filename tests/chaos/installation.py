@@ -3,13 +3,14 @@
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
 
 from tests.integration.customer import poll
-from tests.integration.stack import Stack
+from tests.integration.stack import WEB_WORKERS, Stack
 from tests.services import Services
 
 
@@ -36,11 +37,21 @@ class Installation:
 
         One that is only starting has nothing to end in order, so it may start first.
         """
+        if name == "web":
+            poll(
+                lambda: self._living_children("web", self.stack.processes[name].pid) == WEB_WORKERS, seconds=60, reason="web does not start"
+            )
         if name in HEARTBEATS:
             sign_of_life = f"chaos:alive:{HEARTBEATS[name]}:{socket.gethostname()}:{self.stack.processes[name].pid}"
             poll(lambda: self.redis.exists(sign_of_life), seconds=30, reason=f"{name} does not start")
         self.stack.end(name)
         assert self.stack.processes[name].returncode == 0, f"{name}: {self.stack.log_tail(name)}"
+
+    def _living_children(self, kind: str, parent: int) -> int:
+        """How many processes have told that they live, of those that the parent has started."""
+        pids = [key.decode().rpartition(":")[2] for key in self.redis.scan_iter(match=f"chaos:alive:{kind}:*")]
+        started = (Path(f"/proc/{pid}/status") for pid in pids)
+        return sum(f"\nPPid:\t{parent}\n" in status.read_text() for status in started if status.exists())
 
     def end_extra(self, label: str) -> None:
         """This function will end a process that was started beside the usual ones, and forget it."""

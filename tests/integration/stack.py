@@ -21,6 +21,7 @@ from tests.guard import guard
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 CONFIGURED_SECONDS = 10.0
+WEB_WORKERS = 2
 # Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "retry_policy": {"lease_seconds": 5, "base_seconds": 0.2},
@@ -80,7 +81,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
-        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=2, host="127.0.0.1")
+        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=WEB_WORKERS, host="127.0.0.1")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}
 
