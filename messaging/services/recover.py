@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import transaction
 from django.utils import timezone
 
 from configcenter.services import fence
@@ -26,6 +25,7 @@ from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
 LOCK = "recover"
+LOOK_UP_LOCK = "look-up"
 MOST_A_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
 
@@ -130,7 +130,18 @@ def requeue_lost_tasks(*, now: datetime) -> int:
 
 
 def look_up_unknown(*, now: datetime) -> dict[str, int]:
-    """This function will ask providers that can tell what became of messages with an unknown outcome."""
+    """This function will ask providers that can tell what became of messages with an unknown outcome.
+
+    One at a time: an answer from before another one's round must not send again what has gone out meanwhile.
+    """
+    try:
+        with locks.simple(LOOK_UP_LOCK):
+            return _look_up_unknown(now)
+    except (locks.NotAcquired, locks.LockLost, redis.Unavailable):
+        return {}  # another one is at it, or it can wait until Redis is back
+
+
+def _look_up_unknown(now: datetime) -> dict[str, int]:
     counts: Counter[str] = Counter()
     rows = Message.objects.filter(status=Status.UNKNOWN, finished_at__gt=now - LOOK_UP_FOR, finished_at__lt=now - timedelta(seconds=5))
     for row in rows.order_by("finished_at")[:200]:
@@ -143,9 +154,10 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
             log.exception("look-up failed", provider=carrier.name)
             continue
         if answer == "accepted":
-            changed = store.move(
-                [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
-            )
+            with fence.guarded(LOOK_UP_LOCK):
+                changed = store.move(
+                    [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
+                )
         elif answer == "absent" and (delay := retry.delay(tenant_id=row.tenant_id, attempts=row.attempts)) is not None:
             changed = _send_again(row, timezone.now() + delay)
         else:
@@ -154,11 +166,11 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
     return dict(counts)
 
 
-@transaction.atomic
 def _send_again(row: Message, due: datetime) -> int:
     """Puts a message back that its provider never got. Its batch, closed meanwhile, opens again, or nobody would feed it."""
-    if row.batch_id:
-        batch = Batch.objects.filter(pk=row.batch_id)
-        batch.filter(status=BatchStatus.FINISHED).update(status=BatchStatus.RUNNING, finished_at=None)
-        batch.filter(status=BatchStatus.CANCELLED).update(finished_at=None)  # where it will be cancelled
-    return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)
+    with fence.guarded(LOOK_UP_LOCK):
+        if row.batch_id:
+            batch = Batch.objects.filter(pk=row.batch_id)
+            batch.filter(status=BatchStatus.FINISHED).update(status=BatchStatus.RUNNING, finished_at=None)
+            batch.filter(status=BatchStatus.CANCELLED).update(finished_at=None)  # where it will be cancelled
+        return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)

@@ -1,11 +1,16 @@
 """What becomes of the messages of a worker that died: three kinds, told apart by its journal."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
+from configcenter.models import Fence
+from messaging.channels.base import SendRequest
+from messaging.channels.http import HttpAdapter
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.services import journal, recover, store
 from messaging.services.feed import feed, settle_batches
@@ -132,6 +137,32 @@ def test_a_message_the_provider_never_got_is_sent_again_although_its_batch_had_f
         assert (row.status, row.batch.status if row.batch else "") == (Status.PENDING, BatchStatus.RUNNING)
         feed(now=timezone.now() + timedelta(hours=1))
         assert statuses([row]) == [Status.QUEUED]
+
+
+def test_only_one_at_a_time_asks_for_unknown_outcomes() -> None:
+    with Gateway() as gateway:
+        row = unknown_message(gateway, BatchStatus.FINISHED)
+        with locks.simple(recover.LOOK_UP_LOCK), ThreadPoolExecutor(1) as another:
+            assert another.submit(recover.look_up_unknown, now=timezone.now()).result() == {}
+        assert statuses([row]) == [Status.UNKNOWN]
+
+
+def test_whoever_was_overtaken_while_he_asked_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = HttpAdapter.lookup
+
+    def slow(self: HttpAdapter, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
+        answer = asked(self, request)
+        held = locks.current(recover.LOOK_UP_LOCK)
+        assert held is not None
+        Fence.objects.update_or_create(name=held.name, defaults={"token": held.fencing_token + 1})  # another one has written meanwhile
+        return answer
+
+    with Gateway() as gateway:
+        row = unknown_message(gateway, BatchStatus.FINISHED)
+        monkeypatch.setattr(HttpAdapter, "lookup", slow)
+        assert recover.look_up_unknown(now=timezone.now()) == {}
+        row.refresh_from_db()
+        assert (row.status, row.batch.status if row.batch else "") == (Status.UNKNOWN, BatchStatus.FINISHED)
 
 
 def test_a_message_the_provider_never_got_is_cancelled_where_its_batch_was() -> None:
