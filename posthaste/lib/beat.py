@@ -35,10 +35,10 @@ class LeaderScheduler(DatabaseScheduler):
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.leads: bool | None = None
         self._lead = redis.client().register_script(LEAD)
-        heartbeat.start("beat")
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
+        heartbeat.start("beat")  # whoever has not come so far does not hear SIGTERM yet either
         try:
             leads = bool(self._lead(keys=[redis.key("beat", "leader")], args=[self.owner, LEASE_MS]))
         except redis.Unavailable:
