@@ -39,18 +39,21 @@ class Entrance:
     _loop: asyncio.AbstractEventLoop
     _bridge: Bridge
     _line: "Line[Call, Accepted | NotTaken]"
+    _more_headers: list[tuple[str, str]]
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = loop
         self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
+        self._more_headers = [(name.lower(), value) for name, value in wsgi.security_headers()]
         self._line = Line(loop, take, after=_let_the_connection_go, threads=CHECKING_THREADS, name="intake")
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._bridge.close()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        if scope.path in MESSAGES and scope.method == "POST" and not settings.SECURE_SSL_REDIRECT and has_small_body(scope):
+        is_quick = scope.path in MESSAGES and scope.method == "POST" and has_small_body(scope)
+        if is_quick and not wsgi.is_redirected(scope.headers.get("x-forwarded-proto", "")):
             await self._take(scope, protocol, await protocol())
         else:
             await self._bridge.answer(scope, protocol)
@@ -70,7 +73,7 @@ class Entrance:
         outcome = await future
         patience.cancel()
         if isinstance(outcome, Accepted):
-            protocol.response_bytes(202, [*outcome.headers, ("x-content-type-options", "nosniff")], outcome.body)
+            protocol.response_bytes(202, [*outcome.headers, *self._more_headers], outcome.body)
         else:
             await self._bridge.answer(scope, protocol, body, more={REFUSED: outcome.error, LET_IN: outcome.is_counted})
 

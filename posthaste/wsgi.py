@@ -32,6 +32,20 @@ HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "/api/messages/batch": intake.post_batch,
 }
 
+
+def security_headers() -> list[tuple[str, str]]:
+    """This function will give what Django's SecurityMiddleware adds to answers that no page is made of."""
+    headers = [("X-Content-Type-Options", "nosniff")]
+    if settings.SECURE_HSTS_SECONDS:
+        headers.append(("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"))
+    return headers
+
+
+def is_redirected(forwarded_proto: str) -> bool:
+    """This function will tell whether a request has to be sent to https first; `forwarded_proto`: what the proxy says it came over."""
+    return settings.SECURE_SSL_REDIRECT and forwarded_proto.partition(",")[0].strip() != "https"
+
+
 garbage.settle()
 heartbeat.start("web")
 watch.start("web")
@@ -40,7 +54,7 @@ watch.start("web")
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """This function will answer one request (PEP 3333)."""
     view = HOT.get(environ["PATH_INFO"].rstrip("/")) if environ["REQUEST_METHOD"] == "POST" else None
-    if view is None or settings.SECURE_SSL_REDIRECT:
+    if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")):
         return django_application(environ, start_response)
     request = WSGIRequest(environ)
     try:
@@ -55,6 +69,6 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         if hasattr(request, "_body"):  # read before
             environ["wsgi.input"] = BytesIO(request._body)
         return django_application(environ, start_response)
-    headers = [*response.items(), ("Content-Length", str(len(response.content))), ("X-Content-Type-Options", "nosniff")]
+    headers = [*response.items(), ("Content-Length", str(len(response.content))), *security_headers()]
     start_response(f"{response.status_code} {response.reason_phrase}", headers)
     return [response.content]

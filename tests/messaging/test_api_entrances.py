@@ -52,7 +52,7 @@ def through_wsgi(path: str, body: Any = None, *, method: str = "POST", content_t
 
     text = b"".join(application(environ, start_response))
     assert int(seen["headers"].get("content-length", len(text))) == len(text)
-    return Answer(seen["status"], seen["headers"], orjson.loads(text))
+    return Answer(seen["status"], seen["headers"], orjson.loads(text) if text else None)
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Protocol:
             yield self.body[at : at + 65_536]
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.answer = Answer(status, dict(headers), orjson.loads(body))
+        self.answer = Answer(status, dict(headers), orjson.loads(body) if body else None)
 
 
 class Loop:
@@ -254,6 +254,15 @@ def test_a_hundred_at_once_are_all_stored(call: Call, bearer: str) -> None:
     assert {str(pk): reference for pk, reference in Message.objects.values_list("pk", "reference")} == {
         answer.body["id"]: str(n) for n, answer in enumerate(answers)
     }
+
+
+def test_behind_a_proxy_that_speaks_tls_the_quick_way_is_open_and_whoever_came_without_meets_djangos_middleware(
+    call: Call, bearer: str, settings: Any
+) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+    for way, is_long in (("https", False), ("http", True), ("", True)):
+        answer = call("/api/messages", SMS, authorization=bearer, **({"x_forwarded_proto": way} if way else {}))
+        assert (answer.status, "x-frame-options" in answer.headers) == (202, is_long)
 
 
 def test_a_refusal_by_the_limits_is_answered_at_once_and_what_was_let_in_counts_once(call: Call, bearer: str) -> None:
