@@ -20,8 +20,10 @@ def pytest_sessionstart() -> None:
 
     if apps.ready:
         from configcenter.services import watch
+        from tests import flush
 
         watch.never_here()
+        flush.install()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
