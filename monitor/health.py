@@ -14,6 +14,7 @@ from celery import current_app
 from django.db import connection
 
 from posthaste.lib import heartbeat, redis
+from posthaste.lib.flow.limiter import limiter
 
 log = structlog.get_logger(__name__)
 DEADLINE_SECONDS = 3.0
@@ -56,5 +57,6 @@ def report() -> tuple[bool, dict[str, Any]]:
     processes: dict[str, int] = {}
     if checks["redis"] == "ok":
         processes = heartbeat.alive()
+    limits = "shared" if checks["redis"] == "ok" and not limiter.is_local else "local: each process keeps to its share of every limit"
     well = all(state == "ok" for state in checks.values())
-    return well, {"status": "ok" if well else "unavailable", "checks": checks, "processes": processes}
+    return well, {"status": "ok" if well else "unavailable", "checks": checks, "limits": limits, "processes": processes}

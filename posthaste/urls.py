@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
-from monitor import console
+from monitor import console, limits
 from monitor import views as monitor
 
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("config/breakers/", console.all_breakers, name="config-breakers"),
     path("config/breakers/<str:name>/", console.one_breaker, name="config-breaker"),
+    path("config/limits/", limits.limits_now, name="config-limits"),
     path("config/", include("configcenter.console.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.api.views import batches, breakers, messages, providers, receipts, statistics, suppressions, templates, what_if
+from messaging.api.views import batches, breakers, limits, messages, providers, receipts, statistics, suppressions, templates, what_if
 
 urlpatterns = [
     path("messages/", messages.MessageCollection.as_view()),
@@ -31,6 +31,7 @@ urlpatterns = [
     path("breakers/", breakers.BreakerCollection.as_view()),
     path("breakers/<str:name>/", breakers.BreakerItem.as_view()),
     path("breakers/<str:name>/force/", breakers.BreakerForce.as_view()),
+    path("limits/", limits.LimitsNow.as_view()),
     path("provider-kinds/", providers.ProviderKinds.as_view()),
     path("sandbox/outbox/", providers.SandboxOutbox.as_view()),
     path("suppressions/", suppressions.SuppressionCollection.as_view()),

@@ -19,6 +19,7 @@ LOAD_EVERY_SECONDS = 1.0
 WEIGHT = 0.02  # of a new latency in the moving mean: about the last fifty requests
 FORGET_SECONDS = 2.0  # a mean that nothing has renewed for so long says nothing
 DEFAULT_PRIORITY = 5  # of requests that have none
+MOST_PRIORITY = 10
 
 
 @dataclass(frozen=True, slots=True)

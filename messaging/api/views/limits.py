@@ -1,0 +1,81 @@
+"""What the limits do at the moment."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from configcenter.api.base import TenantView
+from configcenter.services.api_keys import CONFIG_READ
+from configcenter.services.config_rights import must_operate
+from messaging import limit_states
+
+
+class RefusedOut(serializers.Serializer[dict[str, Any]]):
+    """How many requests were refused, and by what."""
+
+    rule = serializers.CharField(help_text="Name of the flow rule; of system protection: load, latency or threads.")
+    number = serializers.IntegerField()
+
+
+class SystemOut(serializers.Serializer[dict[str, Any]]):
+    """System protection."""
+
+    is_enabled = serializers.BooleanField()
+    refused = RefusedOut(many=True)
+
+
+class StepOut(serializers.Serializer[dict[str, Any]]):
+    """One step of the adaptive limit, and what it was taken for."""
+
+    at = serializers.DateTimeField()
+    limit = serializers.FloatField(help_text="Messages a second.")
+    before = serializers.FloatField()
+    reason = serializers.CharField(help_text="latency, room, near_the_knee, enough, no_traffic")
+    latency_ms = serializers.FloatField(help_text="Mean time of the requests of the period.")
+    per_second = serializers.FloatField(help_text="Messages let in.")
+    refused = serializers.IntegerField()
+
+
+class AdaptiveOut(serializers.Serializer[dict[str, Any]]):
+    """The adaptive limit."""
+
+    is_enabled = serializers.BooleanField()
+    limit = serializers.FloatField(allow_null=True)
+    least = serializers.FloatField()
+    most = serializers.FloatField()
+    steps = StepOut(many=True, help_text="The last hundred, newest first.")
+
+
+class LimitsOut(serializers.Serializer[dict[str, Any]]):
+    """What all processes counted in the last minutes; null where nobody knows, because Redis is away."""
+
+    minutes = serializers.IntegerField()
+    is_local = serializers.BooleanField(help_text="Redis is away: each process keeps to its share of every limit.")
+    processes = serializers.IntegerField(help_text="Among so many the limits are shared out then.")
+    let_in = serializers.IntegerField(allow_null=True, help_text="Requests.")
+    messages = serializers.IntegerField(allow_null=True, help_text="What they counted, a batch its size.")
+    waited = serializers.IntegerField(allow_null=True, help_text="Requests that a rule with a queue let wait.")
+    refused = RefusedOut(many=True)
+    system = SystemOut()
+    adaptive = AdaptiveOut()
+
+
+class LimitsNow(TenantView):
+    """`/api/limits/`."""
+
+    scopes = {"GET": CONFIG_READ}
+    serializer_class = LimitsOut
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="limits_now",
+        summary="What the limits do at the moment",
+        description="Of the whole installation, so for a tenant that operates it.",
+        responses=LimitsOut,
+    )
+    def get(self, request: Request) -> Response:
+        must_operate(self.caller)
+        return Response(LimitsOut(limit_states.now()).data)

@@ -1,0 +1,126 @@
+"""Limits of a running installation, published while clients hand over as much as they can."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from urllib3.exceptions import HTTPError
+
+from tests.integration.customer import Customer, number, poll
+from tests.integration.stack import Stack
+
+BEFORE, AFTER = 100, 200  # a second: the drill's 1,000 and 2,000 in the same ratio, so that any machine can hand over more
+CLIENTS = 8
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def rules(stack: Stack) -> Iterator[None]:
+    """What a test publishes is gone after it."""
+    usual = stack.http.get("/api/config/modules/flow_rules/").json()["effective"]
+    yield
+    stack.configure("flow_rules", **usual)
+
+
+def accept_rule(**fields: Any) -> dict[str, Any]:
+    return {"name": "accept", "resource": "accept", "origin": "tenant", **fields}
+
+
+def message(**fields: Any) -> dict[str, Any]:
+    """One that nobody has to send while the test runs."""
+    return {"channel": "sms", "body": "drill", "recipient": number(), "send_at": LATER.isoformat(), **fields}
+
+
+class Crowd:
+    """Clients that hand over single messages without a pause, and note when each was let in or refused."""
+
+    def __init__(self, customer: Customer) -> None:
+        self._http = customer.http
+        self.let_in: list[float] = []
+        self.refused: list[dict[str, Any]] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._talk, daemon=True) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> "Crowd":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _talk(self) -> None:
+        while not self._over.is_set():
+            try:
+                answer = self._http.post("/api/messages/", message())
+            except HTTPError:
+                continue
+            if answer.status == 202:
+                self.let_in.append(time.monotonic())
+            else:
+                assert answer.status == 429, answer.data
+                self.refused.append({**answer.json(), "retry_after": answer.headers.get("Retry-After")})
+                self._over.wait(0.005)
+
+    def between(self, since: float, until: float) -> int:
+        """This function will count what was let in within a span."""
+        return sum(since <= at < until for at in self.let_in)
+
+
+def test_promotion_drill_of_the_limits(rules: None, stack: Stack) -> None:
+    """A rate is doubled under load: until then never more than the old one, within a second more, and never more than the new one."""
+    customer = Customer(stack)
+    stack.configure("flow_rules", rules=[accept_rule(per_second=BEFORE)])
+    with Crowd(customer) as crowd:
+        poll(lambda: crowd.refused, reason="the clients hand over no more than the old rule")
+        began = time.monotonic()
+        poll(lambda: time.monotonic() > began + 1.5)
+        before = time.monotonic()
+        stack.publish("flow_rules", rules=[accept_rule(per_second=AFTER)])
+        published = time.monotonic()
+        poll(lambda: time.monotonic() > published + 2)
+    old, new = crowd.between(before - 1, before), crowd.between(published + 1, published + 2)
+    slack = 1.1  # a window of the client's clock is not one of the server's
+    assert 0.8 * BEFORE <= old <= slack * BEFORE + CLIENTS
+    assert 1.4 * BEFORE < new <= slack * AFTER + CLIENTS, f"{old}/s before, {new}/s a second after"
+    assert {problem["limited_by"] for problem in crowd.refused} == {"accept"}
+    assert all(int(problem["retry_after"]) >= 1 for problem in crowd.refused)
+
+
+def test_beyond_the_systems_bounds_low_priorities_are_refused_and_urgent_messages_let_in(rules: None, stack: Stack) -> None:
+    customer = Customer(stack)
+    stack.configure("flow_rules", system={"is_enabled": True, "latency_ms": 1, "load_per_core": 1000, "threads_percent": 100})
+    refused: Counter[str] = Counter()
+
+    def hand_over(priority: int) -> int:
+        answer = customer.http.post("/api/messages/", message(priority=priority))
+        if answer.status == 429:
+            refused[answer.json()["limited_by"]] += 1
+        return int(answer.status)
+
+    poll(lambda: hand_over(0) == 429, seconds=10, every=0, reason="a mean latency of more than a millisecond is no pressure")
+    assert set(refused) == {"system"}
+    assert [hand_over(10) for _ in range(20)] == [202] * 20
+
+
+def test_the_adaptive_limit_comes_down_under_load_between_its_bounds_and_says_why(rules: None, stack: Stack) -> None:
+    customer = Customer(stack)
+    bounds = {"least_per_second": 40, "most_per_second": 400, "target_latency_ms": 1}
+    stack.configure("flow_rules", rules=[], adaptive={"is_enabled": True, "step_percent": 50, "every_seconds": 1, **bounds})
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = stack.http.get("/api/limits/").json()["adaptive"]
+        return found
+
+    with Crowd(customer) as crowd:
+        poll(lambda: shown()["limit"] == 40, seconds=20, reason=f"it did not come down: {shown()}")
+        poll(lambda: any(problem.get("limited_by") == "adaptive" for problem in crowd.refused))
+    down = [step for step in shown()["steps"] if step["reason"] == "latency"]
+    assert len(down) >= 2
+    assert all(40 <= step["limit"] <= step["before"] <= 400 and step["latency_ms"] > 1 for step in down)

@@ -1,0 +1,94 @@
+"""What the limits do at the moment: the page, the API, the health page, with Redis and without."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from configcenter.models import ConfigRight, Tenant
+from configcenter.services.api_keys import CONFIG_READ, SEND
+from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
+from monitor import health
+from posthaste import env
+from posthaste.lib import redis
+from posthaste.lib.flow import figures
+from posthaste.lib.flow.adaptive import Adaptive, Settings
+from tests.builders import RECIPIENTS, json_of, make_api, make_tenant
+from tests.monitor.test_console import staff
+from tests.services import Redis, Valkey
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
+URL = "/api/limits/"
+
+
+@pytest.fixture
+def operator() -> Tenant:
+    tenant = make_tenant()
+    Tenant.objects.filter(pk=tenant.pk).update(is_operator=True)
+    tenant.refresh_from_db()
+    return tenant
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Any]:
+    """A server that the test may kill."""
+    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path)
+    server.start()
+    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
+    redis.client.cache_clear()
+    yield server
+    env.load().redis_url = usual
+    redis.client.cache_clear()
+    server.stop()
+
+
+def page(client: Client) -> str:
+    return client.get(reverse("config-limits")).content.decode()
+
+
+def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator: Tenant) -> None:
+    api, client = make_api(operator, SEND, CONFIG_READ), staff(ConfigRight.VIEW)
+    rule = FlowRule(name="tight", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=1)
+    settings = Settings(10, 1000, 200, 10, 1)
+    now = [1_000.0]
+    adaptive = Adaptive(lambda: now[0])
+    adaptive.tick(settings, requests=10, messages=900, took_ms=10_000, refused=0)
+    now[0] += 1
+    adaptive.tick(settings, requests=0, messages=0, took_ms=0, refused=0)
+    with flow_rules.set(rules=[rule], adaptive=AdaptiveLimit(is_enabled=True), system=SystemProtection(is_enabled=True)):
+        assert [api.post("/api/messages/", SMS).status_code for _ in range(3)] == [202, 429, 429]
+        figures.figures.tell()
+        seen = json_of(api.get(URL))
+        assert {"rule": "tight", "number": 2} in seen["refused"]
+        assert (seen["is_local"], seen["let_in"] >= 1, seen["system"]["is_enabled"]) == (False, True, True)
+        step = seen["adaptive"]["steps"][0]
+        assert (step["reason"], step["before"], step["latency_ms"], step["per_second"]) == ("latency", 1000.0, 1000.0, 900.0)
+        assert seen["adaptive"]["limit"] == step["limit"] < 1000
+        text = page(client)
+        assert "Answers took too long" in text
+        assert "tight" in text
+
+
+def test_while_redis_is_away_everybody_who_looks_is_told_that_each_process_limits_by_itself(operator: Tenant, own_redis: Any) -> None:
+    api, client = make_api(operator, SEND, CONFIG_READ), staff(ConfigRight.VIEW)
+    assert health.report()[1]["limits"] == "shared"
+    assert "each process keeps to its share" not in page(client)
+    own_redis.kill()
+    well, report = health.report()
+    assert (well, report["limits"].partition(":")[0], report["checks"]["redis"]) == (False, "local", "away")
+    seen = json_of(api.get(URL))
+    assert (seen["is_local"], seen["let_in"], seen["refused"]) == (True, None, [])
+    text = page(client)
+    assert "each process keeps to its share" in text
+    assert "Not known while Redis is away." in text
+
+
+def test_the_figures_of_all_tenants_are_for_operators(operator: Tenant) -> None:
+    assert make_api(operator, SEND).get(URL).status_code == 403
+    assert make_api(make_tenant("other"), CONFIG_READ).get(URL).status_code == 404
+    assert make_api(operator, CONFIG_READ).get(URL).status_code == 200
+    assert Client().get(reverse("config-limits")).status_code == 302
