@@ -137,8 +137,9 @@ class SuppressionAdmin(ReadOnly):
             else:
                 self.message_user(request, ngettext("{n} recipient added.", "{n} recipients added.", added).format(n=added))
                 return HttpResponseRedirect(reverse("admin:messaging_suppression_changelist"))
-        names = {"title": _("Add to the suppression list"), "list_title": _("Suppression list")}
-        return self.page(request, "add", form=form, status=422 if form.errors else 200, **names)
+        status = 422 if form.errors else 200
+        title = _("Add to the suppression list")
+        return self.page(request, "add", form=form, status=status, title=title, list_title=_("Suppression list"))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         entry = self.own(request, unquote(object_id))

@@ -58,6 +58,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Template
         fields = ["tenant", "name", "channel", "category", "description", "is_archived"]
+        help_texts = {"name": gettext_lazy("What callers write in the field template.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
