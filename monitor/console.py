@@ -13,7 +13,7 @@ from configcenter.console.access import author_of, page, staff_page
 from configcenter.services import audit
 from messaging import breaker_states
 from messaging.admin.words import breaker_reason
-from messaging.models import Provider
+from messaging.models import Channel, Provider
 from messaging.services import breakers
 from posthaste.lib import redis
 
@@ -36,6 +36,7 @@ def _all() -> list[dict[str, Any]]:
     rows += breaker_states.of_hosts()
     for row in rows:
         row["text"] = breaker_reason(row)
+        row["channel_name"] = Channel(row["channel"]).label
         row["tenant"] = tenants.get(row["provider_id"], "")
     ranks = {"open": 0, "half_open": 1, "closed": 2}
     return sorted(rows, key=lambda row: (ranks.get(row["state"], 3), not row["forced"], row["kind"], row["title"]))

@@ -20,7 +20,7 @@ from configcenter.services import config_rights
 from configcenter.services.sign_in import too_many_attempts
 from configcenter.tenancy import owned_by
 from messaging import selectors, statistics
-from messaging.models import Batch, BatchStatus, Status
+from messaging.models import Batch, BatchStatus, Channel, Status
 from messaging.services import outbox
 from posthaste import env
 from posthaste.lib import redis
@@ -85,6 +85,8 @@ def rail(request: HttpRequest) -> list[dict[str, Any]]:
             except NoReverseMatch:  # an app that is not installed
                 continue
             here = request.path == place if name in ("admin:index", "admin:outbox") else request.path.startswith(place)
+            if "periodictask" in name:  # crontabs and intervals are pages of theirs
+                here = request.path.startswith(place.removesuffix("periodictask/"))
             if "message_changelist" in name:
                 here = here and (request.GET.get("state") == "dead") == (query == "state=dead")
             url = f"{place}?{query}" if query else place
@@ -200,6 +202,7 @@ class PosthasteAdminSite(AdminSite):
             away = True
         for entry in entries:
             entry["at"] = datetime.fromisoformat(entry["at"])
+            entry["channel_name"] = Channel(entry["channel"]).label
         context = {
             **self.each_context(request),
             "title": _("Sandbox outbox"),

@@ -194,7 +194,8 @@ def share_bar(value: float | None, tone: str = "accent") -> SafeString:
 
 
 @register.filter
-def meaning(thing: object) -> str:
-    """This function will give what a class says about itself, in the reader's language."""
+def meaning(thing: object) -> SafeString:
+    """This function will give what a class says about itself, in the reader's language; what stands in backticks is code."""
     said = " ".join((thing.__doc__ or "").split())
-    return _(said) if said else ""
+    parts = enumerate(_(said).split("`") if said else [])
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if place % 2 else part,) for place, part in parts))

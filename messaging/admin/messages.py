@@ -27,7 +27,7 @@ from messaging.admin.operations import OPERATIONS
 from messaging.admin.sheets import html_document
 from messaging.admin.words import EVENT_WORDS, NODE_WORDS
 from messaging.models import Message, ReceiptEntry
-from messaging.services import operate, templates
+from messaging.services import operate, templates, unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
 
@@ -209,7 +209,9 @@ class MessageAdmin(ReadOnly):
         if not message.template_version_id:
             return templates.Rendered(message.subject, message.body), ""
         try:
-            return templates.wording(message.template_version_id).render(message.variables), ""
+            # The recipient's own link would take them off at a click of whoever looks at the page.
+            shown = unsubscribe.sample_url()
+            return templates.wording(message.template_version_id).render(message.variables, unsubscribe_url=shown), ""
         except TemplateProblem as problem:
             return None, str(problem)
 

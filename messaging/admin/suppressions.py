@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -136,7 +137,14 @@ class SuppressionAdmin(ReadOnly):
             else:
                 self.message_user(request, ngettext("{n} recipient added.", "{n} recipients added.", added).format(n=added))
                 return HttpResponseRedirect(reverse("admin:messaging_suppression_changelist"))
-        return self.page(request, "add", title=_("Add to the suppression list"), form=form, status=422 if form.errors else 200)
+        status = 422 if form.errors else 200
+        title = _("Add to the suppression list")
+        return self.page(request, "add", form=form, status=status, title=title, list_title=_("Suppression list"))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        entry = self.own(request, unquote(object_id))
+        names = {"list_title": _("Suppression list"), "heading": suppressions.masked(entry.recipient, entry.channel)}
+        return super().change_view(request, object_id, form_url, {**names, **(extra_context or {})})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": _("Suppression list"), **(extra_context or {})})

@@ -36,7 +36,9 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 8, "class": "code"}),
-        help_text=gettext_lazy("Liquid, for example: Your code is {{ code }}."),
+        help_text=gettext_lazy(
+            "Liquid, for example: Your code is {{ code }}. In e-mails {{ unsubscribe_url }} is the recipient's unsubscribe link."
+        ),
     )
     html = forms.CharField(
         label=gettext_lazy("HTML"),
@@ -56,6 +58,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Template
         fields = ["tenant", "name", "channel", "category", "description", "is_archived"]
+        help_texts = {"name": gettext_lazy("What callers write in the field template.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from messaging.services.prepare import MOST_RECIPIENTS, BatchIn, MessageIn, RecipientIn
@@ -14,6 +14,46 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="1–128 characters of your choice. Same key and body: the same answer for 24 hours; another body: 409.",
 )
+#: Header fields of the answers to a message or a batch, as `posthaste.lib.flow.headers` makes them.
+LIMIT_HEADERS = [
+    OpenApiParameter(
+        "RateLimit",
+        str,
+        OpenApiParameter.HEADER,
+        response=[202, 429],
+        description='The limit with the least left, such as `"accept-window";r=9313;t=58`: `r` units, and `t` seconds until the first of '
+        "those in use come back (draft-ietf-httpapi-ratelimit-headers-10). Missing where no limit holds.",
+    ),
+    OpenApiParameter(
+        "RateLimit-Policy",
+        str,
+        OpenApiParameter.HEADER,
+        response=[202, 429],
+        description='Every limit that the request had to pass, such as `"accept-rate";q=1000;w=1`: `q` units in `w` seconds, or `q` '
+        "requests at once.",
+    ),
+    OpenApiParameter(
+        "Retry-After",
+        int,
+        OpenApiParameter.HEADER,
+        response=[429],
+        description="Seconds until the same request fits, if nobody else comes first. Missing: waiting does not help, the batch is larger "
+        "than the limit itself; send smaller ones.",
+    ),
+]
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    str,
+    OpenApiParameter.HEADER,
+    enum=["true"],
+    response=[202],
+    description="The Idempotency-Key is known: this is the answer of the first time.",
+)
+TOO_MANY = {
+    (429, "application/problem+json"): OpenApiResponse(
+        {"$ref": "#/components/schemas/Problem"}, description="A limit was reached, or too much waits already. Nothing was stored."
+    )
+}
 
 
 def _schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:

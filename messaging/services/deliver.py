@@ -24,7 +24,7 @@ from messaging.services import store, suppressions
 from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost
 from messaging.services.latency import latencies
-from messaging.services.outgoing import Job, request_for
+from messaging.services.outgoing import Job, job_for
 from messaging.services.providers import Carrier, book
 from messaging.services.ruled import Ruled
 from messaging.services.store import Claimed
@@ -93,7 +93,7 @@ class Delivery(Ruled):
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
         try:
-            return Job(row, request_for(row))
+            return job_for(row)
         except liquid.TemplateProblem as problem:
             self._end(row, Status.FAILED, "template", str(problem))
             return None

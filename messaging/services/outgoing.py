@@ -17,19 +17,24 @@ class Job:
     tried: set[UUID | None] = field(default_factory=set)
     error: ProviderError | None = None
     left: str = ""  # the provider that could not be reached
+    own_link: str = ""  # what makes its text differ from the same text for another message
 
 
-def request_for(row: Claimed) -> SendRequest:
-    """This function will render a message with the version it pinned and give the request for its provider.
+def job_for(row: Claimed) -> Job:
+    """This function will render a message with the version it pinned and make the request for its provider.
 
     Raises:
         posthaste.lib.liquid.TemplateProblem: the template can't be rendered with these variables.
     """
+    header_url, text_url = unsubscribe.header_url(row), None
     if row.template_version_id:
-        text = templates.wording(row.template_version_id).render(row.variables)
+        wording = templates.wording(row.template_version_id)
+        if wording.links_to_unsubscribe:
+            text_url = header_url or unsubscribe.text_url(row)
+        text = wording.render(row.variables, unsubscribe_url=text_url)
     else:
         text = templates.Rendered(row.subject, row.body)
-    return SendRequest(
+    request = SendRequest(
         id=row.id,
         channel=row.channel,
         recipient=row.recipient,
@@ -40,5 +45,6 @@ def request_for(row: Claimed) -> SendRequest:
         reference=row.reference,
         metadata=row.metadata,
         tenant_id=row.tenant_id,
-        unsubscribe_url=unsubscribe.url_for(row),
+        unsubscribe_url=header_url,
     )
+    return Job(row, request, own_link=unsubscribe.token_in(text_url) if text_url else "")

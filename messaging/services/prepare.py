@@ -13,7 +13,7 @@ from configcenter.services.api_keys import Caller
 from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
 from messaging.models import Status
-from messaging.services import templates
+from messaging.services import templates, unsubscribe
 from messaging.services.store import NewRow
 from messaging.services.templates import Wording
 from posthaste.lib import liquid, sms, zones
@@ -186,6 +186,8 @@ class Frame:
         if request.time_zone and zones.zone(request.time_zone) is None:
             self._wrong("time_zone", "unknown", _("There is no time zone of this name. Give one such as Europe/Paris."))
         self.category = request.category or (self.wording.category if self.wording else "")
+        if self.wording and self.wording.needs_link:
+            self._check_link()
         self.errors += _unstorable("metadata", request.metadata)
         if "\n" in request.subject or "\r" in request.subject:
             self._wrong("subject", "invalid", _("A subject is one line."))
@@ -222,6 +224,14 @@ class Frame:
         elif request.expires_at and request.send_at and request.expires_at <= request.send_at:
             self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
 
+    def _check_link(self) -> None:
+        if not unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category):
+            said = _(
+                "The template links to {{ unsubscribe_url }}, which e-mails of this category do not have. Give a category that has "
+                "unsubscribe links, or write the link between {% if unsubscribe_url %} and {% endif %}."
+            )
+            self._wrong("category", "no_unsubscribe_link", said)
+
     def row(
         self, *, recipient: str, variables: dict[str, Any], reference: str, time_zone: str = "", batch_id: UUID | None = None
     ) -> tuple[NewRow | None, list[dict[str, Any]]]:
@@ -235,6 +245,9 @@ class Frame:
                 errors.append({"field": "recipient", "code": "invalid", "message": str(error)})
         segments = self.plain_segments
         if self.wording is not None:
+            if self.wording.links_to_unsubscribe and unsubscribe.VARIABLE in variables:
+                said = _("This variable is built in and filled in for each recipient: leave it out.")
+                errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
             errors += [
                 {"field": f"variables.{name}", "code": "required", "message": _("The template needs this variable.")} for name in missing

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from inscriptis import get_text
 
-from messaging.models import Template, TemplateVersion
+from messaging.models import Channel, Template, TemplateVersion
+from messaging.services import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.html import sanitise
 from posthaste.lib.problems import Conflict, Invalid
@@ -39,21 +40,36 @@ class Wording:
     html: str
     required: tuple[str, ...]
     category: str = ""  # of messages that name none
+    links_to_unsubscribe: bool = False  # uses the built-in variable; False also for a version that declared one of that name itself
+    needs_link: bool = False  # uses it bare: without an address a sentence would point to nothing
 
     @classmethod
     def of(cls, version: TemplateVersion) -> "Wording":
         """This function will take what rendering needs from a row."""
         required = tuple(v["name"] for v in version.variables if v.get("required", True))
+        links = unsubscribe.VARIABLE in version.body + version.html and _links(version)
         return cls(
-            version.pk or 0, version.template.channel, version.subject, version.body, version.html, required, version.template.category
+            version.pk or 0,
+            version.template.channel,
+            version.subject,
+            version.body,
+            version.html,
+            required,
+            version.template.category,
+            links,
+            links and _needs_link(version),
         )
 
-    def render(self, variables: dict[str, Any]) -> Rendered:
+    def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None = None) -> Rendered:
         """This function will fill in the variables; HTML is sanitised after that, so that nothing can be smuggled in.
+
+        `unsubscribe_url` None: the message has no such address, which `{% if unsubscribe_url %}` tells, and which leaves nothing.
 
         Raises:
             posthaste.lib.liquid.TemplateProblem: a variable is missing, or a limit was reached.
         """
+        if self.links_to_unsubscribe:
+            variables = {**variables, unsubscribe.VARIABLE: unsubscribe_url}
         subject = " ".join(_fill(self.subject, variables).split())
         html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
@@ -69,6 +85,28 @@ class Wording:
 
 def _fill(source: str, variables: dict[str, Any], *, html: bool = False) -> str:
     return liquid.render(liquid.compile_template(source, html), variables) if source else ""
+
+
+def _links(version: TemplateVersion) -> bool:
+    """Whether a wording uses the built-in variable, and not one of its own that has this name."""
+    if any(v["name"] == unsubscribe.VARIABLE for v in version.variables):
+        return False
+    return any(unsubscribe.VARIABLE in liquid.variables_used(source) for source in (version.body, version.html) if source)
+
+
+def _needs_link(version: TemplateVersion) -> bool:
+    """Whether its examples can be rendered only with an address, as an undefined variable may be tested but not used."""
+    shown = examples(version)
+
+    def renders(variables: dict[str, Any]) -> bool:
+        try:
+            _fill(version.body, variables)
+            _fill(version.html, variables, html=True)
+        except liquid.TemplateProblem:
+            return False
+        return True
+
+    return not renders(shown) and renders(shown | {unsubscribe.VARIABLE: unsubscribe.sample_url()})
 
 
 class TemplateBook:
@@ -135,6 +173,9 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
                     "message": _("A name consists of letters, digits and underscores."),
                 }
             )
+        elif name == unsubscribe.VARIABLE:
+            said = _("This variable is built in and filled in for each recipient: use it without declaring it.")
+            errors.append({"field": f"variables[{index}].name", "code": "reserved", "message": said})
         elif name in names:
             errors.append({"field": f"variables[{index}].name", "code": "twice", "message": _("This variable is already declared.")})
         elif unknown := set(variable) - {"name", "required", "example", "description"}:
@@ -153,7 +194,10 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         except liquid.TemplateProblem as problem:
             errors.append({"field": field, "code": "template", "message": str(problem)})
             continue
-        for name in sorted(used - names):
+        if unsubscribe.VARIABLE in used and (channel != Channel.EMAIL or field == "subject"):
+            said = _("{{ unsubscribe_url }} is for the text and the HTML of e-mails: nothing else has an unsubscribe address.")
+            errors.append({"field": field, "code": "not_allowed", "message": said})
+        for name in sorted(used - names - {unsubscribe.VARIABLE}):
             errors.append(
                 {"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)}
             )
@@ -207,11 +251,14 @@ def examples(version: TemplateVersion) -> dict[str, Any]:
 def preview(*, version: TemplateVersion, variables: dict[str, Any]) -> dict[str, Any]:
     """This function will render a version with its examples, overridden by `variables`, and count what an SMS would take.
 
+    The unsubscribe address is a sample, or what `variables` give for it: null shows the text of a message that has none.
+
     Raises:
         Invalid: it can't be rendered.
     """
     try:
-        rendered = Wording.of(version).render(examples(version) | variables)
+        address = variables.get(unsubscribe.VARIABLE, unsubscribe.sample_url())
+        rendered = Wording.of(version).render(examples(version) | variables, unsubscribe_url=address)
     except liquid.TemplateProblem as problem:
         raise Invalid.field("variables", str(problem), "template") from None
     answer: dict[str, Any] = {"subject": rendered.subject, "body": rendered.body, "html": rendered.html}

@@ -24,6 +24,8 @@ from messaging.services.suppressions import Entry
 from posthaste import env
 from posthaste.lib.crypto import cipher
 
+VARIABLE = "unsubscribe_url"  # what templates call it
+SAMPLE = "sample"  # in place of a token where a text is only looked at
 PURPOSE = "unsubscribe"  # a token that was made for something else opens nothing here
 LONGEST = 4_096
 
@@ -38,18 +40,44 @@ class Link:
     message_id: UUID
 
 
-def url_for(row: Claimed) -> str:
-    """This function will give the unsubscribe address of a message, or nothing where it has none.
+def applies(*, tenant_id: int, channel: str, category: str) -> bool:
+    """This function will tell whether messages of this kind have an unsubscribe address: e-mails of the categories that the rules name."""
+    return channel == Channel.EMAIL and category in delivery_rules.of(tenant_id).unsubscribe_categories
 
-    Only e-mails of the categories that the rules name have one, never those of a sandbox key, and only where the platform is
-    reached over https: RFC 8058 takes no other address.
+
+def header_url(row: Claimed) -> str:
+    """This function will give the address for the headers of a message, or nothing where it has none.
+
+    Never for messages of a sandbox key, and only where the platform is reached over https: RFC 8058 takes no other address.
     """
-    if row.channel != Channel.EMAIL or row.is_sandbox or row.category not in delivery_rules.of(row.tenant_id).unsubscribe_categories:
+    if row.is_sandbox or not applies(tenant_id=row.tenant_id, channel=row.channel, category=row.category):
         return ""
-    base = env.load().public_url.rstrip("/")
-    if not base.startswith("https://"):
-        return ""
-    return f"{base}/u/{token_for(Link(row.tenant_id, row.recipient, row.category, row.id))}/"
+    return _address(row) if _base().startswith("https://") else ""
+
+
+def text_url(row: Claimed) -> str | None:
+    """This function will give the address for the text of a message, whatever the platform is reached over; None where it has none."""
+    if not applies(tenant_id=row.tenant_id, channel=row.channel, category=row.category):
+        return None
+    return sample_url() if row.is_sandbox else _address(row)
+
+
+def sample_url() -> str:
+    """This function will give the address that stands in previews: it takes nobody off."""
+    return f"{_base()}/u/{SAMPLE}/"
+
+
+def token_in(url: str) -> str:
+    """This function will give the part of an address that no other message has."""
+    return url.rstrip("/").rpartition("/")[2]
+
+
+def _base() -> str:
+    return env.load().public_url.rstrip("/")
+
+
+def _address(row: Claimed) -> str:
+    return f"{_base()}/u/{token_for(Link(row.tenant_id, row.recipient, row.category, row.id))}/"
 
 
 def token_for(link: Link) -> str:

@@ -30,7 +30,9 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """Base of every error a caller can be told about."""
+    """The request is broken in another way than those listed here."""
+
+    # The base of every error a caller can be told about; the reference shows what each class says of itself.
 
     status = 400
     code = "bad_request"

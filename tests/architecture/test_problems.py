@@ -14,6 +14,7 @@ from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
 from rest_framework import exceptions
 
+from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.services import accept
 from monitor.views import every_problem
 from posthaste.lib import problems
@@ -187,6 +188,25 @@ def test_every_address_and_method_is_described(schema: dict[str, Any]) -> None:
             path = path.replace("{" + kind, "{")
         expected |= {f"{method} {path}" for method in methods_of(route)}
     assert described == expected
+
+
+def test_handing_over_describes_the_headers_that_its_answers_carry(schema: dict[str, Any]) -> None:
+    api = make_api(make_tenant())
+    for path, body in (
+        ("/api/messages/", SMS),
+        ("/api/messages/batch/", {"channel": "sms", "body": "Hi", "recipients": [{"recipient": SMS["recipient"]}]}),
+    ):
+        responses = schema["paths"][path]["post"]["responses"]
+        with flow_rules.set(
+            rules=[FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=1, window_seconds=30)]
+        ):
+            answers = [api.post(path, body) for _ in range(2)]
+            for answer, status in zip(answers, ("202", "429"), strict=True):
+                assert str(answer.status_code) == status
+                described = set(responses[status]["headers"]) - {"Idempotent-Replayed"}
+                assert described == {name for name in ("RateLimit", "RateLimit-Policy", "Retry-After") if name in answer.headers}
+        api = make_api(make_tenant("Other"))
+    assert set(responses["429"]["content"]) == {problems.CONTENT_TYPE}
 
 
 def test_every_operation_has_a_name_of_its_own_a_summary_and_errors(schema: dict[str, Any]) -> None:

@@ -8,15 +8,27 @@ from django.test import Client
 from django.utils import timezone
 
 from configcenter.models import AuditEntry
+from messaging.configuration import delivery_rules
 from messaging.models import Message, Status, Suppression
 from messaging.services import unsubscribe
 from messaging.services.deliver import deliver
 from messaging.services.providers import book
+from messaging.services.templates import Wording
 from messaging.services.unsubscribe import Link
 from posthaste import env
 from posthaste.lib.crypto import cipher
 from posthaste.lib.ids import new_id
-from tests.builders import make_message, make_provider, make_suppression, make_tenant
+from tests.builders import (
+    close_committer,
+    json_of,
+    make_api,
+    make_message,
+    make_provider,
+    make_suppression,
+    make_template,
+    make_tenant,
+    published,
+)
 from tests.peers.smtp import MailServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -148,3 +160,143 @@ def test_a_link_works_also_when_its_message_was_deleted_long_since() -> None:
     assert not Message.objects.filter(pk=link.message_id).exists()
     assert Client().post(path, ONE_CLICK).status_code == 200
     assert unsubscribe.is_listed(link, now=timezone.now())
+
+
+# --- {{ unsubscribe_url }} in the text -------------------------------------------------------------------------------
+
+LINKED = {"body": "Sale! No more of these: {{ unsubscribe_url }}", "html": '<p>Sale! <a href="{{ unsubscribe_url }}">No more</a></p>'}
+GUARDED = "Sale!{% if unsubscribe_url %} No more: {{ unsubscribe_url }}{% endif %}"
+
+
+def template_for(tenant: Any, **fields: Any) -> Any:
+    return make_template(tenant, channel="email", variables=[], **(fields or LINKED))
+
+
+def texts_of(mail: Any) -> tuple[str, str]:
+    return mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
+
+
+def test_the_link_in_the_text_opens_the_page_and_takes_the_recipient_off(server: MailServer) -> None:
+    tenant = make_tenant()
+    mail = send(server, tenant, template_version=published(template_for(tenant)), subject="", body="")
+    url = mail["List-Unsubscribe"].strip("<>")
+    text, html = texts_of(mail)
+    assert f"No more of these: {url}" in text
+    assert f'href="{url}"' in html
+    page, path = Client(), url.removeprefix("https://mail.example.com")
+    assert "Unsubscribe" in page.get(path).content.decode()
+    assert Suppression.objects.count() == 0
+    assert "You are unsubscribed" in page.post(path).content.decode()
+    assert Suppression.objects.get(tenant=tenant).category == "marketing"
+
+
+def test_the_link_in_the_text_needs_no_https_and_each_recipient_has_their_own(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env.load(), "public_url", "http://localhost:8000")
+    tenant = make_tenant()
+    version = published(template_for(tenant))
+    found = []
+    for recipient in ("ada@example.com", "bob@example.com"):
+        mail = send(server, tenant, template_version=version, recipient=recipient)
+        assert mail["List-Unsubscribe"] is None
+        found.append(unsubscribe.read(unsubscribe.token_in(texts_of(mail)[0].strip())))
+    assert [link.recipient for link in found if link] == ["ada@example.com", "bob@example.com"]
+
+
+def test_a_message_whose_category_has_no_link_is_refused_unless_its_template_can_do_without(server: MailServer) -> None:
+    tenant = make_tenant()
+    api = make_api(tenant)
+    body = {"channel": "email", "recipient": "ada@example.com", "category": "notice"}
+    for address, extra in (("/api/messages/", {}), ("/api/messages/batch", {"recipients": [{"recipient": "ada@example.com"}]})):
+        sent = {**body, "template": template_for(tenant).name, **extra}
+        if extra:
+            del sent["recipient"]
+        answer = api.post(address, sent)
+        assert answer.status_code == 422
+        assert [(error["field"], error["code"]) for error in json_of(answer)["errors"]] == [("category", "no_unsubscribe_link")]
+    assert Message.objects.count() == 0
+    guarded = template_for(tenant, body=GUARDED)
+    assert api.post("/api/messages/", body | {"template": guarded.name}).status_code == 202
+    close_committer()
+    mail = send(server, tenant, template_version=published(guarded), category="notice", recipient="bob@example.com")
+    assert mail.get_content().strip() == "Sale!"
+
+
+def test_an_address_that_the_caller_makes_up_is_refused(server: MailServer) -> None:
+    tenant = make_tenant()
+    body = {"channel": "email", "recipient": "ada@example.com", "category": "marketing", "template": template_for(tenant).name}
+    answer = make_api(tenant).post("/api/messages/", body | {"variables": {"unsubscribe_url": "https://evil.example"}})
+    assert [(error["field"], error["code"]) for error in json_of(answer)["errors"]] == [("variables.unsubscribe_url", "reserved")]
+
+
+def test_previews_sandbox_mails_and_the_admin_show_a_sample_that_takes_nobody_off(admin_client: Client) -> None:
+    tenant = make_tenant()
+    template = template_for(tenant, body=GUARDED)
+    sample = "https://mail.example.com/u/sample/"
+    preview, api = f"/api/templates/{template.name}/preview/", make_api(tenant)
+    assert json_of(api.post(preview, {}))["body"] == f"Sale! No more: {sample}"
+    assert json_of(api.post(preview, {"variables": {"unsubscribe_url": None}}))["body"] == "Sale!"
+    fields: dict[str, Any] = {"channel": "email", "category": "marketing", "template_version": published(template)}
+    tried = make_message(tenant, status=Status.QUEUED, is_sandbox=True, **fields)
+    deliver([tried.pk])
+    assert [entry["body"] for entry in json_of(api.get("/api/sandbox/outbox/"))] == [f"Sale! No more: {sample}"]
+    page = admin_client.get(f"/admin/messaging/message/{make_message(tenant, **fields).pk}/change/").content.decode()
+    assert sample in page
+    assert page.count("/u/") == 1
+    answer = Client().get("/u/sample/")
+    assert answer.status_code == 404
+    assert "sample of a preview" in answer.content.decode()
+
+
+def test_the_same_text_with_another_link_is_still_a_duplicate(server: MailServer) -> None:
+    tenant = make_tenant()
+    version = published(template_for(tenant))
+    with delivery_rules.set(duplicates={"is_enabled": True}):
+        send(server, tenant, template_version=version)
+        twin = make_message(tenant, channel="email", status=Status.QUEUED, category="marketing", template_version=version)
+        deliver([twin.pk])
+    assert Message.objects.get(pk=twin.pk).error_code == "rule:duplicate"
+
+
+@pytest.mark.parametrize(
+    ("draft", "field", "code"),
+    [
+        ({"channel": "sms", "body": "Sale! {{ unsubscribe_url }}"}, "body", "not_allowed"),
+        ({"channel": "email", "subject": "{{ unsubscribe_url }}", "body": "Sale!"}, "subject", "not_allowed"),
+        (
+            {"channel": "email", "subject": "Sale", "body": "Sale!", "variables": [{"name": "unsubscribe_url"}]},
+            "variables[0].name",
+            "reserved",
+        ),
+    ],
+)
+def test_a_draft_that_can_never_have_a_link_or_names_one_itself_is_refused(draft: dict[str, Any], field: str, code: str) -> None:
+    api = make_api(make_tenant())
+    answer = api.post("/api/templates/", {"name": "sale", **draft})
+    assert answer.status_code == 422
+    assert [(error["field"], error["code"]) for error in json_of(answer)["errors"]] == [(field, code)]
+
+
+def test_a_version_of_earlier_that_declared_this_name_keeps_what_its_callers_give() -> None:
+    tenant = make_tenant()
+    version = published(template_for(tenant))
+    version.variables = [{"name": "unsubscribe_url"}]
+    wording = Wording.of(version)
+    assert not wording.links_to_unsubscribe
+    assert "https://shop.example/off" in wording.render({"unsubscribe_url": "https://shop.example/off"}).body
+
+
+def test_a_template_without_the_link_makes_no_address(monkeypatch: pytest.MonkeyPatch, server: MailServer) -> None:
+    monkeypatch.setattr(env.load(), "public_url", "http://localhost:8000")
+    made: list[Link] = []
+    real = unsubscribe.token_for
+
+    def noted(link: Link) -> str:
+        made.append(link)
+        return real(link)
+
+    monkeypatch.setattr(unsubscribe, "token_for", noted)
+    tenant = make_tenant()
+    send(server, tenant, template_version=published(template_for(tenant, body="Sale!")))
+    assert made == []
+    send(server, tenant, template_version=published(template_for(tenant)))
+    assert len(made) == 1

@@ -51,9 +51,9 @@ class MessageCollection(ListModelMixin, MessageView):
     @extend_schema(
         summary="Hand over a message",
         description="202 once the message is committed. Give either `template` and `variables`, or `subject` and `body`.",
-        parameters=[schemas.IDEMPOTENCY_KEY],
+        parameters=[schemas.IDEMPOTENCY_KEY, schemas.REPLAYED, *schemas.LIMIT_HEADERS],
         request={"application/json": schemas.message_request()},
-        responses={202: schemas.AcceptedOut},
+        responses={202: schemas.AcceptedOut, **schemas.TOO_MANY},
     )
     def post(self, request: Request) -> Response:
         raise NotImplementedError  # answered in dispatch
@@ -70,9 +70,9 @@ class BatchIntake(TenantView):
     @extend_schema(
         summary="Hand over a batch",
         description="Up to 10,000 recipients. One bad row rejects all, and nothing is stored; `on_error: skip` leaves bad rows out.",
-        parameters=[schemas.IDEMPOTENCY_KEY],
+        parameters=[schemas.IDEMPOTENCY_KEY, schemas.REPLAYED, *schemas.LIMIT_HEADERS],
         request={"application/json": schemas.batch_request()},
-        responses={202: schemas.BatchAcceptedOut},
+        responses={202: schemas.BatchAcceptedOut, **schemas.TOO_MANY},
     )
     def post(self, request: Request) -> Response:
         raise NotImplementedError  # answered in dispatch

@@ -96,7 +96,10 @@ def _asked(rules: DeliveryRules, job: Job) -> tuple[Asked, tuple[Frequency, ...]
     content_key, duplicates = "", rules.duplicates
     concerned = row.category not in duplicates.exempt_categories and (not duplicates.channels or row.channel in duplicates.channels)
     if duplicates.is_enabled and concerned:
-        content_key = redis.key("d", scope, digest(row.channel, who, request.subject, request.body, request.html))
+        texts = (request.subject, request.body, request.html)
+        if job.own_link:  # each message has a link of its own: the same text is still the same
+            texts = (request.subject, request.body.replace(job.own_link, ""), request.html.replace(job.own_link, ""))
+        content_key = redis.key("d", scope, digest(row.channel, who, *texts))
     caps = tuple(cap for cap in rules.frequency if cap.category in ("", row.category) and cap.channel in ("", row.channel))
     counted = digest(who) if caps else ""
     return (
