@@ -83,6 +83,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "instances": reverse("config:instances"),
         "locks": reverse("config:locks"),
         "breakers": reverse("config-breakers"),
+        "limits": reverse("config-limits"),
         "transfer": reverse("config:transfer"),
     }
     return found | {handle.name: reverse("config:module-edit", args=[handle.name]) for handle in hot.modules()}
