@@ -27,7 +27,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Provider
-        fields = ["tenant", "name", "channel", "kind", "weight", "max_per_second", "is_enabled", "is_stand_in"]
+        fields = ["tenant", "name", "channel", "kind", "weight", "max_per_second", "max_at_once", "is_enabled", "is_stand_in"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

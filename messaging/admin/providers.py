@@ -71,7 +71,7 @@ class ProviderAdmin(TenantAdmin):
     fieldsets = [
         (None, {"fields": ["tenant", "name", ("channel", "kind")]}),
         (gettext_lazy("Connection"), {"fields": ["configuration"]}),
-        (gettext_lazy("Share of the traffic"), {"fields": [("weight", "max_per_second"), "is_enabled", "is_stand_in"]}),
+        (gettext_lazy("Share of the traffic"), {"fields": ["weight", ("max_per_second", "max_at_once"), "is_enabled", "is_stand_in"]}),
     ]
 
     class Media:
@@ -142,6 +142,7 @@ class ProviderAdmin(TenantAdmin):
                         "configuration_shown",
                         "weight",
                         "max_per_second",
+                        "max_at_once",
                         "is_enabled",
                         "is_stand_in",
                     ]

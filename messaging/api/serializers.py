@@ -97,7 +97,8 @@ class ProviderOut(serializers.ModelSerializer[Provider]):
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_caps(self, provider: Provider) -> dict[str, int]:
-        return {"per_second": provider.max_per_second} if provider.max_per_second else {}
+        caps = {"per_second": provider.max_per_second, "at_once": provider.max_at_once}
+        return {name: cap for name, cap in caps.items() if cap}
 
 
 class ProviderCreatedOut(ProviderOut):
@@ -118,6 +119,13 @@ class CapsIn(Body):
 
     per_second = serializers.IntegerField(
         min_value=1, max_value=100_000, required=False, allow_null=True, help_text="Messages wait, they do not fail."
+    )
+    at_once = serializers.IntegerField(
+        min_value=1,
+        max_value=10_000,
+        required=False,
+        allow_null=True,
+        help_text="Calls in progress at the same time, over all workers together. Messages wait, they do not fail.",
     )
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -37,6 +37,13 @@ class Provider(models.Model):
     )
     max_per_second = models.PositiveIntegerField(
         _("most per second"), null=True, blank=True, help_text=_("Messages wait, they do not fail. Empty: no cap.")
+    )
+    max_at_once = models.PositiveIntegerField(
+        _("most at once"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+        help_text=_("Calls in progress at the same time, over all workers together. Messages wait, they do not fail. Empty: no cap."),
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     is_stand_in = models.BooleanField(

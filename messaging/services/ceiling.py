@@ -13,10 +13,12 @@ MARGIN = 1.2  # latencies vary, and rendering and writing take time too
 
 
 def _threads_of(carrier: Carrier, processes: int) -> float | None:
-    """What one carrier keeps busy: as many calls as its connections allow, or as its cap lets through, whichever is less."""
+    """What one carrier keeps busy: as many calls as its connections allow, or as its caps let through, whichever is less."""
     bounds = []
     if carrier.adapter.concurrency:
         bounds.append(float(carrier.adapter.concurrency * processes))
+    if carrier.max_at_once:
+        bounds.append(float(carrier.max_at_once))  # of all processes together
     took_ms = latencies.of(carrier.provider_id) if carrier.provider_id and carrier.max_per_second else None
     if took_ms is not None and carrier.max_per_second:
         bounds.append(carrier.max_per_second / max(1, carrier.adapter.bulk_size) * took_ms / 1000)

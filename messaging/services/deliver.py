@@ -31,6 +31,7 @@ from messaging.services.store import Claimed
 from posthaste.lib import flow, liquid
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
+from posthaste.lib.flow.places import places
 from posthaste.lib.ids import new_id
 from tracing.configuration import tracing
 from tracing.services import record
@@ -114,15 +115,38 @@ class Delivery(Ruled):
                     self._put_back(job.row, self._now() + NO_SLOT_PAUSE)
                 continue
             try:
-                size = max(1, carrier.adapter.bulk_size)
-                for start in range(0, len(group), size):
-                    again += self._call(carrier, group[start : start + size])
+                again += self._calls(carrier, group)
             finally:
                 if carrier.slots is not None:
                     carrier.slots.release()
         for trial in self.chooser.not_made():
             self.tallies[trial].unused += 1
         return again
+
+    def _calls(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
+        """The calls of a chunk to one provider, one after the other, in one of the provider's places where it has a cap at once."""
+        place = None
+        if carrier.max_at_once:
+            longest = self.gives_way_at - time.monotonic()
+            place = places.take(f"provider:{carrier.provider_id}", at_once=carrier.max_at_once, longest_wait_seconds=longest)
+            if place is None:
+                now = self._now()
+                for job in jobs:
+                    self._put_off_by_cap(job, carrier, now, now + NO_SLOT_PAUSE)
+                return []
+        try:
+            again: list[Job] = []
+            size = max(1, carrier.adapter.bulk_size)
+            for start in range(0, len(jobs), size):
+                again += self._call(carrier, jobs[start : start + size])
+            return again
+        finally:
+            if place is not None:
+                places.leave(place)
+
+    def _put_off_by_cap(self, job: Job, carrier: Carrier, now: datetime, due: datetime) -> None:
+        self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
+        self._put_back(job.row, due)
 
     def _carrier_for(self, job: Job) -> Carrier | None:
         """Who takes a message now; None: nobody, and what becomes of it is noted."""
@@ -229,8 +253,7 @@ class Delivery(Ruled):
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
             for job in jobs:
-                self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
-                self._put_back(job.row, due)
+                self._put_off_by_cap(job, carrier, now, due)
             return False
         return True
 

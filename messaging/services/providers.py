@@ -37,6 +37,7 @@ class Carrier:
     kind: str
     weight: int
     max_per_second: int | None
+    max_at_once: int | None  # calls
     is_enabled: bool
     is_stand_in: bool
     adapter: Adapter
@@ -92,7 +93,8 @@ class ProviderBook:
                 return None
             if carrier is not None:
                 carrier.adapter.close()
-            carrier = Carrier(row.pk, row.name, row.kind, row.weight, row.max_per_second, row.is_enabled, row.is_stand_in, adapter)
+            caps = (row.max_per_second, row.max_at_once)
+            carrier = Carrier(row.pk, row.name, row.kind, row.weight, *caps, row.is_enabled, row.is_stand_in, adapter)
             self._made[row.pk] = (row.updated_at, carrier)
         return carrier
 
@@ -102,7 +104,7 @@ class ProviderBook:
         if own:
             return own
         if self._sandbox is None:
-            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, True, True, registry.make_adapter(SANDBOX, {}))
+            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, None, True, True, registry.make_adapter(SANDBOX, {}))
         return [self._sandbox]
 
     def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:

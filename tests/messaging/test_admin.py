@@ -395,6 +395,18 @@ def test_a_wrong_configuration_is_refused_at_its_field(configuration: str, said:
     assert not Provider.objects.exists()
 
 
+def test_the_cap_at_once_is_explained_checked_and_stored() -> None:
+    mine = tenant("mine")
+    client = staff("op", Role.OPERATOR, mine)
+    add, config = reverse("admin:messaging_provider_add"), '{"url": "https://gateway.example.com/"}'
+    assert "over all workers together" in client.get(add).content.decode()
+    for wrong in ("0", "-1", "10001", "x"):
+        answer = client.post(add, provider_form(mine, max_at_once=wrong, configuration=config))
+        assert set(answer.context["adminform"].form.errors) == {"max_at_once"}
+    assert client.post(add, provider_form(mine, max_at_once="4", configuration=config)).status_code == 302
+    assert Provider.objects.get().max_at_once == 4
+
+
 def test_a_provider_is_made_for_the_own_tenant_only() -> None:
     mine, other = tenant("mine"), tenant("other")
     client = staff("op", Role.OPERATOR, mine)

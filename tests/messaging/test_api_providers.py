@@ -133,6 +133,7 @@ def test_a_change_of_other_fields_leaves_the_configuration(api: Api) -> None:
     shown = json_of(api.patch(f"{URL}{identifier}/", {"name": "New name", "weight": 0, "caps": {"per_second": 7}, "is_enabled": False}))
     assert (shown["name"], shown["weight"], shown["caps"], shown["is_enabled"]) == ("New name", 0, {"per_second": 7}, False)
     assert Provider.objects.get().config == GATEWAY
+    assert json_of(api.patch(f"{URL}{identifier}/", {"caps": {"at_once": 3}}))["caps"] == {"at_once": 3}
     assert json_of(api.patch(f"{URL}{identifier}/", {"caps": {}}))["caps"] == {}
 
 
@@ -149,6 +150,9 @@ def test_a_change_of_other_fields_leaves_the_configuration(api: Api) -> None:
         ({"weight": "heavy"}, "weight"),
         ({"caps": {"per_second": 0}}, "caps.per_second"),
         ({"caps": {"per_second": 10**18}}, "caps.per_second"),
+        ({"caps": {"at_once": 0}}, "caps.at_once"),
+        ({"caps": {"at_once": 10_001}}, "caps.at_once"),
+        ({"caps": {"at_once": "many"}}, "caps.at_once"),
         ({"caps": {"per_day": 5}}, "caps.per_day"),
         ({"caps": 5}, "caps"),
         ({"is_enabled": "perhaps"}, "is_enabled"),

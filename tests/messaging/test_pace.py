@@ -11,6 +11,7 @@ from django.db import connection
 from messaging.services import ceiling, gauge, room
 from messaging.services.latency import latencies
 from messaging.services.pace import FEWEST, Pace
+from messaging.services.providers import book
 from messaging.services.turns import Turns
 from posthaste.lib import redis
 from tests.builders import make_batch, make_provider, make_tenant
@@ -219,6 +220,10 @@ def test_caps_and_latencies_say_how_many_threads_are_of_use() -> None:
     told(provider.pk, 200)
     assert ceiling.useful_threads([route]) == 50 * 0.2 * 1.2 + 1
     assert ceiling.useful_threads([]) is None
+    provider.max_at_once = 5
+    provider.save()
+    book.forget()
+    assert ceiling.useful_threads([route], processes=3) == 5 * 1.2 + 1, "a cap at once is that of all processes together"
 
 
 @both

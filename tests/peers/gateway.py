@@ -79,6 +79,8 @@ class Gateway:
         self.asked: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}  # recipient → error code
         self.connections = 0
+        self.in_progress = 0  # requests that have come and are not answered yet
+        self.most_in_progress = 0
         self.on_message: Callable[[Received], None] | None = None
         self._script: deque[Answer] = deque()
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if log else None
@@ -257,6 +259,8 @@ class _Connection(asyncio.Protocol):
                 return
             content, self.buffer = rest[:length], rest[length:]
             method, target, _ = first.split(" ", 2)
+            self.gateway.in_progress += 1
+            self.gateway.most_in_progress = max(self.gateway.most_in_progress, self.gateway.in_progress)
             try:
                 answer = self.gateway.handle(method, target, headers, content)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -268,6 +272,7 @@ class _Connection(asyncio.Protocol):
                 self._write(answer)
 
     def _write(self, answer: Answer) -> None:
+        self.gateway.in_progress -= 1
         self.busy = False
         if self.transport.is_closing():
             return

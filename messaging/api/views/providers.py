@@ -53,7 +53,7 @@ class ProviderCollection(ListModelMixin, ProviderView):
     def post(self, request: Request) -> Response:
         values = self.validated(s.ProviderIn)
         config, caps = values.pop("config"), values.pop("caps")
-        provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), **values)
+        provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), max_at_once=caps.get("at_once"), **values)
         providers.save_provider(provider=provider, config=config)
         audit.record_request(request, action="provider.create", target=provider.pk, detail={"name": provider.name, "kind": provider.kind})
         return Response(s.ProviderCreatedOut(provider).data, status=201)
@@ -81,7 +81,8 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         if "config" in values:
             config = providers.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
         if "caps" in values:
-            provider.max_per_second = values.pop("caps").get("per_second")
+            caps = values.pop("caps")
+            provider.max_per_second, provider.max_at_once = caps.get("per_second"), caps.get("at_once")
         for name, value in values.items():
             setattr(provider, name, value)
         providers.save_provider(provider=provider, config=config)

@@ -71,8 +71,13 @@ class _Asked:
 class Limiter:
     """One a process."""
 
+    #: Processes that share limits tell each other of themselves under this name.
+    group = "processes"
+
     def __init__(self) -> None:
         self.local = LocalLimiter()
+        #: Which of the processes this one is, counted from 0.
+        self.rank = 0
         #: Called by the keeper thread about once a second (the adaptive limit).
         self.on_tick: list[Callable[[], None]] = []
         #: Put behind the prefix of all keys; tests have one each.
@@ -294,13 +299,15 @@ class Limiter:
 
     def _tell(self, clock: float) -> None:
         now = time.time()
-        processes = store.key("flow", "processes")
+        processes, own = store.key("flow", self.group), f"{os.uname().nodename}:{os.getpid()}"
         pipeline = store.client().pipeline(transaction=False)
-        pipeline.zadd(processes, {f"{os.uname().nodename}:{os.getpid()}": now})
+        pipeline.zadd(processes, {own: now})
         pipeline.zremrangebyscore(processes, "-inf", now - PROCESS_EXPIRES_SECONDS)
-        pipeline.zcard(processes)
+        pipeline.zrange(processes, 0, -1)
         pipeline.expire(processes, 60)
-        self.local.processes = max(1, int(pipeline.execute()[2]))
+        names = sorted(pipeline.execute()[2])
+        self.local.processes = max(1, len(names))
+        self.rank = names.index(own.encode()) if own.encode() in names else 0
         self._renew(clock)
         for function in self.on_tick:
             function()

@@ -1,0 +1,72 @@
+"""The cap on calls in progress at a provider, kept by all workers together."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.integration.customer import Customer, poll
+from tests.integration.stack import Stack
+from tests.peers.gateway import Gateway
+
+
+@pytest.fixture
+def customer(stack: Stack) -> Customer:
+    return Customer(stack)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway(latency_ms=60) as running:
+        yield running
+
+
+@pytest.fixture
+def second_worker(stack: Stack) -> Iterator[None]:
+    stack.start("worker", label="worker-2")
+    poll(lambda: "ready" in stack.log("worker-2").read_text(errors="replace"))
+    yield
+    if stack.is_running("worker-2"):
+        stack.end("worker-2")
+    del stack.processes["worker-2"]
+
+
+def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_everything(
+    stack: Stack, customer: Customer, gateway: Gateway, second_worker: None
+) -> None:
+    made = customer.gateway(gateway, caps={"at_once": 4})
+    assert made["caps"] == {"at_once": 4}
+    batch = customer.send_batch(150)
+    urgent = [customer.send(priority=9) for _ in range(10)]
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        held = f"{stack.environment['REDIS_PREFIX']}:flow:places:provider:{made['id']}"
+        senders: set[bytes] = set()  # a lease begins with what names its process
+
+        def both_send() -> bool:
+            senders.update(lease[:8] for lease in client.zrange(held, 0, -1))
+            return len(senders) == 2
+
+        poll(both_send, every=0.01)
+    assert customer.finished(batch, seconds=60)["counts"]["sent"] == 150
+    assert all(customer.settled(one)["status"] == "sent" for one in urgent)
+    assert gateway.most_in_progress == 4, "all places are used, and never one more"
+    assert gateway.doubles() == {}
+    assert {row["attempts"] for row in customer.rows()} == {1}, "waiting for a place is no attempt"
+
+
+def test_places_of_a_killed_worker_are_free_again(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    customer.gateway(gateway, caps={"at_once": 2}, config={"timeout_seconds": 20})
+    gateway.latency_ms = 3_000
+    for _ in range(2):
+        customer.send(priority=9)
+    poll(lambda: gateway.in_progress == 2)
+    stack.kill("worker")
+    killed_at = time.monotonic()
+    stack.start("worker")
+    gateway.latency_ms = 0
+    late = customer.send(priority=9)
+    assert customer.settled(late, seconds=30)["status"] == "sent"
+    assert 3 < time.monotonic() - killed_at < 20, "after the lease of ten seconds, not before the calls were over"
+    assert gateway.most_in_progress == 2
+    assert customer.message(late)["attempts"] == 1
