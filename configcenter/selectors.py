@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from configcenter import hot
 from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, Tenant
 from configcenter.models.config import MODULES
-from configcenter.services import instances
+from configcenter.services import instances, places
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
 from posthaste.lib import redis
@@ -19,7 +19,7 @@ from posthaste.lib.problems import NotFound
 
 __all__ = [
     "Line", "ModuleState", "diff", "everything", "free_items", "history", "json_schema", "live_instances", "module_overview",
-    "module_state", "namespaces", "overrides", "release",
+    "module_state", "namespaces", "overrides", "reached_items", "reached_namespaces", "release",
 ]  # fmt: skip
 
 
@@ -138,6 +138,19 @@ def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
     whose = Q(namespace__tenant=None) if tenant_id is None else Q(namespace__tenant_id=tenant_id)
     rows = ConfigItem.objects.filter(used, whose).exclude(namespace__slug=MODULES, namespace__tenant=None)
+    return rows.select_related("namespace", "current", "gray", "override_of")
+
+
+def reached_namespaces(who: places.Reader) -> "QuerySet[ConfigNamespace]":
+    """This function will give the drawers that a caller reaches: its tenant's, and the installation's where that is its business."""
+    own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
+    whose = own | Q(tenant=None) if who.reaches_installation else own
+    return ConfigNamespace.objects.filter(whose).exclude(tenant=None, slug=MODULES)
+
+
+def reached_items(who: places.Reader) -> "QuerySet[ConfigItem]":
+    """This function will give the free-form items that a caller reaches, in force or not."""
+    rows = ConfigItem.objects.filter(namespace__in=reached_namespaces(who), override_of=None)
     return rows.select_related("namespace", "current", "gray", "override_of")
 
 

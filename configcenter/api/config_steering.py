@@ -46,7 +46,11 @@ class ModuleGray(ItemView):
     )
     def put(self, request: Request, name: str) -> Response:
         releases.widen_gray(item=self.item(), **self.validated(shapes.SpreadIn), **self.by())
-        return Response(module_of(selectors.module_state(name)))
+        return Response(self.standing(name))
+
+    def standing(self, name: str) -> dict[str, Any]:
+        """This function will tell how what was steered stands."""
+        return module_of(selectors.module_state(name))
 
 
 class ModuleGrayPromote(ItemView):
