@@ -179,6 +179,7 @@ class InstanceOut(serializers.Serializer[Any]):
     source = serializers.ChoiceField(choices=["database", "snapshot", "defaults"])  # type: ignore[assignment]  # DRF takes fields off the class
     revision = serializers.IntegerField()
     versions = serializers.DictField(child=ModuleVersionOut())
+    overrides = serializers.DictField(child=ModuleVersionOut(), help_text="What it runs of tenants' overrides, as `module@tenant`.")
     errors = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]  # DRF takes fields off the class
     started_at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField()
