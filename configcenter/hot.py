@@ -34,6 +34,19 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class Wrong(ValueError):
+    """What a check over several fields raises: the field, what is wrong in words marked with gettext_noop, and the values in them.
+
+        raise Wrong("rules", _("There are two rules named {name}."), name="mine")
+
+    Translated when it is told, so the words and the values stay apart until then.
+    """
+
+    def __init__(self, field: str, words: str, **values: Any) -> None:
+        super().__init__(f"{field}: {words.format(**values)}")
+        self.field, self.words, self.values = field, words, values
+
+
 class Module(Shape):
     """Base of a module's class. Every field has a default, a title and a help text: the console, the validation, the API and
     the documentation are made from this one class."""

@@ -1,6 +1,7 @@
 """What people ask of the configuration: how things stand, what there was, how two versions differ."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +12,15 @@ from django.utils.translation import gettext as _
 from configcenter import hot
 from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, Tenant
 from configcenter.models.config import MODULES
-from configcenter.services import instances
+from configcenter.services import instances, places
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
 from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
 
 __all__ = [
-    "Line", "ModuleState", "diff", "everything", "free_items", "history", "json_schema", "live_instances", "module_overview",
-    "module_state", "namespaces", "overrides", "release",
+    "Line", "ModuleState", "diff", "everything", "free_items", "history", "instances_told", "json_schema", "live_instances",
+    "module_overview", "module_state", "namespaces", "overrides", "reached_items", "reached_namespaces", "release", "takes_part",
 ]  # fmt: skip
 
 
@@ -56,12 +57,35 @@ class ModuleState:
         return self.release.author if self.release else ""
 
 
-def live_instances() -> list[Instance] | None:
-    """This function will give the processes that are alive, or None where Redis, which knows them, is away."""
+def live_instances(overrides: Sequence[ConfigItem] = ()) -> list[Instance] | None:
+    """This function will give the processes that are alive, with what they run of these overrides, or None where Redis, which knows
+    them, is away."""
     try:
-        return instances.live()
+        keys = [instances.key_of(item.data_id, item.override_of_id) for item in overrides if item.override_of_id is not None]
+        return instances.with_overrides(instances.live(), keys)
     except redis.Unavailable:
         return None
+
+
+def instances_told() -> list[dict[str, Any]]:
+    """This function will give what every process that is alive told, as plain data, with tenants by their short names.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found = instances.with_overrides(instances.live())
+    ids = {int(key.partition("@")[2]) for each in found for key in (*each.overrides, *each.errors) if "@" in key}
+    slugs = dict(Tenant.objects.filter(pk__in=ids).values_list("pk", "slug"))
+
+    def named(told: dict[str, Any]) -> dict[str, Any]:
+        return {_named(key, slugs): value for key, value in told.items()}
+
+    return [(told := asdict(each)) | {name: named(told[name]) for name in ("overrides", "errors")} for each in found]
+
+
+def _named(key: str, slugs: Mapping[int, str]) -> str:
+    module, at, tenant = key.partition("@")
+    return f"{module}@{slugs.get(int(tenant), tenant)}" if at else module
 
 
 def _items(**where: Any) -> "QuerySet[ConfigItem]":
@@ -75,7 +99,7 @@ def _state(handle: "hot.Handle[Any]", item: ConfigItem | None, live: list[Instan
     for instance in live:
         version = instance.versions.get(handle.name)
         wanted = current
-        if item and gray and _takes_part(instance, item):
+        if item and gray and takes_part(instance, item, labels=item.gray_labels, percent=item.gray_percent):
             wanted = gray
         if version and (version.number, version.md5) == ((wanted.number, wanted.md5) if wanted else (0, "")):
             fits += 1
@@ -92,13 +116,14 @@ def _state(handle: "hot.Handle[Any]", item: ConfigItem | None, live: list[Instan
         running=fits,
         on_gray=on_gray,
         slowest_ms=max(lags, default=None),
-        errors={instance.id: instance.errors[handle.name] for instance in live if handle.name in instance.errors},
+        errors={instance.id: wrong for instance in live if (wrong := instances.errors_of(instance, handle.name))},
     )
 
 
-def _takes_part(instance: Instance, item: ConfigItem) -> bool:
+def takes_part(instance: Instance, item: ConfigItem, *, labels: list[str], percent: int) -> bool:
+    """This function will tell whether a gray release of an item with this spread is for an instance."""
     who = instances.Identity(instance.host, instance.kind, tuple(instance.labels))
-    return who.takes_part(item=item.data_id, labels=item.gray_labels, percent=item.gray_percent)
+    return who.takes_part(item=instances.key_of(item.data_id, item.override_of_id), labels=labels, percent=percent)
 
 
 def module_overview(live: list[Instance] | None = None) -> list[ModuleState]:
@@ -138,6 +163,19 @@ def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
     whose = Q(namespace__tenant=None) if tenant_id is None else Q(namespace__tenant_id=tenant_id)
     rows = ConfigItem.objects.filter(used, whose).exclude(namespace__slug=MODULES, namespace__tenant=None)
+    return rows.select_related("namespace", "current", "gray", "override_of")
+
+
+def reached_namespaces(who: places.Reader) -> "QuerySet[ConfigNamespace]":
+    """This function will give the drawers that a caller reaches: its tenant's, and the installation's where that is its business."""
+    own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
+    whose = own | Q(tenant=None) if who.reaches_installation else own
+    return ConfigNamespace.objects.filter(whose).exclude(tenant=None, slug=MODULES)
+
+
+def reached_items(who: places.Reader) -> "QuerySet[ConfigItem]":
+    """This function will give the free-form items that a caller reaches, in force or not."""
+    rows = ConfigItem.objects.filter(namespace__in=reached_namespaces(who), override_of=None)
     return rows.select_related("namespace", "current", "gray", "override_of")
 
 

@@ -1,12 +1,15 @@
 """What a tenant has of its own in a module: `/api/config/modules/{name}/override/…`, with the verbs of the installation's value."""
 
+from typing import Any
+
 import orjson
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from configcenter import hot
 from configcenter.api import config_shapes as shapes
+from configcenter.api.config_steering import ModuleGray, ModuleGrayAbandon, ModuleGrayPromote
 from configcenter.api.config_views import (
     ItemView,
     ModuleDiff,
@@ -17,9 +20,28 @@ from configcenter.api.config_views import (
     ModuleValidate,
     draft_of,
 )
+from configcenter.models import ConfigItem
 from configcenter.services import config_items, releases
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services.validation import merged
+
+
+def override_of(item: ConfigItem, name: str) -> dict[str, Any]:
+    """This function will tell what a tenant has of its own in a module."""
+    handle = hot.module(name)
+    base = orjson.loads(config_items.effective(config_items.module_item(name)))
+    own = orjson.loads(config_items.effective(item))
+    whole = merged(handle, base, own).model_dump(mode="json")
+    return {
+        "name": name,
+        "version": item.current.number if item.current else 0,
+        "md5": item.current.md5 if item.current else "",
+        "own": own,
+        # No more of it than a tenant may change: the rest is the operator's business.
+        "effective": {field: value for field, value in whole.items() if field in handle.per_tenant},
+        "draft": draft_of(item),
+        "gray": shapes.gray_of(item),
+    }
 
 
 class OverrideItem(ItemView):
@@ -30,23 +52,7 @@ class OverrideItem(ItemView):
 
     @extend_schema(summary="What your tenant has of its own in a module", responses=shapes.OverrideOut)
     def get(self, request: Request, name: str) -> Response:
-        item = self.item()
-        handle = hot.module(name)
-        base = orjson.loads(config_items.effective(config_items.module_item(name)))
-        own = orjson.loads(config_items.effective(item))
-        visible = {field: value for field, value in base.items() if field in handle.per_tenant}
-        whole = merged(handle, base, own).model_dump(mode="json")
-        return Response(
-            {
-                "name": name,
-                "version": item.current.number if item.current else 0,
-                "md5": item.current.md5 if item.current else "",
-                "own": own,
-                # No more of it than a tenant may change: the rest is the operator's business.
-                "effective": {field: whole[field] for field in visible},
-                "draft": draft_of(item),
-            }
-        )
+        return Response(override_of(self.item(), name))
 
     @extend_schema(summary="Give up what your tenant has of its own", responses=shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
@@ -85,5 +91,28 @@ class OverrideReleases(ModuleReleases):
 
 class OverrideDiff(ModuleDiff):
     """`…/override/diff/`."""
+
+    is_override = True
+
+
+@extend_schema_view(put=extend_schema(responses=shapes.OverrideOut))
+class OverrideGray(ModuleGray):
+    """`…/override/gray/`."""
+
+    is_override = True
+
+    def standing(self, name: str) -> dict[str, Any]:
+        """This function will tell how what was steered stands."""
+        return override_of(self.item(), name)
+
+
+class OverrideGrayPromote(ModuleGrayPromote):
+    """`…/override/gray/promote/`."""
+
+    is_override = True
+
+
+class OverrideGrayAbandon(ModuleGrayAbandon):
+    """`…/override/gray/abandon/`."""
 
     is_override = True

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from configcenter.api.base import Body
-from configcenter.models import ConfigRelease
+from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services.transfer import POLICIES
 
 
@@ -38,6 +38,13 @@ class GrayOut(serializers.Serializer[Any]):
     release = ReleaseOut()
     labels = serializers.ListField(child=serializers.CharField())
     percent = serializers.IntegerField()
+
+
+def gray_of(item: ConfigItem | None) -> dict[str, Any] | None:
+    """This function will tell which gray release of an item runs where, None where none does."""
+    if item is None or item.gray is None:
+        return None
+    return {"release": ReleaseOut(item.gray).data, "labels": item.gray_labels, "percent": item.gray_percent}
 
 
 class ModuleDraftOut(serializers.Serializer[Any]):
@@ -90,8 +97,9 @@ class OverrideOut(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="0: nothing of its own.")
     md5 = serializers.CharField()
     own = serializers.JSONField(help_text="The fields it overrides.")
-    effective = serializers.JSONField(help_text="The installation's value with them.")
+    effective = serializers.JSONField(help_text="The installation's value with them, where no gray release runs.")
     draft = ModuleDraftOut()
+    gray = GrayOut(allow_null=True)
 
 
 class ModuleDraftIn(Body):
@@ -171,6 +179,7 @@ class InstanceOut(serializers.Serializer[Any]):
     source = serializers.ChoiceField(choices=["database", "snapshot", "defaults"])  # type: ignore[assignment]  # DRF takes fields off the class
     revision = serializers.IntegerField()
     versions = serializers.DictField(child=ModuleVersionOut())
+    overrides = serializers.DictField(child=ModuleVersionOut(), help_text="What it runs of tenants' overrides, as `module@tenant`.")
     errors = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]  # DRF takes fields off the class
     started_at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField()

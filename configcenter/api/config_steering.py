@@ -13,7 +13,7 @@ from configcenter.api import config_shapes as shapes
 from configcenter.api.base import TenantView
 from configcenter.api.config_views import ItemView, module_of, text_of
 from configcenter.models import ConfigItem, Tenant
-from configcenter.services import instances, releases, transfer
+from configcenter.services import releases, transfer
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services.config_rights import must_operate
 from posthaste.lib import redis
@@ -46,7 +46,11 @@ class ModuleGray(ItemView):
     )
     def put(self, request: Request, name: str) -> Response:
         releases.widen_gray(item=self.item(), **self.validated(shapes.SpreadIn), **self.by())
-        return Response(module_of(selectors.module_state(name)))
+        return Response(self.standing(name))
+
+    def standing(self, name: str) -> dict[str, Any]:
+        """This function will tell how what was steered stands."""
+        return module_of(selectors.module_state(name))
 
 
 class ModuleGrayPromote(ItemView):
@@ -83,10 +87,9 @@ class InstanceCollection(TenantView):
     def get(self, request: Request) -> Response:
         must_operate(self.caller)
         try:
-            found = instances.live()
+            return Response(selectors.instances_told())
         except redis.Unavailable:
             raise Unavailable from None
-        return Response([instances.told(instance) for instance in found])
 
 
 class Export(TenantView):

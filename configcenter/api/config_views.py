@@ -48,8 +48,6 @@ def draft_of(item: ConfigItem | None) -> dict[str, Any]:
 
 def module_of(state: ModuleState) -> dict[str, Any]:
     """This function will tell how a module stands."""
-    item = state.item
-    gray = item and state.gray and {"release": shapes.ReleaseOut(state.gray).data, "labels": item.gray_labels, "percent": item.gray_percent}
     return {
         "name": state.handle.name,
         "title": _(state.handle.title),
@@ -60,7 +58,7 @@ def module_of(state: ModuleState) -> dict[str, Any]:
         "author": state.author,
         "has_draft": state.has_draft,
         "per_tenant": sorted(state.handle.per_tenant),
-        "gray": gray or None,
+        "gray": shapes.gray_of(state.item),
         "instances": {name: getattr(state, name) for name in ("expected", "running", "on_gray", "slowest_ms", "errors")},
     }
 
@@ -69,7 +67,7 @@ class ItemView(TenantView):
     """Base: one module, the installation's or what the caller's tenant overrides of it."""
 
     queryset = ConfigRelease.objects.none()
-    serializer_class = shapes.ReleaseOut
+    serializer_class: Any = shapes.ReleaseOut
     filter_backends = ()
     is_override = False
 
@@ -219,7 +217,7 @@ class ModuleRollback(ItemView):
         request=shapes.RollbackIn,
         responses={201: shapes.ReleaseOut},
     )
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, **at: str) -> Response:
         values, item = self.validated(shapes.RollbackIn), self.item()
         to = selectors.release(item, values["version"])
         release = releases.rollback(item=item, to=to, comment=values["comment"], **self.by())
@@ -236,7 +234,7 @@ class ModuleReleases(ListModelMixin, ItemView):
         return selectors.history(self.item())
 
     @extend_schema(summary="What was published, the newest first")
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: Request, **at: str) -> Response:
         return self.list(request)
 
 
@@ -246,7 +244,7 @@ class ModuleRelease(ItemView):
     scopes = {"GET": CONFIG_READ}
 
     @extend_schema(summary="One release with its text", responses=shapes.ReleaseWithContent)
-    def get(self, request: Request, name: str, number: int) -> Response:
+    def get(self, request: Request, number: int, **at: str) -> Response:
         return Response(shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
 
 
@@ -264,7 +262,7 @@ class ModuleDiff(ItemView):
         ],
         responses=shapes.LineOut(many=True),
     )
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: Request, **at: str) -> Response:
         item = self.item()
         now = config_items.effective(item)
         before = self._text(item, "before", now)

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from configcenter.api import config_items as items
 from configcenter.api import config_overrides as overrides
 from configcenter.api import config_steering as steering
 from configcenter.api import config_views as config
@@ -9,6 +10,7 @@ from configcenter.api import locks, views
 
 MODULE = "config/modules/<slug:name>/"
 OVERRIDE = f"{MODULE}override/"
+ITEM = "config/items/<str:namespace>/<str:group>/<str:data_id>/"
 
 urlpatterns = [
     path("me/", views.WhoAmI.as_view()),
@@ -36,6 +38,20 @@ urlpatterns = [
     path(f"{OVERRIDE}rollback/", overrides.OverrideRollback.as_view()),
     path(f"{OVERRIDE}releases/", overrides.OverrideReleases.as_view()),
     path(f"{OVERRIDE}diff/", overrides.OverrideDiff.as_view()),
+    path(f"{OVERRIDE}gray/", overrides.OverrideGray.as_view()),
+    path(f"{OVERRIDE}gray/promote/", overrides.OverrideGrayPromote.as_view()),
+    path(f"{OVERRIDE}gray/abandon/", overrides.OverrideGrayAbandon.as_view()),
+    path("config/items/", items.ItemCollection.as_view()),
+    path(ITEM, items.ItemDetails.as_view()),
+    path(f"{ITEM}draft/", items.ItemDraft.as_view()),
+    path(f"{ITEM}validate/", items.ItemValidate.as_view()),
+    path(f"{ITEM}publish/", items.ItemPublish.as_view()),
+    path(f"{ITEM}rollback/", items.ItemRollback.as_view()),
+    path(f"{ITEM}releases/", items.ItemReleases.as_view()),
+    path(f"{ITEM}releases/<int:number>/", items.ItemRelease.as_view()),
+    path(f"{ITEM}diff/", items.ItemDiff.as_view()),
+    path("config/namespaces/", items.NamespaceCollection.as_view()),
+    path("config/namespaces/<str:namespace>/", items.NamespaceItem.as_view()),
     path("config/instances/", steering.InstanceCollection.as_view()),
     path("config/export/", steering.Export.as_view()),
     path("config/import/", steering.Import.as_view()),

@@ -7,30 +7,28 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from configcenter.models import ConfigItem
-from configcenter.services.instances import Identity, Instance
+from configcenter.selectors import takes_part
+from configcenter.services.instances import Instance, errors_of, key_of
 from configcenter.templatetags.interface import OTHER_STATES
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
     """This function will tell which instances a gray release with these labels and this percentage is for."""
-    found = []
-    for instance in live:
-        who = Identity(instance.host, instance.kind, tuple(instance.labels))
-        if who.takes_part(item=item.data_id, labels=labels, percent=percent):
-            found.append(instance)
-    return found
+    return [instance for instance in live if takes_part(instance, item, labels=labels, percent=percent)]
 
 
-def of_module(name: str, item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
-    """This function will tell how far a module's version has come: a sentence, and a row for each instance."""
+def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
+    """This function will tell how far the version of a module, or of a tenant's override of it, has come: a sentence, and a row for
+    each instance. For an override `live` must know it (`selectors.live_instances`)."""
+    key, is_override = key_of(item.data_id, item.override_of_id), item.override_of_id is not None
     current = item.current.number if item.current else 0
     try_first = reached(item, live or [], labels=item.gray_labels, percent=item.gray_percent) if item.gray else []
     rows, lags = [], []
     for instance in live or []:
-        version = instance.versions.get(name)
+        version = (instance.overrides if is_override else instance.versions).get(key)
         number, lag_ms = (version.number, version.lag_ms) if version else (0, None)
         wanted = item.gray.number if item.gray and instance in try_first else current
-        error = instance.errors.get(name, "")
+        error = instance.errors.get(key, "") if is_override else errors_of(instance, key)
         state = "refused" if error else "applied" if number == wanted else "behind"
         if state == "applied" and lag_ms is not None:
             lags.append(lag_ms)
@@ -40,7 +38,7 @@ def of_module(name: str, item: ConfigItem, live: list[Instance] | None) -> dict[
                 "kind": instance.kind,
                 "place": f"{instance.host}:{instance.pid}",
                 "labels": instance.labels,
-                "version": f"v{number}" if number else _("defaults"),
+                "version": f"v{number}" if number else _("inherited") if is_override else _("defaults"),
                 "is_gray": bool(item.gray and number == item.gray.number),
                 "state": state,
                 "word": str(OTHER_STATES[state][2]),

@@ -44,15 +44,8 @@ WORDS: dict[str, dict[str, str]] = {
     "Severity": {"info": _("Information"), "warning": _("Warning"), "critical": _("Critical")},
     "Strategy": {"weighted": _("By weight"), "fastest": _("By weight and latency"), "in_order": _("In order of weight")},
 }
-#: Units of the modules' fields, and what their own checks say: marked here, translated where they are shown.
+#: Units of the modules' fields: marked here, translated where they are shown.
 UNITS = (_("ms"), _("s"), _("min"), _("h"), _("per s"), _("%"), _("threads"))
-CHECKS = (
-    _("Must not be above the most threads."),
-    _("Must be below the growing mark."),
-    _("Must not be above the longest pause."),
-    _("Must not be above the upper bound."),
-    _("Give at least one of slow calls, errors and number of errors, or switch it off."),
-)
 
 
 def word_for(member: StrEnum) -> str:

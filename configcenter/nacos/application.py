@@ -23,11 +23,11 @@ from configcenter.models.config import PUBLIC
 from configcenter.nacos import items, protocol
 from configcenter.nacos.identity import TOKEN_SECONDS, Who, identify, sign_in
 from configcenter.nacos.listening import Key, Listeners
-from configcenter.nacos.places import Place, name, namespaces, place, writable
 from configcenter.nacos.protocol import Answer
 from configcenter.nacos.sharing import Shared
 from configcenter.services import config_items
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
+from configcenter.services.places import Place, name, namespaces, place, writable
 from posthaste.lib.addresses import believed_ip
 from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge, from_exception
 

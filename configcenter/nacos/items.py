@@ -14,9 +14,9 @@ from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, Conf
 from configcenter.models.config import MODULES
 from configcenter.nacos import protocol
 from configcenter.nacos.identity import Who
-from configcenter.nacos.places import Place, name, place, writable
 from configcenter.services import config_items, releases
 from configcenter.services.changes import md5_of
+from configcenter.services.places import Place, name, place, writable
 from configcenter.services.validation import defaults
 from posthaste.lib.problems import Conflict, NotFound
 

@@ -73,6 +73,11 @@ class Caller:
         """How the audit trail names this caller."""
         return f"key:{self.prefix}"
 
+    @property
+    def reaches_installation(self) -> bool:
+        """Whether the installation's configuration is this caller's business, as `places` wants to know it."""
+        return self.is_operator
+
     def may(self, scope: str) -> bool:
         """This function will tell whether the key has the scope (`admin` has all)."""
         return scope in self.scopes or ADMIN in self.scopes

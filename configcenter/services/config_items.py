@@ -13,8 +13,8 @@ from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
-    "canonical", "create_item", "create_namespace", "default_namespace", "defaults", "delete_namespace", "effective", "find_namespace",
-    "get_item", "module_item", "modules_namespace", "name_of", "validate",
+    "canonical", "change_item", "create_item", "create_namespace", "default_namespace", "defaults", "delete_namespace", "effective",
+    "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "validate",
 ]  # fmt: skip
 
 #: As Nacos has it: these characters in namespaces, groups and data ids.
@@ -92,7 +92,8 @@ def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigI
 
 
 def _check_name(field: str, value: str, most: int) -> None:
-    if not NAME.fullmatch(value) or len(value) > most:
+    # "." and ".." are names that no address can end with.
+    if not NAME.fullmatch(value) or len(value) > most or value in (".", ".."):
         raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=most))
 
 
@@ -121,6 +122,50 @@ def create_item(
             raise Exists(_("There is already an item {group}/{data_id}.").format(group=group, data_id=data_id)) from None
         audit.record(actor=actor, action="config.create", target=name_of(item), tenant_id=namespace.tenant_id, ip=ip)
     return item
+
+
+def change_item(
+    *, item: ConfigItem, format: str | None = None, description: str | None = None, actor: str, ip: str | None = None
+) -> ConfigItem:
+    """This function will change the format or the description of a free-form item (None: as it is), and give the item as it is now.
+
+    What is in force, for all or for some, must be valid in the new format. A draft need not be: it is told what is wrong with it.
+
+    Raises:
+        Invalid: the format is none, or what is in force is not written in it.
+    """
+    if format is not None and format not in Format.values:
+        raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
+    with transaction.atomic():
+        rows = ConfigItem.objects.select_for_update(of=("self",)).select_related("namespace", "current", "gray", "override_of")
+        fresh = rows.filter(pk=item.pk).first()
+        if fresh is None:
+            raise NotFound(_("This item was deleted meanwhile."))
+        wanted = {"format": format, "description": None if description is None else description[:500]}
+        changed = [name for name, value in wanted.items() if value is not None and value != getattr(fresh, name)]
+        for name in changed:
+            setattr(fresh, name, wanted[name])
+        if "format" in changed:
+            _must_fit(fresh)
+        if changed:
+            fresh.save(update_fields=changed)
+            detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
+            audit.record(
+                actor=actor, action="config.change", target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail, ip=ip
+            )
+    return fresh
+
+
+def _must_fit(item: ConfigItem) -> None:
+    """Whoever reads what is in force is told the format: it must be true of it."""
+    for release in (item.current, item.gray):
+        if release is None:
+            continue
+        try:
+            validate(item, release.content)
+        except Invalid as error:
+            said = _("Version {number} is in force: {error}").format(number=release.number, error=error.errors[0]["message"])
+            raise Invalid.field("format", said) from None
 
 
 def create_namespace(

@@ -4,8 +4,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -41,9 +41,14 @@ def identity(kind: str) -> Identity:
     return Identity(socket.gethostname(), kind, tuple(env.load().instance_labels))
 
 
+def key_of(data_id: str, tenant_id: int | None = None) -> str:
+    """This function will name a module, or a tenant's override of it, as instances do: a tenant keeps its id when its name changes."""
+    return data_id if tenant_id is None else f"{data_id}@{tenant_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What an instance runs of one module; `lag_ms` from publishing to running, None where it was published before it started."""
+    """What an instance runs of one module or override; `lag_ms` from publishing to running, None where that was before it started."""
 
     number: int
     md5: str
@@ -52,7 +57,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One live process, as it told a moment ago."""
+    """One live process, as it told a moment ago. `overrides`, by `key_of`, only where somebody asked for them (`with_overrides`)."""
 
     id: str
     kind: str
@@ -65,16 +70,18 @@ class Instance:
     errors: dict[str, str]
     started_at: datetime
     seen_at: datetime
+    overrides: dict[str, Version] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a process tells of itself."""
+    """What a process tells of itself; modules by name, overrides and errors by `key_of`."""
 
     source: Source = "defaults"
     revision: int = -1
     versions: Mapping[str, Version] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Version] = field(default_factory=dict)
 
 
 def own_id(who: Identity) -> str:
@@ -88,6 +95,14 @@ def _register() -> str:
 
 def _key(name: str) -> str:
     return redis.key("config-instance", name)
+
+
+def _overrides_key(name: str) -> str:
+    return redis.key("config-overrides", name)
+
+
+#: The overrides that this process told last. There may be thousands: they are written when they change, otherwise only kept alive.
+_told_overrides: dict[str, Mapping[str, Version]] = {}
 
 
 def report(*, who: Identity, state: State, started_at: datetime, client: "Redis | None" = None) -> None:
@@ -113,7 +128,21 @@ def report(*, who: Identity, state: State, started_at: datetime, client: "Redis 
     pipeline.set(_key(name), orjson.dumps(told), ex=ALIVE_SECONDS)
     pipeline.zadd(_register(), {name: now + ALIVE_SECONDS})
     pipeline.zremrangebyscore(_register(), "-inf", now - 60)
+    pipeline.expire(_overrides_key(name), ALIVE_SECONDS)
+    is_kept = bool(pipeline.execute()[-1])
+    if _told_overrides.get(name) is not state.overrides or is_kept != bool(state.overrides):
+        _report_overrides(name, state.overrides, client or redis.client())
+
+
+def _report_overrides(name: str, overrides: Mapping[str, Version], client: "Redis") -> None:
+    pipeline = client.pipeline(transaction=True)
+    pipeline.delete(_overrides_key(name))
+    if overrides:
+        pipeline.hset(_overrides_key(name), mapping={key: orjson.dumps(asdict(version)) for key, version in overrides.items()})
+        pipeline.expire(_overrides_key(name), ALIVE_SECONDS)
     pipeline.execute()
+    _told_overrides.clear()  # a child of this process has a name of its own
+    _told_overrides[name] = overrides
 
 
 def live() -> list[Instance]:
@@ -129,12 +158,37 @@ def live() -> list[Instance]:
     return sorted(found, key=lambda instance: (instance.kind, instance.host, instance.pid))
 
 
+def with_overrides(found: Sequence[Instance], keys: Sequence[str] | None = None) -> list[Instance]:
+    """This function will add to instances which versions of overrides they run: of these keys (`key_of`), or of all.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    if not found or (keys is not None and not keys):
+        return list(found)
+    pipeline = redis.client().pipeline(transaction=False)
+    for instance in found:
+        if keys is None:
+            pipeline.hgetall(_overrides_key(instance.id))
+        else:
+            pipeline.hmget(_overrides_key(instance.id), list(keys))
+    answers = [
+        {key.decode(): value for key, value in answer.items()} if keys is None else dict(zip(keys, answer, strict=True))
+        for answer in pipeline.execute()
+    ]
+    return [
+        replace(instance, overrides={key: Version(**orjson.loads(value)) for key, value in answer.items() if value})
+        for instance, answer in zip(found, answers, strict=True)
+    ]
+
+
 def _read(name: str, told: dict[str, Any]) -> Instance:
     versions = {module: Version(**version) for module, version in told.pop("versions").items()}
     started, seen = (datetime.fromtimestamp(told.pop(field), UTC) for field in ("started_at", "seen_at"))
     return Instance(id=name, versions=versions, started_at=started, seen_at=seen, **told)
 
 
-def told(instance: Instance) -> dict[str, Any]:
-    """This function will give what an instance told as plain data, for answers."""
-    return asdict(instance)
+def errors_of(instance: Instance, module: str) -> str:
+    """This function will give what an instance could not apply of a module or of its overrides, "" where nothing was wrong."""
+    wrong = [text for key, text in sorted(instance.errors.items()) if key.partition("@")[0] == module]
+    return "; ".join(wrong)

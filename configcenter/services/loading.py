@@ -105,7 +105,18 @@ class Loader:
             chosen = _choose(row, who)
             if chosen is not None:
                 by_module.setdefault(row["data_id"], []).append(chosen)
-        versions, errors = dict(self.state.versions), {}
+        versions, overrides = dict(self.state.versions), dict(self.state.overrides)
+        errors: dict[str, str] = {}
+
+        def told(row: Row, before: Version | None) -> Version:
+            """What is told of a release that is running now; where it ran before, with the lag that was measured then."""
+            if before is not None and (before.number, before.md5) == (row["number"], row["md5"]):
+                return before
+            lag = None
+            if newer_than is not None and newer_than >= 0 and clock and row["revision"] > newer_than and row["at"]:
+                lag = max(0, round((clock - row["at"]).total_seconds() * 1000 + (time.monotonic() - asked) * 1000))
+            return Version(row["number"], row["md5"], lag)
+
         for handle in hot.modules():
             own = by_module.get(handle.name, [])
             running = self._applied.get(handle.name)
@@ -114,20 +125,24 @@ class Loader:
                 continue  # nobody published it, nobody put something else in its place
             applied, wrong = _applied_of(handle, own)
             if wrong:
-                errors[handle.name] = "; ".join(wrong)[:500]
+                errors |= {key: text[:500] for key, text in wrong.items()}
                 log.error("configuration not valid, the value before stays", module=handle.name, errors=wrong)
             if applied != handle.now:
                 handle.swap(applied)
             # What is wrong is looked at again with the next revision: a release may come that makes it right.
             self._applied[handle.name] = (None if wrong else wanted, applied)
-            base = next((row for row in own if row["tenant"] is None), None)
-            lag = None
-            if base and newer_than is not None and newer_than >= 0 and clock and base["revision"] > newer_than and base["at"]:
-                lag = max(0, round((clock - base["at"]).total_seconds() * 1000 + (time.monotonic() - asked) * 1000))
-            before = versions.get(handle.name)
-            if before is None or (before.number, before.md5) != (applied.release, applied.md5):
-                versions[handle.name] = Version(applied.release, applied.md5, lag)
+            for row in own:
+                key = instances.key_of(handle.name, row["tenant"])
+                if key not in wrong:  # what is wrong keeps what was told of the value before
+                    into = versions if row["tenant"] is None else overrides
+                    into[key] = told(row, into.get(key))
+            if applied.release == 0:
+                versions[handle.name] = Version(0, applied.md5)
+            kept = {instances.key_of(handle.name, tenant) for tenant in applied.by_tenant}
+            overrides = {key: version for key, version in overrides.items() if key in kept or key.partition("@")[0] != handle.name}
         self.state = replace(self.state, versions=versions, errors=errors)
+        if overrides != self.state.overrides:  # otherwise the same object: nothing new to tell
+            self.state = replace(self.state, overrides=overrides)
 
 
 def _rows() -> list[Row]:
@@ -142,7 +157,7 @@ def _choose(row: Row, who: Identity) -> Row | None:
     """The release of an item that this instance runs."""
     which = "current"
     if row["gray__number"] is not None:
-        item = row["data_id"] if row["override_of_id"] is None else f"{row['data_id']}@{row['override_of_id']}"
+        item = instances.key_of(row["data_id"], row["override_of_id"])
         if who.takes_part(item=item, labels=row["gray_labels"], percent=row["gray_percent"]):
             which = "gray"
     if row[f"{which}__number"] is None:
@@ -150,9 +165,9 @@ def _choose(row: Row, who: Identity) -> Row | None:
     return {"tenant": row["override_of_id"], **{name: row[f"{which}__{name}"] for name in RELEASE_FIELDS}}
 
 
-def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applied[Any]", list[str]]:
-    """The new value of a module with its overrides, and what was wrong; what is wrong keeps the value before."""
-    wrong: list[str] = []
+def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applied[Any]", dict[str, str]]:
+    """The new value of a module with its overrides, and what was wrong with which; what is wrong keeps the value before."""
+    wrong: dict[str, str] = {}
     running = handle.now
     base = next((row for row in rows if row["tenant"] is None), None)
     value, number, md5 = handle.model(), 0, ""
@@ -160,7 +175,7 @@ def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applie
         try:
             value, number, md5 = handle.model.model_validate_json(base["content"]), base["number"], base["md5"]
         except ValidationError as error:
-            wrong.append(_told(error, f"version {base['number']}"))
+            wrong[handle.name] = _told(error, f"version {base['number']}")
             value, number, md5 = running.value, running.release, running.md5
     whole = value.model_dump(mode="json")
     by_tenant: dict[int, Any] = {}
@@ -170,7 +185,7 @@ def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applie
         try:
             by_tenant[tenant] = merged(handle, whole, orjson.loads(row["content"]))
         except (ValidationError, orjson.JSONDecodeError, AttributeError) as error:
-            wrong.append(_told(error, f"override of tenant {tenant}, version {row['number']}"))
+            wrong[instances.key_of(handle.name, tenant)] = _told(error, f"override of tenant {tenant}, version {row['number']}")
             if tenant in running.by_tenant:
                 by_tenant[tenant] = running.by_tenant[tenant]
     return hot.Applied(value, number, md5, by_tenant), wrong

@@ -70,7 +70,10 @@ def explain(error: ValidationError) -> list[dict[str, str]]:
     entries = []
     for entry in error.errors(include_url=False, include_input=False):
         field, context = path_of(entry["loc"]), entry.get("ctx", {})
-        if entry["type"] == "value_error":
+        if isinstance(wrong := context.get("error"), hot.Wrong):
+            field = f"{field}.{wrong.field}" if field else wrong.field
+            entries.append({"field": field, "code": "invalid", "message": _(wrong.words).format(**wrong.values)})
+        elif entry["type"] == "value_error":
             message, match = str(context["error"]), _NAMED.fullmatch(str(context["error"]))
             if match:
                 field, message = f"{field}.{match[1]}" if field else match[1], match[2]
@@ -144,7 +147,7 @@ def _check_format(kind: str, content: str) -> None:
         elif kind == Format.TOML:
             tomllib.loads(content)
         elif kind == Format.PROPERTIES and _UNICODE_ESCAPE.search(content):
-            raise ValueError("\\u needs four hexadecimal digits")
+            raise ValueError(_("\\u needs four hexadecimal digits"))
         elif kind == Format.XML:
             expat.ParserCreate().Parse(content, True)  # keeps its own bounds on entities
     except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:

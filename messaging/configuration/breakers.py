@@ -46,7 +46,7 @@ class CircuitBreakers(Module):
         for name in ("providers", "webhooks"):
             rule: BreakerRule = getattr(self, name)
             if rule.is_enabled and not (rule.slow_percent or rule.error_percent or rule.error_count):
-                raise ValueError(f"{name}: Give at least one of slow calls, errors and number of errors, or switch it off.")
+                raise hot.Wrong(name, _("Give at least one of slow calls, errors and number of errors, or switch it off."))
         return self
 
 

@@ -66,7 +66,7 @@ class Hours(Shape):
     @model_validator(mode="after")
     def _days_exist(self) -> Self:
         if any(not 1 <= day <= 7 for day in self.days):
-            raise ValueError("days: Give days from 1 (Monday) to 7 (Sunday).")
+            raise hot.Wrong("days", _("Give days from 1 (Monday) to 7 (Sunday)."))
         return self
 
 
@@ -102,12 +102,12 @@ class DeliveryRules(Module):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if zones.zone(self.default_time_zone) is None:
-            raise ValueError("default_time_zone: There is no time zone of this name. Give one such as Europe/Paris.")
+            raise hot.Wrong("default_time_zone", _("There is no time zone of this name. Give one such as Europe/Paris."))
         for field in ("frequency", "quiet_hours", "send_windows"):
             names = [rule.name for rule in getattr(self, field)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{field}: There are two rules named {twice[0]}.")
+                raise hot.Wrong(field, _("There are two rules named {name}."), name=twice[0])
         return self
 
 

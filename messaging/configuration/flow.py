@@ -90,13 +90,13 @@ class FlowRule(Shape):
     def _means_something(self) -> Self:
         if self.origin not in KNOWN_BY[self.resource]:
             known = ", ".join(sorted(KNOWN_BY[self.resource]))
-            raise ValueError(f"origin: Not known of requests to {self.resource.value}. Known: {known}.")
+            raise hot.Wrong("origin", _("Not known of requests to {resource}. Known: {known}."), resource=self.resource.value, known=known)
         values = [entry.value for entry in self.exceptions]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise ValueError(f"exceptions: There are two exceptions for {twice[0]}.")
+            raise hot.Wrong("exceptions", _("There are two exceptions for {value}."), value=twice[0])
         if self.is_enabled and not (self.per_second or self.at_once or self.in_window or self.exceptions):
-            raise ValueError("per_second: Set a rate, a number at once or a window, or disable the rule.")
+            raise hot.Wrong("per_second", _("Set a rate, a number at once or a window, or disable the rule."))
         return self
 
 
@@ -125,7 +125,7 @@ class AdaptiveLimit(Shape):
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
         if self.least_per_second > self.most_per_second:
-            raise ValueError("least_per_second: Must not be above the upper bound.")
+            raise hot.Wrong("least_per_second", _("Must not be above the upper bound."))
         return self
 
 
@@ -156,7 +156,7 @@ class FlowRules(Module):
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"rules: There are two rules named {twice[0]}.")
+            raise hot.Wrong("rules", _("There are two rules named {name}."), name=twice[0])
         return self
 
 

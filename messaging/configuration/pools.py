@@ -45,9 +45,9 @@ class ThreadPools(Module):
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
         if self.min_threads > self.max_threads:
-            raise ValueError("min_threads: Must not be above the most threads.")
+            raise hot.Wrong("min_threads", _("Must not be above the most threads."))
         if self.shrink_below_percent >= self.grow_above_percent:
-            raise ValueError("shrink_below_percent: Must be below the growing mark.")
+            raise hot.Wrong("shrink_below_percent", _("Must be below the growing mark."))
         return self
 
 

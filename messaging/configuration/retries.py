@@ -32,7 +32,7 @@ class RetryPolicy(Module):
     @model_validator(mode="after")
     def _pauses_fit(self) -> Self:
         if self.base_seconds > self.longest_seconds:
-            raise ValueError("base_seconds: Must not be above the longest pause.")
+            raise hot.Wrong("base_seconds", _("Must not be above the longest pause."))
         return self
 
 

@@ -140,7 +140,8 @@ for (const said of document.querySelectorAll("[data-reach-url]")) {
   const ask = async () => {
     const query = new URLSearchParams({ percent: holder.elements.percent.value || "0", labels: holder.elements.labels.value });
     try {
-      const answer = await fetch(`${said.dataset.reachUrl}?${query}`, { headers: { Accept: "application/json" } });
+      const { reachUrl } = said.dataset;
+      const answer = await fetch(`${reachUrl}${reachUrl.includes("?") ? "&" : "?"}${query}`, { headers: { Accept: "application/json" } });
       if (!answer.ok || answer.redirected) return;
       const told = await answer.json();
       said.textContent = told.kinds ? `${told.text}: ${told.kinds}` : told.text;

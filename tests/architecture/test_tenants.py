@@ -1,13 +1,14 @@
 """One tenant never sees, and never touches, what belongs to another: tried at every address of the API."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.core import serializers
 
-from configcenter.models import ApiKey, AuditEntry, Tenant
-from configcenter.services import audit
+from configcenter.models import ApiKey, AuditEntry, ConfigItem, ConfigNamespace, ConfigRelease, Tenant
+from configcenter.services import audit, config_items, releases
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
 from messaging.services.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
@@ -47,14 +48,20 @@ class Owned:
     provider: Provider
     suppression: Suppression
     entry: AuditEntry
+    item: ConfigItem
 
     @property
     def breaker(self) -> str:
         return of_provider(self.provider.pk)
 
+    @property
+    def empty_drawer(self) -> str:
+        return "a-own-empty"
+
     def identifiers(self) -> set[str]:
         rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.entry)
-        return {str(row.pk) for row in rows} | {self.key.prefix, self.template.name, self.provider.name, self.tenant.slug, "A's own"}
+        names = {self.template.name, self.provider.name, self.item.data_id, self.item.namespace.slug}
+        return {str(row.pk) for row in rows} | names | {self.key.prefix, self.tenant.slug, "A's own"}
 
 
 def make_everything(name: str) -> Owned:
@@ -73,11 +80,27 @@ def make_everything(name: str) -> Owned:
         provider=make_provider(tenant, name="A's own provider"),
         suppression=make_suppression(tenant),
         entry=audit.record(actor="user:a", action="test", target="A's own", tenant_id=tenant.pk),
+        item=make_item(tenant),
     )
+
+
+def make_item(tenant: Tenant) -> ConfigItem:
+    """A text that was published twice, and a namespace beside it with nothing in it."""
+    full, _empty = (
+        config_items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty")
+    )
+    item = config_items.create_item(
+        namespace=full, group="a-own-group", data_id="a-own.yaml", format="yaml", description="A's own", actor="user:a"
+    )
+    for text in ("of: A", "of: A still"):
+        releases.publish(item=item, content=text, comment="A's own", author="user:a")
+    return item
 
 
 #: The pattern of an address with a parameter → whose id stands there, and the body for each method that takes one.
 #: A new address must be added here: the test says so.
+ITEM = "api/config/items/<str:namespace>/<str:group>/<str:data_id>/"
+ITS = "item.namespace.slug item.group item.data_id"
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/keys/<int:id>/revoke/": ("key.pk", {}),
     "api/messages/<uuid:id>/": ("pending.pk", {}),
@@ -99,6 +122,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/providers/<uuid:id>/receipt-secret/": ("provider.pk", {}),
     "api/breakers/<str:name>/": ("breaker", {}),
     "api/breakers/<str:name>/force/": ("breaker", {"POST": {"state": "open", "seconds": 1}}),
+    ITEM: (ITS, {"PATCH": {"format": "text"}}),
+    f"{ITEM}draft/": (ITS, {"PUT": {"content": "mine: now", "based_on": 0}}),
+    f"{ITEM}validate/": (ITS, {"POST": {"content": "mine: now"}}),
+    f"{ITEM}publish/": (ITS, {"POST": {"content": "mine: now"}}),
+    f"{ITEM}rollback/": (ITS, {"POST": {"version": 1}}),
+    f"{ITEM}releases/": (ITS, {}),
+    f"{ITEM}releases/<int:number>/": (f"{ITS} item.current.number", {}),
+    f"{ITEM}diff/": (ITS, {}),
+    "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
 }
 
 
@@ -107,13 +139,13 @@ def with_parameters() -> list[Route]:
 
 
 def path_of(route: Route, owner: Owned) -> str:
-    (parameter,) = route.parameters
-    value: Any = owner
-    for part in SAMPLES[route.pattern][0].split("."):
-        value = getattr(value, part)
-    before, _sep, after = route.pattern.partition("<")
-    assert after.partition(">")[0].endswith(f":{parameter}")
-    return f"/{before}{value}{after.partition('>')[2]}"
+    path = f"/{route.pattern}"
+    for parameter, place in zip(route.parameters, SAMPLES[route.pattern][0].split(), strict=True):
+        value: Any = owner
+        for part in place.split("."):
+            value = getattr(value, part)
+        path = re.sub(rf"<\w+:{parameter}>", str(value), path)
+    return path
 
 
 def snapshot(tenant: Tenant) -> list[str]:
@@ -123,6 +155,9 @@ def snapshot(tenant: Tenant) -> list[str]:
     for model in (ApiKey, Batch, Message, Provider, Suppression, Template, AuditEntry):
         rows += model._default_manager.filter(**own).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
+    rows += ConfigNamespace.objects.filter(**own).order_by("pk")
+    rows += ConfigItem.objects.filter(namespace__tenant=tenant).order_by("pk")
+    rows += ConfigRelease.objects.filter(item__namespace__tenant=tenant).order_by("pk")
     # Encrypted anew each time it is written out, so compared in clear.
     secrets = [str((row.config, row.receipt_secret)) for row in rows if isinstance(row, Provider)]
     entries = serializers.serialize("python", rows)
@@ -144,7 +179,7 @@ def test_the_samples_are_right_their_owner_is_let_in() -> None:
             if route.pattern.endswith("publish/"):
                 make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
             answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
-            if answer.status_code not in (200, 204):
+            if answer.status_code not in (200, 201, 204):
                 refused[f"{method} {route}"] = answer.content
     assert refused == {}
 
@@ -182,6 +217,8 @@ def test_the_lists_are_not_empty_for_their_owner() -> None:
         "/api/suppressions/",
         "/api/keys/",
         "/api/audit/",
+        "/api/config/items/",
+        "/api/config/namespaces/",
     ):
         found = json_of(api.get(path))["results"]
         assert found, path
@@ -197,6 +234,9 @@ def test_the_lists_are_not_empty_for_their_owner() -> None:
         ("/api/messages/", "recipient", "pending.recipient"),
         ("/api/batches/", "name", "running.name"),
         ("/api/audit/", "target", "entry.target"),
+        ("/api/config/items/", "namespace", "item.namespace.slug"),
+        ("/api/config/items/", "group", "item.group"),
+        ("/api/config/items/", "search", "item.data_id"),
     ],
 )
 def test_filters_reach_no_further_than_ones_own_rows(path: str, name: str, whose: str) -> None:

@@ -164,6 +164,34 @@ def test_a_tenant_overrides_what_it_may_and_nobody_else_sees_it(api: Api) -> Non
     assert mine.get(f"{POOLS}override/").status_code == 404  # the same for all tenants
 
 
+def test_a_gray_release_of_an_override_is_steered_and_reaches_its_tenant_only() -> None:
+    shop, other = make_tenant("Shop"), make_tenant("Other")
+    mine, path = make_api(shop), f"{RETRIES}override/"
+
+    def runs() -> tuple[int, int]:
+        loading.apply_released()
+        retries = hot.module("retry_policy")
+        return retries.of(shop.pk).most_retries, retries.of(other.pk).most_retries
+
+    mine.post(f"{path}publish/", {"content": {"most_retries": 1}})
+    assert fields_of(mine.post(f"{path}gray/", {"content": {"most_retries": 99}, "percent": 100})) == ["most_retries"]
+    assert mine.post(f"{path}gray/", {"content": {"most_retries": 7}, "labels": ["zone=nowhere"]}).status_code == 201
+    assert runs() == (1, 3)
+    widened = json_of(mine.put(f"{path}gray/", {"percent": 100}))
+    assert (widened["gray"]["percent"], widened["own"]) == (100, {"most_retries": 1})
+    assert runs() == (7, 3)
+    assert json_of(mine.post(f"{path}publish/", {"content": {"most_retries": 2}}))["code"] == "gray_running"
+    assert mine.post(f"{path}gray/abandon/", {}).status_code == 201
+    assert runs() == (1, 3)
+    mine.put(f"{path}draft/", {"content": {"most_retries": 5}, "based_on": 0})
+    assert mine.post(f"{path}gray/", {"percent": 100}).status_code == 201
+    assert mine.post(f"{path}gray/promote/", {"comment": "good"}).status_code == 201
+    assert (runs(), json_of(mine.get(path))["gray"]) == ((5, 3), None)
+    # Nobody else's, and none of a module that is the same for all.
+    assert json_of(make_api(other).post(f"{path}gray/promote/", {}))["code"] == "no_gray"
+    assert mine.post(f"{POOLS}override/gray/", {"content": {}, "percent": 5}).status_code == 404
+
+
 # --- as a file -----------------------------------------------------------------------------------------------------
 
 

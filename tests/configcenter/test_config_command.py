@@ -67,6 +67,30 @@ def test_a_tenants_override_is_set() -> None:
     assert hot.module("retry_policy").of(tenant.pk).most_retries == 1
 
 
+def test_a_gray_release_is_begun_widened_promoted_and_abandoned() -> None:
+    config("set", "thread_pools", "max_threads=200")
+    assert status_of("gray", "begin", "thread_pools") == 3  # for nobody
+    assert status_of("gray", "begin", "thread_pools", "--label", "zone") == 3
+    assert "Gray release v1 for zone=b" in config("gray", "begin", "thread_pools", "--label", "zone=b", "-m", "some first")
+    assert in_force().max_threads == 100
+    assert status_of("gray", "begin", "thread_pools", "--percent", "5") == 4  # one is running
+    config("gray", "widen", "thread_pools", "--label", "zone=b", "--percent", "100")
+    status = orjson.loads(config("gray", "status", "thread_pools", "--json"))
+    assert (status["number"], status["labels"], status["percent"]) == (1, ["zone=b"], 100)
+    assert in_force().max_threads == 200
+    assert "Version 2" in config("gray", "abandon", "thread_pools")
+    assert in_force().max_threads == 100
+    config("set", "thread_pools", "max_threads=300")
+    config("gray", "begin", "thread_pools", "--percent", "100")
+    assert orjson.loads(config("gray", "promote", "thread_pools", "--json"))["number"] == 4
+    assert in_force().max_threads == 300
+    for verb in ("status", "widen", "promote", "abandon"):
+        assert status_of("gray", verb, "thread_pools", *(["--percent", "5"] if verb == "widen" else [])) == 4
+    make_tenant("Shop", slug="shop")
+    config("set", "retry_policy", "most_retries=1", "--tenant", "shop")
+    assert "Gray release v1" in config("gray", "begin", "retry_policy", "--tenant", "shop", "--percent", "10")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

@@ -6,20 +6,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from configcenter import hot, selectors
-from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.models import AuditEntry, ConfigItem, ConfigRelease, Tenant
 from configcenter.services import config_items, instances, loading, releases
+from configcenter.services.tenants import TenantInUse, delete_tenant
 from posthaste import env
 from posthaste.env import ROOT
 from posthaste.lib import redis
-from tests.builders import poll
+from tests.builders import make_message, make_tenant, poll
 from tests.peers.instance import APART, DEAF, Watching
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -105,6 +108,52 @@ def test_gray_releases_reach_their_instances_and_leave_all_of_them(start: Callab
     promoted = releases.promote_gray(item=pools(), **HOW)
     poll(lambda: two.all_saw(promoted.number), what="promoted, it is everywhere")
     poll(lambda: standing().running == 2, what="all run the released version")
+
+
+def test_instances_tell_which_overrides_they_run_and_drop_those_of_a_deleted_tenant(start: Callable[..., Watching]) -> None:
+    forget_instances()
+    shop, other = make_tenant("Shop"), make_tenant("Other")
+    for tenant in (shop, other):
+        releases.publish(item=config_items.module_item("retry_policy", tenant=tenant), content='{"most_retries": 1}', **HOW)
+    start("a,zone=a", DEAF)
+    mine, theirs = (instances.key_of("retry_policy", tenant.pk) for tenant in (shop, other))
+
+    def told() -> dict[str, int]:
+        return {key: version.number for each in instances.with_overrides(instances.live()) for key, version in each.overrides.items()}
+
+    poll(lambda: told() == {mine: 1, theirs: 1}, what="the one that has Redis has told of both")
+    releases.start_gray(
+        item=config_items.module_item("retry_policy", tenant=shop), content='{"most_retries": 2}', labels=["zone=a"], percent=0, **HOW
+    )
+    poll(lambda: told() == {mine: 2, theirs: 1}, what="the gray release of one is told")
+    assert [version.number for each in instances.with_overrides(instances.live(), [mine]) for version in each.overrides.values()] == [2]
+    loading.apply_released()
+    assert hot.module("retry_policy").of(shop.pk).most_retries == 1  # this process has no such label
+    slug = shop.slug
+    assert f"retry_policy@{slug}" in selectors.instances_told()[0]["overrides"]
+    delete_tenant(tenant=shop, actor="user:ada")
+    poll(lambda: told() == {theirs: 1}, what="nothing of the deleted tenant is left")
+    loading.apply_released()
+    assert set(hot.module("retry_policy").now.by_tenant) == {other.pk}
+
+
+def test_a_tenant_that_has_sent_something_is_not_deleted_and_keeps_its_overrides() -> None:
+    tenant = make_tenant("Shop")
+    make_message(tenant)
+    item = config_items.module_item("retry_policy", tenant=tenant)
+    releases.publish(item=item, content='{"most_retries": 1}', **HOW)
+    with pytest.raises(TenantInUse):
+        delete_tenant(tenant=tenant, actor="user:ada")
+    item.refresh_from_db()
+    assert item.current is not None
+    empty = make_tenant("Empty", slug="empty")
+    drawer = config_items.default_namespace(empty)
+    config_items.create_item(namespace=drawer, group="G", data_id="d", format="text", actor="user:ada")
+    with pytest.raises(CommandError):
+        call_command("delete_tenant", "empty")
+    call_command("delete_tenant", "empty", "--yes", stdout=StringIO())
+    assert not Tenant.objects.filter(slug="empty").exists()
+    assert AuditEntry.objects.filter(action="tenant.delete", target="empty").exists()
 
 
 def test_a_lost_notice_is_made_good_within_five_seconds(start: Callable[..., Watching]) -> None:

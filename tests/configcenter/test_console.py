@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from pydantic import BaseModel
 
-from configcenter import hot
+from configcenter import hot, selectors
+from configcenter.console import pages
 from configcenter.console.form import blank, build, kind_of
 from configcenter.console.words import WORDS
 from configcenter.models import AuditEntry, ConfigItem, ConfigNamespace, ConfigRight, User
-from configcenter.services import config_items, drafts, releases
+from configcenter.services import config_items, drafts, instances, releases
 from posthaste.lib import locks
 from tests.builders import make_tenant
 from tests.configcenter.forms import posted
@@ -425,6 +426,65 @@ def test_an_item_is_made_written_published_and_taken_out_of_force() -> None:
     assert client.post(f"{url}remove/", {"name": "shop.yaml", "comment": "Gone"}).status_code == 302
     item.refresh_from_db()
     assert item.current is None
+
+
+def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "A_PAGE", 2)
+    client, namespace = staff(ConfigRight.VIEW), config_items.default_namespace(None)
+
+    def make(name: str, group: str = "G") -> None:
+        config_items.create_item(namespace=namespace, group=group, data_id=name, format="text", actor="user:bob")
+
+    def shown(url: str) -> tuple[list[str], str, str]:
+        text = client.get(reverse("config:items") + url).content.decode()
+        links = {rel: (re.findall(rf'href="([^"]*)" rel="{rel}"', text) or [""])[0].replace("&amp;", "&") for rel in ("prev", "next")}
+        return re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', text), links["prev"], links["next"]
+
+    for name in ("e", "c", "a"):
+        make(name)
+    make("b", group="H")
+    names, newer, older = shown("?q=")
+    assert (names, newer) == (["a", "c"], "")
+    make("a2")  # before the next page: nothing on it moves
+    names, newer, older = shown(older)
+    assert (names, older) == (["e", "b"], "")
+    assert shown(newer)[0] == ["a2", "c"]
+    assert shown(shown(newer)[1]) == (["a"], "", shown(shown(newer)[1])[2])
+    assert shown("?after=nonsense")[0] == ["a", "a2"]
+
+
+def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> None:
+    namespace = config_items.default_namespace(None)
+    item = config_items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:bob")
+    releases.publish(item=item, content="a: [1", comment="", author="user:bob")
+    client, url = staff(ConfigRight.EDIT), reverse("config:item-about", args=[item.pk])
+    page = client.post(url, {"format": "yaml", "description": "Prices"}, follow=True).content.decode()
+    assert "Version 1 is in force" in page
+    page = client.post(url, {"format": "properties", "description": "Prices"}, follow=True).content.decode()
+    item.refresh_from_db()
+    assert (item.format, item.description) == ("properties", "Prices")
+    assert '<option value="properties" selected>' in page
+    assert staff(ConfigRight.VIEW, "eve").post(url, {"format": "text"}).status_code == 403
+
+
+def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
+    tenant = make_tenant("Shop", slug="shop")
+    item = config_items.module_item("retry_policy", tenant=tenant)
+    releases.publish(item=item, content='{"most_retries": 1}', comment="", author="user:bob")
+    key, who, version = instances.key_of("retry_policy", tenant.pk), instances.Identity("here", "web"), item.current
+    assert version is not None
+    state = instances.State("database", 1, {}, {}, {key: instances.Version(1, version.md5, 40)})
+    instances.report(who=who, state=state, started_at=timezone.now())
+    client = staff()
+    told = client.get(at("retry_policy", "live", tenant="shop")).json()["rows"]
+    assert [(row["version"], row["state"], row["lag_ms"]) for row in told if row["place"].startswith("here:")] == [("v1", "applied", 40)]
+    wrong = instances.State("database", 1, {}, {key: "version 2: not valid"}, {key: instances.Version(1, version.md5)})
+    instances.report(who=who, state=wrong, started_at=timezone.now())
+    assert "version 2: not valid" in client.get(at("retry_policy", tenant="shop")).content.decode()
+    assert "version 2: not valid" in client.get(reverse("config:instances")).content.decode()
+    assert client.get(at("retry_policy", "tenants")).status_code == 200
+    assert any(run["errors"].get("retry_policy@shop") for run in selectors.instances_told())
+    assert client.get(at("retry_policy", "reach", tenant="shop") + "&percent=100").json()["text"]
 
 
 def test_a_module_is_not_reached_as_an_item() -> None:

@@ -1,6 +1,10 @@
 """Values as the code reads them."""
 
+import re
+from collections.abc import Mapping
+
 import pytest
+from django.utils.translation import override
 
 from configcenter import hot
 from configcenter.hot import Applied, Module, setting
@@ -83,3 +87,19 @@ def test_pydantics_errors_are_told_in_our_words() -> None:
         ("number", "Must be at least 1."),
         ("colour", "There is no such field."),
     ]
+
+
+def test_checks_of_a_module_are_told_in_the_readers_language_with_their_values() -> None:
+    def told(name: str, value: Mapping[str, object]) -> list[tuple[str, str]]:
+        try:
+            hot.module(name).model.model_validate(value)
+        except ValueError as error:
+            return [(entry["field"], entry["message"]) for entry in explain(error)]  # type: ignore[arg-type]
+        return []
+
+    twice = {"rules": [{"name": "mine", "per_second": 5}, {"name": "mine", "per_second": 6}]}
+    assert told("flow_rules", twice) == [("rules", "There are two rules named mine.")]
+    with override("zh-hans"):
+        said = told("flow_rules", twice) + told("delivery_rules", {"default_time_zone": "Nowhere"}) + told("queues", {"queue_capacity": 0})
+    assert said[0] == ("rules", "有两条规则名为 mine。")
+    assert all(re.search(r"[\u4e00-\u9fff]", text) for _field, text in said), said

@@ -13,7 +13,7 @@ from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
-from configcenter.models import ConfigItem
+from configcenter.models import ConfigItem, Format
 from configcenter.services import config_items, drafts
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Invalid
@@ -58,7 +58,7 @@ def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
 def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """This function will give the versions that instances run, for a page that stays open."""
     assert subject.handle
-    return JsonResponse(live.of_module(subject.handle.name, subject.item, selectors.live_instances()))
+    return JsonResponse(live.of_item(subject.item, selectors.live_instances([subject.item])))
 
 
 def _number(request: HttpRequest, name: str) -> int:
@@ -174,6 +174,7 @@ def _show(
     }
     if subject.handle is None:
         context["errors"] = [str(error["message"]) for error in errors or []]
+        context["formats"] = Format.choices
         return page(request, "item", status=status, **context)
     context["form"] = form.build(
         subject.handle.model,
@@ -184,6 +185,5 @@ def _show(
         open_paths=frozenset([opened]) if opened else frozenset(),
     )
     context["opened"] = opened
-    if subject.tenant is None:
-        context["instances"] = live.of_module(subject.handle.name, item, selectors.live_instances())
+    context["instances"] = live.of_item(item, selectors.live_instances([item]))
     return page(request, "module", status=status, **context)

@@ -10,15 +10,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from configcenter.admin_base import problem_text, signed_in
+from configcenter.console import pages
 from configcenter.console.access import page, staff_page
-from configcenter.console.subjects import Subject
+from configcenter.console.subjects import Subject, for_subject
 from configcenter.models import ConfigItem, ConfigNamespace, Format, Tenant
 from configcenter.models.config import MODULES, PUBLIC
 from configcenter.services import config_items
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Conflict, Invalid, Problem
-
-A_PAGE = 50
 
 
 def of_people() -> Any:
@@ -36,7 +35,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     config_items.default_namespace(None)
     namespaces = list(of_people())
     rows = ConfigItem.objects.filter(namespace__in=namespaces).select_related("namespace__tenant", "current", "gray")
-    namespace, group, query, after = (request.GET.get(name, "").strip() for name in ("namespace", "group", "q", "after"))
+    namespace, group, query = (request.GET.get(name, "").strip() for name in ("namespace", "group", "q"))
     if (chosen := _pk(namespace)) is not None:
         rows = rows.filter(namespace_id=chosen)
     groups = list(rows.order_by("group").values_list("group", flat=True).distinct()[:200])
@@ -44,18 +43,16 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(group=group)
     if query:
         rows = rows.filter(Q(data_id__icontains=query) | Q(description__icontains=query))
-    start = _pk(after) or 0
-    found = list(rows.order_by("namespace__tenant__name", "namespace__slug", "group", "data_id")[start : start + A_PAGE + 1])
-    kept = request.GET.copy()
-    kept["after"] = str(start + A_PAGE)
+    found, newer, older = pages.of_items(rows, request)
     return page(
         request,
         "items",
         title=_("Items"),
         purpose=_("Texts that other systems read: by the API, or with a Nacos client."),
         tab="items",
-        items=[Subject(item) for item in found[:A_PAGE]],
-        more=f"?{kept.urlencode()}" if len(found) > A_PAGE else "",
+        items=[Subject(item) for item in found],
+        newer=newer,
+        older=older,
         namespaces=namespaces,
         groups=groups,
         chosen={"namespace": namespace, "group": group, "q": query},
@@ -102,6 +99,20 @@ def create(request: HttpRequest) -> HttpResponse:
         typed=typed,
         errors=errors,
     )
+
+
+@staff_page(right="edit", to_change="edit", methods=("POST",))
+@for_subject
+def about(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """This function will change the format and the description of an item."""
+    wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
+    try:
+        who = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
+        config_items.change_item(item=subject.item, **wanted, **who)
+        messages.success(request, _("Format and description are saved."))
+    except Invalid as invalid:
+        messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
+    return HttpResponseRedirect(subject.url())
 
 
 @staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))

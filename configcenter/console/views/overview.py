@@ -40,7 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
                 "purpose": purpose,
                 "item": item,
                 "overrides": overrides.get(handle.name, 0),
-                "instances": live.of_module(handle.name, item, running),
+                "instances": live.of_item(item, running),
             }
         )
     return page(
@@ -62,7 +62,7 @@ def instances(request: HttpRequest) -> HttpResponse:
     revision = ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
     rows = []
     for instance in running or []:
-        errors = [{"module": name, "text": text} for name, text in sorted(instance.errors.items())]
+        errors = [{"module": key.partition("@")[0], "text": text} for key, text in sorted(instance.errors.items())]
         behind = instance.revision < revision
         rows.append(
             {

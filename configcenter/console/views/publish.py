@@ -83,7 +83,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     item, draft = subject.item, subject.item.draft or ""
-    running = selectors.live_instances() if subject.handle and subject.tenant is None else None
+    running = selectors.live_instances() if subject.handle else None
     return page(
         request,
         "publish",

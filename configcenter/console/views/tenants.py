@@ -4,6 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from configcenter import selectors
+from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
@@ -23,10 +24,13 @@ def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
             return HttpResponseRedirect(Subject(subject.item, handle, tenant).url())
     fields = {name: _(info.title) for name, info in handle.model.model_fields.items() if name in handle.per_tenant and info.title}
     found = []
-    for item in selectors.overrides(handle.name):
+    rows = list(selectors.overrides(handle.name))
+    running = selectors.live_instances(rows)
+    for item in rows:
         own = values_of(item.current.content if item.current else "")
         of_tenant = Subject(item, handle, item.override_of)
-        found.append({"subject": of_tenant, "item": item, "fields": [fields[name] for name in fields if name in own]})
+        own_words = [fields[name] for name in fields if name in own]
+        found.append({"subject": of_tenant, "item": item, "fields": own_words, "instances": live.of_item(item, running)})
     return page(
         request,
         "tenants",

@@ -1,4 +1,4 @@
-"""`manage.py config get|set|discard|publish|rollback|history|diff|export|import|instances`: the configuration from a shell.
+"""`manage.py config get|set|discard|publish|gray|rollback|history|diff|export|import|instances`: the configuration from a shell.
 
 Exit status: 0 done · 1 something is away · 2 wrong use · 3 not valid · 4 conflicts with the present state · 5 there is no such thing.
 """
@@ -13,9 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from configcenter import selectors
+from configcenter.management import gray
 from configcenter.models import ConfigItem, Tenant
 from configcenter.models.config import MODULES
-from configcenter.services import config_items, drafts, fields, instances, releases, transfer
+from configcenter.services import config_items, drafts, fields, releases, transfer
 from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
@@ -29,8 +30,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-        def verb(name: str, text: str, *, module: bool = True) -> Any:
+        def verb(name: str, text: str, *, module: bool = True, what: tuple[str, ...] = ()) -> Any:
             made = verbs.add_parser(name, help=text, description=text)
+            if what:
+                made.add_argument("what", choices=what)
             if module:
                 made.add_argument("module", help="name of a module, such as retry_policy")
                 made.add_argument("--tenant", help="short name: the override of this tenant instead of the installation's value")
@@ -49,6 +52,7 @@ class Command(BaseCommand):
         rollback.add_argument("version", type=int)
         for made in (publish, rollback):
             made.add_argument("-m", "--comment", default="", help="why, for those who read the history")
+        gray.add_arguments(verb("gray", "Brings the draft to some instances first, then to all or none.", what=gray.VERBS))
         history = verb("history", "Lists the releases, the newest first.")
         history.add_argument("--limit", type=int, default=20)
         diff = verb("diff", "Compares versions: the draft with what is in force, or two releases.")
@@ -154,6 +158,9 @@ class Command(BaseCommand):
         release = releases.publish(item=self._item(options), comment=options["comment"], author=AUTHOR)
         self._say(_as_dict(release), f"Version {release.number} is in force.")
 
+    def _gray(self, options: dict[str, Any]) -> None:
+        gray.run(item=self._item(options), options=options, author=AUTHOR, say=self._say)
+
     def _rollback(self, options: dict[str, Any]) -> None:
         item = self._item(options)
         to = selectors.release(item, options["version"])
@@ -211,14 +218,14 @@ class Command(BaseCommand):
         self._say({"dry_run": report.is_dry_run, "items": data_out}, "\n".join(lines))
 
     def _instances(self, options: dict[str, Any]) -> None:
-        found = instances.live()
+        found = selectors.instances_told()
         lines = [
-            f"{instance.id:40} {instance.source:9} revision {instance.revision}"
-            + "".join(f"  {module} v{version.number}" for module, version in instance.versions.items() if version.number)
-            + "".join(f"\n    not applied: {module}: {error}" for module, error in instance.errors.items())
-            for instance in found
+            f"{told['id']:40} {told['source']:9} revision {told['revision']}"
+            + "".join(f"  {name} v{run['number']}" for name, run in {**told["versions"], **told["overrides"]}.items() if run["number"])
+            + "".join(f"\n    not applied: {name}: {error}" for name, error in told["errors"].items())
+            for told in found
         ]
-        self._say([instances.told(instance) for instance in found], "\n".join(lines) or "No process is alive.")
+        self._say(found, "\n".join(lines) or "No process is alive.")
 
 
 def _wrong(errors: list[dict[str, Any]]) -> str:

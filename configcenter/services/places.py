@@ -1,4 +1,5 @@
-"""Which namespace a caller means by Nacos' `tenant`: always one of its own, or of the installation for those who run that.
+"""Which namespace a caller means by a name, in the API and as a Nacos client: always one of its own, or of the installation for those
+who run that.
 
 An API key's "" (or "public") is its tenant's own PUBLIC, any other name its tenant's namespace of that name. Keys of a tenant
 that operates the installation reach the installation's namespaces as `installation.NAME`, and the typed modules, for reading, as
@@ -7,17 +8,27 @@ For a member of staff all names are the installation's.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from configcenter.models import ConfigNamespace, Tenant
 from configcenter.models.config import MODULES, PUBLIC
-from configcenter.nacos.identity import Who
 from configcenter.services.config_items import default_namespace
 from posthaste.lib.problems import Forbidden, NotFound
 
 INSTALLATION = "installation."
+
+
+class Reader(Protocol):
+    """Whoever calls: its tenant (None: staff, for the installation), and whether it reaches what is everybody's."""
+
+    @property
+    def tenant_id(self) -> int | None: ...
+
+    @property
+    def reaches_installation(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Place:
         return self.tenant_id is None and self.slug == MODULES
 
 
-def place(who: Who, name: str) -> Place:
+def place(who: Reader, name: str) -> Place:
     """This function will give the place that a caller calls so; never another tenant's."""
     name = name.strip()
     if who.reaches_installation:
@@ -44,14 +55,14 @@ def place(who: Who, name: str) -> Place:
     return Place(who.tenant_id, name or PUBLIC)
 
 
-def name(who: Who, found: Place) -> str:
+def name(who: Reader, found: Place) -> str:
     """This function will give the name under which a caller reaches a place."""
     if found.tenant_id is None and who.tenant_id is not None and not found.holds_modules:
         return f"{INSTALLATION}{found.slug}"
     return "" if found.slug == PUBLIC else found.slug
 
 
-def writable(who: Who, written: str) -> ConfigNamespace:
+def writable(who: Reader, written: str) -> ConfigNamespace:
     """This function will give the namespace in which a caller publishes.
 
     Raises:
@@ -71,7 +82,7 @@ def writable(who: Who, written: str) -> ConfigNamespace:
     return found
 
 
-def namespaces(who: Who) -> list[ConfigNamespace]:
+def namespaces(who: Reader) -> list[ConfigNamespace]:
     """This function will list the namespaces that a caller reaches and that exist, each with the number of its items `in_force`."""
     own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
     reached = own | Q(tenant=None) if who.reaches_installation else own

@@ -1,0 +1,148 @@
+"""What goes in and out under /api/config/items/ and /api/config/namespaces/."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from configcenter.api.base import Body
+from configcenter.api.config_shapes import GrayOut, gray_of
+from configcenter.models import ConfigItem, ConfigNamespace, Format
+from configcenter.models.config import PUBLIC
+from configcenter.services import config_items, places
+
+CONTENT = "The text itself, to the last blank: its md5 is counted over it."
+
+
+class TextField(serializers.CharField):
+    """A text as it is: nothing trimmed, and a number is no text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+def called(reader: places.Reader, namespace: ConfigNamespace) -> str:
+    """This function will name a namespace as this caller's addresses do: `public`, `dev`, `installation.public`."""
+    return places.name(reader, places.Place(namespace.tenant_id, namespace.slug)) or PUBLIC
+
+
+class ItemOut(serializers.ModelSerializer[ConfigItem]):
+    """An item without its text."""
+
+    namespace = serializers.SerializerMethodField()
+    version = serializers.IntegerField(source="current.number", default=0, help_text="0: nothing is in force.")
+    md5 = serializers.CharField(source="current.md5", default="")
+    at = serializers.DateTimeField(source="current.at", allow_null=True, default=None)
+    author = serializers.CharField(source="current.author", default="")
+    has_draft = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ConfigItem
+        fields = ["namespace", "group", "data_id", "format", "description", "version", "md5", "at", "author", "has_draft"]
+
+    def get_namespace(self, item: ConfigItem) -> str:
+        return called(self.context["request"].user, item.namespace)
+
+    def get_has_draft(self, item: ConfigItem) -> bool:
+        return item.draft is not None
+
+
+class ItemDraftOut(serializers.Serializer[Any]):
+    """What is being edited; `content` is null where nothing is."""
+
+    content = serializers.CharField(allow_null=True)
+    version = serializers.IntegerField(help_text="Name it as `based_on` when you save or publish.")
+    author = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
+
+
+def draft_of(item: ConfigItem) -> dict[str, Any]:
+    """This function will tell what is being edited."""
+    return {"content": item.draft, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
+
+
+class ItemDetail(ItemOut):
+    """An item with the text in force and its draft."""
+
+    effective = serializers.SerializerMethodField(help_text="The text in force; empty where nothing is.")
+    draft = serializers.SerializerMethodField()
+    gray = serializers.SerializerMethodField()
+
+    class Meta(ItemOut.Meta):
+        fields = [*ItemOut.Meta.fields, "effective", "draft", "gray"]
+
+    def get_effective(self, item: ConfigItem) -> str:
+        return config_items.effective(item)
+
+    @extend_schema_field(ItemDraftOut)
+    def get_draft(self, item: ConfigItem) -> dict[str, Any]:
+        return draft_of(item)
+
+    @extend_schema_field(GrayOut(allow_null=True))
+    def get_gray(self, item: ConfigItem) -> dict[str, Any] | None:
+        return gray_of(item)
+
+
+class ItemIn(Body):
+    """A new item; with `content`, that becomes its draft."""
+
+    namespace = serializers.CharField(max_length=160, default=PUBLIC, help_text="Yours; `installation.NAME` for keys that operate it.")
+    group = serializers.CharField(max_length=128, default="DEFAULT_GROUP")
+    data_id = serializers.CharField(max_length=256)
+    format = serializers.ChoiceField(choices=Format.choices, default=Format.TEXT)
+    description = serializers.CharField(max_length=500, allow_blank=True, default="")
+    content = TextField(required=False, default=None, help_text=CONTENT)
+
+
+class ItemChangeIn(Body):
+    """What may be changed of an item besides its text."""
+
+    format = serializers.ChoiceField(choices=Format.choices, required=False)
+    description = serializers.CharField(max_length=500, allow_blank=True, required=False)
+
+
+class ItemDraftIn(Body):
+    """A draft."""
+
+    content = TextField(help_text=CONTENT)
+    based_on = serializers.IntegerField(min_value=0, help_text="`draft.version` that you saw; 409 when it has changed since.")
+
+
+class ItemTextIn(Body):
+    """A text to be checked."""
+
+    content = TextField(help_text=CONTENT)
+
+
+class ItemPublishIn(Body):
+    """A publish; without `content`, of the draft."""
+
+    content = TextField(required=False, allow_null=True, default=None, help_text=CONTENT)
+    based_on = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    comment = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class NamespaceOut(serializers.ModelSerializer[ConfigNamespace]):
+    """A drawer of items."""
+
+    namespace = serializers.SerializerMethodField(help_text="As addresses name it.")
+
+    class Meta:
+        model = ConfigNamespace
+        fields = ["namespace", "name", "description", "created_at"]
+
+    def get_namespace(self, namespace: ConfigNamespace) -> str:
+        return called(self.context["request"].user, namespace)
+
+
+class NamespaceIn(Body):
+    """A new drawer."""
+
+    namespace = serializers.CharField(max_length=160, help_text="Letters, digits and any of _ . : -")
+    name = serializers.CharField(max_length=128, allow_blank=True, default="")
+    description = serializers.CharField(max_length=256, allow_blank=True, default="")

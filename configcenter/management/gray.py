@@ -1,0 +1,51 @@
+"""`manage.py config gray begin|widen|promote|abandon|status MODULE`: a release for some instances first."""
+
+from collections.abc import Callable
+from typing import Any
+
+from configcenter import selectors
+from configcenter.models import ConfigItem
+from configcenter.services import releases
+from configcenter.services.releases import NoGray
+
+VERBS = ("begin", "widen", "promote", "abandon", "status")
+
+
+def add_arguments(gray: Any) -> None:
+    """This function will declare what the verb `gray` takes, besides the module."""
+    gray.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="instances with it; may be given several times")
+    gray.add_argument("--percent", type=int, default=0, help="of the other instances, 0 to 100")
+    gray.add_argument("-m", "--comment", default="", help="why, for those who read the history")
+
+
+def run(*, item: ConfigItem, options: dict[str, Any], author: str, say: Callable[[Any, str], None]) -> None:
+    """This function will do what is asked with the gray release of an item, and tell how it stands.
+
+    Raises: as the services of the same names; NoGray where none is running.
+    """
+    spread = {"labels": options["label"], "percent": options["percent"]}
+    number, verb = 0, options["what"]
+    if verb == "begin":
+        number = releases.start_gray(item=item, content=None, comment=options["comment"], author=author, **spread).number
+    elif verb == "widen":
+        releases.widen_gray(item=item, author=author, **spread)
+    elif verb in ("promote", "abandon"):
+        steer = releases.promote_gray if verb == "promote" else releases.abandon_gray
+        number = steer(item=item, comment=options["comment"], author=author).number
+        text = "is in force everywhere" if verb == "promote" else "ends the gray release: all run what was in force before"
+        say({"number": number}, f"Version {number} {text}.")
+        return
+    if item.gray is None:
+        raise NoGray("No gray release of this item is running.")
+    live = selectors.live_instances([item])
+    taking = [each.id for each in live or [] if selectors.takes_part(each, item, labels=item.gray_labels, percent=item.gray_percent)]
+    told = {
+        "number": item.gray.number,
+        "labels": item.gray_labels,
+        "percent": item.gray_percent,
+        "instances": None if live is None else len(live),
+        "taking_part": None if live is None else taking,
+    }
+    whom = ", ".join([*item.gray_labels, *([f"{item.gray_percent} % of the others"] if item.gray_percent else [])])
+    reach = "Redis is away: instances can't be asked" if live is None else f"{len(taking)} of {len(live)} instances take part"
+    say(told, "\n".join([f"Gray release v{item.gray.number} for {whom}: {reach}.", *(f"  {name}" for name in taking)]))
