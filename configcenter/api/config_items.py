@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from configcenter import selectors
-from configcenter.api import config_shapes, config_views
+from configcenter.api import config_shapes, config_steering, config_views
 from configcenter.api import item_shapes as shapes
 from configcenter.api.base import TenantView
 from configcenter.api.pages import CursorPages
@@ -209,6 +209,16 @@ class ItemRelease(FreeItem, config_views.ModuleRelease):
 
 class ItemDiff(FreeItem, config_views.ModuleDiff):
     """`…/diff/`."""
+
+
+# A gray release of an item is started in the console only, as nobody but processes of Posthaste would follow it; but whoever finds
+# one in the way of a publish can end it here.
+class ItemGrayPromote(FreeItem, config_steering.ModuleGrayPromote):
+    """`…/gray/promote/`."""
+
+
+class ItemGrayAbandon(FreeItem, config_steering.ModuleGrayAbandon):
+    """`…/gray/abandon/`."""
 
 
 # --- namespaces ----------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class ModuleGrayPromote(ItemView):
     scopes = {"POST": CONFIG_PUBLISH}
 
     @extend_schema(summary="Promote a gray release to all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, **at: str) -> Response:
         release = releases.promote_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
         return Response(shapes.ReleaseOut(release).data, status=201)
 
@@ -70,7 +70,7 @@ class ModuleGrayAbandon(ItemView):
     scopes = {"POST": CONFIG_PUBLISH}
 
     @extend_schema(summary="Take a gray release back from all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, **at: str) -> Response:
         release = releases.abandon_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
         return Response(shapes.ReleaseOut(release).data, status=201)
 

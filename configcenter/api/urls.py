@@ -50,6 +50,8 @@ urlpatterns = [
     path(f"{ITEM}releases/", items.ItemReleases.as_view()),
     path(f"{ITEM}releases/<int:number>/", items.ItemRelease.as_view()),
     path(f"{ITEM}diff/", items.ItemDiff.as_view()),
+    path(f"{ITEM}gray/promote/", items.ItemGrayPromote.as_view()),
+    path(f"{ITEM}gray/abandon/", items.ItemGrayAbandon.as_view()),
     path("config/namespaces/", items.NamespaceCollection.as_view()),
     path("config/namespaces/<str:namespace>/", items.NamespaceItem.as_view()),
     path("config/instances/", steering.InstanceCollection.as_view()),

@@ -137,8 +137,9 @@ def change_item(
     if format is not None and format not in Format.values:
         raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
     with transaction.atomic():
-        rows = ConfigItem.objects.select_for_update(of=("self",)).select_related("namespace", "current", "gray", "override_of")
-        fresh = rows.filter(pk=item.pk).first()
+        # Locked first and read then: a publish that this waited for is seen with its release.
+        list(ConfigItem.objects.select_for_update().filter(pk=item.pk))
+        fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
         if fresh is None:
             raise NotFound(_("This item was deleted meanwhile."))
         wanted = {"format": format, "description": None if description is None else description[:500]}

@@ -130,6 +130,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{ITEM}releases/": (ITS, {}),
     f"{ITEM}releases/<int:number>/": (f"{ITS} item.current.number", {}),
     f"{ITEM}diff/": (ITS, {}),
+    f"{ITEM}gray/promote/": (ITS, {}),
+    f"{ITEM}gray/abandon/": (ITS, {}),
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
 }
 
@@ -178,6 +180,9 @@ def test_the_samples_are_right_their_owner_is_let_in() -> None:
             owner = make_everything("Acme")
             if route.pattern.endswith("publish/"):
                 make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
+            if "/gray/" in route.pattern:
+                gray = {"content": "of: some", "labels": ["zone=b"], "percent": 0}
+                releases.start_gray(item=owner.item, comment="A's own", author="user:a", **gray)  # type: ignore[arg-type]
             answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
             if answer.status_code not in (200, 201, 204):
                 refused[f"{method} {route}"] = answer.content
