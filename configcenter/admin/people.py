@@ -32,7 +32,12 @@ class TenantAdminPage(TenantAdmin):
     list_filter = ["is_active"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
-    fields = ["name", "slug", "weight", "is_active"]
+    fields = ["name", "slug", "weight", "is_active", "is_operator"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A tenant's own administrators must not make their keys reach the whole installation."""
+        found = [*super().get_readonly_fields(request, obj)]
+        return found if getattr(request.user, "is_superuser", False) else [*found, "is_operator"]
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Tenant]":
         rows = super().get_queryset(request)
@@ -74,7 +79,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
-        (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "config_right")}),
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ["last_login", "date_joined"]

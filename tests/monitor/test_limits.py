@@ -52,7 +52,7 @@ def page(client: Client) -> str:
 
 def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator: Tenant) -> None:
     api, client = make_api(operator, SEND, CONFIG_READ), staff(ConfigRight.VIEW)
-    rule = FlowRule(name="tight", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=1)
+    rule = FlowRule(name="as-shown", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=1)
     settings = Settings(10, 1000, 200, 10, 1)
     now = [1_000.0]
     adaptive = Adaptive(lambda: now[0])
@@ -63,14 +63,14 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
         assert [api.post("/api/messages/", SMS).status_code for _ in range(3)] == [202, 429, 429]
         figures.figures.tell()
         seen = json_of(api.get(URL))
-        assert {"rule": "tight", "number": 2} in seen["refused"]
+        assert {"rule": "as-shown", "number": 2} in seen["refused"]
         assert (seen["is_local"], seen["let_in"] >= 1, seen["system"]["is_enabled"]) == (False, True, True)
         step = seen["adaptive"]["steps"][0]
         assert (step["reason"], step["before"], step["latency_ms"], step["per_second"]) == ("latency", 1000.0, 1000.0, 900.0)
         assert seen["adaptive"]["limit"] == step["limit"] < 1000
         text = page(client)
         assert "Answers took too long" in text
-        assert "tight" in text
+        assert "as-shown" in text
 
 
 def test_while_redis_is_away_everybody_who_looks_is_told_that_each_process_limits_by_itself(operator: Tenant, own_redis: Any) -> None:
