@@ -95,6 +95,7 @@ class Limiter:
         self._held: dict[str, tuple[tuple[str, ...], float]] = {}
         self._rests_until = 0.0
         self._is_away = False
+        self._calls_when_away = 0
         self._prefix = secrets.token_hex(4)
         self._numbers = count()
         self._wake = threading.Event()
@@ -148,14 +149,17 @@ class Limiter:
         return f"{self._prefix}{next(self._numbers):x}" if plan.lease_keys else ""
 
     def _shared(self, plan: Plan, answer: Answer, lease: str) -> Pass:
-        if self._is_away:
-            self._is_away = False
-            log.warning("flow control is shared again")
+        self._is_back()
         if lease and answer.verdict == 1:
             self._held[lease] = (plan.lease_keys, time.monotonic())
             if not self._wake.is_set():
                 self._wake.set()
         return Pass(plan, answer, lease)
+
+    def _is_back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            log.warning("flow control is shared again")
 
     def _locally(self, plan: Plan, cost: int, urgent: bool, lease: str) -> Pass:
         return Pass(plan, self.local.enter(plan.checks, cost=cost, urgent=urgent, lease=lease), lease, is_local=True)
@@ -253,6 +257,7 @@ class Limiter:
 
     def _noticed(self, error: Exception) -> None:
         self._rests_until = time.monotonic() + REST_SECONDS
+        self._calls_when_away = self._calls
         if not self._is_away:
             self._is_away = True
             log.error("flow control is local: Redis is away", share_of=self.local.processes, error=type(error).__name__)
@@ -308,6 +313,8 @@ class Limiter:
         names = sorted(pipeline.execute()[2])
         self.local.processes = max(1, len(names))
         self.rank = names.index(own.encode()) if own.encode() in names else 0
+        if self._calls == self._calls_when_away:  # nobody has asked since Redis was away, so no question finds out that it is back
+            self._is_back()
         self._renew(clock)
         for function in self.on_tick:
             function()

@@ -131,6 +131,15 @@ def test_while_redis_is_away_each_process_keeps_to_its_share_and_comes_back(own_
     assert not limiter.is_local
 
 
+def test_that_redis_is_back_is_noticed_although_nobody_asks(own_redis: Any) -> None:
+    limiter, plan = Limiter(), make_plan(in_window=100, window_seconds=60)
+    assert limiter.enter(plan).allowed
+    own_redis.kill()
+    assert limiter.enter(plan).is_local
+    own_redis.start()
+    poll(lambda: not limiter.is_local, seconds=10)
+
+
 def test_requests_that_wait_together_while_redis_dies_are_all_answered(own_redis: Any) -> None:
     limiter, plan = Limiter(), make_plan(in_window=1_000_000)
     answered: list[Pass] = []
