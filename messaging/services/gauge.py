@@ -22,6 +22,8 @@ PACE_EXPIRES_SECONDS = 3
 BACKLOG_EVERY_SECONDS = 5.0
 #: Counting may take this share of the time; where it takes long it is done less often.
 COUNTING_SHARE = 0.05
+#: However long it took: the pool does not fall back before it knows that less is waiting.
+LONGEST_REST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class _Backlog:
         if began >= self._next:
             self.number = _count(due)
             took = time.monotonic() - began
-            self._next = began + (took / COUNTING_SHARE if took > 0.02 else 0.0)
+            self._next = began + (min(LONGEST_REST_SECONDS, took / COUNTING_SHARE) if took > 0.02 else 0.0)
         elif self.number and not due.exists():
             # It is all gone, and the next count far off: nobody should wait for it to hear that.
             self.number = 0
