@@ -2,13 +2,13 @@
 
 import io
 import socket
-import ssl
 import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 #: A socket's time-out may be longer than what is left by this share of the limit: setting it costs a system call.
 SLACK = 0.05
@@ -75,14 +75,16 @@ def time_by_kernel(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
     if sock.gettimeout() is not None:
         sock.settimeout(None)
+    _watched[sock] = seconds
+
+
+#: What the kernel watches, by socket: asking it would cost a system call, several times a message.
+_watched: "WeakKeyDictionary[socket.socket, float]" = WeakKeyDictionary()
 
 
 def _kernel_timeout(sock: socket.socket) -> float | None:
-    """The time-out that the kernel watches, None where it watches none."""
-    if sock.gettimeout() is not None or isinstance(sock, ssl.SSLSocket):
-        return None
-    seconds, micros = struct.unpack(TIMEVAL, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.calcsize(TIMEVAL)))
-    return seconds + micros / 1_000_000 or None
+    """The time-out that the kernel watches, None where it watches none. TLS is spoken over another object than the plain socket's."""
+    return _watched.get(sock) if sock.gettimeout() is None else None
 
 
 def time_socket(sock: socket.socket, seconds: float) -> None:
