@@ -1,8 +1,9 @@
 -- Lets requests in or refuses them: all checks of a question must say yes, or nothing is taken from any of them.
 --
 -- KEYS    none: which keys are looked at follows from the questions (so this is for one server, not for a cluster)
--- ARGV[1] MessagePack: [questions, leaves]
---           question = [cost, urgent (0|1), lease id, checks]
+-- ARGV[1] MessagePack: [questions, leaves, plans]
+--           question = [cost, urgent (0|1), lease id, which of the plans (from 1)]
+--           plan     = checks; many questions have the same
 --           check    = [key, kind, limit, span (µs), reserve (% for what is urgent), counts (1: the cost, 0: one), rate, cold factor,
 --                       warm-up (µs), owes (0|1)]
 --             kind 'w' window: at most `limit` in any `span`; with a warm-up `limit` is reached slowly; `owes`: whoever is larger
@@ -33,6 +34,13 @@ local function expire(key, micros)
   local ms = ceil(micros / 1000) + 1000
   if ARGV[2] ~= '0' then ms = 600000 end
   redis.call('PEXPIRE', key, ms)
+end
+
+-- one call for many values: as many as fit on Lua's stack with ease
+local function in_parts(command, key, values)
+  for first = 1, #values, 1000 do
+    redis.call(command, key, unpack(values, first, min(first + 999, #values)))
+  end
 end
 
 local states, order = {}, {}
@@ -205,7 +213,7 @@ local function leases(key)
   local state = states[key]
   if state then return state end
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  return keep(key, { kind = 'l', key = key, count = redis.call('ZCARD', key) })
+  return keep(key, { kind = 'l', key = key, count = redis.call('ZCARD', key), fresh = {} })
 end
 
 -- one question --------------------------------------------------------------------------------------------------
@@ -221,11 +229,13 @@ local function ask(check, cost, urgent, lease)
     if urgent == 1 then most = limit + ceil(limit * reserve / 100) end
     if state.count + 1 > most then
       local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-      return 0, min(1000000, max(1, tonumber(first[2] or now) - now))
+      return 0, min(1000000, max(1, tonumber(first[2] or now + span) - now)) -- none stands there yet: all came with this call
     end
     return 1, 0, function()
       state.count = state.count + 1
-      redis.call('ZADD', key, string.format('%.0f', now + span), lease)
+      local fresh = state.fresh
+      fresh[#fresh + 1] = string.format('%.0f', now + span)
+      fresh[#fresh + 1] = lease
       state.dirty, state.span = true, span
       return max(0, limit - state.count), 0
     end
@@ -264,7 +274,7 @@ local function ask(check, cost, urgent, lease)
 end
 
 local function answer(question)
-  local cost, urgent, lease, checks = question[1], question[2], question[3], question[4]
+  local cost, urgent, lease, checks = question[1], question[2], question[3], args[3][question[4]]
   local takes, longest = {}, 0
   for index, check in ipairs(checks) do
     local verdict, wait, take = ask(check, cost, urgent, lease)
@@ -282,8 +292,17 @@ local function answer(question)
   return { 1, longest, which, left, back }
 end
 
+local gone = {}
 for index = 1, #args[2], 2 do
-  redis.call('ZREM', args[2][index], args[2][index + 1])
+  local leases_of = gone[args[2][index]]
+  if not leases_of then
+    leases_of = {}
+    gone[args[2][index]] = leases_of
+  end
+  leases_of[#leases_of + 1] = args[2][index + 1]
+end
+for key, leases_of in pairs(gone) do
+  in_parts('ZREM', key, leases_of)
 end
 local answers = {}
 for index, question in ipairs(args[1]) do
@@ -302,6 +321,7 @@ for _, key in ipairs(order) do
       if state.stored then redis.call('HSET', key, 's', state.stored) end
       expire(key, max(0, state.free - now) + state.lasts)
     else
+      in_parts('ZADD', key, state.fresh)
       expire(key, state.span)
     end
   end

@@ -35,11 +35,26 @@ ANSWER_SECONDS = 1.0  # an answer that takes longer counts as none
 REST_SECONDS = 1.0  # Redis is not asked again for so long after it was away
 MOST_AT_ONCE = 200
 KEEPER_SECONDS = 0.005
+ASKED_SECONDS = 0.02  # the same while questions are asked, as they take along what has been given back
 RENEW_SECONDS = LEASE_SECONDS / 3
 SIGN_OF_LIFE_SECONDS = 1.0
 PROCESS_EXPIRES_SECONDS = 5.0
 
 Question = tuple[int, int, str, tuple[Any, ...]]
+
+
+def packed(questions: Sequence[Question], leaves: Sequence[str] = ()) -> bytes:
+    """This function will write questions for the script. What many of them share, as those of one tenant do, is written once."""
+    plans: list[tuple[Any, ...]] = []
+    places: dict[int, int] = {}
+    asked = []
+    for cost, urgent, lease, checks in questions:
+        place = places.get(id(checks))
+        if place is None:
+            plans.append(checks)
+            place = places[id(checks)] = len(plans)
+        asked.append((cost, urgent, lease, place))
+    return msgspec.msgpack.encode((asked, leaves, plans))
 
 
 @dataclass(slots=True)
@@ -232,7 +247,7 @@ class Limiter:
         leaves: list[str] = []
         while self._leaving and len(leaves) < 2_000:
             leaves += self._leaving.popleft()
-        body = msgspec.msgpack.encode((questions, leaves))
+        body = packed(questions, leaves)
         if self._connection is None:
             self._connection = store.own_connection(timeout_seconds=ANSWER_SECONDS)
         # Twice, as an idle connection may have died. Should the first have been heard all the same, it counted too much, not too little.
@@ -272,12 +287,12 @@ class Limiter:
 
     def _keep(self) -> None:
         """Gives leases back that no question took along, prolongs those of long requests, tells that this process lives."""
-        told_at, calls = 0.0, 0
+        told_at, calls, asked = 0.0, 0, False
         rest = threading.Event()  # never set
         while True:
             busy = bool(self._held or self._leaving)
             if busy:
-                rest.wait(KEEPER_SECONDS)
+                rest.wait(ASKED_SECONDS if asked else KEEPER_SECONDS)
             else:
                 self._wake.clear()
                 if not (self._held or self._leaving):
