@@ -20,6 +20,9 @@ from tests.services import RabbitMQ, Redis, Services
 PREFIX = "bench"
 SETTINGS = {"LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
 # All three layers are asked, as in production, and are so wide that no measurement meets them.
+STILL_SECONDS = 0.05
+STANDS_INSIDE = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '40 ms'"""
 WIDE_RULES = [
     {"name": "accept", "resource": "accept", "origin": "tenant", "per_second": 1_000_000, "at_once": 100_000, "in_window": 100_000_000}
 ]
@@ -72,8 +75,18 @@ class Ours:
             self.stack.kill(name, number)
 
     def freeze(self, names: tuple[str, ...] | None = None) -> None:
-        """This function will stop processes (default: all) from using the machine until `thaw`."""
-        self._signal(names, signal.SIGSTOP)
+        """This function will stop processes (default: all) from using the machine until `thaw`.
+
+        One that was stopped inside a transaction would hold its locks all the while: it may go on to the transaction's end first.
+        """
+        for _ in range(100):
+            self._signal(names, signal.SIGSTOP)
+            time.sleep(STILL_SECONDS)
+            if not self.one(STANDS_INSIDE):
+                return
+            self._signal(names, signal.SIGCONT)
+            time.sleep(STILL_SECONDS)
+        raise TookTooLong("Our processes were inside a transaction each time they were stopped.")
 
     def thaw(self) -> None:
         """This function will let all processes go on and wait until they are well."""
