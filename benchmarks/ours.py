@@ -19,10 +19,10 @@ from tests.services import RabbitMQ, Redis, Services
 
 PREFIX = "bench"
 SETTINGS = {"LOG_LEVEL": "warning", "LOG_FORMAT": "json"}
-# All three layers are asked, as in production, and are so wide that no measurement meets them.
 STILL_SECONDS = 0.05
 STANDS_INSIDE = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '40 ms'"""
+# All three layers are asked, as in production, and are so wide that no measurement meets them.
 WIDE_RULES = [
     {"name": "accept", "resource": "accept", "origin": "tenant", "per_second": 1_000_000, "at_once": 100_000, "in_window": 100_000_000}
 ]
