@@ -3,6 +3,7 @@
 rules.py     what a rule is; its checks for one value
 book.py      the rules in force, and the plan of a request
 limiter.py   asks `enter.lua` in Redis, all rules in one round trip
+questions.py how they travel
 model.py     the same in Python; local.py uses it while Redis is away
 gate.py      what entrances call: in, or a 429
 system.py, adaptive.py   by what this process can do

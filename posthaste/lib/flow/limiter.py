@@ -19,13 +19,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import redis.exceptions
 import structlog
 
 from posthaste.lib import redis as store
 from posthaste.lib.flow.local import LocalLimiter
 from posthaste.lib.flow.model import Answer
+from posthaste.lib.flow.questions import Question, packed
 from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
 
 log = structlog.get_logger(__name__)
@@ -39,22 +39,6 @@ ASKED_SECONDS = 0.02  # the same while questions are asked, as they take along w
 RENEW_SECONDS = LEASE_SECONDS / 3
 SIGN_OF_LIFE_SECONDS = 1.0
 PROCESS_EXPIRES_SECONDS = 5.0
-
-Question = tuple[int, int, str, tuple[Any, ...]]
-
-
-def packed(questions: Sequence[Question], leaves: Sequence[str] = ()) -> bytes:
-    """This function will write questions for the script. What many of them share, as those of one tenant do, is written once."""
-    plans: list[tuple[Any, ...]] = []
-    places: dict[int, int] = {}
-    asked = []
-    for cost, urgent, lease, checks in questions:
-        place = places.get(id(checks))
-        if place is None:
-            plans.append(checks)
-            place = places[id(checks)] = len(plans)
-        asked.append((cost, urgent, lease, place))
-    return msgspec.msgpack.encode((asked, leaves, plans))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,23 @@
+"""Questions to the script of `enter.lua`, as they travel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+#: Cost, urgent (0 or 1), lease, checks.
+Question = tuple[int, int, str, tuple[Any, ...]]
+
+
+def packed(questions: Sequence[Question], leaves: Sequence[str] = ()) -> bytes:
+    """This function will write questions for the script. What many of them share, as those of one tenant do, is written once."""
+    plans: list[tuple[Any, ...]] = []
+    places: dict[int, int] = {}
+    asked = []
+    for cost, urgent, lease, checks in questions:
+        place = places.get(id(checks))
+        if place is None:
+            plans.append(checks)
+            place = places[id(checks)] = len(plans)
+        asked.append((cost, urgent, lease, place))
+    return msgspec.msgpack.encode((asked, leaves, plans))
