@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from posthaste import env
+
+if TYPE_CHECKING:
+    from tests.services import Service
 
 
 def pytest_report_header() -> str:
@@ -58,6 +63,23 @@ def _no_memories() -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> "Iterator[Service]":
+    """A Redis that the test may kill, in place of the one that all tests share."""
+    from posthaste.lib import redis
+    from tests.services import Redis, Valkey
+
+    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path).start()
+    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
+    redis.client.cache_clear()
+    try:
+        yield server
+    finally:
+        env.load().redis_url = usual
+        redis.client.cache_clear()
+        server.stop()
 
 
 def forget() -> None:

@@ -1,7 +1,5 @@
 """What the limits do at the moment: the page, the API, the health page, with Redis and without."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,10 @@ from configcenter.models import ConfigRight, Tenant
 from configcenter.services.api_keys import CONFIG_READ, SEND
 from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
 from monitor import health
-from posthaste import env
-from posthaste.lib import redis
 from posthaste.lib.flow import figures
 from posthaste.lib.flow.adaptive import Adaptive, Settings
 from tests.builders import RECIPIENTS, json_of, make_api, make_tenant
 from tests.monitor.test_console import staff
-from tests.services import Redis, Valkey
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
@@ -31,19 +26,6 @@ def operator() -> Tenant:
     Tenant.objects.filter(pk=tenant.pk).update(is_operator=True)
     tenant.refresh_from_db()
     return tenant
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Any]:
-    """A server that the test may kill."""
-    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path)
-    server.start()
-    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
-    redis.client.cache_clear()
-    yield server
-    env.load().redis_url = usual
-    redis.client.cache_clear()
-    server.stop()
 
 
 def page(client: Client) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from posthaste import env
 from posthaste.env import ROOT
 from posthaste.lib import redis
 from posthaste.lib.flow import headers
@@ -23,7 +22,6 @@ from posthaste.lib.flow.limiter import Limiter, Pass
 from posthaste.lib.flow.rules import Limits, Plan, Rule
 from tests.builders import poll
 from tests.lib.flow.spans import most_in_any_span
-from tests.services import Redis, Valkey
 
 pytestmark = pytest.mark.both_stacks
 SECOND = 1_000_000
@@ -101,19 +99,6 @@ def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_ke
     finally:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def own_redis(tmp_path: Any) -> Any:
-    """A server that the test may kill."""
-    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path)
-    server.start()
-    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
-    redis.client.cache_clear()
-    yield server
-    env.load().redis_url = usual
-    redis.client.cache_clear()
-    server.stop()
 
 
 def test_while_redis_is_away_each_process_keeps_to_its_share_and_comes_back(own_redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:

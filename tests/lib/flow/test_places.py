@@ -3,33 +3,17 @@
 import secrets
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.flow import limiter as limiter_module
 from posthaste.lib.flow import places as places_module
 from posthaste.lib.flow.places import Places
 from tests.builders import poll
-from tests.services import Redis, Service, Valkey
+from tests.services import Service
 
 pytestmark = pytest.mark.both_stacks
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Service]:
-    """A server that the test may kill."""
-    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path)
-    server.start()
-    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
-    redis.client.cache_clear()
-    yield server
-    env.load().redis_url = usual
-    redis.client.cache_clear()
-    server.stop()
 
 
 def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() -> None:
