@@ -9,6 +9,7 @@ What if the process dies: the next sweep goes on where this one ended. If two sw
 """
 
 import time
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,18 @@ SWEEP_SECONDS = 1.0
 def counts_by_state(batch_id: UUID) -> dict[str, int]:
     """This function will count the messages of a batch by state; states without any are left out."""
     return {status: number for _id, status, number in tallies.by_batch([batch_id])}
+
+
+def reopen(ids: Collection[UUID]) -> None:
+    """This function will open batches that have ended, for messages that the caller puts back into progress in the same transaction.
+
+    One that runs is held as well, so that it is not closed before they are back (see `feed.settle_batches`); one that was cancelled
+    stays so, and the next sweep cancels them.
+    """
+    found = Batch.objects.filter(pk__in=ids)
+    list(found.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    found.filter(status=BatchStatus.FINISHED).update(status=BatchStatus.RUNNING, finished_at=None)
+    found.filter(status=BatchStatus.CANCELLED).update(finished_at=None)
 
 
 def _step(batch_id: UUID, *, while_it_is: str, states: tuple[str, ...], changes: dict[str, Any]) -> int:

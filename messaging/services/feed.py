@@ -12,6 +12,7 @@ if two feed at once, the row locks keep them apart, and the fence refuses the on
 
 import time
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -253,10 +254,20 @@ def settle_batches(*, now: datetime) -> int:
 
     What came back to a cancelled batch for a retry is cancelled as well.
     """
-    # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
-    busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
     batches.sweep(now=now)
     ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
-    ending.annotate(busy=busy).filter(busy=None).update(finished_at=now)
-    running = Batch.objects.filter(status=BatchStatus.RUNNING).annotate(busy=busy).filter(busy=None)
-    return running.update(status=BatchStatus.FINISHED, finished_at=now)
+    running = Batch.objects.filter(status=BatchStatus.RUNNING)
+    _settle(ending, finished_at=now)
+    return _settle(running, status=BatchStatus.FINISHED, finished_at=now)
+
+
+def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
+    """Changes those without a message in progress. Whoever puts a message back into progress holds its batch
+    (`batches.reopen`); so nobody does between the look that is made under the lock and the change, and no message is left behind
+    in a batch that has ended, where nobody would feed it."""
+    # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
+    busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
+    through = rows.order_by("pk").annotate(busy=busy).filter(busy=None)
+    with transaction.atomic():
+        ids = list(through.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+        return rows.filter(pk__in=ids).annotate(busy=busy).filter(busy=None).update(**changes) if ids else 0

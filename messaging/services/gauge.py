@@ -12,7 +12,7 @@ import orjson
 from django.db.models import QuerySet
 
 from messaging.configuration import queues
-from messaging.models import Message, Status
+from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queues import SEND
 from posthaste.lib import redis
 
@@ -102,7 +102,7 @@ _backlog = _Backlog()
 
 def measure(now: datetime) -> Waiting:
     """This function will count what waits and tell everybody through Redis."""
-    due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
+    due = _that_may_go(now)
     number = _backlog.count(due)
     waiting = Waiting(count_queued(), number, _backlog.is_too_much(due, number))
     try:
@@ -110,6 +110,15 @@ def measure(now: datetime) -> Waiting:
     except redis.Unavailable:
         pass
     return waiting
+
+
+def _that_may_go(now: datetime) -> "QuerySet[Message]":
+    """What is due, without batches that stand still: nothing makes those smaller, so they must neither keep the pool large nor turn
+    callers away."""
+    due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
+    stopped = Batch.objects.filter(status=BatchStatus.PAUSED) | Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
+    still = list(stopped.order_by().values_list("pk", flat=True))
+    return due.exclude(batch_id__in=still) if still else due
 
 
 def count_queued(up_to: int = COUNT_UP_TO) -> int:

@@ -76,9 +76,8 @@ def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
 def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
     """A cancelled batch that runs again for the sake of one message must have nothing left that was not meant."""
     named = Message.objects.filter(pk__in=ids).exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()
-    ended = Batch.objects.filter(pk__in=list(named), status__in=[BatchStatus.FINISHED, BatchStatus.CANCELLED])
-    # Held until the end, so that the batch is not settled between the message's change and its own.
-    for batch in ended.order_by("pk").select_for_update(no_key=True):
+    # Held until the end, so that no batch, one that runs neither, is settled before the message is back in progress: see `batches.reopen`.
+    for batch in Batch.objects.filter(pk__in=list(named)).order_by("pk").select_for_update(no_key=True):
         if batch.status == BatchStatus.CANCELLED and batch.finished_at is None:
             Message.objects.filter(batch=batch, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from configcenter.services import fence
 from messaging.configuration import queues
-from messaging.models import Batch, BatchStatus, Message, Status
+from messaging.models import Message, Status
 from messaging.queues import SEND
-from messaging.services import broker, journal, providers, retry, store
+from messaging.services import batches, broker, journal, providers, retry, store
 from messaging.services.journal import Evidence
 from messaging.services.publish import kick_feeder
 from messaging.services.store import Outcome
@@ -169,8 +169,5 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
 def _send_again(row: Message, due: datetime) -> int:
     """Puts a message back that its provider never got. Its batch, closed meanwhile, opens again, or nobody would feed it."""
     with fence.guarded(LOOK_UP_LOCK):
-        if row.batch_id:
-            batch = Batch.objects.filter(pk=row.batch_id)
-            batch.filter(status=BatchStatus.FINISHED).update(status=BatchStatus.RUNNING, finished_at=None)
-            batch.filter(status=BatchStatus.CANCELLED).update(finished_at=None)  # where it will be cancelled
+        batches.reopen([row.batch_id] if row.batch_id else [])
         return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)

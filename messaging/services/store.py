@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from messaging.models import Message, Status
+from messaging.services import batches
 
 TABLE = Message._meta.db_table
 
@@ -211,6 +212,23 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     """
     if not outcomes:
         return set()
+    written = _write(outcomes, claim_id, "(m.status = 'sending' OR m.status = 'unknown' AND v.status <> 'pending')")
+    if late := [o for o in outcomes if o.status == Status.PENDING and o.id not in written]:
+        written |= _put_back(late, claim_id)
+    return written
+
+
+def _put_back(outcomes: Sequence[Outcome], claim_id: UUID) -> set[UUID]:
+    """Lets messages that stand as `unknown` wait for another attempt. Their batch may have ended without them: it opens again."""
+    unknown = Message.objects.filter(pk__in=[o.id for o in outcomes], claim=claim_id, status=Status.UNKNOWN)
+    if not unknown.exists():
+        return set()
+    with transaction.atomic():
+        batches.reopen(list(unknown.exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()))
+        return _write(outcomes, claim_id, "m.status = 'unknown'")
+
+
+def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
     names = list(_OUTCOME_TYPES)
     # `id` is called `ref` on this side: RETURNING takes only unqualified names in SQLite, and `id` must then be unique.
     aliases = ["ref" if name == "id" else name for name in names]
@@ -233,7 +251,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
         "finished_at = v.finished_at, latency_ms = v.latency_ms, provider_id = COALESCE(v.provider_id, m.provider_id), "
         "provider_message_id = v.provider_message_id, error_code = v.error_code, error_detail = v.error_detail, "
         "lease_until = NULL, claim = CASE WHEN v.status = 'unknown' THEN m.claim END "
-        f"FROM {source} WHERE m.id = v.ref AND m.claim = %s AND m.status IN ('sending', 'unknown') RETURNING id"
+        f"FROM {source} WHERE m.id = v.ref AND m.claim = %s AND {condition} RETURNING id"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, _uuid(claim_id)])

@@ -22,14 +22,14 @@ IN_PROGRESS = {"pending", "queued", "sending"}
 _numbers = itertools.count(10_000_000)
 
 
-def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05, reason: str = "") -> Any:
-    """This function will ask until the answer is true and give it; at the deadline the test fails."""
+def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05, reason: str | Callable[[], object] = "") -> Any:
+    """This function will ask until the answer is true and give it; at the deadline the test fails, and `reason` is asked why."""
     deadline = time.monotonic() + seconds
     while True:
         answer = what()
         if answer:
             return answer
-        assert time.monotonic() < deadline, reason or f"still {answer!r} after {seconds} s"
+        assert time.monotonic() < deadline, (reason() if callable(reason) else reason) or f"still {answer!r} after {seconds} s"
         time.sleep(every)
 
 
@@ -52,6 +52,22 @@ def new_key(stack: Stack) -> str:
         made = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True, timeout=60)
         keys += made.stdout.split()
     return keys.pop()
+
+
+WHAT_WAITS = """
+from django.db.models import Count, Max, Min
+from messaging.models import IN_PROGRESS, Message
+names = "tenant_id", "batch_id", "batch__status", "channel", "priority", "status", "attempts", "error_code"
+rows = Message.objects.filter(status__in=IN_PROGRESS).order_by().values(*names)
+for row in rows.annotate(n=Count("pk"), since=Min("due_at"), until=Max("due_at"), queued=Min("queued_at"), lease=Min("lease_until"))[:50]:
+    print({name: str(value) for name, value in row.items() if value not in (None, "")})
+"""
+
+
+def what_waits(stack: Stack) -> str:
+    """This function will tell what is in progress, of all customers: for the reason of a failure."""
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", WHAT_WAITS]
+    return subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=60).stdout
 
 
 class Customer:

@@ -11,7 +11,7 @@ import redis
 from kombu import Connection
 
 from messaging import queues
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer, poll, what_waits
 from tests.integration.stack import Stack
 from tests.peers.gateway import Gateway
 
@@ -44,7 +44,7 @@ def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
 def at_rest(stack: Stack, customer: Customer) -> None:
     """This function will put the pool back at once, where falling back in steps takes a quarter of a minute."""
     set_limits(stack, min_threads=10, max_threads=10)
-    poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason="the pool does not obey its limits")
+    poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason=lambda: f"the pool does not obey its limits: {why(stack)}")
     set_limits(stack, **DEFAULTS)
 
 
@@ -78,6 +78,11 @@ def told_by_workers(stack: Stack) -> list[dict[str, Any]]:
     return [figures for figures in told if figures["instance"].rpartition(":")[2] in pids]
 
 
+def why(stack: Stack) -> str:
+    """This function will tell what the pools see and what there is."""
+    return f"{told_by_workers(stack)}\n{what_waits(stack)}\n{stack.log_tail('worker', 40)}\n{stack.log_tail('worker-aux', 20)}"
+
+
 def ready_tasks(stack: Stack) -> int:
     """This function will count the tasks that the broker has and no worker."""
     url = stack.environment["BROKER_URL"]
@@ -105,7 +110,7 @@ def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack
     assert batch["counts"]["sent"] == 2_500
     assert gateway.doubles() == {}
     seen.clear()
-    poll(lambda: (size(), min(seen))[1] == 10, every=0.02, reason=f"it falls back: {told_by_workers(stack)}, {realtime(customer)}")
+    poll(lambda: (size(), min(seen))[1] == 10, every=0.02, reason=lambda: why(stack))
     assert all(threads % 5 == 0 for threads in seen)
     assert pool(customer)["completed_tasks"] > 0
 
@@ -175,7 +180,7 @@ def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: 
     figures = told_by_workers(stack)[0]
     assert (figures["min_threads"], figures["max_threads"]) == (30, 200)
     customer.http.post(f"/api/batches/{batch_id}/cancel/")
-    poll(lambda: told_by_workers(stack)[0]["threads"] <= 40, seconds=60, reason="it falls back by itself")
+    poll(lambda: told_by_workers(stack)[0]["threads"] <= 40, seconds=60, reason=lambda: why(stack))
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
         assert told_by_workers(stack)[0]["threads"] >= 30

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from messaging.configuration import queues
-from messaging.models import Message, Status
+from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.services import gauge, room
 from tests.builders import Api, close_committer, configure, make_api, make_batch, make_tenant
 
@@ -45,6 +45,14 @@ def test_when_the_backlog_has_shrunk_messages_are_taken_again(api: Api) -> None:
     gauge.measure(timezone.now())
     room.door.__init__()  # type: ignore[misc]
     assert api.post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "x"}).status_code == 202
+
+
+@pytest.mark.parametrize("status", [BatchStatus.PAUSED, BatchStatus.CANCELLED])
+def test_a_batch_that_stands_still_turns_nobody_away_and_keeps_no_threads(api: Api, status: str) -> None:
+    Batch.objects.update(status=status)
+    assert gauge.measure(timezone.now()).total == 0
+    Batch.objects.update(status=BatchStatus.RUNNING)
+    assert gauge.measure(timezone.now()).total == 21
 
 
 def test_a_backlog_that_is_gone_is_told_although_the_next_count_is_far_off(api: Api) -> None:

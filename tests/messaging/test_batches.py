@@ -200,3 +200,24 @@ def test_a_sweep_of_a_batch_that_runs_again_changes_nothing(tenant: Tenant) -> N
     assert batches.take_back_cancelled(batch.pk, now=timezone.now()) == 0
     assert batches.take_back_paused(batch.pk) == 0
     assert states(batch) == {"pending": 3}
+
+
+@needs_row_locks
+def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenant: Tenant) -> None:
+    """Else the message would be due in a batch that nobody feeds, and would wait for ever."""
+    batch = make_batch(tenant, sent=2, failed=1)  # through, and not yet settled
+    failed = batch.messages.get(status=Status.FAILED)
+    settled: list[int] = []
+
+    def settle() -> None:
+        settled.append(feed.settle_batches(now=timezone.now()))
+        connection.close()
+
+    with transaction.atomic():
+        operate.retry_messages(ids=[failed.pk], now=timezone.now())
+        settling = threading.Thread(target=settle)
+        settling.start()
+        settling.join(10)
+        assert settled == [0]
+    assert [line.batch_id for line in lines.waiting(timezone.now())] == [batch.pk]
+    assert feed.settle_batches(now=timezone.now()) == 0

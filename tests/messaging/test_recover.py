@@ -93,6 +93,24 @@ def test_a_worker_that_was_only_slow_still_settles_what_was_taken_for_lost() -> 
     assert statuses(rows) == [Status.SENT]
 
 
+@pytest.mark.parametrize(("ended", "then"), [(BatchStatus.FINISHED, Status.QUEUED), (BatchStatus.CANCELLED, Status.CANCELLED)])
+def test_a_slow_worker_that_wants_to_try_again_finds_the_batch_over_and_its_message_is_not_forgotten(ended: str, then: str) -> None:
+    """A stopped worker's calls are taken for lost, so the batch is through; then it goes on, and the provider had refused them."""
+    claim_id, rows = claimed(1)
+    batch = make_batch(rows[0].tenant)
+    Message.objects.filter(pk=rows[0].pk).update(batch=batch)
+    Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELLED if ended == BatchStatus.CANCELLED else BatchStatus.RUNNING)
+    Journal(claim_id).begin([rows[0].pk], [])
+    recover.recover_dead_claims(now=timezone.now())
+    settle_batches(now=timezone.now())
+    batch.refresh_from_db()
+    assert (batch.status, batch.finished_at is not None) == (ended, True)
+    late = Outcome(rows[0].pk, Status.PENDING.value, 1, due_at=timezone.now(), error_code="connection_refused")
+    assert store.write_outcomes([late], claim_id=claim_id) == {rows[0].pk}
+    feed(now=timezone.now())
+    assert statuses(rows) == [then]
+
+
 def test_a_result_that_comes_after_the_message_went_to_another_worker_is_refused() -> None:
     claim_id, rows = claimed(1)
     Journal(claim_id)
