@@ -50,15 +50,15 @@ def test_while_redis_is_away_a_process_has_its_share_once_the_leases_have_run_ou
     own_redis: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limiter_module, "REST_SECONDS", 0.1)
-    monkeypatch.setattr(places_module, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(places_module, "LEASE_SECONDS", 2)
     places = Places()
     before = places.take("a", at_once=5, longest_wait_seconds=0)
     assert before
-    poll(lambda: redis.client().exists(redis.key("flow", "senders")), seconds=5)  # from here on the keeper says nothing for a second
-    places.local.processes, places.rank = 3, 1
+    poll(lambda: redis.client().exists(redis.key("flow", "senders")), seconds=5)
     own_redis.kill()
+    places.local.processes, places.rank = 3, 1  # from here on the keeper learns of nobody
     assert places.take("a", at_once=5, longest_wait_seconds=0) is None, "what others hold may still be in progress"
-    taken = poll(lambda: places.take("a", at_once=5, longest_wait_seconds=0), seconds=5)
+    taken = poll(lambda: places.take("a", at_once=5, longest_wait_seconds=0), seconds=10)
     # five among three: two for the first and the second of them, and one of these two is held since before
     assert places.take("a", at_once=5, longest_wait_seconds=0) is None
     places.rank = 2
