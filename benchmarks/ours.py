@@ -137,12 +137,20 @@ class Ours:
     def _headers(self, customer: Customer) -> dict[str, str]:
         return {"Authorization": f"Bearer {customer.http.api_key}"}
 
-    def singles(self, customer: Customer, *, seconds: float = 0.0, count: int = 0, warm: float = 0.0) -> Load:
+    def singles(self, customer: Customer, *, seconds: float = 0.0, count: int = 0, warm: float = 0.0, may_be_refused: bool = False) -> Load:
         """This function will let 64 clients hand over single texts, for some time or some number."""
         numbers = count or int((seconds + warm) * 50_000)
         headers = self._headers(customer)
         return drive(
-            self.stack.port, "/api/messages/", body=TEXT, headers=headers, numbers=numbers, seconds=seconds, count=count, warm=warm
+            self.stack.port,
+            "/api/messages/",
+            body=TEXT,
+            headers=headers,
+            numbers=numbers,
+            may_be_refused=may_be_refused,
+            seconds=seconds,
+            count=count,
+            warm=warm,
         )
 
     def batches(self, customer: Customer, count: int, *, mail: bool = False, clients: int = 1) -> Load:

@@ -50,10 +50,10 @@ def wait_for_small_pool(ours: Ours, *, seconds: float = 90.0) -> None:
         time.sleep(0.5)
 
 
-def gateway(bench: Bench) -> tuple[Program, str]:
+def gateway(bench: Bench, latency_ms: int = LATENCY_MS) -> tuple[Program, str]:
     """This function will start the gateway as a process and give its address."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.peers.gateway", "--port", str(port), "--latency-ms", str(LATENCY_MS)]
+    command = [sys.executable, "-m", "tests.peers.gateway", "--port", str(port), "--latency-ms", str(latency_ms)]
     url = f"http://127.0.0.1:{port}"
     return Program("gateway", command, folder=bench.folder).wait_for(lambda: _answers(url)), url
 
