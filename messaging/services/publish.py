@@ -95,6 +95,13 @@ def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
             yield Chunk(*route, ids[start : start + size])
 
 
+def _not_after_a_silence(error: Exception, _pause: float) -> None:
+    """Ends Celery's second attempt before it begins where the broker said nothing for CONFIRM_SECONDS: asking it again would cost as long
+    to connect, and once more to be confirmed. A connection that broke is worth another."""
+    if isinstance(error, TimeoutError):
+        raise error
+
+
 def send_task(name: str, *args: object, priority: int | None = None, expires: float | None = None, countdown: float | None = None) -> None:
     """This function will publish one task and return when the broker has it.
 
@@ -110,6 +117,7 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             # What Celery would print of the arguments, cut from a hundred ids and sent along for nobody to read.
             argsrepr="",
             kwargsrepr="",
+            retry_policy={"errback": _not_after_a_silence},
             **({"confirm_timeout": CONFIRM_SECONDS} if env.load().is_rabbitmq else {}),
             **({} if priority is None else {"priority": broker_priority(priority)}),
         )
