@@ -9,6 +9,7 @@ from psycopg import sql
 from urllib3.util import parse_url
 
 from posthaste import env
+from tests.integration.customer import forgotten
 from tests.integration.stack import Stack
 
 # Its own database, virtual host and Redis number: what unit tests write, truncate or consume in theirs must not meet it.
@@ -43,7 +44,11 @@ def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy."""
+    """The whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
+
+    At the end, after all that was killed, stopped and cancelled, no message may stand where nobody looks for it.
+    """
     folder = tmp_path_factory.mktemp("stack")
     with Stack(stack_environment(env.load(), folder), folder) as running:
         yield running
+        assert not forgotten(running)

@@ -64,10 +64,29 @@ for row in rows.annotate(n=Count("pk"), since=Min("due_at"), until=Max("due_at")
 """
 
 
+FORGOTTEN = """
+from django.db.models import Count
+from messaging.models import IN_PROGRESS, BatchStatus, Message
+rows = Message.objects.filter(status__in=IN_PROGRESS, batch__finished_at__isnull=False).order_by()
+for row in rows.values("batch_id", "batch__status", "status", "error_code").annotate(n=Count("pk")):
+    print(row)
+"""
+
+
 def what_waits(stack: Stack) -> str:
     """This function will tell what is in progress, of all customers: for the reason of a failure."""
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", WHAT_WAITS]
-    return subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=60).stdout
+    return _asked(stack, WHAT_WAITS)
+
+
+def forgotten(stack: Stack) -> str:
+    """This function will tell what is in progress in batches that have ended, where nobody will ever feed it; empty: nothing."""
+    return _asked(stack, FORGOTTEN)
+
+
+def _asked(stack: Stack, code: str) -> str:
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout + (done.stderr if done.returncode else "")
 
 
 class Customer:
