@@ -353,8 +353,8 @@ def test_a_module_goes_back_to_its_defaults_only_when_its_name_is_typed() -> Non
 def test_a_draft_is_replayed_where_its_module_can_tell_what_it_would_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
     client, asked = staff(), []
 
-    def replay(value: Any, *, since: Any, until: Any, tenant_id: int | None) -> dict[str, Any]:
-        asked.append((value.queue_capacity, until - since, tenant_id))
+    def replay(draft: Any, *, since: Any, until: Any, tenant_id: int | None) -> dict[str, Any]:
+        asked.append((draft.value.queue_capacity, until - since, tenant_id))
         by_rule = [{"rule": "accept", "limited_messages": 1234}]
         return {
             "since": since,
