@@ -165,17 +165,26 @@ class Breakers:
         phase = self.state(name).phase(self._now_ms())
         return self.local(name).phase() if self._is_away and phase != Phase.OPEN else phase
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis did not answer when the states were read last."""
+        return self._is_away
+
     def is_forced(self, name: str) -> bool:
         """This function will tell whether somebody holds it by hand."""
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
-        """This function will give the seconds until trial calls of an open breaker are made; infinite where it is held until released."""
+        """This function will give the seconds until a breaker may be tried: until an open one is half-open, or until the receipts
+        of its trial calls are waited for no longer; infinite where it is held open until released.
+        """
         state, now = self.state(name), self._now_ms()
         if state.is_forced(now) and state.forced_until == 0:
             return float("inf")
         if state.phase(now) == Phase.OPEN:
             return max(0.0, (state.retry_at - now) / 1000)
+        if state.judged_at > now and not state.is_forced(now):
+            return (state.judged_at - now) / 1000
         return self.local(name).wait_seconds if self._is_away else 0.0
 
     def share(self, name: str, drift_seconds: float) -> float:
