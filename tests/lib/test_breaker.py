@@ -1,3 +1,4 @@
+import random
 import subprocess
 import sys
 import time
@@ -403,3 +404,56 @@ def test_what_receipts_opened_and_somebody_held_and_let_go_is_trusted_when_a_tri
     mine.force(name, "automatic", by="user:ada")
     taken(mine, name)
     assert mine.phase(name) == Phase.CLOSED
+
+
+def test_without_redis_one_that_receipts_opened_is_not_trusted_for_what_one_process_sees(
+    mine: Breakers, name: str, away: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    tried(mine, name)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    away()
+    mine._read_at = -60.0
+    assert mine.phase(name) == Phase.HALF_OPEN
+    granted, epoch = mine.admit(name, CALLS, wanted=9)
+    assert granted == 3
+    with pytest.raises(redis.Unavailable):
+        tell(mine, name, CALLS, epoch=epoch, calls=3)
+    assert (mine.phase(name), mine.admit(name, CALLS)[0]) == (Phase.HALF_OPEN, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_happens_what_receipts_opened_never_carries_more_than_its_trial_calls_and_closes_by_good_receipts_alone(
+    seed: int, mine: Breakers, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    chance, long_ago = random.Random(seed), time.time() - 60
+    void, calls = (replace(rule, open_seconds=0.002, longest_open_seconds=0.004) for rule in (VOID, CALLS))
+    receipts(mine, name, void, bad=10)
+    granted, rounds = 0, mine.snapshot([name])[name]["state"].epoch
+    pending: list[int] = []
+    for _ in range(150):
+        match chance.randrange(6):
+            case 0 | 1:
+                more, epoch = mine.admit(name, calls, wanted=chance.randint(1, 4))
+                if more > 0 and epoch != rounds:
+                    granted, rounds, pending = 0, epoch, []
+                granted += max(0, more)
+                pending += [epoch] * max(0, more)
+            case 2 if pending:
+                tell(mine, name, calls, epoch=pending.pop(), calls=1, errors=int(chance.random() < 0.1))
+            case 3:
+                receipts(mine, name, void, good=chance.randint(0, 40), bad=chance.randint(1, 40), at=long_ago)
+            case 4:
+                tell(mine, name, calls, calls=30, errors=chance.choice((0, 30)))  # calls that had begun before
+            case 5 if pending or granted:
+                is_good = chance.random() < 0.3
+                receipts(mine, name, void, good=int(is_good), bad=int(not is_good))
+        assert granted <= void.trial_calls
+        state = mine.snapshot([name])[name]["state"]
+        if state.state == Phase.CLOSED:
+            assert state.why == "receipts"
+            assert 2 * state.number > state.of >= void.trial_calls
+            return
+        if state.state == Phase.OPEN:
+            pending, granted = [], 0

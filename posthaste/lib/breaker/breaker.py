@@ -162,8 +162,10 @@ class Breakers:
         self.refresh()
         if not self._states and not self._is_away:
             return Phase.CLOSED  # all of them are: the usual case
-        phase = self.state(name).phase(self._now_ms())
-        return self.local(name).phase() if self._is_away and phase != Phase.OPEN else phase
+        state = self.state(name)
+        phase = state.phase(self._now_ms())
+        # What this process sees says nothing of one that receipts have opened: it stays half-open, with a few calls a trial lease.
+        return self.local(name).phase() if self._is_away and phase != Phase.OPEN and not state.cause else phase
 
     @property
     def is_away(self) -> bool:

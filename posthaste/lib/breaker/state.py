@@ -72,6 +72,7 @@ class State:
     forced: str = ""  # open, closed; empty: by itself
     forced_by: str = ""
     forced_until: int = 0  # 0: until released
+    cause: str = ""  # receipts: they have opened it, and it has not closed since
     judged_at: int = 0  # its trial calls were taken, and their receipts are waited for so long; 0: not so
 
     @classmethod
