@@ -76,6 +76,14 @@ class Applied(Generic[M]):
     md5: str = ""
     by_tenant: Mapping[int, M] = field(default_factory=dict)
 
+    def of(self, tenant_id: int) -> M:
+        """This function will give the value for a tenant: with its override where there is one."""
+        return self.by_tenant.get(tenant_id, self.value)
+
+    def values(self, tenant_id: int | None) -> "list[M]":
+        """This function will give what some tenant goes by: the value of one, or all that there are."""
+        return [self.value, *self.by_tenant.values()] if tenant_id is None else [self.of(tenant_id)]
+
 
 class Handle(Generic[M]):
     """A registered module: what it is, and what is in force."""
@@ -90,7 +98,8 @@ class Handle(Generic[M]):
         self.per_tenant = per_tenant
         self.now: Applied[M] = Applied(model())
         self.value: M = self.now.value
-        #: Set by the app that knows: replays a draft over recorded traffic and gives a report (see docs/hot-configuration.md).
+        #: Set by the app that knows: replays an `Applied` that is not in force, `since`, `until`, of `tenant_id` or of all, and gives a
+        #: report. Called by `configcenter.services.what_if`.
         self.what_if: Callable[..., dict[str, Any]] | None = None
         self._listeners: list[Callable[[M], None]] = []
 

@@ -26,6 +26,7 @@ def _shown(name: str, found: dict[str, Any], provider: Provider | None) -> dict[
         "state": str(found["phase"]),
         "since": _moment(state.since),
         "retry_at": _moment(state.retry_at) if found["phase"] == "open" else None,
+        "waits_for_receipts_until": _moment(state.judged_at) if found["phase"] == "half_open" else None,
         "reason": state.why,
         "reason_number": state.number,
         "reason_of": state.of,

@@ -195,11 +195,11 @@ APPEND_SLASH = False  # posthaste.lib.slashes answers both forms without a redir
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["configcenter.api.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["configcenter.api.authentication.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.problems.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["posthaste.lib.problems.OrjsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "posthaste.lib.problems.exception_handler",
+    "EXCEPTION_HANDLER": "posthaste.lib.answers.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not offered: the schema says it all
 }
@@ -218,7 +218,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "posthaste.lib.problems.document_problems",
+        "posthaste.lib.answers.document_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
         "MessageStatus": "messaging.models.Status.choices",

@@ -25,7 +25,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "posthaste.lib.problems.bad_request"
-handler403 = "posthaste.lib.problems.permission_denied"
-handler404 = "posthaste.lib.problems.not_found"
-handler500 = "posthaste.lib.problems.server_error"
+handler400 = "posthaste.lib.answers.bad_request"
+handler403 = "posthaste.lib.answers.permission_denied"
+handler404 = "posthaste.lib.answers.not_found"
+handler500 = "posthaste.lib.answers.server_error"

@@ -105,7 +105,7 @@ def forget() -> None:
     room.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
-        redis.client().delete(*room._keys(), redis.key("breakers"))
+        redis.client().delete(*room._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
     breakers.forget()
     publish.watch.is_up = True
     outage.database.over()

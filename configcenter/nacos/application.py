@@ -29,7 +29,8 @@ from configcenter.services import config_items
 from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services.places import Place, name, namespaces, place, writable
 from posthaste.lib.addresses import believed_ip
-from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge, from_exception
+from posthaste.lib.answers import from_exception
+from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge
 
 log = structlog.get_logger(__name__)
 ROOT = "/nacos/v1"

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from configcenter.services.api_keys import SEND, Caller, recognise
 from messaging.queues import URGENT
-from messaging.services import accept, limits, prepare
+from messaging.services import accept, bodies, limits, prepare
 from messaging.services.accept import Answer, Repeatable
 from messaging.services.room import door
 from messaging.services.store import NewRow
@@ -128,7 +128,7 @@ def check(call: Call, caller: Caller, *, is_counted: bool = False) -> Checked:
     Raises:
         Problem: it can't be accepted.
     """
-    message = prepare.read_message(call.body)
+    message = bodies.read_message(call.body)
     refuse_beyond_the_backlog(message.priority)
     row = prepare.prepare_message(message, caller=caller, now=timezone.now())
     repeatable = repeatable_of(call)

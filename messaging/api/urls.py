@@ -38,5 +38,6 @@ urlpatterns = [
     path("suppressions/bulk/", suppressions.SuppressionBulk.as_view()),
     path("suppressions/<uuid:id>/", suppressions.SuppressionItem.as_view()),
     path("config/modules/<slug:name>/what-if/", what_if.WhatIf.as_view()),
+    path("config/modules/<slug:name>/override/what-if/", what_if.OverrideWhatIf.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),
 ]

@@ -32,6 +32,22 @@ class ReceiptRule(Shape):
     window_seconds: int = setting(300, _("Window"), "", unit="s", ge=10, le=86_400)
     min_receipts: int = setting(50, _("Fewest receipts"), "", ge=1, le=100_000)
     failed_percent: int = setting(50, _("Open at failed receipts"), "", unit="%", ge=1, le=100)
+    wait_seconds: int = setting(
+        60,
+        _("Wait for receipts"),
+        _("Half-open: so long the receipts of trial messages are waited for; without any it closes. 0: a call that was taken is enough."),
+        unit="s",
+        ge=0,
+        le=3600,
+    )
+    longest_open_seconds: int = setting(
+        600,
+        _("Open at most"),
+        _("Each time in a row that receipts open it, it stays open twice as long, up to this."),
+        unit="s",
+        ge=1,
+        le=86_400,
+    )
 
 
 class CircuitBreakers(Module):

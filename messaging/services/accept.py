@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queues import URGENT
 from messaging.services import store
-from messaging.services.prepare import BatchIn
+from messaging.services.bodies import BatchIn
 from messaging.services.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.services.room import door
 from messaging.services.store import NewRow

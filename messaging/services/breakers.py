@@ -4,6 +4,7 @@ One for each provider, and one for each host that webhooks name. Rules: `circuit
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +48,7 @@ def phase(name: str) -> Phase:
 
 def rule(name: str) -> Rule:
     """This function will give the rule in force for a breaker."""
-    found = _configured(name)
+    found, receipts = _configured(name), circuit_breakers.value.receipts
     return Rule(
         window_seconds=found.window_seconds,
         min_requests=found.min_requests,
@@ -56,6 +57,9 @@ def rule(name: str) -> Rule:
         error_count=found.error_count,
         open_seconds=found.open_seconds,
         trial_calls=found.trial_calls,
+        longest_open_seconds=receipts.longest_open_seconds,
+        receipt_seconds=receipts.wait_seconds if receipts.is_enabled else 0,
+        receipt_percent=receipts.failed_percent,
     )
 
 
@@ -95,15 +99,23 @@ def is_fault(error: ProviderError, *, of_host: bool) -> bool:
     return isinstance(error, OutcomeUnknown) or error.at_fault or error.code == BUSY or (error.unreachable and not of_host)
 
 
-def note_receipts(pipeline: Any, *, provider_id: UUID, delivered: int, failed: int, code: str) -> Recording:
-    """This function will count receipts for the provider's breaker within a pipeline, and give what must hear its answers."""
+def note_receipts(pipeline: Any, *, provider_id: UUID, taken: Sequence[tuple[datetime, bool]], code: str) -> Recording:
+    """This function will count receipts for the provider's breaker within a pipeline, and give what must hear its answers.
+
+    `taken` tells of each when the provider took the message and whether it failed; `code` is that of the latest failure.
+    """
     recording = breakers.recording(pipeline)
     receipts, name = circuit_breakers.value.receipts, of_provider(provider_id)
-    if receipts.is_enabled and delivered + failed:
+    if receipts.is_enabled and taken:
         configured = _configured(name)
         recording.add(
             name,
-            Tally(calls=delivered + failed, errors=failed, code=code[:40]),
+            Tally(
+                calls=len(taken),
+                errors=sum(failed for _at, failed in taken),
+                code=code[:40],
+                taken=[(int(at.timestamp() * 1000), failed) for at, failed in taken],
+            ),
             Rule(
                 window_seconds=receipts.window_seconds,
                 min_requests=receipts.min_receipts,
@@ -113,6 +125,9 @@ def note_receipts(pipeline: Any, *, provider_id: UUID, delivered: int, failed: i
                 open_seconds=configured.open_seconds,
                 trial_calls=configured.trial_calls,
                 counts="receipts",
+                longest_open_seconds=receipts.longest_open_seconds,
+                receipt_seconds=receipts.wait_seconds,
+                receipt_percent=receipts.failed_percent,
             ),
             release=release(),
         )

@@ -4,6 +4,7 @@ Rules: `provider_routing` of the configuration, with a tenant's override, and th
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,13 +12,12 @@ from uuid import UUID
 from messaging.configuration import provider_routing
 from messaging.configuration.providers import ProviderRouting, Strategy
 from messaging.services import breakers as rules
+from messaging.services import waiting
 from messaging.services.latency import latencies
 from messaging.services.providers import Carrier
 from posthaste.lib.breaker import Phase, breakers
 
-SPREAD_SECONDS = 1.0  # what waits for a breaker comes back over so long, not all at once
-LONGEST_WAIT_SECONDS = 15.0  # somebody may close it by hand meanwhile
-TRIALS_TAKEN_SECONDS = 0.5  # half-open, and the trial calls are others'
+NEXT_TRIAL_SECONDS = (0.5, 1.5)  # what is tried next when the trial call of this chunk has succeeded comes back after so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Chooser:
     """The choices for one round of a chunk. Trial calls are asked for once a round and breaker."""
 
     trials: dict[str, Trial | None] = field(default_factory=dict)
+    coming: Counter[str] = field(default_factory=Counter)  # messages that come back soon, to be the next trial calls
 
     def choose(
         self, carriers: Sequence[Carrier], *, tenant_id: int | None = None, channel: str = "", without: set[UUID | None] | None = None
@@ -85,9 +86,9 @@ class Chooser:
             out = [c for c in left if phases[c.provider_id] != Phase.CLOSED and weight[c.provider_id] > least]
             return Choice(carrier, instead_of=max(out, key=lambda c: weight[c.provider_id]) if out else None)
         if tests:
-            return Choice(wait_seconds=TRIALS_TAKEN_SECONDS + random.uniform(0, SPREAD_SECONDS), instead_of=tests[0])
+            return Choice(wait_seconds=self._trial_wait(tests[0].breaker or ""), instead_of=tests[0])
         soonest = min(left, key=_wait)
-        return Choice(wait_seconds=min(_wait(soonest), LONGEST_WAIT_SECONDS) + random.uniform(0, SPREAD_SECONDS), instead_of=soonest)
+        return Choice(wait_seconds=waiting.seconds(_wait(soonest)), instead_of=soonest)
 
     def host_waits(self, host: str) -> float | None:
         """This function will give the seconds that messages to a host must wait; None: one may go now."""
@@ -95,8 +96,15 @@ class Chooser:
         phase = rules.phase(name)
         if phase == Phase.CLOSED or (phase == Phase.HALF_OPEN and self._take(name, 1)):
             return None
-        wait = breakers.wait_seconds(name) if phase == Phase.OPEN else TRIALS_TAKEN_SECONDS
-        return min(wait, LONGEST_WAIT_SECONDS) + random.uniform(0, SPREAD_SECONDS)
+        return waiting.seconds(breakers.wait_seconds(name)) if phase == Phase.OPEN else self._trial_wait(name)
+
+    def _trial_wait(self, name: str) -> float:
+        """The seconds until a message comes back that found all trial calls of a half-open breaker taken: as few soon as may be needed."""
+        until_tried = breakers.wait_seconds(name)
+        self.coming[name] += 1
+        if until_tried <= 0 and self.coming[name] < rules.rule(name).trial_calls:
+            return random.uniform(*NEXT_TRIAL_SECONDS)
+        return waiting.seconds(until_tried)
 
     def has_opened(self, name: str) -> bool:
         """This function will tell whether a breaker has opened since this round's choice, and no trial call of it was granted."""

@@ -162,7 +162,7 @@ class Delivery(Ruled):
             return None
         host = carrier.adapter.host_of(job.request)
         if host and (wait_seconds := self.chooser.host_waits(host)) is not None:
-            self._wait_for_breaker(row, host, wait_seconds)
+            self._wait_for_breaker(row, host, wait_seconds, host=host)
             return None
         if choice.instead_of:
             self._moved(row, choice.instead_of.name, carrier, "breaker")

@@ -23,7 +23,7 @@ from configcenter.services import fence
 from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.queues import SEND, URGENT
-from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies
+from messaging.services import batches, broker, ceiling, gauge, lines, room, store, tallies, waiting
 from messaging.services.gauge import Pools
 from messaging.services.lines import Heads, Line
 from messaging.services.pace import Pace
@@ -245,6 +245,7 @@ def tick(*, now: datetime) -> None:
     """This function will count what waits and close batches that are through."""
     gauge.measure(now)
     deferred.pull_forward_if_changed(now=now)
+    waiting.bring_forward(now=now)
     settle_batches(now=now)
     tallies.add_up()
 

@@ -1,138 +1,28 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import orjson
 from django.utils.translation import gettext as _
-from msgspec import Meta, Struct
 
 from configcenter.services.api_keys import Caller
 from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
 from messaging.models import Status
 from messaging.services import templates, unsubscribe
+from messaging.services.bodies import BatchIn, MessageIn, problem_of, read_recipient
 from messaging.services.store import NewRow
 from messaging.services.templates import Wording
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Invalid, Malformed, refuse_nul
+from posthaste.lib.problems import Invalid
 
 MOST_RECIPIENTS = 10_000
-MOST_BODY_CHARACTERS = 200_000
 MOST_JSON_BYTES = 16_384
 FURTHEST_AHEAD = timedelta(days=365)
-
-Priority = Annotated[int, Meta(ge=0, le=10)]
-Text = Annotated[str, Meta(max_length=MOST_BODY_CHARACTERS)]
-Short = Annotated[str, Meta(max_length=128)]
-Subject = Annotated[str, Meta(max_length=998)]
-Aware = Annotated[datetime, Meta(tz=True)]
-Category = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,40}$", description="Lower case; empty: the template's.")]
-Zone = Annotated[str, Meta(max_length=64, description="IANA name of the recipient's time zone, such as Europe/Paris.")]
-
-
-class MessageIn(Struct, forbid_unknown_fields=True):
-    """Body of `POST /api/messages/`."""
-
-    channel: str
-    recipient: Annotated[str, Meta(min_length=1, max_length=2048)]
-    template: str | None = None
-    variables: dict[str, Any] = {}
-    subject: Subject = ""
-    body: Text = ""
-    priority: Priority = 5
-    send_at: Aware | None = None
-    expires_at: Aware | None = None
-    reference: Short = ""
-    metadata: dict[str, Any] = {}
-    category: Category = ""
-    time_zone: Zone = ""
-
-
-class RecipientIn(Struct, forbid_unknown_fields=True):
-    """One row of a batch."""
-
-    recipient: Annotated[str, Meta(min_length=1, max_length=2048)]
-    variables: dict[str, Any] = {}
-    reference: Short = ""
-    time_zone: Zone = ""
-
-
-class BatchIn(Struct, forbid_unknown_fields=True):
-    """Body of `POST /api/messages/batch`; its rows are checked one by one."""
-
-    channel: str
-    recipients: list[msgspec.Raw]
-    name: Annotated[str, Meta(max_length=200)] = ""
-    template: str | None = None
-    subject: Subject = ""
-    body: Text = ""
-    priority: Priority = 5
-    send_at: Aware | None = None
-    expires_at: Aware | None = None
-    on_error: Annotated[str, Meta(pattern="^(reject|skip)$")] = "reject"
-    metadata: dict[str, Any] = {}
-    category: Category = ""
-    time_zone: Zone = ""
-
-
-S = TypeVar("S", bound=Struct)
-_message_decoder = msgspec.json.Decoder(MessageIn)
-_batch_decoder = msgspec.json.Decoder(BatchIn)
-_recipient_decoder = msgspec.json.Decoder(RecipientIn)
-
-
-def _problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, str]:
-    text, _sep, path = str(error).partition(" - at `$")
-    field = path.rstrip("`").replace("[...]", "").strip(".")  # [...]: some value of an object, which one is not told
-    if text.startswith("Object missing required field `"):
-        name = text.split("`")[1]
-        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "required", "message": _("This field is required.")}
-    if text.startswith("Object contains unknown field `"):
-        name = text.split("`")[1]
-        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "unknown", "message": _("There is no such field.")}
-    return {"field": ".".join(filter(None, (prefix, field))), "code": "invalid", "message": text}
-
-
-def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
-    """msgspec stops at the first mistake: for the answer each field is tried by itself, so that all are named."""
-    raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if body.lstrip()[:1] == b"{" else None
-    if raw is None:
-        return Invalid.field("", _("The body must be a JSON object."), "invalid")
-    errors = []
-    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for name, value in raw.items():
-        if name not in known:
-            errors.append(
-                {"field": name, "code": "unknown", "message": _("There is no such field. Known: {known}.").format(known=", ".join(known))}
-            )
-            continue
-        try:
-            msgspec.json.decode(value, type=known[name].type)
-        except msgspec.ValidationError as error:
-            errors.append(_problem_of(error, name))
-    errors += [
-        {"field": name, "code": "required", "message": _("This field is required.")}
-        for name, field in known.items()
-        if field.required and name not in raw
-    ]
-    return Invalid(errors=errors or [_problem_of(first)])
-
-
-def _decode(body: bytes, decoder: "msgspec.json.Decoder[S]", kind: type[S]) -> S:
-    refuse_nul(body)
-    try:
-        try:
-            return decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise _explain(body, kind, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(_("Not valid JSON: {error}").format(error=error)) from None
-    except RecursionError:
-        raise Malformed(_("The JSON is nested too deeply.")) from None
 
 
 def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -144,26 +34,6 @@ def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
     if size > MOST_JSON_BYTES:
         return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES)}]
     return []
-
-
-def read_message(body: bytes) -> MessageIn:
-    """This function will read the body of a single message.
-
-    Raises:
-        Malformed: no JSON.
-        Invalid: fields of the wrong type or shape.
-    """
-    return _decode(body, _message_decoder, MessageIn)
-
-
-def read_batch(body: bytes) -> BatchIn:
-    """This function will read the frame of a batch; the rows stay undecoded.
-
-    Raises:
-        Malformed: no JSON.
-        Invalid: fields of the wrong type or shape.
-    """
-    return _decode(body, _batch_decoder, BatchIn)
 
 
 class Frame:
@@ -333,9 +203,9 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
     rejected: list[dict[str, Any]] = []
     for index, raw in enumerate(request.recipients):
         try:
-            entry = _recipient_decoder.decode(raw)
+            entry = read_recipient(raw)
         except msgspec.ValidationError as error:
-            rejected.append({"index": index, **_problem_of(error)})
+            rejected.append({"index": index, **problem_of(error)})
             continue
         row, errors = frame.row(
             recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id

@@ -167,7 +167,9 @@ def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) ->
     for status, number in counts.items():
         record.count(pipeline, now, provider.tenant_id, status, number)
     code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
-    recording = breakers.note_receipts(pipeline, provider_id=provider.pk, delivered=counts["delivered"], failed=counts["failed"], code=code)
+    # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
+    taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]
+    recording = breakers.note_receipts(pipeline, provider_id=provider.pk, taken=taken, code=code)
     try:
         recording.hear(pipeline.execute())
     except redis.Unavailable:

@@ -18,13 +18,14 @@ from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing
 from messaging.models import Status
 from messaging.services import breakers as breaker_rules
-from messaging.services import retry, store
+from messaging.services import retry, store, waiting
 from messaging.services.choose import Chooser
 from messaging.services.journal import ClaimLost, Journal
 from messaging.services.latency import latencies
 from messaging.services.outgoing import Job
 from messaging.services.providers import Carrier
 from messaging.services.store import Claimed, Outcome
+from messaging.services.waiting import Wait
 from posthaste.lib import redis
 from posthaste.lib.breaker import Tally, breakers
 from posthaste.lib.elastic import stopping
@@ -48,6 +49,7 @@ class Results:
         self.always_traced: set[UUID] = set()  # whatever the sampling says
         self.called: set[UUID] = set()  # providers
         self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
+        self.waits: set[Wait] = set()  # for whose breakers messages were put off
         self.chooser = Chooser()  # of the present round
         self.flushed_at = time.monotonic()
         self.ahead = timedelta()  # the database's clock, of ours
@@ -116,17 +118,20 @@ class Results:
         )
         self.events[row.tenant_id, status.value] += 1
 
-    def _put_back(self, row: Claimed, due: datetime) -> None:
+    def _put_back(self, row: Claimed, due: datetime, code: str = "", detail: str = "") -> None:
         """Not an attempt: the message never reached a provider."""
-        self._done(Outcome(id=row.id, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=due))
+        status = Status.PENDING.value
+        self._done(Outcome(id=row.id, status=status, attempts=row.attempts - 1, due_at=due, error_code=code, error_detail=detail))
 
-    def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float) -> None:
-        """Nobody may be called now: the message comes back when it can be tried."""
+    def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float, *, host: str = "") -> None:
+        """Nobody may be called now: the message comes back when somebody can be, or is brought forward (see `waiting`)."""
         now = self._now()
         due = now + timedelta(seconds=seconds)
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
         self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
-        self._put_back(row, min(due, row.expires_at or due))  # one whose time runs out before ends on time
+        due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
+        self._put_back(row, due, waiting.code_of(whose), "It waits until a circuit breaker lets messages through.")
+        self.waits.add(Wait(row.tenant_id, row.channel, row.is_sandbox, host))
         self.events[row.tenant_id, "deferred"] += 1
 
     def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
@@ -177,6 +182,9 @@ class Results:
             if epoch or breaker_rules.counts_calls(name):
                 recording.add(name, tally, breaker_rules.rule(name), release=breaker_rules.release(), epoch=epoch)
         self.tallies.clear()
+        if self.waits:
+            waiting.note(pipeline, self.waits)
+            self.waits.clear()
         if last:
             self.journal.close(pipeline)
         self.done, self.noted, self.events = [], 0, Counter()

@@ -353,8 +353,8 @@ def test_a_module_goes_back_to_its_defaults_only_when_its_name_is_typed() -> Non
 def test_a_draft_is_replayed_where_its_module_can_tell_what_it_would_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
     client, asked = staff(), []
 
-    def replay(value: Any, *, since: Any, until: Any, tenant_id: int | None) -> dict[str, Any]:
-        asked.append((value.queue_capacity, until - since, tenant_id))
+    def replay(draft: Any, *, since: Any, until: Any, tenant_id: int | None) -> dict[str, Any]:
+        asked.append((draft.value.queue_capacity, until - since, tenant_id))
         by_rule = [{"rule": "accept", "limited_messages": 1234}]
         return {
             "since": since,
@@ -374,6 +374,22 @@ def test_a_draft_is_replayed_where_its_module_can_tell_what_it_would_have_done(m
     assert asked == [(20_000, timedelta(hours=6), None)]
     for said in ("98,765", "1.50 s", "Messages refused", "1,234", "Not all of it."):
         assert said in page
+
+
+def test_a_draft_of_an_override_is_replayed_for_its_tenant_with_what_all_have_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, tenant, asked = staff(), make_tenant(), []
+
+    def replay(draft: Any, *, tenant_id: int | None, **_span: Any) -> dict[str, Any]:
+        asked.append((tenant_id, draft.of(tenant.pk).most_retries, draft.value.most_retries, draft.of(tenant.pk).base_seconds))
+        return {"messages": 1, "notes": []}
+
+    monkeypatch.setattr(hot.module("retry_policy"), "what_if", replay)
+    publish("retry_policy", base_seconds=9)
+    item = config_items.module_item("retry_policy", tenant=tenant)
+    drafts.save_draft(item=item, content='{"most_retries": 7}', author="user:bob", based_on=0, now=timezone.now())
+    page = client.get(at("retry_policy", "replay", tenant=tenant.slug) + "&run=1").content.decode()
+    assert asked == [(tenant.pk, 7, 3, 9)]
+    assert "Only this tenant was looked at" in page
 
 
 # --- a tenant's own values ----------------------------------------------------------------------------------------

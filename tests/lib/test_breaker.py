@@ -1,6 +1,9 @@
+import random
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -271,3 +274,186 @@ def test_when_redis_is_back_what_all_know_is_in_force_again(mine: Breakers, name
         assert mine.phase(name) == Phase.OPEN
     mine._read_at = -60.0
     assert mine.phase(name) == Phase.CLOSED
+
+
+# --- opened by receipts -------------------------------------------------------------------------------------------------
+
+VOID = Rule(
+    counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, longest_open_seconds=60, receipt_seconds=60
+)
+CALLS = replace(VOID, counts="errors")
+
+
+def receipts(breakers: Breakers, name: str, rule: Rule = VOID, *, good: int = 0, bad: int = 0, at: float | None = None) -> None:
+    """This function will report receipts of messages that were taken now, or `at` so many seconds since 1970."""
+    moment = int(1000 * (time.time() if at is None else at))
+    tell(breakers, name, rule, calls=good + bad, errors=bad, code="lost", taken=[(moment, False)] * good + [(moment, True)] * bad)
+
+
+def tried(breakers: Breakers, name: str, rule: Rule = CALLS) -> None:
+    """This function will have receipts open it and all trial calls taken."""
+    receipts(breakers, name, replace(VOID, open_seconds=rule.open_seconds), bad=10)
+    taken(breakers, name, rule)
+
+
+def taken(breakers: Breakers, name: str, rule: Rule = CALLS) -> None:
+    """This function will wait until it may be tried and have all trial calls taken."""
+    granted, epoch = poll(lambda: (answer := breakers.admit(name, rule, wanted=3))[0] and answer)
+    tell(breakers, name, rule, epoch=epoch, calls=granted)
+
+
+def test_one_that_receipts_opened_is_not_closed_by_calls_that_are_taken_but_by_their_receipts(mine: Breakers, name: str) -> None:
+    tried(mine, name)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    assert mine.state(name).judged_at > 0
+    assert Breakers().admit(name, CALLS) == (0, 1), "no further trial calls while receipts are waited for"
+    receipts(mine, name, good=2)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    receipts(mine, name, bad=1)
+    assert mine.phase(name) == Phase.CLOSED
+    state = mine.state(name)
+    assert (state.why, state.number, state.of, state.judged_at) == ("receipts", 2, 3, 0)
+
+
+def test_receipts_of_its_trial_messages_that_tell_of_failure_open_it_again_for_twice_as_long_each_time(mine: Breakers, name: str) -> None:
+    spans: list[int] = []
+    for _ in range(3):
+        if spans:
+            taken(mine, name)
+        else:
+            tried(mine, name)
+        receipts(mine, name, good=1, bad=2)
+        state = mine.snapshot([name])[name]["state"]
+        assert (state.state, state.why, state.number, state.of, state.code) == (Phase.OPEN, "receipts", 2, 3, "lost")
+        spans.append(state.retry_at - state.since)
+    assert spans == [100, 200, 400]
+
+
+@pytest.mark.parametrize(("longest", "span"), [(0.15, 150), (0.01, 50)])
+def test_it_never_stays_open_for_longer_than_configured(longest: float, span: int, mine: Breakers, name: str) -> None:
+    void = replace(VOID, longest_open_seconds=longest)
+    receipts(mine, name, void, bad=10)
+    for _ in range(2):
+        taken(mine, name, replace(void, counts="errors"))
+        receipts(mine, name, void, bad=3)
+    state = mine.snapshot([name])[name]["state"]
+    assert (state.state, state.retry_at - state.since) == (Phase.OPEN, span)
+
+
+def test_it_goes_on_doubling_when_it_had_closed_only_for_a_moment(mine: Breakers, name: str) -> None:
+    tried(mine, name)
+    receipts(mine, name, good=3)
+    assert mine.phase(name) == Phase.CLOSED
+    receipts(mine, name, bad=10)
+    state = mine.snapshot([name])[name]["state"]
+    assert (state.state, state.retry_at - state.since) == (Phase.OPEN, 100)
+
+
+def test_where_no_receipt_comes_in_time_it_closes_and_says_so(mine: Breakers, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    tried(mine, name, replace(CALLS, receipt_seconds=0.1))
+    assert mine.admit(name, CALLS)[0] == 0
+    poll(lambda: mine.admit(name, CALLS)[0] == -1)
+    assert mine.phase(name) == Phase.CLOSED
+    assert mine.state(name).why == "silence"
+
+
+def test_too_few_receipts_decide_when_the_time_is_up(mine: Breakers, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    tried(mine, name, replace(CALLS, receipt_seconds=0.1))
+    receipts(mine, name, bad=1)
+    poll(lambda: mine.admit(name, CALLS) and mine.snapshot([name])[name]["state"].why == "receipts" and mine.phase(name) != Phase.HALF_OPEN)
+    assert mine.snapshot([name])[name]["state"].of == 1
+
+
+def test_receipts_of_messages_from_before_it_was_tried_say_nothing_then_nor_after_it_closed(mine: Breakers, name: str) -> None:
+    before = time.time() - 60
+    tried(mine, name)
+    receipts(mine, name, bad=50, at=before)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    receipts(mine, name, good=3)
+    assert mine.phase(name) == Phase.CLOSED
+    receipts(mine, name, bad=50, at=before)
+    assert mine.phase(name) == Phase.CLOSED
+    receipts(mine, name, bad=10)
+    assert mine.phase(name) == Phase.OPEN
+
+
+def test_where_receipts_are_not_waited_for_a_call_that_was_taken_closes_it(mine: Breakers, name: str) -> None:
+    tried(mine, name, replace(CALLS, receipt_seconds=0))
+    assert mine.phase(name) == Phase.CLOSED
+
+
+def test_a_trial_call_that_fails_opens_it_again_before_any_receipt(mine: Breakers, name: str) -> None:
+    receipts(mine, name, bad=10)
+    _granted, epoch = poll(lambda: (answer := mine.admit(name, CALLS, wanted=3))[0] and answer)
+    tell(mine, name, CALLS, epoch=epoch, calls=1, errors=1)
+    state = mine.snapshot([name])[name]["state"]
+    assert (state.state, state.why, state.retry_at - state.since) == (Phase.OPEN, "trial", 100)
+
+
+def test_one_that_errors_opened_asks_for_no_receipts(mine: Breakers, name: str) -> None:
+    tell(mine, name, CALLS, calls=10, errors=10)
+    taken(mine, name)
+    assert mine.phase(name) == Phase.CLOSED
+
+
+def test_what_receipts_opened_and_somebody_held_and_let_go_is_trusted_when_a_trial_call_is_taken(mine: Breakers, name: str) -> None:
+    receipts(mine, name, bad=10)
+    mine.force(name, "open", by="user:ada")
+    mine.force(name, "automatic", by="user:ada")
+    taken(mine, name)
+    assert mine.phase(name) == Phase.CLOSED
+
+
+def test_without_redis_one_that_receipts_opened_is_not_trusted_for_what_one_process_sees(
+    mine: Breakers, name: str, away: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    tried(mine, name)
+    assert mine.phase(name) == Phase.HALF_OPEN
+    away()
+    mine._read_at = -60.0
+    assert mine.phase(name) == Phase.HALF_OPEN
+    granted, epoch = mine.admit(name, CALLS, wanted=9)
+    assert granted == 3
+    with pytest.raises(redis.Unavailable):
+        tell(mine, name, CALLS, epoch=epoch, calls=3)
+    assert (mine.phase(name), mine.admit(name, CALLS)[0]) == (Phase.HALF_OPEN, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_happens_what_receipts_opened_never_carries_more_than_its_trial_calls_and_closes_by_good_receipts_alone(
+    seed: int, mine: Breakers, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
+    chance, long_ago = random.Random(seed), time.time() - 60
+    void, calls = (replace(rule, open_seconds=0.002, longest_open_seconds=0.004) for rule in (VOID, CALLS))
+    receipts(mine, name, void, bad=10)
+    granted, rounds = 0, mine.snapshot([name])[name]["state"].epoch
+    pending: list[int] = []
+    for _ in range(150):
+        match chance.randrange(6):
+            case 0 | 1:
+                more, epoch = mine.admit(name, calls, wanted=chance.randint(1, 4))
+                if more > 0 and epoch != rounds:
+                    granted, rounds, pending = 0, epoch, []
+                granted += max(0, more)
+                pending += [epoch] * max(0, more)
+            case 2 if pending:
+                tell(mine, name, calls, epoch=pending.pop(), calls=1, errors=int(chance.random() < 0.1))
+            case 3:
+                receipts(mine, name, void, good=chance.randint(0, 40), bad=chance.randint(1, 40), at=long_ago)
+            case 4:
+                tell(mine, name, calls, calls=30, errors=chance.choice((0, 30)))  # calls that had begun before
+            case 5 if pending or granted:
+                is_good = chance.random() < 0.3
+                receipts(mine, name, void, good=int(is_good), bad=int(not is_good))
+        assert granted <= void.trial_calls
+        state = mine.snapshot([name])[name]["state"]
+        if state.state == Phase.CLOSED:
+            assert state.why == "receipts"
+            assert 2 * state.number > state.of >= void.trial_calls
+            return
+        if state.state == Phase.OPEN:
+            pending, granted = [], 0

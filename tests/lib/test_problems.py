@@ -3,7 +3,9 @@ import pytest
 from rest_framework import serializers
 
 from posthaste.lib import problems
-from posthaste.lib.problems import Invalid, Malformed, Problem, from_exception, refuse_nul
+from posthaste.lib.answers import from_exception
+from posthaste.lib.jsonbodies import refuse_nul
+from posthaste.lib.problems import Invalid, Malformed, Problem
 
 
 class RowIn(serializers.Serializer[dict[str, str]]):

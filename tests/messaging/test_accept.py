@@ -21,7 +21,7 @@ from messaging.configuration import queues
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queues import DELAYED
-from messaging.services import accept, broker, prepare, publish
+from messaging.services import accept, bodies, broker, prepare, publish
 from messaging.services.accept import Intake, KeyReused, Repeatable
 from messaging.services.store import NewRow
 from posthaste.lib import outage, redis
@@ -84,7 +84,7 @@ def post(clear: str, body: Any, key: str = "") -> Any:
 
 
 def row_for(caller: Caller, **changed: Any) -> NewRow:
-    request = prepare.read_message(orjson.dumps(SMS | changed))
+    request = bodies.read_message(orjson.dumps(SMS | changed))
     return prepare.prepare_message(request, caller=caller, now=timezone.now())
 
 

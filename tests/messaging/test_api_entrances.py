@@ -230,12 +230,12 @@ def test_no_connection_stays_with_a_thread_that_has_answered(bearer: str) -> Non
 
 
 def test_a_fault_of_ours_is_a_500_without_its_details(call: Call, bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from messaging.services import prepare
+    from messaging.services import bodies
 
     def fail(_body: bytes) -> None:
         raise RuntimeError("password=1234")
 
-    monkeypatch.setattr(prepare, "read_message", fail)
+    monkeypatch.setattr(bodies, "read_message", fail)
     answer = call("/api/messages", SMS, authorization=bearer)
     assert (answer.status, answer.body["code"]) == (500, "internal")
     assert "1234" not in str(answer)

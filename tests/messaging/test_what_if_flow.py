@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from configcenter.hot import Applied
 from configcenter.models import Tenant
 from messaging.configuration.flow import FlowRule, FlowRules, Origin, Resource
 from messaging.models import Batch, Message
@@ -32,7 +33,7 @@ def a_batch(tenant: Tenant, at: datetime, accepted: int) -> Batch:
 
 
 def replay(value: FlowRules, **options: Any) -> dict[str, Any]:
-    return flow.replay_flow(value, since=BEGIN, until=BEGIN + timedelta(hours=1), **options)
+    return flow.replay_flow(Applied(value), since=BEGIN, until=BEGIN + timedelta(hours=1), **options)
 
 
 def test_it_tells_how_many_would_have_been_limited_by_which_rule_when_and_whose(tenant: Tenant) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.subjects import Subject, for_subject
-from configcenter.services import validation
+from configcenter.services import validation, what_if
 from configcenter.templatetags.interface import milliseconds, moment, thousands
 from posthaste.lib.problems import Invalid
 
@@ -62,8 +62,10 @@ def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
     if "run" in request.GET:
         content = values_of(item.draft if item.draft is not None else subject.effective)
         try:
-            value = validation.merged(handle, validation.base_of(handle, item), content) if subject.tenant else handle.model(**content)
-            report = handle.what_if(value, since=since, until=until, tenant_id=subject.tenant.pk if subject.tenant else None)
+            if subject.tenant:
+                report = what_if.replay_override(handle, item, content, tenant=subject.tenant, since=since, until=until)
+            else:
+                report = what_if.replay_value(handle, handle.model(**content), since=since, until=until)
         except ValidationError as error:
             problem = " ".join(f"{entry['field']}: {entry['message']}" for entry in validation.explain(error))
         except Invalid as invalid:

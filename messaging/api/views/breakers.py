@@ -27,7 +27,10 @@ class BreakerOut(serializers.Serializer[dict[str, Any]]):
     state = serializers.CharField(help_text="closed, open, half_open")
     since = serializers.DateTimeField(allow_null=True)
     retry_at = serializers.DateTimeField(allow_null=True, help_text="When trial calls are made.")
-    reason = serializers.CharField(help_text="errors, slow, receipts, trial, forced")
+    waits_for_receipts_until = serializers.DateTimeField(
+        allow_null=True, help_text="Half-open: its trial messages were taken, and their receipts tell whether it closes."
+    )
+    reason = serializers.CharField(help_text="errors, slow, receipts, trial, silence (no receipt of a trial message came), forced")
     reason_number = serializers.IntegerField()
     reason_of = serializers.IntegerField()
     reason_code = serializers.CharField()

@@ -16,13 +16,14 @@ from configcenter.services.api_keys import Caller
 from messaging.api import single
 from messaging.api.single import Accepted, Call
 from messaging.models import Batch
-from messaging.services import accept, limits, prepare
+from messaging.services import accept, bodies, limits, prepare
 from posthaste.lib import outage
 from posthaste.lib.addresses import client_ip
+from posthaste.lib.answers import from_exception
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Invalid, TooMany, from_exception
+from posthaste.lib.problems import Invalid, TooMany
 
 #: In the environment of a request that the limits have let in: should it be asked again (see posthaste/wsgi.py), it counts once.
 LET_IN = "posthaste.let_in"
@@ -104,7 +105,7 @@ def post_batch(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse
     earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
     if earlier is not None:
         return _accepted(earlier, repeated=True)
-    body = prepare.read_batch(call.body)
+    body = bodies.read_batch(call.body)
     single.refuse_beyond_the_backlog(body.priority)
     cost = min(len(body.recipients), prepare.MOST_RECIPIENTS)  # more are refused as invalid
     with _let_in(request, call, caller, cost=max(1, cost), priority=body.priority, template=body.template) as passed:
@@ -122,7 +123,7 @@ def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass |
     return response
 
 
-def _accept_batch(body: prepare.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
+def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
     frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     if rejected and (body.on_error == "reject" or not rows):

@@ -1,8 +1,9 @@
-"""`POST /api/config/modules/{name}/what-if/`: rules that are not published yet, replayed over recorded traffic."""
+"""`POST /api/config/modules/{name}/what-if/` and `…/override/what-if/`: rules not published yet, over recorded traffic."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from configcenter import hot
 from configcenter.api.base import Body, TenantView
 from configcenter.models import Tenant
+from configcenter.services import config_items, validation, what_if
 from configcenter.services.api_keys import CONFIG_READ
 from posthaste.lib.problems import Invalid, NotFound
 
@@ -57,6 +59,36 @@ def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
         raise Invalid(errors=errors) from None
 
 
+def module_with_replay(name: str) -> "hot.Handle[Any]":
+    """This function will give a module that can be replayed.
+
+    Raises:
+        NotFound: there is no such module, or it has nothing to replay.
+    """
+    try:
+        handle = hot.module(name)
+    except KeyError:
+        raise NotFound from None
+    if handle.what_if is None:
+        raise NotFound(_("This module has nothing to replay."))
+    return handle
+
+
+def span_of(values: dict[str, Any]) -> dict[str, datetime]:
+    """This function will give the span that was asked for, at most seven days of it.
+
+    Raises:
+        Invalid: it is none, or too long.
+    """
+    until = values.get("until") or timezone.now()
+    since = values.get("since") or until - timedelta(hours=1)
+    if since >= until:
+        raise Invalid.field("since", _("Must lie before until."))
+    if until - since > LONGEST_SPAN:
+        raise Invalid.field("since", _("At most {n} days.").format(n=LONGEST_SPAN.days))
+    return {"since": since, "until": until}
+
+
 class WhatIf(TenantView):
     """`/api/config/modules/{name}/what-if/`."""
 
@@ -66,25 +98,42 @@ class WhatIf(TenantView):
         summary="What would it have done?",
         description=(
             "Replays a draft over the traffic recorded between `since` and `until` (at most 7 days) and tells how much would have been "
-            "limited, deferred, suppressed or moved. An operating tenant sees all traffic, others their own. Nothing is changed."
+            "limited, deferred, suppressed or moved; what tenants override stays on top of it, as after its publishing. An operating "
+            "tenant sees all traffic, others their own. `notes` say what the replay can't know. Nothing is changed."
         ),
         request=WhatIfIn,
         responses=OpenApiTypes.OBJECT,
     )
     def post(self, request: Request, name: str) -> Response:
-        try:
-            handle = hot.module(name)
-        except KeyError:
-            raise NotFound from None
-        if handle.what_if is None:
-            raise NotFound(_("This module has nothing to replay."))
+        handle = module_with_replay(name)
         values = self.validated(WhatIfIn)
-        until = values.get("until") or timezone.now()
-        since = values.get("since") or until - timedelta(hours=1)
-        if since >= until:
-            raise Invalid.field("since", _("Must lie before until."))
-        if until - since > LONGEST_SPAN:
-            raise Invalid.field("since", _("At most {n} days.").format(n=LONGEST_SPAN.days))
         value = checked(handle, values["value"]) if "value" in values else handle.value
         tenant_id = None if Tenant.objects.get(pk=self.tenant_id).is_operator else self.tenant_id
-        return Response(handle.what_if(value, since=since, until=until, tenant_id=tenant_id))
+        return Response(what_if.replay_value(handle, value, tenant_id=tenant_id, **span_of(values)))
+
+
+class OverrideWhatIf(TenantView):
+    """`/api/config/modules/{name}/override/what-if/`."""
+
+    scopes = {"POST": CONFIG_READ}
+
+    @extend_schema(
+        summary="What would your own values have done?",
+        description=(
+            "Replays what your tenant might have of its own in a module, on top of what is released for all, over your tenant's traffic. "
+            "`value` holds the overridden fields alone; left out: those in force. Nothing is changed."
+        ),
+        request=WhatIfIn,
+        responses=OpenApiTypes.OBJECT,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        handle, tenant = module_with_replay(name), Tenant.objects.get(pk=self.tenant_id)
+        item = config_items.module_item(name, tenant=tenant)
+        values = self.validated(WhatIfIn)
+        content = orjson.dumps(values["value"]).decode() if "value" in values else config_items.effective(item)
+        try:
+            validation.validate(item, content)
+        except Invalid as invalid:
+            raise Invalid(errors=[{**entry, "field": f"value.{entry['field']}".rstrip(".")} for entry in invalid.errors]) from None
+        own = validation.parse(handle, content)
+        return Response(what_if.replay_override(handle, item, own, tenant=tenant, **span_of(values)))

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.utils.translation import gettext as _
 
+from configcenter.hot import Applied
 from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules, Outside
@@ -75,9 +76,9 @@ def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterato
         yield Sent(*row)
 
 
-def replay_delivery(rules: DeliveryRules, *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
-    """This function will tell what the rules would have done to the messages of a span; of one tenant, or of all."""
-    counts, replay, stop = _Counts(), _Replay(rules), time.monotonic() + MOST_SECONDS
+def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
+    """This function will tell what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
+    counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MOST_SECONDS
     stopped_at: datetime | None = None
     for sent in recorded(since, until, tenant_id):
         if counts.messages >= MOST_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
@@ -85,20 +86,20 @@ def replay_delivery(rules: DeliveryRules, *, since: datetime, until: datetime, t
             break
         counts.messages += 1
         replay.look(sent, counts)
-    return _report(counts, rules, since=since, until=until, stopped_at=stopped_at)
+    return _report(counts, draft.values(tenant_id), since=since, until=until, stopped_at=stopped_at)
 
 
 class _Replay:
     """The rules in memory instead of in Redis."""
 
-    def __init__(self, rules: DeliveryRules) -> None:
-        self.rules = rules
+    def __init__(self, draft: Applied[DeliveryRules]) -> None:
+        self.draft = draft
         self.texts: OrderedDict[bytes, datetime] = OrderedDict()
         self.heard: OrderedDict[tuple[str, int, bool, str], deque[datetime]] = OrderedDict()
 
     def look(self, sent: Sent, counts: _Counts) -> None:
         """Passes one message through hours, duplicates and caps, as `messaging.services.rules.check` does."""
-        rules, at = self.rules, sent.at
+        rules, at = self.draft.of(sent.tenant_id), sent.at
         if sent.priority >= rules.exempt_priority:
             counts.exempt += 1
             return
@@ -110,8 +111,8 @@ class _Replay:
                 if block.until is None:
                     return
                 at = block.until  # then it comes before the other rules
-        text = self._text(sent)
-        if text is not None and (before := self.texts.get(text)) is not None and at - before < self._minutes:
+        text, within = _text(rules, sent), timedelta(minutes=rules.duplicates.minutes)
+        if text is not None and (before := self.texts.get(text)) is not None and at - before < within:
             _note(counts, "rule:duplicate", None)
             return
         heard = []
@@ -136,15 +137,12 @@ class _Replay:
             while len(memory) > MOST_REMEMBERED:
                 memory.popitem(last=False)
 
-    @property
-    def _minutes(self) -> timedelta:
-        return timedelta(minutes=self.rules.duplicates.minutes)
 
-    def _text(self, sent: Sent) -> bytes | None:
-        duplicates = self.rules.duplicates
-        if not duplicates.is_enabled or sent.category in duplicates.exempt_categories:
-            return None
-        return sent.text() if not duplicates.channels or sent.channel in duplicates.channels else None
+def _text(rules: DeliveryRules, sent: Sent) -> bytes | None:
+    duplicates = rules.duplicates
+    if not duplicates.is_enabled or sent.category in duplicates.exempt_categories:
+        return None
+    return sent.text() if not duplicates.channels or sent.channel in duplicates.channels else None
 
 
 def _note(counts: _Counts, code: str, wait: timedelta | None) -> None:
@@ -156,9 +154,11 @@ def _note(counts: _Counts, code: str, wait: timedelta | None) -> None:
     counts.longest = max(counts.longest, wait)
 
 
-def _report(counts: _Counts, rules: DeliveryRules, *, since: datetime, until: datetime, stopped_at: datetime | None) -> dict[str, Any]:
+def _report(
+    counts: _Counts, judged_by: Sequence[DeliveryRules], *, since: datetime, until: datetime, stopped_at: datetime | None
+) -> dict[str, Any]:
     notes = [_("What the rules of then suppressed or put off is looked at again like everything else.")]
-    if rules.duplicates.is_enabled:
+    if any(rules.duplicates.is_enabled for rules in judged_by):
         notes.append(_("Texts are compared by template and variables, without rendering them."))
     if Suppression.objects.exists():
         notes.append(_("The suppression list is left out: it is no part of the rules, and it is always looked at."))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from configcenter.hot import Applied
 from configcenter.models import ApiKey, Tenant
 from messaging.configuration.flow import FlowRules, Resource, flow_rules
 from messaging.models import Batch, Message, TemplateVersion
@@ -72,8 +73,9 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
     )
 
 
-def replay_flow(rules: FlowRules, *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
+def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """This function will tell what the rules would have done to what was handed over in a span; of one tenant, or of all."""
+    rules = draft.value  # no tenant has limits of its own: those of a tenant are exceptions within the rules
     book = RuleBook()
     book.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
     tenants = dict(Tenant.objects.values_list("pk", "slug"))

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Avg, Count
 from django.utils.translation import gettext as _
 
+from configcenter.hot import Applied
 from messaging.configuration import provider_routing
 from messaging.configuration.providers import ChannelRoute, ProviderRouting, Strategy
 from messaging.models import Message, Provider
@@ -17,8 +18,8 @@ MOST_MESSAGES = 1_000_000
 UNKNOWN_LATENCY_MS = 1_000.0  # of a provider that carried nothing in the span
 
 
-def replay_routing(routing: ProviderRouting, *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
-    """This function will tell how many messages of a span would probably have gone through another provider."""
+def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
+    """This function will tell how many messages of a span would probably have gone through another provider, by their tenant's routing."""
     span = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until), is_sandbox=False).order_by("id")
     if tenant_id is not None:
         span = span.filter(tenant_id=tenant_id)
@@ -35,8 +36,13 @@ def replay_routing(routing: ProviderRouting, *, since: datetime, until: datetime
     by_place: dict[tuple[int, str], list[Provider]] = defaultdict(list)
     for provider in providers:
         by_place[provider.tenant_id, provider.channel].append(provider)
-    lines = [line for place, had in sorted(recorded.items()) for line in _place(routing, place, had, by_place[place])]
-    notes = [_("What breakers and fail-over would have moved is not in it: they follow what providers do.")]
+    lines = [line for place, had in sorted(recorded.items()) for line in _place(draft.of(place[0]), place, had, by_place[place])]
+    notes = [
+        _("What breakers and fail-over would have moved is not in it: they follow what providers do."),
+        _("Providers are taken as they are today: their weights, and which are enabled."),
+    ]
+    if any(uses_latency(routing) for routing in draft.values(tenant_id)):
+        notes.append(_("How fast a provider was is not on record: the time that its messages took from due to taken stands for it."))
     if last is not None:
         notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=last[1].isoformat()))
     return {
@@ -48,6 +54,11 @@ def replay_routing(routing: ProviderRouting, *, since: datetime, until: datetime
         "by_provider": lines,
         "notes": notes,
     }
+
+
+def uses_latency(routing: ProviderRouting) -> bool:
+    """This function will tell whether a routing looks at how fast providers are."""
+    return Strategy.FASTEST in (routing.strategy, *(route.strategy for route in routing.channels))
 
 
 def shares(routing: ProviderRouting, providers: list[Provider], latencies: dict[UUID, float]) -> dict[UUID, float]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ AWAY_SECONDS = 2.0  # between two questions while Redis does not answer
 TRIAL_LEASE_SECONDS = 30.0  # a trial call that was never heard of again is given up
 ASK_AGAIN_SECONDS = 0.2  # after all trial calls were taken
 NEVER = float("-inf")
+MOST_LISTED = 64  # receipts whose messages' times are told one by one: those of trial messages are the latest
 MOST_LOCAL = 5_000  # breakers that a process counts by itself
 
 
@@ -77,6 +79,10 @@ class Recording:
             int(rule.open_seconds * 1000),
             rule.trial_calls,
             rule.counts,
+            int(rule.longest_open_seconds * 1000),
+            int(rule.receipt_seconds * 1000),
+            rule.receipt_percent,
+            " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MOST_LISTED, tally.taken)),
         )
 
     def hear(self, answers: Sequence[Any]) -> None:
@@ -156,20 +162,31 @@ class Breakers:
         self.refresh()
         if not self._states and not self._is_away:
             return Phase.CLOSED  # all of them are: the usual case
-        phase = self.state(name).phase(self._now_ms())
-        return self.local(name).phase() if self._is_away and phase != Phase.OPEN else phase
+        state = self.state(name)
+        phase = state.phase(self._now_ms())
+        # What this process sees says nothing of one that receipts have opened: it stays half-open, with a few calls a trial lease.
+        return self.local(name).phase() if self._is_away and phase != Phase.OPEN and not state.cause else phase
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis did not answer when the states were read last."""
+        return self._is_away
 
     def is_forced(self, name: str) -> bool:
         """This function will tell whether somebody holds it by hand."""
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
-        """This function will give the seconds until trial calls of an open breaker are made; infinite where it is held until released."""
+        """This function will give the seconds until a breaker may be tried: until an open one is half-open, or until the receipts
+        of its trial calls are waited for no longer; infinite where it is held open until released.
+        """
         state, now = self.state(name), self._now_ms()
         if state.is_forced(now) and state.forced_until == 0:
             return float("inf")
         if state.phase(now) == Phase.OPEN:
             return max(0.0, (state.retry_at - now) / 1000)
+        if state.judged_at > now and not state.is_forced(now):
+            return (state.judged_at - now) / 1000
         return self.local(name).wait_seconds if self._is_away else 0.0
 
     def share(self, name: str, drift_seconds: float) -> float:
@@ -197,9 +214,12 @@ class Breakers:
         if self._refused.get(name, 0.0) > time.monotonic():
             return 0, 0
         try:
-            keys = _keys(name)
-            lease_ms = int(TRIAL_LEASE_SECONDS * 1000)
-            answer: Any = redis.client().eval(ADMIT, len(keys), *keys, name, release, wanted, rule.trial_calls, lease_ms)
+            keys = _keys(name) + _windows(name)
+            lease_ms, open_ms, longest_ms = (
+                int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.longest_open_seconds)
+            )
+            said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, longest_ms)
+            answer: Any = redis.client().eval(ADMIT, len(keys), *keys, *said)
             granted, epoch, event = int(answer[0]), int(answer[1]), answer[2]
         except redis.Unavailable:
             granted, epoch, event = self.local(name).admit(wanted, rule, TRIAL_LEASE_SECONDS), -1, b""

@@ -1,5 +1,5 @@
 -- Holds a breaker open or closed by hand, or lets it go again.
--- KEYS[1..4] as in shared.lua, KEYS[5…] its windows, emptied
+-- KEYS as in shared.lua
 -- ARGV[1] name, [2] release of the configuration, [3] open, closed or automatic, [4] ms it is held (0: until released), [5] by whom
 -- returns the event (JSON); nothing if it was to be let go and nobody held it
 local wanted, span, by = ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -7,12 +7,11 @@ local held = forced()
 if wanted == 'automatic' and not held then
   return false
 end
-for i = 5, #KEYS do
-  redis.call('DEL', KEYS[i])
-end
+empty()
 breaker.since, breaker.release, breaker.trials, breaker.passed = now, release, 0, 0
 breaker.why, breaker.number, breaker.of, breaker.code = 'forced', 0, 0, ''
 breaker.epoch = breaker.epoch + 1 -- trial calls under way count no more
+breaker.cause, breaker.times, breaker.judged_at = nil, nil, 0 -- who holds it by hand knows what receipts said
 if wanted == 'automatic' then
   -- What was held open is tried before it is trusted.
   breaker.forced, breaker.forced_by, breaker.forced_until = nil, nil, nil

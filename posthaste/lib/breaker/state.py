@@ -1,5 +1,6 @@
 """What a breaker is told and what it says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -25,6 +26,10 @@ class Rule:
     open_seconds: float = 10
     trial_calls: int = 3
     counts: str = "errors"  # what its failures are called: errors, receipts
+    # Where receipts have opened it:
+    longest_open_seconds: float = 0  # what `open_seconds` doubles up to, each time in a row; less than those: it does not
+    receipt_seconds: float = 0  # so long receipts of its trial messages are waited for; 0: a trial call that was taken is enough
+    receipt_percent: int = 50  # of them, from which on it opens again
 
 
 @dataclass(slots=True)
@@ -36,6 +41,8 @@ class Tally:
     errors: int = 0
     unused: int = 0  # trial calls that were granted and not made
     code: str = ""  # of the latest failure
+    #: Of receipts: when each message was taken (ms since 1970), and whether it failed.
+    taken: Sequence[tuple[int, bool]] = ()
 
     def add(self, *, slow: bool = False, error: str = "") -> None:
         """This function will count in one call; `error` is the code of its failure."""
@@ -57,7 +64,7 @@ class State:
     retry_at: int = 0
     closed_at: int = 0
     epoch: int = 0
-    why: str = ""  # errors, slow, receipts, trial, forced
+    why: str = ""  # errors, slow, receipts, trial, silence (no receipt of its trial messages came), forced
     number: int = 0
     of: int = 0
     code: str = ""
@@ -65,6 +72,8 @@ class State:
     forced: str = ""  # open, closed; empty: by itself
     forced_by: str = ""
     forced_until: int = 0  # 0: until released
+    cause: str = ""  # receipts: they have opened it, and it has not closed since
+    judged_at: int = 0  # its trial calls were taken, and their receipts are waited for so long; 0: not so
 
     @classmethod
     def read(cls, name: str, stored: dict[str, Any]) -> "State":

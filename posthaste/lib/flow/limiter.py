@@ -1,8 +1,7 @@
 """Asks the script of `enter.lua`: one round trip for all rules of a request, and one for all requests that ask at the same time.
 
-Single messages come with their group (`enter_all`). Other threads ask together ("flat combining", Hendler et al., SPAA 2010): the
-first one makes the call, those that come meanwhile gather and go with the next. A lone request waits for nobody. What a request holds
-(its lease) is given back with the next question, or by the keeper thread within some milliseconds: nobody waits for that.
+Single messages come with their group (`enter_all`). Other threads ask together (see `together`). What a request holds (its lease) is
+given back with the next question, or by the keeper thread within some milliseconds: nobody waits for that.
 
 While Redis is away each process limits by itself, to its share of every limit: see `local.py`.
 """
@@ -27,13 +26,13 @@ from posthaste.lib.flow.local import LocalLimiter
 from posthaste.lib.flow.model import Answer
 from posthaste.lib.flow.questions import Question, packed
 from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
+from posthaste.lib.flow.together import MOST_AT_ONCE, Together
 
 log = structlog.get_logger(__name__)
 SOURCE = (Path(__file__).parent / "enter.lua").read_text()
 SHA = hashlib.sha1(SOURCE.encode()).hexdigest()  # noqa: S324 - how Redis names scripts
 ANSWER_SECONDS = 1.0  # an answer that takes longer counts as none
 REST_SECONDS = 1.0  # Redis is not asked again for so long after it was away
-MOST_AT_ONCE = 200
 KEEPER_SECONDS = 0.005
 ASKED_SECONDS = 0.02  # the same while questions are asked, as they take along what has been given back
 RENEW_SECONDS = LEASE_SECONDS / 3
@@ -53,18 +52,6 @@ class Pass:
     @property
     def allowed(self) -> bool:
         return self.answer.verdict == 1
-
-
-class _Asked:
-    __slots__ = ("answer", "error", "is_leader", "question", "released")
-
-    def __init__(self, question: Question) -> None:
-        self.question = question
-        self.answer: Answer | None = None
-        self.error: Exception | None = None
-        self.is_leader = False
-        self.released = threading.Lock()
-        self.released.acquire()
 
 
 class Limiter:
@@ -87,8 +74,7 @@ class Limiter:
         self._calls = 0
         self._lock = threading.Lock()
         self._line = threading.Lock()  # the connection
-        self._waiting: list[_Asked] = []
-        self._is_busy = False
+        self._together = Together(self._call)
         self._connection: Any = None
         self._leaving: deque[tuple[str, str]] = deque()
         self._held: dict[str, tuple[tuple[str, ...], float]] = {}
@@ -114,7 +100,7 @@ class Limiter:
         lease = self._new_lease(plan)
         if time.monotonic() >= self._rests_until:
             try:
-                answer = self._ask((cost, int(urgent), lease, plan.checks))
+                answer = self._together.ask((cost, int(urgent), lease, plan.checks))
             except store.Unavailable as error:
                 self._noticed(error)
             else:
@@ -180,46 +166,7 @@ class Limiter:
         self._rests_until = 0.0
         self._is_away = False
 
-    # --- asking together -------------------------------------------------------------------------------------
-
-    def _ask(self, question: Question) -> Answer:
-        asked = _Asked(question)
-        with self._lock:
-            leads = not self._is_busy
-            if leads:
-                self._is_busy = True
-            else:
-                self._waiting.append(asked)
-        group = [asked]
-        if not leads:
-            asked.released.acquire()
-            if not asked.is_leader:
-                if asked.error is not None:
-                    raise asked.error
-                assert asked.answer is not None
-                return asked.answer
-            with self._lock:
-                group += self._waiting[: MOST_AT_ONCE - 1]
-                del self._waiting[: MOST_AT_ONCE - 1]
-        try:
-            answers = self._call([entry.question for entry in group])
-            for entry, found in zip(group, answers, strict=True):
-                entry.answer = Answer(*found)
-        except Exception as error:
-            for entry in group:
-                entry.error = error
-            raise
-        finally:
-            with self._lock:
-                following = self._waiting.pop(0) if self._waiting else None
-                self._is_busy = following is not None
-            if following is not None:
-                following.is_leader = True
-                following.released.release()
-            for entry in group[1:]:
-                entry.released.release()
-        assert asked.answer is not None
-        return asked.answer
+    # --- one call --------------------------------------------------------------------------------------------
 
     def _call(self, questions: Sequence[Question], now_us: int = 0) -> list[list[int]]:
         """One call of the script on the limiter's own connection: of whoever leads, or of `enter_all`."""
