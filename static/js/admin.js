@@ -1,4 +1,6 @@
 // What every admin page does: times in the reader's zone, copying, folding the rail, menus, keys, pages that refresh themselves.
+import { asCards } from "./cards.js";
+
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
@@ -66,6 +68,7 @@ for (const part of document.querySelectorAll("[data-refresh]")) {
       if (!fresh) { clearInterval(timer); return; }
       document.getElementById(id).replaceWith(fresh);
       tellTimes(fresh);
+      asCards(fresh.parentElement);
       if (!fresh.dataset.refresh) clearInterval(timer);
     } catch { /* the next turn asks again */ }
   }, Number(part.dataset.refresh) * 1000);
