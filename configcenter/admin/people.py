@@ -18,12 +18,22 @@ from django.utils.translation import gettext_lazy
 from configcenter.admin_base import SuperuserOnly, TenantAdmin, signed_in
 from configcenter.models import Member, Role, Tenant, User
 from configcenter.services import tenants
-from configcenter.templatetags.interface import NOTHING, ago, badge
+from configcenter.templatetags.interface import NOTHING, ago, badge, moment
 from posthaste.lib.addresses import client_ip
+
+
+class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """Boxes in a table have no label beside them."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = _("Delete this membership")
 
 
 class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Member
+    formset = MemberFormSet
     extra = 0
     fields = ["tenant", "role"]
 
@@ -114,9 +124,9 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
         (None, {"fields": ("username", "password")}),
         (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "config_right")}),
-        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
+        (gettext_lazy("Dates"), {"fields": ("last_signed_in", "joined")}),
     )
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["last_signed_in", "joined"]
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
         return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
@@ -133,6 +143,14 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
     def roles(self, row: User) -> str:
         named = [f"{m.tenant.name}: {_word(m.role)}" for m in row.memberships.all()]
         return ", ".join([*([_("Superuser")] if row.is_superuser else []), *named]) or NOTHING
+
+    @admin.display(description=gettext_lazy("last seen"))
+    def last_signed_in(self, row: User) -> SafeString:
+        return moment(row.last_login)
+
+    @admin.display(description=gettext_lazy("created"))
+    def joined(self, row: User) -> SafeString:
+        return moment(row.date_joined)
 
     @admin.display(description=gettext_lazy("last seen"), ordering="last_login")
     def last_seen(self, row: User) -> SafeString:
@@ -200,6 +218,11 @@ class MemberAdmin(TenantAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "delete", obj)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        member = self.own(request, unquote(object_id))
+        named = {"heading": f"{member.user} · {member.tenant}"}
+        return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("role"), ordering="role")
     def role_word(self, row: Member) -> str:

@@ -73,7 +73,7 @@ class SuppressionAdmin(ReadOnly):
     ordering = ["-id"]
     sortable_by = ["by"]
     fields = ["reason_badge", "tenant", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
-    readonly_fields = fields
+    readonly_fields = ["reason_badge", "tenant", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)

@@ -37,6 +37,7 @@ document.addEventListener("click", async (event) => {
       getSelection().selectAllChildren(source);
     }
   }
+  if (event.target.closest("[data-keys]")) document.getElementById("keys")?.showModal();
   if (event.target.closest("[data-fold]")) {
     const narrow = document.documentElement.dataset.rail !== "narrow";
     if (narrow) document.documentElement.dataset.rail = "narrow"; else delete document.documentElement.dataset.rail;
@@ -48,6 +49,7 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.key === "?") document.getElementById("keys")?.showModal();
   const rows = [...document.querySelectorAll("#result_list tbody tr")];
   const links = rows.map((row) => row.querySelector("th a, td a")).filter(Boolean);
   const at = links.indexOf(document.activeElement);
