@@ -3,6 +3,9 @@
 from django.utils.translation import gettext_noop as _
 
 WORDS = (
+    _("Day"),
+    _("Days"),
+    _("Minute"),
     _("Hours"),
     _("Minutes"),
     _("Seconds"),

@@ -81,7 +81,8 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
         return super().changelist_view(request, {"title": _("Scheduled jobs"), **(extra_context or {})})  # type: ignore[no-any-return]
 
     def changeform_view(self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        named = {"list_title": _("Scheduled jobs")}
+        words = {crontab.pk: crontab_in_words(crontab) for crontab in CrontabSchedule.objects.all()}
+        named = {"list_title": _("Scheduled jobs"), "crontabs_in_words": words}
         if job := self.get_object(request, object_id) if object_id else None:
             named["heading"] = job.name
         return super().changeform_view(request, object_id, form_url, {**named, **(extra_context or {})})  # type: ignore[no-any-return]
