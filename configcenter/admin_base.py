@@ -109,6 +109,8 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
     #: What an empty list says; `first_step` is (label, name of an admin URL).
     empty_text: Any = ""
     first_step: tuple[Any, str] | None = None
+    #: What several rows are called below a list, where the plural names the list itself.
+    rows_word: Any = ""
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self.record(request, "create", obj)
@@ -134,6 +136,9 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
         # A tenant that was just removed can't be named by its row any more.
         tenant_id = owner if owner is not None and Tenant.objects.filter(pk=owner).exists() else None
         audit.record_request(request, action=f"{self.opts.model_name}.{verb}", target=obj.pk, tenant_id=tenant_id, detail=detail)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         step = None

@@ -32,6 +32,7 @@ def limits_now(request: HttpRequest) -> HttpResponse:
         purpose=_("What was let in and what was refused in the last five minutes, by all processes together."),
         tab="limits",
         seen=seen,
+        refused=None if seen["let_in"] is None else sum(row["number"] for row in [*seen["refused"], *seen["system"]["refused"]]),
         system=[{**row, "rule": SOURCES.get(row["rule"], row["rule"])} for row in seen["system"]["refused"]],
         steps=steps,
         now=timezone.now(),

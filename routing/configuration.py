@@ -57,7 +57,7 @@ class Target(Shape):
 class OpenHours(Shape):
     """Open on one day of the week."""
 
-    day: int = setting(1, _("Day"), _("1 Monday to 7 Sunday."), ge=1, le=7)
+    day: int = setting(1, _("Day of the week"), _("1 Monday to 7 Sunday."), ge=1, le=7)
     start: str = setting("09:00", _("From"), "", pattern=CLOCK)
     end: str = setting("18:00", _("Until"), "", pattern=CLOCK)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from posthaste.lib import ids, redis
-from tracing.services.record import trace_key
+from tracing.services.record import BLANK, trace_key
 from tracing.services.tally import tally
 
 
@@ -31,7 +31,7 @@ def events(message_id: UUID) -> list[Event]:
     for entry in stored.decode("utf-8", "replace").splitlines():
         head, *words = entry.split(" ")
         if head and head[1:].isdigit():
-            found.append(Event(head[0], int(head[1:]), tuple(words)))
+            found.append(Event(head[0], int(head[1:]), tuple(word.replace(BLANK, " ") for word in words)))
     return found
 
 

@@ -20,6 +20,7 @@ class AuditAdmin(ReadOnly):
     """Who did what; written once."""
 
     purpose = gettext_lazy("Who did what, to what, from where. Written once, never changed.")
+    rows_word = gettext_lazy("audit entries")
     list_display = ["when", "actor", "action_code", "target", "tenant", "ip"]
     list_display_links = ["when"]
     list_select_related = ["tenant"]

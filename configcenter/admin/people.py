@@ -4,21 +4,36 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Count, Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from configcenter.admin_base import SuperuserOnly, TenantAdmin
+from configcenter.admin_base import SuperuserOnly, TenantAdmin, signed_in
 from configcenter.models import Member, Role, Tenant, User
-from configcenter.templatetags.interface import NOTHING, ago, badge
+from configcenter.services import tenants
+from configcenter.templatetags.interface import NOTHING, ago, badge, moment
+from posthaste.lib.addresses import client_ip
+
+
+class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """Boxes in a table have no label beside them."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = _("Delete this membership")
 
 
 class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Member
+    formset = MemberFormSet
     extra = 0
     fields = ["tenant", "role"]
 
@@ -38,6 +53,35 @@ class TenantAdminPage(TenantAdmin):
         """A tenant's own administrators must not make their keys reach the whole installation."""
         found = [*super().get_readonly_fields(request, obj)]
         return found if getattr(request.user, "is_superuser", False) else [*found, "is_operator"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._allowed(request, "delete", obj)  # no role has it: superusers only
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """One at a time, by its own page: Django's bulk deletion would pass by the service."""
+        return {}
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """This function will delete a tenant that has sent nothing, once its short name was typed, or say why it stays."""
+        tenant: Tenant = self.own(request, unquote(object_id))
+        if not self.has_delete_permission(request, tenant):
+            raise PermissionDenied
+        stays, error, status = tenants.why_it_stays(tenant=tenant), "", 200
+        if request.method == "POST":
+            error, status = _("Type {name} to go on.").format(name=tenant.slug), 422
+            if request.POST.get("name", "").strip() == tenant.slug:
+                error, status = "", 409
+                try:
+                    actor = f"user:{signed_in(request).get_username()}"
+                    tenants.delete_tenant(tenant=tenant, actor=actor, ip=client_ip(request))
+                except tenants.TenantInUse as problem:
+                    stays = str(problem.detail)
+                else:
+                    self.message_user(request, _("{name} is deleted.").format(name=tenant.name))
+                    return HttpResponseRedirect(reverse("admin:configcenter_tenant_changelist"))
+        context = {"stays": stays, "error": error, "belongings": [] if stays else tenants.belongings(tenant=tenant)}
+        title = _("Delete {name}").format(name=tenant.name)
+        return self.page(request, "delete", tenant, status=409 if stays and status != 200 else status, title=title, purpose="", **context)
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Tenant]":
         rows = super().get_queryset(request)
@@ -80,9 +124,9 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
         (None, {"fields": ("username", "password")}),
         (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "config_right")}),
-        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
+        (gettext_lazy("Dates"), {"fields": ("last_signed_in", "joined")}),
     )
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["last_signed_in", "joined"]
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
         return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
@@ -99,6 +143,14 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
     def roles(self, row: User) -> str:
         named = [f"{m.tenant.name}: {_word(m.role)}" for m in row.memberships.all()]
         return ", ".join([*([_("Superuser")] if row.is_superuser else []), *named]) or NOTHING
+
+    @admin.display(description=gettext_lazy("last seen"))
+    def last_signed_in(self, row: User) -> SafeString:
+        return moment(row.last_login)
+
+    @admin.display(description=gettext_lazy("created"))
+    def joined(self, row: User) -> SafeString:
+        return moment(row.date_joined)
 
     @admin.display(description=gettext_lazy("last seen"), ordering="last_login")
     def last_seen(self, row: User) -> SafeString:
@@ -166,6 +218,11 @@ class MemberAdmin(TenantAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "delete", obj)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        member = self.own(request, unquote(object_id))
+        named = {"heading": f"{member.user} · {member.tenant}"}
+        return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("role"), ordering="role")
     def role_word(self, row: Member) -> str:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
 from django.utils import formats
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -195,8 +196,8 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     # What differs inside a block is no matter: every block is somebody's own.
     standard = blank(inner)
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
-    title = _title(member)
-    told = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown != title]
+    title, day = _title(member), str(member.get("day", "")) if isinstance(member, Mapping) else ""
+    told = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown not in (title, day)]
     # Where nothing differs, the usual values: a row that says nothing but its number would have to be opened to be read.
     told = [entry for entry in told if entry.differs] or [entry for entry in told if entry.kind != "switch" and entry.value]
     said = [
@@ -225,7 +226,9 @@ def _title(member: Any) -> str:
     if isinstance(member, Mapping):
         for name in NAMES:
             if member.get(name) not in (None, ""):
-                return str(member[name])
+                value = member[name]
+                is_day = name == "day" and isinstance(value, int)
+                return str(WEEKDAYS.get(value - 1, value)) if is_day else str(value)
     return ""
 
 

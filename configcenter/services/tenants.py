@@ -1,5 +1,8 @@
 """Deleting a tenant: every process drops what it had of its own."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.db import models, transaction
 from django.db.models import ProtectedError, Q
 from django.utils.translation import gettext as _
@@ -8,6 +11,8 @@ from configcenter.models import ConfigItem, Tenant
 from configcenter.services import audit
 from configcenter.services.changes import next_revision
 from posthaste.lib.problems import Conflict
+
+COUNT_UP_TO = 10_000
 
 
 class TenantInUse(Conflict):
@@ -36,11 +41,33 @@ def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
             raise TenantInUse(_in_use(tenant)) from None
 
 
+def why_it_stays(*, tenant: Tenant) -> str:
+    """This function will say why a tenant can't be deleted, or nothing where it can."""
+    try:
+        _must_be_unused(tenant)
+    except TenantInUse as problem:
+        return str(problem.detail)
+    return ""
+
+
+def belongings(*, tenant: Tenant) -> list[tuple[str, int]]:
+    """This function will give what would be deleted with a tenant: (what such rows are called, how many there are, or COUNT_UP_TO)."""
+    found = []
+    for relation, rows in _relations(tenant):
+        if relation.on_delete is models.CASCADE and (number := rows.order_by()[:COUNT_UP_TO].count()):
+            found.append((str(relation.related_model._meta.verbose_name_plural), number))
+    return found
+
+
+def _relations(tenant: Tenant) -> "Iterator[tuple[models.ManyToOneRel, models.QuerySet[Any]]]":
+    for relation in Tenant._meta.get_fields(include_hidden=True):
+        if isinstance(relation, models.ManyToOneRel):
+            yield relation, relation.related_model._default_manager.filter(**{relation.field.name: tenant})
+
+
 def _must_be_unused(tenant: Tenant) -> None:
     """Asked before, as deleting would read all rows that stand in its way: millions of messages, perhaps."""
-    relations = [found for found in Tenant._meta.get_fields(include_hidden=True) if isinstance(found, models.ManyToOneRel)]
-    for relation in relations:
-        rows = relation.related_model._default_manager.filter(**{relation.field.name: tenant})
+    for relation, rows in _relations(tenant):
         if relation.on_delete is models.PROTECT and rows.exists():
             raise TenantInUse(_in_use(tenant))
 

@@ -153,6 +153,11 @@ def masked(recipient: str, channel: str) -> str:
     return mask_recipient(channel, recipient)
 
 
+def two_lines(first: Any, second: Any) -> SafeString:
+    """This function will give a list's cell of two lines, the second one softer; both are cut off where they are too long."""
+    return format_html('<span class="first">{}</span><span class="second soft">{}</span>', first, second)
+
+
 @register.simple_tag
 def percent(value: float | None) -> str:
     """This function will give a percentage, or a dash."""

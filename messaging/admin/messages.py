@@ -20,12 +20,12 @@ from configcenter.admin_base import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid
 from configcenter.admin_confirm import confirm
 from configcenter.models import Role
 from configcenter.services import audit
-from configcenter.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id
+from configcenter.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
 from messaging import traces
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.sheets import html_document
-from messaging.admin.words import EVENT_WORDS, NODE_WORDS
+from messaging.admin.words import NODE_WORDS, event_reason, event_word
 from messaging.models import Message, ReceiptEntry
 from messaging.services import operate, templates, unsubscribe
 from posthaste.lib.liquid import TemplateProblem
@@ -41,10 +41,8 @@ class MessageAdmin(ReadOnly):
         "Messages appear here as soon as a system hands one over with POST /api/messages/. For that it needs an API key."
     )
     first_step = None
-    # What tells rows apart stands left: a narrow screen shows these first.
-    list_display = ["state", "id_short", "again", "recipient_masked", "content", "error", "accepted", "channel", "batch_link", "provider"]
-    list_display += ["tries", "latency", "tenant"]
-    list_display_links = ["id_short"]
+    # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
+    list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
     list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
@@ -95,47 +93,43 @@ class MessageAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"), ordering=None)
     def state(self, row: Message) -> SafeString:
-        return format_html("{}{}", badge(row.status), badge("sandbox") if row.is_sandbox else "")
+        shown = format_html("{}{}", badge(row.status), badge("sandbox") if row.is_sandbox else "")
+        if not row.error_code:
+            return shown
+        return two_lines(shown, format_html('<code title="{}">{}</code>', row.error_detail, row.error_code))
 
     @admin.display(description=gettext_lazy("message"))
     def id_short(self, row: Message) -> SafeString:
         return format_html('<code title="{}">{}</code>', row.pk.hex, short_id(row.pk))
 
+    @admin.display(description=gettext_lazy("message"))
+    def of_tenant(self, row: Message) -> SafeString:
+        return two_lines(self.id_short(row), row.tenant.name)
+
     @admin.display(description=gettext_lazy("recipient"))
     def recipient_masked(self, row: Message) -> SafeString:
-        return format_html('<span class="nowrap">{}</span>', masked(row.recipient, row.channel))
+        return two_lines(masked(row.recipient, row.channel), row.get_channel_display())
 
     @admin.display(description=gettext_lazy("content"))
-    def content(self, row: Message) -> str:
-        if row.template_version:
-            return f"{row.template_version.template.name} v{row.template_version.number}"
-        return row.subject[:60] or _("text")
-
-    @admin.display(description=gettext_lazy("batch"))
-    def batch_link(self, row: Message) -> SafeString | str:
+    def content(self, row: Message) -> SafeString | str:
+        version = row.template_version
+        wording = f"{version.template.name} v{version.number}" if version else row.subject[:60] or _("text")
         if row.batch is None:
+            return wording
+        address = reverse("admin:messaging_batch_change", args=[row.batch_id])
+        batch = row.batch.name[:40] or short_id(row.batch.pk)
+        return two_lines(wording, format_html('<a href="{}" title="{}">{}</a>', address, batch, batch))
+
+    @admin.display(description=gettext_lazy("provider"))
+    def carrier(self, row: Message) -> SafeString | str:
+        if not row.attempts:
             return NOTHING
-        return format_html(
-            '<a href="{}">{}</a>',
-            reverse("admin:messaging_batch_change", args=[row.batch_id]),
-            row.batch.name[:40] or short_id(row.batch.pk),
-        )
-
-    @admin.display(description=gettext_lazy("attempts"))
-    def tries(self, row: Message) -> int:
-        return row.attempts
-
-    @admin.display(description=gettext_lazy("error"))
-    def error(self, row: Message) -> SafeString | str:
-        return format_html('<code title="{}">{}</code>', row.error_detail, row.error_code) if row.error_code else NOTHING
+        tries = ngettext("{n} attempt", "{n} attempts", row.attempts).format(n=row.attempts)
+        return two_lines(row.provider or NOTHING, f"{tries} · {milliseconds(row.latency_ms)}" if row.latency_ms is not None else tries)
 
     @admin.display(description=gettext_lazy("accepted"), ordering="id")
     def accepted(self, row: Message) -> SafeString:
         return ago(row.created_at)
-
-    @admin.display(description=gettext_lazy("latency"))
-    def latency(self, row: Message) -> str:
-        return milliseconds(row.latency_ms)
 
     @admin.display(description=gettext_lazy("replay"))
     def again(self, row: Message) -> SafeString | str:
@@ -150,9 +144,15 @@ class MessageAdmin(ReadOnly):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = [*super().get_list_display(request)]
+        if self.tenant_column in columns:
+            columns.remove(self.tenant_column)
+            columns[columns.index("id_short")] = "of_tenant"
         if request.GET.get("state") not in ("dead", *DEAD) or not self.has_operate_permission(request):
             columns.remove("again")
         return columns
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        return [name for name in list_display if name in ("id_short", "of_tenant")]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         dead = request.GET.get("state") == "dead"
@@ -185,7 +185,7 @@ class MessageAdmin(ReadOnly):
             node["start"], node["width"] = round(100 * start / total, 2), round(100 * (node["duration_ms"] or 0) / total, 2)
             start += node["duration_ms"] or 0
         for event in trace["events"]:
-            event["word"] = EVENT_WORDS.get(event["event"], event["event"])
+            event["word"], event["why"] = event_word(event), event_reason(event.get("reason", ""))
         text, problem = self._text(message)
         response = self.page(
             request,

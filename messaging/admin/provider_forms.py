@@ -91,7 +91,7 @@ def kinds() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "required": name in required,
-                "description": part.get("description", ""),
+                "description": _(part["description"]) if part.get("description") else "",
                 "default": "" if part.get("default") in (None, "", [], {}) else json.dumps(part["default"], ensure_ascii=False),
             }
             for name, part in schema.get("properties", {}).items()

@@ -3,15 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from configcenter.admin_base import OwnedFilter, ReadOnly, as_uuid, own_rows
-from configcenter.templatetags.interface import NOTHING, ago, badge, short_id
+from configcenter.templatetags.interface import NOTHING, ago, badge, short_id, word_of
 from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry
 
 
@@ -46,6 +47,11 @@ class ReceiptAdmin(ReadOnly):
         providers = own_rows(request, Provider.objects.all()).values_list("pk", flat=True)
         carried = Message.objects.filter(provider_id__in=list(providers), provider_message_id=term).values_list("pk", flat=True)[:50]
         return queryset.filter(message_id__in=list(carried)), False
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        receipt: ReceiptEntry = self.own(request, unquote(object_id))
+        named = {"heading": f"{word_of(receipt.reported)} · {receipt.get_outcome_display()}"}
+        return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("outcome"), ordering="outcome")
     def outcome_badge(self, row: ReceiptEntry) -> SafeString:

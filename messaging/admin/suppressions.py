@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
 from configcenter.admin_confirm import confirm
 from configcenter.models import Role, Tenant
-from configcenter.templatetags.interface import NOTHING, ago, badge, short_id
+from configcenter.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
 from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Channel, Suppression, SuppressionReason
@@ -63,17 +63,7 @@ class SuppressionAdmin(ReadOnly):
         "Recipients come here by hand, over the API, when they unsubscribe, and when a provider says that they do not exist."
     )
     first_step = (gettext_lazy("Add recipients"), "admin:messaging_suppression_add")
-    list_display = [
-        "recipient_masked",
-        "reason_badge",
-        "channel_shown",
-        "category_shown",
-        "tenant",
-        "message_link",
-        "created_by",
-        "created",
-        "expires",
-    ]
+    list_display = ["recipient_masked", "reason_badge", "reach", "tenant", "message_link", "by", "expires"]
     list_display_links = ["recipient_masked"]
     list_filter = ["reason", "channel"]
     list_select_related = ["tenant"]
@@ -81,18 +71,9 @@ class SuppressionAdmin(ReadOnly):
     search_help_text = gettext_lazy("The whole recipient, exactly.")
     actions = ["take_off"]
     ordering = ["-id"]
-    sortable_by = ["created"]
-    fields = ["recipient_masked", "reason_badge", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
-    readonly_fields = [
-        "recipient_masked",
-        "reason_badge",
-        "channel_shown",
-        "category_shown",
-        "message_link",
-        "created_by",
-        "created",
-        "expires",
-    ]
+    sortable_by = ["by"]
+    fields = ["reason_badge", "tenant", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
+    readonly_fields = ["reason_badge", "tenant", "channel_shown", "category_shown", "message_link", "created_by", "created", "expires"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)
@@ -187,6 +168,16 @@ class SuppressionAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("category"))
     def category_shown(self, row: Suppression) -> str:
         return row.category or _("All")
+
+    @admin.display(description=gettext_lazy("for what"))
+    def reach(self, row: Suppression) -> SafeString | str:
+        if not row.channel and not row.category:
+            return _("All")
+        return two_lines(self.channel_shown(row), row.category or _("All"))
+
+    @admin.display(description=gettext_lazy("created"), ordering="id")
+    def by(self, row: Suppression) -> SafeString:
+        return two_lines(ago(row.created_at), row.created_by or NOTHING)
 
     @admin.display(description=gettext_lazy("message"))
     def message_link(self, row: Suppression) -> SafeString | str:

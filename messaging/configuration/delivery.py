@@ -57,7 +57,7 @@ class Hours(Shape):
     category: str = setting("", _("Category"), _("Of the message; empty: all."), pattern=CATEGORY)
     channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
     days: list[int] = setting(
-        lambda: [1, 2, 3, 4, 5, 6, 7], _("Days"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
+        lambda: [1, 2, 3, 4, 5, 6, 7], _("Days of the week"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
     )
     start: str = setting("22:00", _("From"), _("On these days."), pattern=CLOCK)
     end: str = setting("08:00", _("Until"), _("Before the start: over midnight. The same as the start: the whole day."), pattern=CLOCK)

@@ -1,4 +1,6 @@
 // What every admin page does: times in the reader's zone, copying, folding the rail, menus, keys, pages that refresh themselves.
+import { asCards } from "./cards.js";
+
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
@@ -35,6 +37,7 @@ document.addEventListener("click", async (event) => {
       getSelection().selectAllChildren(source);
     }
   }
+  if (event.target.closest("[data-keys]")) document.getElementById("keys")?.showModal();
   if (event.target.closest("[data-fold]")) {
     const narrow = document.documentElement.dataset.rail !== "narrow";
     if (narrow) document.documentElement.dataset.rail = "narrow"; else delete document.documentElement.dataset.rail;
@@ -46,6 +49,7 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.key === "?") document.getElementById("keys")?.showModal();
   const rows = [...document.querySelectorAll("#result_list tbody tr")];
   const links = rows.map((row) => row.querySelector("th a, td a")).filter(Boolean);
   const at = links.indexOf(document.activeElement);
@@ -66,6 +70,7 @@ for (const part of document.querySelectorAll("[data-refresh]")) {
       if (!fresh) { clearInterval(timer); return; }
       document.getElementById(id).replaceWith(fresh);
       tellTimes(fresh);
+      asCards(fresh.parentElement);
       if (!fresh.dataset.refresh) clearInterval(timer);
     } catch { /* the next turn asks again */ }
   }, Number(part.dataset.refresh) * 1000);

@@ -27,6 +27,7 @@ from posthaste.lib import ids, redis
 from tracing.configuration import tracing
 
 COUNTER_SECONDS = 180
+BLANK = "\N{NO-BREAK SPACE}"  # stands for a blank inside a word: a reader gives the blank back
 ROUTINE = frozenset("CSK")  # what happens to every message that goes well
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
@@ -51,8 +52,8 @@ def line(code: str, message_id: UUID, at: datetime, *words: object) -> str:
 
 
 def word(text: str) -> str:
-    """This function will make one word of a text, as a line is split at blanks."""
-    return "_".join(text.split())[:40] or "-"
+    """This function will make one word of a text, as a line is split at blanks; `tracing.selectors` undoes it."""
+    return BLANK.join(text.split())[:40] or "-"
 
 
 def is_sampled(message_id: UUID) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from apprise import NotifyFormat
 from apprise.logger import logger
+from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, ValidationInfo, model_validator
 
 from messaging.channels.apprise import transport
@@ -32,9 +33,9 @@ class AppriseConfig(ProviderConfig):
     """One service."""
 
     url: SecretStr = Field(
-        description="Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}.", max_length=4096
+        description=_("Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}."), max_length=4096
     )
-    timeout_seconds: float = Field(15.0, ge=1, le=25, description="Longest time for a whole message.")
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Longest time for a whole message."))
 
     @model_validator(mode="after")
     def service_is_known(self, info: ValidationInfo) -> Self:

@@ -9,6 +9,7 @@ import time
 from email.utils import formataddr
 from typing import Literal, Self
 
+from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
@@ -26,16 +27,16 @@ _ENHANCED = re.compile(r"(\d\.\d{1,3}\.\d{1,3})\b")
 class EmailConfig(ProviderConfig):
     """An SMTP server and the sender."""
 
-    host: str = Field(min_length=1, max_length=253, description="Host name of the SMTP server.")
-    port: int | None = Field(None, ge=1, le=65535, description="Empty: 587 with starttls, 465 with tls, 25 with none.")
-    username: str = Field("", max_length=320, description="Empty: no login.")
-    password: SecretStr = Field(SecretStr(""), description="Password or token of the login.")
-    security: Literal["none", "starttls", "tls"] = Field("starttls", description="Encryption of the connection.")
-    from_email: str = Field(description="Address of the sender.")
-    from_name: str = Field("", max_length=128, description="Name of the sender.")
-    reply_to: str = Field("", description="Address for answers. Empty: the sender.")
-    timeout_seconds: float = Field(15.0, ge=1, le=25, description="Longest time one message may take.")
-    max_connections: int = Field(10, ge=1, le=50, description="Connections open at once, a process.")
+    host: str = Field(min_length=1, max_length=253, description=_("Host name of the SMTP server."))
+    port: int | None = Field(None, ge=1, le=65535, description=_("Empty: 587 with starttls, 465 with tls, 25 with none."))
+    username: str = Field("", max_length=320, description=_("Empty: no login."))
+    password: SecretStr = Field(SecretStr(""), description=_("Password or token of the login."))
+    security: Literal["none", "starttls", "tls"] = Field("starttls", description=_("Encryption of the connection."))
+    from_email: str = Field(description=_("Address of the sender."))
+    from_name: str = Field("", max_length=128, description=_("Name of the sender."))
+    reply_to: str = Field("", description=_("Address for answers. Empty: the sender."))
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Longest time one message may take."))
+    max_connections: int = Field(10, ge=1, le=50, description=_("Connections open at once, a process."))
 
     @field_validator("from_email", "reply_to")
     @classmethod

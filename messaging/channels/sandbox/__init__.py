@@ -22,6 +22,7 @@ from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import orjson
+from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, Receipt, ReceiptError, SendRequest
@@ -56,12 +57,12 @@ def behaviour_of(channel: str, recipient: str) -> Behaviour | None:
 class SandboxConfig(ProviderConfig):
     """What the sandbox does with ordinary recipients."""
 
-    latency_ms: int = Field(0, ge=0, le=60_000, description="Time a call takes, single or bulk.")
-    failure_rate: float = Field(0.0, ge=0, le=1, description="Share of messages that fail, to be retried.")
-    timeout_rate: float = Field(0.0, ge=0, le=1, description="Share of messages whose outcome stays unknown.")
-    receipts: Literal["none", "delivered"] = Field("none", description="Whether a receipt follows each message taken.")
-    keep_outbox: bool = Field(True, description="Keep what was sent, to look at.")
-    seed: int | None = Field(None, description="Makes the random failures repeatable.")
+    latency_ms: int = Field(0, ge=0, le=60_000, description=_("Time a call takes, single or bulk."))
+    failure_rate: float = Field(0.0, ge=0, le=1, description=_("Share of messages that fail, to be retried."))
+    timeout_rate: float = Field(0.0, ge=0, le=1, description=_("Share of messages whose outcome stays unknown."))
+    receipts: Literal["none", "delivered"] = Field("none", description=_("Whether a receipt follows each message taken."))
+    keep_outbox: bool = Field(True, description=_("Keep what was sent, to look at."))
+    seed: int | None = Field(None, description=_("Makes the random failures repeatable."))
 
 
 def _keep_nothing(requests: Sequence[SendRequest]) -> None:
