@@ -17,21 +17,40 @@ and reads it wherever it needs it, without I/O and without a lock:
 Publishing and applying lie in `configcenter.services`; nothing here knows the database.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from django.utils.translation import gettext_noop
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 log = structlog.get_logger(__name__)
+
+
+#: Forms that several modules ask for; `configcenter.services.validation` has the words that say what they are.
+NAME = r"^[a-z0-9_.-]{1,40}$"
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+CLOCK_OR_EMPTY = rf"^$|{CLOCK}"
+CATEGORY_OR_EMPTY = r"^[a-z0-9_.-]{0,40}$"
 
 
 class Shape(BaseModel):
     """Base of everything inside a module: immutable, and a name that is not known is a mistake to be told."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        members = value if kind == list[int] and isinstance(value, list) else [value] if kind in (int, float) else []
+        if any(isinstance(member, bool) for member in members):
+            raise PydanticKnownError("float_type" if kind is float else "int_type")
+        return value
 
 
 class Wrong(ValueError):
@@ -45,6 +64,39 @@ class Wrong(ValueError):
     def __init__(self, field: str, words: str, **values: Any) -> None:
         super().__init__(f"{field}: {words.format(**values)}")
         self.field, self.words, self.values = field, words, values
+
+
+def filled(value: BaseModel, *names: str) -> None:
+    """This function will refuse texts that are empty or blank, as a default is.
+
+    Raises:
+        Wrong: one is.
+    """
+    for name in names:
+        if not str(getattr(value, name)).strip():
+            raise Wrong(name, gettext_noop("Must not be empty."))
+
+
+def no_two(field: str, names: Iterable[str], words: str) -> None:
+    """This function will refuse names of which one stands twice; `words` has a place for {name}.
+
+    Raises:
+        Wrong: it does.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise Wrong(field, words, name=twice[0])
+
+
+def each(field: str, values: Iterable[Any], fits: Callable[[Any], object], words: str, **more: Any) -> None:
+    """This function will refuse the first value that does not fit, naming its place in the list; `words` may have a place for {value}.
+
+    Raises:
+        Wrong: one does not fit.
+    """
+    for index, value in enumerate(values):
+        if not fits(value):
+            raise Wrong(f"{field}[{index}]", words, value=str(value)[:100], **more)
 
 
 class Module(Shape):

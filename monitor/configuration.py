@@ -1,11 +1,16 @@
 """When somebody is told that something is wrong, and who."""
 
+import re
 from enum import StrEnum
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+
+RECEIVER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://[^\s/]+\S*")
 
 
 class Figure(StrEnum):
@@ -41,7 +46,7 @@ class Severity(StrEnum):
 class AlarmRule(Shape):
     """One alarm."""
 
-    name: str = setting("alarm", _("Name"), "", pattern=r"^[a-z0-9_.-]{1,40}$")
+    name: str = setting("alarm", _("Name"), "", pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
     figure: Figure = setting(Figure.BACKLOG, _("Figure"), _("What is looked at."))
     comparison: Comparison = setting(Comparison.ABOVE, _("Is"), "")
@@ -52,6 +57,18 @@ class AlarmRule(Shape):
         list, _("Receivers"), _("E-mail addresses or webhook addresses, one a line."), widget="lines", max_length=50
     )
     repeat_minutes: int = setting(30, _("Again after"), _("While it lasts."), unit="min", ge=1, le=10_080)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        hot.each(
+            "receivers",
+            self.receivers,
+            RECEIVER.fullmatch,
+            _("Must be an e-mail address or an address that begins with https:// or http://."),
+        )
+        if self.figure.endswith("_percent") and self.bound > 100:
+            raise hot.Wrong("bound", _("Must be at most {le}."), le=100)
+        return self
 
 
 class Alarms(Module):
@@ -69,9 +86,17 @@ class Alarms(Module):
         max_length=100,
     )
     quiet_start: str = setting(
-        "", _("Quiet from"), _("Only critical alarms are told in these hours; empty: always all."), pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$"
+        "", _("Quiet from"), _("Only critical alarms are told in these hours; empty: always all."), pattern=hot.CLOCK_OR_EMPTY
     )
-    quiet_end: str = setting("", _("Quiet until"), "", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
+    quiet_end: str = setting("", _("Quiet until"), "", pattern=hot.CLOCK_OR_EMPTY)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        hot.no_two("rules", (rule.name for rule in self.rules), _("There are two rules named {name}."))
+        if bool(self.quiet_start) != bool(self.quiet_end):
+            missing = "quiet_end" if self.quiet_start else "quiet_start"
+            raise hot.Wrong(missing, _("Give both times, or neither."))
+        return self
 
 
 alarms = hot.register(

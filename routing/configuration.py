@@ -1,13 +1,21 @@
 """How conversations find an agent, how quickly they are answered, and how links behave."""
 
+import re
+from datetime import date
 from enum import StrEnum
+from itertools import pairwise
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from posthaste.lib import zones
 
-CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+#: A name in DNS of several parts, or `*.` before one; no scheme, port or path.
+HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+MIDNIGHT = "00:00"
 
 
 class Choice(StrEnum):
@@ -24,6 +32,11 @@ class IntentRoute(Shape):
     intent: str = setting("", _("Intent"), "", max_length=80)
     skill_group: str = setting("", _("Skill group"), "", max_length=80)
     priority: int = setting(5, _("Priority"), "", ge=0, le=10)
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        hot.filled(self, "intent", "skill_group")
+        return self
 
 
 class Assignment(Module):
@@ -44,6 +57,12 @@ class Assignment(Module):
         10, _("Overflow after"), _("What waited so long may go to the fallback group."), unit="min", ge=1, le=1440
     )
 
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        hot.filled(self, "fallback_group")
+        hot.no_two("routes", (route.intent for route in self.routes), _("The intent {name} stands here twice."))
+        return self
+
 
 class Target(Shape):
     """Times for one priority."""
@@ -53,13 +72,25 @@ class Target(Shape):
     next_response_minutes: int = setting(240, _("Next answer"), "", unit="min", ge=1, le=43_200)
     resolution_minutes: int = setting(1440, _("Resolution"), "", unit="min", ge=1, le=525_600)
 
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.first_response_minutes > self.resolution_minutes:
+            raise hot.Wrong("first_response_minutes", _("Must not be above the time of the resolution."))
+        return self
+
 
 class OpenHours(Shape):
     """Open on one day of the week."""
 
     day: int = setting(1, _("Day of the week"), _("1 Monday to 7 Sunday."), ge=1, le=7)
-    start: str = setting("09:00", _("From"), "", pattern=CLOCK)
-    end: str = setting("18:00", _("Until"), "", pattern=CLOCK)
+    start: str = setting("09:00", _("From"), "", pattern=hot.CLOCK)
+    end: str = setting("18:00", _("Until"), _("00:00 is the end of the day."), pattern=hot.CLOCK)
+
+    @model_validator(mode="after")
+    def _end_comes_after(self) -> Self:
+        if self.end not in (MIDNIGHT, max(self.start, self.end)) or self.start == self.end != MIDNIGHT:
+            raise hot.Wrong("end", _("Must be after the start. Over midnight: two entries, the first until 00:00."))
+        return self
 
 
 class ServiceLevels(Module):
@@ -82,6 +113,26 @@ class ServiceLevels(Module):
     warn_percent: int = setting(80, _("Warn at"), _("Of the time used."), unit="%", ge=1, le=99)
     reopen_days: int = setting(7, _("Reopens within"), _("An answer to a resolved ticket opens it again."), unit=_("days"), ge=0, le=365)
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if zones.zone(self.time_zone) is None:
+            raise hot.Wrong("time_zone", _("There is no time zone of this name. Give one such as Europe/Paris."))
+        hot.each("holidays", self.holidays, _is_date, _("Must be a date such as 2026-12-25."))
+        hot.no_two("targets", (target.priority for target in self.targets), _("The priority {name} stands here twice."))
+        in_order = sorted(enumerate(self.hours), key=lambda pair: (pair[1].day, pair[1].start))
+        for (_first, before), (index, after) in pairwise(in_order):
+            # Minutes that count twice would make every clock run too fast.
+            if before.day == after.day and (before.end == MIDNIGHT or after.start < before.end):
+                raise hot.Wrong(f"hours[{index}].start", _("Overlaps the entry from {start} of the same day."), start=before.start)
+        return self
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
 
 class LinksAndCache(Module):
     """Links that are sent to customers, and how long pages are remembered."""
@@ -95,6 +146,13 @@ class LinksAndCache(Module):
     warn_before_leaving: bool = setting(True, _("Warn"), _("A page between says where the link leads."))
     portal_cache_seconds: int = setting(60, _("Portal pages kept"), "", unit="s", ge=0, le=86_400)
     customer_cache_seconds: int = setting(30, _("Customers kept"), "", unit="s", ge=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _hosts_are_hosts(self) -> Self:
+        hot.each(
+            "allowed_hosts", self.allowed_hosts, HOST.fullmatch, _("Must be a host such as www.example.com, without https:// and path.")
+        )
+        return self
 
 
 assignment = hot.register(

@@ -18,7 +18,7 @@ from configcenter.services import config_items, releases
 from configcenter.services.changes import md5_of
 from configcenter.services.places import Place, name, place, writable
 from configcenter.services.validation import defaults
-from posthaste.lib.problems import Conflict, NotFound
+from posthaste.lib.problems import NotFound
 
 COMMENT = "Nacos client"
 
@@ -80,15 +80,12 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
         # The lock that puts publishes in order, before any other: nobody publishes between what is looked at here and what is written.
         list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
         item = _item(who, namespace, group, data_id, kind or Format.TEXT, ip)
-        if kind and item.format != kind:
-            item.format = kind
-            item.save(update_fields=["format"])
-        if fields.get("casMd5"):
-            _must_be_in_force(item, fields["casMd5"])
         try:
-            releases.publish(item=item, content=content, comment=COMMENT, author=who.actor, ip=ip)
+            releases.publish(
+                item=item, content=content, comment=COMMENT, author=who.actor, ip=ip, if_md5=fields.get("casMd5") or None, format=kind
+            )
         except releases.NothingToPublish:
-            pass
+            config_items.change_item(item=item, format=kind, actor=who.actor, ip=ip)
 
 
 def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: Format, ip: str) -> ConfigItem:
@@ -101,12 +98,6 @@ def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: 
         return config_items.create_item(**own, format=kind, actor=who.actor, ip=ip)
     except config_items.Exists:  # somebody was quicker
         return config_items.get_item(**own)
-
-
-def _must_be_in_force(item: ConfigItem, md5: str) -> None:
-    now = ConfigItem.objects.filter(pk=item.pk).values_list("current__md5", flat=True).first() or ""
-    if now != md5.lower():
-        raise Conflict(_("Another text is in force than casMd5 says. Get it, and decide again."))
 
 
 def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:

@@ -13,8 +13,8 @@ from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
-    "canonical", "change_item", "create_item", "create_namespace", "default_namespace", "defaults", "delete_namespace", "effective",
-    "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "validate",
+    "canonical", "change_item", "checked_format", "create_item", "create_namespace", "default_namespace", "defaults",
+    "delete_namespace", "effective", "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "validate",
 ]  # fmt: skip
 
 #: As Nacos has it: these characters in namespaces, groups and data ids.
@@ -97,6 +97,17 @@ def _check_name(field: str, value: str, most: int) -> None:
         raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=most))
 
 
+def checked_format(format: str) -> str:
+    """This function will give the name of a format again.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    if format not in Format.values:
+        raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
+    return format
+
+
 def create_item(
     *, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", actor: str, ip: str | None = None
 ) -> ConfigItem:
@@ -108,8 +119,7 @@ def create_item(
     """
     _check_name("group", group, 128)
     _check_name("data_id", data_id, 256)
-    if format not in Format.values:
-        raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
+    checked_format(format)
     if namespace.tenant_id is None and namespace.slug == MODULES:
         raise Invalid.field("namespace", _("Only modules lie here; take another namespace."))
     with transaction.atomic():
@@ -134,8 +144,8 @@ def change_item(
     Raises:
         Invalid: the format is none, or what is in force is not written in it.
     """
-    if format is not None and format not in Format.values:
-        raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
+    if format is not None:
+        checked_format(format)
     with transaction.atomic():
         # Locked first and read then: a publish that this waited for is seen with its release.
         list(ConfigItem.objects.select_for_update().filter(pk=item.pk))

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
 from configcenter.services.changes import Change, changing
+from configcenter.services.config_items import checked_format
 from configcenter.services.drafts import draft_conflict
 from configcenter.services.validation import canonical, validate
 from posthaste.lib.problems import Conflict, Invalid
@@ -35,6 +36,30 @@ class NoGray(Conflict):
     """No gray release is running."""
 
     code = "no_gray"
+
+
+class ReleaseConflict(Conflict):
+    """Something else is in force than the caller saw. `version` and `md5` are the present ones, `author` and `at` say whose they are."""
+
+    code = "release_conflict"
+
+
+def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) -> None:
+    """Under the lock of publishes: nobody comes between this look and the release that follows."""
+    now = item.current
+    is_another = version is not None and version != (now.number if now else 0)
+    if is_another or (md5 is not None and md5.lower() != (now.md5 if now else "")):
+        raise ReleaseConflict(
+            _("Version {number} by {who} is in force, not what you saw. Look at it, and decide again.").format(
+                number=now.number, who=now.author
+            )
+            if now
+            else _("Nothing of this item is in force any more. Look at it, and decide again."),
+            version=now.number if now else 0,
+            md5=now.md5 if now else "",
+            author=now.author if now else "",
+            at=now.at if now else None,
+        )
 
 
 def _what_to_publish(change: Change, content: str | None, based_on: int | None = None) -> str:
@@ -63,20 +88,29 @@ def publish(
     author: str,
     ip: str | None = None,
     based_on: int | None = None,
+    if_md5: str | None = None,
+    if_version: int | None = None,
+    format: str | None = None,
     now: datetime | None = None,
     action: str = ReleaseAction.PUBLISH,
 ) -> ConfigRelease:
     """This function will bring a text (without one: the draft) into force everywhere, and clear the draft.
 
-    `based_on` is the `draft_version` that the author saw. `now` is for tests: the database's clock counts.
+    `based_on` is the `draft_version` that the author saw; `if_md5` and `if_version` are of the release that the author saw in force
+    ("" and 0: that nothing is). `format` is what a free-form item is written in from now on (None: as before). `now` is for tests:
+    the database's clock counts.
 
     Raises:
         Invalid: it is not valid, each wrong field named.
         DraftConflict: somebody changed the draft meanwhile.
+        ReleaseConflict: something else came into force meanwhile.
         NothingToPublish: there is no draft, or it is in force already.
         GrayRunning: promote or abandon it first.
     """
     with changing(item, action, author, ip, now) as change:
+        _must_be_in_force(change.item, if_md5, if_version)
+        if format is not None and format != change.item.format:
+            change.item.format = change.detail["format"] = checked_format(format)
         text = _what_to_publish(change, content, based_on)
         before = change.item.current
         change.drop_draft()

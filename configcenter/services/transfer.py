@@ -14,7 +14,8 @@ from configcenter.models import ConfigItem, ConfigNamespace, Format, ReleaseActi
 from configcenter.models.config import MODULES
 from configcenter.services import config_items, releases
 from configcenter.services.changes import md5_of
-from configcenter.services.validation import canonical, validate
+from configcenter.services.config_items import checked_format
+from configcenter.services.validation import canonical, handle_of, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
 KIND, VERSION = "posthaste-configuration", 1
@@ -207,17 +208,30 @@ def _import_one(
     entry: dict[str, Any], policy: str, author: str, ip: str | None, now: datetime | None, only_tenant: Tenant | None, comment: str
 ) -> Outcome:
     item = _find(entry, only_tenant, author, ip)
+    kind = None  # of a free-form item, where the file tells one: its text is written in it
+    if handle_of(item) is None and entry.get("format"):
+        kind = checked_format(entry["format"])
+    has_other_format, item.format = kind is not None and kind != item.format, kind or item.format
     content = canonical(item, entry["content"])
     validate(item, content)
     name = config_items.name_of(item)
-    if item.current is not None and item.current.content == content:
-        return Outcome(name, "unchanged", item.current.number)
-    if item.current is not None and policy == "skip":
-        return Outcome(name, "skipped", item.current.number)
-    if item.current is not None and policy == "abort":
-        return Outcome(name, "conflict", item.current.number)
-    outcome: Literal["created", "updated"] = "created" if item.current is None else "updated"
+    if item.current is not None:
+        has_same_text = item.current.content == content
+        if has_same_text and not has_other_format:
+            return Outcome(name, "unchanged", item.current.number)
+        if policy != "overwrite":
+            return Outcome(name, "skipped" if policy == "skip" else "conflict", item.current.number)
+        if has_same_text:
+            config_items.change_item(item=item, format=kind, actor=author, ip=ip)
+            return Outcome(name, "updated", item.current.number)
     made = releases.publish(
-        item=item, content=content, comment=comment or _("Imported"), author=author, ip=ip, now=now, action=ReleaseAction.IMPORT
+        item=item,
+        content=content,
+        comment=comment or _("Imported"),
+        author=author,
+        ip=ip,
+        format=kind,
+        now=now,
+        action=ReleaseAction.IMPORT,
     )
-    return Outcome(name, outcome, made.number)
+    return Outcome(name, "created" if made.based_on is None else "updated", made.number)

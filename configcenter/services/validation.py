@@ -39,6 +39,14 @@ WORDS = {
     "enum": gettext_noop("Must be one of {expected}."),
     **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), gettext_noop("Must be an object.")),
 }
+#: What a field of a certain form takes, as nobody should have to read its pattern.
+FORMS = {
+    hot.NAME: gettext_noop("1 to 40 lower-case letters, digits and any of _ . -"),
+    hot.CATEGORY_OR_EMPTY: gettext_noop("Up to 40 lower-case letters, digits and any of _ . -"),
+    hot.CLOCK: gettext_noop("Must be a time such as 22:30."),
+    hot.CLOCK_OR_EMPTY: gettext_noop("Must be a time such as 22:30, or empty."),
+}
+_ONE_OF = re.compile(r"\^\(([\w|]+)\)\$")
 _NAMED = re.compile(r"([a-z_][\w.\[\]]*): (.+)", re.DOTALL)  # what the modules' own checks begin with
 _UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 
@@ -80,8 +88,27 @@ def explain(error: ValidationError) -> list[dict[str, str]]:
             entries.append({"field": field, "code": "invalid", "message": _(message)})
         else:
             words = WORDS.get(entry["type"])
-            entries.append({"field": field, "code": entry["type"], "message": _(words).format(**context) if words else entry["msg"]})
+            message = _(words).format(**_readable(context)) if words else entry["msg"]
+            if entry["type"] == "string_pattern_mismatch":
+                message = _of_form(str(context["pattern"])) or message
+            entries.append({"field": field, "code": entry["type"], "message": message})
     return entries
+
+
+def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
+    """pydantic's bounds and choices without its English and its decimals: 'a', 'b' or 'c', and 1000.0."""
+    found = {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in context.items()}
+    if "expected" in found:
+        found["expected"] = str(found["expected"]).replace(" or ", ", ").replace("'", "")
+    return found
+
+
+def _of_form(pattern: str) -> str:
+    """What a text must look like, in words; empty where there are none."""
+    if pattern in FORMS:
+        return _(FORMS[pattern])
+    choices = _ONE_OF.fullmatch(pattern)
+    return _("Must be one of {expected}.").format(expected=choices[1].replace("|", ", ")) if choices else ""
 
 
 def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Rules that are looked at once more right before a message goes out."""
 
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -8,10 +10,11 @@ from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from messaging.models import Channel
 from posthaste.lib import zones
 
-CATEGORY = r"^[a-z0-9_.-]{0,40}$"
-CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+CATEGORY = re.compile(hot.NAME)
+NO_CHANNEL = _("There is no channel {value}. Known: {known}.")
 
 
 class Outside(StrEnum):
@@ -19,6 +22,25 @@ class Outside(StrEnum):
 
     DEFER = "defer"
     DROP = "drop"
+
+
+def _check_channels(field: str, names: Iterable[str]) -> None:
+    """A rule for a channel that there is none of would never be looked at."""
+    hot.each(field, names, Channel.values.__contains__, NO_CHANNEL, known=", ".join(Channel.values))
+
+
+def check_channel(name: str) -> None:
+    """This function will refuse a field `channel` that names none.
+
+    Raises:
+        hot.Wrong: there is no such channel.
+    """
+    if name not in Channel.values:
+        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(Channel.values))
+
+
+def _check_categories(field: str, names: Iterable[str]) -> None:
+    hot.each(field, names, CATEGORY.fullmatch, _("A category is 1 to 40 lower-case letters, digits and any of _ . -"))
 
 
 class Duplicates(Shape):
@@ -37,35 +59,48 @@ class Duplicates(Shape):
         max_length=50,
     )
 
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        _check_channels("channels", self.channels)
+        _check_categories("exempt_categories", self.exempt_categories)
+        return self
+
 
 class Frequency(Shape):
     """How often one recipient hears from us."""
 
-    name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
-    category: str = setting("", _("Category"), _("Of the message; empty: all together."), pattern=CATEGORY)
+    name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=hot.NAME)
+    category: str = setting("", _("Category"), _("Of the message; empty: all together."), pattern=hot.CATEGORY_OR_EMPTY)
     channel: str = setting("", _("Channel"), _("Empty: all together."), max_length=10)
     most: int = setting(5, _("Most"), _("Messages for each recipient in the time."), ge=1, le=100_000)
     hours: float = setting(24.0, _("Within"), "", unit="h", ge=0.01, le=8_784)
     outside: Outside = setting(Outside.DROP, _("Above it"), _("Wait until the recipient may hear from us again, or drop."))
 
+    @model_validator(mode="after")
+    def _channel_exists(self) -> Self:
+        if self.channel:
+            check_channel(self.channel)
+        return self
+
 
 class Hours(Shape):
     """A time of day, by the recipient's clock."""
 
-    name: str = setting("quiet", _("Name"), _("Shown in traces."), pattern=r"^[a-z0-9_.-]{1,40}$")
+    name: str = setting("quiet", _("Name"), _("Shown in traces."), pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
-    category: str = setting("", _("Category"), _("Of the message; empty: all."), pattern=CATEGORY)
+    category: str = setting("", _("Category"), _("Of the message; empty: all."), pattern=hot.CATEGORY_OR_EMPTY)
     channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
     days: list[int] = setting(
         lambda: [1, 2, 3, 4, 5, 6, 7], _("Days of the week"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
     )
-    start: str = setting("22:00", _("From"), _("On these days."), pattern=CLOCK)
-    end: str = setting("08:00", _("Until"), _("Before the start: over midnight. The same as the start: the whole day."), pattern=CLOCK)
+    start: str = setting("22:00", _("From"), _("On these days."), pattern=hot.CLOCK)
+    end: str = setting("08:00", _("Until"), _("Before the start: over midnight. The same as the start: the whole day."), pattern=hot.CLOCK)
     outside: Outside = setting(Outside.DEFER, _("Then"), _("Wait until it may go out, or drop."))
 
     @model_validator(mode="after")
-    def _days_exist(self) -> Self:
-        if any(not 1 <= day <= 7 for day in self.days):
+    def _parts_exist(self) -> Self:
+        _check_channels("channels", self.channels)
+        if not self.days or any(not 1 <= day <= 7 for day in self.days):  # without any, a window would never open
             raise hot.Wrong("days", _("Give days from 1 (Monday) to 7 (Sunday)."))
         return self
 
@@ -104,10 +139,9 @@ class DeliveryRules(Module):
         if zones.zone(self.default_time_zone) is None:
             raise hot.Wrong("default_time_zone", _("There is no time zone of this name. Give one such as Europe/Paris."))
         for field in ("frequency", "quiet_hours", "send_windows"):
-            names = [rule.name for rule in getattr(self, field)]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise hot.Wrong(field, _("There are two rules named {name}."), name=twice[0])
+            hot.no_two(field, (rule.name for rule in getattr(self, field)), _("There are two rules named {name}."))
+        _check_categories("unsubscribe_categories", self.unsubscribe_categories)
+        hot.each("bounce_codes", self.bounce_codes, str.strip, _("Must not be empty."))
         return self
 
 

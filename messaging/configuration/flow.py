@@ -48,11 +48,16 @@ class Exception_(Shape):  # noqa: N801 - Exception is taken
     at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
     in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
 
+    @model_validator(mode="after")
+    def _is_for_somebody(self) -> Self:
+        hot.filled(self, "value")
+        return self
+
 
 class FlowRule(Shape):
     """One rule: up to three layers, all of which must let a request pass."""
 
-    name: str = setting("rule", _("Name"), _("Shown in answers, traces and figures."), pattern=r"^[a-z0-9_.-]{1,40}$")
+    name: str = setting("rule", _("Name"), _("Shown in answers, traces and figures."), pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
     resource: Resource = setting(Resource.API, _("Resource"), _("What is guarded."))
     origin: Origin = setting(Origin.TENANT, _("Counted for each"), _("Who shares one count."))
@@ -91,10 +96,10 @@ class FlowRule(Shape):
         if self.origin not in KNOWN_BY[self.resource]:
             known = ", ".join(sorted(KNOWN_BY[self.resource]))
             raise hot.Wrong("origin", _("Not known of requests to {resource}. Known: {known}."), resource=self.resource.value, known=known)
-        values = [entry.value for entry in self.exceptions]
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise hot.Wrong("exceptions", _("There are two exceptions for {value}."), value=twice[0])
+        hot.each("only", self.only, str.strip, _("Must not be empty."))
+        hot.no_two("exceptions", (entry.value for entry in self.exceptions), _("There are two exceptions for {name}."))
+        if self.burst and self.behaviour != Behaviour.REJECT:
+            raise hot.Wrong("burst", _("A burst goes with refusing only: set it to 0, or choose to refuse above the rate."))
         if self.is_enabled and not (self.per_second or self.at_once or self.in_window or self.exceptions):
             raise hot.Wrong("per_second", _("Set a rate, a number at once or a window, or disable the rule."))
         return self
@@ -153,10 +158,7 @@ class FlowRules(Module):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [rule.name for rule in self.rules]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise hot.Wrong("rules", _("There are two rules named {name}."), name=twice[0])
+        hot.no_two("rules", (rule.name for rule in self.rules), _("There are two rules named {name}."))
         return self
 
 

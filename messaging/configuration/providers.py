@@ -1,11 +1,14 @@
 """Which of several providers carries a message."""
 
 from enum import StrEnum
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from messaging.configuration.delivery import check_channel
 
 
 class Strategy(StrEnum):
@@ -23,12 +26,23 @@ class ChannelRoute(Shape):
     strategy: Strategy = setting(Strategy.WEIGHTED, _("Choice"), _("By weight, by weight and latency, or the heaviest first."))
     weights: list["ProviderWeight"] = setting(list, _("Weights"), _("Instead of those of the providers' pages."), max_length=50)
 
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        check_channel(self.channel)
+        hot.no_two("weights", (entry.provider for entry in self.weights), _("The provider {name} stands here twice."))
+        return self
+
 
 class ProviderWeight(Shape):
     """A provider's share."""
 
     provider: str = setting("", _("Provider"), _("Its name."), max_length=100)
     weight: int = setting(100, _("Weight"), _("0: only when the others fail."), ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        hot.filled(self, "provider")
+        return self
 
 
 class ProviderRouting(Module):
@@ -46,6 +60,11 @@ class ProviderRouting(Module):
     drift_back_seconds: float = setting(
         30.0, _("Drift back"), _("A provider that came back gets its full share after so long."), unit="s", ge=0, le=3600
     )
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> Self:
+        hot.no_two("channels", (route.channel for route in self.channels), _("The channel {name} stands here twice."))
+        return self
 
 
 ChannelRoute.model_rebuild()

@@ -120,6 +120,19 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     assert orjson.loads(again.draft or "") == orjson.loads(item.draft or "")
 
 
+#: Fields that take not just any value of their type.
+FITTING: dict[str, Any] = {
+    "allowed_hosts": ["a.example.com", "*.example.org"],
+    "burst": 0,
+    "channels": ["sms", "email"],
+    "day": 7,
+    "days": [3],
+    "holidays": ["2026-12-25", "2027-01-01"],
+    "receivers": ["ada@example.com", "https://hooks.example.com/x"],
+    **dict.fromkeys(("intent", "provider", "skill_group", "value"), "one"),
+}
+
+
 def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """The values with as much as possible of it different, and a member in every list."""
     for name, info in model.model_fields.items():
@@ -132,8 +145,10 @@ def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
             values[name] = not values[name]
         elif kind == "select" and name not in ("resource", "origin"):  # of which not every pair means something
             values[name] = list(inner)[-1].value
+        elif name in FITTING:
+            values[name] = FITTING[name]
         elif kind == "lines":
-            values[name] = [3] if inner is int else ["one", "two"]
+            values[name] = ["one", "two"]
         elif kind == "number" and inner is float:
             values[name] += 0.25
         elif kind == "number":

@@ -442,7 +442,7 @@ def test_a_chunk_of_a_hundred_costs_no_more_queries_and_round_trips_than_one_of_
     rules: dict[str, Any] = {
         "duplicates": {"is_enabled": True},
         "frequency": [{"name": f"cap-{n}", "most": 100_000} for n in range(3)],
-        "quiet_hours": [{"name": "none", "days": []}],
+        "quiet_hours": [{"name": "none", "category": "other"}],
     }
     for size in (1, 2, 100):  # the first one fills the memories of the process
         rows = [queued(tenant, is_sandbox=True, body=f"{size} {n}", category="marketing") for n in range(size)]

@@ -1,4 +1,5 @@
-"""`manage.py config get|set|discard|publish|gray|rollback|history|diff|export|import|instances`: the configuration from a shell.
+"""`manage.py config get|set|discard|publish|gray|rollback|history|diff|export|import|instances|item|namespace`: the configuration
+from a shell.
 
 Exit status: 0 done · 1 something is away · 2 wrong use · 3 not valid · 4 conflicts with the present state · 5 there is no such thing.
 """
@@ -13,9 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from configcenter import selectors
-from configcenter.management import gray
-from configcenter.models import ConfigItem, Tenant
-from configcenter.models.config import MODULES
+from configcenter.management import gray, items
+from configcenter.models import ConfigItem
 from configcenter.services import config_items, drafts, fields, releases, transfer
 from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
@@ -46,13 +46,14 @@ class Command(BaseCommand):
         get.add_argument("--draft", action="store_true", help="the draft instead")
         change = verb("set", "Changes fields of the draft, which begins as what is in force.")
         change.add_argument("changes", nargs="+", metavar="FIELD=VALUE", help="such as max_threads=200 or rules[0].per_second=50")
-        verb("discard", "Throws the draft away.")
+        discard = verb("discard", "Throws the draft away.")
         publish = verb("publish", "Brings the draft into force everywhere.")
         rollback = verb("rollback", "Brings an earlier version into force again.")
         rollback.add_argument("version", type=int)
         for made in (publish, rollback):
             made.add_argument("-m", "--comment", default="", help="why, for those who read the history")
-        gray.add_arguments(verb("gray", "Brings the draft to some instances first, then to all or none.", what=gray.VERBS))
+        steer = verb("gray", "Brings the draft to some instances first, then to all or none.", what=gray.VERBS)
+        gray.add_arguments(steer)
         history = verb("history", "Lists the releases, the newest first.")
         history.add_argument("--limit", type=int, default=20)
         diff = verb("diff", "Compares versions: the draft with what is in force, or two releases.")
@@ -60,22 +61,29 @@ class Command(BaseCommand):
         diff.add_argument("after", nargs="?", type=int, help="version; default: the draft")
         export = verb("export", "Writes what is in force as one JSON document: modules, overrides and free-form items.", module=False)
         export.add_argument("modules", nargs="*", metavar="MODULE", help="only these modules and their overrides")
+        export.add_argument("--namespace", action="append", default=[], help="only these namespaces of items; may be given several times")
+        export.add_argument("--tenant", help="short name: only what is this tenant's own")
         export.add_argument("-o", "--output", type=Path, help="file; default: standard output")
         read = verb("import", "Publishes what an exported document says, all of it or nothing.", module=False)
         read.add_argument("file", help="the document; - for standard input")
         read.add_argument("--policy", choices=transfer.POLICIES, default="abort", help="where something else is in force; default: abort")
         read.add_argument("--dry-run", action="store_true", help="only tell what would happen")
         read.add_argument("-m", "--comment", default="", help="why, for those who read the history")
+        for made in (change, discard, publish, rollback, steer, read):
+            items.add_author(made)
         verb("instances", "Shows which processes run which versions.", module=False)
+        items.add_arguments(verbs)
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         self.as_json = options["json"]
+        self.author = f"{AUTHOR} ({options['author']})" if options.get("author") else AUTHOR
         try:
             getattr(self, f"_{verb}")(options)
         except Problem as error:
             status = next(status for kind, status in STATUS if isinstance(error, kind))
             wrong = [f"{entry['field']}: {entry['message']}" if entry["field"] else entry["message"] for entry in error.errors]
-            raise CommandError("\n".join([str(error.detail or error.title), *wrong]), returncode=status) from None
+            said = [] if wrong and not error.detail else [str(error.detail or error.title)]
+            raise CommandError("\n".join(said + wrong), returncode=status) from None
         except redis.Unavailable as error:
             raise CommandError(f"Redis is away: {error}") from None
 
@@ -84,12 +92,11 @@ class Command(BaseCommand):
             text = orjson.dumps(data, option=orjson.OPT_INDENT_2, default=str).decode()
         self.stdout.write(text.rstrip("\n"))
 
-    def _item(self, options: dict[str, Any], name: str = "") -> ConfigItem:
-        slug = options.get("tenant")
-        tenant = Tenant.objects.filter(slug=slug).first() if slug else None
-        if slug and tenant is None:
-            raise NotFound(f"There is no tenant {slug}.")
-        return config_items.module_item(name or options["module"], tenant=tenant)
+    def _row(self, options: dict[str, Any], name: str = "") -> ConfigItem:
+        """The free-form item, module or override that the arguments name."""
+        if "data_id" in options:
+            return items.find(options)
+        return config_items.module_item(name or options["module"], tenant=items.tenant_of(options))
 
     # --- one method a verb ---------------------------------------------------------------------------------------------
 
@@ -98,7 +105,7 @@ class Command(BaseCommand):
             self._overview()
             return
         name, _dot, path = options["module"].partition(".")
-        item = self._item(options, name)
+        item = self._row(options, name)
         if options["draft"]:
             if item.draft is None:
                 raise NotFound(f"There is no draft of {config_items.name_of(item)}.")
@@ -135,7 +142,7 @@ class Command(BaseCommand):
         self._say(rows, "\n".join(lines))
 
     def _set(self, options: dict[str, Any]) -> None:
-        item = self._item(options)
+        item = self._row(options)
         try:
             value = orjson.loads(config_items.effective(item) if item.draft is None else item.draft)
         except orjson.JSONDecodeError:
@@ -147,38 +154,38 @@ class Command(BaseCommand):
             fields.assign(value, path, fields.written(text))
         content = orjson.dumps(value).decode()
         config_items.validate(item, content)  # a shell has no page that marks what is wrong in a draft: nothing wrong is kept
-        saved = drafts.save_draft(item=item, content=content, based_on=item.draft_version, author=AUTHOR, now=timezone.now())
+        saved = drafts.save_draft(item=item, content=content, based_on=item.draft_version, author=self.author, now=timezone.now())
         self._say({"draft_version": saved.draft_version}, f"Draft {saved.draft_version} of {config_items.name_of(item)}. Not in force yet.")
 
     def _discard(self, options: dict[str, Any]) -> None:
-        item = drafts.discard_draft(item=self._item(options), author=AUTHOR)
+        item = drafts.discard_draft(item=self._row(options), author=self.author)
         self._say({"draft_version": item.draft_version}, f"{config_items.name_of(item)} has no draft.")
 
     def _publish(self, options: dict[str, Any]) -> None:
-        release = releases.publish(item=self._item(options), comment=options["comment"], author=AUTHOR)
-        self._say(_as_dict(release), f"Version {release.number} is in force.")
+        release = releases.publish(item=self._row(options), comment=options["comment"], author=self.author)
+        self._say(items.as_dict(release), f"Version {release.number} is in force.")
 
     def _gray(self, options: dict[str, Any]) -> None:
-        gray.run(item=self._item(options), options=options, author=AUTHOR, say=self._say)
+        gray.run(item=self._row(options), options=options, author=self.author, say=self._say)
 
     def _rollback(self, options: dict[str, Any]) -> None:
-        item = self._item(options)
+        item = self._row(options)
         to = selectors.release(item, options["version"])
-        release = releases.rollback(item=item, to=to, comment=options["comment"], author=AUTHOR)
-        self._say(_as_dict(release), f"Version {release.number} is in force, with the text of version {to.number}.")
+        release = releases.rollback(item=item, to=to, comment=options["comment"], author=self.author)
+        self._say(items.as_dict(release), f"Version {release.number} is in force, with the text of version {to.number}.")
 
     def _history(self, options: dict[str, Any]) -> None:
-        item = self._item(options)
+        item = self._row(options)
         found = list(selectors.history(item)[: max(options["limit"], 0)])
         lines = [
             f"v{release.number:<4} {release.at:%Y-%m-%d %H:%M:%S} {release.action:9} {release.author:20} {release.comment}"
             + ("  <- in force" if release.pk == item.current_id else "  <- gray" if release.pk == item.gray_id else "")
             for release in found
         ]
-        self._say([_as_dict(release) for release in found], "\n".join(lines) or "Nothing was published yet.")
+        self._say([items.as_dict(release) for release in found], "\n".join(lines) or "Nothing was published yet.")
 
     def _diff(self, options: dict[str, Any]) -> None:
-        item, before, after = self._item(options), options["before"], options["after"]
+        item, before, after = self._row(options), options["before"], options["after"]
         old = config_items.effective(item) if before is None else selectors.release(item, before).content
         if after is not None:
             new = selectors.release(item, after).content
@@ -192,10 +199,8 @@ class Command(BaseCommand):
         )
 
     def _export(self, options: dict[str, Any]) -> None:
-        for name in options["modules"]:
-            config_items.module_item(name)
-        rows = selectors.everything().order_by("pk")
-        document = transfer.export(items=rows.filter(group=MODULES, data_id__in=options["modules"]) if options["modules"] else rows)
+        rows = items.chosen(modules=options["modules"], namespaces=options["namespace"], tenant=items.tenant_of(options))
+        document = transfer.export(items=rows)
         if options["output"]:
             options["output"].write_bytes(document)
             self._say({"items": len(orjson.loads(document)["items"])}, f"Written to {options['output']}.")
@@ -208,7 +213,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}", returncode=2) from None
         report = transfer.import_(
-            data=data, policy=options["policy"], dry_run=options["dry_run"], author=AUTHOR, comment=options["comment"]
+            data=data, policy=options["policy"], dry_run=options["dry_run"], author=self.author, comment=options["comment"]
         )
         lines = [f"{entry.outcome:10} {entry.item}{_wrong(entry.errors)}" for entry in report.items]
         lines.append("Nothing was changed: this was a trial." if report.is_dry_run else "Done.")
@@ -227,10 +232,28 @@ class Command(BaseCommand):
         ]
         self._say(found, "\n".join(lines) or "No process is alive.")
 
+    def _item(self, options: dict[str, Any]) -> None:
+        match options["action"]:
+            case "list":
+                items.list_(options, self._say)
+            case "get":
+                known, text = items.get(options)
+                if self.as_json:
+                    self._say(known, "")
+                else:
+                    self.stdout.write(text, ending="")  # as it is: its md5 is counted to the last blank
+            case "set":
+                items.set_(options, self.author, self._say)
+            case "publish":
+                items.publish(options, self.author, self._say)
+            case "delete":
+                items.delete(options, self.author, self._say)
+            case as_with_modules:
+                getattr(self, f"_{as_with_modules}")(options)
+
+    def _namespace(self, options: dict[str, Any]) -> None:
+        items.namespaces(options, self.author, self._say)
+
 
 def _wrong(errors: list[dict[str, Any]]) -> str:
     return "".join(f"\n           {entry['field']}: {entry['message']}" for entry in errors)
-
-
-def _as_dict(release: Any) -> dict[str, Any]:
-    return {name: getattr(release, name) for name in ("number", "revision", "action", "md5", "comment", "author", "at")}

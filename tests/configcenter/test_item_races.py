@@ -1,0 +1,112 @@
+"""The format of an item is changed while a text of it comes into force: whoever is first, the text is written in the format that stands."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection, transaction
+
+from configcenter.models import ConfigItem
+from configcenter.nacos import items as nacos
+from configcenter.nacos.identity import Who
+from configcenter.services import config_items, releases, transfer
+from posthaste.lib.problems import Conflict, Invalid
+
+# Not on the embedded stack: SQLite's transactions begin with the only lock there is.
+pytestmark = pytest.mark.django_db(transaction=True)
+YAML, JSON = "a: 1\n", '{"a": 1}'
+BY: dict[str, Any] = {"comment": "", "author": "user:ada"}
+
+
+def item() -> ConfigItem:
+    """Written in JSON and called text, so that it may become either: a format is changed only to one that fits."""
+    namespace = config_items.default_namespace(None)
+    made = config_items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:ada")
+    releases.publish(item=made, content=JSON, **BY)
+    return made
+
+
+def fresh() -> ConfigItem:
+    return config_items.get_item(namespace=config_items.default_namespace(None), group="G", data_id="d")
+
+
+def waiting() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        return int(cursor.fetchone()[0])
+
+
+def meet(*calls: Callable[[], object]) -> list[str]:
+    """This function will let calls begin one after the other and wait for the item's row, and give the errors they end with."""
+    errors: list[str] = []
+
+    def one(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except (Invalid, Conflict) as error:
+            errors.append(error.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one, args=(call,)) for call in calls]
+    with transaction.atomic():
+        list(ConfigItem.objects.select_for_update())
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            deadline = time.monotonic() + 10
+            while waiting() < number:
+                assert time.monotonic() < deadline, "it waits for nobody"
+    for thread in threads:
+        thread.join(20)
+    return errors
+
+
+def to_json() -> None:
+    config_items.change_item(item=fresh(), format="json", actor="user:ada")
+
+
+def publish() -> None:
+    releases.publish(item=fresh(), content=YAML, **BY)
+
+
+def publish_as_yaml() -> None:
+    releases.publish(item=fresh(), content=YAML, format="yaml", **BY)
+
+
+def publish_over_nacos() -> None:
+    who = Who("user:ada", tenant_id=None, reaches_installation=True, scopes=frozenset())
+    nacos.publish(who=who, fields={"dataId": "d", "group": "G", "content": YAML, "type": "yaml"}, ip="")
+
+
+def import_file() -> None:
+    entry = {"namespace": "public", "group": "G", "data_id": "d", "content": YAML, "format": "yaml"}
+    document = {"kind": transfer.KIND, "version": transfer.VERSION, "items": [entry]}
+    transfer.import_(data=orjson.dumps(document), policy="overwrite", dry_run=False, author="user:ada")
+
+
+def roll_back() -> None:
+    releases.rollback(item=fresh(), to=fresh().releases.get(number=2), **BY)
+
+
+def promote() -> None:
+    releases.promote_gray(item=fresh(), **BY)
+
+
+@pytest.mark.parametrize("comes_first", ["format", "text"])
+@pytest.mark.parametrize("bring", [publish, publish_as_yaml, publish_over_nacos, import_file, roll_back, promote])
+def test_what_is_in_force_is_written_in_the_format_of_the_item(bring: Callable[[], None], comes_first: str) -> None:
+    made = item()
+    if bring is roll_back:
+        releases.publish(item=made, content=YAML, **BY)  # what is gone back to
+        releases.publish(item=made, content='{"a": 2}', **BY)
+    if bring is promote:
+        releases.start_gray(item=made, content=YAML, labels=["zone=b"], percent=0, **BY)
+    errors = meet(*([to_json, bring] if comes_first == "format" else [bring, to_json]))
+    now = fresh()
+    assert now.current is not None
+    config_items.validate(now, now.current.content)
+    # One of the two is refused, but where the publish comes second and brings its own format.
+    assert len(errors) == (0 if now.format == "yaml" and comes_first == "format" else 1), (now.format, errors)
