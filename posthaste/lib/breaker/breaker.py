@@ -27,8 +27,10 @@ MOST_LOCAL = 5_000  # breakers that a process counts by itself
 
 
 def _script(name: str) -> str:
+    """A script as it travels, with each pipeline that reports calls: without comments and indentation."""
     folder = Path(__file__).parent
-    return "\n".join((folder / part).read_text() for part in ("shared.lua", f"{name}.lua"))
+    lines = (line.strip() for part in ("shared.lua", f"{name}.lua") for line in (folder / part).read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
 RECORD, ADMIT, FORCE = _script("record"), _script("admit"), _script("force")
