@@ -124,6 +124,17 @@ class ItemPublishIn(Body):
 
     content = TextField(required=False, allow_null=True, default=None, help_text=CONTENT)
     based_on = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    if_version = serializers.IntegerField(
+        min_value=0,
+        max_value=2**31 - 1,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="409 unless it is in force; 0: nothing is.",
+    )
+    if_md5 = serializers.CharField(
+        max_length=32, allow_blank=True, required=False, allow_null=True, default=None, help_text='The same by md5; "": nothing is.'
+    )
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 

@@ -146,6 +146,7 @@ class ProviderChange(ProviderIn):
 
     channel = None  # type: ignore[assignment]
     kind = None  # type: ignore[assignment]
+    caps = CapsIn(allow_null=True, required=False, help_text="Those that are named change; null removes one, or all.")
 
 
 class TestSendIn(Body):

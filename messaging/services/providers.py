@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -166,6 +167,14 @@ def merge_secrets(*, kind: str, old: dict[str, Any], new: dict[str, Any]) -> dic
         return before if after == masked and before != masked else after
 
     return {name: merged(old.get(name), shown.get(name), value) for name, value in new.items()}
+
+
+def change_caps(*, provider: Provider, caps: Mapping[str, int | None] | None) -> None:
+    """This function will set those caps that are named (RFC 7396); None removes one, and None in place of all every one. Not stored yet."""
+    wanted = dict.fromkeys(("per_second", "at_once")) if caps is None else caps
+    # One that is not named stays: a limit that is lost by accident is noticed by the provider first.
+    provider.max_per_second = wanted.get("per_second", provider.max_per_second)
+    provider.max_at_once = wanted.get("at_once", provider.max_at_once)
 
 
 @transaction.atomic

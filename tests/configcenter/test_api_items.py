@@ -32,6 +32,9 @@ def test_a_text_lives_from_draft_to_rollback_and_is_kept_to_the_last_blank(api: 
     assert json_of(published)["md5"] == hashlib.md5(b"a: 1 \n", usedforsecurity=False).hexdigest()
     assert json_of(api.post(f"{SHOP}publish/", {"content": "a: 2\n"}))["number"] == 2
     assert [line["text"] for line in json_of(api.get(f"{SHOP}diff/", before=1, after=2)) if line["kind"] == "added"] == ["a: 2"]
+    for seen in ({"if_version": 1}, {"if_version": 0}, {"if_md5": json_of(published)["md5"]}, {"if_md5": ""}):
+        late = json_of(api.post(f"{SHOP}publish/", {"content": "a: 3\n", **seen}))
+        assert (late["code"], late["version"]) == ("release_conflict", 2)
     assert json_of(api.post(f"{SHOP}rollback/", {"version": 1}))["based_on"] == 1
     found = json_of(api.get(SHOP))
     assert (found["effective"], found["version"], found["draft"]["content"]) == ("a: 1 \n", 3, None)

@@ -15,10 +15,15 @@ from configcenter.nacos.identity import Who
 from configcenter.services import config_items, releases, transfer
 from posthaste.lib.problems import Conflict, Invalid
 
-# Not on the embedded stack: SQLite's transactions begin with the only lock there is.
 pytestmark = pytest.mark.django_db(transaction=True)
 YAML, JSON = "a: 1\n", '{"a": 1}'
 BY: dict[str, Any] = {"comment": "", "author": "user:ada"}
+
+
+@pytest.fixture(autouse=True)
+def row_locks() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's transactions begin with the only lock there is")
 
 
 def item() -> ConfigItem:

@@ -1,5 +1,6 @@
 """Providers over the API: who may, what is shown, what is kept secret."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -133,8 +134,45 @@ def test_a_change_of_other_fields_leaves_the_configuration(api: Api) -> None:
     shown = json_of(api.patch(f"{URL}{identifier}/", {"name": "New name", "weight": 0, "caps": {"per_second": 7}, "is_enabled": False}))
     assert (shown["name"], shown["weight"], shown["caps"], shown["is_enabled"]) == ("New name", 0, {"per_second": 7}, False)
     assert Provider.objects.get().config == GATEWAY
-    assert json_of(api.patch(f"{URL}{identifier}/", {"caps": {"at_once": 3}}))["caps"] == {"at_once": 3}
-    assert json_of(api.patch(f"{URL}{identifier}/", {"caps": {}}))["caps"] == {}
+
+
+def test_a_change_of_caps_keeps_those_it_does_not_name_and_null_removes(api: Api) -> None:
+    identifier = made(api, caps={"per_second": 7})["id"]
+
+    def changed(caps: object) -> object:
+        return json_of(api.patch(f"{URL}{identifier}/", {"caps": caps}))["caps"]
+
+    assert changed({"at_once": 3}) == {"per_second": 7, "at_once": 3}
+    assert changed({}) == {"per_second": 7, "at_once": 3}
+    assert json_of(api.patch(f"{URL}{identifier}/", {"weight": 5}))["caps"] == {"per_second": 7, "at_once": 3}
+    assert changed({"per_second": None}) == {"at_once": 3}
+    assert changed({"per_second": 9}) == {"per_second": 9, "at_once": 3}
+    assert changed(None) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_once_none_undoes_the_other(api: Api) -> None:
+    identifier = made(api)["id"]
+    together = threading.Barrier(2)
+
+    def change(name: str) -> None:
+        try:
+            for number in range(1, 11):
+                together.wait(20)
+                api.patch(f"{URL}{identifier}/", {"caps": {name: number}})
+                together.wait(20)
+                provider = Provider.objects.get()
+                seen.append((provider.max_per_second, provider.max_at_once))
+        finally:
+            connection.close()
+
+    seen: list[tuple[int | None, int | None]] = []
+    threads = [threading.Thread(target=change, args=(name,)) for name in ("per_second", "at_once")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen == [(number, number) for number in range(1, 11) for _thread in threads]
 
 
 @pytest.mark.parametrize(

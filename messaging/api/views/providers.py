@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -70,19 +71,22 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
 
     @extend_schema(
         summary="Change a provider",
-        description="A `config` replaces the stored one; secrets that still show their mask keep their value.",
+        description="A `config` replaces the stored one; secrets that still show their mask keep their value. Of `caps` only those that "
+        "are named change (RFC 7396): null removes one, and null in place of the object all.",
         request=s.ProviderChange,
         responses=s.ProviderOut,
     )
+    @transaction.atomic
     def patch(self, request: Request, id: str) -> Response:
+        # Locked first and read then: of two changes at once none undoes the other's.
+        list(self.get_queryset().order_by().select_for_update(of=("self",)).filter(pk=id).values_list("pk"))
         provider = self.get_object()
         values = self.validated(s.ProviderChange, partial=True)
         config: dict[str, Any] = provider.config
         if "config" in values:
             config = providers.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
         if "caps" in values:
-            caps = values.pop("caps")
-            provider.max_per_second, provider.max_at_once = caps.get("per_second"), caps.get("at_once")
+            providers.change_caps(provider=provider, caps=values.pop("caps"))
         for name, value in values.items():
             setattr(provider, name, value)
         providers.save_provider(provider=provider, config=config)
