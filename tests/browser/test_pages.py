@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from configcenter.models import AuditEntry, Member, Role, Tenant, User
 from configcenter.services import config_items
@@ -143,6 +143,8 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     unknown = Message.objects.filter(status=Status.UNKNOWN).first()
     assert failed
     assert unknown
+    every = IntervalSchedule.objects.create(every=86_400, period=IntervalSchedule.SECONDS)
+    job = PeriodicTask.objects.create(name="tidy up", task="configcenter.forget_old_releases", interval=every)
     found = {
         "overview": reverse("admin:index"),
         "dead letters": reverse("admin:messaging_message_changelist") + "?state=dead",
@@ -165,7 +167,8 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "new job": reverse("admin:django_celery_beat_periodictask_add"),
         "delete tenant": reverse("admin:configcenter_tenant_delete", args=[Tenant.objects.create(slug="idle", name="Idle").pk]),
         "tenant that stays": reverse("admin:configcenter_tenant_delete", args=[tenant.pk]),
-        "delete job": reverse("admin:django_celery_beat_periodictask_delete", args=[PeriodicTask.objects.create(name="tidy", task="t").pk]),
+        "delete job": reverse("admin:django_celery_beat_periodictask_delete", args=[job.pk]),
+        "job": reverse("admin:django_celery_beat_periodictask_change", args=[job.pk]),
         "password": reverse("admin:password_change"),
         "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
         "error codes": "/docs/errors/",
@@ -362,7 +365,7 @@ def test_a_stranger_sees_only_the_login_page(live_server: Any, browser: Any, pag
 
 def test_a_viewer_is_offered_nothing_that_changes(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
     viewer = User.objects.create(username="vera", is_staff=True)
-    Member.objects.create(user=viewer, tenant=Tenant.objects.get(), role=Role.VIEWER)
+    Member.objects.create(user=viewer, tenant=Tenant.objects.get(slug="demo"), role=Role.VIEWER)
     page, said = open_as(browser, live_server.url, viewer)
     for name in ("failed message", "batch", "provider", "template"):
         page.goto(live_server.url + pages[name])
@@ -407,7 +410,7 @@ def test_an_inherited_field_is_typed_into_only_when_it_is_ticked(live_server: An
     page.locator("#f-base_seconds").fill("9")
     page.get_by_role("button", name="Save draft").click()
     page.get_by_text("The draft is saved.").wait_for()
-    draft = config_items.module_item("retry_policy", tenant=Tenant.objects.get()).draft
+    draft = config_items.module_item("retry_policy", tenant=Tenant.objects.get(slug="demo")).draft
     assert draft
     assert orjson.loads(draft) == {"base_seconds": 9.0, "most_retries": 7}
     assert said == []
