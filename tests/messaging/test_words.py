@@ -36,4 +36,5 @@ def test_a_reason_is_said_in_words(reason: str, said: str) -> None:
 def test_what_ends_by_itself_is_not_called_a_rule() -> None:
     assert event_word({"event": "rule", "reason": "expired"}) == "Ended"
     assert event_word({"event": "rule", "reason": "rule:duplicate"}) == "Decided by a rule"
+    assert event_word({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Put off"
     assert event_word({"event": "of-tomorrow"}) == "of-tomorrow"
