@@ -27,7 +27,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
-    """This function will show the API reference (Redoc, from our own server)."""
+    """This function will show the API reference (Swagger UI, from our own server)."""
     return render(request, "monitor/reference.html")
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
@@ -96,8 +97,19 @@ def rail(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+class SignInForm(AdminAuthenticationForm):
+    """Says what is wrong, not what may be."""
+
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": gettext_lazy("This name and this password do not sign in here. Both are written exactly, capitals included."),
+    }
+
+
 class PosthasteAdminSite(AdminSite):
     """Django's admin under our name."""
+
+    login_form = SignInForm
 
     site_title = gettext_lazy("Posthaste")
     site_header = gettext_lazy("Posthaste")

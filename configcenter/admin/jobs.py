@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy, ngettext
@@ -125,7 +124,7 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
 
     def _switch(self, request: HttpRequest, queryset: Any, *, on: bool) -> None:
         number = queryset.update(enabled=on, **({} if on else {"last_run_at": None}))
-        beat.PeriodicTasks.update_changed(timezone.now())
+        beat.PeriodicTasks.update_changed()
         said = ngettext("{n} job is switched on.", "{n} jobs are switched on.", number) if on else ""
         said = said or ngettext("{n} job is switched off.", "{n} jobs are switched off.", number)
         self.message_user(request, said.format(n=number))

@@ -20,7 +20,7 @@ from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, Rows, as_uuid, own_r
 from configcenter.admin_confirm import confirm
 from configcenter.models import Role
 from configcenter.services import audit
-from configcenter.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands
+from configcenter.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
 from messaging import selectors
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
@@ -38,7 +38,7 @@ class BatchAdmin(ReadOnly):
 
     purpose = gettext_lazy("Messages handed over in one call: how far each batch is, and what became of its messages.")
     empty_text = gettext_lazy("Batches appear here when a system hands over up to 10,000 recipients with POST /api/messages/batch.")
-    list_display = ["title", "state", "progress", "accepted_shown", "failed", "channel", "priority", "tenant", "created"]
+    list_display = ["title", "state", "progress", "accepted_shown", "failed", "way", "tenant", "created"]
     list_display_links = ["title"]
     list_filter = ["status", AcceptedFilter, "channel"]
     list_select_related = ["tenant"]
@@ -96,6 +96,10 @@ class BatchAdmin(ReadOnly):
     def failed(self, row: Batch) -> str:
         counts = row.counts  # type: ignore[attr-defined]
         return thousands(counts[Status.FAILED] + counts[Status.UNKNOWN])
+
+    @admin.display(description=gettext_lazy("channel"))
+    def way(self, row: Batch) -> SafeString:
+        return two_lines(row.get_channel_display(), _("priority {n}").format(n=row.priority))
 
     @admin.display(description=gettext_lazy("created"), ordering="id")
     def created(self, row: Batch) -> SafeString:

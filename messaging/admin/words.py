@@ -42,7 +42,9 @@ REASON_WORDS = {
 
 
 def event_word(event: dict[str, Any]) -> str:
-    """This function will say what happened. Not all that ends a message is a rule."""
+    """This function will say what happened. Not all that ends a message, or lets it wait, is a rule."""
+    if event["event"] == "rule" and event.get("status") == "pending":
+        return _("Put off")
     if event["event"] == "rule" and not event.get("reason", "").startswith(("rule:", "breaker:", "cap:")):
         return _("Ended")
     return str(EVENT_WORDS.get(event["event"], event["event"]))

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
@@ -51,3 +52,11 @@ def test_traces_are_kept_as_long_as_the_module_says() -> None:
     message_id = new_id()
     written({message_id: GOES_WELL})
     assert 3 * 86_400 - 60 < redis.client().ttl(record.trace_key(message_id)) <= 3 * 86_400  # type: ignore[operator]
+
+
+def test_a_name_with_blanks_is_one_word_and_is_read_as_it_was_written() -> None:
+    message_id, at = new_id(), timezone.now()
+    name = record.word("  Main\tgateway\u2028Asia ")
+    written({message_id: [record.line("S", message_id, at, 8, name), record.line("K", message_id, at, "delivered")]})
+    assert [event.words for event in events(message_id)] == [("8", "Main gateway Asia"), ("delivered",)]
+    assert record.word(" ") == "-"
