@@ -20,6 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
+from configcenter.admin_history import AuditedHistory
 from configcenter.models import Role, Tenant, User
 from configcenter.permissions import least_role
 from configcenter.services import audit
@@ -96,7 +97,7 @@ class OwnedFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows[:200]]
 
 
-class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
+class Audited(AuditedHistory):
     """Writes what was changed in the admin to the audit trail."""
 
     show_full_result_count = False

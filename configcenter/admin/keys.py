@@ -76,6 +76,8 @@ class KeyStateFilter(admin.SimpleListFilter):
 class ApiKeyAdmin(ReadOnly):
     """Keys: issued, looked at, revoked; never edited, and shown once."""
 
+    audit_names = ("prefix",)
+    audit_words = ("key",)
     purpose = gettext_lazy("What systems call the API with. Only a hash is kept: a key is shown once, when it is issued.")
     list_display = ["name", "state", "prefix_shown", "kind_badge", "scope_list", "tenant", "last_used", "expires"]
     list_filter = ["kind", KeyStateFilter]

@@ -141,7 +141,11 @@ class AuditEntry(models.Model):
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit trail")
         ordering = ["-id"]
-        indexes = [models.Index(fields=["tenant", "-id"], name="audit_tenant")]
+        indexes = [
+            models.Index(fields=["tenant", "-id"], name="audit_tenant"),
+            # A row's history is what was written about it.
+            models.Index(fields=["target", "-id"], name="audit_target", condition=~models.Q(target="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"

@@ -106,6 +106,7 @@ def latest(template: Template) -> TemplateVersion | None:
 class TemplateAdmin(TenantAdmin):
     """Named texts, in versions."""
 
+    audit_names = ("name",)
     purpose = gettext_lazy("Named texts that messages are made of. A draft is edited; once published, a version never changes.")
     empty_text = gettext_lazy("A template keeps the wording out of the calling systems: they send its name and the variables.")
     first_step = (gettext_lazy("Write a template"), "admin:messaging_template_add")
