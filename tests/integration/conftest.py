@@ -9,7 +9,7 @@ from psycopg import sql
 from urllib3.util import parse_url
 
 from posthaste import env
-from tests.integration.customer import forgotten
+from tests.integration.customer import forgotten, poll
 from tests.integration.stack import Stack
 
 # Its own database, virtual host and Redis number: what unit tests write, truncate or consume in theirs must not meet it.
@@ -52,3 +52,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(stack_environment(env.load(), folder), folder) as running:
         yield running
         assert not forgotten(running)
+
+
+@pytest.fixture
+def second_worker(stack: Stack, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Another sending process for as long as the test runs."""
+    label = f"worker-{request.module.__name__.rpartition('.')[2]}"  # a name that no other file uses, so that its log is its own
+    stack.start("worker", label=label)
+    poll(lambda: "ready" in stack.log(label).read_text(errors="replace"))
+    yield
+    if stack.is_running(label):
+        stack.end(label)
+    del stack.processes[label]

@@ -22,16 +22,6 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-@pytest.fixture
-def second_worker(stack: Stack) -> Iterator[None]:
-    stack.start("worker", label="worker-caps")  # a name that no other test uses, so that its log is its own
-    poll(lambda: "ready" in stack.log("worker-caps").read_text(errors="replace"))
-    yield
-    if stack.is_running("worker-caps"):
-        stack.end("worker-caps")
-    del stack.processes["worker-caps"]
-
-
 def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_everything(
     stack: Stack, customer: Customer, gateway: Gateway, second_worker: None
 ) -> None:

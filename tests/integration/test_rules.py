@@ -30,15 +30,6 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def second_worker(stack: Stack) -> Iterator[None]:
-    stack.start("worker", label="worker-rules")  # a name that no other test uses, so that its log is its own
-    poll(lambda: "ready" in stack.log("worker-rules").read_text(errors="replace"))
-    yield
-    stack.end("worker-rules")
-    del stack.processes["worker-rules"]
-
-
-@pytest.fixture
 def quiet(stack: Stack) -> Iterator[dict[str, Any]]:
     """Rules under which the drill's messages are put off for hours, whatever the time; what was in force is so again after the test."""
     usual = stack.http.get("/api/config/modules/delivery_rules/").json()["effective"]
