@@ -56,9 +56,9 @@ class Publisher:
         import django
 
         django.setup()
-        from configcenter.services import config_items, releases
+        from configcenter.services import items, releases
 
-        self._item: Any = config_items.module_item("thread_pools")
+        self._item: Any = items.module_item("thread_pools")
         self._publish: Any = releases.publish
 
     def publish(self, number: int) -> int:

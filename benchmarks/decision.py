@@ -11,8 +11,8 @@ import time
 
 from benchmarks.load import percentile
 from posthaste.lib import redis
-from posthaste.lib.flow.book import plan_for
 from posthaste.lib.flow.limiter import Limiter
+from posthaste.lib.flow.plan_cache import plan_for
 from posthaste.lib.flow.rules import Limits, Rule
 
 THREADS = 4

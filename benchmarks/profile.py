@@ -34,7 +34,7 @@ def spy(pid: int, seconds: int, output: Path, form: str) -> subprocess.Popen[byt
 
 
 def short(frame: str) -> str:
-    """`write (messaging/services/store.py:93)` without the line and without the folders of the installation."""
+    """`write (messaging/storage/store.py:93)` without the line and without the folders of the installation."""
     name, _sep, place = frame.partition(" (")
     place = place.rstrip(")").rpartition(":")[0].replace(f"{ROOT}/", "")
     return f"{name} ({place.partition('site-packages/')[2] or place.partition('python3.11/')[2] or place})"

@@ -5,7 +5,7 @@
 A row is written as the product writes it: COPY by 10,000 as `pending`, `queued` by 2,000, `sending` and `sent` by 100. Every way is
 measured on a copy of the migrated table that already holds `--stored` rows, several rounds in turn; the median counts. CPU is that of the
 one server process that does it and WAL is what it logs, so other work on the machine disturbs little. What was chosen by these
-figures is said where it is chosen: `messaging.models.message` and `messaging.services.partitions`.
+figures is said where it is chosen: `messaging.models.message` and `messaging.storage.partitions`.
 """
 
 import argparse

@@ -4,4 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 class ConfigcenterConfig(AppConfig):
     name = "configcenter"
-    verbose_name = _("Configuration and access")
+    verbose_name = _("Configuration")
+
+    def ready(self) -> None:
+        from configcenter.services import tenants  # noqa: F401 - registers what goes before a tenant is deleted

@@ -9,10 +9,11 @@ import orjson
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from accounts.models import Tenant
 from configcenter import hot
-from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, Tenant
-from configcenter.models.config import MODULES
-from configcenter.services import instances, places
+from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
+from configcenter.services import instances
+from configcenter.services import namespaces as places
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
 from posthaste.lib import redis

@@ -7,12 +7,18 @@ class MessagingConfig(AppConfig):
     verbose_name = _("Messages")
 
     def ready(self) -> None:
-        from messaging import configuration  # noqa: F401 - registers its modules
+        from messaging import (
+            configuration,  # noqa: F401 - registers its modules
+            what_if,  # noqa: F401 - puts the flow rules in force; replays drafts
+        )
 
         # Adapters know neither models nor broker, so the application lends the sandbox what it needs.
-        from messaging.channels.sandbox import SandboxAdapter
-        from messaging.services import limits, outbox, what_if  # noqa: F401 - puts the flow rules in force; replays drafts
-        from messaging.services.sandbox import send_receipts_later
+        from messaging.channels.sandbox import (
+            SandboxAdapter,
+            outbox,
+        )
+        from messaging.intake import limits  # noqa: F401 - puts the flow rules in force; replays drafts
+        from messaging.receipts.sandbox import send_receipts_later
 
         SandboxAdapter.outbox = staticmethod(outbox.write)
         SandboxAdapter.receipts_sink = staticmethod(send_receipts_later)

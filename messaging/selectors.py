@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from configcenter.tenancy import owned_by
-from messaging import tallies
+from accounts.tenancy import owned_by
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Suppression, Template
+from messaging.storage import tallies
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from messaging import configuration, tallies
+from messaging import configuration
 from messaging.models import IN_PROGRESS, Message, Status
-from messaging.queues import NAMES, SEND
-from messaging.services import broker, gauge
-from messaging.services.rules import deferred
+from messaging.queueing import broker, deferred, queue_statistics
+from messaging.storage import tallies
+from posthaste.lib.queues import NAMES, SEND
 from tracing.selectors import per_second
 
 PERCENTILES = (50, 90, 95, 99)
@@ -79,12 +79,12 @@ def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
 
 def pools() -> list[dict[str, Any]]:
     """This function will give the live figures of each worker's pool, as the workers told them within five seconds."""
-    return sorted(({"queue": SEND, **told} for told in gauge.told_by_pools()), key=lambda pool: pool["instance"])
+    return sorted(({"queue": SEND, **told} for told in queue_statistics.told_by_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:
     """This function will give depth and capacity of the four queues; for `message.send` counted in recipients."""
-    waiting = gauge.last_measured()
+    waiting = queue_statistics.last_measured()
     capacity = configuration.queues.value.queue_capacity
     try:
         tasks: dict[str, int | None] = dict(broker.depths())

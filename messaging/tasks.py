@@ -5,9 +5,12 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from messaging.services import deliver as delivery
-from messaging.services import feed as feeding
-from messaging.services import intake, partitions, recover, sandbox, store
+from messaging.delivery import deliver as delivery
+from messaging.delivery import recover
+from messaging.intake import idempotency
+from messaging.queueing import feed as feeding
+from messaging.receipts import sandbox
+from messaging.storage import partitions, store
 from posthaste import env
 
 
@@ -50,4 +53,4 @@ def maintain_partitions() -> None:
 @shared_task(name="messaging.forget_idempotency_keys")
 def forget_idempotency_keys() -> None:
     """Removes idempotency keys older than a day."""
-    intake.forget_idempotency_keys(now=timezone.now())
+    idempotency.forget_idempotency_keys(now=timezone.now())

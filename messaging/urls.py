@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from messaging import pages
+from messaging.suppression import pages
 
 urlpatterns = [path("u/<str:token>/", pages.unsubscribe, name="unsubscribe")]

@@ -7,4 +7,4 @@ class MonitorConfig(AppConfig):
     verbose_name = _("Monitor")
 
     def ready(self) -> None:
-        from monitor import configuration  # noqa: F401 - registers its modules
+        from monitor.alarms import configuration  # noqa: F401 - registers its modules

@@ -14,8 +14,8 @@ from django.conf import settings  # noqa: E402
 
 from configcenter.nacos.application import nacos  # noqa: E402
 from configcenter.services import watch  # noqa: E402
-from monitor.consumers import health  # noqa: E402
-from monitor.routing import SameSite, websocket_urlpatterns  # noqa: E402
+from monitor.live.consumers import health  # noqa: E402
+from monitor.live.routing import SameSite, websocket_urlpatterns  # noqa: E402
 from posthaste.lib import heartbeat  # noqa: E402
 
 heartbeat.start("ws")

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from messaging import queues
 from posthaste import env
+from posthaste.lib import queues
 
 _env = env.load()
 
@@ -54,7 +54,7 @@ task_time_limit = None
 
 worker_prefetch_multiplier = 1
 worker_pool = "posthaste.lib.elastic:TaskPool"
-worker_autoscaler = "messaging.autoscale:Autoscaler"
+worker_autoscaler = "messaging.queueing.autoscale:Autoscaler"
 worker_hijack_root_logger = False
 worker_send_task_events = False
 worker_cancel_long_running_tasks_on_connection_loss = False
@@ -62,7 +62,7 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 # read one connection, and the consumer never hears of a task again. Our autoscaler sets the prefetch, in the event loop.
 worker_enable_prefetch_count_reduction = False
 
-beat_scheduler = "posthaste.lib.beat:LeaderScheduler"
+beat_scheduler = "jobs.scheduler:LeaderScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     "feed": {"task": "messaging.feed", "schedule": timedelta(seconds=1), "options": {"expires": 3.0}},

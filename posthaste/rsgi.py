@@ -21,7 +21,7 @@ from messaging.api.single import Accepted, Call, NotTaken, take
 from messaging.api.views.intake import LET_IN, REFUSED
 from posthaste import env
 from posthaste.lib.addresses import believed_ip
-from posthaste.lib.bridge import Bridge, address_of, all_of, has_small_body
+from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
 from posthaste.lib.groupcommit import TimedOut
 from posthaste.lib.line import Line
 

@@ -40,7 +40,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    "posthaste.ui",
+    "accounts",
     "configcenter",
+    "jobs",
     "tracing",
     "messaging",
     "routing",
@@ -124,8 +127,8 @@ CHANNEL_LAYERS = {
 
 # --- who may do what ------------------------------------------------------------------------------------------
 
-AUTH_USER_MODEL = "configcenter.User"
-AUTHENTICATION_BACKENDS = ["configcenter.permissions.RoleBackend"]
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.permissions.RoleBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -193,13 +196,13 @@ WHITENOISE_MANIFEST_STRICT = False
 
 APPEND_SLASH = False  # posthaste.lib.slashes answers both forms without a redirect
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["configcenter.api.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["configcenter.api.authentication.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "posthaste.lib.answers.exception_handler",
+    "EXCEPTION_HANDLER": "posthaste.lib.problem_responses.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not offered: the schema says it all
 }
@@ -218,21 +221,21 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "posthaste.lib.answers.document_problems",
+        "posthaste.lib.problem_responses.document_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
         "Channel": "messaging.models.CHANNEL_CHOICES",
         "SuppressionReason": "messaging.models.SuppressionReason.choices",
-        "KeyKind": "configcenter.models.KeyKind.choices",
+        "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
     },
 }
 
 # --- Celery ---------------------------------------------------------------------------------------------------
 
-CELERY_BEAT_SCHEDULER = "posthaste.lib.beat:LeaderScheduler"
+CELERY_BEAT_SCHEDULER = "jobs.scheduler:LeaderScheduler"
 SILENCED_SYSTEM_CHECKS = [
     # The local stack speaks plain HTTP on the loopback interface; HTTPS=true turns these on.
     *([] if env.https else ["security.W004", "security.W008", "security.W012", "security.W016"]),

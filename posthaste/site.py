@@ -15,14 +15,14 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from configcenter.admin_base import own_tenants, signed_in
-from configcenter.models import Tenant
-from configcenter.services import config_rights
-from configcenter.services.sign_in import too_many_attempts
-from configcenter.tenancy import owned_by
+from accounts.models import Tenant
+from accounts.services.sign_in import too_many_attempts
+from accounts.staff.tenant_admin import own_tenants, signed_in
+from accounts.tenancy import owned_by
+from configcenter.services import rights
 from messaging import selectors, statistics
+from messaging.channels.sandbox import outbox
 from messaging.models import Batch, BatchStatus, Channel, Status
-from messaging.services import outbox
 from posthaste import env
 from posthaste.lib import redis
 
@@ -48,7 +48,7 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]
         [
             ("admin:messaging_template_changelist", "templates", gettext_lazy("Templates"), "messaging.view_template"),
             ("admin:messaging_provider_changelist", "providers", gettext_lazy("Providers"), "messaging.view_provider"),
-            ("config:overview", "config", gettext_lazy("Configuration"), config_rights.may_view),
+            ("config:overview", "config", gettext_lazy("Configuration"), rights.may_view),
             (
                 "admin:django_celery_beat_periodictask_changelist",
                 "jobs",
@@ -60,11 +60,11 @@ RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]
     (
         gettext_lazy("Access"),
         [
-            ("admin:configcenter_apikey_changelist", "key", gettext_lazy("API keys"), "configcenter.view_apikey"),
-            ("admin:configcenter_member_changelist", "members", gettext_lazy("Members"), "configcenter.view_member"),
-            ("admin:configcenter_tenant_changelist", "tenants", gettext_lazy("Tenants"), "configcenter.view_tenant"),
-            ("admin:configcenter_user_changelist", "user", gettext_lazy("Users"), "configcenter.view_user"),
-            ("admin:configcenter_auditentry_changelist", "audit", gettext_lazy("Audit trail"), "configcenter.view_auditentry"),
+            ("admin:accounts_apikey_changelist", "key", gettext_lazy("API keys"), "accounts.view_apikey"),
+            ("admin:accounts_member_changelist", "members", gettext_lazy("Members"), "accounts.view_member"),
+            ("admin:accounts_tenant_changelist", "tenants", gettext_lazy("Tenants"), "accounts.view_tenant"),
+            ("admin:accounts_user_changelist", "user", gettext_lazy("Users"), "accounts.view_user"),
+            ("admin:accounts_auditentry_changelist", "audit", gettext_lazy("Audit trail"), "accounts.view_auditentry"),
         ],
     ),
 ]

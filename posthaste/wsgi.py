@@ -19,7 +19,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from posthaste.lib import answers, garbage, heartbeat
+from posthaste.lib import garbage, heartbeat, problem_responses
 
 log = structlog.get_logger(__name__)
 django_application = get_wsgi_application()
@@ -61,7 +61,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         response = view(request)
     except Exception:
         log.exception("request failed", path=environ["PATH_INFO"])
-        response = answers.server_error(request)
+        response = problem_responses.server_error(request)
     finally:
         if connection.connection is not None:
             connection.close()  # back to the pool

@@ -12,12 +12,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import ApiKey, KeyKind, Tenant
+from accounts.services.api_keys import SCOPES, issue_api_key
 from configcenter.hot import Applied, Handle
-from configcenter.models import ApiKey, KeyKind, Tenant
-from configcenter.services.api_keys import SCOPES, issue_api_key
+from messaging.content import templates
+from messaging.intake import accept
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
-from messaging.services import accept, templates
-from messaging.services.providers import save_provider
+from messaging.providers.loaded import save_provider
 from posthaste.lib.ids import first_id_at, new_id
 
 _numbers = itertools.count(1)

@@ -88,9 +88,12 @@ def forget() -> None:
 
     if not apps.ready:  # a test without Django
         return
+    from accounts.services import api_keys
     from configcenter import hot
-    from configcenter.services import api_keys, loading
-    from messaging.services import feed, providers, publish, room, templates
+    from configcenter.services import loading
+    from messaging.content import templates
+    from messaging.providers import loaded
+    from messaging.queueing import admission, feed, publish
     from posthaste.lib import outage, redis
     from posthaste.lib.breaker import breakers
     from posthaste.lib.flow import gate
@@ -99,13 +102,13 @@ def forget() -> None:
     loading.forget()
     hot.reset()
     gate.forget()
-    providers.book.forget()
+    loaded.book.forget()
     templates.book.forget()
     templates.wording.cache_clear()
-    room.door.__init__()  # type: ignore[misc]
+    admission.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
-        redis.client().delete(*room._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
+        redis.client().delete(*admission._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
     breakers.forget()
     publish.watch.is_up = True
     outage.database.over()

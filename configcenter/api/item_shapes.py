@@ -5,11 +5,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from configcenter.api.base import Body
-from configcenter.api.config_shapes import GrayOut, gray_of
-from configcenter.models import ConfigItem, ConfigNamespace, Format
-from configcenter.models.config import PUBLIC
-from configcenter.services import config_items, places
+from accounts.api.base import Body
+from configcenter.api.module_shapes import GrayOut, gray_of
+from configcenter.models import PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.services import items, namespaces
 
 CONTENT = "The text itself, to the last blank: its md5 is counted over it."
 
@@ -26,9 +25,9 @@ class TextField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
-def called(reader: places.Reader, namespace: ConfigNamespace) -> str:
+def called(reader: namespaces.Reader, namespace: ConfigNamespace) -> str:
     """This function will name a namespace as this caller's addresses do: `public`, `dev`, `installation.public`."""
-    return places.name(reader, places.Place(namespace.tenant_id, namespace.slug)) or PUBLIC
+    return namespaces.name(reader, namespaces.Place(namespace.tenant_id, namespace.slug)) or PUBLIC
 
 
 class ItemOut(serializers.ModelSerializer[ConfigItem]):
@@ -77,7 +76,7 @@ class ItemDetail(ItemOut):
         fields = [*ItemOut.Meta.fields, "effective", "draft", "gray"]
 
     def get_effective(self, item: ConfigItem) -> str:
-        return config_items.effective(item)
+        return items.effective(item)
 
     @extend_schema_field(ItemDraftOut)
     def get_draft(self, item: ConfigItem) -> dict[str, Any]:

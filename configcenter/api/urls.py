@@ -1,24 +1,16 @@
-"""Addresses under /api/ that concern access, configuration and the installation."""
+"""Addresses under /api/ that concern the configuration."""
 
 from django.urls import path
 
-from configcenter.api import config_items as items
-from configcenter.api import config_overrides as overrides
-from configcenter.api import config_steering as steering
-from configcenter.api import config_views as config
-from configcenter.api import locks, views
+from configcenter.api import items, overrides
+from configcenter.api import modules as config
+from configcenter.api import rollout as steering
 
 MODULE = "config/modules/<slug:name>/"
 OVERRIDE = f"{MODULE}override/"
 ITEM = "config/items/<str:namespace>/<str:group>/<str:data_id>/"
 
 urlpatterns = [
-    path("me/", views.WhoAmI.as_view()),
-    path("keys/", views.ApiKeyCollection.as_view()),
-    path("keys/<int:id>/revoke/", views.ApiKeyRevoke.as_view()),
-    path("audit/", views.AuditTrail.as_view()),
-    path("locks/", locks.LockCollection.as_view()),
-    path("locks/release/", locks.LockRelease.as_view()),
     path("config/modules/", config.ModuleCollection.as_view()),
     path(MODULE, config.ModuleItem.as_view()),
     path(f"{MODULE}draft/", config.ModuleDraft.as_view()),

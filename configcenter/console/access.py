@@ -12,16 +12,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from configcenter.admin_base import problem_text, signed_in
-from configcenter.services import config_rights
+from accounts.staff.tenant_admin import problem_text, signed_in
+from configcenter.services import rights
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Problem
 
 View = Callable[..., HttpResponse]
 RIGHTS: dict[str, Callable[[Any], bool]] = {
-    "view": config_rights.may_view,
-    "edit": config_rights.may_edit,
-    "publish": config_rights.may_publish,
+    "view": rights.may_view,
+    "edit": rights.may_edit,
+    "publish": rights.may_publish,
 }
 
 
@@ -67,9 +67,9 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
     user = signed_in(request)
     frame = {
         **admin.site.each_context(request),
-        "may_edit": config_rights.may_edit(user),
-        "readonly": not config_rights.may_edit(user),
-        "may_publish": config_rights.may_publish(user),
+        "may_edit": rights.may_edit(user),
+        "readonly": not rights.may_edit(user),
+        "may_publish": rights.may_publish(user),
     }
     return TemplateResponse(request, f"config/{template}.html", {**frame, **context}, status=status)
 

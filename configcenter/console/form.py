@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from configcenter.console.words import word_for
+from configcenter.console.labels import word_for
 
 #: Stands for the key of a block that is not there yet, one for each depth: the script of the page replaces it.
 NEW_KEY = "__new{depth}__"

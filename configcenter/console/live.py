@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from configcenter.models import ConfigItem
 from configcenter.selectors import takes_part
 from configcenter.services.instances import Instance, errors_of, key_of
-from configcenter.templatetags.interface import OTHER_STATES
+from posthaste.ui.templatetags.interface import OTHER_STATES
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from configcenter.console.views import edit, history, items, locks, overview, publish, replay, tenants, transfer
+from configcenter.console.views import edit, history, items, overview, publish, replay, tenants, transfer
 
 app_name = "config"
 
@@ -24,7 +24,6 @@ def _life(before: str, name: str) -> list[URLPattern]:
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("instances/", overview.instances, name="instances"),
-    path("locks/", locks.locks, name="locks"),
     *_life("modules/<slug:name>/", "module"),
     path("modules/<slug:name>/live/", edit.live_json, name="module-live"),
     path("modules/<slug:name>/reach/", publish.reach_json, name="module-reach"),

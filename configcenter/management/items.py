@@ -12,10 +12,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import Tenant
 from configcenter import selectors
-from configcenter.models import ConfigItem, ConfigNamespace, Format, Tenant
-from configcenter.models.config import MODULES, PUBLIC
-from configcenter.services import config_items, drafts, releases
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.services import drafts, items, releases
 from posthaste.lib.problems import Invalid, NotFound
 
 GROUP = "DEFAULT_GROUP"  # as Nacos clients have it
@@ -104,7 +104,7 @@ def find(options: dict[str, Any]) -> ConfigItem:
         NotFound: there is none, or no such tenant or namespace.
         Invalid: it is where the modules lie.
     """
-    return config_items.get_item(namespace=_namespace(options), group=options["group"], data_id=options["data_id"])
+    return items.get_item(namespace=_namespace(options), group=options["group"], data_id=options["data_id"])
 
 
 def tenant_of(options: dict[str, Any]) -> Tenant | None:
@@ -124,7 +124,7 @@ def _namespace(options: dict[str, Any]) -> ConfigNamespace:
     tenant, slug = tenant_of(options), options["namespace"]
     if tenant is None and slug == MODULES:
         raise Invalid.field("namespace", _("Only modules lie here; take another namespace."))
-    return config_items.find_namespace(tenant=tenant, slug=slug)
+    return items.find_namespace(tenant=tenant, slug=slug)
 
 
 def chosen(*, modules: list[str], namespaces: list[str], tenant: Tenant | None) -> "QuerySet[ConfigItem]":
@@ -134,9 +134,9 @@ def chosen(*, modules: list[str], namespaces: list[str], tenant: Tenant | None) 
         NotFound: there is no such module or namespace.
     """
     for name in modules:
-        config_items.module_item(name)
+        items.module_item(name)
     for slug in namespaces:
-        config_items.find_namespace(tenant=tenant, slug=slug)
+        items.find_namespace(tenant=tenant, slug=slug)
     rows = selectors.everything(tenant.pk if tenant else None).order_by("pk")
     if not modules and not namespaces:
         return rows
@@ -172,7 +172,7 @@ def list_(options: dict[str, Any], say: Say) -> None:
         rows = rows.filter(Q(data_id__icontains=words) | Q(description__icontains=words))
     found = list(rows)
     lines = [
-        f"{config_items.name_of(item):50} {item.format:10} v{item.current.number if item.current else 0:<4}"
+        f"{items.name_of(item):50} {item.format:10} v{item.current.number if item.current else 0:<4}"
         + ("  draft" if item.draft is not None else "")
         + (f"  gray v{item.gray.number}" if item.gray else "")
         for item in found
@@ -208,7 +208,7 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
     item = find(options)
     if options["draft"]:
         if item.draft is None:
-            raise NotFound(_("There is no draft of {item}.").format(item=config_items.name_of(item)))
+            raise NotFound(_("There is no draft of {item}.").format(item=items.name_of(item)))
         text = item.draft
     elif options["number"] is not None:
         text = selectors.release(item, options["number"]).content
@@ -223,10 +223,10 @@ def _found_or_made(options: dict[str, Any], author: str) -> ConfigItem:
     namespace = _namespace(options)
     names = {"namespace": namespace, "group": options["group"], "data_id": options["data_id"]}
     try:
-        return config_items.get_item(**names)
+        return items.get_item(**names)
     except NotFound:
         kind = options["format"] or SUFFIXES.get(options["data_id"].rpartition(".")[2].lower(), Format.TEXT)
-    return config_items.create_item(**names, format=kind, actor=author)
+    return items.create_item(**names, format=kind, actor=author)
 
 
 def set_(options: dict[str, Any], author: str, say: Say) -> None:
@@ -241,12 +241,12 @@ def set_(options: dict[str, Any], author: str, say: Say) -> None:
         raise CommandError("Give a FILE (- for standard input), --format or --description.", returncode=2)
     text = None if options["file"] is None else content_of(options["file"])
     with transaction.atomic():
-        item = config_items.change_item(item=_found_or_made(options, author), **about, actor=author)
+        item = items.change_item(item=_found_or_made(options, author), **about, actor=author)
         if text is not None:
-            config_items.validate(item, text)  # as with modules: a shell has no page that marks what is wrong, so nothing wrong is kept
+            items.validate(item, text)  # as with modules: a shell has no page that marks what is wrong, so nothing wrong is kept
             based_on = item.draft_version if options["based_on"] is None else options["based_on"]
             item = drafts.save_draft(item=item, content=text, based_on=based_on, author=author, now=timezone.now())
-    name = config_items.name_of(item)
+    name = items.name_of(item)
     kept = f"Draft {item.draft_version} of {name} ({item.format}). Not in force yet." if text is not None else f"{name} is changed."
     say(told(item), kept)
 
@@ -263,7 +263,7 @@ def publish(options: dict[str, Any], author: str, say: Say) -> None:
     with transaction.atomic():
         item = find(options) if text is None else _found_or_made(options, author)
         release = releases.publish(item=item, content=text, author=author, **wanted)
-    say(as_dict(release), f"Version {release.number} of {config_items.name_of(item)} is in force.")
+    say(as_dict(release), f"Version {release.number} of {items.name_of(item)} is in force.")
 
 
 def delete(options: dict[str, Any], author: str, say: Say) -> None:
@@ -274,7 +274,7 @@ def delete(options: dict[str, Any], author: str, say: Say) -> None:
     """
     item = find(options)
     release = releases.remove(item=item, comment=options["comment"], author=author)
-    say(as_dict(release), f"{config_items.name_of(item)} is out of force; its history stays.")
+    say(as_dict(release), f"{items.name_of(item)} is out of force; its history stays.")
 
 
 def as_dict(release: Any) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def namespaces(options: dict[str, Any], author: str, say: Say) -> None:
     """
     tenant = tenant_of(options)
     if options["action"] == "list":
-        config_items.default_namespace(tenant)
+        items.default_namespace(tenant)
         found = list(selectors.namespaces(tenant).order_by("slug"))
         rows = [{"namespace": each.slug, "name": each.name, "description": each.description} for each in found]
         say(rows, "\n".join(f"{row['namespace']:30} {row['name']}" for row in rows))
@@ -297,7 +297,7 @@ def namespaces(options: dict[str, Any], author: str, say: Say) -> None:
     slug = options["namespace"]
     if options["action"] == "create":
         made = {"name": options["name"], "description": options["description"]}
-        config_items.create_namespace(tenant=tenant, slug=slug, **made, actor=author)
+        items.create_namespace(tenant=tenant, slug=slug, **made, actor=author)
     else:
-        config_items.delete_namespace(namespace=config_items.find_namespace(tenant=tenant, slug=slug), actor=author)
+        items.delete_namespace(namespace=items.find_namespace(tenant=tenant, slug=slug), actor=author)
     say({"namespace": slug}, f"The namespace {slug} is {'there' if options['action'] == 'create' else 'deleted'}.")

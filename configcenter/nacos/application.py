@@ -18,18 +18,18 @@ from channels.db import DatabaseSyncToAsync
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from configcenter.models import Tenant
-from configcenter.models.config import PUBLIC
+from accounts.models import Tenant
+from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
+from configcenter.models import PUBLIC
 from configcenter.nacos import items, protocol
 from configcenter.nacos.identity import TOKEN_SECONDS, Who, identify, sign_in
 from configcenter.nacos.listening import Key, Listeners
 from configcenter.nacos.protocol import Answer
 from configcenter.nacos.sharing import Shared
-from configcenter.services import config_items
-from configcenter.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
-from configcenter.services.places import Place, name, namespaces, place, writable
+from configcenter.services import items as config_items
+from configcenter.services.namespaces import Place, name, namespaces, place, writable
 from posthaste.lib.addresses import believed_ip
-from posthaste.lib.answers import from_exception
+from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge
 
 log = structlog.get_logger(__name__)

@@ -16,19 +16,10 @@ from django.http import HttpRequest, QueryDict
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from configcenter.models import User
-from configcenter.services import config_rights
-from configcenter.services.api_keys import (
-    CACHE_SECONDS,
-    CONFIG_PUBLISH,
-    CONFIG_READ,
-    CONFIG_WRITE,
-    FORM,
-    Caller,
-    recall,
-    recognise,
-)
-from configcenter.services.sign_in import too_many_attempts
+from accounts.models import User
+from accounts.services.api_keys import CACHE_SECONDS, CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE, FORM, Caller, recall, recognise
+from accounts.services.sign_in import too_many_attempts
+from configcenter.services import rights as config_rights
 from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
 
 TOKEN_SECONDS = 18_000  # as the Nacos server has it

@@ -10,13 +10,12 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from configcenter import hot
-from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease, ConfigState, Format, ReleaseAction
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease, ConfigState, Format, ReleaseAction
 from configcenter.nacos import protocol
 from configcenter.nacos.identity import Who
-from configcenter.services import config_items, releases
+from configcenter.services import items, releases
 from configcenter.services.changes import md5_of
-from configcenter.services.places import Place, name, place, writable
+from configcenter.services.namespaces import Place, name, place, writable
 from configcenter.services.validation import defaults
 from posthaste.lib.problems import NotFound
 
@@ -85,19 +84,19 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
                 item=item, content=content, comment=COMMENT, author=who.actor, ip=ip, if_md5=fields.get("casMd5") or None, format=kind
             )
         except releases.NothingToPublish:
-            config_items.change_item(item=item, format=kind, actor=who.actor, ip=ip)
+            items.change_item(item=item, format=kind, actor=who.actor, ip=ip)
 
 
 def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: Format, ip: str) -> ConfigItem:
     own: dict[str, Any] = {"namespace": namespace, "group": group, "data_id": data_id}
     try:
-        return config_items.get_item(**own)
+        return items.get_item(**own)
     except NotFound:
         pass
     try:
-        return config_items.create_item(**own, format=kind, actor=who.actor, ip=ip)
-    except config_items.Exists:  # somebody was quicker
-        return config_items.get_item(**own)
+        return items.create_item(**own, format=kind, actor=who.actor, ip=ip)
+    except items.Exists:  # somebody was quicker
+        return items.get_item(**own)
 
 
 def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
@@ -105,7 +104,7 @@ def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
     group, data_id = protocol.group(fields), protocol.data_id(fields)
     namespace = writable(who, fields.get("tenant", ""))
     try:
-        item = config_items.get_item(namespace=namespace, group=group, data_id=data_id)
+        item = items.get_item(namespace=namespace, group=group, data_id=data_id)
         releases.remove(item=item, comment=COMMENT, author=who.actor, ip=ip)
     except (NotFound, releases.NothingToPublish):
         pass

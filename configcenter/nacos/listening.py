@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState
 from configcenter.nacos.items import default_of
 from configcenter.services.changes import channel, md5_of
-from configcenter.services.places import Place
+from configcenter.services.namespaces import Place
 from posthaste import env
 from posthaste.lib.problems import TooMany
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote_plus, unquote_plus
 import orjson
 from django.utils.translation import gettext as _
 
-from configcenter.models.config import Format
+from configcenter.models import Format
 from configcenter.services.validation import MOST_BYTES
 from posthaste.lib.problems import Invalid, Malformed, TooLarge
 

@@ -17,10 +17,10 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import audit
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState
-from configcenter.services import audit
-from configcenter.services.config_items import effective, name_of
 from configcenter.services.differences import summary
+from configcenter.services.items import effective, name_of
 from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
 

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
+from accounts.services import audit
 from configcenter.models import ConfigItem
-from configcenter.services import audit
-from configcenter.services.config_items import name_of
+from configcenter.services.items import name_of
 from configcenter.services.validation import canonical, check_text
 from posthaste.lib.problems import Conflict, NotFound
 

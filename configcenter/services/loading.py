@@ -17,8 +17,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from configcenter import hot
-from configcenter.models import ConfigItem, ConfigState
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem, ConfigState
 from configcenter.services import instances
 from configcenter.services.instances import Identity, State, Version
 from configcenter.services.validation import explain, merged

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
 from configcenter.services.changes import Change, changing
-from configcenter.services.config_items import checked_format
 from configcenter.services.drafts import draft_conflict
+from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, validate
 from posthaste.lib.problems import Conflict, Invalid
 

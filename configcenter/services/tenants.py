@@ -1,76 +1,17 @@
-"""Deleting a tenant: every process drops what it had of its own."""
+"""Take the configuration of a tenant out of force before the tenant is deleted."""
 
-from collections.abc import Iterator
-from typing import Any
+from django.db.models import Q
 
-from django.db import models, transaction
-from django.db.models import ProtectedError, Q
-from django.utils.translation import gettext as _
-
-from configcenter.models import ConfigItem, Tenant
-from configcenter.services import audit
+from accounts.models import Tenant
+from accounts.services.tenants import before_deletion
+from configcenter.models import ConfigItem
 from configcenter.services.changes import next_revision
-from posthaste.lib.problems import Conflict
-
-COUNT_UP_TO = 10_000
 
 
-class TenantInUse(Conflict):
-    """The tenant has messages or batches, which are kept. Make it inactive instead: its keys are refused then."""
-
-    code = "tenant_in_use"
-
-
-def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
-    """This function will delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items. All processes
-    hear of it as of a publish, and go on with the installation's values.
-
-    Raises:
-        TenantInUse: it has what is never deleted with it.
-    """
-    with transaction.atomic():
-        next_revision()  # the lock first, as every publish takes it
-        _must_be_unused(tenant)
-        items = ConfigItem.objects.filter(Q(override_of=tenant) | Q(namespace__tenant=tenant))
-        items.update(current=None, gray=None)  # what is in force protects its release
-        items.delete()
-        audit.record(actor=actor, action="tenant.delete", target=tenant.slug, detail={"name": tenant.name}, ip=ip)
-        try:
-            tenant.delete()
-        except ProtectedError:
-            raise TenantInUse(_in_use(tenant)) from None
-
-
-def why_it_stays(*, tenant: Tenant) -> str:
-    """This function will say why a tenant can't be deleted, or nothing where it can."""
-    try:
-        _must_be_unused(tenant)
-    except TenantInUse as problem:
-        return str(problem.detail)
-    return ""
-
-
-def belongings(*, tenant: Tenant) -> list[tuple[str, int]]:
-    """This function will give what would be deleted with a tenant: (what such rows are called, how many there are, or COUNT_UP_TO)."""
-    found = []
-    for relation, rows in _relations(tenant):
-        if relation.on_delete is models.CASCADE and (number := rows.order_by()[:COUNT_UP_TO].count()):
-            found.append((str(relation.related_model._meta.verbose_name_plural), number))
-    return found
-
-
-def _relations(tenant: Tenant) -> "Iterator[tuple[models.ManyToOneRel, models.QuerySet[Any]]]":
-    for relation in Tenant._meta.get_fields(include_hidden=True):
-        if isinstance(relation, models.ManyToOneRel):
-            yield relation, relation.related_model._default_manager.filter(**{relation.field.name: tenant})
-
-
-def _must_be_unused(tenant: Tenant) -> None:
-    """Asked before, as deleting would read all rows that stand in its way: millions of messages, perhaps."""
-    for relation, rows in _relations(tenant):
-        if relation.on_delete is models.PROTECT and rows.exists():
-            raise TenantInUse(_in_use(tenant))
-
-
-def _in_use(tenant: Tenant) -> str:
-    return _("The tenant {slug} has messages or batches, which are kept. Make it inactive instead.").format(slug=tenant.slug)
+@before_deletion
+def remove_configuration(tenant: Tenant) -> None:
+    """Delete the overrides and items of a tenant, as one revision, so that every process drops them as at a publish."""
+    next_revision()
+    items = ConfigItem.objects.filter(Q(override_of=tenant) | Q(namespace__tenant=tenant))
+    items.update(current=None, gray=None)  # a release in force is protected from deletion
+    items.delete()

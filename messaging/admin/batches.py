@@ -16,16 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, Rows, as_uuid, own_rows, problem_text
-from configcenter.admin_confirm import confirm
-from configcenter.models import Role
-from configcenter.services import audit
-from configcenter.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
+from accounts.models import Role
+from accounts.services import audit
+from accounts.staff.confirmation import confirm
+from accounts.staff.tenant_admin import MOST_AT_ONCE, ReadOnly, Rows, as_uuid, own_rows, problem_text
 from messaging import selectors
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
-from messaging.services import operate
+from messaging.queueing import operate
 from posthaste.lib.problems import Conflict
+from posthaste.ui.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
 
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
 #: Verb → states it applies to.

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from configcenter.admin_base import as_uuid, own_rows
-from configcenter.templatetags.interface import MESSAGE_STATES
+from accounts.staff.tenant_admin import as_uuid, own_rows
 from messaging import selectors
 from messaging.models import IN_PROGRESS, Batch, Message, Status
 from posthaste.lib.ids import first_id_at
+from posthaste.ui.templatetags.interface import MESSAGE_STATES
 
 DEAD = (Status.FAILED, Status.UNKNOWN)
 

@@ -16,20 +16,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from configcenter.admin_base import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants, problem_text
-from configcenter.admin_confirm import confirm
-from configcenter.models import Role
-from configcenter.services import audit
-from configcenter.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
+from accounts.models import Role
+from accounts.services import audit
+from accounts.staff.confirmation import confirm
+from accounts.staff.tenant_admin import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants, problem_text
 from messaging import traces
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
+from messaging.admin.labels import NODE_WORDS, event_reason, event_word
 from messaging.admin.operations import OPERATIONS
-from messaging.admin.sheets import html_document
-from messaging.admin.words import NODE_WORDS, event_reason, event_word
+from messaging.admin.preview import html_document
+from messaging.content import templates
 from messaging.models import Message, ReceiptEntry
-from messaging.services import operate, templates, unsubscribe
+from messaging.queueing import operate
+from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
 
 
 @admin.register(Message)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from messaging.models import Status
-from messaging.services import operate
+from messaging.queueing import operate
 
 #: What people do with messages: verb → (states it applies to, what it does to ids).
 Operation = Callable[[Sequence[UUID], datetime], int]

@@ -16,20 +16,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from configcenter.admin_base import Rows, TenantAdmin, signed_in
-from configcenter.services import audit
-from configcenter.templatetags.interface import NOTHING, ago, badge, percent, thousands
-from messaging import breaker_states, statistics
+from accounts.services import audit
+from accounts.staff.tenant_admin import Rows, TenantAdmin, signed_in
+from messaging import statistics
+from messaging.admin.labels import breaker_reason
 from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
-from messaging.admin.words import breaker_reason
 from messaging.channels import registry
 from messaging.models import Message, Provider
 from messaging.models.provider import new_receipt_secret
-from messaging.services import breakers, providers
+from messaging.providers import breaker_states, breakers, loaded
 from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.masking import mask_recipient
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
 
 RECENT = timedelta(minutes=10)
 
@@ -151,7 +151,7 @@ class ProviderAdmin(TenantAdmin):
         ]
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
-        providers.save_provider(provider=obj, config=form.checked)
+        loaded.save_provider(provider=obj, config=form.checked)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
@@ -224,7 +224,7 @@ class ProviderAdmin(TenantAdmin):
         if request.method == "POST" and form.is_valid():
             recipient = form.cleaned_data["recipient"]
             try:
-                result = providers.send_test(provider=provider, recipient=recipient, text=form.cleaned_data["text"])
+                result = loaded.send_test(provider=provider, recipient=recipient, text=form.cleaned_data["text"])
             except ValueError as error:
                 form.add_error("recipient", str(error))
             else:

@@ -11,9 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from configcenter.admin_base import OwnedFilter, ReadOnly, as_uuid, own_rows
-from configcenter.templatetags.interface import NOTHING, ago, badge, short_id, word_of
+from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, own_rows
 from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, word_of
 
 
 @admin.register(ReceiptEntry)

@@ -15,16 +15,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from configcenter.admin_base import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
-from configcenter.admin_confirm import confirm
-from configcenter.models import Role, Tenant
-from configcenter.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
+from accounts.models import Role, Tenant
+from accounts.staff.confirmation import confirm
+from accounts.staff.tenant_admin import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
 from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Channel, Suppression, SuppressionReason
-from messaging.services import suppressions
+from messaging.suppression import suppressions
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
 
 
 class SuppressionForm(forms.Form):

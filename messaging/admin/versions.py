@@ -15,12 +15,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from configcenter.admin_base import ReadOnly, problem_text
-from configcenter.templatetags.interface import ago, badge
-from messaging.admin.sheets import html_document
+from accounts.staff.tenant_admin import ReadOnly, problem_text
+from messaging.admin.preview import html_document
+from messaging.content import templates
 from messaging.models import TemplateVersion
-from messaging.services import templates
 from posthaste.lib.problems import Invalid
+from posthaste.ui.templatetags.interface import ago, badge
 
 
 class VersionForm(forms.Form):

@@ -6,8 +6,8 @@ import msgspec
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
-from messaging.services.bodies import BatchIn, MessageIn, RecipientIn
-from messaging.services.prepare import MOST_RECIPIENTS
+from messaging.intake.bodies import BatchIn, MessageIn, RecipientIn
+from messaging.intake.prepare import MOST_RECIPIENTS
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from configcenter.api.base import Body
+from accounts.api.base import Body
 from messaging import selectors
 from messaging.channels import registry
 from messaging.configuration.delivery import CATEGORY

@@ -15,16 +15,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from configcenter.services.api_keys import SEND, Caller, recognise
-from messaging.queues import URGENT
-from messaging.services import accept, bodies, limits, prepare
-from messaging.services.accept import Answer, Repeatable
-from messaging.services.room import door
-from messaging.services.store import NewRow
+from accounts.services.api_keys import SEND, Caller, recognise
+from messaging.intake import accept, bodies, limits, prepare
+from messaging.intake.accept import Answer, Repeatable
+from messaging.queueing.admission import door
+from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable, UnsupportedType
+from posthaste.lib.queues import URGENT
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
 JSON = "application/json"

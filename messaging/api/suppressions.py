@@ -4,10 +4,10 @@ from typing import Any, TypedDict
 
 from rest_framework import serializers
 
-from configcenter.api.base import Body
+from accounts.api.base import Body
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Channel, Suppression, SuppressionReason
-from messaging.services.suppressions import MOST_AT_ONCE, masked
+from messaging.suppression.suppressions import MOST_AT_ONCE, masked
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.models import ApiKey, Tenant
+from accounts.models import ApiKey, Tenant
 from posthaste.lib.ids import new_id
 
 

@@ -6,7 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.models import Tenant
+from accounts.models import Tenant
 from messaging.models.message import Channel, Message
 from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.ids import new_id

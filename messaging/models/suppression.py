@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.models import Tenant
+from accounts.models import Tenant
 from messaging.models.message import Channel
 from posthaste.lib.ids import new_id
 

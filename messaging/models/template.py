@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.models import Tenant
+from accounts.models import Tenant
 from messaging.models.message import Channel
 
 

@@ -15,9 +15,9 @@ from django.test import Client, RequestFactory
 from rest_framework import exceptions
 
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
-from messaging.services import accept
-from monitor.views import every_problem
-from posthaste.lib import answers, problems
+from messaging.intake import accept
+from monitor.reference import every_problem
+from posthaste.lib import problem_responses, problems
 from tests.architecture.routes import api_routes, methods_of
 from tests.builders import Api, json_of, make_api, make_batch, make_key, make_message, make_template, make_tenant
 
@@ -123,10 +123,10 @@ class PoolTimeout(Exception):
     ],
 )
 def test_errors_from_anywhere_become_the_same_problem(error: Exception, status: int, code: str) -> None:
-    problem = answers.from_exception(error)
+    problem = problem_responses.from_exception(error)
     assert problem is not None
     is_a_problem(problem.as_response(), status, code)
-    answer = answers.exception_handler(error, {})
+    answer = problem_responses.exception_handler(error, {})
     assert answer is not None
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     if status in (429, 503):
@@ -134,8 +134,8 @@ def test_errors_from_anywhere_become_the_same_problem(error: Exception, status: 
 
 
 def test_a_fault_of_ours_is_told_without_its_details() -> None:
-    assert answers.from_exception(RuntimeError("password=1234")) is None
-    answer = answers.server_error(RequestFactory().get("/api/messages/"))
+    assert problem_responses.from_exception(RuntimeError("password=1234")) is None
+    answer = problem_responses.server_error(RequestFactory().get("/api/messages/"))
     is_a_problem(answer, 500, "internal")
     assert b"1234" not in answer.content
 

@@ -5,9 +5,9 @@ from typing import Any
 from celery import current_app
 
 from deploy.processes import COUNTED_PROCESSES, commands
-from messaging.queues import NAMES, declared
 from posthaste import celeryconfig
 from posthaste.lib.heartbeat import KINDS
+from posthaste.lib.queues import NAMES, declared
 
 COMMANDS = commands(port=8000, ws_port=8001, web_workers=1)
 

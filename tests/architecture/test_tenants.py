@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.core import serializers
 
-from configcenter.models import ApiKey, AuditEntry, ConfigItem, ConfigNamespace, ConfigRelease, Tenant
-from configcenter.services import audit, config_items, releases
+from accounts.models import ApiKey, AuditEntry, Tenant
+from accounts.services import audit
+from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
+from configcenter.services import items, releases
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
-from messaging.services.breakers import of_provider
+from messaging.providers.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.builders import (
     Api,
@@ -87,9 +89,9 @@ def make_everything(name: str) -> Owned:
 def make_item(tenant: Tenant) -> ConfigItem:
     """A text that was published twice, and a namespace beside it with nothing in it."""
     full, _empty = (
-        config_items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty")
+        items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty")
     )
-    item = config_items.create_item(
+    item = items.create_item(
         namespace=full, group="a-own-group", data_id="a-own.yaml", format="yaml", description="A's own", actor="user:a"
     )
     for text in ("of: A", "of: A still"):

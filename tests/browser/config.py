@@ -7,16 +7,17 @@ import orjson
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Tenant
 from configcenter import hot
-from configcenter.models import ConfigItem, Tenant
-from configcenter.services import config_items, drafts, instances, releases
+from configcenter.models import ConfigItem
+from configcenter.services import drafts, instances, items, releases
 from configcenter.services.instances import Identity, State, Version
 
 BY: dict[str, Any] = {"author": "user:ada", "ip": "127.0.0.1"}
 
 
 def _text(item: ConfigItem, **fields: object) -> str:
-    return orjson.dumps(orjson.loads(config_items.effective(item)) | fields).decode()
+    return orjson.dumps(orjson.loads(items.effective(item)) | fields).decode()
 
 
 def report_instances(everybody: int = 0) -> None:
@@ -37,17 +38,17 @@ def report_instances(everybody: int = 0) -> None:
 def config_pages(tenant: Tenant) -> dict[str, str]:
     """This function will publish, draft and report something, and give the addresses of all pages by name."""
     now = timezone.now()
-    queues = config_items.module_item("queues")
+    queues = items.module_item("queues")
     releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room in November", **BY)
     releases.publish(item=queues, content=_text(queues, hold_seconds=0.8), comment="Fewer idle workers", **BY)
     drafts.save_draft(item=queues, content=_text(queues, max_backlog=3_000_000), based_on=queues.draft_version, now=now, **BY)
-    retries = config_items.module_item("retry_policy")
+    retries = items.module_item("retry_policy")
     releases.publish(item=retries, content=_text(retries, most_retries=5), comment="A patient gateway", **BY)
     releases.start_gray(item=retries, content=_text(retries, base_seconds=8), labels=["zone=1"], percent=20, comment="Slower", **BY)
-    override = config_items.module_item("retry_policy", tenant=tenant)
+    override = items.module_item("retry_policy", tenant=tenant)
     releases.publish(item=override, content='{"most_retries": 7}', comment="As agreed", **BY)
-    namespace = config_items.default_namespace(None)
-    item = config_items.create_item(
+    namespace = items.default_namespace(None)
+    item = items.create_item(
         namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Shop prices", actor="user:ada"
     )
     releases.publish(item=item, content="shop:\n  name: Acme\n  currency: EUR\n", comment="First", **BY)
@@ -81,7 +82,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "remove item": reverse("config:item-remove", args=[item.pk]),
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
-        "locks": reverse("config:locks"),
+        "locks": reverse("config-locks"),
         "breakers": reverse("config-breakers"),
         "limits": reverse("config-limits"),
         "transfer": reverse("config:transfer"),

@@ -5,10 +5,10 @@ from datetime import timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from configcenter.models import Tenant
+from accounts.models import Tenant
 from messaging.models import Message, Suppression
-from messaging.services import unsubscribe
-from messaging.services.unsubscribe import Link
+from messaging.suppression import unsubscribe
+from messaging.suppression.unsubscribe import Link
 from tests.builders import make_suppression
 
 #: Pages that say that there is nothing: their status is 404, and they have to look well all the same.

@@ -17,13 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from configcenter.models import AuditEntry, Member, Role, Tenant, User
-from configcenter.services import config_items
-from configcenter.services.api_keys import issue_api_key
-from configcenter.services.demo import load_access
+from accounts.models import AuditEntry, Member, Role, Tenant, User
+from accounts.services.api_keys import issue_api_key
+from accounts.services.demo import load_access
+from configcenter.services import items
+from messaging.demo import load_messaging
 from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
-from messaging.services import breakers
-from messaging.services.demo import load_messaging
+from messaging.providers import breakers
 from posthaste.lib import locks
 from posthaste.lib.ids import new_id
 from tests.browser.config import config_pages, report_instances
@@ -160,13 +160,13 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "new template": reverse("admin:messaging_template_add"),
         "version": reverse("admin:messaging_templateversion_change", args=[mail.pk]),
         "outbox": reverse("admin:outbox"),
-        "new key": reverse("admin:configcenter_apikey_add"),
-        "key": reverse("admin:configcenter_apikey_change", args=[key.pk]),
-        "new member": reverse("admin:configcenter_member_add"),
-        "user": reverse("admin:configcenter_user_change", args=[User.objects.get(is_superuser=True).pk]),
+        "new key": reverse("admin:accounts_apikey_add"),
+        "key": reverse("admin:accounts_apikey_change", args=[key.pk]),
+        "new member": reverse("admin:accounts_member_add"),
+        "user": reverse("admin:accounts_user_change", args=[User.objects.get(is_superuser=True).pk]),
         "new job": reverse("admin:django_celery_beat_periodictask_add"),
-        "delete tenant": reverse("admin:configcenter_tenant_delete", args=[Tenant.objects.create(slug="idle", name="Idle").pk]),
-        "tenant that stays": reverse("admin:configcenter_tenant_delete", args=[tenant.pk]),
+        "delete tenant": reverse("admin:accounts_tenant_delete", args=[Tenant.objects.create(slug="idle", name="Idle").pk]),
+        "tenant that stays": reverse("admin:accounts_tenant_delete", args=[tenant.pk]),
         "delete job": reverse("admin:django_celery_beat_periodictask_delete", args=[job.pk]),
         "job": reverse("admin:django_celery_beat_periodictask_change", args=[job.pk]),
         "password": reverse("admin:password_change"),
@@ -182,11 +182,11 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "messaging_provider",
         "messaging_receiptentry",
         "messaging_idempotencykey",
-        "configcenter_apikey",
-        "configcenter_member",
-        "configcenter_tenant",
-        "configcenter_user",
-        "configcenter_auditentry",
+        "accounts_apikey",
+        "accounts_member",
+        "accounts_tenant",
+        "accounts_user",
+        "accounts_auditentry",
         "django_celery_beat_periodictask",
         "django_celery_beat_crontabschedule",
     ]
@@ -325,7 +325,7 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "provider",
             "template",
             "version",
-            "configcenter_apikey",
+            "accounts_apikey",
             "new key",
             "configuration",
             "flow_rules",
@@ -393,7 +393,7 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     page.locator("[data-reach-url]").filter(has_text="would take part").wait_for()
     page.get_by_role("button", name="Publish", exact=True).click()
     page.get_by_text("Version 1 is on its way to some instances.").wait_for()
-    gray = config_items.module_item("flow_rules").gray
+    gray = items.module_item("flow_rules").gray
     assert gray
     found = orjson.loads(gray.content)["rules"]
     assert [rule["name"] for rule in found] == ["api", "callbacks", "mine", "public-pages"]
@@ -410,7 +410,7 @@ def test_an_inherited_field_is_typed_into_only_when_it_is_ticked(live_server: An
     page.locator("#f-base_seconds").fill("9")
     page.get_by_role("button", name="Save draft").click()
     page.get_by_text("The draft is saved.").wait_for()
-    draft = config_items.module_item("retry_policy", tenant=Tenant.objects.get(slug="demo")).draft
+    draft = items.module_item("retry_policy", tenant=Tenant.objects.get(slug="demo")).draft
     assert draft
     assert orjson.loads(draft) == {"base_seconds": 9.0, "most_retries": 7}
     assert said == []

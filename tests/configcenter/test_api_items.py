@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from configcenter.models import AuditEntry, ConfigItem, ConfigNamespace, ConfigRelease
+from accounts.models import AuditEntry
+from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from tests.builders import Api, fields_of, json_of, make_api, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]

@@ -13,12 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pydantic import BaseModel
 
+from accounts.models import AuditEntry, ConfigRight, User
 from configcenter import hot, selectors
-from configcenter.console import pages
+from configcenter.console import paginator
 from configcenter.console.form import blank, build, kind_of
-from configcenter.console.words import WORDS
-from configcenter.models import AuditEntry, ConfigItem, ConfigNamespace, ConfigRight, User
-from configcenter.services import config_items, drafts, instances, releases
+from configcenter.console.labels import WORDS
+from configcenter.models import ConfigItem, ConfigNamespace
+from configcenter.services import drafts, instances, items, releases
 from posthaste.lib import locks
 from tests.builders import make_tenant
 from tests.configcenter.forms import posted
@@ -46,15 +47,15 @@ def form_of(client: Client, url: str) -> dict[str, Any]:
 
 
 def effective(name: str) -> dict[str, Any]:
-    return dict(orjson.loads(config_items.effective(config_items.module_item(name))))
+    return dict(orjson.loads(items.effective(items.module_item(name))))
 
 
 def draft_of(name: str) -> dict[str, Any]:
-    return dict(orjson.loads(config_items.module_item(name).draft or ""))
+    return dict(orjson.loads(items.module_item(name).draft or ""))
 
 
 def publish(name: str, *, author: str = "user:bob", **fields: Any) -> Any:
-    item = config_items.module_item(name)
+    item = items.module_item(name)
     return releases.publish(item=item, content=orjson.dumps(effective(name) | fields).decode(), comment="because", author=author)
 
 
@@ -82,7 +83,7 @@ def test_whoever_may_look_is_offered_nothing_that_changes_and_can_change_nothing
 def test_whoever_may_edit_saves_drafts_but_does_not_publish() -> None:
     client = staff(ConfigRight.EDIT)
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert orjson.loads(item.draft or "")["queue_capacity"] == 20_000
     assert client.post(at("queues", "publish"), {"comment": "now", "based_on": item.draft_version}).status_code == 403
     item.refresh_from_db()
@@ -100,7 +101,7 @@ def test_posting_a_form_unchanged_changes_nothing(name: str) -> None:
     before = effective(name)
     answer = client.post(at(name), form_of(client, at(name)))
     assert (answer.status_code, answer["Location"]) == (302, at(name))
-    item = config_items.module_item(name)
+    item = items.module_item(name)
     assert (item.draft, item.draft_version, item.current) == (None, 0, None)
     assert before == effective(name)
 
@@ -110,12 +111,12 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     """Every field is set to something else that its class allows, and comes back from the page as it was."""
     handle = hot.module(name)
     changed = _other(handle.model, handle.model().model_dump(mode="json"))
-    item = config_items.module_item(name)
+    item = items.module_item(name)
     drafts.save_draft(item=item, content=orjson.dumps(changed).decode(), based_on=0, author="user:bob", now=timezone.now())
     item.refresh_from_db()
     client = staff()
     assert client.post(at(name), form_of(client, at(name))).status_code == 302
-    again = config_items.module_item(name)
+    again = items.module_item(name)
     assert (again.draft_version, again.draft_by) == (1, "user:bob")
     assert orjson.loads(again.draft or "") == orjson.loads(item.draft or "")
 
@@ -198,7 +199,7 @@ def test_an_error_stands_at_its_field_and_what_was_typed_is_kept() -> None:
         assert re.search(rf'id="{field}"[^>]* aria-invalid="true"', page), field
         assert re.search(rf'<ul class="errorlist" id="{field}-e"><li>{said}', page), field
     assert posted(page) == typed
-    assert config_items.module_item("flow_rules").draft is None
+    assert items.module_item("flow_rules").draft is None
 
 
 def test_a_check_of_the_whole_module_stands_at_the_field_it_names() -> None:
@@ -233,7 +234,7 @@ def test_blocks_that_a_script_made_and_moved_are_read_in_the_order_of_the_page()
 
 
 def test_a_draft_that_is_not_valid_any_more_can_still_be_opened() -> None:
-    item = config_items.module_item("flow_rules")
+    item = items.module_item("flow_rules")
     drafts.save_draft(
         item=item,
         content='{"rules": [{"per_second": "x", "resource": "gone"}, 7], "system": []}',
@@ -293,10 +294,10 @@ def test_a_draft_is_looked_at_and_published_with_a_reason() -> None:
     assert answer["Location"] == at("queues", "publish")
     page = client.get(at("queues", "publish")).content.decode()
     assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
-    version = config_items.module_item("queues").draft_version
+    version = items.module_item("queues").draft_version
     assert client.post(at("queues", "publish"), {"comment": " ", "based_on": version}).status_code == 422
     assert client.post(at("queues", "publish"), {"comment": "More room", "based_on": version}).status_code == 302
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert item.current
     assert (item.draft, item.current.number, item.current.comment, item.current.author) == (None, 1, "More room", "user:ada")
     entry = AuditEntry.objects.filter(action="config.publish").get()
@@ -308,39 +309,39 @@ def test_a_draft_that_changed_while_it_was_looked_at_is_not_published() -> None:
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
     answer = client.post(at("queues", "publish"), {"comment": "now", "based_on": "0"})
     assert answer.status_code == 409
-    assert config_items.module_item("queues").current is None
+    assert items.module_item("queues").current is None
 
 
 def test_saving_what_is_in_force_takes_the_draft_away() -> None:
     client = staff()
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "10000"})
-    assert config_items.module_item("queues").draft is None
+    assert items.module_item("queues").draft is None
 
 
 def test_a_gray_release_is_started_widened_and_promoted() -> None:
     client = staff()
     client.post(at("queues"), form_of(client, at("queues")) | {"queue_capacity": "20000"})
-    version = config_items.module_item("queues").draft_version
+    version = items.module_item("queues").draft_version
     say = {"comment": "try", "based_on": version, "reach": "some"}
     assert client.post(at("queues", "publish"), say | {"percent": "0", "labels": "nonsense"}).status_code == 422
     assert client.post(at("queues", "publish"), say | {"percent": "10", "labels": "zone=a, zone=b"}).status_code == 302
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert (item.current, item.gray_percent, item.gray_labels) == (None, 10, ["zone=a", "zone=b"])
     assert "Gray release v1" in client.get(at("queues")).content.decode()
     client.post(at("queues", "gray"), {"verb": "widen", "percent": "50", "labels": ""})
     client.post(at("queues", "gray"), {"verb": "promote", "comment": "fine"})
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert item.current
     assert (item.gray, item.current.comment, effective("queues")["queue_capacity"]) == (None, "fine", 20_000)
 
 
 def test_a_gray_release_is_abandoned() -> None:
-    client, item = staff(), config_items.module_item("queues")
+    client, item = staff(), items.module_item("queues")
     content = orjson.dumps(effective("queues") | {"queue_capacity": 500}).decode()
     releases.start_gray(item=item, content=content, labels=[], percent=50, comment="try", author="user:bob")
     client.post(at("queues", "gray"), {"verb": "abandon"})
-    assert (config_items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
+    assert (items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
 
 
 def test_an_earlier_version_is_compared_and_brought_back() -> None:
@@ -352,7 +353,7 @@ def test_an_earlier_version_is_compared_and_brought_back() -> None:
     assert "v2" in client.get(at("queues", "history")).content.decode()
     assert client.post(at("queues", "release", 1), {"comment": ""}).status_code == 422
     assert client.post(at("queues", "release", 1), {"comment": "Too much"}).status_code == 302
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert item.current
     assert (item.current.number, item.current.action, effective("queues")["queue_capacity"]) == (3, "rollback", 20_000)
 
@@ -400,7 +401,7 @@ def test_a_draft_of_an_override_is_replayed_for_its_tenant_with_what_all_have_be
 
     monkeypatch.setattr(hot.module("retry_policy"), "what_if", replay)
     publish("retry_policy", base_seconds=9)
-    item = config_items.module_item("retry_policy", tenant=tenant)
+    item = items.module_item("retry_policy", tenant=tenant)
     drafts.save_draft(item=item, content='{"most_retries": 7}', author="user:bob", based_on=0, now=timezone.now())
     page = client.get(at("retry_policy", "replay", tenant=tenant.slug) + "&run=1").content.decode()
     assert asked == [(tenant.pk, 7, 3, 9)]
@@ -417,13 +418,13 @@ def test_a_tenant_gets_only_the_ticked_fields_as_its_own() -> None:
     assert {"most_retries", "base_seconds", "longest_seconds"} <= set(typed)
     assert "lease_seconds" not in typed
     client.post(url, typed | {"own:most_retries": "1", "most_retries": "7", "base_seconds": "99"})
-    item = config_items.module_item("retry_policy", tenant=tenant)
+    item = items.module_item("retry_policy", tenant=tenant)
     assert orjson.loads(item.draft or "") == {"most_retries": 7}
     version = item.draft_version
     client.post(at("retry_policy", "publish", tenant=tenant.slug), {"comment": "theirs", "based_on": version})
     assert str(tenant) in client.get(at("retry_policy", "tenants")).content.decode()
     assert "7" in form_of(client, url)["most_retries"]
-    assert config_items.module_item("retry_policy").current is None
+    assert items.module_item("retry_policy").current is None
 
 
 def test_a_module_that_is_the_same_for_all_has_no_page_for_a_tenant() -> None:
@@ -438,7 +439,7 @@ def test_a_module_that_is_the_same_for_all_has_no_page_for_a_tenant() -> None:
 
 def test_an_item_is_made_written_published_and_taken_out_of_force() -> None:
     client = staff()
-    namespace = config_items.default_namespace(None)
+    namespace = items.default_namespace(None)
     made = {"namespace": namespace.pk, "group": "SHOP", "data_id": "shop.yaml", "format": "yaml", "description": "The shop"}
     assert client.post(reverse("config:item-new"), made | {"data_id": "no spaces"}).status_code == 422
     url = client.post(reverse("config:item-new"), made)["Location"]
@@ -460,11 +461,11 @@ def test_an_item_is_made_written_published_and_taken_out_of_force() -> None:
 
 
 def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "A_PAGE", 2)
-    client, namespace = staff(ConfigRight.VIEW), config_items.default_namespace(None)
+    monkeypatch.setattr(paginator, "A_PAGE", 2)
+    client, namespace = staff(ConfigRight.VIEW), items.default_namespace(None)
 
     def make(name: str, group: str = "G") -> None:
-        config_items.create_item(namespace=namespace, group=group, data_id=name, format="text", actor="user:bob")
+        items.create_item(namespace=namespace, group=group, data_id=name, format="text", actor="user:bob")
 
     def shown(url: str) -> tuple[list[str], str, str]:
         text = client.get(reverse("config:items") + url).content.decode()
@@ -485,8 +486,8 @@ def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhi
 
 
 def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> None:
-    namespace = config_items.default_namespace(None)
-    item = config_items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:bob")
+    namespace = items.default_namespace(None)
+    item = items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:bob")
     releases.publish(item=item, content="a: [1", comment="", author="user:bob")
     client, url = staff(ConfigRight.EDIT), reverse("config:item-about", args=[item.pk])
     page = client.post(url, {"format": "yaml", "description": "Prices"}, follow=True).content.decode()
@@ -500,7 +501,7 @@ def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> N
 
 def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
     tenant = make_tenant("Shop", slug="shop")
-    item = config_items.module_item("retry_policy", tenant=tenant)
+    item = items.module_item("retry_policy", tenant=tenant)
     releases.publish(item=item, content='{"most_retries": 1}', comment="", author="user:bob")
     key, who, version = instances.key_of("retry_policy", tenant.pk), instances.Identity("here", "web"), item.current
     assert version is not None
@@ -519,7 +520,7 @@ def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
 
 
 def test_a_module_is_not_reached_as_an_item() -> None:
-    item = config_items.module_item("queues")
+    item = items.module_item("queues")
     assert staff().get(reverse("config:item-edit", args=[item.pk])).status_code == 404
 
 
@@ -530,7 +531,7 @@ def test_namespaces_are_made_and_deleted_while_they_are_empty() -> None:
     made = ConfigNamespace.objects.get(slug="production")
     assert made.tenant == tenant
     assert client.post(url, {"slug": "production", "tenant": tenant.pk}).status_code == 422
-    item = config_items.create_item(namespace=made, group="G", data_id="d", format="text", actor="user:bob")
+    item = items.create_item(namespace=made, group="G", data_id="d", format="text", actor="user:bob")
     releases.publish(item=item, content="x", comment="", author="user:bob")
     client.post(url, {"delete": made.pk})
     assert ConfigNamespace.objects.filter(slug="production").exists()
@@ -560,7 +561,7 @@ def test_an_export_is_imported_after_a_look_at_what_it_would_do() -> None:
 
 
 def test_a_lock_is_seen_and_freed_once_its_name_is_typed() -> None:
-    client, url = staff(), reverse("config:locks")
+    client, url = staff(), reverse("config-locks")
     with locks.simple("test-console", lease_seconds=30) as held:
         page = client.get(url).content.decode()
         assert "test-console" in page
@@ -577,7 +578,7 @@ def test_a_lock_is_seen_and_freed_once_its_name_is_typed() -> None:
 
 def test_the_overview_asks_the_same_few_queries_however_much_was_published(django_assert_max_num_queries: Any) -> None:
     for name in MODULES[:4]:
-        item = config_items.module_item(name)
+        item = items.module_item(name)
         drafts.save_draft(item=item, content="{}", based_on=0, author="user:bob", now=timezone.now())
     client = staff()
     with django_assert_max_num_queries(6):

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 
-from configcenter.models import AuditEntry, ConfigItem, ConfigRelease
+from accounts.models import AuditEntry
+from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from tests.builders import make_tenant

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from configcenter.models import ConfigItem
 from configcenter.nacos import items as nacos
 from configcenter.nacos.identity import Who
-from configcenter.services import config_items, releases, transfer
+from configcenter.services import items, releases, transfer
 from posthaste.lib.problems import Conflict, Invalid
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,14 +28,14 @@ def row_locks() -> None:
 
 def item() -> ConfigItem:
     """Written in JSON and called text, so that it may become either: a format is changed only to one that fits."""
-    namespace = config_items.default_namespace(None)
-    made = config_items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:ada")
+    namespace = items.default_namespace(None)
+    made = items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:ada")
     releases.publish(item=made, content=JSON, **BY)
     return made
 
 
 def fresh() -> ConfigItem:
-    return config_items.get_item(namespace=config_items.default_namespace(None), group="G", data_id="d")
+    return items.get_item(namespace=items.default_namespace(None), group="G", data_id="d")
 
 
 def waiting() -> int:
@@ -70,7 +70,7 @@ def meet(*calls: Callable[[], object]) -> list[str]:
 
 
 def to_json() -> None:
-    config_items.change_item(item=fresh(), format="json", actor="user:ada")
+    items.change_item(item=fresh(), format="json", actor="user:ada")
 
 
 def publish() -> None:
@@ -112,6 +112,6 @@ def test_what_is_in_force_is_written_in_the_format_of_the_item(bring: Callable[[
     errors = meet(*([to_json, bring] if comes_first == "format" else [bring, to_json]))
     now = fresh()
     assert now.current is not None
-    config_items.validate(now, now.current.content)
+    items.validate(now, now.current.content)
     # One of the two is refused, but where the publish comes second and brings its own format.
     assert len(errors) == (0 if now.format == "yaml" and comes_first == "format" else 1), (now.format, errors)

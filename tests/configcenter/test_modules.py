@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from configcenter import hot
 from configcenter.models import ConfigItem, ConfigRelease
-from configcenter.services import config_items
+from configcenter.services import items
 from configcenter.services.validation import WORDS
 from posthaste.lib.problems import Invalid
 from tests.builders import fields_of, json_of, make_api, make_tenant
@@ -56,8 +56,8 @@ def document(path: str, value: Any) -> dict[str, Any]:
 
 def told(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
     try:
-        item = ConfigItem(namespace=config_items.ConfigNamespace(slug="posthaste"), group="posthaste", data_id=name, format="json")
-        config_items.validate(item, orjson.dumps(value).decode())
+        item = ConfigItem(namespace=items.ConfigNamespace(slug="posthaste"), group="posthaste", data_id=name, format="json")
+        items.validate(item, orjson.dumps(value).decode())
     except Invalid as error:
         return error.errors
     return []

@@ -22,15 +22,15 @@ from asgiref.testing import ApplicationCommunicator
 from django.test import RequestFactory
 from django.utils import timezone
 
+from accounts.models import AuditEntry, ConfigRight, Tenant, User
+from accounts.services.api_keys import CONFIG_READ, revoke_api_key
+from accounts.services.sign_in import too_many_attempts
 from configcenter import hot
-from configcenter.models import AuditEntry, ConfigItem, ConfigRight, ConfigState, Tenant, User
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem, ConfigState
 from configcenter.nacos.application import MOST_BODY_BYTES, ROOT, ROUTES, in_thread
 from configcenter.nacos.application import nacos as application
 from configcenter.nacos.listening import Key, Listeners
-from configcenter.services import config_items, releases
-from configcenter.services.api_keys import CONFIG_READ, revoke_api_key
-from configcenter.services.sign_in import too_many_attempts
+from configcenter.services import items, releases
 from configcenter.services.validation import MOST_BYTES
 from posthaste.env import ROOT as TREE
 from tests.builders import make_key, make_tenant, poll
@@ -69,9 +69,9 @@ def client_of(server: NacosServer, password: str, folder: Path, namespace: str =
 
 def published(tenant: Tenant | None, data_id: str, content: str) -> ConfigItem:
     """This function will publish as the console does."""
-    namespace = config_items.default_namespace(tenant)
+    namespace = items.default_namespace(tenant)
     item = ConfigItem.objects.filter(namespace=namespace, group=GROUP, data_id=data_id).first()
-    item = item or config_items.create_item(namespace=namespace, group=GROUP, data_id=data_id, format="text", actor="user:test")
+    item = item or items.create_item(namespace=namespace, group=GROUP, data_id=data_id, format="text", actor="user:test")
     releases.publish(item=item, content=content, comment="", author="user:test")
     return item
 
@@ -164,8 +164,8 @@ def test_the_real_client_is_told_what_its_key_may_not(server: NacosServer, tmp_p
 
 def test_nobody_reaches_another_tenants_items_under_any_name(server: NacosServer) -> None:
     owner, stranger = make_tenant(), make_tenant("Other")
-    namespace = config_items.create_namespace(tenant=owner, slug="secret-place", name="", actor="user:test")
-    item = config_items.create_item(namespace=namespace, group=GROUP, data_id="app", format="text", actor="user:test")
+    namespace = items.create_namespace(tenant=owner, slug="secret-place", name="", actor="user:test")
+    item = items.create_item(namespace=namespace, group=GROUP, data_id="app", format="text", actor="user:test")
     releases.publish(item=item, content="A's own", comment="", author="user:test")
     published(owner, "app", "A's own")
     published(None, "app", "the installation's own")
@@ -193,8 +193,8 @@ def test_keys_of_the_operator_reach_the_installation_and_read_the_modules(server
     assert json.loads(modules.get_config(name, MODULES)) == hot.module(name).model().model_dump(mode="json")
     with pytest.raises(nacos.NacosException, match="privilege"):
         modules.publish_config(name, MODULES, "{}")
-    item = config_items.module_item(name)
-    releases.publish(item=item, content=config_items.defaults(item), comment="", author="user:test")
+    item = items.module_item(name)
+    releases.publish(item=item, content=items.defaults(item), comment="", author="user:test")
     assert modules.get_config(name, MODULES) == ConfigItem.objects.get(pk=item.pk).current.content  # type: ignore[union-attr]
 
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 from kombu import Connection
 
-from messaging import queues
+from posthaste.lib import queues
 from tests.integration.customer import Customer, poll, what_waits
 from tests.integration.stack import Stack
 from tests.peers.gateway import Gateway

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from configcenter.services.api_keys import FORM
+from accounts.services.api_keys import FORM
 from posthaste.lib import logs
 from posthaste.lib.logs import scrub
 

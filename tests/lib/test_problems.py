@@ -3,8 +3,8 @@ import pytest
 from rest_framework import serializers
 
 from posthaste.lib import problems
-from posthaste.lib.answers import from_exception
 from posthaste.lib.jsonbodies import refuse_nul
+from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import Invalid, Malformed, Problem
 
 

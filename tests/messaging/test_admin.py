@@ -10,11 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from configcenter.models import AuditEntry, Member, Role, Tenant, User
+from accounts.models import AuditEntry, Member, Role, Tenant, User
 from messaging.channels.base import SendRequest
+from messaging.channels.sandbox import outbox
+from messaging.content import templates
 from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
-from messaging.services import outbox, templates
-from messaging.services.providers import save_provider
+from messaging.providers.loaded import save_provider
 from posthaste.lib.ids import new_id
 
 pytestmark = pytest.mark.django_db
@@ -287,11 +288,11 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few() -> None:
         "messaging_provider",
         "messaging_template",
         "messaging_templateversion",
-        "configcenter_member",
-        "configcenter_user",
-        "configcenter_tenant",
-        "configcenter_auditentry",
-        "configcenter_apikey",
+        "accounts_member",
+        "accounts_user",
+        "accounts_tenant",
+        "accounts_auditentry",
+        "accounts_apikey",
     ]
 
     def count(name: str) -> int:
@@ -310,7 +311,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few() -> None:
 
 
 def test_a_big_list_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("configcenter.admin_base.COUNT_UP_TO", 5)
+    monkeypatch.setattr("accounts.staff.tenant_admin.COUNT_UP_TO", 5)
     mine = tenant("mine")
     client = staff("viewer", Role.VIEWER, mine)
     for _ in range(8):

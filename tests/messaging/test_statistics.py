@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from configcenter.models import Tenant
-from messaging import statistics, tallies
+from accounts.models import Tenant
+from messaging import statistics
 from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Status
-from messaging.queues import NAMES
-from messaging.services import broker, gauge
+from messaging.queueing import broker, queue_statistics
+from messaging.storage import tallies
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.lib.queues import NAMES
 from tests.builders import Api, configure, json_of, make_api, make_message, make_tenant
 from tracing.services.record import count
 
@@ -170,7 +171,7 @@ def test_pools_show_what_their_workers_told_and_their_sum(api: Api) -> None:
         "max_threads": 100,
     }
     for instance in ("a:1", "b:2"):
-        gauge.tell_pool(instance, {"instance": instance, **figures}, alive_seconds=30)
+        queue_statistics.tell_pool(instance, {"instance": instance, **figures}, alive_seconds=30)
     shown = json_of(api.get("/api/messages/statistics/realtime"))
     assert shown["pools"] == [{"queue": "message.send", "instance": instance, **figures} for instance in ("a:1", "b:2")]
     assert shown["pool"] == {"threads": 20, "active_count": 8, "queue_size": 50, "completed_tasks": 200, "queue_usage_percent": 0.5}

@@ -6,14 +6,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from configcenter.models import ConfigRight, Tenant
-from configcenter.services.api_keys import CONFIG_READ, SEND
+from accounts.models import ConfigRight, Tenant
+from accounts.services.api_keys import CONFIG_READ, SEND
 from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
-from monitor import health
-from posthaste.lib.flow import figures
+from monitor.health.report import report as health
+from posthaste.lib.flow import totals
 from posthaste.lib.flow.adaptive import Adaptive, Settings
 from tests.builders import RECIPIENTS, json_of, make_api, make_tenant
-from tests.monitor.test_console import staff
+from tests.monitor.test_breakers import staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
@@ -43,7 +43,7 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
     adaptive.tick(settings, requests=0, messages=0, took_ms=0, refused=0)
     with flow_rules.set(rules=[rule], adaptive=AdaptiveLimit(is_enabled=True), system=SystemProtection(is_enabled=True)):
         assert [api.post("/api/messages/", SMS).status_code for _ in range(3)] == [202, 429, 429]
-        figures.figures.tell()
+        totals.figures.tell()
         seen = json_of(api.get(URL))
         assert {"rule": "as-shown", "number": 2} in seen["refused"]
         assert (seen["is_local"], seen["let_in"] >= 1, seen["system"]["is_enabled"]) == (False, True, True)

@@ -12,9 +12,9 @@ from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.changes import values_of
-from configcenter.console.subjects import Subject, for_subject
+from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigItem, Format
-from configcenter.services import config_items, drafts
+from configcenter.services import drafts, items
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Invalid
 
@@ -71,14 +71,14 @@ def _typed(request: HttpRequest, subject: Subject) -> str:
     if subject.handle is None:
         return request.POST.get("content", "").replace("\r\n", "\n")
     values = reading.read(subject.handle.model, request.POST, only=subject.only)
-    return config_items.canonical(subject.item, orjson.dumps(values).decode())
+    return items.canonical(subject.item, orjson.dumps(values).decode())
 
 
 def _complaints(subject: Subject, content: str | None) -> list[Any]:
     if content is None:
         return []
     try:
-        config_items.validate(subject.item, content)
+        items.validate(subject.item, content)
     except Invalid as invalid:
         return invalid.errors
     return []
@@ -124,7 +124,7 @@ def _conflict(request: HttpRequest, subject: Subject, content: str, began: str) 
     if item.draft is None and item.current is not None:
         by, at = item.current.author, item.current.at
     if subject.handle:
-        content = config_items.canonical(subject.item, _merged(began, theirs, content))
+        content = items.canonical(subject.item, _merged(began, theirs, content))
     conflict = {
         "by": by,
         "at": at,

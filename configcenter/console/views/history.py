@@ -6,10 +6,10 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from accounts.staff.tenant_admin import problem_text
 from configcenter import selectors
-from configcenter.admin_base import problem_text
 from configcenter.console.access import author_of, page, staff_page
-from configcenter.console.subjects import Subject, for_subject
+from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
 from configcenter.services.differences import diff

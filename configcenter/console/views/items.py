@@ -9,13 +9,13 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from configcenter.admin_base import problem_text, signed_in
-from configcenter.console import pages
+from accounts.models import Tenant
+from accounts.staff.tenant_admin import problem_text, signed_in
+from configcenter.console import paginator
 from configcenter.console.access import page, staff_page
-from configcenter.console.subjects import Subject, for_subject
-from configcenter.models import ConfigItem, ConfigNamespace, Format, Tenant
-from configcenter.models.config import MODULES, PUBLIC
-from configcenter.services import config_items
+from configcenter.console.targets import Subject, for_subject
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.services import items
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Conflict, Invalid, Problem
 
@@ -32,7 +32,7 @@ def _pk(text: str) -> int | None:
 @staff_page()
 def listing(request: HttpRequest) -> HttpResponse:
     """This function will list free-form items, narrowed by namespace, group and words."""
-    config_items.default_namespace(None)
+    items.default_namespace(None)
     namespaces = list(of_people())
     rows = ConfigItem.objects.filter(namespace__in=namespaces).select_related("namespace__tenant", "current", "gray")
     namespace, group, query = (request.GET.get(name, "").strip() for name in ("namespace", "group", "q"))
@@ -43,7 +43,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(group=group)
     if query:
         rows = rows.filter(Q(data_id__icontains=query) | Q(description__icontains=query))
-    found, newer, older = pages.of_items(rows, request)
+    found, newer, older = paginator.of_items(rows, request)
     return page(
         request,
         "items",
@@ -63,7 +63,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @staff_page(right="edit", to_change="edit", methods=("GET", "HEAD", "POST"))
 def create(request: HttpRequest) -> HttpResponse:
     """This function will make an item."""
-    public = config_items.default_namespace(None)
+    public = items.default_namespace(None)
     typed = {
         "namespace": request.GET.get("namespace") or str(public.pk),
         "group": "DEFAULT_GROUP",
@@ -76,7 +76,7 @@ def create(request: HttpRequest) -> HttpResponse:
         typed = {name: request.POST.get(name, "").strip() for name in typed}
         namespace = get_object_or_404(of_people(), pk=_pk(typed["namespace"]) or 0)
         try:
-            item = config_items.create_item(
+            item = items.create_item(
                 namespace=namespace,
                 actor=f"user:{signed_in(request).get_username()}",
                 ip=client_ip(request),
@@ -108,7 +108,7 @@ def about(request: HttpRequest, subject: Subject) -> HttpResponse:
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
     try:
         who = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
-        config_items.change_item(item=subject.item, **wanted, **who)
+        items.change_item(item=subject.item, **wanted, **who)
         messages.success(request, _("Format and description are saved."))
     except Invalid as invalid:
         messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
@@ -118,7 +118,7 @@ def about(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
 def namespaces(request: HttpRequest) -> HttpResponse:
     """This function will list the namespaces, make new ones and delete those that are empty."""
-    config_items.default_namespace(None)
+    items.default_namespace(None)
     typed = {name: request.POST.get(name, "").strip() for name in ("tenant", "slug", "name", "description")}
     errors: dict[str, str] = {}
     if request.method == "POST":
@@ -126,12 +126,12 @@ def namespaces(request: HttpRequest) -> HttpResponse:
         try:
             if "delete" in request.POST:
                 namespace = get_object_or_404(of_people(), pk=_pk(request.POST["delete"]) or 0)
-                config_items.delete_namespace(namespace=namespace, **who)
+                items.delete_namespace(namespace=namespace, **who)
                 messages.success(request, _("The namespace {name} is deleted.").format(name=namespace.slug))
             else:
                 tenant = get_object_or_404(Tenant, pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
                 made = {name: typed[name] for name in ("slug", "name", "description")}
-                config_items.create_namespace(tenant=tenant, **made, **who)
+                items.create_namespace(tenant=tenant, **made, **who)
                 messages.success(request, _("The namespace {name} is there.").format(name=typed["slug"]))
             return HttpResponseRedirect(reverse("config:namespaces"))
         except Invalid as invalid:

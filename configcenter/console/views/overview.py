@@ -9,8 +9,7 @@ from django.utils.translation import gettext as _
 from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
-from configcenter.models import ConfigItem, ConfigState
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem, ConfigState
 
 
 @staff_page()

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
-from configcenter.console.subjects import Subject, for_subject
+from configcenter.console.targets import Subject, for_subject
 from configcenter.services import validation, what_if
-from configcenter.templatetags.interface import milliseconds, moment, thousands
 from posthaste.lib.problems import Invalid
+from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
 
 #: What the parts of a report are called.
 WORDS = {

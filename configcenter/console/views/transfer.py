@@ -10,12 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.staff.tenant_admin import problem_text
 from configcenter import hot
-from configcenter.admin_base import problem_text
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.views.items import of_people
-from configcenter.models import ConfigItem
-from configcenter.models.config import MODULES
+from configcenter.models import MODULES, ConfigItem
 from configcenter.services import transfer as files
 from posthaste.lib.problems import Problem
 

@@ -16,7 +16,8 @@ from django.utils import timezone
 from configcenter import selectors
 from configcenter.management import gray, items
 from configcenter.models import ConfigItem
-from configcenter.services import config_items, drafts, fields, releases, transfer
+from configcenter.services import drafts, fields, releases, transfer
+from configcenter.services import items as config_items
 from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 

@@ -8,15 +8,15 @@ from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.api.pages import CursorPages
-from configcenter.services import audit
-from configcenter.services.api_keys import MANAGE, READ
+from accounts.api.base import TenantView
+from accounts.services import audit
+from accounts.services.api_keys import MANAGE, READ
 from messaging import selectors
 from messaging.api.filters import BatchFilter
 from messaging.api.serializers import BatchOut
 from messaging.models import Batch
-from messaging.services import operate
+from messaging.queueing import operate
+from posthaste.lib.pagination import CursorPages
 
 
 class BatchView(TenantView):

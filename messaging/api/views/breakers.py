@@ -7,11 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import Body, TenantView
-from configcenter.services import audit
-from configcenter.services.api_keys import ADMIN
-from messaging import breaker_states, selectors
-from messaging.services import breakers
+from accounts.api.base import Body, TenantView
+from accounts.services import audit
+from accounts.services.api_keys import ADMIN
+from messaging import selectors
+from messaging.providers import breaker_states, breakers
 from posthaste.lib import redis
 from posthaste.lib.problems import NotFound, Unavailable
 

@@ -12,17 +12,17 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from configcenter.services.api_keys import Caller
+from accounts.services.api_keys import Caller
 from messaging.api import single
 from messaging.api.single import Accepted, Call
+from messaging.intake import accept, bodies, limits, prepare
 from messaging.models import Batch
-from messaging.services import accept, bodies, limits, prepare
 from posthaste.lib import outage
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.answers import from_exception
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
+from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import Invalid, TooMany
 
 #: In the environment of a request that the limits have let in: should it be asked again (see posthaste/wsgi.py), it counts once.

@@ -7,10 +7,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.services.api_keys import CONFIG_READ
-from configcenter.services.config_rights import must_operate
-from messaging import limit_states
+from accounts.api.base import TenantView
+from accounts.services.api_keys import CONFIG_READ
+from configcenter.services.rights import must_operate
+from messaging.intake import limit_states
 
 
 class RefusedOut(serializers.Serializer[dict[str, Any]]):

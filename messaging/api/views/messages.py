@@ -10,17 +10,17 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.api.pages import CursorPages
-from configcenter.services import audit
-from configcenter.services.api_keys import MANAGE, READ, SEND
+from accounts.api.base import TenantView
+from accounts.services import audit
+from accounts.services.api_keys import MANAGE, READ, SEND
 from messaging import selectors, traces
 from messaging.api import schemas
 from messaging.api.filters import MessageFilter
 from messaging.api.serializers import MessageDetailOut, MessageOut
 from messaging.api.views import intake
 from messaging.models import Message
-from messaging.services import operate
+from messaging.queueing import operate
+from posthaste.lib.pagination import CursorPages
 
 
 class MessageView(TenantView):

@@ -9,18 +9,19 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.api.pages import CursorPages
-from configcenter.services import audit
-from configcenter.services.api_keys import ADMIN, READ
+from accounts.api.base import TenantView
+from accounts.services import audit
+from accounts.services.api_keys import ADMIN, READ
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import ProviderFilter
 from messaging.channels import registry
+from messaging.channels.sandbox import outbox
 from messaging.models import Provider
 from messaging.models.provider import new_receipt_secret
-from messaging.services import outbox, providers
+from messaging.providers import loaded
 from posthaste.lib import redis
+from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid, Unavailable
 
 
@@ -55,7 +56,7 @@ class ProviderCollection(ListModelMixin, ProviderView):
         values = self.validated(s.ProviderIn)
         config, caps = values.pop("config"), values.pop("caps")
         provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), max_at_once=caps.get("at_once"), **values)
-        providers.save_provider(provider=provider, config=config)
+        loaded.save_provider(provider=provider, config=config)
         audit.record_request(request, action="provider.create", target=provider.pk, detail={"name": provider.name, "kind": provider.kind})
         return Response(s.ProviderCreatedOut(provider).data, status=201)
 
@@ -84,12 +85,12 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         values = self.validated(s.ProviderChange, partial=True)
         config: dict[str, Any] = provider.config
         if "config" in values:
-            config = providers.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
+            config = loaded.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
         if "caps" in values:
-            providers.change_caps(provider=provider, caps=values.pop("caps"))
+            loaded.change_caps(provider=provider, caps=values.pop("caps"))
         for name, value in values.items():
             setattr(provider, name, value)
-        providers.save_provider(provider=provider, config=config)
+        loaded.save_provider(provider=provider, config=config)
         audit.record_request(request, action="provider.change", target=provider.pk, detail={"fields": sorted(request.data)})
         return Response(s.ProviderOut(provider).data)
 
@@ -100,7 +101,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
     )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        providers.delete_provider(provider=provider)
+        loaded.delete_provider(provider=provider)
         audit.record_request(request, action="provider.delete", target=id, detail={"name": provider.name})
         return Response(status=204)
 
@@ -118,11 +119,11 @@ class ProviderTest(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        if provider.kind != providers.SANDBOX:
+        if provider.kind != loaded.SANDBOX:
             self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
-            result = providers.send_test(provider=provider, recipient=values["recipient"], text=values["text"])
+            result = loaded.send_test(provider=provider, recipient=values["recipient"], text=values["text"])
         except ValueError as error:
             raise Invalid.field("recipient", str(error)) from None
         audit.record_request(request, action="provider.test", target=provider.pk, detail={"ok": result.ok, "code": result.code})

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from messaging.configuration.flow import Resource
-from messaging.services import receipts
+from messaging.receipts import receive
 from posthaste.lib.flow import gate
 from posthaste.lib.flow.views import FlowLimited
 from posthaste.lib.problems import NotFound
@@ -35,11 +35,11 @@ class ReceiptIntake(FlowLimited):
         auth=[],
     )
     def post(self, request: Request, provider: UUID) -> Response:
-        row = receipts.provider_for_receipts(provider)
+        row = receive.provider_for_receipts(provider)
         if row is None:
             raise NotFound
         self.flow_pass = gate.ask(Resource.CALLBACK, self.flow_values(request) | {"tenant": row.tenant.slug})
         body = request._request.body
-        receipts.verify(provider=row, body=body, headers=request.headers)
-        counts = receipts.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())
-        return Response({name: counts.get(name, 0) for name in receipts.ReceiptOutcome.values})
+        receive.verify(provider=row, body=body, headers=request.headers)
+        counts = receive.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())
+        return Response({name: counts.get(name, 0) for name in receive.ReceiptOutcome.values})

@@ -6,8 +6,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.services.api_keys import STATISTICS
+from accounts.api.base import TenantView
+from accounts.services.api_keys import STATISTICS
 from messaging import statistics
 from posthaste.lib import redis
 from posthaste.lib.problems import Unavailable

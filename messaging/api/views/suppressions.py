@@ -9,9 +9,8 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.api.pages import CursorPages
-from configcenter.services.api_keys import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
+from accounts.api.base import TenantView
+from accounts.services.api_keys import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
 from messaging import selectors
 from messaging.api.filters import SuppressionFilter
 from messaging.api.suppressions import (
@@ -23,8 +22,9 @@ from messaging.api.suppressions import (
     SuppressionsAdded,
 )
 from messaging.models import Suppression
-from messaging.services import suppressions
+from messaging.suppression import suppressions
 from posthaste.lib.addresses import client_ip
+from posthaste.lib.pagination import CursorPages
 
 
 class SuppressionView(TenantView):

@@ -8,15 +8,15 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from configcenter.api.base import TenantView
-from configcenter.api.pages import CursorPages
-from configcenter.services import audit
-from configcenter.services.api_keys import TEMPLATES_READ, TEMPLATES_WRITE
+from accounts.api.base import TenantView
+from accounts.services import audit
+from accounts.services.api_keys import TEMPLATES_READ, TEMPLATES_WRITE
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import TemplateFilter
+from messaging.content import templates
 from messaging.models import Template, TemplateVersion
-from messaging.services import templates
+from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid, NotFound
 
 

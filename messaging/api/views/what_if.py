@@ -13,11 +13,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.base import Body, TenantView
+from accounts.models import Tenant
+from accounts.services.api_keys import CONFIG_READ
 from configcenter import hot
-from configcenter.api.base import Body, TenantView
-from configcenter.models import Tenant
-from configcenter.services import config_items, validation, what_if
-from configcenter.services.api_keys import CONFIG_READ
+from configcenter.services import items, validation, what_if
 from posthaste.lib.problems import Invalid, NotFound
 
 LONGEST_SPAN = timedelta(days=7)
@@ -128,9 +128,9 @@ class OverrideWhatIf(TenantView):
     )
     def post(self, request: Request, name: str) -> Response:
         handle, tenant = module_with_replay(name), Tenant.objects.get(pk=self.tenant_id)
-        item = config_items.module_item(name, tenant=tenant)
+        item = items.module_item(name, tenant=tenant)
         values = self.validated(WhatIfIn)
-        content = orjson.dumps(values["value"]).decode() if "value" in values else config_items.effective(item)
+        content = orjson.dumps(values["value"]).decode() if "value" in values else items.effective(item)
         try:
             validation.validate(item, content)
         except Invalid as invalid:

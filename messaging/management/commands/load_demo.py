@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from configcenter.services.demo import load_access
-from messaging.services.demo import load_messaging
+from accounts.services.demo import load_access
+from messaging.demo import load_messaging
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from messaging.services.partitions import maintain
+from messaging.storage.partitions import maintain
 from posthaste import env
 
 

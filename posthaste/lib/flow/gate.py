@@ -12,10 +12,10 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib.flow import headers, system
-from posthaste.lib.flow.book import book
-from posthaste.lib.flow.figures import figures
 from posthaste.lib.flow.limiter import Pass, limiter
+from posthaste.lib.flow.plan_cache import book
 from posthaste.lib.flow.rules import Plan
+from posthaste.lib.flow.totals import figures
 from posthaste.lib.problems import TooMany
 
 #: In force for this process; None: no protection.

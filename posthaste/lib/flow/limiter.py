@@ -22,11 +22,11 @@ import redis.exceptions
 import structlog
 
 from posthaste.lib import redis as store
+from posthaste.lib.flow.flat_combining import MOST_AT_ONCE, Together
 from posthaste.lib.flow.local import LocalLimiter
 from posthaste.lib.flow.model import Answer
-from posthaste.lib.flow.questions import Question, packed
 from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
-from posthaste.lib.flow.together import MOST_AT_ONCE, Together
+from posthaste.lib.flow.wire_format import Question, packed
 
 log = structlog.get_logger(__name__)
 SOURCE = (Path(__file__).parent / "enter.lua").read_text()

@@ -14,8 +14,8 @@ from typing import Any
 
 from posthaste.lib import redis
 from posthaste.lib.flow import limiter as module
-from posthaste.lib.flow.book import plan_for
 from posthaste.lib.flow.limiter import Limiter
+from posthaste.lib.flow.plan_cache import plan_for
 from posthaste.lib.flow.rules import Limits, Rule
 
 THREADS = 2

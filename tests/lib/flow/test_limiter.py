@@ -17,8 +17,8 @@ from posthaste.env import ROOT
 from posthaste.lib import redis
 from posthaste.lib.flow import headers
 from posthaste.lib.flow import limiter as limiter_module
-from posthaste.lib.flow.book import RuleBook, plan_for
 from posthaste.lib.flow.limiter import Limiter, Pass
+from posthaste.lib.flow.plan_cache import RuleBook, plan_for
 from posthaste.lib.flow.rules import Limits, Plan, Rule
 from tests.builders import poll
 from tests.lib.flow.spans import most_in_any_span
@@ -78,7 +78,7 @@ def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> Non
 def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = redis.key("flow", secrets.token_hex(6))
     code = (
-        "import time\nfrom posthaste.lib.flow import rules\nfrom posthaste.lib.flow.book import plan_for\n"
+        "import time\nfrom posthaste.lib.flow import rules\nfrom posthaste.lib.flow.plan_cache import plan_for\n"
         "from posthaste.lib.flow import limiter as m\n"
         "rules.LEASE_SECONDS = m.LEASE_SECONDS = 1\nm.RENEW_SECONDS = 0.3\nm.SIGN_OF_LIFE_SECONDS = 0.2\n"
         f"plan = plan_for([rules.Rule('r', 'x', 'all', rules.Limits(at_once=2))], {{}}, prefix={prefix!r})\n"

@@ -7,8 +7,7 @@ import pytest
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, Receipt, ReceiptError, SendRequest
 from messaging.channels.recipients import SANDBOX_NUMBERS, normalise_recipient
 from messaging.channels.registry import make_adapter
-from messaging.channels.sandbox import NUMBERS, SandboxAdapter
-from messaging.services import outbox
+from messaging.channels.sandbox import NUMBERS, SandboxAdapter, outbox
 from tests.messaging.channels.requests import text_message
 
 

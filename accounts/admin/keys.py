@@ -1,0 +1,225 @@
+"""API keys in the admin: issued, shown once, revoked."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from accounts.models import ApiKey, KeyKind, Role, Tenant
+from accounts.services import api_keys, audit
+from accounts.staff.confirmation import confirm
+from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
+from posthaste.lib.problems import Invalid
+from posthaste.ui.templatetags.interface import ago, badge
+
+
+class KeyForm(forms.Form):
+    """What is asked when a key is issued."""
+
+    tenant = forms.ModelChoiceField(Tenant.objects.none(), label=gettext_lazy("tenant"), empty_label=None)
+    name = forms.CharField(label=gettext_lazy("name"), max_length=100, help_text=gettext_lazy("Which system uses it."))
+    kind = forms.ChoiceField(label=gettext_lazy("kind"), choices=KeyKind.choices, widget=forms.RadioSelect, initial=KeyKind.SANDBOX)
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("scopes"),
+        widget=forms.CheckboxSelectMultiple,
+        initial=[api_keys.SEND, api_keys.READ],
+        choices=lambda: [(scope, f"{scope} – {text}") for scope, text in api_keys.SCOPES.items()],
+    )
+    ip_ranges = forms.CharField(
+        label=gettext_lazy("IP ranges"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("One a line, such as 203.0.113.0/24. Empty: from anywhere."),
+    )
+    expires_at = forms.DateTimeField(
+        label=gettext_lazy("expires"),
+        required=False,
+        help_text=gettext_lazy("In UTC. Empty: never."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+class KeyStateFilter(admin.SimpleListFilter):
+    """By whether a key still works."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("active", gettext_lazy("Active")), ("expired", gettext_lazy("Expired")), ("revoked", gettext_lazy("Revoked"))]
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[ApiKey]") -> "models.QuerySet[ApiKey]":
+        now = timezone.now()
+        match self.value():
+            case "active":
+                return queryset.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+            case "expired":
+                return queryset.filter(expires_at__lte=now, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly):
+    """Keys: issued, looked at, revoked; never edited, and shown once."""
+
+    audit_names = ("prefix",)
+    audit_words = ("key",)
+    purpose = gettext_lazy("What systems call the API with. Only a hash is kept: a key is shown once, when it is issued.")
+    list_display = ["name", "state", "prefix_shown", "kind_badge", "scope_list", "tenant", "last_used", "expires"]
+    list_filter = ["kind", KeyStateFilter]
+    list_select_related = ["tenant", "created_by"]
+    search_fields = ["name", "prefix"]
+    search_help_text = gettext_lazy("Name or prefix.")
+    actions = ["revoke"]
+    empty_text = gettext_lazy("No system can call the API yet.")
+    first_step = (gettext_lazy("Issue a key"), "admin:accounts_apikey_add")
+    change_form_template = "admin/accounts/apikey/detail.html"
+    fields = [
+        "name",
+        "tenant",
+        "prefix_shown",
+        "state",
+        "kind_badge",
+        "scope_list",
+        "ranges",
+        "last_used",
+        "expires",
+        "created_by",
+        "created",
+    ]
+    readonly_fields = [
+        "name",
+        "tenant",
+        "prefix_shown",
+        "state",
+        "kind_badge",
+        "scope_list",
+        "ranges",
+        "last_used",
+        "expires",
+        "created_by",
+        "created",
+    ]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._allowed(request, "add", None)
+
+    def get_urls(self) -> Any:
+        own = [path("<path:object_id>/revoke/", self.admin_site.admin_view(require_POST(self.revoke_one)), name=self.url_name("revoke"))]
+        return own + super().get_urls()
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = KeyForm(request.POST or None)
+        tenants = Tenant.objects.filter(pk__in=own_tenants(request, at_least=Role.OWNER), is_active=True)
+        form.fields["tenant"].queryset = tenants  # type: ignore[attr-defined]
+        if request.method == "POST" and form.is_valid():
+            values = form.cleaned_data
+            try:
+                key, clear = api_keys.issue_api_key(
+                    tenant=values["tenant"],
+                    name=values["name"],
+                    scopes=values["scopes"],
+                    kind=values["kind"],
+                    ip_ranges=values["ip_ranges"].split(),
+                    expires_at=values["expires_at"],
+                    created_by=signed_in(request),
+                )
+            except Invalid as problem:
+                for error in problem.errors:
+                    form.add_error(error["field"] if error["field"] in form.fields else None, str(error["message"]))
+            else:
+                audit.record_request(
+                    request,
+                    action="apikey.issue",
+                    target=key.prefix,
+                    tenant_id=key.tenant_id,
+                    detail={"kind": key.kind, "scopes": key.scopes},
+                )
+                response = self.page(request, "issued", key, title=_("The new key"), clear=clear)
+                response["Cache-Control"] = "no-store"
+                return response
+        return self.page(request, "issue", title=_("Issue an API key"), form=form, status=422 if form.errors else 200)
+
+    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """This function will revoke the key whose page it was asked on."""
+        key = self.own(request, unquote(object_id), change=True)
+        self._revoke(request, key)
+        self.message_user(request, _("{name} is revoked: within two seconds nobody can use it.").format(name=key.name))
+        return self.back(request, key)
+
+    def _revoke(self, request: HttpRequest, key: ApiKey) -> None:
+        if api_keys.revoke_api_key(key=key, now=timezone.now()):
+            audit.record_request(request, action="apikey.revoke", target=key.prefix, tenant_id=key.tenant_id)
+
+    @admin.action(description=gettext_lazy("Revoke"), permissions=["operate"])
+    def revoke(self, request: HttpRequest, queryset: "models.QuerySet[ApiKey]") -> HttpResponse | None:
+        rows = own_rows(request, queryset, at_least=Role.OWNER).filter(revoked_at=None)
+        keys = list(rows)
+
+        def perform() -> None:
+            for key in keys:
+                self._revoke(request, key)
+            self.message_user(request, ngettext("{n} key revoked.", "{n} keys revoked.", len(keys)).format(n=len(keys)))
+
+        return confirm(
+            self,
+            request,
+            queryset,
+            action="revoke",
+            question=_("Revoke these keys?"),
+            button=_("Revoke"),
+            ids=[key.pk for key in keys],
+            consequence=_("Calls with them are refused within two seconds. This can't be undone."),
+            left_out=queryset.count() - len(keys),
+            perform=perform,
+        )
+
+    @admin.display(description=gettext_lazy("prefix"), ordering="prefix")
+    def prefix_shown(self, row: ApiKey) -> SafeString:
+        return format_html("<code>{}…</code>", row.prefix)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: ApiKey) -> SafeString:
+        if row.revoked_at:
+            return badge("revoked")
+        return badge("expired" if row.expires_at and row.expires_at <= timezone.now() else "active")
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def kind_badge(self, row: ApiKey) -> SafeString:
+        return badge("sandbox" if row.kind == KeyKind.SANDBOX else "live")
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def scope_list(self, row: ApiKey) -> str:
+        return _("all") if set(row.scopes) >= set(api_keys.SCOPES) else ", ".join(row.scopes)
+
+    @admin.display(description=gettext_lazy("IP ranges"))
+    def ranges(self, row: ApiKey) -> str:
+        return ", ".join(row.ip_ranges) or _("from anywhere")
+
+    @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
+    def last_used(self, row: ApiKey) -> SafeString:
+        return ago(row.last_used_at)
+
+    @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
+    def expires(self, row: ApiKey) -> SafeString:
+        return ago(row.expires_at)
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created(self, row: ApiKey) -> SafeString:
+        return ago(row.created_at)

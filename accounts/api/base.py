@@ -1,0 +1,62 @@
+"""What every API view shares."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+
+from accounts.services.api_keys import Caller
+from posthaste.lib.flow.views import FlowLimited
+
+
+class Body(serializers.Serializer[dict[str, Any]]):
+    """Base of every request body: a field that does not exist is a mistake to be told, not one to be passed over."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        errors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not isinstance(data, dict) or not isinstance(error.detail, dict):
+                raise
+            errors = dict(error.detail)
+        for name in data.keys() - self.fields.keys():
+            message = _("There is no such field. Known: {known}.").format(known=", ".join(self.fields))
+            errors[name] = [serializers.ErrorDetail(message, code="unknown")]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class TenantView(FlowLimited, GenericAPIView[Any]):
+    """A view on the caller's own tenant. `scopes` says which scope each method needs."""
+
+    scopes: dict[str, str] = {}
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    lookup_url_kwarg = "id"
+    lookup_field = "pk"
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        caller = self.request.user
+        assert isinstance(caller, Caller)
+        return caller
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose rows are seen."""
+        return self.caller.tenant_id
+
+    def validated(self, kind: Any, **kwargs: Any) -> dict[str, Any]:
+        """This function will check the request's body and give its values.
+
+        Raises:
+            rest_framework.exceptions.ValidationError: naming each wrong field.
+        """
+        serializer = kind(data=self.request.data, context=self.get_serializer_context(), **kwargs)
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+        return values

@@ -1,0 +1,253 @@
+"""API keys: issue, revoke, recognise."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import ApiKey, KeyKind, Tenant, User
+from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
+
+SEND = "messages:send"
+READ = "messages:read"
+MANAGE = "messages:manage"
+TEMPLATES_READ = "templates:read"
+TEMPLATES_WRITE = "templates:write"
+SUPPRESSIONS_READ = "suppressions:read"
+SUPPRESSIONS_WRITE = "suppressions:write"
+STATISTICS = "statistics:read"
+CONFIG_READ = "config:read"
+CONFIG_WRITE = "config:write"
+CONFIG_PUBLISH = "config:publish"
+ADMIN = "admin"
+SCOPES = {
+    SEND: gettext_lazy("hand over messages and batches"),
+    READ: gettext_lazy("read messages, batches and traces"),
+    MANAGE: gettext_lazy("cancel, retry, pause and resume"),
+    TEMPLATES_READ: gettext_lazy("read and preview templates"),
+    TEMPLATES_WRITE: gettext_lazy("edit and publish templates"),
+    SUPPRESSIONS_READ: gettext_lazy("read the suppression list"),
+    SUPPRESSIONS_WRITE: gettext_lazy("add to and remove from the suppression list"),
+    STATISTICS: gettext_lazy("read statistics"),
+    CONFIG_READ: gettext_lazy("read the configuration"),
+    CONFIG_WRITE: gettext_lazy("edit drafts of the configuration"),
+    CONFIG_PUBLISH: gettext_lazy("publish, roll back and import the configuration"),
+    ADMIN: gettext_lazy("everything, also providers and keys"),
+}
+
+FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
+CACHE_SECONDS = 2.0  # a revoked key works at most this long
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever is behind a valid API key."""
+
+    key_id: int
+    prefix: str
+    tenant_id: int
+    tenant_slug: str
+    is_sandbox: bool
+    scopes: frozenset[str]
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    expires_at: datetime | None
+    digest: bytes
+    is_operator: bool = False
+
+    is_authenticated = True
+    is_active = True
+
+    @property
+    def actor(self) -> str:
+        """How the audit trail names this caller."""
+        return f"key:{self.prefix}"
+
+    @property
+    def reaches_installation(self) -> bool:
+        """Whether the installation's configuration is this caller's business, as `places` wants to know it."""
+        return self.is_operator
+
+    def may(self, scope: str) -> bool:
+        """This function will tell whether the key has the scope (`admin` has all)."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+    def must_be_live(self) -> None:
+        """This function will keep a sandbox key from what would reach a real provider, or lead there.
+
+        Raises:
+            Forbidden: the key is a sandbox key.
+        """
+        if self.is_sandbox:
+            raise Forbidden(_("A sandbox key may not do this, as it never reaches a real provider. Use a live key."))
+
+
+def digest(secret: str) -> bytes:
+    """This function will give the stored form of a key's secret: SHA-256, as the secret has 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def issue_api_key(
+    *,
+    tenant: Tenant,
+    name: str,
+    scopes: Iterable[str],
+    kind: str = KeyKind.LIVE,
+    ip_ranges: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    created_by: User | None = None,
+) -> tuple[ApiKey, str]:
+    """This function will make a key and give it with its clear text, which is kept nowhere.
+
+    Raises:
+        Invalid: unknown scope, no scope, or an address range that is none.
+    """
+    wanted = sorted(set(scopes))
+    errors = [
+        {
+            "field": "scopes",
+            "code": "unknown",
+            "message": _("There is no scope {scope}. Known: {known}.").format(scope=s, known=", ".join(SCOPES)),
+        }
+        for s in wanted
+        if s not in SCOPES
+    ]
+    if not wanted:
+        errors.append({"field": "scopes", "code": "required", "message": _("Give at least one scope.")})
+    ranges = []
+    for text in ip_ranges:
+        try:
+            ranges.append(str(ipaddress.ip_network(text, strict=False)))
+        except ValueError:
+            errors.append(
+                {
+                    "field": "ip_ranges",
+                    "code": "invalid",
+                    "message": _("{text} is not an address range such as 10.0.0.0/8.").format(text=text),
+                }
+            )
+    if expires_at and expires_at <= timezone.now():
+        errors.append({"field": "expires_at", "code": "past", "message": _("Lies in the past.")})
+    if errors:
+        raise Invalid(errors=errors)
+    alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
+    prefix = "".join(secrets.choice(alphabet) for _ in range(8))
+    clear = f"ph_{'test' if kind == KeyKind.SANDBOX else 'live'}_{prefix}_{secrets.token_urlsafe(32)}"
+    key = ApiKey.objects.create(
+        tenant=tenant,
+        name=name,
+        prefix=prefix,
+        digest=digest(clear),
+        kind=kind,
+        scopes=wanted,
+        ip_ranges=ranges,
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    return key, clear
+
+
+def revoke_api_key(*, key: ApiKey, now: datetime) -> bool:
+    """This function will revoke the key for ever and tell whether it was still valid. Processes notice within two seconds."""
+    changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+    _cache.pop(key.prefix, None)
+    return bool(changed)
+
+
+_cache: dict[str, tuple[float, Caller | None]] = {}
+_last_used: dict[int, datetime] = {}
+_lock = threading.Lock()
+
+
+def _load(prefix: str) -> Caller | None:
+    row = ApiKey.objects.filter(prefix=prefix, revoked_at=None, tenant__is_active=True).select_related("tenant").first()
+    if row is None:
+        return None
+    return Caller(
+        key_id=row.pk,
+        prefix=row.prefix,
+        tenant_id=row.tenant_id,
+        tenant_slug=row.tenant.slug,
+        is_sandbox=row.kind == KeyKind.SANDBOX,
+        scopes=frozenset(row.scopes),
+        networks=tuple(ipaddress.ip_network(text) for text in row.ip_ranges),
+        expires_at=row.expires_at,
+        digest=bytes(row.digest),
+        is_operator=row.tenant.is_operator,
+    )
+
+
+def forget_cached_keys() -> None:
+    """This function will empty this process's memory of keys."""
+    _cache.clear()
+    _last_used.clear()
+
+
+def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
+    """This function will give the caller behind an `Authorization` header.
+
+    Raises:
+        Unauthenticated: no key, a wrong, revoked or expired one.
+        Forbidden: not from this address.
+    """
+    scheme, _sep, clear = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not clear:
+        raise Unauthenticated
+    match = FORM.fullmatch(clear.strip())
+    if match is None:
+        raise Unauthenticated(_("This is not an API key of Posthaste: they begin with ph_live_ or ph_test_."))
+    caller = _known(match[2])
+    # Compared even when there is no such key, so that the time tells nothing.
+    right = hmac.compare_digest(caller.digest if caller else b"\0" * 32, digest(clear.strip()))
+    if caller is None or not right:
+        raise Unauthenticated(_("This API key is unknown or was revoked."))
+    return _admit(caller, ip, now)
+
+
+def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
+    """This function will give the caller who was recognised before and now shows a token of ours instead of the key.
+
+    Raises: as `recognise`: a key that was revoked meanwhile is refused.
+    """
+    caller = _known(prefix)
+    if caller is None or caller.key_id != key_id:
+        raise Unauthenticated(_("This API key is unknown or was revoked."))
+    return _admit(caller, ip, now)
+
+
+def _known(prefix: str) -> Caller | None:
+    """The key of a prefix, as it was at most CACHE_SECONDS ago."""
+    loaded_at, caller = _cache.get(prefix, (0.0, None))
+    if time.monotonic() - loaded_at > CACHE_SECONDS:
+        caller = _load(prefix)
+        with _lock:
+            if len(_cache) > 10_000:
+                _cache.clear()  # made-up prefixes must not fill the memory
+            _cache[prefix] = (time.monotonic(), caller)
+    return caller
+
+
+def _admit(caller: Caller, ip: str, now: datetime) -> Caller:
+    if caller.expires_at and caller.expires_at <= now:
+        raise Unauthenticated(_("This API key has expired."))
+    if caller.networks and not any(ipaddress.ip_address(ip) in network for network in caller.networks):
+        raise Forbidden(_("This key may not be used from {ip}.").format(ip=ip))
+    _note_use(caller, now)
+    return caller
+
+
+def _note_use(caller: Caller, now: datetime) -> None:
+    last = _last_used.get(caller.key_id)
+    if last is None or now - last > LAST_USED_EVERY:
+        _last_used[caller.key_id] = now
+        ApiKey.objects.filter(pk=caller.key_id).update(last_used_at=now)

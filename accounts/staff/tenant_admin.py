@@ -1,0 +1,314 @@
+"""What every admin page shares: rows of one's own tenants only, an audit entry for each change, cheap lists.
+
+A list never counts a table of millions: it counts to a limit and says "10,000+".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy
+
+from accounts.models import Role, Tenant, User
+from accounts.permissions import least_role
+from accounts.services import audit
+from accounts.staff.audit_history import AuditedHistory
+from accounts.tenancy import owned_by, tenant_of, tenant_path, tenants_of
+from posthaste.lib.problems import Problem
+
+COUNT_UP_TO = 10_000
+MOST_AT_ONCE = 10_000  # rows that one bulk action touches
+ASK_FOR_NUMBER = 50  # from here on a bulk action wants its number typed
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts to a limit; what lies behind it is found by filters, not by turning pages."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows can be paged through."""
+        rows: Any = self.object_list
+        return int(rows.order_by().values("pk")[:COUNT_UP_TO].count())
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there may be more than were counted."""
+        return self.count >= COUNT_UP_TO
+
+
+def signed_in(request: HttpRequest) -> User:
+    """This function will give the member of staff behind a request."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def own_tenants(request: HttpRequest, *, at_least: Role = Role.VIEWER) -> list[int]:
+    """This function will give the tenants a request may see, asked once a request."""
+    kept: dict[Role, list[int]] = request.__dict__.setdefault("_own_tenants", {})
+    if at_least not in kept:
+        kept[at_least] = tenants_of(signed_in(request), at_least=at_least)
+    return kept[at_least]
+
+
+def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least: Role = Role.VIEWER) -> "models.QuerySet[Any]":
+    """This function will keep the rows that a request may see (or change, with a higher role); all for a superuser."""
+    if tenant_path(queryset.model) is None or signed_in(request).is_superuser:
+        return queryset
+    return owned_by(queryset, *own_tenants(request, at_least=at_least))
+
+
+class TenantFilter(admin.SimpleListFilter):
+    """By tenant; shown only to those who have several, and naming only theirs."""
+
+    title = gettext_lazy("tenant")
+    parameter_name = "tenant"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        own = own_tenants(request)
+        if len(own) < 2:
+            return []
+        return [(str(pk), name) for pk, name in Tenant.objects.filter(pk__in=own).values_list("pk", "name")]
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+        value = self.value()
+        if not value:
+            return queryset
+        if not value.isdecimal() or int(value) not in own_tenants(request):
+            raise IncorrectLookupParameters
+        return owned_by(queryset, int(value))
+
+
+class OwnedFilter(admin.RelatedFieldListFilter):
+    """By a related row, naming only those of the reader's tenants."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        rows = own_rows(request, field.related_model._default_manager.all())
+        return [(row.pk, str(row)) for row in rows[:200]]
+
+
+class Audited(AuditedHistory):
+    """Writes what was changed in the admin to the audit trail."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the whole table
+    list_per_page = 50
+    paginator = CappedPaginator
+    actions_selection_counter = True
+    #: One line below the title: what these rows are for.
+    purpose: Any = ""
+    #: What an empty list says; `first_step` is (label, name of an admin URL).
+    empty_text: Any = ""
+    first_step: tuple[Any, str] | None = None
+    #: What several rows are called below a list, where the plural names the list itself.
+    rows_word: Any = ""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.record(request, "create", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        fields = (
+            [name for part in message if isinstance(part, dict) for name in part.get("changed", {}).get("fields", [])]
+            if isinstance(message, list)
+            else []
+        )
+        self.record(request, "change", obj, fields=[str(name) for name in fields])
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            self.record(request, "delete", obj, name=str(obj)[:100])
+        return super().log_deletions(request, queryset)
+
+    def record(self, request: HttpRequest, verb: str, obj: models.Model, **detail: Any) -> None:
+        """This function will write one audit entry about a row."""
+        owner = tenant_of(obj)
+        # A tenant that was just removed can't be named by its row any more.
+        tenant_id = owner if owner is not None and Tenant.objects.filter(pk=owner).exists() else None
+        audit.record_request(request, action=f"{self.opts.model_name}.{verb}", target=obj.pk, tenant_id=tenant_id, detail=detail)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        step = None
+        if self.first_step and self.has_add_permission(request):
+            step = {"label": self.first_step[0], "url": reverse(self.first_step[1])}
+        context = {
+            "purpose": self.purpose,
+            "empty_text": self.empty_text,
+            "first_step": step,
+            "title": capfirst(self.opts.verbose_name_plural),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def page(
+        self, request: HttpRequest, template: str, obj: models.Model | None = None, *, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        """This function will give a page of this admin in the site's frame."""
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        base = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": obj,
+            "title": str(obj) if obj else "",
+            "purpose": self.purpose,
+        }
+        return TemplateResponse(
+            request, f"admin/{self.opts.app_label}/{self.opts.model_name}/{template}.html", {**base, **context}, status=status
+        )
+
+    def here(self, obj: models.Model) -> str:
+        """This function will give the address of a row's page."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
+
+    def url_name(self, verb: str) -> str:
+        """This function will give the name under which a page of this admin is found."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_{verb}"
+
+
+class SuperuserOnly(Audited):
+    """What belongs to the whole installation."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+
+class TenantAdmin(Audited):
+    """Rows of the reader's own tenants, and nothing of anybody else's: in lists, filters and choices."""
+
+    #: Columns and filters naming the tenant are left out for those who have one.
+    tenant_column = "tenant"
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Any]":
+        return own_rows(request, super().get_queryset(request))
+
+    # Django asks the back end without the row, which would let a role in one tenant open another's.
+    def _allowed(self, request: HttpRequest, action: str, obj: models.Model | None) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{action}_{self.opts.model_name}", obj))
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._allowed(request, "view", obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._allowed(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Whether the reader may act on rows whose fields nobody edits."""
+        return self._allowed(request, "change", obj)
+
+    @property
+    def least(self) -> Role:
+        """The least role that changes such rows."""
+        return least_role(self.opts.app_label, str(self.opts.model_name), "change") or Role.OWNER
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        related = db_field.related_model
+        if tenant_path(related) is not None:
+            kwargs["queryset"] = own_rows(request, kwargs.get("queryset") or related._default_manager.all(), at_least=self.least)
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and related is Tenant:
+            field.empty_label = None
+        return field
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is Tenant:
+            # No shortcuts to add or change a tenant: that is another page's business.
+            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False  # type: ignore[attr-defined]
+        return field
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        several = len(own_tenants(request)) > 1
+        return columns if several else [name for name in columns if name != self.tenant_column]
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = [*super().get_list_filter(request)]
+        return [*filters, TenantFilter] if tenant_path(self.model) is not None and self.model is not Tenant else filters
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        own = own_tenants(request, at_least=self.least)
+        return {**({"tenant": own[0]} if own else {}), **super().get_changeform_initial_data(request)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = [*super().get_readonly_fields(request, obj)]
+        # What was made for one tenant never moves to another.
+        return (
+            [*fields, "tenant"]
+            if obj is not None and self.model is not Tenant and "tenant" not in fields and hasattr(obj, "tenant_id")
+            else fields
+        )
+
+    def own(self, request: HttpRequest, object_id: str, *, change: bool = False) -> Any:
+        """This function will give a row of the reader's, or answer as if there were none.
+
+        Raises:
+            Http404: there is none, or it is somebody else's.
+            PermissionDenied: it may be seen, not changed.
+        """
+        obj = self.get_object(request, object_id)
+        if obj is None or not self.has_view_permission(request, obj):
+            raise Http404
+        if change and not self._allowed(request, "change", obj):
+            raise PermissionDenied
+        return obj
+
+    def back(self, request: HttpRequest, obj: models.Model) -> HttpResponseRedirect:
+        """This function will lead back to where a button was pressed: the list, if that was it."""
+        target = request.POST.get("next", "")
+        listing = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return HttpResponseRedirect(target if target == listing or target.startswith(f"{listing}?") else self.here(obj))
+
+
+class ReadOnly(TenantAdmin):
+    """History: looked at, searched, never edited."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Rows(ChangeList):
+    """A list that looks up what its page needs in one go, through the admin's `prepare`."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)  # type: ignore[assignment]
+        pages: Any = self.model_admin
+        pages.prepare(request, self.result_list)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """This function will read a message id or trace id, or give None."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
+def problem_text(problem: Problem) -> str:
+    """This function will say in one line what a problem's document says."""
+    parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
+    return " ".join(part for part in parts if part) or str(problem.title)
+
+
+def chunks(ids: Sequence[UUID], size: int = 500) -> Iterator[Sequence[UUID]]:
+    """This function will cut a list into pieces."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))

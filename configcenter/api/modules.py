@@ -1,0 +1,279 @@
+"""Hot configuration over the API: `/api/config/`.
+
+`modules/{name}/…` is the installation's: only for keys of a tenant that operates it. `modules/{name}/override/…` is what the key's own
+tenant has in place of it. Both have the same verbs, so each is written once and takes its item from the address.
+"""
+
+from typing import Any
+
+import orjson
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.base import TenantView
+from accounts.models import Tenant
+from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
+from configcenter import selectors
+from configcenter.api import module_shapes as shapes
+from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.selectors import ModuleState
+from configcenter.services import drafts, items, releases
+from configcenter.services.rights import must_operate
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.pagination import CursorPages
+from posthaste.lib.problems import Invalid
+
+
+def plain(text: str | None) -> Any:
+    """This function will give a module's text as a value; a draft that is no JSON as it is."""
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def draft_of(item: ConfigItem | None) -> dict[str, Any]:
+    """This function will tell what is being edited."""
+    if item is None:
+        return {"content": None, "version": 0, "author": "", "at": None}
+    return {"content": plain(item.draft), "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
+
+
+def module_of(state: ModuleState) -> dict[str, Any]:
+    """This function will tell how a module stands."""
+    return {
+        "name": state.handle.name,
+        "title": _(state.handle.title),
+        "purpose": _(state.handle.purpose),
+        "version": state.number,
+        "md5": state.release.md5 if state.release else "",
+        "at": state.at,
+        "author": state.author,
+        "has_draft": state.has_draft,
+        "per_tenant": sorted(state.handle.per_tenant),
+        "gray": shapes.gray_of(state.item),
+        "instances": {name: getattr(state, name) for name in ("expected", "running", "on_gray", "slowest_ms", "errors")},
+    }
+
+
+class ItemView(TenantView):
+    """Base: one module, the installation's or what the caller's tenant overrides of it."""
+
+    queryset = ConfigRelease.objects.none()
+    serializer_class: Any = shapes.ReleaseOut
+    filter_backends = ()
+    is_override = False
+
+    @property
+    def tenant(self) -> Tenant:
+        """The caller's tenant."""
+        return Tenant.objects.get(pk=self.tenant_id)
+
+    @property
+    def ip(self) -> str:
+        """Where the call comes from, for the audit trail."""
+        return client_ip(self.request)
+
+    def item(self) -> ConfigItem:
+        """This function will give the item of the address.
+
+        Raises:
+            NotFound: there is no such module, or it is not this key's business.
+        """
+        if self.is_override:
+            return items.module_item(self.kwargs["name"], tenant=self.tenant)
+        must_operate(self.caller)
+        return items.module_item(self.kwargs["name"])
+
+    def by(self, **more: Any) -> dict[str, Any]:
+        """This function will say whose hand it is, as services want it."""
+        return {"author": self.caller.actor, "ip": self.ip, **more}
+
+
+def text_of(content: Any) -> str | None:
+    """This function will write a value that came with a call as text, None where none came."""
+    return None if content is None else orjson.dumps(content).decode()
+
+
+class ModuleCollection(TenantView):
+    """`/api/config/modules/`."""
+
+    scopes = {"GET": CONFIG_READ}
+    queryset = ConfigItem.objects.none()
+    serializer_class = shapes.ModuleOut
+    filter_backends = ()
+
+    @extend_schema(summary="How every module of the configuration stands", responses=shapes.ModuleOut(many=True))
+    def get(self, request: Request) -> Response:
+        must_operate(self.caller)
+        return Response([module_of(state) for state in selectors.module_overview()])
+
+
+class ModuleItem(ItemView):
+    """`/api/config/modules/{name}/`."""
+
+    scopes = {"GET": CONFIG_READ, "DELETE": CONFIG_PUBLISH}
+
+    @extend_schema(summary="One module: value, draft, gray release, instances, shape", responses=shapes.ModuleDetail)
+    def get(self, request: Request, name: str) -> Response:
+        must_operate(self.caller)
+        state = selectors.module_state(name)
+        item = state.item or self.item()
+        detail = {
+            "effective": plain(items.effective(item)),
+            "draft": draft_of(item),
+            "schema": selectors.json_schema(state.handle),
+        }
+        return Response(module_of(state) | detail)
+
+    @extend_schema(summary="Back to the defaults, everywhere", responses=shapes.ReleaseOut)
+    def delete(self, request: Request, name: str) -> Response:
+        return Response(shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+
+
+class ModuleDraft(ItemView):
+    """`…/draft/`."""
+
+    scopes = {"PUT": CONFIG_WRITE, "DELETE": CONFIG_WRITE}
+
+    @extend_schema(
+        summary="Save the draft",
+        description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
+        request=shapes.ModuleDraftIn,
+        responses=inline_serializer(
+            "DraftSaved", {"draft": shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
+        ),
+    )
+    def put(self, request: Request, name: str) -> Response:
+        values = self.validated(shapes.ModuleDraftIn)
+        text = text_of(values["content"]) or "null"
+        item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), **self.by())
+        return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
+
+    @extend_schema(summary="Throw the draft away", responses=shapes.ModuleDraftOut)
+    def delete(self, request: Request, name: str) -> Response:
+        return Response(draft_of(drafts.discard_draft(item=self.item(), **self.by())))
+
+
+def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
+    """This function will give what is wrong in a text, nothing where it may be published."""
+    try:
+        items.validate(item, text)
+    except Invalid as error:
+        return [dict(entry) for entry in error.errors]
+    return []
+
+
+class ModuleValidate(ItemView):
+    """`…/validate/`."""
+
+    scopes = {"POST": CONFIG_READ}
+
+    @extend_schema(
+        summary="Check a value",
+        description="422 names each wrong field. Answers the value as it would be published.",
+        request=shapes.ValidateIn,
+        responses=inline_serializer("Validated", {"content": serializers.JSONField()}),
+    )
+    def post(self, request: Request, name: str) -> Response:
+        text, item = text_of(self.validated(shapes.ValidateIn)["content"]) or "null", self.item()
+        items.validate(item, text)
+        return Response({"content": plain(items.canonical(item, text))})
+
+
+class ModulePublish(ItemView):
+    """`…/publish/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH}
+
+    @extend_schema(
+        summary="Publish",
+        description="The draft, or `content`. Every process runs it within a second; see `instances`.",
+        request=shapes.PublishIn,
+        responses={201: shapes.ReleaseOut},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        values = self.validated(shapes.PublishIn)
+        content = text_of(values.pop("content"))
+        release = releases.publish(item=self.item(), content=content, **values, **self.by())
+        return Response(shapes.ReleaseOut(release).data, status=201)
+
+
+class ModuleRollback(ItemView):
+    """`…/rollback/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH}
+
+    @extend_schema(
+        summary="Go back to an earlier version",
+        description="Makes a new release of its text; the draft is thrown away and a gray release ends.",
+        request=shapes.RollbackIn,
+        responses={201: shapes.ReleaseOut},
+    )
+    def post(self, request: Request, **at: str) -> Response:
+        values, item = self.validated(shapes.RollbackIn), self.item()
+        to = selectors.release(item, values["version"])
+        release = releases.rollback(item=item, to=to, comment=values["comment"], **self.by())
+        return Response(shapes.ReleaseOut(release).data, status=201)
+
+
+class ModuleReleases(ListModelMixin, ItemView):
+    """`…/releases/`."""
+
+    scopes = {"GET": CONFIG_READ}
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> Any:
+        return selectors.history(self.item())
+
+    @extend_schema(summary="What was published, the newest first")
+    def get(self, request: Request, **at: str) -> Response:
+        return self.list(request)
+
+
+class ModuleRelease(ItemView):
+    """`…/releases/{number}/`."""
+
+    scopes = {"GET": CONFIG_READ}
+
+    @extend_schema(summary="One release with its text", responses=shapes.ReleaseWithContent)
+    def get(self, request: Request, number: int, **at: str) -> Response:
+        return Response(shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
+
+
+class ModuleDiff(ItemView):
+    """`…/diff/`."""
+
+    scopes = {"GET": CONFIG_READ}
+
+    @extend_schema(
+        summary="Compare two versions",
+        description="Without parameters, the draft with what is in force.",
+        parameters=[
+            OpenApiParameter("before", OpenApiTypes.INT, description="Version; default: what is in force."),
+            OpenApiParameter("after", OpenApiTypes.INT, description="Version; default: the draft."),
+        ],
+        responses=shapes.LineOut(many=True),
+    )
+    def get(self, request: Request, **at: str) -> Response:
+        item = self.item()
+        now = items.effective(item)
+        before = self._text(item, "before", now)
+        after = self._text(item, "after", now if item.draft is None else item.draft)
+        return Response(shapes.LineOut(selectors.diff(before, after), many=True).data)
+
+    def _text(self, item: ConfigItem, parameter: str, otherwise: str) -> str:
+        number = self.request.query_params.get(parameter)
+        if number is None:
+            return otherwise
+        if not number.isdecimal() or len(number) > 9:
+            raise Invalid.field(parameter, _("Must be a whole number."))
+        return selectors.release(item, int(number)).content

@@ -1,0 +1,128 @@
+"""Gray releases, instances, and configuration as a file: `/api/config/`."""
+
+from typing import Any
+
+import orjson
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.base import TenantView
+from accounts.models import Tenant
+from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
+from configcenter import selectors
+from configcenter.api import module_shapes as shapes
+from configcenter.api.modules import ItemView, module_of, text_of
+from configcenter.models import ConfigItem
+from configcenter.services import releases, transfer
+from configcenter.services.rights import must_operate
+from posthaste.lib import redis
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.problems import Unavailable
+
+
+class ModuleGray(ItemView):
+    """`…/gray/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH, "PUT": CONFIG_PUBLISH}
+
+    @extend_schema(
+        summary="Start a gray release",
+        description="The draft, or `content`, on the instances with one of `labels` and on `percent` of the others.",
+        request=shapes.GrayIn,
+        responses={201: shapes.ReleaseOut},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        values = self.validated(shapes.GrayIn)
+        content = text_of(values.pop("content"))
+        release = releases.start_gray(item=self.item(), content=content, **values, **self.by())
+        return Response(shapes.ReleaseOut(release).data, status=201)
+
+    @extend_schema(
+        summary="Widen or narrow a gray release",
+        description="Who takes part by percentage stays in when it rises.",
+        request=shapes.SpreadIn,
+        responses=shapes.ModuleOut,
+    )
+    def put(self, request: Request, name: str) -> Response:
+        releases.widen_gray(item=self.item(), **self.validated(shapes.SpreadIn), **self.by())
+        return Response(self.standing(name))
+
+    def standing(self, name: str) -> dict[str, Any]:
+        """This function will tell how what was steered stands."""
+        return module_of(selectors.module_state(name))
+
+
+class ModuleGrayPromote(ItemView):
+    """`…/gray/promote/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH}
+
+    @extend_schema(summary="Promote a gray release to all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
+    def post(self, request: Request, **at: str) -> Response:
+        release = releases.promote_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
+        return Response(shapes.ReleaseOut(release).data, status=201)
+
+
+class ModuleGrayAbandon(ItemView):
+    """`…/gray/abandon/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH}
+
+    @extend_schema(summary="Take a gray release back from all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
+    def post(self, request: Request, **at: str) -> Response:
+        release = releases.abandon_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
+        return Response(shapes.ReleaseOut(release).data, status=201)
+
+
+class InstanceCollection(TenantView):
+    """`/api/config/instances/`."""
+
+    scopes = {"GET": CONFIG_READ}
+    queryset = ConfigItem.objects.none()
+    serializer_class = shapes.InstanceOut
+    filter_backends = ()
+
+    @extend_schema(summary="Which processes run which versions", responses=shapes.InstanceOut(many=True))
+    def get(self, request: Request) -> Response:
+        must_operate(self.caller)
+        try:
+            return Response(selectors.instances_told())
+        except redis.Unavailable:
+            raise Unavailable from None
+
+
+class Export(TenantView):
+    """`/api/config/export/`."""
+
+    scopes = {"GET": CONFIG_READ}
+
+    @extend_schema(
+        summary="What is in force, as one document",
+        description="Everything for a key that operates the installation; otherwise what is the tenant's own. "
+        "Drafts and history are not in it.",
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        rows = selectors.everything(None if self.caller.is_operator else self.tenant_id)
+        return Response(orjson.loads(transfer.export(items=rows.order_by("pk"))))
+
+
+class Import(TenantView):
+    """`/api/config/import/`."""
+
+    scopes = {"POST": CONFIG_PUBLISH}
+
+    @extend_schema(
+        summary="Publish what an exported document says",
+        description="All of it or nothing. `dry_run` only tells what would happen.",
+        request=shapes.DocumentIn,
+        responses=shapes.ImportOut,
+    )
+    def post(self, request: Request) -> Response:
+        values: dict[str, Any] = self.validated(shapes.DocumentIn)
+        document = orjson.dumps(values.pop("document"))
+        only = None if self.caller.is_operator else Tenant.objects.get(pk=self.tenant_id)
+        report = transfer.import_(data=document, author=self.caller.actor, ip=client_ip(request), only_tenant=only, **values)
+        return Response(shapes.ImportOut(report).data)

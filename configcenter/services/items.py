@@ -1,0 +1,233 @@
+"""Namespaces and items: made when they are first asked for, or by somebody. What is in them: `drafts` and `releases`."""
+
+import re
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import Tenant
+from accounts.services import audit
+from configcenter import hot
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.services.validation import canonical, defaults, validate
+from posthaste.lib.problems import Conflict, Invalid, NotFound
+
+__all__ = [
+    "canonical", "change_item", "checked_format", "create_item", "create_namespace", "default_namespace", "defaults",
+    "delete_namespace", "effective", "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "validate",
+]  # fmt: skip
+
+#: As Nacos has it: these characters in namespaces, groups and data ids.
+NAME = re.compile(r"[a-zA-Z0-9_.:\-]+")
+
+
+class Exists(Conflict):
+    """There is already one of that name."""
+
+    code = "already_exists"
+
+
+class NotEmpty(Conflict):
+    """A namespace with items in it is not deleted; remove them first."""
+
+    code = "not_empty"
+
+
+def modules_namespace() -> ConfigNamespace:
+    """This function will give the installation's namespace of modules, made when it is first asked for."""
+    return ConfigNamespace.objects.get_or_create(tenant=None, slug=MODULES, defaults={"name": "Posthaste"})[0]
+
+
+def default_namespace(tenant: Tenant | None) -> ConfigNamespace:
+    """This function will give the namespace `public` of a tenant or of the installation, made when it is first asked for."""
+    return ConfigNamespace.objects.get_or_create(tenant=tenant, slug=PUBLIC, defaults={"name": PUBLIC})[0]
+
+
+def find_namespace(*, tenant: Tenant | None, slug: str) -> ConfigNamespace:
+    """This function will give a namespace by its id; "" is the one that everybody has.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    if slug in ("", PUBLIC):
+        return default_namespace(tenant)
+    namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=slug).first()
+    if namespace is None:
+        raise NotFound(_("There is no namespace {slug}.").format(slug=slug))
+    return namespace
+
+
+def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
+    """This function will give the row of a module, or of a tenant's override of it, made when it is first asked for.
+
+    Raises:
+        NotFound: there is no such module, or it allows no overrides.
+    """
+    try:
+        handle = hot.module(name)
+    except KeyError:
+        known = ", ".join(known.name for known in hot.modules())
+        raise NotFound(_("There is no module {name}. Known: {known}.").format(name=name, known=known)) from None
+    if tenant is not None and not handle.per_tenant:
+        raise NotFound(_("The module {name} is the same for all tenants.").format(name=name))
+    found = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of")
+    own = {"group": MODULES, "data_id": name, "override_of": tenant}
+    item = found.filter(namespace__slug=MODULES, namespace__tenant=None, **own).first()
+    if item is None:
+        item, _made = found.get_or_create(namespace=modules_namespace(), **own, defaults={"format": Format.JSON})
+    return item
+
+
+def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigItem:
+    """This function will give an item.
+
+    Raises:
+        NotFound: there is none.
+    """
+    rows = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of")
+    item = rows.filter(namespace=namespace, group=group, data_id=data_id, override_of=None).first()
+    if item is None:
+        raise NotFound(_("There is no item {item}.").format(item=f"{namespace.slug}/{group}/{data_id}"))
+    return item
+
+
+def _check_name(field: str, value: str, most: int) -> None:
+    # "." and ".." are names that no address can end with.
+    if not NAME.fullmatch(value) or len(value) > most or value in (".", ".."):
+        raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=most))
+
+
+def checked_format(format: str) -> str:
+    """This function will give the name of a format again.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    if format not in Format.values:
+        raise Invalid.field("format", _("Must be one of {expected}.").format(expected=", ".join(Format.values)))
+    return format
+
+
+def create_item(
+    *, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", actor: str, ip: str | None = None
+) -> ConfigItem:
+    """This function will make a free-form item without a text.
+
+    Raises:
+        Invalid: a name or the format is none.
+        Exists: there is already one under these names.
+    """
+    _check_name("group", group, 128)
+    _check_name("data_id", data_id, 256)
+    checked_format(format)
+    if namespace.tenant_id is None and namespace.slug == MODULES:
+        raise Invalid.field("namespace", _("Only modules lie here; take another namespace."))
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                item = ConfigItem.objects.create(
+                    namespace=namespace, group=group, data_id=data_id, format=format, description=description[:500]
+                )
+        except IntegrityError:
+            raise Exists(_("There is already an item {group}/{data_id}.").format(group=group, data_id=data_id)) from None
+        audit.record(actor=actor, action="config.create", target=name_of(item), tenant_id=namespace.tenant_id, ip=ip)
+    return item
+
+
+def change_item(
+    *, item: ConfigItem, format: str | None = None, description: str | None = None, actor: str, ip: str | None = None
+) -> ConfigItem:
+    """This function will change the format or the description of a free-form item (None: as it is), and give the item as it is now.
+
+    What is in force, for all or for some, must be valid in the new format. A draft need not be: it is told what is wrong with it.
+
+    Raises:
+        Invalid: the format is none, or what is in force is not written in it.
+    """
+    if format is not None:
+        checked_format(format)
+    with transaction.atomic():
+        # Locked first and read then: a publish that this waited for is seen with its release.
+        list(ConfigItem.objects.select_for_update().filter(pk=item.pk))
+        fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
+        if fresh is None:
+            raise NotFound(_("This item was deleted meanwhile."))
+        wanted = {"format": format, "description": None if description is None else description[:500]}
+        changed = [name for name, value in wanted.items() if value is not None and value != getattr(fresh, name)]
+        for name in changed:
+            setattr(fresh, name, wanted[name])
+        if "format" in changed:
+            _must_fit(fresh)
+        if changed:
+            fresh.save(update_fields=changed)
+            detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
+            audit.record(
+                actor=actor, action="config.change", target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail, ip=ip
+            )
+    return fresh
+
+
+def _must_fit(item: ConfigItem) -> None:
+    """Whoever reads what is in force is told the format: it must be true of it."""
+    for release in (item.current, item.gray):
+        if release is None:
+            continue
+        try:
+            validate(item, release.content)
+        except Invalid as error:
+            said = _("Version {number} is in force: {error}").format(number=release.number, error=error.errors[0]["message"])
+            raise Invalid.field("format", said) from None
+
+
+def create_namespace(
+    *, tenant: Tenant | None, slug: str, name: str, description: str = "", actor: str, ip: str | None = None
+) -> ConfigNamespace:
+    """This function will make a namespace.
+
+    Raises:
+        Invalid: the id is none.
+        Exists: there is already one of that id.
+    """
+    _check_name("slug", slug, 128)
+    if slug == MODULES:  # also of a tenant's own: in a file its items could not be told from overrides
+        raise Exists(_("There is already a namespace {slug}.").format(slug=slug))
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                namespace = ConfigNamespace.objects.create(tenant=tenant, slug=slug, name=name[:128] or slug, description=description[:256])
+        except IntegrityError:
+            raise Exists(_("There is already a namespace {slug}.").format(slug=slug)) from None
+        audit.record(actor=actor, action="config.namespace.create", target=slug, tenant_id=namespace.tenant_id, ip=ip)
+    return namespace
+
+
+def delete_namespace(*, namespace: ConfigNamespace, actor: str, ip: str | None = None) -> None:
+    """This function will delete a namespace in which nothing is in force or being edited.
+
+    Raises:
+        NotEmpty: it has items, or is one that is always there.
+    """
+    if namespace.slug == PUBLIC or (namespace.tenant_id is None and namespace.slug == MODULES):
+        raise NotEmpty(_("This namespace is always there."))
+    with transaction.atomic():
+        # Locked, so that no publish puts a text back while the items are looked at.
+        items = list(ConfigItem.objects.select_for_update().filter(namespace=namespace))
+        if any(item.current_id or item.gray_id or item.draft is not None for item in items):
+            raise NotEmpty(_("There are items in this namespace; remove them first."))
+        ConfigItem.objects.filter(namespace=namespace).delete()
+        namespace.delete()
+        audit.record(actor=actor, action="config.namespace.delete", target=namespace.slug, tenant_id=namespace.tenant_id, ip=ip)
+
+
+def name_of(item: ConfigItem) -> str:
+    """This function will name an item as audit and messages do: `retry_policy`, `retry_policy@shop`, `public/GROUP/app.yaml`."""
+    if item.override_of is not None:
+        return f"{item.data_id}@{item.override_of.slug}"
+    if item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None:
+        return item.data_id
+    return f"{item.namespace.slug}/{item.group}/{item.data_id}"
+
+
+def effective(item: ConfigItem) -> str:
+    """This function will give the text in force for all, not looking at a gray release: the defaults where none was published."""
+    return item.current.content if item.current else defaults(item)

@@ -1,0 +1,41 @@
+"""Who may do what with the installation's configuration: staff by their own right, keys by scope and by their tenant."""
+
+from django.utils.translation import gettext as _
+
+from accounts.models import ConfigRight, User
+from accounts.services.api_keys import Caller
+from posthaste.lib.problems import NotFound
+
+#: Each includes those before it.
+RANKS = (ConfigRight.NONE, ConfigRight.VIEW, ConfigRight.EDIT, ConfigRight.PUBLISH)
+
+
+def _has(user: object, least: ConfigRight) -> bool:
+    if not isinstance(user, User) or not user.is_active or not user.is_staff:
+        return False
+    return user.is_superuser or RANKS.index(ConfigRight(user.config_right)) >= RANKS.index(least)
+
+
+def may_view(user: object) -> bool:
+    """This function will tell whether a member of staff may look at the configuration."""
+    return _has(user, ConfigRight.VIEW)
+
+
+def may_edit(user: object) -> bool:
+    """This function will tell whether a member of staff may edit drafts."""
+    return _has(user, ConfigRight.EDIT)
+
+
+def may_publish(user: object) -> bool:
+    """This function will tell whether a member of staff may publish, roll back and steer gray releases."""
+    return _has(user, ConfigRight.PUBLISH)
+
+
+def must_operate(caller: Caller) -> None:
+    """This function will keep a key of a tenant that does not operate the installation from what is everybody's.
+
+    Raises:
+        NotFound: for this key there is nothing there.
+    """
+    if not caller.is_operator:
+        raise NotFound(_("There is nothing at this address that this key can see."))

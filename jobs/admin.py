@@ -1,0 +1,205 @@
+"""Scheduled jobs in the admin: the pages of django-celery-beat in our frame, with an audit entry for each change."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException, get_description
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import gettext as _
+from django_celery_beat import admin as beat
+from django_celery_beat.models import (
+    DAYS,
+    HOURS,
+    MINUTES,
+    SECONDS,
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+
+from accounts.staff.tenant_admin import SuperuserOnly
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
+
+#: A native field for times, in UTC as everywhere here.
+NATIVE_TIMES: Mapping[Any, Any] = {
+    models.DateTimeField: {
+        "form_class": forms.DateTimeField,
+        "widget": forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
+    }
+}
+LARGER = ((86_400, DAYS), (3_600, HOURS), (60, MINUTES))
+
+
+def in_words(interval: IntervalSchedule) -> str:
+    """This function will say how often an interval comes round: 86,400 seconds are a day."""
+    seconds = interval.every * {DAYS: 86_400, HOURS: 3_600, MINUTES: 60, SECONDS: 1}.get(interval.period, 0)
+    for size, period in LARGER:
+        if seconds and seconds % size == 0:
+            return str(IntervalSchedule(every=seconds // size, period=period))
+    return str(interval)
+
+
+def crontab_in_words(crontab: CrontabSchedule) -> str:
+    """This function will say when a crontab comes round, in the reader's language; empty where nobody can tell."""
+    options = Options()
+    options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
+    options.use_24hour_time_format = True
+    try:
+        return str(get_description(_expression(crontab), options))
+    except (FormatException, MissingFieldException, WrongArgumentException):
+        return ""
+
+
+def _expression(crontab: CrontabSchedule) -> str:
+    return f"{crontab.minute} {crontab.hour} {crontab.day_of_month} {crontab.month_of_year} {crontab.day_of_week}"
+
+
+admin.site.unregister([PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule])
+
+
+@admin.register(PeriodicTask)
+class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
+    """What the clock starts."""
+
+    purpose = gettext_lazy("What the clock starts. The platform's own jobs get their schedule back at every start.")
+    date_hierarchy = None
+    list_display = ["name", "state", "when", "function", "last_run", "runs"]
+    list_filter = ["enabled", "one_off"]
+    search_help_text = gettext_lazy("Part of the name or of the task.")
+    formfield_overrides = NATIVE_TIMES
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Scheduled jobs"), **(extra_context or {})})  # type: ignore[no-any-return]
+
+    def changeform_view(self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        words = {crontab.pk: crontab_in_words(crontab) for crontab in CrontabSchedule.objects.all()}
+        named = {"list_title": _("Scheduled jobs"), "crontabs_in_words": words}
+        if job := self.get_object(request, object_id) if object_id else None:
+            named["heading"] = job.name
+        return super().changeform_view(request, object_id, form_url, {**named, **(extra_context or {})})  # type: ignore[no-any-return]
+
+    @admin.display(description=gettext_lazy("state"), ordering="enabled")
+    def state(self, row: PeriodicTask) -> SafeString:
+        return badge("enabled" if row.enabled else "disabled")
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def when(self, row: PeriodicTask) -> SafeString | str:
+        if row.interval:
+            return in_words(row.interval)
+        if row.crontab:
+            return two_lines(crontab_in_words(row.crontab), f"{_expression(row.crontab)} {row.crontab.timezone}")
+        return str(row.solar or row.clocked or NOTHING)
+
+    @admin.display(description=gettext_lazy("task"), ordering="task")
+    def function(self, row: PeriodicTask) -> SafeString:
+        return format_html("<code>{}</code>", row.task)
+
+    @admin.display(description=gettext_lazy("last run"), ordering="last_run_at")
+    def last_run(self, row: PeriodicTask) -> SafeString:
+        return ago(row.last_run_at)
+
+    @admin.display(description=gettext_lazy("runs"), ordering="total_run_count")
+    def runs(self, row: PeriodicTask) -> str:
+        return thousands(row.total_run_count)
+
+    @admin.display(description=gettext_lazy("in words"))
+    def crontab_translation(self, obj: PeriodicTask) -> str:
+        return crontab_in_words(obj.crontab) if obj.crontab else NOTHING
+
+    # --- many at once ----------------------------------------------------------------------------------------
+
+    def _all(self, request: HttpRequest, queryset: Any, verb: str, act: Callable[[HttpRequest, Any], Any]) -> None:
+        jobs = list(queryset)
+        act(request, queryset)
+        for job in jobs:
+            self.record(request, verb, job, name=job.name)
+
+    def _switch(self, request: HttpRequest, queryset: Any, *, on: bool) -> None:
+        number = queryset.update(enabled=on, **({} if on else {"last_run_at": None}))
+        beat.PeriodicTasks.update_changed()
+        said = ngettext("{n} job is switched on.", "{n} jobs are switched on.", number) if on else ""
+        said = said or ngettext("{n} job is switched off.", "{n} jobs are switched off.", number)
+        self.message_user(request, said.format(n=number))
+
+    @admin.action(description=gettext_lazy("Switch on"))
+    def enable_tasks(self, request: HttpRequest, queryset: Any) -> None:
+        self._all(request, queryset, "enable", lambda request, rows: self._switch(request, rows, on=True))
+
+    @admin.action(description=gettext_lazy("Switch off"))
+    def disable_tasks(self, request: HttpRequest, queryset: Any) -> None:
+        self._all(request, queryset, "disable", lambda request, rows: self._switch(request, rows, on=False))
+
+    @admin.action(description=gettext_lazy("Run now"))
+    def run_tasks(self, request: HttpRequest, queryset: Any) -> None:
+        self._all(request, queryset, "run", super().run_tasks)
+
+    actions = ["enable_tasks", "disable_tasks", "run_tasks"]
+
+
+class JobsOfSchedule(beat.PeriodicTaskInline):  # type: ignore[misc]
+    verbose_name = gettext_lazy("job on this schedule")
+    verbose_name_plural = gettext_lazy("Jobs on this schedule")
+    fields = ["name", "function"]
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("task"))
+    def function(self, row: PeriodicTask) -> SafeString:
+        return format_html("<code>{}</code>", row.task)
+
+
+class Schedule(SuperuserOnly):
+    """When jobs come round."""
+
+    formfield_overrides = NATIVE_TIMES
+    empty_text = gettext_lazy("Schedules of this kind appear here once a job needs one.")
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return [JobsOfSchedule] if obj else []
+
+
+@admin.register(IntervalSchedule)
+class IntervalAdmin(Schedule):
+    purpose = gettext_lazy("Every so many seconds, minutes, hours or days.")
+    list_display = ["words"]
+
+    @admin.display(description=gettext_lazy("interval"))
+    def words(self, row: IntervalSchedule) -> str:
+        return in_words(row)
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(Schedule):
+    purpose = gettext_lazy("At times of the day, on days of the week or month, as in a crontab.")
+    list_display = ["expression", "words", "timezone"]
+    fields = ["minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone"]
+
+    @admin.display(description=gettext_lazy("crontab"))
+    def expression(self, row: CrontabSchedule) -> SafeString:
+        return format_html("<code>{}</code>", _expression(row))
+
+    @admin.display(description=gettext_lazy("in words"))
+    def words(self, row: CrontabSchedule) -> str:
+        return crontab_in_words(row) or NOTHING
+
+
+@admin.register(SolarSchedule)
+class SolarAdmin(Schedule):
+    purpose = gettext_lazy("At sunrise, sunset or another event of the sun at a place.")
+
+
+@admin.register(ClockedSchedule)
+class ClockedAdmin(Schedule):
+    purpose = gettext_lazy("Once, at a given moment.")
+    list_display = ["at"]
+
+    @admin.display(description=gettext_lazy("Clock Time"), ordering="clocked_time")
+    def at(self, row: ClockedSchedule) -> SafeString:
+        return ago(row.clocked_time)

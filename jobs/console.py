@@ -1,0 +1,51 @@
+"""The locks that are held now, and taking one away from a holder that does not come back."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.staff.tenant_admin import problem_text
+from configcenter.console.access import author_of, page, staff_page
+from jobs.services import lock_control
+from posthaste.lib import redis
+from posthaste.lib.problems import Problem
+
+
+@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+def locks(request: HttpRequest) -> HttpResponse:
+    """This function will list the locks, and free one once its name was typed."""
+    wanted = request.POST.get("lock", "") or request.GET.get("free", "")
+    error, status = "", 200
+    if request.method == "POST":
+        if request.POST.get("name", "").strip() != wanted:
+            error, status = _("Type {name} to go on.").format(name=wanted), 422
+        else:
+            try:
+                who = author_of(request)
+                freed = lock_control.force_release(name=wanted, actor=who["author"], ip=who["ip"])
+                messages.success(request, _("{name} is free. {owner} is told within a second.").format(name=wanted, owner=freed.owner))
+            except Problem as problem:
+                messages.error(request, problem_text(problem))
+            except redis.Unavailable:
+                messages.error(request, _("Nothing was changed: Redis is away. Try again."))
+            return HttpResponseRedirect(reverse("config-locks"))
+    away, held = False, []
+    try:
+        held = lock_control.held_locks()
+    except redis.Unavailable:
+        away = True
+    return page(
+        request,
+        "locks",
+        status=status,
+        title=_("Locks"),
+        purpose=_("What is held so that it runs once at a time. The database refuses whoever was overtaken, so freeing one is safe."),
+        tab="locks",
+        held=held,
+        away=away,
+        now=timezone.now(),
+        wanted=next((lock for lock in held if lock.name == wanted), None),
+        error=error,
+    )

@@ -1,0 +1,80 @@
+"""The fence: a writer shows the token of his lock in the transaction he writes in, and is refused when somebody came after him.
+
+    with transaction.atomic():
+        …                       # write
+        fence.check(lock)       # last: from here to the commit nobody newer can pass
+
+One guarded UPDATE: `SET token = t WHERE name = n AND token <= t`. The row's lock makes two writers of one name take turns; should
+one be stopped between this and its commit, PostgreSQL ends its session after a few seconds instead of letting all others wait.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db import connection, transaction
+
+from jobs.models import Fence
+from posthaste.lib import locks, redis
+from posthaste.lib.locks import Hold, LockLost
+
+STOPPED_MS = 5_000
+UPDATE = f"UPDATE {Fence._meta.db_table} SET token = %s WHERE name = %s AND token <= %s"
+#: Returned for each row that was changed, so in the same round trip and only by whoever holds the row.
+ENDS_WHEN_STOPPED = " RETURNING set_config('idle_in_transaction_session_timeout', %s, true)"
+
+
+class Overtaken(LockLost):
+    """Somebody took the lock later and has written: this transaction must not be committed."""
+
+
+def check(lock: Hold) -> None:
+    """This function will show the lock's token to the database, as the last statement of the caller's transaction.
+
+    Raises:
+        Overtaken: a larger token has been shown; the transaction is to be rolled back.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A fence holds only in a transaction together with what it guards.")
+    if _show(lock):
+        return
+    Fence.objects.bulk_create([Fence(name=lock.name, token=lock.fencing_token)], ignore_conflicts=True)  # the first time
+    if _show(lock):
+        return
+    lock.lost.set()
+    newest = Fence.objects.values_list("token", flat=True).get(name=lock.name)
+    with suppress(redis.Unavailable):
+        locks.at_least(newest)  # changes nothing, unless Redis lost its counter and its clock was put back
+    raise Overtaken(lock.name)
+
+
+def check_current(name: str) -> None:
+    """This function will check the lock that the caller holds under that name; without one nothing is asked.
+
+    Raises:
+        Overtaken: as `check`.
+    """
+    if (lock := locks.current(name)) is not None:
+        check(lock)
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """This context is a transaction that is committed only if nobody has overtaken the lock that the caller holds under that name.
+
+    Raises:
+        Overtaken: as `check`.
+    """
+    with transaction.atomic():
+        yield
+        check_current(name)
+
+
+def _show(lock: Hold) -> bool:
+    values: list[Any] = [lock.fencing_token, lock.name, lock.fencing_token]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(UPDATE + ENDS_WHEN_STOPPED, [*values, str(STOPPED_MS)])
+        else:
+            cursor.execute(UPDATE, values)
+        return bool(cursor.rowcount > 0)

@@ -1,0 +1,33 @@
+"""The locks of all processes, as people see them, and taking one away from a holder that does not come back."""
+
+from django.utils.translation import gettext as _
+
+from accounts.services import audit
+from posthaste.lib import locks
+from posthaste.lib.locks import Held
+from posthaste.lib.problems import NotFound
+
+
+def held_locks() -> list[Held]:
+    """This function will give the locks that are held now, by name.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    return locks.held()
+
+
+def force_release(*, name: str, actor: str, ip: str | None = None, tenant_id: int | None = None) -> Held:
+    """This function will free a lock for the next one and give who held it. The holder is told within a second, and what he still
+    writes is refused as soon as somebody else has written.
+
+    Raises:
+        NotFound: nobody holds it.
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found = locks.force_release(name)
+    if found is None:
+        raise NotFound(_("Nobody holds a lock of this name."))
+    detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
+    audit.record(actor=actor, action="lock.force_release", target=name, tenant_id=tenant_id, detail=detail, ip=ip)
+    return found

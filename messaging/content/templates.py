@@ -1,0 +1,268 @@
+"""Templates: edit a draft, publish it, preview it; and the published ones as accept and deliver use them."""
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from inscriptis import get_text
+
+from messaging.models import Channel, Template, TemplateVersion
+from messaging.suppression import unsubscribe
+from posthaste.lib import liquid, sms
+from posthaste.lib.html import sanitise
+from posthaste.lib.problems import Conflict, Invalid
+
+CACHE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message's text, ready to go out."""
+
+    subject: str
+    body: str
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One version of a template as it is rendered. Published ones never change."""
+
+    version_id: int
+    channel: str
+    subject: str
+    body: str
+    html: str
+    required: tuple[str, ...]
+    category: str = ""  # of messages that name none
+    links_to_unsubscribe: bool = False  # uses the built-in variable; False also for a version that declared one of that name itself
+    needs_link: bool = False  # uses it bare: without an address a sentence would point to nothing
+
+    @classmethod
+    def of(cls, version: TemplateVersion) -> "Wording":
+        """This function will take what rendering needs from a row."""
+        required = tuple(v["name"] for v in version.variables if v.get("required", True))
+        links = unsubscribe.VARIABLE in version.body + version.html and _links(version)
+        return cls(
+            version.pk or 0,
+            version.template.channel,
+            version.subject,
+            version.body,
+            version.html,
+            required,
+            version.template.category,
+            links,
+            links and _needs_link(version),
+        )
+
+    def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None = None) -> Rendered:
+        """This function will fill in the variables; HTML is sanitised after that, so that nothing can be smuggled in.
+
+        `unsubscribe_url` None: the message has no such address, which `{% if unsubscribe_url %}` tells, and which leaves nothing.
+
+        Raises:
+            posthaste.lib.liquid.TemplateProblem: a variable is missing, or a limit was reached.
+        """
+        if self.links_to_unsubscribe:
+            variables = {**variables, unsubscribe.VARIABLE: unsubscribe_url}
+        subject = " ".join(_fill(self.subject, variables).split())
+        html = sanitise(_fill(self.html, variables, html=True))
+        return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
+
+    def text(self, variables: dict[str, Any]) -> str:
+        """This function will fill in the plain text alone.
+
+        Raises:
+            posthaste.lib.liquid.TemplateProblem: as `render`.
+        """
+        return _fill(self.body, variables)
+
+
+def _fill(source: str, variables: dict[str, Any], *, html: bool = False) -> str:
+    return liquid.render(liquid.compile_template(source, html), variables) if source else ""
+
+
+def _links(version: TemplateVersion) -> bool:
+    """Whether a wording uses the built-in variable, and not one of its own that has this name."""
+    if any(v["name"] == unsubscribe.VARIABLE for v in version.variables):
+        return False
+    return any(unsubscribe.VARIABLE in liquid.variables_used(source) for source in (version.body, version.html) if source)
+
+
+def _needs_link(version: TemplateVersion) -> bool:
+    """Whether its examples can be rendered only with an address, as an undefined variable may be tested but not used."""
+    shown = examples(version)
+
+    def renders(variables: dict[str, Any]) -> bool:
+        try:
+            _fill(version.body, variables)
+            _fill(version.html, variables, html=True)
+        except liquid.TemplateProblem:
+            return False
+        return True
+
+    return not renders(shown) and renders(shown | {unsubscribe.VARIABLE: unsubscribe.sample_url()})
+
+
+class TemplateBook:
+    """Published templates by (tenant, name), remembered for two seconds; versions by id, for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_name: dict[tuple[int, str], tuple[float, Wording | None]] = {}
+
+    def published(self, tenant_id: int, name: str) -> Wording | None:
+        """This function will give the published version of a template, if there is one."""
+        read_at, wording = self._by_name.get((tenant_id, name), (0.0, None))
+        if time.monotonic() - read_at > CACHE_SECONDS:
+            row = (
+                TemplateVersion.objects.select_related("template")
+                .filter(
+                    template__tenant_id=tenant_id, template__name=name, template__is_archived=False, state=TemplateVersion.State.PUBLISHED
+                )
+                .first()
+            )
+            wording = Wording.of(row) if row else None
+            with self._lock:
+                if len(self._by_name) > 10_000:
+                    self._by_name.clear()
+                self._by_name[tenant_id, name] = (time.monotonic(), wording)
+        return wording
+
+    def forget(self) -> None:
+        """This function will make the next question read the database."""
+        with self._lock:
+            self._by_name.clear()
+
+
+book = TemplateBook()
+
+
+@lru_cache(maxsize=2000)
+def wording(version_id: int) -> Wording:
+    """This function will give a pinned version."""
+    return Wording.of(TemplateVersion.objects.select_related("template").get(pk=version_id))
+
+
+def check_wording(*, channel: str, subject: str, body: str, html: str, variables: list[dict[str, Any]]) -> None:
+    """This function will check a draft as far as that is possible before it is rendered.
+
+    Raises:
+        Invalid: naming each field.
+    """
+    errors: list[dict[str, Any]] = []
+    if not (body or html):
+        errors.append({"field": "body", "code": "required", "message": _("Give a text.")})
+    if html and channel != "email":
+        errors.append({"field": "html", "code": "not_allowed", "message": _("Only e-mail has HTML.")})
+    if channel == "email" and not subject:
+        errors.append({"field": "subject", "code": "required", "message": _("An e-mail needs a subject.")})
+    names = set()
+    for index, variable in enumerate(variables):
+        name = variable.get("name") if isinstance(variable, dict) else None
+        if not isinstance(name, str) or not name.isidentifier():
+            errors.append(
+                {
+                    "field": f"variables[{index}].name",
+                    "code": "invalid",
+                    "message": _("A name consists of letters, digits and underscores."),
+                }
+            )
+        elif name == unsubscribe.VARIABLE:
+            said = _("This variable is built in and filled in for each recipient: use it without declaring it.")
+            errors.append({"field": f"variables[{index}].name", "code": "reserved", "message": said})
+        elif name in names:
+            errors.append({"field": f"variables[{index}].name", "code": "twice", "message": _("This variable is already declared.")})
+        elif unknown := set(variable) - {"name", "required", "example", "description"}:
+            errors.append(
+                {
+                    "field": f"variables[{index}]",
+                    "code": "unknown",
+                    "message": _("Unknown: {names}.").format(names=", ".join(sorted(unknown))),
+                }
+            )
+        else:
+            names.add(name)
+    for field, source in (("subject", subject), ("body", body), ("html", html)):
+        try:
+            used = liquid.variables_used(source) if source else set()
+        except liquid.TemplateProblem as problem:
+            errors.append({"field": field, "code": "template", "message": str(problem)})
+            continue
+        if unsubscribe.VARIABLE in used and (channel != Channel.EMAIL or field == "subject"):
+            said = _("{{ unsubscribe_url }} is for the text and the HTML of e-mails: nothing else has an unsubscribe address.")
+            errors.append({"field": field, "code": "not_allowed", "message": said})
+        for name in sorted(used - names - {unsubscribe.VARIABLE}):
+            errors.append(
+                {"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)}
+            )
+    if errors:
+        raise Invalid(errors=errors)
+
+
+@transaction.atomic
+def save_draft(*, template: Template, subject: str, body: str, html: str, variables: list[dict[str, Any]], author: str) -> TemplateVersion:
+    """This function will write the template's draft, making a new version where there is none.
+
+    Raises:
+        Invalid: the wording has mistakes.
+    """
+    check_wording(channel=template.channel, subject=subject, body=body, html=html, variables=variables)
+    Template.objects.select_for_update().get(pk=template.pk)  # two authors: the second waits, then edits the same draft
+    draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
+    if draft is None:
+        newest = template.versions.order_by("-number").first()
+        draft = TemplateVersion(template=template, number=newest.number + 1 if newest else 1)
+    draft.subject, draft.body, draft.html, draft.variables, draft.created_by = subject, body, html, variables, author
+    draft.save()
+    return draft
+
+
+@transaction.atomic
+def publish_draft(*, template: Template) -> TemplateVersion:
+    """This function will make the draft the version that new messages use. Messages under way keep theirs.
+
+    Raises:
+        Conflict: there is no draft.
+        Invalid: the draft can't be rendered with its own examples.
+    """
+    Template.objects.select_for_update().get(pk=template.pk)
+    draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
+    if draft is None:
+        raise Conflict(_("There is no draft to publish."))
+    preview(version=draft, variables={})
+    template.versions.filter(state=TemplateVersion.State.PUBLISHED).update(state=TemplateVersion.State.RETIRED)
+    draft.state, draft.published_at = TemplateVersion.State.PUBLISHED, timezone.now()
+    draft.save()
+    transaction.on_commit(book.forget)
+    return draft
+
+
+def examples(version: TemplateVersion) -> dict[str, Any]:
+    """This function will give the declared examples, and the variable's own name where there is none."""
+    return {v["name"]: v.get("example", v["name"]) for v in version.variables}
+
+
+def preview(*, version: TemplateVersion, variables: dict[str, Any]) -> dict[str, Any]:
+    """This function will render a version with its examples, overridden by `variables`, and count what an SMS would take.
+
+    The unsubscribe address is a sample, or what `variables` give for it: null shows the text of a message that has none.
+
+    Raises:
+        Invalid: it can't be rendered.
+    """
+    try:
+        address = variables.get(unsubscribe.VARIABLE, unsubscribe.sample_url())
+        rendered = Wording.of(version).render(examples(version) | variables, unsubscribe_url=address)
+    except liquid.TemplateProblem as problem:
+        raise Invalid.field("variables", str(problem), "template") from None
+    answer: dict[str, Any] = {"subject": rendered.subject, "body": rendered.body, "html": rendered.html}
+    if version.template.channel == "sms":
+        count = sms.count_segments(rendered.body)
+        answer["sms"] = {"encoding": count.encoding, "units": count.units, "segments": count.segments}
+    return answer

@@ -1,0 +1,198 @@
+"""What came of the messages of one claim: gathered, and written in one statement and one Redis pipeline.
+
+Results are written at the end of a chunk or twice a second, whichever comes first, and only where the claim still holds the row.
+"""
+
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.configuration import provider_routing
+from messaging.delivery import retry
+from messaging.delivery.journal import ClaimLost, Journal
+from messaging.delivery.provider_selection import Chooser
+from messaging.delivery.render import Job
+from messaging.models import Status
+from messaging.providers import breakers as breaker_rules
+from messaging.providers.latency import latencies
+from messaging.providers.loaded import Carrier
+from messaging.queueing import breaker_backlog
+from messaging.queueing.breaker_backlog import Wait
+from messaging.storage import store
+from messaging.storage.store import Claimed, Outcome
+from posthaste.lib import redis
+from posthaste.lib.breaker import Tally, breakers
+from posthaste.lib.elastic import stopping
+from tracing.services import record
+
+log = structlog.get_logger(__name__)
+
+
+class Results:
+    """The results of one claim that are not written yet, and how each kind of result is noted."""
+
+    def __init__(self, *, claim_id: UUID, lease: timedelta) -> None:
+        self.claim_id = claim_id
+        self.lease = lease
+        self.journal = Journal(claim_id)
+        self.done: list[Outcome] = []
+        self.noted = 0  # of those, the first so many stand in the journal
+        self.lines: dict[UUID, list[str]] = defaultdict(list)
+        self.events: Counter[tuple[int, str]] = Counter()
+        self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
+        self.always_traced: set[UUID] = set()  # whatever the sampling says
+        self.called: set[UUID] = set()  # providers
+        self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
+        self.waits: set[Wait] = set()  # for whose breakers messages were put off
+        self.chooser = Chooser()  # of the present round
+        self.flushed_at = time.monotonic()
+        self.ahead = timedelta()  # the database's clock, of ours
+
+    def _now(self) -> datetime:
+        """The time by the database's clock: what is put back here is due there, where others look for it."""
+        return timezone.now() + self.ahead
+
+    def _taken(self, row: Claimed, result: Accepted, carrier: Carrier, took_ms: int) -> None:
+        now = self._now()
+        start = max(row.due_at, row.created_at)
+        self._line(row.id, "S", now, took_ms, record.word(carrier.name))
+        self._done(
+            Outcome(
+                id=row.id,
+                status=Status.SENT.value,
+                attempts=row.attempts,
+                sent_at=now,
+                finished_at=now,
+                latency_ms=max(0, int((now - start).total_seconds() * 1000)),
+                provider_id=carrier.provider_id,
+                provider_message_id=result.provider_message_id[:200],
+            )
+        )
+        self.events[row.tenant_id, "sent"] += 1
+
+    def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
+        row, now = job.row, self._now()
+        provider_id = carrier.provider_id if carrier else None
+        if carrier:
+            self._line(row.id, "E", now, took_ms, record.word(carrier.name), record.word(error.code))
+        if isinstance(error, OutcomeUnknown):
+            self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
+            return
+        delay = None if error.permanent else retry.delay(tenant_id=row.tenant_id, attempts=row.attempts, retry_after=error.retry_after)
+        if delay is None:
+            self._end(row, Status.FAILED, error.code, error.detail, provider_id)
+            return
+        self._line(row.id, "R", now, int(delay.total_seconds() * 1000))
+        self._done(
+            Outcome(
+                id=row.id,
+                status=Status.PENDING.value,
+                attempts=row.attempts,
+                due_at=now + delay,
+                provider_id=provider_id,
+                error_code=error.code[:60],
+                error_detail=error.detail[:500],
+            )
+        )
+        self.events[row.tenant_id, "retried"] += 1
+
+    def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
+        now = self._now()
+        self._line(row.id, "X", now, status, record.word(code))
+        self._done(
+            Outcome(
+                id=row.id,
+                status=status.value,
+                attempts=row.attempts,
+                finished_at=now,
+                provider_id=provider_id,
+                error_code=code[:60],
+                error_detail=detail[:500],
+            )
+        )
+        self.events[row.tenant_id, status.value] += 1
+
+    def _put_back(self, row: Claimed, due: datetime, code: str = "", detail: str = "") -> None:
+        """Not an attempt: the message never reached a provider."""
+        status = Status.PENDING.value
+        self._done(Outcome(id=row.id, status=status, attempts=row.attempts - 1, due_at=due, error_code=code, error_detail=detail))
+
+    def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float, *, host: str = "") -> None:
+        """Nobody may be called now: the message comes back when somebody can be, or is brought forward (see `waiting`)."""
+        now = self._now()
+        due = now + timedelta(seconds=seconds)
+        reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
+        self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
+        due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
+        self._put_back(row, due, breaker_backlog.code_of(whose), "It waits until a circuit breaker lets messages through.")
+        self.waits.add(Wait(row.tenant_id, row.channel, row.is_sandbox, host))
+        self.events[row.tenant_id, "deferred"] += 1
+
+    def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
+        """Another provider takes it than the one whose turn it was."""
+        release = breaker_rules.release() if reason == "breaker" else provider_routing.now.release
+        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), f"{reason}@{release}")
+
+    def _done(self, outcome: Outcome) -> None:
+        self.done.append(outcome)
+        self.open.pop(outcome.id, None)
+
+    def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
+        self.lines[message_id].append(record.line(code, message_id, at, *words))
+
+    def _write(self) -> set[UUID]:
+        """Writes the outcomes, and goes on trying while the database is away: they are known to nobody else."""
+        give_up = time.monotonic() + self.lease.total_seconds()
+        tries = 0
+        while True:
+            try:
+                return store.write_outcomes(self.done, claim_id=self.claim_id)
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                if tries == 0:
+                    with suppress(ClaimLost):
+                        self.journal.begin([], self.done[self.noted :])  # whoever recovers this claim will find them there
+                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
+                tries += 1
+                if time.monotonic() > give_up or stopping.is_set():
+                    raise
+                time.sleep(min(0.05 * 2**tries, 1.0))
+
+    def _flush(self, *, last: bool = False) -> None:
+        """Writes what is done: one statement, one pipeline."""
+        written = self._write()
+        connection.close()
+        if len(written) < len(self.done):
+            log.warning("results came too late", lost=len(self.done) - len(written))
+        pipeline: Any = redis.client().pipeline(transaction=False)
+        now = self._now()
+        record.append(pipeline, self.lines, always=self.always_traced)
+        for (tenant_id, event), number in self.events.items():
+            record.count(pipeline, now, tenant_id, event, number)
+        latencies.tell(pipeline, self.called)
+        self.called.clear()
+        recording = breakers.recording(pipeline)
+        for (name, epoch), tally in self.tallies.items():
+            if epoch or breaker_rules.counts_calls(name):
+                recording.add(name, tally, breaker_rules.rule(name), release=breaker_rules.release(), epoch=epoch)
+        self.tallies.clear()
+        if self.waits:
+            breaker_backlog.note(pipeline, self.waits)
+            self.waits.clear()
+        if last:
+            self.journal.close(pipeline)
+        self.done, self.noted, self.events = [], 0, Counter()
+        self.lines.clear()
+        self.flushed_at = time.monotonic()
+        try:
+            recording.hear(pipeline.execute())
+        except redis.Unavailable:
+            pass

@@ -1,0 +1,176 @@
+"""Recover: what dead workers and lost tasks left behind.
+
+Nothing is blindly sent twice and nothing is forgotten: see `journal` for how the three kinds of messages of a dead worker
+are told apart.
+"""
+
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.utils import timezone
+
+from jobs.services import fence
+from messaging.configuration import queues
+from messaging.delivery import journal, retry
+from messaging.delivery.journal import Evidence
+from messaging.models import Message, Status
+from messaging.providers import loaded
+from messaging.queueing import broker
+from messaging.queueing.publish import kick_feeder
+from messaging.storage import batches, store
+from messaging.storage.store import Outcome
+from posthaste.lib import locks, redis
+from posthaste.lib.queues import SEND
+from tracing.services.tally import tally
+
+log = structlog.get_logger(__name__)
+LOCK = "recover"
+LOOK_UP_LOCK = "look-up"
+MOST_A_ROUND = 2_000
+LOOK_UP_FOR = timedelta(hours=1)
+
+
+def recover(*, now: datetime) -> dict[str, int]:
+    """This function will take back what nobody works on any more and give the number of rows by what became of them.
+
+    One at a time: two would read the same journals. Without Redis it goes on alone, as each row is guarded by its claim.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.simple(LOCK))
+        except locks.NotAcquired:
+            return {}
+        except redis.Unavailable:
+            pass
+        try:
+            return _recover(now)
+        except locks.LockLost:
+            return {}  # another one is at it
+
+
+def _recover(now: datetime) -> dict[str, int]:
+    result = Counter(recover_dead_claims(now=now))
+    result["requeued"] = requeue_lost_tasks(now=now)
+    if result["resent"] or result["requeued"]:
+        kick_feeder()
+    return dict(result)
+
+
+def recover_dead_claims(*, now: datetime) -> dict[str, int]:
+    """This function will settle messages whose worker has let its lease run out."""
+    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MOST_A_ROUND]
+    claims: dict[UUID, list[Message]] = defaultdict(list)
+    for row in dead:
+        if row.claim:
+            claims[row.claim].append(row)
+    counts: Counter[str] = Counter()
+    for claim_id, rows in claims.items():
+        try:
+            evidence = journal.read(claim_id)
+        except redis.Unavailable:
+            break  # without the evidence everything would be unknown; it can wait until Redis is back
+        outcomes = [_settle(row, evidence, now, repeatable=_repeats_are_safe(row)) for row in rows]
+        with fence.guarded(LOCK):
+            written = store.write_outcomes(outcomes, claim_id=claim_id)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if row.pk in written:
+                counts["resent" if outcome.status == Status.PENDING else outcome.status] += 1
+        tally.add(now, Counter((row.tenant_id, o.status) for row, o in zip(rows, outcomes, strict=True) if row.pk in written))
+        log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
+    return dict(counts)
+
+
+def _repeats_are_safe(row: Message) -> bool:
+    """Whether every provider that can have taken the message, also one disabled since, ignores a second request with its id."""
+    if row.is_sandbox:
+        return True
+    carriers = loaded.book.every(row.tenant_id, row.channel)
+    return bool(carriers) and all(carrier.adapter.idempotent for carrier in carriers)
+
+
+def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool) -> Outcome:
+    if row.pk in evidence.results:
+        return evidence.results[row.pk]
+    if (evidence.trustworthy or repeatable) and row.pk not in evidence.begun:
+        return Outcome(id=row.pk, status=Status.PENDING.value, attempts=row.attempts - 1, due_at=now)
+    return Outcome(
+        id=row.pk,
+        status=Status.UNKNOWN.value,
+        attempts=row.attempts,
+        finished_at=now,
+        error_code="worker_lost",
+        error_detail="The worker died while the provider was being called: it may have been sent.",
+    )
+
+
+def requeue_lost_tasks(*, now: datetime) -> int:
+    """This function will put back messages that stand as queued although the broker has no task for them any more.
+
+    Without a task in the queue, `orphan_seconds` is enough to know that it was lost. While the queue is not empty it may
+    only be long, so there it takes ten times as long; a task that turns up after all finds its row moved on and does nothing.
+    """
+    patience = timedelta(seconds=queues.value.orphan_seconds)
+    oldest = Message.objects.filter(status=Status.QUEUED, queued_at__lt=now - patience)
+    if not oldest.exists():
+        return 0
+    try:
+        waiting = broker.depth(SEND)
+    except broker.BROKER_ERRORS:
+        return 0
+    if waiting:
+        oldest = oldest.filter(queued_at__lt=now - 10 * patience)
+    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MOST_A_ROUND])
+    if not ids:
+        return 0
+    with fence.guarded(LOCK):
+        moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
+    if moved:
+        log.warning("requeued lost tasks", rows=moved)
+    return moved
+
+
+def look_up_unknown(*, now: datetime) -> dict[str, int]:
+    """This function will ask providers that can tell what became of messages with an unknown outcome.
+
+    One at a time: an answer from before another one's round must not send again what has gone out meanwhile.
+    """
+    try:
+        with locks.simple(LOOK_UP_LOCK):
+            return _look_up_unknown(now)
+    except (locks.NotAcquired, locks.LockLost, redis.Unavailable):
+        return {}  # another one is at it, or it can wait until Redis is back
+
+
+def _look_up_unknown(now: datetime) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    rows = Message.objects.filter(status=Status.UNKNOWN, finished_at__gt=now - LOOK_UP_FOR, finished_at__lt=now - timedelta(seconds=5))
+    for row in rows.order_by("finished_at")[:200]:
+        carrier = next((c for c in loaded.book.carriers(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
+        if carrier is None or row.provider_id is None:
+            continue
+        try:
+            answer = carrier.adapter.lookup(loaded.SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
+        except Exception:
+            log.exception("look-up failed", provider=carrier.name)
+            continue
+        if answer == "accepted":
+            with fence.guarded(LOOK_UP_LOCK):
+                changed = store.move(
+                    [row.pk], source=Status.UNKNOWN, status=Status.SENT, sent_at=now, finished_at=now, error_code="", error_detail=""
+                )
+        elif answer == "absent" and (delay := retry.delay(tenant_id=row.tenant_id, attempts=row.attempts)) is not None:
+            changed = _send_again(row, timezone.now() + delay)
+        else:
+            continue
+        counts[answer] += changed
+    return dict(counts)
+
+
+def _send_again(row: Message, due: datetime) -> int:
+    """Puts a message back that its provider never got. Its batch, closed meanwhile, opens again, or nobody would feed it."""
+    with fence.guarded(LOOK_UP_LOCK):
+        batches.reopen([row.batch_id] if row.batch_id else [])
+        return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)

@@ -1,0 +1,263 @@
+"""Accept: from checked rows to the answer 202, which means committed.
+
+Single messages of many request threads are written together (see `posthaste.lib.groupcommit`): one transaction, one
+COPY, one task for each route, one Redis pipeline. Within a caller's own transaction the write joins it and the tasks
+are published after its commit.
+
+What if the process dies: before the commit, nothing is stored and nobody was told. After the commit and before the
+publish, the rows stand as `queued` without a task; `recover` finds them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import DataError, IntegrityError, connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from messaging.intake.bodies import BatchIn
+from messaging.models import Batch, IdempotencyKey, Status
+from messaging.queueing.admission import door
+from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
+from messaging.storage import store
+from messaging.storage.store import NewRow
+from posthaste.lib import outage
+from posthaste.lib.flow import gate
+from posthaste.lib.groupcommit import GroupCommitter
+from posthaste.lib.problems import Conflict, Problem, Unavailable
+from posthaste.lib.queues import URGENT
+from tracing.services.tally import tally
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """The caller's `Idempotency-Key` and the digest of what it was used for."""
+
+    key: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Intake:
+    """One message on its way in."""
+
+    row: NewRow
+    repeatable: Repeatable | None = None
+    entry: gate.Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller is told; the same again for a repeated request."""
+
+    id: UUID
+    segments: int | None
+    repeated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """This function will give the body of the 202."""
+        answer: dict[str, Any] = {"id": str(self.id), "trace_id": self.id.hex, "status": "pending"}
+        if self.segments is not None:
+            answer["segments"] = self.segments
+        return answer
+
+
+class KeyReused(Conflict):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+    title = "The Idempotency-Key was already used for another request"
+
+
+def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:
+    """This function will store one message and give the answer once it is committed (or joined to the caller's transaction).
+
+    `entry` is its way through the limits, asked for with its group: one call for all, by the thread that writes them.
+
+    Raises:
+        KeyReused: the idempotency key belongs to another request.
+        TooMany: a limit says no; nothing is stored.
+    """
+    intake = Intake(row, repeatable, entry)
+    if store.in_transaction():
+        outcome = _write_what_is_let_in([intake])[0]
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
+    # Recognising the key may have taken a connection from the pool. While this thread waits it has no use for it, and the
+    # writer, which all threads wait for, must find one.
+    connection.close_if_unusable_or_obsolete()
+    return committer.submit(intake)
+
+
+def post_message(
+    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, tell: Callable[[Answer | BaseException], None]
+) -> None:
+    """This function will have one message stored with its group; `tell` is called by the writing thread, with the answer or the error."""
+    committer.post(Intake(row, repeatable, entry), tell)
+
+
+def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """This function will store what arrived together and publish it; one outcome each, in order."""
+    now = timezone.now()
+    outcomes: dict[int, Answer | Problem] = {}
+    with transaction.atomic():
+        repeated = _remember(group, now)
+        fresh: list[NewRow] = []
+        for intake in group:
+            earlier = repeated.get(id(intake))
+            if earlier is None:
+                fresh.append(intake.row)
+                outcomes[id(intake)] = Answer(intake.row.id, intake.row.segments)
+            else:
+                outcomes[id(intake)] = earlier
+        straight = [row for row in fresh if row.due_at <= now and broker_is_up()]
+        # Urgent ones always have room; the rest queue up in the database when the broker holds enough.
+        room = door.admit(Counter(row.tenant_id for row in straight if row.priority < URGENT))
+        straight = [row for row in straight if row.priority >= URGENT or _has_room(room, row.tenant_id)]
+        for row in straight:
+            row.status, row.queued_at = Status.QUEUED.value, now
+        store.insert_messages(fresh)
+        transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
+    return [outcomes[id(intake)] for intake in group]
+
+
+def _write_what_is_let_in(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """Asks the limits for the group, and writes those that they let in."""
+    asking = [intake for intake in group if intake.entry is not None]
+    answers = gate.let_in([intake.entry for intake in asking if intake.entry is not None])
+    refused = {id(intake): problem for intake, problem in zip(asking, answers, strict=True) if problem is not None}
+    if not refused:
+        return write_group(group)
+    let_in = [intake for intake in group if id(intake) not in refused]
+    written = iter(write_group(let_in) if let_in else [])
+    return [refused[id(intake)] if id(intake) in refused else next(written) for intake in group]
+
+
+def _has_room(room: dict[int, int], tenant_id: int) -> bool:
+    room[tenant_id] = room.get(tenant_id, 0) - 1
+    return room[tenant_id] >= 0
+
+
+def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
+    lost = publish_all((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight)
+    if lost:
+        # Accepted all the same: the feeder brings them when the broker is back.
+        store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
+    elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
+        kick_feeder()
+    tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh))
+
+
+def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
+    """Writes the idempotency keys of a group and gives the answers of those that had been used before.
+
+    Two processes with the same key: the second INSERT waits for the first one's commit, then does nothing, and the
+    SELECT after it sees whose message stands there. Sorted, so that two groups never wait for each other in a circle.
+    """
+    keyed = sorted((i for i in group if i.repeatable), key=lambda i: (i.row.tenant_id, i.repeatable.key))  # type: ignore[union-attr]
+    if not keyed:
+        return {}
+    IdempotencyKey.objects.bulk_create(
+        [
+            IdempotencyKey(
+                tenant_id=i.row.tenant_id,
+                key=i.repeatable.key,  # type: ignore[union-attr]
+                digest=i.repeatable.digest,  # type: ignore[union-attr]
+                target=i.row.id,
+                answer={"segments": i.row.segments},
+                created_at=now,
+            )
+            for i in keyed
+        ],
+        ignore_conflicts=True,
+    )
+    stored = {
+        (row.tenant_id, row.key): row
+        for row in IdempotencyKey.objects.filter(
+            tenant_id__in={i.row.tenant_id for i in keyed},
+            key__in={i.repeatable.key for i in keyed},  # type: ignore[union-attr]
+        )
+    }
+    earlier: dict[int, Answer | Problem] = {}
+    for i in keyed:
+        assert i.repeatable is not None
+        row = stored[i.row.tenant_id, i.repeatable.key]
+        if row.target == i.row.id:
+            continue
+        earlier[id(i)] = (
+            Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
+            if bytes(row.digest) == i.repeatable.digest
+            else KeyReused(_("Use a new Idempotency-Key for a new request."))
+        )
+    return earlier
+
+
+def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
+    """Whoever came while a group waited in vain for the database is told at once, not after a time-out of his own."""
+    if outage.database.spares():
+        raise Unavailable
+    try:
+        return _write_what_is_let_in(group)
+    except Exception as error:
+        if outage.is_connection_lost(error):
+            outage.database.noticed()
+        raise
+
+
+committer: GroupCommitter[Intake, Answer] = GroupCommitter(_write_unless_away, splits_on=(DataError, IntegrityError), name="accept")
+
+
+def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:
+    """This function will give the stored answer to an earlier batch request with the same key, if there is one.
+
+    Raises:
+        KeyReused: the key belongs to another request.
+    """
+    if repeatable is None:
+        return None
+    row = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key).first()
+    if row is None:
+        return None
+    if bytes(row.digest) != repeatable.digest:
+        raise KeyReused(_("Use a new Idempotency-Key for a new request."))
+    return dict(row.answer or {})
+
+
+def accept_batch(
+    request: BatchIn,
+    *,
+    batch: Batch,
+    rows: Sequence[NewRow],
+    rejected: Sequence[dict[str, Any]],
+    repeatable: Repeatable | None,
+) -> dict[str, Any]:
+    """This function will store a batch in one transaction and give the body of the 202. The feeder takes it from there."""
+    answer = {"batch_id": str(batch.id), "accepted": len(rows), "rejected": list(rejected)}
+    with transaction.atomic():
+        if repeatable is not None:
+            _row, made = IdempotencyKey.objects.get_or_create(
+                tenant_id=batch.tenant_id,
+                key=repeatable.key,
+                defaults={"digest": repeatable.digest, "target": batch.id, "answer": answer, "created_at": batch.created_at},
+            )
+            if not made:
+                earlier = find_repeated(tenant_id=batch.tenant_id, repeatable=repeatable)
+                assert earlier is not None
+                return earlier
+        batch.save(force_insert=True)
+        store.insert_messages(rows)
+        transaction.on_commit(lambda: _after_batch(batch, len(rows)), robust=True)
+    return answer
+
+
+def _after_batch(batch: Batch, accepted: int) -> None:
+    kick_feeder()
+    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))

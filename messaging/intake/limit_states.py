@@ -1,0 +1,52 @@
+"""What the limits do at the moment, for the API and the console: what was let in and refused, the adaptive limit and its reasons."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from messaging.configuration.flow import flow_rules
+from messaging.intake import limits
+from posthaste.lib import redis
+from posthaste.lib.flow import adaptive, totals
+from posthaste.lib.flow.limiter import limiter
+
+MINUTES = 5
+SYSTEM = "system:"
+NOTHING: dict[str, Any] = {"let_in": None, "messages": None, "waited": None, "refused": []}
+
+
+def now() -> dict[str, Any]:
+    """This function will give what all processes counted lately; None for numbers that nobody knows while Redis is away.
+
+    Keys: minutes, is_local, processes, let_in, messages, waited, refused (rows of rule and number), system, adaptive.
+    """
+    try:
+        counted = totals.recent(minutes=MINUTES)
+        steps = adaptive.history()
+        rows = [{"rule": rule, "number": number} for rule, number in counted["refused"].items()]
+        known = {
+            "let_in": counted["let_in"],
+            "messages": counted["messages"],
+            "waited": counted["waited"],
+            "refused": [row for row in rows if not row["rule"].startswith(SYSTEM)],
+        }
+    except redis.Unavailable:
+        steps, rows, known = [], [], NOTHING
+    is_away = known is NOTHING
+    value = flow_rules.value
+    return {
+        "minutes": MINUTES,
+        "is_local": is_away or limiter.is_local,
+        "processes": limiter.local.processes,
+        **known,
+        "system": {
+            "is_enabled": value.system.is_enabled,
+            "refused": [{**row, "rule": row["rule"].removeprefix(SYSTEM)} for row in rows if row["rule"].startswith(SYSTEM)],
+        },
+        "adaptive": {
+            "is_enabled": value.adaptive.is_enabled,
+            "limit": steps[0]["limit"] if steps and value.adaptive.is_enabled else limits.adaptive.limit,
+            "least": value.adaptive.least_per_second,
+            "most": value.adaptive.most_per_second,
+            "steps": [{**step, "at": datetime.fromtimestamp(step["at"], UTC)} for step in steps],
+        },
+    }

@@ -1,0 +1,218 @@
+"""From what a caller sent to a row that can be stored, or to an error that names the field."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import orjson
+from django.utils.translation import gettext as _
+
+from accounts.services.api_keys import Caller
+from messaging.channels.recipients import normalise_recipient
+from messaging.channels.registry import CHANNELS
+from messaging.content import templates
+from messaging.content.templates import Wording
+from messaging.intake.bodies import BatchIn, MessageIn, problem_of, read_recipient
+from messaging.models import Status
+from messaging.storage.store import NewRow
+from messaging.suppression import unsubscribe
+from posthaste.lib import liquid, sms, zones
+from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Invalid
+
+MOST_RECIPIENTS = 10_000
+MOST_JSON_BYTES = 16_384
+FURTHEST_AHEAD = timedelta(days=365)
+
+
+def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
+    """What keeps a JSON object of the caller's from being stored and passed on: nothing, as a rule."""
+    try:
+        size = len(orjson.dumps(value)) if value else 0
+    except TypeError:  # orjson's error for what it can't write
+        return [{"field": field, "code": "invalid", "message": _("Holds an integer of more than 64 bits, or is nested too deeply.")}]
+    if size > MOST_JSON_BYTES:
+        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES)}]
+    return []
+
+
+class Frame:
+    """What all messages of a request share, checked once: channel, template, times."""
+
+    def __init__(self, request: MessageIn | BatchIn, *, caller: Caller, now: datetime) -> None:
+        self.errors: list[dict[str, Any]] = []
+        self.caller = caller
+        self.now = now
+        self.request = request
+        self.wording: Wording | None = None
+        if request.channel not in CHANNELS:
+            self._wrong(
+                "channel",
+                "unknown",
+                _("There is no channel {channel}. Known: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
+            )
+        self._check_text()
+        self._check_times()
+        if request.time_zone and zones.zone(request.time_zone) is None:
+            self._wrong("time_zone", "unknown", _("There is no time zone of this name. Give one such as Europe/Paris."))
+        self.category = request.category or (self.wording.category if self.wording else "")
+        if self.wording and self.wording.needs_link:
+            self._check_link()
+        self.errors += _unstorable("metadata", request.metadata)
+        if "\n" in request.subject or "\r" in request.subject:
+            self._wrong("subject", "invalid", _("A subject is one line."))
+        # The text without variables is the same for everybody: count its segments once.
+        self.plain_segments = sms.count_segments(request.body).segments if request.channel == "sms" and request.body else None
+
+    def _wrong(self, field: str, code: str, message: str) -> None:
+        self.errors.append({"field": field, "code": code, "message": message})
+
+    def _check_text(self) -> None:
+        request = self.request
+        if request.template is None:
+            if not request.body:
+                self._wrong("body", "required", _("Give a template, or a body."))
+            elif request.channel == "email" and not request.subject:
+                self._wrong("subject", "required", _("An e-mail needs a subject."))
+            return
+        for name in ("subject", "body"):
+            if getattr(request, name):
+                self._wrong(name, "not_allowed", _("Give either a template or subject and body, not both."))
+        self.wording = templates.book.published(self.caller.tenant_id, request.template)
+        if self.wording is None:
+            self._wrong("template", "unknown", _("There is no published template {name}.").format(name=request.template))
+        elif self.wording.channel != request.channel:
+            self._wrong("template", "wrong_channel", _("This template is for the channel {channel}.").format(channel=self.wording.channel))
+            self.wording = None
+
+    def _check_times(self) -> None:
+        request = self.request
+        if request.send_at and request.send_at > self.now + FURTHEST_AHEAD:
+            self._wrong("send_at", "too_far", _("At most a year ahead."))
+        if request.expires_at and request.expires_at <= self.now:
+            self._wrong("expires_at", "past", _("Lies in the past."))
+        elif request.expires_at and request.send_at and request.expires_at <= request.send_at:
+            self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
+
+    def _check_link(self) -> None:
+        if not unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category):
+            said = _(
+                "The template links to {{ unsubscribe_url }}, which e-mails of this category do not have. Give a category that has "
+                "unsubscribe links, or write the link between {% if unsubscribe_url %} and {% endif %}."
+            )
+            self._wrong("category", "no_unsubscribe_link", said)
+
+    def row(
+        self, *, recipient: str, variables: dict[str, Any], reference: str, time_zone: str = "", batch_id: UUID | None = None
+    ) -> tuple[NewRow | None, list[dict[str, Any]]]:
+        """This function will give the row for one recipient, or what is wrong with it."""
+        errors: list[dict[str, Any]] = []
+        request = self.request
+        if request.channel in CHANNELS:
+            try:
+                recipient = normalise_recipient(request.channel, recipient)
+            except ValueError as error:
+                errors.append({"field": "recipient", "code": "invalid", "message": str(error)})
+        segments = self.plain_segments
+        if self.wording is not None:
+            if self.wording.links_to_unsubscribe and unsubscribe.VARIABLE in variables:
+                said = _("This variable is built in and filled in for each recipient: leave it out.")
+                errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
+            missing = [name for name in self.wording.required if variables.get(name) is None]
+            errors += [
+                {"field": f"variables.{name}", "code": "required", "message": _("The template needs this variable.")} for name in missing
+            ]
+            if not missing and not errors:
+                try:
+                    if request.channel == "sms":
+                        segments = sms.count_segments(self.wording.text(variables)).segments
+                except liquid.TemplateProblem as problem:
+                    errors.append({"field": "variables", "code": "template", "message": str(problem)})
+        elif variables and request.template is None:
+            errors.append(
+                {"field": "variables", "code": "not_allowed", "message": _("Variables need a template; a body is sent as it is.")}
+            )
+        errors += _unstorable("variables", variables)
+        if time_zone and zones.zone(time_zone) is None:
+            errors.append(
+                {
+                    "field": "time_zone",
+                    "code": "unknown",
+                    "message": _("There is no time zone of this name. Give one such as Europe/Paris."),
+                }
+            )
+        if errors:
+            return None, errors
+        return (
+            NewRow(
+                id=new_id(),
+                tenant_id=self.caller.tenant_id,
+                api_key_id=self.caller.key_id,
+                batch_id=batch_id,
+                channel=request.channel,
+                recipient=recipient,
+                priority=request.priority,
+                status=Status.PENDING.value,
+                is_sandbox=self.caller.is_sandbox,
+                template_version_id=self.wording.version_id if self.wording else None,
+                variables=variables,
+                subject=request.subject,
+                body=request.body,
+                segments=segments,
+                reference=reference,
+                metadata=request.metadata,
+                created_at=self.now,
+                due_at=max(request.send_at, self.now) if request.send_at else self.now,
+                expires_at=request.expires_at,
+                category=self.category,
+                time_zone=time_zone or request.time_zone,
+            ),
+            [],
+        )
+
+
+def prepare_message(request: MessageIn, *, caller: Caller, now: datetime) -> NewRow:
+    """This function will check a single message and give its row.
+
+    Raises:
+        Invalid: naming every wrong field.
+    """
+    frame = Frame(request, caller=caller, now=now)
+    row, errors = frame.row(recipient=request.recipient, variables=request.variables, reference=request.reference)
+    if frame.errors or row is None:
+        raise Invalid(errors=frame.errors + errors)
+    return row
+
+
+def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> tuple[Frame, list[NewRow], list[dict[str, Any]]]:
+    """This function will check a batch and give its frame, the good rows, and `{index, field, message}` for the bad ones.
+
+    Raises:
+        Invalid: something all rows share is wrong, or there are none or too many.
+    """
+    frame = Frame(request, caller=caller, now=now)
+    if not request.recipients:
+        frame.errors.append({"field": "recipients", "code": "required", "message": _("Give at least one recipient.")})
+    if len(request.recipients) > MOST_RECIPIENTS:
+        frame.errors.append(
+            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MOST_RECIPIENTS)}
+        )
+    if frame.errors:
+        raise Invalid(errors=frame.errors)
+    rows: list[NewRow] = []
+    rejected: list[dict[str, Any]] = []
+    for index, raw in enumerate(request.recipients):
+        try:
+            entry = read_recipient(raw)
+        except msgspec.ValidationError as error:
+            rejected.append({"index": index, **problem_of(error)})
+            continue
+        row, errors = frame.row(
+            recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
+        )
+        if row is None:
+            rejected += [{"index": index, **error} for error in errors]
+        else:
+            rows.append(row)
+    return frame, rows, rejected

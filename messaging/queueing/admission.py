@@ -1,0 +1,183 @@
+"""Room in the broker: how many more messages may be handed to it, for all processes together.
+
+There are two bounds. `queue_capacity` is never passed. The smaller one follows the pace (see `pace`): what stands in the
+broker should leave it within a moment, because the broker knows no turns: whoever comes last waits for all that is there.
+So nobody's million stands there, it waits in the database, where tenants take turns.
+
+Whoever hands over takes room first, in one script for all processes. What was taken counts until it must be visible in the
+next count of the table: that is sure after SETTLED_MS for the smaller bound, and after LONGEST_MS for the capacity. So
+the capacity holds exactly as long as no commit takes longer than a second. Priorities 9 and 10 take no room: they come on top.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+from messaging.configuration import queues
+from messaging.queueing import queue_statistics
+from posthaste.lib import redis
+
+FRESH_SECONDS = 0.25
+REST_SECONDS = 2.0  # Redis is not asked again for so long after it was away
+STALE_MS = 2_500  # an older count is no ground to refuse anybody: the feeder is gone, so the caller counts himself
+SETTLED_MS = 100
+LONGEST_MS = 1_000
+SPARE = 50  # so many fit beside a backlog, for tenants that have none
+
+# KEYS[1] room (hash): counted, at (ms), pace, capacity, fed (by the feeder since the count), total (ever taken), t<n> (taken
+#         in the n-th tenth of a second)
+# KEYS[2] tenants (set) whose single messages stand in line in the database: they take their turns there
+# ARGV    stale, settled, longest (ms), spare; then tenant and number wanted, as often as needed; tenant 0 is the feeder
+# returns the numbers granted, or nothing if the last count is too old to tell
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local room = {}
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 1, #fields, 2 do room[fields[i]] = tonumber(fields[i + 1]) end
+if not room.at or now - room.at > tonumber(ARGV[1]) then return {} end
+local recent, possible = 0, 0
+for field, number in pairs(room) do
+  local tenth = tonumber(string.match(field, '^t(%d+)$'))
+  if tenth then
+    local ended = tenth * 100 + 100
+    if ended > room.at - tonumber(ARGV[2]) then recent = recent + number end
+    if ended > room.at - tonumber(ARGV[3]) then possible = possible + number else redis.call('HDEL', KEYS[1], field) end
+  end
+end
+local counted = room.counted + (room.fed or 0)
+local granted = {}
+local taken = 0
+for i = 5, #ARGV, 2 do
+  local pace = room.pace
+  if ARGV[i] ~= '0' then pace = pace + math.max(math.floor(pace / 2), tonumber(ARGV[4])) end
+  local left = math.min(pace - counted - recent, room.capacity - counted - possible) - taken
+  local grant = math.max(0, math.min(tonumber(ARGV[i + 1]), left))
+  if ARGV[i] ~= '0' and redis.call('SISMEMBER', KEYS[2], ARGV[i]) == 1 then grant = 0 end
+  if grant > 0 then
+    taken = taken + grant
+    if ARGV[i] == '0' then
+      redis.call('HINCRBY', KEYS[1], 'fed', grant)
+    else
+      redis.call('HINCRBY', KEYS[1], 't' .. math.floor(now / 100), grant)
+    end
+  end
+  granted[#granted + 1] = grant
+end
+if taken > 0 then redis.call('HINCRBY', KEYS[1], 'total', taken) end
+return granted
+"""
+FEEDER = 0
+
+
+@cache
+def _script() -> Any:
+    return redis.client().register_script(TAKE)
+
+
+def _keys() -> list[str]:
+    return [redis.key("room"), redis.key("room", "behind")]
+
+
+def _now_ms() -> int:
+    seconds, micros = redis.client().time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def take(wanted: dict[int, int]) -> dict[int, int]:
+    """This function will take room for so many messages of each tenant and give the numbers granted.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    arguments: list[int] = [STALE_MS, SETTLED_MS, LONGEST_MS, SPARE]
+    for tenant_id, number in wanted.items():
+        arguments += (tenant_id, number)
+    granted = _script()(keys=_keys(), args=arguments, client=redis.client())
+    return dict(zip(wanted, granted, strict=True)) if granted else {}
+
+
+def give_back(number: int) -> None:
+    """This function will give back room that the feeder took and did not need.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    pipeline = redis.client().pipeline(transaction=True)
+    pipeline.hincrby(redis.key("room"), "fed", -number)
+    pipeline.hincrby(redis.key("room"), "total", -number)
+    pipeline.execute()
+
+
+def count() -> tuple[int, int]:
+    """This function will count what stands in the broker and give it with the number that ever took room.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    client = redis.client()
+    at = _now_ms()
+    counted = queue_statistics.count_queued()
+    pipeline = client.pipeline(transaction=True)
+    pipeline.hset(redis.key("room"), mapping={"counted": counted, "at": at, "fed": 0})
+    pipeline.hget(redis.key("room"), "total")
+    total = pipeline.execute()[-1]
+    return counted, int(total or 0)
+
+
+def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
+    """This function will set the bounds, and which tenants must stand in line.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    room, line = _keys()
+    pipeline = redis.client().pipeline(transaction=True)
+    pipeline.hset(room, mapping={"pace": min(pace, capacity), "capacity": capacity})
+    pipeline.delete(line)
+    if behind:
+        pipeline.sadd(line, *behind)
+        pipeline.pexpire(line, STALE_MS)
+    pipeline.execute()
+
+
+class Door:
+    """The way straight to the broker, as accept uses it, and the bound of the backlog."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read_at = -60.0
+        self._is_full = False
+        self._rests_until = 0.0
+
+    def admit(self, wanted: "Counter[int]") -> dict[int, int]:
+        """This function will give how many messages of each tenant may go straight to the broker; the rest wait for the feeder."""
+        if not wanted or time.monotonic() < self._rests_until:
+            return {}
+        try:
+            granted = take(wanted)
+            if not granted:
+                # Nobody feeds, so there is no line to stand in: up to its capacity the broker may have it.
+                capacity = queues.value.queue_capacity
+                bound(pace=capacity, capacity=capacity)
+                count()
+                granted = take(wanted)
+        except redis.Unavailable:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            return {}
+        return granted
+
+    def is_full(self) -> bool:
+        """This function will tell whether the backlog has passed its bound, so that callers must slow down."""
+        clock = time.monotonic()
+        if clock - self._read_at > FRESH_SECONDS:
+            with self._lock:
+                if clock - self._read_at > FRESH_SECONDS:
+                    self._is_full, self._read_at = queue_statistics.last_measured().is_too_much, clock
+        return self._is_full
+
+
+door = Door()

@@ -1,0 +1,183 @@
+"""The worker's autoscaler: the customer's rule, on recipients waiting, with limits that change while it runs.
+
+Usage above `grow_above_percent` (80) adds `grow_by` (10) threads, usage below `shrink_below_percent` (20) takes away
+`shrink_by` (5), between the limits of the module *thread pools*, at most once a cool-down. Usage is the number of recipients
+that wait (in the broker and due in the database) against `queue_capacity`; tasks would mislead, as one carries up to a
+hundred of them. Two things more make it grow, because with a slow provider even a short queue takes long: the time to drain
+(what waits, at the present rate), and the age of the oldest message. It takes a step down only when as many threads are
+idle, and not to where draining would again take too long; and it does not grow past what the caps of the providers let
+through (see `ceiling`).
+
+Limits are those of one process: each has a pool of its own, and more processes are more threads. What is shared is what the
+caps allow, which the processes divide among them.
+
+Limits are hot configuration: read where they are compared, so a new release acts at the next look of the event loop. What waits
+is read from Redis, and figures are told, in a thread of its own, so that nothing slow ever holds up Celery's event loop, which only
+compares numbers a few times a second.
+"""
+
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from messaging.configuration import queues, thread_pools
+from messaging.configuration.pools import ThreadPools
+from messaging.queueing import queue_statistics
+from messaging.queueing.queue_statistics import Waiting
+from posthaste.lib import redis
+from posthaste.lib.elastic import TaskPool, stopping
+
+log = structlog.get_logger(__name__)
+FIGURES_EXPIRE_SECONDS = 5
+KEEP_DRAINING_WITHIN = 0.5  # of the time to drain that would make it grow again
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the rule decides upon."""
+
+    limits: ThreadPools
+    waiting: Waiting
+    processes: int = 1
+    queue_capacity: int = 10_000
+
+    @property
+    def usage_percent(self) -> float:
+        """Recipients waiting, in per cent of the queue's capacity."""
+        return 100.0 * self.waiting.total / max(1, self.queue_capacity)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what waits takes too long, however little it is."""
+        limits, drain = self.limits, self.waiting.drain_seconds
+        if limits.grow_above_drain_seconds and drain is not None and drain > limits.grow_above_drain_seconds:
+            return True
+        return bool(limits.grow_above_age_seconds) and self.waiting.oldest_seconds > limits.grow_above_age_seconds
+
+    def is_enough(self, threads: int, *, instead_of: int) -> bool:
+        """This function will tell whether so many threads would still drain what waits well within the time."""
+        most, drain = self.limits.grow_above_drain_seconds, self.waiting.drain_seconds
+        return not most or drain is None or drain * instead_of / max(1, threads) <= most * KEEP_DRAINING_WITHIN
+
+    @property
+    def most_threads(self) -> int:
+        """The most this process should have: its limit, or its share of what the providers' caps let work."""
+        limits, useful = self.limits, self.waiting.useful_threads
+        if useful is None:
+            return limits.max_threads
+        return max(limits.min_threads, min(limits.max_threads, -(-useful // max(1, self.processes))))
+
+
+def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> int:
+    """This function will give the number of threads the rule wants now; limits hold at once, steps only after the cool-down.
+
+    `busy` is the most threads that worked at the same time lately.
+    """
+    limits, usage = reading.limits, reading.usage_percent
+    fewer = max(threads - limits.shrink_by, limits.min_threads)
+    if rested and threads > reading.most_threads:
+        threads = max(reading.most_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
+    elif rested and (usage > limits.grow_above_percent or reading.is_late):
+        threads = max(threads, min(reading.most_threads, threads + limits.grow_by))
+    elif rested and usage < limits.shrink_below_percent and fewer >= busy and reading.is_enough(fewer, instead_of=threads):
+        threads = fewer
+    return max(limits.min_threads, min(limits.max_threads, threads))
+
+
+class Autoscaler:
+    """Celery's autoscaler interface (`worker_autoscaler`), driven by the worker's event loop four times a second."""
+
+    keepalive = 0.25
+
+    def __init__(self, pool: TaskPool, max_concurrency: int, min_concurrency: int = 0, worker: Any = None, **_options: Any) -> None:
+        self.pool = pool
+        self.worker = worker
+        self.max_concurrency = max_concurrency
+        self.min_concurrency = min_concurrency
+        self._waiting: Waiting | None = None
+        self._processes = 1
+        self._stepped_at = 0.0
+        self._busy = 0  # the most threads that worked since the last step
+        self._busy_since = 0.0
+        threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the rule decides upon now; None before anything was read."""
+        waiting = self._waiting
+        return None if waiting is None else Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
+
+    def maybe_scale(self, request: Any = None) -> None:
+        """This function will apply the rule; Celery also calls it for every task, which is ignored."""
+        reading = self.reading
+        if request is not None or reading is None:
+            return
+        clock = time.monotonic()
+        threads = self.pool.num_processes
+        self._busy = max(self._busy, self.pool.active_count)
+        rested = clock - self._stepped_at >= reading.limits.cooldown_seconds
+        wanted = wanted_threads(reading, threads, rested=rested, busy=self._busy)
+        if clock - self._busy_since >= reading.limits.cooldown_seconds:
+            self._busy, self._busy_since = self.pool.active_count, clock
+        if wanted != threads:
+            self._stepped_at = clock
+            if wanted > threads:
+                self.pool.grow(wanted - threads)
+            else:
+                self.pool.shrink(threads - wanted)
+            log.info("pool scaled", threads=wanted, before=threads, usage_percent=round(reading.usage_percent, 1))
+        self._prefetch_follows(wanted)
+
+    def _prefetch_follows(self, threads: int) -> None:
+        """One task a thread: what is not yet needed stays in the broker, where an urgent one can overtake it."""
+        consumer = getattr(self.worker, "consumer", None)
+        qos = getattr(consumer, "qos", None)
+        if consumer is None or qos is None:
+            return
+        consumer.initial_prefetch_count = threads  # after a reconnect
+        if qos.value != threads:
+            qos.value = threads  # the event loop tells the broker
+
+    def _observe(self) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                if stopping.is_set():
+                    queue_statistics.forget_pool(_instance())
+                    return
+                waiting = queue_statistics.last_measured()
+                self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
+                self._waiting = waiting
+                queue_statistics.tell_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
+            except (OSError, redis.Unavailable) as error:
+                log.warning("autoscaler keeps its last reading", error=type(error).__name__)
+            except Exception:
+                log.exception("autoscaler reading failed")
+            pause.wait(self.keepalive)
+
+    def figures(self) -> dict[str, Any]:
+        """This function will give the pool's live figures, as the statistics show them."""
+        reading, limits = self.reading, thread_pools.value
+        return {
+            "instance": _instance(),
+            "threads": self.pool.num_processes,
+            "active_count": self.pool.active_count,
+            "completed_tasks": self.pool.completed_tasks,
+            "queue_size": reading.waiting.total if reading else 0,
+            "queue_usage_percent": round(reading.usage_percent, 1) if reading else 0.0,
+            "min_threads": limits.min_threads,
+            "max_threads": limits.max_threads,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """Celery's `inspect stats`."""
+        return self.figures()
+
+
+def _instance() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,96 @@
+"""Where messages wait in the database: a line for each tenant's single messages and for each running batch.
+
+What is due is found by one probe of an index for each line and priority, so neither a million rows that wait nor a million
+that are scheduled for tomorrow are walked through.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from accounts.models import Tenant
+from messaging.models import Batch, BatchStatus, Message, Status
+from posthaste.lib.queues import MAX_PRIORITY
+
+# The sub-queries stand in the list of columns on purpose: as joins or EXISTS the planner may turn them into one pass over
+# everything that waits.
+_PROBE = (
+    f"SELECT m.due_at FROM {Message._meta.db_table} m WHERE m.tenant_id = {{tenant}} AND m.batch_id {{batch}} "
+    f"AND m.status = '{Status.PENDING.value}' AND m.priority = p.n AND m.due_at <= %s ORDER BY m.due_at LIMIT 1"
+)
+_PRIORITIES = ", ".join(f"({n})" for n in range(MAX_PRIORITY, -1, -1))
+SINGLES = (
+    f"WITH p(n) AS (VALUES {_PRIORITIES}), t AS (SELECT id, weight FROM {Tenant._meta.db_table} WHERE (SELECT 1 FROM "
+    f"{Message._meta.db_table} m WHERE m.tenant_id = {Tenant._meta.db_table}.id AND m.batch_id IS NULL "
+    f"AND m.status = '{Status.PENDING.value}' AND m.due_at IS NOT NULL LIMIT 1) IS NOT NULL) "
+    f"SELECT t.id, NULL, t.weight, p.n, ({_PROBE.format(tenant='t.id', batch='IS NULL')}) FROM t CROSS JOIN p"
+)
+BATCHES = (
+    f"WITH p(n) AS (VALUES {_PRIORITIES}), b AS (SELECT b.id, b.tenant_id, t.weight FROM {Batch._meta.db_table} b "
+    f"JOIN {Tenant._meta.db_table} t ON t.id = b.tenant_id WHERE b.status = '{BatchStatus.RUNNING.value}') "
+    f"SELECT b.tenant_id, b.id, b.weight, p.n, ({_PROBE.format(tenant='b.tenant_id', batch='= b.id')}) FROM b CROSS JOIN p"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tenant's single messages (batch None) or one of its batches."""
+
+    tenant_id: int
+    batch_id: UUID | None
+
+    def due(self, now: datetime, priority: int) -> "QuerySet[Message]":
+        """This function will give the waiting rows of a priority, oldest first."""
+        rows = Message.objects.filter(tenant_id=self.tenant_id, status=Status.PENDING, priority=priority, due_at__lte=now)
+        return (rows.filter(batch=None) if self.batch_id is None else rows.filter(batch_id=self.batch_id)).order_by("due_at")
+
+    def hold(self) -> bool:
+        """This function will keep the batch from being paused or cancelled until the transaction ends; False if it does not run.
+
+        Without it rows chosen while the batch ran could become `queued` after the cancel has looked for such ones.
+        """
+        if self.batch_id is None:
+            return True
+        running = Batch.objects.filter(pk=self.batch_id, status=BatchStatus.RUNNING).order_by()
+        return bool(running.select_for_update(no_key=True, skip_locked=True).values_list("pk"))
+
+
+@dataclass(slots=True)
+class Heads:
+    """What stands first in a line: since when, by priority; most urgent first."""
+
+    weight: int
+    due_since: dict[int, datetime] = field(default_factory=dict)
+
+
+def _time(value: Any) -> datetime:
+    made = value if isinstance(value, datetime) else datetime.fromisoformat(value)  # SQLite gives text, or a time without a zone
+    return made if made.tzinfo else made.replace(tzinfo=UTC)
+
+
+def _rows(sql: str, now: datetime) -> Iterator[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [connection.ops.adapt_datetimefield_value(now)])
+        yield from cursor.fetchall()
+
+
+def waiting(now: datetime) -> dict[Line, Heads]:
+    """This function will give all lines in which something is due; a tenant's weight is shared among its lines."""
+    found: dict[Line, Heads] = {}
+    for sql in (SINGLES, BATCHES):
+        for tenant_id, batch_id, weight, priority, due_at in _rows(sql, now):
+            if due_at is not None:
+                line = Line(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
+                found.setdefault(line, Heads(weight)).due_since[priority] = _time(due_at)
+    lines_of: dict[int, int] = {}
+    for line in found:
+        lines_of[line.tenant_id] = lines_of.get(line.tenant_id, 0) + 1
+    for line, heads in found.items():
+        heads.weight = max(1, 1000 * heads.weight // lines_of[line.tenant_id])
+        heads.due_since = dict(sorted(heads.due_since.items(), reverse=True))
+    return found

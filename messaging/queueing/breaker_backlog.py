@@ -1,0 +1,164 @@
+"""What waits for a breaker, and is brought forward as soon as somebody may be called.
+
+A message that finds all breakers open has been fed, claimed and put back, three updates of its row. So it is put back for a minute or
+more, however soon the breaker will be tried, and the clock looks every second whether what is waited for has come: a few messages are
+brought forward while a breaker is half-open, to be its trial calls, and all when one has closed, or when there is another provider.
+
+For whom messages wait is noted in Redis by whoever puts them off, after their rows are written; the rows say it in `error_code`. Should
+the note be lost (Redis lost its memory, the clock's process died between two steps), they come back at their own time. While Redis is away,
+they are put off for seconds only.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import structlog
+from django.db.models import Q, QuerySet
+
+from messaging.configuration import provider_routing
+from messaging.models import BatchStatus, Message, Status
+from messaging.providers import breakers as rules
+from messaging.providers.loaded import book
+from messaging.queueing.publish import kick_feeder
+from posthaste.lib import redis
+from posthaste.lib.breaker import Phase, breakers
+
+log = structlog.get_logger(__name__)
+PREFIX = "breaker:"
+LEAST_SECONDS, LONGEST_SECONDS = 60.0, 300.0  # beyond the least only where the breaker will surely be open for longer
+AWAY_SECONDS = 15.0  # nobody brings them forward while Redis is away
+SPREAD_SECONDS, SPREAD_SHARE = 1.0, 0.1  # what comes back by itself does so over a while, not all at once
+MOST_A_STATEMENT, MOST_A_LOOK = 5_000, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Whom messages wait for: the providers of a tenant's channel, or a host that webhooks of the tenant name."""
+
+    tenant_id: int
+    channel: str
+    is_sandbox: bool
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}:{self.channel}:{int(self.is_sandbox)}:{self.host}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """This function will read what `str` wrote."""
+        tenant_id, channel, is_sandbox, host = text.split(":", 3)
+        return cls(int(tenant_id), channel, is_sandbox == "1", host)
+
+
+def code_of(whose: str) -> str:
+    """This function will give the error code of messages that wait for a provider (its name) or a host."""
+    return f"{PREFIX}{whose}"[:60]
+
+
+def seconds(until_open: float) -> float:
+    """This function will give the seconds to put a message off whose breaker may be tried in `until_open` seconds."""
+    if breakers.is_away:
+        return min(until_open, AWAY_SECONDS) + random.uniform(0, SPREAD_SECONDS)
+    return max(LEAST_SECONDS, min(until_open, LONGEST_SECONDS)) * (1 + random.uniform(0, SPREAD_SHARE))
+
+
+def _key() -> str:
+    return redis.key("breakers", "waits")
+
+
+def note(pipeline: Any, waits: Iterable[Wait]) -> None:
+    """This function will note within a pipeline for whom messages wait. Their rows must have been written before."""
+    pipeline.sadd(_key(), *map(str, waits))
+
+
+def bring_forward(*, now: datetime) -> int:
+    """This function will make due what waits for somebody who may be called by now, and give the number. The clock calls it."""
+    try:
+        noted: Any = redis.client().smembers(_key())
+        if not noted:
+            return 0
+        waits = [Wait.read(text.decode()) for text in noted]
+        random.shuffle(waits)  # where many tenants wait for one host, another one tries it each time
+        tried: set[str] = set()
+        moved = sum(_look(wait, tried, now) for wait in waits)
+    except redis.Unavailable:
+        return 0
+    if moved:
+        log.info("messages that waited for a breaker brought forward", messages=moved)
+        kick_feeder()
+    return moved
+
+
+def _look(wait: Wait, tried: set[str], now: datetime) -> int:
+    """Brings forward what may go now. The note is taken back first: who puts a message off meanwhile makes it anew."""
+    names = {rules.of_host(wait.host): wait.host} if wait.host else _providers(wait)
+    phases = {name: rules.phase(name) for name in names}
+    closed = [name for name, phase in phases.items() if phase == Phase.CLOSED]
+    # One that waits for receipts has made its trial calls.
+    half_open = {name for name, phase in phases.items() if phase == Phase.HALF_OPEN and breakers.wait_seconds(name) <= 0} - tried
+    fails_over = bool(wait.host) or provider_routing.of(wait.tenant_id).fail_over
+    is_over = len(closed) == len(phases) or (bool(closed) and fails_over)
+    if not is_over and not closed and not half_open:
+        return 0
+    redis.client().srem(_key(), str(wait))
+    if is_over:
+        moved = _move(_waiting(wait, now, [wait.host] if wait.host else []), MOST_A_LOOK, now)
+        if moved >= MOST_A_LOOK:
+            redis.client().sadd(_key(), str(wait))
+        return moved
+    # Without fail-over each message waits for the provider that was drawn for it.
+    moved = _move(_waiting(wait, now, [names[name] for name in closed]), MOST_A_LOOK, now) if closed else 0
+    if half_open:
+        tried |= half_open
+        few = max(rules.rule(name).trial_calls for name in half_open)
+        runs = Q(batch=None) | Q(batch__status=BatchStatus.RUNNING)  # others would not be fed
+        whose = [wait.host] if wait.host else [] if fails_over else [names[name] for name in half_open]
+        moved += _move_few(_waiting(wait, now, whose).filter(runs), few, now)
+    if moved or not fails_over or _waiting(wait, now, []).exists():
+        redis.client().sadd(_key(), str(wait))  # others wait still
+    return moved
+
+
+def _providers(wait: Wait) -> dict[str, str]:
+    """The names of the breakers of those who may carry such messages now, and of the providers; the built-in sandbox has none."""
+    carriers = book.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
+    return {carrier.breaker: carrier.name for carrier in carriers if carrier.breaker}
+
+
+def _waiting(wait: Wait, now: datetime, whose: Iterable[str]) -> "QuerySet[Message]":
+    """The messages that wait there and are not due yet; of `whose`, or all."""
+    rows = Message.objects.filter(
+        tenant_id=wait.tenant_id, status=Status.PENDING, due_at__gt=now, channel=wait.channel, is_sandbox=wait.is_sandbox
+    )
+    codes = [code_of(name) for name in whose]
+    return rows.filter(error_code__in=codes) if codes else rows.filter(error_code__startswith=PREFIX)
+
+
+def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
+    """Makes up to `most` of them due, the most urgent first."""
+    moved = 0
+    while moved < most:
+        step = min(MOST_A_STATEMENT, most - moved)
+        ids = list(rows.order_by("-priority", "due_at").values_list("pk", flat=True)[:step])
+        moved += _make_due(ids, now)
+        if len(ids) < step:
+            break
+    return moved
+
+
+def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> int:
+    """Makes a few due, of those that have used the fewest attempts: no message uses up its own for all."""
+    ids: list[UUID] = []
+    for attempts in ({"attempts": 0}, {"attempts": 1}, {"attempts__gt": 1}):
+        ids += rows.filter(**attempts).order_by().values_list("pk", flat=True)[: few - len(ids)]
+        if len(ids) >= few:
+            break
+    return _make_due(ids, now)
+
+
+def _make_due(ids: Sequence[UUID], now: datetime) -> int:
+    return Message.objects.filter(pk__in=ids, status=Status.PENDING).update(due_at=now) if ids else 0

@@ -1,0 +1,275 @@
+"""Feed: the one mechanism that moves what is `pending` and due into the broker.
+
+Big batches, scheduled sends, retries after their back-off, what was lost: all wait as rows. The broker holds only what
+leaves it within a moment (see `pace`), and never more than `queue_capacity`, so that pausing or cancelling bites at once and
+nobody's million stands before somebody's ten. Tenants take turns by weight, and within a tenant its single messages and
+its batches (see `turns`).
+
+While anything waits, one feeder looks five times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
+dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
+if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has taken over.
+"""
+
+import time
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from jobs.services import fence
+from messaging.configuration import queues
+from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
+from messaging.providers import useful_threads
+from messaging.queueing import admission, backlog, breaker_backlog, broker, deferred, queue_statistics
+from messaging.queueing.backlog import Heads, Line
+from messaging.queueing.drain_rate import Pace
+from messaging.queueing.fair_queue import Turns
+from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
+from messaging.queueing.queue_statistics import Pools
+from messaging.storage import batches, store, tally_totals
+from posthaste.lib import locks, redis
+from posthaste.lib.elastic import stopping
+from posthaste.lib.queues import SEND, URGENT
+
+log = structlog.get_logger(__name__)
+LOCK = "feed"
+LOCK_SECONDS = 5.0  # after a feeder's death the next one waits this long; two at once are only less economical
+HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
+RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
+LOOK_SECONDS = 0.2
+CALM_LOOK_SECONDS = 0.5  # nothing waits, but messages go straight to the broker
+LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
+HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
+FEWEST_A_STEP = 100
+TICK_MS = 900
+MOST_A_STATEMENT = 2_000
+URGENT_RESERVE = 1_000
+ROUTES_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+MOST_RATES = 10_000
+
+
+class Feeder:
+    """What a process remembers from look to look while it feeds."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.turns: Turns[Line] = Turns()
+        self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
+        self.rates: dict[tuple[int, str], float] = {}  # at which they last left, while more was waiting
+        self.is_waiting = False
+        self.took = 0.0  # seconds for looking alone, without handing over
+        self._content = self._total = 0
+        self._stuck = 0  # handed over, but neither in the broker nor claimed: lost there; `recover` brings them back
+        self._pools = Pools()
+        self._useful: int | None = None
+        self._each_second_at = self._depth_at = self._busy_at = 0.0
+
+    def look(self, now: datetime) -> int:
+        """This function will feed what there is room for and give the number of messages handed over."""
+        clock = time.monotonic()
+        waiting = backlog.waiting(now)
+        self.is_waiting = bool(waiting)
+        try:
+            window = self._measure(clock, waiting)
+        except redis.Unavailable:
+            if not broker_is_up():
+                return 0
+            left = queues.value.queue_capacity - queue_statistics.count_queued()
+            return self._hand_over_urgent(waiting, now) + self._hand_over(waiting, left, now)
+        self.took = time.monotonic() - clock
+        urgent = fed = 0
+        if waiting and broker_is_up():
+            urgent = self._hand_over_urgent(waiting, now)
+            wanted = admission.take({admission.FEEDER: window}).get(admission.FEEDER, 0)
+            fed = self._hand_over(waiting, wanted, now)
+            if fed < wanted:
+                admission.give_back(wanted - fed)
+        self._tell(clock, now, waiting)
+        return urgent + fed
+
+    def is_busy(self, clock: float) -> bool:
+        """This function will tell whether something waits or went past lately, so that another look is of use."""
+        return clock - self._busy_at < 1.0
+
+    def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
+        """Counts what stands in the broker and sets the bounds; gives the window."""
+        self._pools = queue_statistics.live_pools()
+        content, total = admission.count()
+        self.pace.note(clock, left=self._content + total - self._total - content)
+        if waiting or total != self._total:
+            self._busy_at = clock
+        self._content, self._total = content, total
+        self._stuck = min(self._stuck, content)
+        if waiting and content and not self._stuck and self.pace.per_second == 0 and clock - self._depth_at > 1.0:
+            self._depth_at = clock
+            self._stuck = self._lost(content)
+        bounds = queues.value
+        window = self.pace.adapt(
+            content=content - self._stuck,
+            is_waiting=bool(waiting),
+            threads=self._pools.threads,
+            busy=self._pools.busy,
+            capacity=bounds.queue_capacity,
+            hold_seconds=bounds.hold_seconds,
+            expected=self._expected(clock, content=content, is_waiting=bool(waiting)),
+        )
+        behind = {line.tenant_id for line in waiting if line.batch_id is None}
+        admission.bound(pace=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
+        return window
+
+    def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:
+        """Remembers the rate of what is on its way, and gives the least one known of it; 0 where nobody knows."""
+        on_their_way = [route for route, at in self.routes.items() if clock - at < FRESH_SECONDS]
+        if is_waiting and content and self.pace.is_settled and self.pace.per_second:
+            if len(self.rates) > MOST_RATES:
+                self.rates.clear()
+            self.rates |= dict.fromkeys(on_their_way, self.pace.per_second)
+        return min((self.rates.get(route, 0.0) for route in on_their_way), default=0.0)
+
+    @staticmethod
+    def _lost(content: int) -> int:
+        try:
+            return 0 if broker.depth(SEND) else content
+        except broker.BROKER_ERRORS:
+            return 0
+
+    def _tell(self, clock: float, now: datetime, waiting: dict[Line, Heads]) -> None:
+        if clock - self._each_second_at > 1.0:
+            self._each_second_at = clock
+            queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
+            routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
+            self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
+            self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
+            oldest = min((since for heads in waiting.values() for since in heads.due_since.values()), default=now)
+            queue_statistics.tell_pace(per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful)
+
+    def _hand_over_urgent(self, waiting: dict[Line, Heads], now: datetime) -> int:
+        """Moves what is urgent, on top of all bounds."""
+        urgent = [(line, priority) for line, heads in waiting.items() for priority in heads.due_since if priority >= URGENT]
+        return sum(self._move(line, line.due(now, priority), URGENT_RESERVE, now) for line, priority in urgent)
+
+    def _hand_over(self, waiting: dict[Line, Heads], left: int, now: datetime) -> int:
+        """Moves up to `left` messages in turns, or as many as the time allows."""
+        weights = {line: heads.weight for line, heads in waiting.items() if min(heads.due_since) < URGENT}
+        fed, until = 0, time.monotonic() + HAND_OVER_SECONDS
+        step = max(FEWEST_A_STEP, left // 4)
+        while weights and fed < left and broker_is_up() and time.monotonic() < until:
+            for line, share in self.turns.share(min(step, left - fed), weights).items():
+                moved = self._take_turn(line, waiting[line], share, now)
+                fed += moved
+                if moved < share:
+                    self.turns.give_back(line, share - moved, weights.pop(line))
+        return fed
+
+    def _take_turn(self, line: Line, heads: Heads, share: int, now: datetime) -> int:
+        moved = 0
+        for priority in [p for p in heads.due_since if p < URGENT]:
+            while moved < share:
+                most = min(MOST_A_STATEMENT, share - moved)
+                step = self._move(line, line.due(now, priority), most, now)
+                moved += step
+                if step < most:
+                    break
+        return moved
+
+    def _move(self, line: Line, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
+        """Moves up to `most` rows to `queued` and publishes them; what the broker does not take goes back."""
+        with transaction.atomic():
+            if not line.hold():
+                return 0
+            chosen = list(rows.select_for_update(skip_locked=True)[:most].values_list("pk", "tenant_id", "channel", "priority"))
+            if not chosen:
+                return 0
+            store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
+            fence.check_current(LOCK)
+        self.routes |= dict.fromkeys({(tenant_id, channel) for _pk, tenant_id, channel, _priority in chosen}, time.monotonic())
+        lost = publish_all((Route(tenant_id, channel, priority), pk) for pk, tenant_id, channel, priority in chosen)
+        if lost:
+            store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
+        return len(chosen) - len(lost)
+
+
+_feeder = Feeder()
+
+
+def feed(*, now: datetime) -> int:
+    """This function will feed once and give the number of messages handed to the broker."""
+    tick(now=now)
+    return _feeder.look(now)
+
+
+def keep_feeding() -> None:
+    """This function will feed as long as anything waits, unless another process does; and count the backlog once a second."""
+    until = time.monotonic() + RUN_SECONDS
+    try:
+        while _hold_the_lock(min(until, time.monotonic() + HOLD_SECONDS)):
+            if time.monotonic() >= until:
+                kick_feeder()
+                break
+    except (locks.NotAcquired, locks.LockLost):
+        pass  # another one feeds
+    except redis.Unavailable:
+        _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
+    try:
+        is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
+    except redis.Unavailable:
+        is_my_turn = True
+    if is_my_turn:
+        tick(now=timezone.now())
+
+
+def _hold_the_lock(until: float) -> bool:
+    """Looks again and again until the time is up; False when there is nothing left to look for."""
+    with locks.simple(LOCK, lease_seconds=LOCK_SECONDS) as lock:
+        while not stopping.is_set():
+            lock.check()
+            fed = _feeder.look(timezone.now())
+            ended = time.monotonic()
+            if not fed and not _feeder.is_busy(ended):
+                return False
+            if ended >= until:
+                return True
+            pause = LOOK_SECONDS if _feeder.is_waiting else CALM_LOOK_SECONDS
+            rest = max(0.01, max(pause, _feeder.took / LOOKING_SHARE) - _feeder.took)
+            if _feeder.is_waiting:
+                stopping.wait(rest)
+            else:
+                wait_for_kick(rest)
+    return False
+
+
+def tick(*, now: datetime) -> None:
+    """This function will count what waits and close batches that are through."""
+    queue_statistics.measure(now)
+    deferred.pull_forward_if_changed(now=now)
+    breaker_backlog.bring_forward(now=now)
+    settle_batches(now=now)
+    tally_totals.add_up()
+
+
+def settle_batches(*, now: datetime) -> int:
+    """This function will close batches without a message in progress and give the number of those that finished.
+
+    What came back to a cancelled batch for a retry is cancelled as well.
+    """
+    batches.sweep(now=now)
+    ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
+    running = Batch.objects.filter(status=BatchStatus.RUNNING)
+    _settle(ending, finished_at=now)
+    return _settle(running, status=BatchStatus.FINISHED, finished_at=now)
+
+
+def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
+    """Changes those without a message in progress. Whoever puts a message back into progress holds its batch
+    (`batches.reopen`); so nobody does between the look that is made under the lock and the change, and no message is left behind
+    in a batch that has ended, where nobody would feed it."""
+    # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
+    busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
+    through = rows.order_by("pk").annotate(busy=busy).filter(busy=None)
+    with transaction.atomic():
+        ids = list(through.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+        return rows.filter(pk__in=ids).annotate(busy=busy).filter(busy=None).update(**changes) if ids else 0

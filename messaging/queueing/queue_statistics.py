@@ -1,0 +1,188 @@
+"""How much is waiting and how fast it leaves: told through Redis, read by accept, autoscaler and statistics without a query.
+
+The feeder counts what stands in the broker at each of its looks; what waits in the database is counted once a second.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import QuerySet
+
+from messaging.configuration import queues
+from messaging.models import Batch, BatchStatus, Message, Status
+from posthaste.lib import redis
+from posthaste.lib.queues import SEND
+
+COUNT_UP_TO = 100_000  # beyond this the exact number changes nobody's decision
+EXPIRES_SECONDS = 10
+PACE_EXPIRES_SECONDS = 3
+BACKLOG_EVERY_SECONDS = 5.0
+#: Counting may take this share of the time; where it takes long it is done less often.
+COUNTING_SHARE = 0.05
+#: However long it took: the pool does not fall back before it knows that less is waiting.
+LONGEST_REST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages handed to the broker and not yet claimed, messages due that stand in the database, and when to say no.
+
+    `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed `max_backlog`. `per_second` is how many
+    leave the broker (None: not known, nothing has waited lately), `oldest_seconds` for how long the oldest one in the
+    database has been due, `useful_threads` how many threads in all processes the caps of the providers let work (None: no cap).
+    """
+
+    in_broker: int = 0
+    due: int = 0
+    is_too_much: bool = False
+    per_second: float | None = None
+    oldest_seconds: float = 0.0
+    useful_threads: int | None = None
+
+    @property
+    def total(self) -> int:
+        return self.in_broker + self.due
+
+    @property
+    def drain_seconds(self) -> float | None:
+        """How long it takes until all that waits has left at the present rate; None where the rate is not known."""
+        if not self.total:
+            return 0.0
+        return None if self.per_second is None else self.total / max(self.per_second, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The pools that work on the queue now."""
+
+    processes: int = 0
+    threads: int = 0
+    busy: int = 0
+
+
+def _count(rows: "QuerySet[Message]", up_to: int = COUNT_UP_TO) -> int:
+    return rows.order_by().values("due_at")[:up_to].count()  # a column of the feeder's index: the table is not looked at
+
+
+class _Backlog:
+    """What is due: counted each second while that is cheap, and to the very end only every few seconds."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._next = self._next_to_the_end = 0.0
+        self._is_too_much = False
+
+    def count(self, due: "QuerySet[Message]") -> int:
+        began = time.monotonic()
+        if began >= self._next:
+            self.number = _count(due)
+            took = time.monotonic() - began
+            self._next = began + (min(LONGEST_REST_SECONDS, took / COUNTING_SHARE) if took > 0.02 else 0.0)
+        elif self.number and not due.exists():
+            # It is all gone, and the next count far off: nobody should wait for it to hear that.
+            self.number = 0
+        return self.number
+
+    def is_too_much(self, due: "QuerySet[Message]", seen: int) -> bool:
+        most = queues.value.max_backlog
+        if most < COUNT_UP_TO or seen < COUNT_UP_TO:
+            return seen > most
+        began = time.monotonic()
+        if began >= self._next_to_the_end:
+            self._is_too_much = _count(due, most + 1) > most
+            self._next_to_the_end = began + max(BACKLOG_EVERY_SECONDS, (time.monotonic() - began) / COUNTING_SHARE)
+        return self._is_too_much
+
+
+_backlog = _Backlog()
+
+
+def measure(now: datetime) -> Waiting:
+    """This function will count what waits and tell everybody through Redis."""
+    due = _that_may_go(now)
+    number = _backlog.count(due)
+    waiting = Waiting(count_queued(), number, _backlog.is_too_much(due, number))
+    try:
+        redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due} {waiting.is_too_much:d}", ex=EXPIRES_SECONDS)
+    except redis.Unavailable:
+        pass
+    return waiting
+
+
+def _that_may_go(now: datetime) -> "QuerySet[Message]":
+    """What is due, without batches that stand still: nothing makes those smaller, so they must neither keep the pool large nor turn
+    callers away."""
+    due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
+    stopped = Batch.objects.filter(status=BatchStatus.PAUSED) | Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
+    still = list(stopped.order_by().values_list("pk", flat=True))
+    return due.exclude(batch_id__in=still) if still else due
+
+
+def count_queued(up_to: int = COUNT_UP_TO) -> int:
+    """This function will count the messages that were handed to the broker and that no worker has claimed yet."""
+    return Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by().values("queued_at")[:up_to].count()
+
+
+def tell_pace(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
+    """This function will tell how fast messages leave, which only the feeder knows."""
+    told = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
+    redis.client().set(redis.key("pace"), orjson.dumps(told), ex=PACE_EXPIRES_SECONDS)
+
+
+def last_measured() -> Waiting:
+    """This function will give the last measurement; nothing waiting where there is none."""
+    try:
+        stored, pace = redis.client().mget(redis.key("waiting"), redis.key("pace"))
+    except redis.Unavailable:
+        stored = pace = None
+    if not stored:
+        return Waiting()
+    in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
+    told: dict[str, Any] = orjson.loads(pace) if pace else {}
+    return Waiting(in_broker, due, any(too_much), told.get("per_second"), told.get("oldest_seconds", 0.0), told.get("useful_threads"))
+
+
+# --- the pools that are alive ---------------------------------------------------------------------------------
+
+
+def tell_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> None:
+    """This function will tell a pool's figures; a pool that has told nothing for `alive_seconds` counts as gone."""
+    register, now = redis.key("pools", SEND), time.time()
+    pipeline = redis.client().pipeline(transaction=False)
+    pipeline.set(redis.key("pool", SEND, instance), orjson.dumps(figures), ex=alive_seconds)
+    pipeline.zadd(register, {instance: now + alive_seconds})
+    pipeline.zremrangebyscore(register, "-inf", now - 60)
+    pipeline.execute()
+
+
+def forget_pool(instance: str) -> None:
+    """This function will take out a pool that ends."""
+    pipeline = redis.client().pipeline(transaction=False)
+    pipeline.delete(redis.key("pool", SEND, instance))
+    pipeline.zrem(redis.key("pools", SEND), instance)
+    pipeline.execute()
+
+
+def told_by_pools() -> list[dict[str, Any]]:
+    """This function will give the figures of the pools that are alive, as they told them a moment ago.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    client = redis.client()
+    names: Any = client.zrangebyscore(redis.key("pools", SEND), time.time(), "+inf")
+    told = client.mget([redis.key("pool", SEND, name.decode()) for name in names]) if names else []
+    return [orjson.loads(value) for value in told if value]
+
+
+def live_pools() -> Pools:
+    """This function will give number and threads of the pools that are alive.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    pools = told_by_pools()
+    return Pools(len(pools), sum(p["threads"] for p in pools), sum(p["active_count"] for p in pools))

@@ -1,0 +1,182 @@
+"""Receipts: what providers report later. Signed, replay-safe, and never able to move a message backwards."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from messaging.channels.base import Receipt, ReceiptError
+from messaging.channels.recipients import list_key
+from messaging.configuration import delivery_rules
+from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status, SuppressionReason
+from messaging.providers import breakers
+from messaging.providers.loaded import book
+from messaging.storage.store import storable
+from messaging.suppression import suppressions
+from messaging.suppression.suppressions import Entry
+from posthaste.lib import redis
+from posthaste.lib.problems import Invalid, Unauthenticated
+from tracing.configuration import tracing
+from tracing.services import record
+
+log = structlog.get_logger(__name__)
+#: States a receipt may change: what a provider says it delivered counts, also where our side was not sure.
+OPEN = (Status.SENT, Status.UNKNOWN, Status.SENDING)
+
+
+def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> None:
+    """This function will check signature and age (five minutes) of a callback, as Standard Webhooks defines them.
+
+    Raises:
+        Unauthenticated: missing, wrong or too old.
+    """
+    try:
+        Webhook(provider.receipt_secret).verify(body, {name.lower(): value for name, value in headers.items()}, json_parse=False)
+    except WebhookVerificationError as error:
+        raise Unauthenticated(
+            _("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(reason=error)
+        ) from None
+    except Exception:  # noqa: BLE001 - whatever a stranger's headers break in the library is no valid signature
+        raise Unauthenticated(_("Signature refused.")) from None
+
+
+def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str], now: datetime) -> Counter[str]:
+    """This function will apply the receipts in a verified callback and count what became of each.
+
+    Raises:
+        Invalid: the body is not understood; nothing was applied.
+    """
+    # Also a disabled one: its receipts still come.
+    carrier = next((c for c in book.every(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
+    if carrier is None:
+        raise Invalid(_("The provider's configuration can't be used; mend it first."))
+    try:
+        receipts = carrier.adapter.parse_receipt(body, headers)
+    except ReceiptError as error:
+        raise Invalid.field("", str(error)) from None
+    return apply_all(provider=provider, receipts=receipts, now=now)
+
+
+def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime) -> Counter[str]:
+    """This function will apply receipts, however many, with two reads and a write or two, and count what became of each.
+
+    The rows are locked in the order of their ids while it is decided, so a receipt that comes twice at once is applied once.
+    """
+    with transaction.atomic():
+        rows = _find(provider, receipts)
+        entries: list[ReceiptEntry] = []
+        delivered: list[UUID] = []
+        failed: dict[tuple[str, str], list[UUID]] = {}
+        for receipt, row in zip(receipts, rows, strict=True):
+            entry = ReceiptEntry(
+                provider=provider,
+                message=row,
+                provider_message_id=storable(receipt.provider_message_id)[:200],
+                reported=receipt.status,
+                code=storable(receipt.code)[:60],
+                detail=storable(receipt.detail)[:500],
+                outcome=_judge(receipt, row),
+            )
+            entries.append(entry)
+            if row is None or entry.outcome != ReceiptOutcome.APPLIED:
+                continue
+            row.status = receipt.status  # a second receipt in the same callback meets the new state
+            if receipt.status == "delivered":
+                delivered.append(row.pk)
+            else:
+                failed.setdefault((entry.code or "not_delivered", entry.detail), []).append(row.pk)
+        common = {"finished_at": now, "lease_until": None, "claim": None, "provider_id": provider.pk}
+        if delivered:  # perhaps before we had written that it was taken, hence the coalesce
+            Message.objects.filter(pk__in=delivered).update(
+                status=Status.DELIVERED, sent_at=Coalesce("sent_at", Value(now)), error_code="", error_detail="", **common
+            )
+        for (code, detail), ids in failed.items():
+            Message.objects.filter(pk__in=ids).update(status=Status.FAILED, error_code=code, error_detail=detail, **common)
+        ReceiptEntry.objects.bulk_create(entries)
+        _list_bounced(provider, receipts, rows, entries, now)
+    applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
+    _tell(provider, applied, now)
+    counts = Counter(str(entry.outcome) for entry in entries)
+    log.info("receipts", provider=str(provider.pk), **counts)
+    return counts
+
+
+def _list_bounced(
+    provider: Provider, receipts: Sequence[Receipt], rows: Sequence[Message | None], entries: Sequence[ReceiptEntry], now: datetime
+) -> None:
+    """Recipients who do not exist go on the suppression list: with the receipt, or not at all."""
+    codes = delivery_rules.of(provider.tenant_id).bounce_codes
+    gone = [
+        Entry(list_key(row.recipient), row.channel, "", row.pk)
+        for receipt, row, entry in zip(receipts, rows, entries, strict=True)
+        if row is not None
+        and not row.is_sandbox
+        and receipt.status == "failed"
+        and entry.outcome == ReceiptOutcome.APPLIED
+        and (receipt.hard_bounce or receipt.code in codes)
+    ]
+    if gone:
+        reason = SuppressionReason.HARD_BOUNCE
+        suppressions.suppress(gone, tenant_id=provider.tenant_id, reason=reason, author=f"provider:{provider.name}", now=now)
+
+
+def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | None]:
+    """The messages meant, locked. Only those that this provider carried, or is carrying, can be."""
+    names = {r.provider_message_id for r in receipts if not r.message_id and r.provider_message_id}
+    ours = Message.objects.filter(tenant_id=provider.tenant_id)
+    ids = {r.message_id for r in receipts if r.message_id}
+    if names:
+        ids |= set(ours.filter(provider=provider, provider_message_id__in=names).values_list("pk", flat=True))
+    rows = {row.pk: row for row in ours.filter(pk__in=ids).order_by("pk").select_for_update()}
+    by_name = {row.provider_message_id: row for row in rows.values()}
+    found = []
+    for receipt in receipts:
+        row = rows.get(receipt.message_id) if receipt.message_id else by_name.get(receipt.provider_message_id)
+        # The row of a message that is still being sent does not name its provider yet.
+        ours_now = row is not None and (row.status == Status.SENDING or row.provider_id in (provider.pk, None))
+        found.append(row if ours_now else None)
+    return found
+
+
+def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
+    if row is None:
+        return ReceiptOutcome.UNMATCHED
+    if row.status in OPEN:
+        return ReceiptOutcome.APPLIED
+    return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
+
+
+def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+    """Traces, live figures and the provider's breaker, in one pipeline."""
+    if not applied:
+        return
+    pipeline = redis.client().pipeline(transaction=False)
+    lines: dict[UUID, list[str]] = defaultdict(list)
+    for entry in applied:
+        if entry.message_id:
+            lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
+    urgent = tracing.value.always_from_priority
+    record.append(pipeline, lines, always={e.message.pk for e in applied if e.message and e.message.priority >= urgent})
+    counts = Counter(entry.reported for entry in applied)
+    for status, number in counts.items():
+        record.count(pipeline, now, provider.tenant_id, status, number)
+    code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
+    # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
+    taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]
+    recording = breakers.note_receipts(pipeline, provider_id=provider.pk, taken=taken, code=code)
+    try:
+        recording.hear(pipeline.execute())
+    except redis.Unavailable:
+        pass
+
+
+def provider_for_receipts(provider_id: UUID) -> Provider | None:
+    """This function will give the provider that a callback is addressed to."""
+    return Provider.objects.filter(pk=provider_id).select_related("tenant").first()

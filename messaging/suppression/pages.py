@@ -1,0 +1,59 @@
+"""Pages for recipients: the unsubscribe link. No login: whoever holds the link is the recipient, as RFC 8058 wants it."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from messaging.models import Channel
+from messaging.suppression import unsubscribe as links
+from posthaste.lib.addresses import client_ip
+from posthaste.lib.masking import mask_recipient
+
+
+@never_cache
+@csrf_exempt  # mail programs post here by themselves, without cookies; the token is what allows it
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """This function will ask (GET), or take the recipient off and say so (POST), or take that back (POST with `undo`).
+
+    A GET changes nothing: programs that look for viruses follow every link in a mail. A POST never redirects (RFC 8058, 3.2).
+    """
+    link = links.read(token)
+    tenant = links.tenant_of(link) if link else None
+    if link is None or tenant is None:
+        said = _("It is incomplete or too old. Follow the link in the e-mail itself, or answer the sender.")
+        if token == links.SAMPLE:
+            said = _("It is the sample of a preview. In the e-mail itself each recipient has a link of their own.")
+        return _private(
+            render(request, "messaging/unsubscribe_unknown.html", {"title": _("This link is not valid"), "said": said}, status=404)
+        )
+    now = timezone.now()
+    undone = False
+    if request.method == "POST":
+        if "undo" in request.POST:
+            undone = links.undo(link, ip=client_ip(request))
+        else:
+            links.unsubscribe(link, now=now, ip=client_ip(request))
+    listed = links.is_listed(link, now=now)
+    context: dict[str, Any] = {
+        "title": _("You are unsubscribed") if listed else _("Unsubscribe"),
+        "sender": tenant.name,
+        "address": mask_recipient(Channel.EMAIL, link.recipient),
+        "category": link.category,
+        "listed": listed,
+        "undone": undone,
+    }
+    return _private(render(request, "messaging/unsubscribe.html", context))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    """The address is a secret: it goes to no other site, and into no index."""
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response

@@ -1,0 +1,140 @@
+"""The unsubscribe link of e-mails (RFC 8058): made, read, obeyed, undone.
+
+The link names tenant, address, category and message in one encrypted and authenticated token (Fernet, the keys of ENCRYPTION_KEYS), so
+nobody can make one or read an address from it, and it works as long as the key is known, also when the message was deleted long
+since.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from cryptography.fernet import InvalidToken
+from django.db import transaction
+
+from accounts.models import Tenant
+from accounts.services import audit
+from messaging.channels.recipients import list_key
+from messaging.configuration import delivery_rules
+from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.storage.store import Claimed
+from messaging.suppression import suppressions
+from messaging.suppression.suppressions import Entry
+from posthaste import env
+from posthaste.lib.crypto import cipher
+
+VARIABLE = "unsubscribe_url"  # what templates call it
+SAMPLE = "sample"  # in place of a token where a text is only looked at
+PURPOSE = "unsubscribe"  # a token that was made for something else opens nothing here
+LONGEST = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a token says."""
+
+    tenant_id: int
+    recipient: str
+    category: str
+    message_id: UUID
+
+
+def applies(*, tenant_id: int, channel: str, category: str) -> bool:
+    """This function will tell whether messages of this kind have an unsubscribe address: e-mails of the categories that the rules name."""
+    return channel == Channel.EMAIL and category in delivery_rules.of(tenant_id).unsubscribe_categories
+
+
+def header_url(row: Claimed) -> str:
+    """This function will give the address for the headers of a message, or nothing where it has none.
+
+    Never for messages of a sandbox key, and only where the platform is reached over https: RFC 8058 takes no other address.
+    """
+    if row.is_sandbox or not applies(tenant_id=row.tenant_id, channel=row.channel, category=row.category):
+        return ""
+    return _address(row) if _base().startswith("https://") else ""
+
+
+def text_url(row: Claimed) -> str | None:
+    """This function will give the address for the text of a message, whatever the platform is reached over; None where it has none."""
+    if not applies(tenant_id=row.tenant_id, channel=row.channel, category=row.category):
+        return None
+    return sample_url() if row.is_sandbox else _address(row)
+
+
+def sample_url() -> str:
+    """This function will give the address that stands in previews: it takes nobody off."""
+    return f"{_base()}/u/{SAMPLE}/"
+
+
+def token_in(url: str) -> str:
+    """This function will give the part of an address that no other message has."""
+    return url.rstrip("/").rpartition("/")[2]
+
+
+def _base() -> str:
+    return env.load().public_url.rstrip("/")
+
+
+def _address(row: Claimed) -> str:
+    return f"{_base()}/u/{token_for(Link(row.tenant_id, row.recipient, row.category, row.id))}/"
+
+
+def token_for(link: Link) -> str:
+    """This function will make the token of a link."""
+    said = [PURPOSE, link.tenant_id, link.recipient, link.category, link.message_id.hex]
+    return cipher().encrypt(orjson.dumps(said)).decode().rstrip("=")
+
+
+def read(token: str) -> Link | None:
+    """This function will read a token; None if it is none of ours."""
+    if len(token) > LONGEST or not token.isascii():
+        return None
+    try:
+        purpose, tenant_id, recipient, category, message_id = orjson.loads(cipher().decrypt(token + "=" * (-len(token) % 4)))
+    except (InvalidToken, ValueError, TypeError):
+        return None
+    return Link(tenant_id, recipient, category, UUID(message_id)) if purpose == PURPOSE else None
+
+
+def tenant_of(link: Link) -> Tenant | None:
+    """This function will give whose messages a link is about, if that tenant is still there."""
+    return Tenant.objects.filter(pk=link.tenant_id).first()
+
+
+def is_listed(link: Link, *, now: datetime) -> bool:
+    """This function will tell whether the recipient gets no messages of the category any more."""
+    same = Suppression.objects.filter(tenant_id=link.tenant_id, recipient=list_key(link.recipient))
+    return same.filter(suppressions.in_force(now), channel__in=("", Channel.EMAIL), category__in=("", link.category)).exists()
+
+
+@transaction.atomic
+def unsubscribe(link: Link, *, now: datetime, ip: str | None = None) -> bool:
+    """This function will put the recipient on the list for the category; False if they stood there already."""
+    entry = Entry(list_key(link.recipient), Channel.EMAIL, link.category, link.message_id)
+    added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author="recipient", now=now)
+    if added:
+        _write_down("suppression.unsubscribe", link, ip)
+    return bool(added)
+
+
+@transaction.atomic
+def undo(link: Link, *, ip: str | None = None) -> bool:
+    """This function will take back what the recipient did with such a link, and nothing that others did; False if there is nothing."""
+    own = Suppression.objects.filter(
+        tenant_id=link.tenant_id,
+        recipient=list_key(link.recipient),
+        channel=Channel.EMAIL,
+        category=link.category,
+        reason=SuppressionReason.UNSUBSCRIBE,
+    )
+    removed, _each = own.delete()
+    if removed:
+        _write_down("suppression.undo", link, ip)
+    return bool(removed)
+
+
+def _write_down(action: str, link: Link, ip: str | None) -> None:
+    target = suppressions.masked(link.recipient, Channel.EMAIL)
+    detail = {"category": link.category, "message": str(link.message_id)}
+    audit.record(actor="recipient", action=action, target=target, tenant_id=link.tenant_id, detail=detail, ip=ip)

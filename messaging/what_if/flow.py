@@ -1,0 +1,176 @@
+"""Flow rules over the messages and batches that were handed over, with the limiter's own model on the recorded times."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import merge
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from accounts.models import ApiKey, Tenant
+from configcenter.hot import Applied
+from messaging.configuration.flow import FlowRules, Resource, flow_rules
+from messaging.intake.limits import rules_of
+from messaging.models import Batch, Message, TemplateVersion
+from posthaste.lib.flow.model import Model
+from posthaste.lib.flow.plan_cache import RuleBook
+from posthaste.lib.flow.rules import Plan
+from posthaste.lib.ids import first_id_at
+from posthaste.lib.queues import URGENT
+
+MOST_REQUESTS = 500_000
+MOST_SECONDS = 20.0
+MOST_COUNTERS = 50_000
+WORST_MINUTES = TOP_TENANTS = 10
+
+
+class Handed(NamedTuple):
+    """One request that handed messages over."""
+
+    at: datetime
+    tenant_id: int
+    key_id: int | None
+    version_id: int | None
+    recipient: str
+    priority: int
+    cost: int
+
+
+@dataclass(slots=True)
+class _Counts:
+    requests: int = 0
+    messages: int = 0
+    limited_requests: int = 0
+    limited_messages: int = 0
+    waited_requests: int = 0
+    longest_wait_ms: int = 0
+    by_rule: "Counter[tuple[str, str]]" = field(default_factory=Counter)
+    messages_by_rule: "Counter[tuple[str, str]]" = field(default_factory=Counter)
+    limited_by_minute: "Counter[datetime]" = field(default_factory=Counter)
+    by_minute: "Counter[datetime]" = field(default_factory=Counter)
+    limited_by_tenant: "Counter[int]" = field(default_factory=Counter)
+    by_tenant: "Counter[int]" = field(default_factory=Counter)
+
+
+def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iterator[Handed]:
+    """This function will give the requests of a span in the order of their times, a chunk of rows in memory at a time."""
+    own = {} if tenant_id is None else {"tenant_id": tenant_id}
+    span = {"id__gte": first_id_at(since), "id__lt": first_id_at(until)}  # the id begins with the time, and has the index
+    fields = ("created_at", "tenant_id", "api_key_id", "template_version_id", "recipient", "priority")
+    singles = Message.objects.filter(batch=None, **span, **own).order_by("id").values_list(*fields)
+    batches = (
+        Batch.objects.filter(**span, **own)
+        .order_by("id")
+        .values_list("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "accepted")
+    )
+    return merge(
+        (Handed._make((*row, 1)) for row in singles.iterator(chunk_size=5_000)),
+        (Handed(at, tenant, key, version, "", priority, cost) for at, tenant, key, version, priority, cost in batches.iterator()),
+        key=lambda handed: handed.at,
+    )
+
+
+def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
+    """This function will tell what the rules would have done to what was handed over in a span; of one tenant, or of all."""
+    rules = draft.value  # no tenant has limits of its own: those of a tenant are exceptions within the rules
+    book = RuleBook()
+    book.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
+    tenants = dict(Tenant.objects.values_list("pk", "slug"))
+    keys = dict(ApiKey.objects.values_list("pk", "prefix"))
+    templates = dict(TemplateVersion.objects.values_list("pk", "template__name"))
+    model, counts, until_clock = Model(most=MOST_COUNTERS), _Counts(), time.monotonic() + MOST_SECONDS
+    timed: dict[Plan, Plan] = {}
+    stopped_at: datetime | None = None
+    for handed in handed_over(since, until, tenant_id):
+        if counts.requests >= MOST_REQUESTS or (counts.requests % 1_000 == 999 and time.monotonic() > until_clock):
+            stopped_at = handed.at
+            break
+        values = {
+            "tenant": tenants.get(handed.tenant_id, ""),
+            "key": keys.get(handed.key_id or 0, ""),
+            "template": templates.get(handed.version_id or 0, ""),
+            "recipient": handed.recipient,
+        }
+        plan = book.plan(Resource.ACCEPT, values)
+        _ask(model, _without_leases(plan, timed), handed, counts)
+    return _report(counts, tenants, since=since, until=until, stopped_at=stopped_at, rules=rules)
+
+
+def _without_leases(plan: Plan, timed: dict[Plan, Plan]) -> Plan:
+    """How long requests took was not recorded, so what counts them at once can't be replayed."""
+    if not plan.lease_keys:
+        return plan
+    found = timed.get(plan)
+    if found is None:
+        if len(timed) >= MOST_COUNTERS:
+            timed.clear()
+        pairs = [pair for pair in zip(plan.checks, plan.labels, strict=True) if pair[0].kind != "l"]
+        found = timed[plan] = plan._replace(checks=tuple(check for check, _l in pairs), labels=tuple(label for _c, label in pairs))
+    return found
+
+
+def _ask(model: Model, plan: Plan, handed: Handed, counts: _Counts) -> None:
+    minute = handed.at.replace(second=0, microsecond=0)
+    counts.requests += 1
+    counts.messages += handed.cost
+    counts.by_minute[minute] += handed.cost
+    counts.by_tenant[handed.tenant_id] += handed.cost
+    now_us = int(handed.at.timestamp() * 1_000_000)
+    answer = model.enter(plan.checks, cost=max(1, handed.cost), urgent=handed.priority >= URGENT, lease="", now_us=now_us)
+    if answer.verdict == 1:
+        if answer.wait_us:
+            counts.waited_requests += 1
+            counts.longest_wait_ms = max(counts.longest_wait_ms, answer.wait_us // 1000)
+        return
+    label = plan.labels[answer.check - 1]
+    counts.limited_requests += 1
+    counts.limited_messages += handed.cost
+    counts.by_rule[label.rule, label.layer] += 1
+    counts.messages_by_rule[label.rule, label.layer] += handed.cost
+    counts.limited_by_minute[minute] += handed.cost
+    counts.limited_by_tenant[handed.tenant_id] += handed.cost
+
+
+def _report(
+    counts: _Counts, tenants: dict[int, str], *, since: datetime, until: datetime, stopped_at: datetime | None, rules: FlowRules
+) -> dict[str, Any]:
+    enabled = [rule for rule in rules.rules if rule.is_enabled]
+    notes = [_("Only what was accepted then is on record: what was refused then is not in it.")]
+    if any(rule.at_once for rule in enabled):
+        notes.append(_("Requests at once can't be replayed: how long each took was not recorded."))
+    if any(rule.resource != Resource.ACCEPT for rule in enabled):
+        notes.append(_("Only handing over messages is on record; rules of other resources were left out."))
+    if any(rule.origin == "ip" and rule.resource == Resource.ACCEPT for rule in enabled):
+        notes.append(_("Addresses are not on record; rules that count them were left out."))
+    if stopped_at is not None:
+        notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=stopped_at.isoformat()))
+    return {
+        "since": since,
+        "until": stopped_at or until,
+        "is_whole": stopped_at is None,
+        "requests": counts.requests,
+        "messages": counts.messages,
+        "limited_requests": counts.limited_requests,
+        "limited_messages": counts.limited_messages,
+        "waited_requests": counts.waited_requests,
+        "longest_wait_ms": counts.longest_wait_ms,
+        "by_rule": [
+            {"rule": rule, "layer": layer, "requests": number, "messages": counts.messages_by_rule[rule, layer]}
+            for (rule, layer), number in counts.by_rule.most_common()
+        ],
+        "worst_minutes": [
+            {"minute": minute, "limited_messages": number, "messages": counts.by_minute[minute]}
+            for minute, number in counts.limited_by_minute.most_common(WORST_MINUTES)
+        ],
+        "top_tenants": [
+            {"tenant": tenants.get(tenant, str(tenant)), "limited_messages": number, "messages": counts.by_tenant[tenant]}
+            for tenant, number in counts.limited_by_tenant.most_common(TOP_TENANTS)
+        ],
+        "notes": notes,
+    }
+
+
+flow_rules.what_if = replay_flow

@@ -1,0 +1,1 @@
+"""What every page shares: badges, icons, lists, confirmation, navigation. Knows no models."""

@@ -1,0 +1,47 @@
+"""Locks over the API: seen and released by force, only by whoever operates the installation."""
+
+import pytest
+
+from accounts.models import AuditEntry
+from posthaste.lib import locks
+from posthaste.lib.ids import new_id
+from tests.builders import json_of, make_api, make_tenant
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+
+
+@pytest.fixture
+def name() -> str:
+    return f"test-{new_id().hex}"
+
+
+def test_the_operator_sees_a_lock_and_releases_it_with_an_entry_in_the_trail(name: str) -> None:
+    api = make_api(make_tenant(is_operator=True))
+    with locks.simple(name, lease_seconds=30) as lock:
+        (seen,) = [entry for entry in json_of(api.get("/api/locks/")) if entry["name"] == name]
+        assert (seen["owner"], seen["fencing_token"], seen["count"], seen["waiters"]) == (lock.owner, lock.fencing_token, 1, 0)
+        freed = api.post("/api/locks/release/", {"name": name})
+        assert freed.status_code == 200
+        assert json_of(freed)["owner"] == lock.owner
+        with locks.simple(name):
+            pass
+        assert lock.lost.wait(5)
+    entry = AuditEntry.objects.get(action="lock.force_release")
+    assert (entry.target, entry.detail["owner"]) == (name, lock.owner)
+    assert entry.actor.startswith("key:")
+
+
+def test_a_lock_that_nobody_holds_is_not_found(name: str) -> None:
+    answer = make_api(make_tenant(is_operator=True)).post("/api/locks/release/", {"name": name})
+    assert answer.status_code == 404
+    assert not AuditEntry.objects.exists()
+
+
+def test_other_tenants_and_keys_without_the_scope_see_nothing_and_a_sandbox_key_releases_nothing(name: str) -> None:
+    operator = make_tenant(is_operator=True)
+    with locks.simple(name) as lock:
+        for api, status in ((make_api(make_tenant()), 404), (make_api(operator, "messages:read"), 403)):
+            assert api.get("/api/locks/").status_code == status
+            assert api.post("/api/locks/release/", {"name": name}).status_code == status
+        assert make_api(operator, kind="sandbox").post("/api/locks/release/", {"name": name}).status_code == 403
+        lock.check()

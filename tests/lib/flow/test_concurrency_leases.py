@@ -1,0 +1,71 @@
+"""Places at a provider: shared, handed on, and divided while Redis is away."""
+
+import secrets
+import threading
+import time
+
+import pytest
+
+from posthaste.lib import redis
+from posthaste.lib.flow import concurrency_leases as places_module
+from posthaste.lib.flow import limiter as limiter_module
+from posthaste.lib.flow.concurrency_leases import Places
+from tests.builders import poll
+from tests.services import Service
+
+pytestmark = pytest.mark.both_stacks
+
+
+def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() -> None:
+    one, other, name = Places(), Places(), secrets.token_hex(6)
+    first, second = (place.take(name, at_once=2, longest_wait_seconds=0) for place in (one, other))
+    assert first
+    assert second
+    began = time.monotonic()
+    assert other.take(name, at_once=2, longest_wait_seconds=0.1) is None
+    assert 0.05 < time.monotonic() - began < 1
+    timer = threading.Timer(0.1, one.leave, [first])
+    timer.start()
+    third = other.take(name, at_once=2, longest_wait_seconds=5)
+    assert third
+    assert time.monotonic() - began < 3
+    other.leave(second)
+    other.leave(third)
+    poll(lambda: redis.client().zcard(redis.key("flow", "places", name)) == 0, seconds=5)
+
+
+def test_a_hundred_threads_that_wait_ask_no_more_often_than_one() -> None:
+    holds, waits, name = Places(), Places(), secrets.token_hex(6)
+    held = holds.take(name, at_once=1, longest_wait_seconds=0)
+    threads = [threading.Thread(target=waits.take, args=(name,), kwargs={"at_once": 1, "longest_wait_seconds": 0.5}) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert held
+    assert waits._calls <= 0.5 / places_module.LOOK_AGAIN_SECONDS + 100, "the first one looks, the others ask once at most"
+
+
+def test_while_redis_is_away_a_process_has_its_share_once_the_leases_have_run_out(
+    own_redis: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter_module, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(places_module, "LEASE_SECONDS", 2)
+    places = Places()
+    before = places.take("a", at_once=5, longest_wait_seconds=0)
+    assert before
+    poll(lambda: redis.client().exists(redis.key("flow", "senders")), seconds=5)
+    own_redis.kill()
+    places.local.processes, places.rank = 3, 1  # from here on the keeper learns of nobody
+    assert places.take("a", at_once=5, longest_wait_seconds=0) is None, "what others hold may still be in progress"
+    taken = poll(lambda: places.take("a", at_once=5, longest_wait_seconds=0), seconds=10)
+    # five among three: two for the first and the second of them, and one of these two is held since before
+    assert places.take("a", at_once=5, longest_wait_seconds=0) is None
+    places.rank = 2
+    assert places.take("b", at_once=2, longest_wait_seconds=0) is None, "two among three leave nothing to the third"
+    places.leave(taken)
+    places.leave(before)
+    places.rank = 1
+    assert places.take("a", at_once=5, longest_wait_seconds=0)
+    own_redis.start()
+    poll(lambda: (place := places.take("a", at_once=5, longest_wait_seconds=0)) and not place.is_local, seconds=5)

@@ -1,0 +1,277 @@
+"""The ways in without Django's middleware, one with a thread for each request and one without, answer exactly as the long way does."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from django.db import connection, connections
+from django.test import RequestFactory
+
+from accounts.models import Tenant
+from accounts.services.api_keys import READ, SEND
+from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
+from messaging.models import Batch, Message
+from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
+BATCH = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIENTS["sms"]}]}
+NOT_COMPARED = {"vary", "content-language", "content-security-policy", "cross-origin-opener-policy", "referrer-policy", "x-frame-options"}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+Call = Callable[..., Answer]
+
+
+def environ_of(path: str, body: Any, *, method: str, content_type: str, headers: dict[str, str]) -> dict[str, Any]:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return RequestFactory().generic(method, path, raw, content_type=content_type, headers=named).environ
+
+
+def through_wsgi(path: str, body: Any = None, *, method: str = "POST", content_type: str = "application/json", **headers: str) -> Answer:
+    """This function will call the WSGI application as a server does."""
+    from posthaste.wsgi import application
+
+    environ = environ_of(path, body, method=method, content_type=content_type, headers=headers)
+    seen: dict[str, Any] = {}
+
+    def start_response(status: str, sent: list[tuple[str, str]], _error: Any = None) -> None:
+        seen["status"], seen["headers"] = int(status.split(" ", 1)[0]), {name.lower(): value for name, value in sent}
+
+    text = b"".join(application(environ, start_response))
+    assert int(seen["headers"].get("content-length", len(text))) == len(text)
+    return Answer(seen["status"], seen["headers"], orjson.loads(text) if text else None)
+
+
+@dataclass
+class Scope:
+    """What Granian tells of a request."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: dict[str, str]
+    client: str = "127.0.0.1:4711"
+    server: str = "127.0.0.1:8000"
+    scheme: str = "http"
+    http_version: str = "1.1"
+
+
+@dataclass
+class Protocol:
+    """Granian's other half of a request: the body one way, the answer the other."""
+
+    body: bytes
+    answer: Answer | None = None
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self.body), 65_536):
+            yield self.body[at : at + 65_536]
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.answer = Answer(status, dict(headers), orjson.loads(body) if body else None)
+
+
+class Loop:
+    """An event loop of its own, as in a server process, with the entrance in it."""
+
+    def __init__(self) -> None:
+        from posthaste.rsgi import Entrance
+
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.entrance = Entrance()
+        interval = sys.getswitchinterval()
+        self.entrance.__rsgi_init__(self.loop)
+        sys.setswitchinterval(interval)
+
+    def __call__(
+        self, path: str, body: Any = None, *, method: str = "POST", content_type: str = "application/json", **headers: str
+    ) -> Answer:
+        environ = environ_of(path, body, method=method, content_type=content_type, headers=headers)
+        named = {name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
+        named |= {"content-type": environ.get("CONTENT_TYPE", ""), "content-length": str(environ.get("CONTENT_LENGTH", 0))}
+        protocol = Protocol(environ["wsgi.input"].read())
+        scope = Scope(method, environ["PATH_INFO"], environ["QUERY_STRING"], named)
+        asyncio.run_coroutine_threadsafe(self.entrance.__rsgi__(scope, protocol), self.loop).result(30)
+        assert protocol.answer is not None
+        return protocol.answer
+
+    def close(self) -> None:
+        self.entrance.__rsgi_del__(self.loop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(params=["wsgi", "rsgi"])
+def call(request: pytest.FixtureRequest) -> Iterator[Call]:
+    """Calls the product as its web server does: through RSGI, or as a plain WSGI application."""
+    if request.param == "wsgi":
+        yield through_wsgi
+        return
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _committer_lets_go() -> Iterator[None]:
+    yield
+    close_committer()
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def bearer(tenant: Tenant) -> str:
+    return f"Bearer {make_key(tenant, SEND)[1]}"
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/api/messages/"])
+def test_a_message_is_accepted(call: Call, path: str, bearer: str) -> None:
+    answer = call(path, SMS, authorization=bearer)
+    assert (answer.status, answer.headers["content-type"]) == (202, "application/json")
+    message = Message.objects.get()
+    assert answer.body == {"id": str(message.pk), "trace_id": message.pk.hex, "status": "pending", "segments": 1}
+
+
+@pytest.mark.parametrize("path", ["/api/messages/batch", "/api/messages/batch/"])
+def test_a_batch_is_accepted(call: Call, path: str, bearer: str) -> None:
+    answer = call(path, BATCH, authorization=bearer)
+    assert (answer.status, answer.body) == (202, {"batch_id": str(Batch.objects.get().pk), "accepted": 1, "rejected": []})
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (SMS | {"priority": 99, "nonsense": 1, "recipient": "x"}, "application/json", 422),
+        ({}, "application/json", 422),
+        ([], "application/json", 422),
+        (b"{", "application/json", 400),
+        (b"\xff", "application/json", 400),
+        (b'{"body": "\\u0000"}', "application/json", 400),
+        (SMS, "text/plain", 415),
+        (b'{"body": "' + b"x" * (20 << 20) + b'"}', "application/json", 413),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+@pytest.mark.parametrize("path", ["/api/messages/", "/api/messages/batch"])
+def test_a_refusal_is_the_same_as_on_the_long_way(call: Call, path: str, body: Any, content_type: str, status: int, bearer: str) -> None:
+    answer = call(path, body, content_type=content_type, authorization=bearer)
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    long_way = Api(bearer.removeprefix("Bearer ")).post(path, raw, content_type=content_type)
+    assert (answer.status, answer.body) == (long_way.status_code, orjson.loads(long_way.content))
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {name.lower() for name in long_way.headers} - answer.headers.keys() <= NOT_COMPARED
+    assert Message.objects.count() == 0
+
+
+@pytest.mark.parametrize("path", ["/api/messages/", "/api/messages/batch"])
+def test_who_may_not_is_refused(call: Call, path: str, tenant: Tenant) -> None:
+    assert call(path, SMS).status == 401
+    assert call(path, SMS, authorization="Bearer nonsense").headers["www-authenticate"].startswith("Bearer")
+    answer = call(path, SMS, authorization=f"Bearer {make_key(tenant, READ)[1]}")
+    assert answer.status == 403
+    assert SEND in answer.body["detail"]
+
+
+def test_a_repeated_request_is_answered_alike_and_another_body_is_a_conflict(call: Call, bearer: str) -> None:
+    first, second = (call("/api/messages", SMS, authorization=bearer, idempotency_key="once") for _ in range(2))
+    assert (first.status, second.status) == (202, 202)
+    assert first.body == second.body
+    assert second.headers["idempotent-replayed"] == "true"
+    third = call("/api/messages", SMS | {"body": "x"}, authorization=bearer, idempotency_key="once")
+    assert (third.status, third.body["code"]) == (409, "idempotency_key_reused")
+    assert Message.objects.count() == 1
+
+
+def test_the_short_and_the_long_way_share_idempotency_keys(call: Call, bearer: str) -> None:
+    short = call("/api/messages", SMS, authorization=bearer, idempotency_key="once")
+    long_way = Api(bearer.removeprefix("Bearer ")).post("/api/messages/", SMS, headers={"Idempotency-Key": "once"})
+    assert orjson.loads(long_way.content) == short.body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("PUT", "/api/messages/", 405), ("POST", "/api/nothing", 404), ("POST", "/api/me", 405)]
+)
+def test_everything_else_goes_the_long_way(call: Call, method: str, path: str, status: int, bearer: str) -> None:
+    assert call(path, SMS, method=method, authorization=bearer).status == status
+
+
+def test_a_list_goes_the_long_way(call: Call, tenant: Tenant) -> None:
+    answer = call("/api/messages", b"", method="GET", authorization=f"Bearer {make_key(tenant, READ)[1]}")
+    assert (answer.status, answer.body["results"]) == (200, [])
+
+
+def test_no_connection_stays_with_a_thread_that_has_answered(bearer: str) -> None:
+    through_wsgi("/api/messages", SMS, authorization=bearer)
+    assert connection.connection is None
+
+
+def test_a_fault_of_ours_is_a_500_without_its_details(call: Call, bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from messaging.intake import bodies
+
+    def fail(_body: bytes) -> None:
+        raise RuntimeError("password=1234")
+
+    monkeypatch.setattr(bodies, "read_message", fail)
+    answer = call("/api/messages", SMS, authorization=bearer)
+    assert (answer.status, answer.body["code"]) == (500, "internal")
+    assert "1234" not in str(answer)
+
+
+def test_a_hundred_at_once_are_all_stored(call: Call, bearer: str) -> None:
+    def one(n: int) -> Answer:
+        try:
+            return call("/api/messages", SMS | {"reference": str(n)}, authorization=bearer)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(one, range(100)))
+    assert {answer.status for answer in answers} == {202}
+    assert {str(pk): reference for pk, reference in Message.objects.values_list("pk", "reference")} == {
+        answer.body["id"]: str(n) for n, answer in enumerate(answers)
+    }
+
+
+def test_behind_a_proxy_that_speaks_tls_the_quick_way_is_open_and_whoever_came_without_meets_djangos_middleware(
+    call: Call, bearer: str, settings: Any
+) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+    for way, is_long in (("https", False), ("http", True), ("", True)):
+        answer = call("/api/messages", SMS, authorization=bearer, **({"x_forwarded_proto": way} if way else {}))
+        assert (answer.status, "x-frame-options" in answer.headers) == (202, is_long)
+
+
+def test_a_refusal_by_the_limits_is_answered_at_once_and_what_was_let_in_counts_once(call: Call, bearer: str) -> None:
+    rule = FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=3)
+    invalid = BATCH | {"recipients": [{"recipient": "x"}]}
+    with flow_rules.set(rules=[rule]):
+        assert call("/api/messages/batch", invalid, authorization=bearer).status == 422
+        answers = [call("/api/messages", SMS, authorization=bearer) for _ in range(3)]
+    assert [answer.status for answer in answers] == [202, 202, 429]
+    assert answers[0].headers["ratelimit"].startswith('"accept-window";r=1;')
+    assert (answers[2].headers["content-type"], answers[2].body["limited_by"]) == ("application/problem+json", "accept")
+    assert int(answers[2].headers["retry-after"]) >= 1

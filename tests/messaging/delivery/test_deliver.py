@@ -1,0 +1,131 @@
+"""Delivering a chunk, against a real gateway."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from messaging.delivery import recover
+from messaging.delivery.deliver import deliver
+from messaging.models import Message, Status
+from posthaste.lib import redis
+from tests.builders import make_message, make_provider, make_template, make_tenant, published
+from tests.peers.gateway import Answer, Gateway, Received
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+def queued(tenant: Any, **fields: Any) -> Message:
+    return make_message(tenant, channel="sms", status=Status.QUEUED, **fields)
+
+
+def status_of(message: Message) -> str:
+    return Message.objects.get(pk=message.pk).status
+
+
+def test_a_chunk_delivered_twice_by_the_broker_is_sent_once(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    rows = [queued(tenant) for _ in range(5)]
+    assert deliver([row.pk for row in rows]) == 5
+    assert deliver([row.pk for row in rows]) == 0
+    assert sorted(gateway.taken.values()) == [1] * 5
+
+
+def test_what_was_cancelled_meanwhile_is_left_alone(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    kept, cancelled = queued(tenant), queued(tenant)
+    Message.objects.filter(pk=cancelled.pk).update(status=Status.CANCELLED)
+    deliver([kept.pk, cancelled.pk])
+    assert set(gateway.taken) == {kept.pk.hex}
+
+
+def test_a_message_whose_time_ran_out_in_the_queue_is_not_sent(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    late = queued(tenant, expires_at=timezone.now() - timedelta(seconds=1))
+    deliver([late.pk])
+    assert status_of(late) == Status.EXPIRED
+    assert gateway.asked == {}
+
+
+def test_a_pinned_version_is_sent_although_a_newer_one_is_published(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    template = make_template(tenant, body="Old {{ code }}")
+    message = queued(tenant, body="", template_version=published(template), variables={"code": "42"})
+    template.versions.update(state="retired")
+    deliver([message.pk])
+    assert gateway.records[0].text == "Old 42"
+
+
+def test_without_a_provider_a_message_waits_for_a_retry_and_says_why() -> None:
+    message = queued(make_tenant())
+    deliver([message.pk])
+    row = Message.objects.get(pk=message.pk)
+    assert (row.status, row.error_code) == (Status.PENDING, "no_provider")
+    assert row.due_at > timezone.now()
+
+
+def test_a_retry_after_of_the_provider_is_obeyed(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    gateway.script(Answer(status=429, headers={"Retry-After": "3600"}))
+    message = queued(tenant)
+    deliver([message.pk])
+    row = Message.objects.get(pk=message.pk)
+    assert row.status == Status.PENDING
+    assert row.due_at > timezone.now() + timedelta(minutes=59)
+
+
+def test_after_the_journal_broke_nothing_that_was_begun_would_be_taken_for_untouched(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    rows = [queued(tenant) for _ in range(4)]
+    seen: list[tuple[str, bool]] = []
+
+    def look(received: Received) -> None:
+        row = Message.objects.get(pk=received.id)
+        assert row.claim is not None
+        if not seen:  # while the first call is under way, the journal is gone
+            redis.client().delete(redis.key("j", row.claim.hex))  # as a flush of Redis would
+            seen.append((received.id, True))
+        else:
+            seen.append((received.id, redis.client().exists(redis.key("j", row.claim.hex)) > 0))
+        connection.close()
+
+    with ThreadPoolExecutor(1) as thread:  # the gateway's own thread runs an event loop, where Django refuses to wait
+        gateway.on_message = lambda received: thread.submit(look, received).result(10)
+        deliver([row.pk for row in rows])
+    assert [trusted for _id, trusted in seen[1:]] == [False, False, False], "a worker dying here would have a message sent twice"
+    assert [status_of(row) for row in rows] == [Status.SENT] * 4
+    assert sorted(gateway.taken.values()) == [1] * 4
+
+
+def test_a_worker_that_was_stopped_past_its_lease_leaves_alone_what_was_given_to_others(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    rows = [queued(tenant) for _ in range(4)]
+
+    def recovered_meanwhile(received: Received) -> None:
+        if len(gateway.asked) == 1:  # while the first call is under way, as if the worker had been stopped there for a minute
+            Message.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(seconds=1))
+            recover.recover_dead_claims(now=timezone.now())
+        connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        gateway.on_message = lambda received: thread.submit(recovered_meanwhile, received).result(10)
+        deliver([row.pk for row in rows])
+    assert len(gateway.taken) == 1, "the rest was given to others, and sent twice"
+    assert sorted(status_of(row) for row in rows) == [Status.PENDING, Status.PENDING, Status.PENDING, Status.SENT]

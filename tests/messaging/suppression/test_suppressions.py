@@ -1,0 +1,255 @@
+"""The suppression list: over the API, in the admin, and filled by bounces."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import AuditEntry, KeyKind, Member, Role, User
+from messaging.channels.base import Receipt
+from messaging.configuration import delivery_rules
+from messaging.delivery.deliver import deliver
+from messaging.models import Message, Status, Suppression, SuppressionReason
+from messaging.providers.loaded import book
+from messaging.receipts import receive
+from messaging.suppression import suppressions
+from messaging.suppression.suppressions import Entry
+from tests.builders import fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
+from tests.peers.smtp import MailServer
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+def recipients(tenant: Any) -> list[str]:
+    return sorted(Suppression.objects.filter(tenant=tenant).values_list("recipient", flat=True))
+
+
+# --- API -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipient_is_added_shown_masked_found_exactly_and_removed() -> None:
+    tenant = make_tenant()
+    api = make_api(tenant)
+    made = api.post("/api/suppressions/", {"recipient": "Ada@Example.com", "channel": "email", "category": "marketing"})
+    assert made.status_code == 201
+    again = api.post("/api/suppressions/", {"recipient": "ada@example.com", "channel": "email", "category": "marketing"})
+    assert (again.status_code, json_of(again)["id"]) == (200, json_of(made)["id"])
+    (shown,) = json_of(api.get("/api/suppressions/"))["results"]
+    assert (shown["recipient"], shown["reason"]) == ("a***@example.com", "api")
+    assert len(json_of(api.get("/api/suppressions/", recipient="ADA@example.com"))["results"]) == 1
+    assert json_of(api.get("/api/suppressions/", recipient="ada"))["results"] == []
+    address = f"/api/suppressions/{shown['id']}/"
+    assert json_of(api.get(address))["recipient"] == "ada@example.com"
+    assert api.delete(address).status_code == 204
+    assert api.delete(address).status_code == 404
+    trail = list(AuditEntry.objects.filter(tenant=tenant, action__startswith="suppression.").order_by("id").values_list("action", "target"))
+    assert trail == [("suppression.add", "a***@example.com")] * 2 + [("suppression.remove", "a***@example.com")]
+
+
+def test_many_are_added_at_once_and_a_repeated_call_adds_none() -> None:
+    tenant = make_tenant()
+    api = make_api(tenant)
+    body = {"recipients": [f"+8613812{n:06}" for n in range(1200)] + ["+8613812000000"], "channel": "sms"}
+    assert json_of(api.post("/api/suppressions/bulk/", body)) == {"added": 1200, "present": 1}
+    assert json_of(api.post("/api/suppressions/bulk/", body)) == {"added": 0, "present": 1201}
+    assert Suppression.objects.filter(tenant=tenant).count() == 1200
+
+
+def test_one_bad_recipient_is_named_and_nothing_is_added() -> None:
+    tenant = make_tenant()
+    answer = make_api(tenant).post("/api/suppressions/bulk/", {"recipients": ["+8613812345678", "12"], "channel": "sms"})
+    assert fields_of(answer) == ["recipients[1]"]
+    assert recipients(tenant) == []
+    past = {"recipient": "+8613812345678", "expires_at": (timezone.now() - timedelta(hours=1)).isoformat()}
+    assert fields_of(make_api(tenant).post("/api/suppressions/", past)) == ["expires_at"]
+    assert fields_of(make_api(tenant).post("/api/suppressions/", {"recipient": "x", "channel": "pigeon"})) == ["channel"]
+
+
+def test_a_sandbox_key_may_look_and_not_change_what_holds_back_real_messages() -> None:
+    tenant = make_tenant()
+    entry = make_suppression(tenant)
+    api = make_api(tenant, kind=KeyKind.SANDBOX)
+    assert api.get("/api/suppressions/").status_code == 200
+    assert api.post("/api/suppressions/", {"recipient": "ada@example.com"}).status_code == 403
+    assert api.delete(f"/api/suppressions/{entry.pk}/").status_code == 403
+
+
+def test_for_all_channels_a_recipient_stands_in_the_form_that_messages_have() -> None:
+    tenant = make_tenant()
+    given = ["+86 138-1234-5678", "Ada@Example.COM", "HTTPS://Hooks.example.com", "room-7"]
+    now = timezone.now()
+    suppressions.add(
+        tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, author="user:a", now=now
+    )
+    assert recipients(tenant) == sorted(["+8613812345678", "ada@example.com", "HTTPS://Hooks.example.com", "room-7"])
+
+
+def test_an_entry_that_has_run_out_is_replaced_and_one_that_stands_is_left() -> None:
+    tenant, now = make_tenant(), timezone.now()
+    make_suppression(tenant, "a@example.com", expires_at=now - timedelta(days=1))
+    make_suppression(tenant, "b@example.com", reason=SuppressionReason.MANUAL)
+    entries = [Entry("a@example.com"), Entry("b@example.com")]
+    assert suppressions.suppress(entries, tenant_id=tenant.pk, reason=SuppressionReason.HARD_BOUNCE, author="provider", now=now) == 1
+    found = dict(Suppression.objects.filter(tenant=tenant).values_list("recipient", "reason"))
+    assert found == {"a@example.com": "hard_bounce", "b@example.com": "manual"}
+
+
+def test_two_who_add_the_same_at_once_leave_one_entry() -> None:
+    tenant, now = make_tenant(), timezone.now()
+    entries = [Entry(f"{n}@example.com") for n in range(50)]
+    together = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def add() -> None:
+        try:
+            together.wait(10)
+            suppressions.suppress(entries, tenant_id=tenant.pk, reason=SuppressionReason.API, author="key:x", now=now)
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
+    assert len(recipients(tenant)) == 50
+
+
+# --- bounces ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as running:
+        yield running
+        for _version, carrier in book._made.values():
+            carrier.adapter.close()
+
+
+def mail_to(tenant: Any, recipient: str, **fields: Any) -> Message:
+    return make_message(tenant, channel="email", status=Status.QUEUED, recipient=recipient, subject="Hi", **fields)
+
+
+def with_server(server: MailServer) -> Any:
+    tenant = make_tenant()
+    config = {"host": "127.0.0.1", "port": server.port, "security": "none", "from_email": "us@example.com"}
+    make_provider(tenant, channel="email", kind="email", config=config)
+    return tenant
+
+
+@pytest.mark.parametrize(
+    ("reply", "listed"),
+    [
+        ("550 No such user", True),
+        ("550 5.1.1 User unknown", True),
+        ("553 5.1.3 Bad address", True),
+        ("550 5.7.1 Looks like spam", False),
+        ("552 5.2.2 Mailbox full", False),
+        ("451 Try again later", False),
+    ],
+)
+def test_a_refused_mailbox_goes_on_the_list_and_a_refused_text_does_not(server: MailServer, reply: str, listed: bool) -> None:
+    tenant = with_server(server)
+    server.refused["gone@example.com"] = reply
+    message = mail_to(tenant, "gone@example.com")
+    deliver([message.pk])
+    assert recipients(tenant) == (["gone@example.com"] if listed else [])
+    if listed:
+        entry = Suppression.objects.get(tenant=tenant)
+        assert (entry.reason, entry.message_id, entry.channel) == ("hard_bounce", message.pk, "email")
+        second = mail_to(tenant, "Gone@example.com")
+        deliver([second.pk])
+        assert Message.objects.get(pk=second.pk).error_code == "rule:suppressed:hard_bounce"
+
+
+def test_a_receipt_of_a_hard_bounce_puts_the_recipient_on_the_list() -> None:
+    tenant = make_tenant()
+    provider = make_provider(tenant, kind="http", config={"url": "https://gateway.example.com/"})
+    rows = [make_message(tenant, status=Status.SENT, recipient=f"+861381234567{n}", provider=provider) for n in range(5)]
+    tried = make_message(tenant, status=Status.SENT, recipient="+8613812345677", provider=provider, is_sandbox=True)
+    said = [
+        Receipt("failed", rows[0].pk, hard_bounce=True),
+        Receipt("failed", rows[1].pk, code="unknown_subscriber"),
+        Receipt("failed", rows[2].pk, code="expired"),
+        Receipt("delivered", rows[3].pk),
+        Receipt("failed", tried.pk, hard_bounce=True),
+    ]
+    receive.apply_all(provider=provider, receipts=said, now=timezone.now())
+    receive.apply_all(provider=provider, receipts=said, now=timezone.now())
+    assert recipients(tenant) == ["+8613812345670", "+8613812345671"]
+    with delivery_rules.set(bounce_codes=["dead"]):
+        receive.apply_all(provider=provider, receipts=[Receipt("failed", rows[4].pk, code="dead")], now=timezone.now())
+    assert len(recipients(tenant)) == 3
+
+
+def test_a_callback_names_a_hard_bounce_in_its_own_words() -> None:
+    tenant = make_tenant()
+    provider = make_provider(
+        tenant, kind="http", config={"url": "https://gateway.example.com/", "receipts": {"bounce_field": "kind", "hard_values": ["HARD"]}}
+    )
+    row = make_message(tenant, status=Status.SENT, provider=provider)
+    body = b'{"receipts": [{"message_id": "%s", "status": "failed", "kind": "hard"}]}' % str(row.pk).encode()
+    receive.apply_receipts(provider=provider, body=body, headers={}, now=timezone.now())
+    assert recipients(tenant) == ["+8613812345678"]
+
+
+# --- admin -----------------------------------------------------------------------------------------------------------
+
+
+def signed_in(tenant: Any, role: Role) -> Client:
+    user = User.objects.create_user(f"u{tenant.pk}{role}", password="long-enough-9", is_staff=True)
+    Member.objects.create(tenant=tenant, user=user, role=role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+LIST = "/admin/messaging/suppression/"
+
+
+def test_an_operator_adds_finds_and_takes_off_and_the_list_is_masked() -> None:
+    tenant = make_tenant()
+    client = signed_in(tenant, Role.OPERATOR)
+    form = {"tenant": tenant.pk, "recipients": "+86 138 1234 5678\nada@example.com\n", "reason": "manual"}
+    assert client.post(f"{LIST}add/", form).status_code == 302
+    page = client.get(LIST).content.decode()
+    assert "138****5678" in page
+    assert "ada@example.com" not in page
+    assert "a***@example.com" in client.get(LIST, {"q": "ADA@example.com"}).content.decode()
+    assert "a***@example.com" not in client.get(LIST, {"q": "example.com"}).content.decode()
+    entry = Suppression.objects.get(tenant=tenant, recipient="ada@example.com")
+    assert client.get(f"{LIST}{entry.pk}/change/").status_code == 200
+    chosen = {"action": "take_off", "_selected_action": [str(entry.pk)]}
+    assert "Take these recipients off" in client.post(LIST, chosen).content.decode()
+    assert client.post(LIST, {**chosen, "confirmed": "1"}).status_code == 302
+    assert recipients(tenant) == ["+8613812345678"]
+    assert AuditEntry.objects.filter(tenant=tenant, action="suppression.remove").count() == 1
+
+
+def test_a_bad_line_is_named_and_nothing_is_added() -> None:
+    tenant = make_tenant()
+    client = signed_in(tenant, Role.OPERATOR)
+    answer = client.post(
+        f"{LIST}add/", {"tenant": tenant.pk, "recipients": "ada@example.com\nnobody", "channel": "email", "reason": "manual"}
+    )
+    assert answer.status_code == 422
+    assert "Line 2" in answer.content.decode()
+    assert recipients(tenant) == []
+
+
+def test_a_viewer_looks_and_does_not_add_or_see_other_tenants() -> None:
+    tenant = make_tenant()
+    make_suppression(make_tenant("Other"), "theirs@example.com")
+    client = signed_in(tenant, Role.VIEWER)
+    page = client.get(LIST)
+    assert page.status_code == 200
+    assert "***@example.com" not in page.content.decode()
+    assert client.get(f"{LIST}add/").status_code == 403

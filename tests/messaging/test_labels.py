@@ -1,0 +1,40 @@
+"""What the admin says of a trace: people's words for what a rule, a breaker or a cap decided."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.utils import translation
+
+from messaging.admin.labels import event_reason, event_word
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("breaker:Main gateway", "the circuit breaker of Main gateway is open"),
+        ("cap:Main gateway", "Main gateway takes no more at this moment"),
+        ("rule:suppressed:hard_bounce", "the recipient is on the suppression list: Hard bounce"),
+        ("rule:quiet:night", "quiet hours: night"),
+        ("rule:frequency:weekly", "frequency cap: weekly"),
+        ("rule:duplicate", "the same text went to this recipient a short while ago"),
+        ("unreachable", "it could not be reached"),
+        ("breaker", "its circuit breaker is open"),
+        ("rule:of-tomorrow", ""),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_said_in_words(reason: str, said: str) -> None:
+    assert event_reason(reason) == said
+
+
+def test_what_ends_by_itself_is_not_called_a_rule() -> None:
+    assert event_word({"event": "rule", "reason": "expired"}) == "Ended"
+    assert event_word({"event": "rule", "reason": "rule:duplicate"}) == "Decided by a rule"
+    assert event_word({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Put off"
+    assert event_word({"event": "of-tomorrow"}) == "of-tomorrow"
