@@ -145,7 +145,9 @@ class Feeder:
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
             self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
             oldest = min((since for heads in waiting.values() for since in heads.due_since.values()), default=now)
-            queue_statistics.tell_pace(per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful)
+            queue_statistics.tell_pace(
+                per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful
+            )
 
     def _hand_over_urgent(self, waiting: dict[Line, Heads], now: datetime) -> int:
         """Moves what is urgent, on top of all bounds."""

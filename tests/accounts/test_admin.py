@@ -155,9 +155,7 @@ def test_a_member_is_added_by_name_and_nobody_is_listed() -> None:
     assert Member.objects.get(user__username="colleague").tenant == owner
     assert (
         "There is no active account"
-        in client.post(
-            reverse("admin:accounts_member_add"), {"tenant": owner.pk, "username": "nobody", "role": "viewer"}
-        ).content.decode()
+        in client.post(reverse("admin:accounts_member_add"), {"tenant": owner.pk, "username": "nobody", "role": "viewer"}).content.decode()
     )
 
 

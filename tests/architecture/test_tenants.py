@@ -88,9 +88,7 @@ def make_everything(name: str) -> Owned:
 
 def make_item(tenant: Tenant) -> ConfigItem:
     """A text that was published twice, and a namespace beside it with nothing in it."""
-    full, _empty = (
-        items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty")
-    )
+    full, _empty = (items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty"))
     item = items.create_item(
         namespace=full, group="a-own-group", data_id="a-own.yaml", format="yaml", description="A's own", actor="user:a"
     )

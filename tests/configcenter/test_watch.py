@@ -162,9 +162,9 @@ def test_a_lost_notice_is_made_good_within_five_seconds(start: Callable[..., Wat
     pools()
     program = (
         "import os, signal, django; django.setup()\n"
-        "from configcenter.services import changes, config_items, releases\n"
+        "from configcenter.services import changes, items, releases\n"
         "changes.tell = lambda revision: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"releases.publish(item=config_items.module_item('thread_pools'), content='{text(110)}', comment='', author='user:ada')\n"
+        f"releases.publish(item=items.module_item('thread_pools'), content='{text(110)}', comment='', author='user:ada')\n"
     )
     settings = {"DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": database_url()}
     two = start(DEAF, "well")

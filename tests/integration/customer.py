@@ -35,7 +35,7 @@ def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05,
 
 _keys: dict[int, list[str]] = {}
 NEW_TENANTS = """
-from configcenter.models import Tenant
+from accounts.models import Tenant
 from accounts.services.api_keys import SCOPES, issue_api_key
 for n in range(%d):
     tenant = Tenant.objects.create(name="customer", slug="%s-" + str(n))

@@ -29,8 +29,8 @@ import sys
 import django
 django.setup()
 from django.db import transaction
-from configcenter.models import Tenant
-from configcenter.services import fence
+from accounts.models import Tenant
+from jobs.services import fence
 from posthaste.lib import locks
 fence.STOPPED_MS = 700
 with locks.simple(sys.argv[1], lease_seconds=1.0, wait_seconds=5) as lock:

@@ -1,4 +1,4 @@
-"""A little WSGI application behind `posthaste.lib.wsgi_bridge`, for Granian: what it was told and what it was sent, and answers of all kinds.
+"""A small WSGI application behind `posthaste.lib.wsgi_bridge`, for Granian: it answers in many ways and records what it was sent.
 
     python -m granian --interface rsgi tests.peers.bridged:application
 
