@@ -30,7 +30,7 @@ SUPERUSER_ONLY = {("accounts", "user")}
 
 
 def least_role(app: str, model: str, action: str) -> Role | None:
-    """This function will give the least role that may do `action` (view, add, change, delete) to a model."""
+    """Return the least role that may do `action` (view, add, change, delete) to a model."""
     if app not in APPS or (app, model) in SUPERUSER_ONLY:
         return None
     if action == "view":

@@ -13,7 +13,7 @@ RANKS = (Role.VIEWER, Role.AUTHOR, Role.OPERATOR, Role.OWNER)
 
 
 def tenant_path(model: type[models.Model]) -> str | None:
-    """This function will give the lookup from a model to its tenant, or None if its rows belong to nobody."""
+    """Return the lookup from a model to its tenant, or None if its rows belong to nobody."""
     if model is Tenant:
         return "pk"
     names = {field.name for field in model._meta.get_fields()}
@@ -24,7 +24,7 @@ def tenant_path(model: type[models.Model]) -> str | None:
 
 
 def owned_by(queryset: "models.QuerySet[M]", *tenant_ids: int) -> "models.QuerySet[M]":
-    """This function will keep the rows of the given tenants; no tenant, no rows."""
+    """Keep the rows of the given tenants; no tenant, no rows."""
     path = tenant_path(queryset.model)
     if path is None:
         raise TypeError(f"{queryset.model.__name__} has no tenant")
@@ -32,7 +32,7 @@ def owned_by(queryset: "models.QuerySet[M]", *tenant_ids: int) -> "models.QueryS
 
 
 def tenant_of(row: models.Model) -> Any:
-    """This function will give the tenant id of a row, or None."""
+    """Return the tenant id of a row, or None."""
     path = tenant_path(type(row))
     value: Any = row
     for part in path.split("__") if path else ():
@@ -41,7 +41,7 @@ def tenant_of(row: models.Model) -> Any:
 
 
 def tenants_of(user: User, *, at_least: Role = Role.VIEWER) -> list[int]:
-    """This function will give the ids of the tenants in which the user has at least this role."""
+    """Return the ids of the tenants in which the user has at least this role."""
     if user.is_superuser:
         return list(Tenant.objects.values_list("pk", flat=True))
     ranks = RANKS[RANKS.index(at_least) :]

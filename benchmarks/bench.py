@@ -24,11 +24,11 @@ class Bench:
     scale: float
 
     def size(self, full: int, *, step: int = 1, least: int = 1) -> int:
-        """This function will give a number of messages at the wanted scale, a multiple of `step`."""
+        """Return a number of messages at the wanted scale, a multiple of `step`."""
         return max(least, int(full * self.scale) // step * step)
 
     def seconds(self, full: float) -> float:
-        """This function will give the length of a run at the wanted scale."""
+        """Return the length of a run at the wanted scale."""
         return max(1.0, full * min(1.0, self.scale))
 
     @property
@@ -37,7 +37,7 @@ class Bench:
 
     @contextmanager
     def accept_only(self) -> Iterator[None]:
-        """This context will have the web process alone; what it publishes stays in the broker and is forgotten at the end."""
+        """Have the web process alone; what it publishes stays in the broker and is forgotten at the end."""
         self.ours.limits(queue_capacity=LIFT)
         self.ours.freeze(BACKGROUND)
         time.sleep(NOBODY_FEEDS_SECONDS)  # until accept knows that nobody sets its room any more
@@ -50,7 +50,7 @@ class Bench:
 
     @contextmanager
     def others_turn(self) -> Iterator[None]:
-        """This context will keep our processes from using the machine."""
+        """Keep our processes from using the machine."""
         self.ours.freeze()
         try:
             yield

@@ -30,7 +30,7 @@ class Table:
         self._connection = psycopg.connect(url, autocommit=True)
 
     def updates(self) -> int:
-        """This function will count the rows that were updated so far."""
+        """Count the rows that were updated so far."""
         time.sleep(SETTLE_SECONDS)
         row = self._connection.execute(UPDATES).fetchone()
         assert row
@@ -39,19 +39,19 @@ class Table:
 
 @contextmanager
 def stopwatch(what: str) -> Iterator[None]:
-    """This context will say how long its block took."""
+    """Say how long its block took."""
     began = time.monotonic()
     yield
     print(f"  {what}: {time.monotonic() - began:.1f} s", flush=True)
 
 
 def state(customer: Customer, provider: dict[str, str]) -> str:
-    """This function will give the state of a provider's breaker."""
+    """Return the state of a provider's breaker."""
     return str(customer.http.get(f"/api/breakers/provider:{provider['id']}/").json()["state"])
 
 
 def wait(customer: Customer, table: Table, messages: int, seconds: float) -> str:
-    """This function will hand over a batch that can't go out, count its updates for so long, and give its id."""
+    """Hand over a batch that can't go out, count its updates for so long, and return its id."""
     before = table.updates()
     began = time.monotonic()
     batch = customer.send_batch(messages)
@@ -63,7 +63,7 @@ def wait(customer: Customer, table: Table, messages: int, seconds: float) -> str
 
 
 def main() -> None:
-    """This function will measure both ways of waiting."""
+    """Measure both ways of waiting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)

@@ -40,7 +40,7 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> "Size":
-        """This function will read `2x100`."""
+        """Read `2x100`."""
         processes, _, threads = text.partition("x")
         return cls(int(processes), int(threads))
 
@@ -62,7 +62,7 @@ class Seen:
 
 @contextmanager
 def gateway(folder: Path, latency_ms: float) -> Iterator[str]:
-    """This context will run the gateway and give its address."""
+    """Run the gateway and return its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.peers.gateway", "--port", str(port), "--latency-ms", str(latency_ms)]
@@ -79,7 +79,7 @@ def _taken(url: str) -> int:
 
 
 def start_workers(ours: Ours, processes: int) -> list[str]:
-    """This function will have so many worker processes run and give their names."""
+    """Have so many worker processes run and return their names."""
     stack = ours.stack
     names = ["worker", *(f"worker-{n}" for n in range(2, processes + 1))]
     for name in names:
@@ -92,7 +92,7 @@ def start_workers(ours: Ours, processes: int) -> list[str]:
 
 
 def run(ours: Ours, customer: Customer, url: str, size: Size, *, latency_ms: float, seconds: float) -> Seen:
-    """This function will measure one size."""
+    """Measure one size."""
     ours.clean()
     names = start_workers(ours, size.processes)
     ours.limits(min_threads=size.threads, max_threads=size.threads)
@@ -123,7 +123,7 @@ def run(ours: Ours, customer: Customer, url: str, size: Size, *, latency_ms: flo
 
 
 def main() -> int:
-    """This function will read the command line and run."""
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description="Little's law, checked by a run.")
     parser.add_argument("--latency-ms", type=float, default=850)
     parser.add_argument("--sizes", nargs="+", type=Size.parse, default=[Size(1, 100), Size(2, 100), Size(1, 200), Size(2, 425)])

@@ -29,13 +29,13 @@ POLLED = 10
 
 
 def line(lags: list[float]) -> str:
-    """This function will write percentiles in milliseconds."""
+    """Write percentiles in milliseconds."""
     cuts = quantiles(lags, n=100, method="inclusive")
     return f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
 
 
 def wait(condition: Callable[[], Any], *, seconds: float) -> Any:
-    """This function will ask until the answer is true and give it."""
+    """Ask until the answer is true and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > deadline:
@@ -45,7 +45,7 @@ def wait(condition: Callable[[], Any], *, seconds: float) -> Any:
 
 
 def text(threads: int) -> str:
-    """This function will write a value of which two fields agree."""
+    """Write a value of which two fields agree."""
     return orjson.dumps({"min_threads": threads, "max_threads": threads + APART}).decode()
 
 
@@ -62,13 +62,13 @@ class Publisher:
         self._publish: Any = releases.publish
 
     def publish(self, number: int) -> int:
-        """This function will publish one value and give the number of the release."""
+        """Publish one value and return the number of the release."""
         release = self._publish(item=self._item, content=text(2 + number % 700), comment="", author="command:benchmark")
         return int(release.number)
 
 
 def await_each(publisher: Publisher, watching: Watching, publishes: int) -> list[float]:
-    """This function will publish one after the other and give the lag of each."""
+    """Publish one after the other and return the lag of each."""
     lags = []
     for number in range(publishes):
         began = time.time()
@@ -78,7 +78,7 @@ def await_each(publisher: Publisher, watching: Watching, publishes: int) -> list
 
 
 def main() -> None:
-    """This function will measure and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for name, default in (("processes", 10), ("publishes", 200), ("torn-processes", 20), ("torn-publishes", 1000)):
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -19,7 +19,7 @@ THREADS = 4
 
 
 def decide(per_second: int, seconds: float) -> list[float]:
-    """This function will ask evenly from some threads and give the time of each answer in ms."""
+    """Ask evenly from some threads and return the time of each answer in ms."""
     limiter = Limiter()
     limits = Limits(per_second=1_000_000, at_once=100_000, in_window=100_000_000)
     plan = plan_for([Rule("bench", "accept", "all", limits)], {}, prefix=redis.key("flow", secrets.token_hex(4)))
@@ -45,7 +45,7 @@ def decide(per_second: int, seconds: float) -> list[float]:
 
 
 def main() -> None:
-    """This function will measure and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--per-second", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=10.0)

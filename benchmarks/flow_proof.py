@@ -24,7 +24,7 @@ RULES = (
 
 
 def prove(redis_url: str, processes: int, seconds: float) -> bool:
-    """This function will hammer each rule and tell whether all held."""
+    """Hammer each rule and return whether all held."""
     held = True
     for limits, window_seconds, most in RULES:
         command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
@@ -49,7 +49,7 @@ def prove(redis_url: str, processes: int, seconds: float) -> bool:
 
 
 def main() -> int:
-    """This function will start a server, prove, and give the exit status."""
+    """Start a server, prove, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30.0)

@@ -43,7 +43,7 @@ class LoadFailed(Exception):
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """This function will give a percentile by nearest rank, 0 where there are no values."""
+    """Return a percentile by nearest rank, 0 where there are no values."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * int(percent * 100) // 10_000) - 1)] if ordered else 0.0
 
@@ -171,7 +171,7 @@ def _requests(options: argparse.Namespace) -> Callable[[], bytes | None]:
 
 
 def main() -> None:
-    """This function will make the load and print what it saw as JSON."""
+    """Make the load and print what it saw as JSON."""
     parser = argparse.ArgumentParser(description="HTTP load from one process.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
@@ -233,7 +233,7 @@ def drive(
     may_be_refused: bool = False,
     **options: object,
 ) -> Load:
-    """This function will run the client as a process and give what it saw; `numbers` is how many different ones it may use.
+    """Run the client as a process and return what it saw; `numbers` is how many different ones it may use.
 
     Raises:
         LoadFailed: not every answer was a success, or, where it may be refused by a limit, a 429.

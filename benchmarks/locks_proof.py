@@ -38,7 +38,7 @@ class Proof:
 
 
 def work(name: str, each: int) -> None:
-    """This function will raise the number so many times, as one of the processes: read it, and write one more."""
+    """Raise the number so many times, as one of the processes: read it, and write one more."""
     client, inside = redis.client(), 0
     print("ready", flush=True)
     sys.stdin.readline()
@@ -54,7 +54,7 @@ def work(name: str, each: int) -> None:
 
 
 def prove(*, processes: int, each: int) -> Proof:
-    """This function will let so many processes raise the number at the same time."""
+    """Let so many processes raise the number at the same time."""
     name = f"proof-{new_id().hex}"
     command = [sys.executable, "-m", "benchmarks.locks_proof", "--work", name, "--each", str(each)]
     running = [
@@ -88,7 +88,7 @@ def prove(*, processes: int, each: int) -> Proof:
 
 
 def main() -> int:
-    """This function will run the proof and print what came of it."""
+    """Run the proof and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=50)
     parser.add_argument("--each", type=int, default=200)

@@ -28,7 +28,7 @@ def _said(*command: str) -> str:
 
 
 def describe(services: Services, *, durable: bool) -> dict[str, Any]:
-    """This function will give machine, versions and how durable the database was."""
+    """Return machine, versions and how durable the database was."""
     postgresql = services["postgresql"]
     assert isinstance(postgresql, PostgreSQL)
     gib = int(_first("/proc/meminfo", "MemTotal").split()[0]) // 1024**2

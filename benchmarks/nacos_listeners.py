@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 
 def md5(text: str) -> str:
-    """This function will give the fingerprint of a text."""
+    """Return the fingerprint of a text."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -50,7 +50,7 @@ class Listener:
     streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, repr=False)
 
     async def ask(self, method: str, path: str, body: str = "", **headers: str) -> bytes:
-        """This function will make one call on the connection and give the body of the answer."""
+        """Make one call on the connection and return the body of the answer."""
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
@@ -72,7 +72,7 @@ class Listener:
         return await reader.readexactly(length)
 
     async def run(self) -> None:
-        """This function will listen until it is stopped."""
+        """Listen until it is stopped."""
         while not self.stopped:
             watched = [("shared", md5(self.content)), *((name, "") for name in self.own_keys)]
             written = "".join(WORD.join((name, GROUP, has, "")) + LINE for name, has in watched)
@@ -84,7 +84,7 @@ class Listener:
 
 
 async def measure(options: argparse.Namespace, port: int, pid: int, key: str) -> None:
-    """This function will run the listeners and print what they cost."""
+    """Run the listeners and print what they cost."""
     told: asyncio.Queue[float] = asyncio.Queue()
 
     async def publish(content: str) -> None:
@@ -130,7 +130,7 @@ async def measure(options: argparse.Namespace, port: int, pid: int, key: str) ->
 
 
 def main() -> None:
-    """This function will start what is needed and measure."""
+    """Start what is needed and measure."""
     parser = argparse.ArgumentParser(description="What waiting Nacos clients cost.")
     parser.add_argument("--listeners", type=int, default=1_000)
     parser.add_argument("--keys", type=int, default=5, help="items that each listens to, one of them shared by all")

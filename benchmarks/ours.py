@@ -75,7 +75,7 @@ class Ours:
             self.stack.kill(name, number)
 
     def freeze(self, names: tuple[str, ...] | None = None) -> None:
-        """This function will stop processes (default: all) from using the machine until `thaw`.
+        """Stop processes (default: all) from using the machine until `thaw`.
 
         One that was stopped inside a transaction would hold its locks all the while: it may go on to the transaction's end first.
         """
@@ -89,30 +89,30 @@ class Ours:
         raise TookTooLong("Our processes were inside a transaction each time they were stopped.")
 
     def thaw(self) -> None:
-        """This function will let all processes go on and wait until they are well."""
+        """Let all processes go on and wait until they are well."""
         self._signal(None, signal.SIGCONT)
         self.stack.wait_healthy()
 
     def cpu(self) -> float:
-        """This function will give the CPU seconds of all our processes."""
+        """Return the CPU seconds of all our processes."""
         return cpu_seconds([process.pid for process in self.stack.processes.values()])
 
     def cpu_of_services(self) -> float:
-        """This function will give the CPU seconds of the three servers."""
+        """Return the CPU seconds of the three servers."""
         return cpu_seconds([service.process.pid for service in self.services.by_name.values() if service.process])
 
     def cpu_by_name(self) -> dict[str, float]:
-        """This function will give the CPU seconds of each of our processes and of the three servers."""
+        """Return the CPU seconds of each of our processes and of the three servers."""
         roots = {name: process.pid for name, process in self.stack.processes.items()}
         roots |= {name: service.process.pid for name, service in self.services.by_name.items() if service.process}
         return {name: cpu_seconds([pid]) for name, pid in roots.items()}
 
     def resident(self) -> dict[str, int]:
-        """This function will give the resident memory of each process, with its children, in bytes."""
+        """Return the resident memory of each process, with its children, in bytes."""
         return {name: resident_bytes(process.pid) for name, process in self.stack.processes.items()}
 
     def second_worker(self) -> None:
-        """This function will start another sending process and wait until its pool is there."""
+        """Start another sending process and wait until its pool is there."""
         threads = self.pool_threads()
         self.stack.start("worker", SECOND_WORKER)
         deadline = time.monotonic() + 60
@@ -124,7 +124,7 @@ class Ours:
     # --- customers and messages ------------------------------------------------------------------------------
 
     def customer(self, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None) -> Customer:
-        """This function will make a tenant with one provider and send some messages, so that everything is connected."""
+        """Make a tenant with one provider and send some messages, so that everything is connected."""
         customer = Customer(self.stack)
         customer.provider(channel, kind, config or {})
         self.batches(customer, 200, mail=channel == "email")
@@ -138,7 +138,7 @@ class Ours:
         return {"Authorization": f"Bearer {customer.http.api_key}"}
 
     def singles(self, customer: Customer, *, seconds: float = 0.0, count: int = 0, warm: float = 0.0, may_be_refused: bool = False) -> Load:
-        """This function will let 64 clients hand over single texts, for some time or some number."""
+        """Let 64 clients hand over single texts, for some time or some number."""
         numbers = count or int((seconds + warm) * 50_000)
         headers = self._headers(customer)
         return drive(
@@ -154,7 +154,7 @@ class Ours:
         )
 
     def batches(self, customer: Customer, count: int, *, mail: bool = False, clients: int = 1) -> Load:
-        """This function will hand over `count` messages in requests of up to 10,000."""
+        """Hand over `count` messages in requests of up to 10,000."""
         rows = min(count, BATCH_ROWS)
         body, row = (MAIL_BATCH, MAIL_ROW) if mail else (TEXT_BATCH, TEXT_ROW)
         headers = self._headers(customer)
@@ -171,7 +171,7 @@ class Ours:
         )
 
     def wait_terminal(self, *, seconds: float = 300.0) -> float:
-        """This function will wait until no message is in progress and give the unix time at which the last one ended.
+        """Wait until no message is in progress and return the unix time at which the last one ended.
 
         Raises:
             TookTooLong: some still are.
@@ -190,28 +190,28 @@ class Ours:
         return float(self.one(f"SELECT extract(epoch FROM max(finished_at)) FROM messaging_message WHERE id > '{newest}'"))
 
     def counts(self) -> dict[str, int]:
-        """This function will count the messages by state."""
+        """Count the messages by state."""
         return dict(self.connection.execute("SELECT status, count(*) FROM messaging_message GROUP BY status").fetchall())
 
     def one(self, query: str) -> Any:
-        """This function will give the first value that a query finds."""
+        """Return the first value that a query finds."""
         row = self.connection.execute(query).fetchone()
         assert row
         return row[0]
 
     def limits(self, **values: float) -> None:
-        """This function will publish limits of the sending pool and of its queue and return when every process runs them."""
+        """Publish limits of the sending pool and of its queue and return when every process runs them."""
         for module, names in (("queues", values.keys() & QUEUES), ("thread_pools", values.keys() - QUEUES)):
             if names:
                 self.stack.configure(module, **{name: values[name] for name in names})
 
     def clean(self) -> None:
-        """This function will forget all messages, so that every round begins alike."""
+        """Forget all messages, so that every round begins alike."""
         self.connection.execute("TRUNCATE messaging_message, messaging_batch, messaging_idempotencykey, messaging_receiptentry")
         purge(self.broker_url, "message.send")
 
     def pool_threads(self) -> int:
-        """This function will give the present size of the sending pool, as the worker last told it."""
+        """Return the present size of the sending pool, as the worker last told it."""
         with redis.Redis.from_url(self.redis_url) as client:
             names = list(client.scan_iter(match=f"{PREFIX}:pool:*", count=1000))
             return sum(json.loads(value)["threads"] for value in client.mget(names) if value) if names else 0

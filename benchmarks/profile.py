@@ -28,7 +28,7 @@ DULL = re.compile(r"^(_bootstrap|_bootstrap_inner|run|<module>|main|_run_code|_r
 
 
 def spy(pid: int, seconds: int, output: Path, form: str) -> subprocess.Popen[bytes]:
-    """This function will start the profiler on a process and its children."""
+    """Start the profiler on a process and its children."""
     command = [str(SPY), "record", "--pid", str(pid), "--duration", str(seconds), "--rate", "200", "--subprocesses", "--gil"]
     return subprocess.Popen([*command, "--format", form, "--output", str(output)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -41,7 +41,7 @@ def short(frame: str) -> str:
 
 
 def tables(raw: Path, depth: int) -> str:
-    """This function will give the two tables of a raw profile (one stack a line, with its number of samples)."""
+    """Return the two tables of a raw profile (one stack a line, with its number of samples)."""
     alone: Counter[str] = Counter()
     within: Counter[str] = Counter()
     total = 0
@@ -63,13 +63,13 @@ def tables(raw: Path, depth: int) -> str:
 
 
 def split(pid: int) -> str:
-    """This function will say how a process has spent its time so far."""
+    """Say how a process has spent its time so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return f"{int(fields[11]) / TICKS:.1f} s in the program, {int(fields[12]) / TICKS:.1f} s in the kernel"
 
 
 def work(what: str, bench: Bench, count: int, stack: ExitStack) -> tuple[str, float]:
-    """This function will prepare the work, start the profiler in the middle of it, and give its file and our CPU ms a message."""
+    """Prepare the work, start the profiler in the middle of it, and return its file and our CPU ms a message."""
     ours = bench.ours
     seconds = 8
     raw = bench.folder / "profile.raw"
@@ -106,7 +106,7 @@ def work(what: str, bench: Bench, count: int, stack: ExitStack) -> tuple[str, fl
 
 
 def main() -> int:
-    """This function will profile one kind of work."""
+    """Profile one kind of work."""
     parser = argparse.ArgumentParser(description="A sampling profile of accept or deliver.")
     parser.add_argument("what", choices=COUNTS)
     parser.add_argument("--count", type=int, default=0)

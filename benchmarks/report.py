@@ -13,7 +13,7 @@ from benchmarks.run import LATEST, NAMES
 
 
 def rows(name: str, entry: dict[str, Any]) -> list[str]:
-    """This function will give the lines of one benchmark."""
+    """Return the lines of one benchmark."""
     lines = []
     for number, stored in enumerate(entry["comparisons"]):
         c = Comparison(**{key: value for key, value in stored.items() if key not in ("ratio", "reached")})
@@ -26,7 +26,7 @@ def rows(name: str, entry: dict[str, Any]) -> list[str]:
 
 
 def report(entries: dict[str, Any]) -> str:
-    """This function will give the whole table, with where and when it was measured."""
+    """Return the whole table, with where and when it was measured."""
     known = [name for name in NAMES if name in entries]
     on = entries[known[0]]["on"]
     packages = ", ".join(f"{name} {version}" for name, version in on["packages"].items())
@@ -50,7 +50,7 @@ def report(entries: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """This function will print the table."""
+    """Print the table."""
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else LATEST
     if not source.exists():
         print(f"{source} is not there: run `make bench` first.", file=sys.stderr)

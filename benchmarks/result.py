@@ -39,7 +39,7 @@ class Result:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """This function will give the entry for the result file."""
+        """Return the entry for the result file."""
         first = self.comparisons[0]
         limits = [c for c in self.comparisons if c.is_limit]
         return {
@@ -55,7 +55,7 @@ class Result:
         }
 
     def table(self, name: str) -> str:
-        """This function will give the lines that a person reads."""
+        """Return the lines that a person reads."""
         rows = [("figure", "ours", "against", "theirs", "ratio", "target", "")]
         for c in self.comparisons:
             target = f"≥ {c.target:g} ×" if c.target else ""
@@ -68,7 +68,7 @@ class Result:
 
 
 def spread(values: list[float]) -> str:
-    """This function will give median and range: `1,234 (1,200–1,300)`."""
+    """Return median and range: `1,234 (1,200–1,300)`."""
     if not values:
         return "—"
     low, middle, high = (_short(value) for value in (min(values), median(values), max(values)))

@@ -39,13 +39,13 @@ class DurablePostgreSQL(PostgreSQL):
 
 
 def start_services(*, durable: bool) -> Services:
-    """This function will make the three servers, to be used as a context."""
+    """Make the three servers, to be used as a context."""
     kinds: tuple[type[Service], ...] = (DurablePostgreSQL if durable else PostgreSQL, RabbitMQ, Redis)
     return Services(kinds)
 
 
 def new_database(services: Services, name: str) -> str:
-    """This function will make an empty database and give its address."""
+    """Make an empty database and return its address."""
     postgresql = services["postgresql"]
     assert isinstance(postgresql, PostgreSQL)
     with psycopg.connect(postgresql.url_of("postgres"), autocommit=True) as connection:
@@ -55,7 +55,7 @@ def new_database(services: Services, name: str) -> str:
 
 
 def purge(url: str, queue: str) -> None:
-    """This function will empty a queue of RabbitMQ, if it is there."""
+    """Empty a queue of RabbitMQ, if it is there."""
     host, _, path = url.removeprefix("amqp://guest:guest@").partition("/")
     with amqp.Connection(host, "guest", "guest", virtual_host=path or "/") as connection, suppress(amqp.exceptions.NotFound):
         connection.channel().queue_purge(queue)
@@ -70,7 +70,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def tree(roots: list[int]) -> list[int]:
-    """This function will give processes and all their descendants."""
+    """Return processes and all their descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):
@@ -84,7 +84,7 @@ def tree(roots: list[int]) -> list[int]:
 
 
 def cpu_seconds(roots: list[int]) -> float:
-    """This function will give the CPU time used so far by processes, their descendants, and those of them that have ended."""
+    """Return the CPU time used so far by processes, their descendants, and those of them that have ended."""
     total = 0
     for pid in tree(roots):
         with suppress(OSError):
@@ -93,7 +93,7 @@ def cpu_seconds(roots: list[int]) -> float:
 
 
 def resident_bytes(root: int) -> int:
-    """This function will give the resident memory of a process and its descendants."""
+    """Return the resident memory of a process and its descendants."""
     total = 0
     for pid in tree([root]):
         with suppress(OSError):
@@ -124,12 +124,12 @@ class Program:
         return self.process.pid
 
     def signal(self, number: signal.Signals) -> None:
-        """This function will signal the process and its children."""
+        """Signal the process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def stop(self) -> None:
-        """This function will end it: in order, or after five seconds by force."""
+        """End it: in order, or after five seconds by force."""
         self.signal(signal.SIGCONT)
         if self.process.poll() is None:
             self.process.terminate()
@@ -146,7 +146,7 @@ class Program:
         self.stop()
 
     def wait_for(self, is_ready: Any, *, seconds: float = 30.0) -> Self:
-        """This function will wait until the process does its work."""
+        """Wait until the process does its work."""
         deadline = time.monotonic() + seconds
         while True:
             with suppress(OSError):
@@ -159,7 +159,7 @@ class Program:
 
 
 def smtp_sink(folder: Path, python: str) -> tuple[Program, int]:
-    """This function will start the mail server that forgets everything, and give its port."""
+    """Start the mail server that forgets everything, and return its port."""
     port = free_port()
     program = Program("smtp-sink", [python, "-m", "benchmarks.smtp_sink", "--port", str(port)], folder=folder)
     return program.wait_for(lambda: taken(port) == 0), port

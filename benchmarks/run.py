@@ -34,7 +34,7 @@ QUICK_SCALE = 0.02
 
 
 def write(output: Path, name: str, entry: dict[str, Any]) -> None:
-    """This function will put one entry into the result file."""
+    """Put one entry into the result file."""
     output.parent.mkdir(parents=True, exist_ok=True)
     entries = json.loads(output.read_text()) if output.exists() else {}
     entries[name] = entry
@@ -48,7 +48,7 @@ def _measure(name: str, bench: Bench) -> Result:
 
 
 def run(options: argparse.Namespace) -> int:
-    """This function will start the servers, run the benchmarks, and stop everything; it gives the exit status."""
+    """Start the servers, run the benchmarks, and stop everything; it gives the exit status."""
     failed = []
     with ExitStack() as stack:
         services = stack.enter_context(start_services(durable=not options.no_fsync))
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """This function will read the command line and run."""
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description="Measures ours and its baselines in turn.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(NAMES)}")
     parser.add_argument("--rounds", type=int, default=3)

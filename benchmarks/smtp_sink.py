@@ -52,13 +52,13 @@ class Session(asyncio.Protocol):
 
 
 def taken(port: int) -> int:
-    """This function will ask a running sink how many mails it took."""
+    """Ask a running sink how many mails it took."""
     with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
         return int(client.docmd("XCOUNT")[1])
 
 
 def main() -> None:
-    """This function will serve until it is interrupted."""
+    """Serve until it is interrupted."""
     parser = argparse.ArgumentParser(description="An SMTP server that forgets everything.")
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()

@@ -27,7 +27,7 @@ class BaselineFailed(Exception):
 
 
 def run_command(command: list[str], environment: dict[str, str]) -> str:
-    """This function will run one of the baselines' commands to its end and give what it printed.
+    """Run one of the baselines' commands to its end and return what it printed.
 
     Raises:
         BaselineFailed: with the end of what it said.
@@ -84,18 +84,18 @@ class Baseline:
             return False
 
     def run(self, command: list[str]) -> str:
-        """This function will run one of the baseline's commands to its end and give what it printed."""
+        """Run one of the baseline's commands to its end and return what it printed."""
         return run_command(command, self.environment)
 
     def start(self, name: str, command: list[str]) -> Program:
-        """This function will start a process of the baseline."""
+        """Start a process of the baseline."""
         program = Program(name, command, folder=self.folder, environment=self.environment)
         self._open.callback(program.stop)
         self.programs.append(program)
         return program
 
     def start_worker(self) -> None:
-        """This function will start the worker and send some messages, so that everything is connected."""
+        """Start the worker and send some messages, so that everything is connected."""
         self.start("worker", self.worker_command())
         time.sleep(4)
         self.singles(count=256)
@@ -103,21 +103,21 @@ class Baseline:
         self.clean()
 
     def freeze(self) -> None:
-        """This function will stop the processes from using the machine until `thaw`."""
+        """Stop the processes from using the machine until `thaw`."""
         for program in self.programs:
             program.signal(SIGSTOP)
 
     def thaw(self) -> None:
-        """This function will let the processes go on."""
+        """Let the processes go on."""
         for program in self.programs:
             program.signal(SIGCONT)
 
     def cpu(self) -> float:
-        """This function will give the CPU seconds of all its processes."""
+        """Return the CPU seconds of all its processes."""
         return cpu_seconds([program.pid for program in self.programs])
 
     def singles(self, *, seconds: float = 0.0, count: int = 0, warm: float = 0.0, body: str = TEXT) -> Load:
-        """This function will let 64 clients hand over single texts."""
+        """Let 64 clients hand over single texts."""
         return drive(
             self.port,
             "/api/messages/",
@@ -130,12 +130,12 @@ class Baseline:
         )
 
     def clean(self) -> None:
-        """This function will forget all messages."""
+        """Forget all messages."""
         self.connection.execute("TRUNCATE message")
         purge(self.broker_url, self.queue)
 
     def wait_sent(self, *, seconds: float = 300.0) -> float:
-        """This function will wait until everything is sent and give the unix time of the last one."""
+        """Wait until everything is sent and return the unix time of the last one."""
         deadline = time.monotonic() + seconds
         while self.connection.execute("SELECT 1 FROM message WHERE status IN ('pending', 'sending') LIMIT 1").fetchone():
             if time.monotonic() > deadline:
@@ -199,6 +199,6 @@ class PostOffice:
         return run_command(command, self.environment)
 
     def step(self, name: str, count: int) -> dict[str, Any]:
-        """This function will `queue` or `send` mails and give `{"seconds", "cpu_seconds", "began_at", "ended_at"}`."""
+        """Queue or send mails (`queue`, `send`) and return `{"seconds", "cpu_seconds", "began_at", "ended_at"}`."""
         answer: dict[str, Any] = json.loads(self._run(name, str(count)).splitlines()[-1])
         return answer

@@ -65,7 +65,7 @@ class Way:
     sizes: tuple[int, int] = (0, 0)
 
     def line(self) -> str:
-        """This function will give the figures a thousand rows as a line of the table."""
+        """Return the figures a thousand rows as a line of the table."""
         steps = [median(self.cpu_ms[step]) for step in STEPS]
         figures = " ".join(f"{value:7.1f}" for value in (*steps, sum(steps), median(self.wal_kb)))
         heap, indexes = (size / 1024 / 1024 for size in self.sizes)
@@ -73,19 +73,19 @@ class Way:
 
 
 def cpu_ms(pid: int) -> float:
-    """This function will give the CPU time of a process in milliseconds; finer than /proc/PID/stat (Linux, sched-stats)."""
+    """Return the CPU time of a process in milliseconds; finer than /proc/PID/stat (Linux, sched-stats)."""
     with open(f"/proc/{pid}/schedstat") as file:
         return int(file.read().split()[0]) / 1e6
 
 
 def present_indexes(connection: psycopg.Connection) -> dict[str, str]:
-    """This function will give the definitions of the migrated table's indexes, from the method on."""
+    """Return the definitions of the migrated table's indexes, from the method on."""
     rows = connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [TABLE]).fetchall()
     return {name: re.sub(r"^.*? (USING .*)$", r"\1", definition) for name, definition in rows if name.startswith("message_")}
 
 
 def ways(present: dict[str, str], only: str) -> list[Way]:
-    """This function will list what is to be measured."""
+    """List what is to be measured."""
     found = [Way(f"fill factor {factor}", present, factor) for factor in FILL_FACTORS]
     found += [Way(f"without {name}", {k: v for k, v in present.items() if k != name}) for name in sorted(present)]
     found.append(Way("without any but the primary key", {}))
@@ -96,7 +96,7 @@ def ways(present: dict[str, str], only: str) -> list[Way]:
 
 
 def fill(connection: psycopg.Connection, way: Way, stored: int) -> None:
-    """This function will make the table with the rows that were there before."""
+    """Make the table with the rows that were there before."""
     connection.execute("DROP TABLE IF EXISTS life")
     connection.execute(f"CREATE TABLE life (LIKE {TABLE} INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH (fillfactor = {way.fill_factor})")
     connection.execute("ALTER TABLE life SET (autovacuum_enabled = false)")
@@ -109,7 +109,7 @@ def fill(connection: psycopg.Connection, way: Way, stored: int) -> None:
 
 
 def live(connection: psycopg.Connection, rows: int) -> dict[str, float]:
-    """This function will take rows through their life and give the server's CPU milliseconds of each step."""
+    """Take rows through their life and return the server's CPU milliseconds of each step."""
     pid = connection.info.backend_pid
     spent = dict.fromkeys(STEPS, 0.0)
 
@@ -141,7 +141,7 @@ def live(connection: psycopg.Connection, rows: int) -> dict[str, float]:
 
 
 def measure(connection: psycopg.Connection, way: Way, *, stored: int, rows: int) -> None:
-    """This function will add one round's figures to a way."""
+    """Add one round's figures to a way."""
     fill(connection, way, stored)
     before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
     spent = live(connection, rows)
@@ -160,7 +160,7 @@ def measure(connection: psycopg.Connection, way: Way, *, stored: int, rows: int)
 
 
 def main() -> int:
-    """This function will measure and print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description="Measures what the life of a message's row costs the database.")
     parser.add_argument("--stored", type=int, default=300_000, help="rows in the table before")
     parser.add_argument("--rows", type=int, default=30_000, help="rows taken through their life, a multiple of 10,000")

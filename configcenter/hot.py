@@ -67,7 +67,7 @@ class Wrong(ValueError):
 
 
 def filled(value: BaseModel, *names: str) -> None:
-    """This function will refuse texts that are empty or blank, as a default is.
+    """Refuse texts that are empty or blank, as a default is.
 
     Raises:
         Wrong: one is.
@@ -78,7 +78,7 @@ def filled(value: BaseModel, *names: str) -> None:
 
 
 def no_two(field: str, names: Iterable[str], words: str) -> None:
-    """This function will refuse names of which one stands twice; `words` has a place for {name}.
+    """Refuse names of which one stands twice; `words` has a place for {name}.
 
     Raises:
         Wrong: it does.
@@ -89,7 +89,7 @@ def no_two(field: str, names: Iterable[str], words: str) -> None:
 
 
 def each(field: str, values: Iterable[Any], fits: Callable[[Any], object], words: str, **more: Any) -> None:
-    """This function will refuse the first value that does not fit, naming its place in the list; `words` may have a place for {value}.
+    """Refuse the first value that does not fit, naming its place in the list; `words` may have a place for {value}.
 
     Raises:
         Wrong: one does not fit.
@@ -101,11 +101,12 @@ def each(field: str, values: Iterable[Any], fits: Callable[[Any], object], words
 
 class Module(Shape):
     """Base of a module's class. Every field has a default, a title and a help text: the console, the validation, the API and
-    the documentation are made from this one class."""
+    the documentation are made from this one class.
+    """
 
 
 def setting(default: Any = ..., title: str = "", help_text: str = "", *, unit: str = "", widget: str = "", **limits: Any) -> Any:
-    """This function will declare one field: default, words (marked with gettext_noop, translated when they are shown), unit
+    """Declare one field: default, words (marked with gettext_noop, translated when they are shown), unit
     (`ms`, `s`, `per s`, `%`, `threads`, …), limits as pydantic names them (`ge`, `le`, `min_length`, `pattern`, …).
 
     `widget` asks for another input than the one that follows from the type: `lines` (a list of texts, one a line), `text` (several lines).
@@ -129,11 +130,11 @@ class Applied(Generic[M]):
     by_tenant: Mapping[int, M] = field(default_factory=dict)
 
     def of(self, tenant_id: int) -> M:
-        """This function will give the value for a tenant: with its override where there is one."""
+        """Return the value for a tenant: with its override where there is one."""
         return self.by_tenant.get(tenant_id, self.value)
 
     def values(self, tenant_id: int | None) -> "list[M]":
-        """This function will give what some tenant goes by: the value of one, or all that there are."""
+        """Return what some tenant goes by: the value of one, or all that there are."""
         return [self.value, *self.by_tenant.values()] if tenant_id is None else [self.of(tenant_id)]
 
 
@@ -156,12 +157,12 @@ class Handle(Generic[M]):
         self._listeners: list[Callable[[M], None]] = []
 
     def of(self, tenant_id: int | None) -> M:
-        """This function will give the value for a tenant: with its override where there is one."""
+        """Return the value for a tenant: with its override where there is one."""
         now = self.now
         return now.by_tenant.get(tenant_id, now.value) if tenant_id is not None else now.value
 
     def listen(self, function: Callable[[M], None]) -> Callable[[M], None]:
-        """This function will have `function` called with every new value, in the thread that applies it; usable as a decorator.
+        """Have `function` called with every new value, in the thread that applies it; usable as a decorator.
 
         It must be quick. One that fails is logged and harms nobody else.
         """
@@ -169,7 +170,7 @@ class Handle(Generic[M]):
         return function
 
     def swap(self, applied: "Applied[M]") -> None:
-        """This function will put a new value in force and tell the listeners."""
+        """Put a new value in force and tell the listeners."""
         self.now = applied
         self.value = applied.value
         for function in self._listeners:
@@ -180,7 +181,7 @@ class Handle(Generic[M]):
 
     @contextmanager
     def set(self, **changes: Any) -> Iterator[M]:
-        """This function will put other values in force for the block, in this process only: for tests and trials."""
+        """Put other values in force for the block, in this process only: for tests and trials."""
         before = self.now
         changed = self.model.model_validate(before.value.model_dump() | changes)
         self.swap(Applied(changed, before.release, before.md5, before.by_tenant))
@@ -195,7 +196,7 @@ _handles: dict[str, Handle[Any]] = {}
 
 
 def register(model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: tuple[str, ...] = ()) -> Handle[M]:
-    """This function will make a module known and give its handle. `per_tenant` names the fields that a tenant may override."""
+    """Make a module known and return its handle. `per_tenant` names the fields that a tenant may override."""
     if name in _handles:
         raise ValueError(f"module {name} is registered twice")
     unknown = set(per_tenant) - set(model.model_fields)
@@ -207,12 +208,12 @@ def register(model: type[M], *, name: str, title: str, purpose: str, order: int,
 
 
 def modules() -> list[Handle[Any]]:
-    """This function will give all modules in the order in which people see them."""
+    """Return all modules in the order in which people see them."""
     return sorted(_handles.values(), key=lambda handle: handle.order)
 
 
 def module(name: str) -> Handle[Any]:
-    """This function will give one module.
+    """Return one module.
 
     Raises:
         KeyError: there is none of that name.
@@ -221,6 +222,6 @@ def module(name: str) -> Handle[Any]:
 
 
 def reset() -> None:
-    """This function will put the defaults in force everywhere: for tests."""
+    """Put the defaults in force everywhere: for tests."""
     for handle in _handles.values():
         handle.swap(Applied(handle.model()))

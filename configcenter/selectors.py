@@ -59,8 +59,9 @@ class ModuleState:
 
 
 def live_instances(overrides: Sequence[ConfigItem] = ()) -> list[Instance] | None:
-    """This function will give the processes that are alive, with what they run of these overrides, or None where Redis, which knows
-    them, is away."""
+    """Return the processes that are alive, with what they run of these overrides, or None where Redis, which knows
+    them, is away.
+    """
     try:
         keys = [instances.key_of(item.data_id, item.override_of_id) for item in overrides if item.override_of_id is not None]
         return instances.with_overrides(instances.live(), keys)
@@ -69,7 +70,7 @@ def live_instances(overrides: Sequence[ConfigItem] = ()) -> list[Instance] | Non
 
 
 def instances_told() -> list[dict[str, Any]]:
-    """This function will give what every process that is alive told, as plain data, with tenants by their short names.
+    """Return what every process that is alive told, as plain data, with tenants by their short names.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -122,20 +123,20 @@ def _state(handle: "hot.Handle[Any]", item: ConfigItem | None, live: list[Instan
 
 
 def takes_part(instance: Instance, item: ConfigItem, *, labels: list[str], percent: int) -> bool:
-    """This function will tell whether a gray release of an item with this spread is for an instance."""
+    """Return whether a gray release of an item with this spread is for an instance."""
     who = instances.Identity(instance.host, instance.kind, tuple(instance.labels))
     return who.takes_part(item=instances.key_of(item.data_id, item.override_of_id), labels=labels, percent=percent)
 
 
 def module_overview(live: list[Instance] | None = None) -> list[ModuleState]:
-    """This function will tell how each module stands, in the order in which people see them; `live` spares asking Redis again."""
+    """Return how each module stands, in the order in which people see them; `live` spares asking Redis again."""
     found = {item.data_id: item for item in _items(override_of=None)}
     seen = (live_instances() if live is None else live) or []
     return [_state(handle, found.get(handle.name), seen) for handle in hot.modules()]
 
 
 def module_state(name: str, live: list[Instance] | None = None) -> ModuleState:
-    """This function will tell how one module stands.
+    """Return how one module stands.
 
     Raises:
         NotFound: there is none of that name.
@@ -149,18 +150,18 @@ def module_state(name: str, live: list[Instance] | None = None) -> ModuleState:
 
 
 def overrides(name: str) -> "QuerySet[ConfigItem]":
-    """This function will give the tenants' overrides of a module that are in force or being edited."""
+    """Return the tenants' overrides of a module that are in force or being edited."""
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
     return _items(data_id=name, override_of__isnull=False).filter(used).order_by("override_of__slug")
 
 
 def namespaces(tenant: Tenant | None) -> "QuerySet[ConfigNamespace]":
-    """This function will give the drawers for free-form items of a tenant or of the installation."""
+    """Return the drawers for free-form items of a tenant or of the installation."""
     return ConfigNamespace.objects.filter(tenant=tenant).exclude(tenant=None, slug=MODULES)
 
 
 def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
-    """This function will give the free-form items of a tenant or of the installation that are in force or being edited."""
+    """Return the free-form items of a tenant or of the installation that are in force or being edited."""
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
     whose = Q(namespace__tenant=None) if tenant_id is None else Q(namespace__tenant_id=tenant_id)
     rows = ConfigItem.objects.filter(used, whose).exclude(namespace__slug=MODULES, namespace__tenant=None)
@@ -168,32 +169,32 @@ def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
 
 
 def reached_namespaces(who: places.Reader) -> "QuerySet[ConfigNamespace]":
-    """This function will give the drawers that a caller reaches: its tenant's, and the installation's where that is its business."""
+    """Return the drawers that a caller reaches: its tenant's, and the installation's where that is its business."""
     own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
     whose = own | Q(tenant=None) if who.reaches_installation else own
     return ConfigNamespace.objects.filter(whose).exclude(tenant=None, slug=MODULES)
 
 
 def reached_items(who: places.Reader) -> "QuerySet[ConfigItem]":
-    """This function will give the free-form items that a caller reaches, in force or not."""
+    """Return the free-form items that a caller reaches, in force or not."""
     rows = ConfigItem.objects.filter(namespace__in=reached_namespaces(who), override_of=None)
     return rows.select_related("namespace", "current", "gray", "override_of")
 
 
 def everything(tenant_id: int | None = None) -> "QuerySet[ConfigItem]":
-    """This function will give all items in force, modules and free-form ones: of everybody, or what is a tenant's own."""
+    """Return all items in force, modules and free-form ones: of everybody, or what is a tenant's own."""
     rows = ConfigItem.objects.filter(current__isnull=False)
     rows = rows.select_related("namespace__tenant", "current", "gray", "override_of")
     return rows if tenant_id is None else rows.filter(Q(override_of_id=tenant_id) | Q(namespace__tenant_id=tenant_id))
 
 
 def history(item: ConfigItem) -> "QuerySet[ConfigRelease]":
-    """This function will give the releases of an item, the newest first."""
+    """Return the releases of an item, the newest first."""
     return item.releases.select_related("based_on").order_by("-number")
 
 
 def release(item: ConfigItem, number: int) -> ConfigRelease:
-    """This function will give one release.
+    """Return one release.
 
     Raises:
         NotFound: there is none, or it was forgotten.
@@ -205,7 +206,7 @@ def release(item: ConfigItem, number: int) -> ConfigRelease:
 
 
 def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:
-    """This function will describe a module as JSON Schema, with its words in the reader's language."""
+    """Describe a module as JSON Schema, with its words in the reader's language."""
 
     def translated(value: Any) -> Any:
         if isinstance(value, list):

@@ -22,7 +22,7 @@ COUNTED_PROCESSES = ("send", "aux", "beat")
 
 
 def commands(*, port: int, ws_port: int, web_workers: int, host: str = EVERYWHERE) -> dict[str, list[str]]:
-    """This function will give the command line of every process, by its name in the design."""
+    """Return the command line of every process, by its name in the design."""
     granian = [sys.executable, "-m", "granian", "--host", host]
     celery = [sys.executable, "-m", "celery", "-A", "posthaste"]
     calm = ["--without-mingle", "--without-gossip"]
@@ -54,7 +54,7 @@ class Health:
     host_name: str = "localhost"
 
     def complaint(self) -> str:
-        """This function will say what is not well yet, or return an empty string when everything is."""
+        """Say what is not well yet, or return an empty string when everything is."""
         web, problem = self.ask("web", self.port)
         if problem:
             return problem
@@ -65,7 +65,7 @@ class Health:
         return self.ask("ws", self.ws_port)[1]
 
     def ask(self, name: str, port: int) -> tuple[dict[str, Any], str]:
-        """This function will give a server's answer, and a complaint when that is not a good one."""
+        """Return a server's answer, and a complaint when that is not a good one."""
         try:
             answer = urllib3.request(
                 "GET", f"http://127.0.0.1:{port}/health", headers={"Host": self.host_name}, timeout=3.0, retries=False, redirect=False
@@ -81,12 +81,12 @@ class Health:
 
 
 def host_name(allowed_hosts: list[str]) -> str:
-    """This function will pick a host name that Django answers to."""
+    """Pick a host name that Django answers to."""
     return next((name for name in allowed_hosts if not name.startswith(("*", "."))), "localhost")
 
 
 def main() -> None:
-    """This function will replace this Python process by one of the product, or check one."""
+    """Replace this Python process by one of the product, or check one."""
     settings = env.load()
     known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers)
     parser = argparse.ArgumentParser(description="Runs or checks one process of Posthaste.")

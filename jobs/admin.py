@@ -39,7 +39,7 @@ LARGER = ((86_400, DAYS), (3_600, HOURS), (60, MINUTES))
 
 
 def in_words(interval: IntervalSchedule) -> str:
-    """This function will say how often an interval comes round: 86,400 seconds are a day."""
+    """Say how often an interval comes round: 86,400 seconds are a day."""
     seconds = interval.every * {DAYS: 86_400, HOURS: 3_600, MINUTES: 60, SECONDS: 1}.get(interval.period, 0)
     for size, period in LARGER:
         if seconds and seconds % size == 0:
@@ -48,7 +48,7 @@ def in_words(interval: IntervalSchedule) -> str:
 
 
 def crontab_in_words(crontab: CrontabSchedule) -> str:
-    """This function will say when a crontab comes round, in the reader's language; empty where nobody can tell."""
+    """Say when a crontab comes round, in the reader's language; empty where nobody can tell."""
     options = Options()
     options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
     options.use_24hour_time_format = True

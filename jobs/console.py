@@ -15,7 +15,7 @@ from posthaste.lib.problems import Problem
 
 @staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
 def locks(request: HttpRequest) -> HttpResponse:
-    """This function will list the locks, and free one once its name was typed."""
+    """List the locks, and free one once its name was typed."""
     wanted = request.POST.get("lock", "") or request.GET.get("free", "")
     error, status = "", 200
     if request.method == "POST":

@@ -44,7 +44,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 
 def load_messaging(*, tenant: Tenant) -> None:
-    """This function will make the demo's templates and stand-in providers where they are missing."""
+    """Make the demo's templates and stand-in providers where they are missing."""
     for channel in CHANNELS:
         if not Provider.objects.filter(tenant=tenant, channel=channel, is_stand_in=True).exists():
             provider = Provider(tenant=tenant, name=f"Sandbox {channel}", channel=channel, kind="sandbox", is_stand_in=True)

@@ -12,32 +12,32 @@ from messaging.storage import tallies
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":
-    """This function will give the tenant's messages, newest first."""
+    """Return the tenant's messages, newest first."""
     return owned_by(Message.objects.select_related("template_version__template", "provider"), tenant_id)
 
 
 def batches(tenant_id: int) -> "QuerySet[Batch]":
-    """This function will give the tenant's batches, newest first."""
+    """Return the tenant's batches, newest first."""
     return owned_by(Batch.objects.select_related("template_version__template"), tenant_id)
 
 
 def suppressions(tenant_id: int) -> "QuerySet[Suppression]":
-    """This function will give the tenant's suppression list, newest first."""
+    """Return the tenant's suppression list, newest first."""
     return owned_by(Suppression.objects.all(), tenant_id)
 
 
 def templates(tenant_id: int) -> "QuerySet[Template]":
-    """This function will give the tenant's templates by name."""
+    """Return the tenant's templates by name."""
     return owned_by(Template.objects.all(), tenant_id)
 
 
 def providers(tenant_id: int) -> "QuerySet[Provider]":
-    """This function will give the tenant's providers by channel."""
+    """Return the tenant's providers by channel."""
     return owned_by(Provider.objects.all(), tenant_id)
 
 
 def in_states(states: Iterable[str]) -> Q:
-    """This function will give the condition for some states, in the words of the indexes that are for them (see `Message.Meta`)."""
+    """Return the condition for some states, in the words of the indexes that are for them (see `Message.Meta`)."""
     wanted, said = set(states), Q(pk__in=[])
     if Status.PENDING in wanted:
         said |= Q(status=Status.PENDING, due_at__isnull=False)
@@ -50,7 +50,7 @@ def in_states(states: Iterable[str]) -> Q:
 
 
 def batch_counts(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
-    """This function will count the messages of several batches by state, in one query; every state is there.
+    """Count the messages of several batches by state, in one query; every state is there.
 
     What waits in a cancelled batch is never sent any more and counts as cancelled, although it may be some seconds until each row
     says so itself (see `services.batches`).
@@ -64,7 +64,7 @@ def batch_counts(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
 
 
 def batch_summary(batch: Batch, counts: dict[str, int]) -> dict[str, Any]:
-    """This function will give the books of a batch: accepted = in progress + ended, exactly."""
+    """Return the books of a batch: accepted = in progress + ended, exactly."""
     in_progress = sum(counts[status] for status in IN_PROGRESS)
     ended = sum(counts.values()) - in_progress
     return {

@@ -22,7 +22,7 @@ BAD = (Status.FAILED, Status.UNKNOWN)
 
 
 def success_rate(counts: dict[str, int]) -> float | None:
-    """This function will give the per cent that was sent of what was tried to the end, or None where nothing was."""
+    """Return the per cent that was sent of what was tried to the end, or None where nothing was."""
     good, bad = sum(counts.get(s, 0) for s in GOOD), sum(counts.get(s, 0) for s in BAD)
     return round(100.0 * good / (good + bad), 2) if good + bad else None
 
@@ -47,8 +47,9 @@ def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, An
 
 
 def latency_percentiles(latencies: Sequence[tuple[int, int]]) -> dict[str, int | None]:
-    """This function will give percentiles (nearest rank) of the time from due to taken by the provider, from rising latencies with the
-    number of messages of each."""
+    """Return percentiles (nearest rank) of the time from due to taken by the provider, from rising latencies with the
+    number of messages of each.
+    """
     answer: dict[str, int | None] = dict.fromkeys([*(f"p{p}" for p in PERCENTILES), "max"])
     if latencies:
         ranks = list(accumulate(number for _value, number in latencies))
@@ -59,7 +60,7 @@ def latency_percentiles(latencies: Sequence[tuple[int, int]]) -> dict[str, int |
 
 
 def overview(*, tenant_id: int | None, now: datetime) -> dict[str, Any]:
-    """This function will give today's and yesterday's figures (days in UTC)."""
+    """Return today's and yesterday's figures (days in UTC)."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "as_of": now,
@@ -78,12 +79,12 @@ def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
 
 
 def pools() -> list[dict[str, Any]]:
-    """This function will give the live figures of each worker's pool, as the workers told them within five seconds."""
+    """Return the live figures of each worker's pool, as the workers told them within five seconds."""
     return sorted(({"queue": SEND, **told} for told in queue_statistics.told_by_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:
-    """This function will give depth and capacity of the four queues; for `message.send` counted in recipients."""
+    """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
     waiting = queue_statistics.last_measured()
     capacity = configuration.queues.value.queue_capacity
     try:
@@ -104,7 +105,7 @@ def queues() -> dict[str, dict[str, Any]]:
 
 
 def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict[str, Any]:
-    """This function will give rates of the last seconds, the queues, and the pools.
+    """Return rates of the last seconds, the queues, and the pools.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away, and with it the live figures.

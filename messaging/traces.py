@@ -28,7 +28,7 @@ def _node(name: str, duration_ms: int | None, *, failed: bool = False) -> dict[s
 
 
 def trace(message: Message) -> dict[str, Any]:
-    """This function will give the trace of a message: from Redis while it is kept, from the row's own times after that."""
+    """Return the trace of a message: from Redis while it is kept, from the row's own times after that."""
     try:
         events = selectors.events(message.pk)
         source = "trace" if events else "message"

@@ -8,7 +8,7 @@ from posthaste.lib import problems
 
 
 def every_problem(base: type[problems.Problem] = problems.Problem) -> list[type[problems.Problem]]:
-    """This function will list the kinds of errors, also those that apps define, by status."""
+    """List the kinds of errors, also those that apps define, by status."""
     found = {base.code: base}
     for kind in base.__subclasses__():
         found |= {below.code: below for below in every_problem(kind)}
@@ -17,11 +17,11 @@ def every_problem(base: type[problems.Problem] = problems.Problem) -> list[type[
 
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
-    """This function will show the API reference (Swagger UI, from our own server)."""
+    """Show the API reference (Swagger UI, from our own server)."""
     return render(request, "monitor/reference.html")
 
 
 @require_safe
 def errors(request: HttpRequest) -> HttpResponse:
-    """This function will explain every error code of the API."""
+    """Explain every error code of the API."""
     return render(request, "monitor/errors.html", {"problems": every_problem()})

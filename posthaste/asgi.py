@@ -23,7 +23,7 @@ watch.start("ws")
 
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """This function will pass a request on to whom it is for."""
+    """Pass a request on to whom it is for."""
     await (nacos if scope["path"].startswith("/nacos/") else health)(scope, receive, send)
 
 

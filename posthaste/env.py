@@ -136,7 +136,7 @@ class Environment(BaseSettings):
 
 
 def explain(error: ValidationError) -> str:
-    """This function will turn a validation error into one line a person can act on."""
+    """Turn a validation error into one line a person can act on."""
     problems = (
         f"{str(e['loc'][0]).upper() if e['loc'] else 'environment'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
     )
@@ -145,7 +145,7 @@ def explain(error: ValidationError) -> str:
 
 @cache
 def load() -> Environment:
-    """This function will read the environment once, or end the process with a clear message and exit status 2."""
+    """Read the environment once, or end the process with a clear message and exit status 2."""
     for name in MOVED.keys() & os.environ.keys():
         print(f"Posthaste no longer reads {name}: publish {MOVED[name]} instead (manage.py config).", file=sys.stderr)
     try:

@@ -83,7 +83,7 @@ TEMPLATES = [
 
 
 def database() -> dict[str, Any]:
-    """This function will give Django's database settings for either stack."""
+    """Return Django's database settings for either stack."""
     config: dict[str, Any] = dict(dj_database_url.parse(env.database_url))
     if env.is_postgresql:
         # Threads borrow a connection for the length of a statement or two and give it back: a hundred sending

@@ -72,7 +72,7 @@ ON_PHONE = ("overview", "messages", "dead", "batches")  # what the bar at the bo
 
 
 def rail(request: HttpRequest) -> list[dict[str, Any]]:
-    """This function will give the rail as far as the reader may go, with the place they are at."""
+    """Return the rail as far as the reader may go, with the place they are at."""
     user = request.user
     groups = []
     for heading, entries in RAIL:
@@ -193,7 +193,7 @@ class PosthasteAdminSite(AdminSite):
         return super().index(request, {**context, **(extra_context or {})})
 
     def figures(self, request: HttpRequest) -> HttpResponse:
-        """This function will give the day's figures again, for a page that stays open."""
+        """Return the day's figures again, for a page that stays open."""
         if not request.user.has_perm("messaging.view_message"):
             return JsonResponse({}, status=403)
         return JsonResponse(self._day(self._tenant(request)[0]))
@@ -201,7 +201,7 @@ class PosthasteAdminSite(AdminSite):
     # --- outbox ----------------------------------------------------------------------------------------------
 
     def outbox(self, request: HttpRequest) -> HttpResponse:
-        """This function will show what the sandbox would have sent."""
+        """Show what the sandbox would have sent."""
         if not request.user.has_perm("messaging.view_message"):
             return render(request, "error.html", {"title": _("You may not do that"), "status": 403}, status=403)
         tenant_id, tenants = self._tenant(request)

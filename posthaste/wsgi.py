@@ -34,7 +34,7 @@ HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 
 
 def security_headers() -> list[tuple[str, str]]:
-    """This function will give what Django's SecurityMiddleware adds to answers that no page is made of."""
+    """Return what Django's SecurityMiddleware adds to answers that no page is made of."""
     headers = [("X-Content-Type-Options", "nosniff")]
     if settings.SECURE_HSTS_SECONDS:
         headers.append(("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"))
@@ -42,7 +42,7 @@ def security_headers() -> list[tuple[str, str]]:
 
 
 def is_redirected(forwarded_proto: str) -> bool:
-    """This function will tell whether a request has to be sent to https first; `forwarded_proto`: what the proxy says it came over."""
+    """Return whether a request has to be sent to https first; `forwarded_proto`: what the proxy says it came over."""
     return settings.SECURE_SSL_REDIRECT and forwarded_proto.partition(",")[0].strip() != "https"
 
 
@@ -52,7 +52,7 @@ watch.start("web")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """This function will answer one request (PEP 3333)."""
+    """Answer one request (PEP 3333)."""
     view = HOT.get(environ["PATH_INFO"].rstrip("/")) if environ["REQUEST_METHOD"] == "POST" else None
     if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")):
         return django_application(environ, start_response)

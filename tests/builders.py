@@ -35,12 +35,12 @@ RECIPIENTS = {
 
 
 def make_tenant(name: str = "Acme", **fields: Any) -> Tenant:
-    """This function will make a tenant; the short name is its own."""
+    """Make a tenant; the short name is its own."""
     return Tenant.objects.create(name=name, **{"slug": f"{name.lower()}-{next(_numbers)}", **fields})
 
 
 def make_key(tenant: Tenant, *scopes: str, kind: str = KeyKind.LIVE, **fields: Any) -> tuple[ApiKey, str]:
-    """This function will issue a key, with every scope where none is named, and give it with its clear text."""
+    """Issue a key, with every scope where none is named, and return it with its clear text."""
     return issue_api_key(tenant=tenant, name=fields.pop("name", "test"), scopes=scopes or tuple(SCOPES), kind=kind, **fields)
 
 
@@ -52,7 +52,7 @@ class Api:
         self.client = Client(raise_request_exception=False)
 
     def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
-        """This function will make one call; `body` goes as JSON, or as it is when it is bytes or a text."""
+        """Make one call; `body` goes as JSON, or as it is when it is bytes or a text."""
         sent = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **(headers or {})}
         data = body if isinstance(body, bytes | str) else b"" if body is None else orjson.dumps(body)
         options = {"content_type": "application/json", **options}
@@ -75,17 +75,17 @@ class Api:
 
 
 def make_api(tenant: Tenant, *scopes: str, **fields: Any) -> Api:
-    """This function will give calls with a new key of the tenant."""
+    """Return calls with a new key of the tenant."""
     return Api(make_key(tenant, *scopes, **fields)[1])
 
 
 def json_of(response: Any) -> Any:
-    """This function will read an answer's body."""
+    """Read an answer's body."""
     return orjson.loads(response.content)
 
 
 def fields_of(response: Any) -> list[str]:
-    """This function will name the fields that a 422 complains about, in order and each once."""
+    """Name the fields that a 422 complains about, in order and each once."""
     assert response.status_code == 422, response.content
     return list(dict.fromkeys(error["field"] for error in json_of(response)["errors"]))
 
@@ -93,7 +93,7 @@ def fields_of(response: Any) -> list[str]:
 def make_provider(
     tenant: Tenant, *, channel: str = "sms", kind: str = "sandbox", config: dict[str, Any] | None = None, **fields: Any
 ) -> Provider:
-    """This function will make an enabled provider."""
+    """Make an enabled provider."""
     provider = Provider(tenant=tenant, channel=channel, kind=kind, **{"name": f"provider {next(_numbers)}", **fields})
     return save_provider(provider=provider, config=config or {})
 
@@ -109,7 +109,7 @@ def make_template(
     variables: list[dict[str, Any]] | None = None,
     publish: bool = True,
 ) -> Template:
-    """This function will make a template with its first version, published unless told otherwise."""
+    """Make a template with its first version, published unless told otherwise."""
     template = Template.objects.create(tenant=tenant, name=name or f"template-{next(_numbers)}", channel=channel)
     subject = subject or ("About your order" if channel == "email" else "")
     declared = [{"name": "code", "required": True, "example": "1234"}] if variables is None else variables
@@ -121,14 +121,14 @@ def make_template(
 
 
 def published(template: Template) -> TemplateVersion:
-    """This function will give the published version of a template."""
+    """Return the published version of a template."""
     return template.versions.get(state=TemplateVersion.State.PUBLISHED)
 
 
 def make_message(
     tenant: Tenant, *, status: str = Status.PENDING, channel: str = "sms", at: datetime | None = None, **fields: Any
 ) -> Message:
-    """This function will make a message in a state, with the times that go with it; `at` is when it was accepted."""
+    """Make a message in a state, with the times that go with it; `at` is when it was accepted."""
     now = at or timezone.now()
     made: dict[str, Any] = {
         "id": new_id() if at is None else UUID(int=first_id_at(at).int + next(_numbers)),
@@ -153,12 +153,12 @@ def make_message(
 
 
 def make_suppression(tenant: Tenant, recipient: str = RECIPIENTS["email"], **fields: Any) -> Suppression:
-    """This function will put a recipient on the tenant's suppression list."""
+    """Put a recipient on the tenant's suppression list."""
     return Suppression.objects.create(tenant=tenant, recipient=recipient, **{"created_at": timezone.now(), **fields})
 
 
 def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:
-    """This function will make a batch with so many messages in each state: `make_batch(tenant, sent=3, pending=2)`."""
+    """Make a batch with so many messages in each state: `make_batch(tenant, sent=3, pending=2)`."""
     batch = Batch.objects.create(
         tenant=tenant, name="Spring sale", channel=channel, status=status, accepted=sum(counts.values()), created_at=timezone.now()
     )
@@ -169,12 +169,12 @@ def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: st
 
 
 def configure(handle: Handle[Any], **changes: Any) -> None:
-    """This function will put values in force in this process until the test is over, also such as nobody could publish."""
+    """Put values in force in this process until the test is over, also such as nobody could publish."""
     handle.swap(Applied(handle.value.model_copy(update=changes)))
 
 
 def close_committer() -> None:
-    """This function will make accept's writer thread let its connection go: a test's database can't be emptied or dropped before."""
+    """Make accept's writer thread let its connection go: a test's database can't be emptied or dropped before."""
 
     def close(_group: Sequence[Any]) -> list[Any]:
         connection.close()
@@ -188,7 +188,7 @@ def close_committer() -> None:
 
 
 def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
-    """This function will ask until the answer is true and give it, or fail when the time is up."""
+    """Ask until the answer is true and return it, or fail when the time is up."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"

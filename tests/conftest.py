@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def pytest_report_header() -> str:
-    """This function will say in the first lines which stack is tested."""
+    """Say in the first lines which stack is tested."""
     settings = env.load()
     return f"stack: {'PostgreSQL' if settings.is_postgresql else 'SQLite'}, {'RabbitMQ' if settings.is_rabbitmq else 'Valkey'}"
 
@@ -32,13 +32,13 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """This function will let tests/run.py share out the folders of tests."""
+    """Let tests/run.py share out the folders of tests."""
     parser.addoption("--only-folders", default="", help="folders of tests/, with commas: nothing else is run")
     parser.addoption("--without-folders", default="", help="folders of tests/, with commas, that are left out")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """This function will keep the tests of the folders asked for."""
+    """Keep the tests of the folders asked for."""
     only, without = ({*filter(None, config.getoption(name).split(","))} for name in ("--only-folders", "--without-folders"))
     if not only and not without:
         return
@@ -83,7 +83,7 @@ def own_redis(tmp_path: Path) -> "Iterator[Service]":
 
 
 def forget() -> None:
-    """This function will empty the caches of this process."""
+    """Empty the caches of this process."""
     from django.apps import apps
 
     if not apps.ready:  # a test without Django

@@ -21,7 +21,7 @@ def _tables(alias: str) -> list[str]:
 
 
 def empty(alias: str) -> None:
-    """This function will remove all rows that tests have made."""
+    """Remove all rows that tests have made."""
     connection = connections[alias]
     tables = _tables(alias)
     with transaction.atomic(using=alias), connection.cursor() as cursor:
@@ -45,5 +45,5 @@ def _teardown(case: Any) -> None:
 
 
 def install() -> None:
-    """This function will have Django empty the database in this way."""
+    """Have Django empty the database in this way."""
     TransactionTestCase._fixture_teardown = _teardown  # type: ignore[attr-defined]

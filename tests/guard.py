@@ -29,13 +29,13 @@ class Guard:
         atexit.register(self.close)
 
     def tell(self, line: str) -> None:
-        """This function will hand one line to the guard."""
+        """Hand one line to the guard."""
         assert self.process.stdin
         with self.lock, suppress(BrokenPipeError, ValueError):
             self.process.stdin.write(f"{line}\n")
 
     def close(self) -> None:
-        """This function will let the guard end what is left."""
+        """Let the guard end what is left."""
         assert self.process.stdin
         with suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -44,12 +44,12 @@ class Guard:
 
 @cache
 def guard() -> Guard:
-    """This function will give the guard of this run, started at first use."""
+    """Return the guard of this run, started at first use."""
     return Guard()
 
 
 def keep_watch() -> None:
-    """This function will do the guard's work until the input closes."""
+    """Do the guard's work until the input closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, None] = {}

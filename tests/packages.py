@@ -15,7 +15,7 @@ APT_SECONDS = 900
 
 
 def postgresql_binaries() -> Path | None:
-    """This function will find the folder of the newest PostgreSQL server's programs."""
+    """Find the folder of the newest PostgreSQL server's programs."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if versions:
         return versions[-1].parent
@@ -24,27 +24,27 @@ def postgresql_binaries() -> Path | None:
 
 
 def rabbitmq_server() -> Path | None:
-    """This function will find RabbitMQ's own start script; Debian's wrapper in PATH insists on the system's node."""
+    """Find RabbitMQ's own start script; Debian's wrapper in PATH insists on the system's node."""
     candidates = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), *Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server")]
     found = shutil.which("rabbitmq-server")
     return next((path for path in candidates if path.exists()), Path(found) if found else None)
 
 
 def rabbitmqctl() -> Path:
-    """This function will find the script that gives a node orders: it stands beside the server's."""
+    """Find the script that gives a node orders: it stands beside the server's."""
     server = rabbitmq_server()
     assert server
     return server.with_name("rabbitmqctl")
 
 
 def redis_server() -> Path | None:
-    """This function will find the Redis (or Valkey) server."""
+    """Find the Redis (or Valkey) server."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     return Path(found) if found else None
 
 
 def chromium() -> Path | None:
-    """This function will find the browser that page tests drive."""
+    """Find the browser that page tests drive."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return Path(found) if found else None
 
@@ -68,7 +68,7 @@ NEEDS = {
 
 @contextmanager
 def services_denied() -> Iterator[None]:
-    """This context will keep packages from starting their services while they are installed."""
+    """Keep packages from starting their services while they are installed."""
     before = POLICY.read_bytes() if POLICY.exists() else None
     mode = POLICY.stat().st_mode if before is not None else 0
     POLICY.write_text(DENY)
@@ -84,7 +84,7 @@ def services_denied() -> Iterator[None]:
 
 
 def _apt(*arguments: str) -> str:
-    """This function will run apt-get, and return what went wrong in one line, or an empty string."""
+    """Run apt-get, and return what went wrong in one line, or an empty string."""
     command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=120", *arguments]
     try:
         done = subprocess.run(
@@ -117,7 +117,7 @@ def _install(packages: list[str]) -> str:
 
 
 def ensure(names: Iterable[str]) -> dict[str, str]:
-    """This function will install what is missing, and return for each thing still missing the reason."""
+    """Install what is missing, and return for each thing still missing the reason."""
     missing = [name for name in names if not NEEDS[name].find()]
     if not missing:
         return {}

@@ -53,7 +53,7 @@ class Counts:
 
 
 def read_counts(report: Path, status: int) -> Counts:
-    """This function will count the outcomes in pytest's JUnit report; a run that broke without a failed test counts as one."""
+    """Count the outcomes in pytest's JUnit report; a run that broke without a failed test counts as one."""
     counts = Counts()
     if report.exists():
         for suite in ET.parse(report).getroot().iter("testsuite"):
@@ -65,7 +65,7 @@ def read_counts(report: Path, status: int) -> Counts:
 
 
 def environment_of(services: Services) -> dict[str, str]:
-    """This function will give the variables for one run of pytest."""
+    """Return the variables for one run of pytest."""
     return {
         **os.environ,
         **services.environment(),
@@ -81,7 +81,7 @@ def environment_of(services: Services) -> dict[str, str]:
 
 @contextmanager
 def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """This function will start a command that ends with us, whatever ends us, and wait for it at the end of the block."""
+    """Start a command that ends with us, whatever ends us, and wait for it at the end of the block."""
     # In a process group of its own, which the guard can end; so what interrupts us has to be passed on.
     process = subprocess.Popen(
         command,
@@ -108,7 +108,7 @@ def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] |
 
 
 def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) -> Counts:
-    """This function will start the servers of a stack, run pytest against them, and stop them."""
+    """Start the servers of a stack, run pytest against them, and stop them."""
     print(f"\n=== {name} stack: starting {', '.join(kind.name for kind in kinds)}", flush=True)
     began = time.monotonic()
     try:
@@ -128,7 +128,7 @@ def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) 
 
 
 def only_both_stacks(arguments: list[str]) -> list[str]:
-    """This function will narrow pytest's arguments to the tests marked for both stacks, within what -m already asks for."""
+    """Narrow pytest's arguments to the tests marked for both stacks, within what -m already asks for."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="")
     chosen, rest = parser.parse_known_args(arguments)
@@ -136,13 +136,13 @@ def only_both_stacks(arguments: list[str]) -> list[str]:
 
 
 def run_other_side(arguments: list[str]) -> Counts:
-    """This function will run what stands beside the main side."""
+    """Run what stands beside the main side."""
     counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments))
     return counts + run_pytest("production", PRODUCTION, [*arguments, f"--only-folders={','.join(BESIDE)}"])
 
 
 def run_both_sides(arguments: list[str]) -> Counts:
-    """This function will run the two sides beside each other and count the outcomes of both."""
+    """Run the two sides beside each other and count the outcomes of both."""
     command = [sys.executable, "-m", "tests.run", OTHER_SIDE, *arguments]
     with tempfile.TemporaryFile() as output:
         with guarded(command, dict(os.environ), output):
@@ -158,7 +158,7 @@ def run_both_sides(arguments: list[str]) -> Counts:
 
 
 def main() -> int:
-    """This function will run the tests and return the exit status."""
+    """Run the tests and return the exit status."""
     parser = argparse.ArgumentParser(description="Runs the tests against real servers of its own.", allow_abbrev=False)
     parser.add_argument("--stack", choices=["production", "embedded"], help="everything on this stack, and nothing on the other one")
     parser.add_argument(OTHER_SIDE, action="store_true", help=argparse.SUPPRESS)

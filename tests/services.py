@@ -85,12 +85,12 @@ class Service:
         return self.user_when_root
 
     def own(self, path: Path) -> None:
-        """This function will give a file or folder to the user the server runs as."""
+        """Return a file or folder to the user the server runs as."""
         if self.user:
             shutil.chown(path, self.user, pwd.getpwnam(self.user).pw_gid)
 
     def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """This function will start a program in a process group of its own, watched by the guard."""
+        """Start a program in a process group of its own, watched by the guard."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -108,7 +108,7 @@ class Service:
         return process
 
     def start(self) -> Self:
-        """This function will start the server and return when it answers.
+        """Start the server and return when it answers.
 
         Raises: ServiceFailed with the end of its log.
         """
@@ -135,7 +135,7 @@ class Service:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """This function will stop the server in order, or by force when that takes too long."""
+        """Stop the server in order, or by force when that takes too long."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(self.polite)
@@ -144,7 +144,7 @@ class Service:
         self.kill()
 
     def kill(self) -> None:
-        """This function will end the server and its children at once, as a power cut would."""
+        """End the server and its children at once, as a power cut would."""
         if not self.process:
             return
         with suppress(ProcessLookupError, PermissionError):
@@ -153,22 +153,22 @@ class Service:
         guard().tell(f"-{self.process.pid}")
 
     def restart(self) -> None:
-        """This function will stop the server in order and start it again."""
+        """Stop the server in order and start it again."""
         self.stop()
         self.start()
 
     def freeze(self) -> None:
-        """This function will make the server hang: its connections stay open and nothing answers."""
+        """Make the server hang: its connections stay open and nothing answers."""
         assert self.process
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """This function will let a frozen server go on."""
+        """Let a frozen server go on."""
         assert self.process
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def log_tail(self, lines: int = 20) -> str:
-        """This function will give the end of the server's log."""
+        """Return the end of the server's log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
 
@@ -184,7 +184,7 @@ class PostgreSQL(Service):
         return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
-        """This function will give the address of one database of the cluster."""
+        """Return the address of one database of the cluster."""
         return f"postgresql://{DATABASE}@127.0.0.1:{self.port}/{database}"
 
     @property
@@ -238,7 +238,7 @@ class RabbitMQ(Service):
         return self.url_of("/")
 
     def url_of(self, virtual_host: str) -> str:
-        """This function will give the address of one virtual host."""
+        """Return the address of one virtual host."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{'/' if virtual_host == '/' else virtual_host}"
 
     def environment(self) -> dict[str, str]:
@@ -308,12 +308,12 @@ class RabbitMQ(Service):
                 pass
 
     def control(self, *arguments: str) -> None:
-        """This function will give the node an order, as an operator does with rabbitmqctl."""
+        """Return the node an order, as an operator does with rabbitmqctl."""
         command = [str(packages.rabbitmqctl()), *arguments]
         subprocess.run(command, env={**os.environ, **self.environment()}, check=True, timeout=60, stdout=subprocess.DEVNULL)
 
     def close(self) -> None:
-        """This function will end the port mapper too."""
+        """End the port mapper too."""
         if self.mapper:
             with suppress(ProcessLookupError):
                 os.killpg(self.mapper.pid, signal.SIGKILL)
@@ -331,7 +331,7 @@ class Redis(Service):
         return self.url_of(0)
 
     def url_of(self, number: int) -> str:
-        """This function will give the address of one of the sixteen databases."""
+        """Return the address of one of the sixteen databases."""
         return f"redis://127.0.0.1:{self.port}/{number}"
 
     def command(self) -> list[str]:
@@ -382,7 +382,7 @@ class Services:
         return self.by_name[name]
 
     def stop(self) -> None:
-        """This function will stop all servers and remove their data."""
+        """Stop all servers and remove their data."""
         with ThreadPoolExecutor(max_workers=len(self.by_name)) as pool:
             list(pool.map(lambda service: service.stop(), self.by_name.values()))
         for service in self.by_name.values():
@@ -391,7 +391,7 @@ class Services:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
-        """This function will give the variables that point the product at these servers."""
+        """Return the variables that point the product at these servers."""
         if "postgresql" in self.by_name:
             return {
                 "DATABASE_URL": self["postgresql"].url,
@@ -403,7 +403,7 @@ class Services:
 
 
 def processes_below(folder: Path) -> list[str]:
-    """This function will list the processes whose command line or environment names the folder (Linux)."""
+    """List the processes whose command line or environment names the folder (Linux)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -414,7 +414,7 @@ def processes_below(folder: Path) -> list[str]:
 
 
 def self_check() -> int:
-    """This function will start, use, kill, restart and stop every server, and report what is left over."""
+    """Start, use, kill, restart and stop every server, and report what is left over."""
     missing = packages.ensure(kind.name for kind in PRODUCTION)
     for name, reason in missing.items():
         print(f"left out {name}: {reason}")
@@ -437,7 +437,7 @@ def self_check() -> int:
 
 
 def hold(stack: str) -> int:
-    """This function will keep the servers of a stack running until it is interrupted."""
+    """Keep the servers of a stack running until it is interrupted."""
     kinds = EMBEDDED if stack == "embedded" else PRODUCTION
     missing = packages.ensure(kind.name for kind in kinds if kind.name in packages.NEEDS)
     if missing:

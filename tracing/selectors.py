@@ -20,7 +20,7 @@ class Event:
 
 
 def events(message_id: UUID) -> list[Event]:
-    """This function will give the recorded events of a message in order, or none if they have expired.
+    """Return the recorded events of a message in order, or none if they have expired.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -36,12 +36,12 @@ def events(message_id: UUID) -> list[Event]:
 
 
 def at(message_id: UUID, event: Event) -> datetime:
-    """This function will give the time of an event."""
+    """Return the time of an event."""
     return ids.made_at(message_id) + timedelta(milliseconds=event.at_ms)
 
 
 def per_second(*, tenant_id: int | None, now: datetime, seconds: int) -> list[tuple[int, Counter[str]]]:
-    """This function will give (Unix second, counts by event) for the last whole `seconds`, oldest first.
+    """Return (Unix second, counts by event) for the last whole `seconds`, oldest first.
 
     `tenant_id` None adds all tenants together.
     """

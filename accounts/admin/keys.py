@@ -157,7 +157,7 @@ class ApiKeyAdmin(ReadOnly):
         return self.page(request, "issue", title=_("Issue an API key"), form=form, status=422 if form.errors else 200)
 
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """This function will revoke the key whose page it was asked on."""
+        """Revoke the key whose page it was asked on."""
         key = self.own(request, unquote(object_id), change=True)
         self._revoke(request, key)
         self.message_user(request, _("{name} is revoked: within two seconds nobody can use it.").format(name=key.name))

@@ -62,7 +62,7 @@ class TenantAdminPage(TenantAdmin):
         return {}
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """This function will delete a tenant that has sent nothing, once its short name was typed, or say why it stays."""
+        """Delete a tenant that has sent nothing, once its short name was typed, or say why it stays."""
         tenant: Tenant = self.own(request, unquote(object_id))
         if not self.has_delete_permission(request, tenant):
             raise PermissionDenied

@@ -51,7 +51,7 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
         return self.caller.tenant_id
 
     def validated(self, kind: Any, **kwargs: Any) -> dict[str, Any]:
-        """This function will check the request's body and give its values.
+        """Check the request's body and return its values.
 
         Raises:
             rest_framework.exceptions.ValidationError: naming each wrong field.

@@ -79,11 +79,11 @@ class Caller:
         return self.is_operator
 
     def may(self, scope: str) -> bool:
-        """This function will tell whether the key has the scope (`admin` has all)."""
+        """Return whether the key has the scope (`admin` has all)."""
         return scope in self.scopes or ADMIN in self.scopes
 
     def must_be_live(self) -> None:
-        """This function will keep a sandbox key from what would reach a real provider, or lead there.
+        """Keep a sandbox key from what would reach a real provider, or lead there.
 
         Raises:
             Forbidden: the key is a sandbox key.
@@ -93,7 +93,7 @@ class Caller:
 
 
 def digest(secret: str) -> bytes:
-    """This function will give the stored form of a key's secret: SHA-256, as the secret has 256 random bits."""
+    """Return the stored form of a key's secret: SHA-256, as the secret has 256 random bits."""
     return hashlib.sha256(secret.encode()).digest()
 
 
@@ -107,7 +107,7 @@ def issue_api_key(
     expires_at: datetime | None = None,
     created_by: User | None = None,
 ) -> tuple[ApiKey, str]:
-    """This function will make a key and give it with its clear text, which is kept nowhere.
+    """Make a key and return it with its clear text, which is kept nowhere.
 
     Raises:
         Invalid: unknown scope, no scope, or an address range that is none.
@@ -158,7 +158,7 @@ def issue_api_key(
 
 
 def revoke_api_key(*, key: ApiKey, now: datetime) -> bool:
-    """This function will revoke the key for ever and tell whether it was still valid. Processes notice within two seconds."""
+    """Revoke the key for ever and return whether it was still valid. Processes notice within two seconds."""
     changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
     _cache.pop(key.prefix, None)
     return bool(changed)
@@ -188,13 +188,13 @@ def _load(prefix: str) -> Caller | None:
 
 
 def forget_cached_keys() -> None:
-    """This function will empty this process's memory of keys."""
+    """Empty this process's memory of keys."""
     _cache.clear()
     _last_used.clear()
 
 
 def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
-    """This function will give the caller behind an `Authorization` header.
+    """Return the caller behind an `Authorization` header.
 
     Raises:
         Unauthenticated: no key, a wrong, revoked or expired one.
@@ -215,7 +215,7 @@ def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
 
 
 def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
-    """This function will give the caller who was recognised before and now shows a token of ours instead of the key.
+    """Return the caller who was recognised before and now shows a token of ours instead of the key.
 
     Raises: as `recognise`: a key that was revoked meanwhile is refused.
     """

@@ -18,7 +18,7 @@ def record(
     detail: dict[str, Any] | None = None,
     ip: str | None = None,
 ) -> AuditEntry:
-    """This function will write one entry; `detail` must hold no secret and no clear recipient."""
+    """Write one entry; `detail` must hold no secret and no clear recipient."""
     return AuditEntry.objects.create(
         actor=actor[:150], action=action, target=str(target)[:200], tenant_id=tenant_id, detail=detail or {}, ip=ip or None
     )
@@ -27,7 +27,7 @@ def record(
 def record_request(
     request: HttpRequest, *, action: str, target: object = "", tenant_id: int | None = None, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
-    """This function will write one entry for what a request did: by its API key or its signed-in user."""
+    """Write one entry for what a request did: by its API key or its signed-in user."""
     user = getattr(request, "user", None)
     actor = user.actor if isinstance(user, Caller) else f"user:{user.get_username()}" if isinstance(user, User) else "anonymous"
     if tenant_id is None and isinstance(user, Caller):

@@ -8,7 +8,7 @@ from accounts.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
 
 
 def load_access(known: dict[str, Any]) -> dict[str, Any]:
-    """This function will make the demo's tenant, administrator and key, and give what a person needs to use them.
+    """Make the demo's tenant, administrator and key, and return what a person needs to use them.
 
     `known` is what an earlier run gave: its secrets are kept where they still work.
     """

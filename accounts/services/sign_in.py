@@ -18,6 +18,6 @@ def _name(_group: str, request: HttpRequest) -> str:
 
 
 def too_many_attempts(request: HttpRequest) -> bool:
-    """This function will count one attempt, of the field `username` and from the request's address, and tell whether it is one too many."""
+    """Count one attempt, of the field `username` and from the request's address, and return whether it is one too many."""
     many = is_ratelimited(request, group="login-address", key=_address, rate=PER_ADDRESS, increment=True)
     return bool(is_ratelimited(request, group="login-name", key=_name, rate=PER_NAME, increment=True) or many)

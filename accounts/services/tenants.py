@@ -30,7 +30,7 @@ def before_deletion(prepare: Callable[[Tenant], None]) -> Callable[[Tenant], Non
 
 
 def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
-    """This function will delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items. All processes
+    """Delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items. All processes
     hear of it as of a publish, and go on with the installation's values.
 
     Raises:
@@ -48,7 +48,7 @@ def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
 
 
 def why_it_stays(*, tenant: Tenant) -> str:
-    """This function will say why a tenant can't be deleted, or nothing where it can."""
+    """Say why a tenant can't be deleted, or nothing where it can."""
     try:
         _must_be_unused(tenant)
     except TenantInUse as problem:
@@ -57,7 +57,7 @@ def why_it_stays(*, tenant: Tenant) -> str:
 
 
 def belongings(*, tenant: Tenant) -> list[tuple[str, int]]:
-    """This function will give what would be deleted with a tenant: (what such rows are called, how many there are, or COUNT_UP_TO)."""
+    """Return what would be deleted with a tenant: (what such rows are called, how many there are, or COUNT_UP_TO)."""
     found = []
     for relation, rows in _relations(tenant):
         if relation.on_delete is models.CASCADE and (number := rows.order_by()[:COUNT_UP_TO].count()):

@@ -27,7 +27,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
     audit_words: tuple[str, ...] = ()
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """This function will show what the audit trail says of a row."""
+        """Show what the audit trail says of a row."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
@@ -49,7 +49,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/object_history.html", context)
 
     def entries_about(self, obj: models.Model) -> "models.QuerySet[AuditEntry]":
-        """This function will give the audit entries about a row, newest first."""
+        """Return the audit entries about a row, newest first."""
         names = [str(obj.pk), *(str(getattr(obj, field)) for field in self.audit_names)]
         actions = Q()
         for word in (str(self.opts.model_name), *self.audit_words):

@@ -25,7 +25,7 @@ def confirm(
     left_out: int,
     perform: Callable[[], None],
 ) -> HttpResponse | None:
-    """This function will ask before a bulk action, with its number, and perform it when that was confirmed.
+    """Ask before a bulk action, with its number, and perform it when that was confirmed.
 
     Many rows want the number typed, so that nobody touches thousands by a slip.
     """

@@ -48,13 +48,13 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 def signed_in(request: HttpRequest) -> User:
-    """This function will give the member of staff behind a request."""
+    """Return the member of staff behind a request."""
     assert isinstance(request.user, User)
     return request.user
 
 
 def own_tenants(request: HttpRequest, *, at_least: Role = Role.VIEWER) -> list[int]:
-    """This function will give the tenants a request may see, asked once a request."""
+    """Return the tenants a request may see, asked once a request."""
     kept: dict[Role, list[int]] = request.__dict__.setdefault("_own_tenants", {})
     if at_least not in kept:
         kept[at_least] = tenants_of(signed_in(request), at_least=at_least)
@@ -62,7 +62,7 @@ def own_tenants(request: HttpRequest, *, at_least: Role = Role.VIEWER) -> list[i
 
 
 def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least: Role = Role.VIEWER) -> "models.QuerySet[Any]":
-    """This function will keep the rows that a request may see (or change, with a higher role); all for a superuser."""
+    """Keep the rows that a request may see (or change, with a higher role); all for a superuser."""
     if tenant_path(queryset.model) is None or signed_in(request).is_superuser:
         return queryset
     return owned_by(queryset, *own_tenants(request, at_least=at_least))
@@ -132,7 +132,7 @@ class Audited(AuditedHistory):
         return super().log_deletions(request, queryset)
 
     def record(self, request: HttpRequest, verb: str, obj: models.Model, **detail: Any) -> None:
-        """This function will write one audit entry about a row."""
+        """Write one audit entry about a row."""
         owner = tenant_of(obj)
         # A tenant that was just removed can't be named by its row any more.
         tenant_id = owner if owner is not None and Tenant.objects.filter(pk=owner).exists() else None
@@ -156,7 +156,7 @@ class Audited(AuditedHistory):
     def page(
         self, request: HttpRequest, template: str, obj: models.Model | None = None, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
-        """This function will give a page of this admin in the site's frame."""
+        """Return a page of this admin in the site's frame."""
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         base = {
             **self.admin_site.each_context(request),
@@ -170,11 +170,11 @@ class Audited(AuditedHistory):
         )
 
     def here(self, obj: models.Model) -> str:
-        """This function will give the address of a row's page."""
+        """Return the address of a row's page."""
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
 
     def url_name(self, verb: str) -> str:
-        """This function will give the name under which a page of this admin is found."""
+        """Return the name under which a page of this admin is found."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{verb}"
 
 
@@ -255,7 +255,7 @@ class TenantAdmin(Audited):
         )
 
     def own(self, request: HttpRequest, object_id: str, *, change: bool = False) -> Any:
-        """This function will give a row of the reader's, or answer as if there were none.
+        """Return a row of the reader's, or answer as if there were none.
 
         Raises:
             Http404: there is none, or it is somebody else's.
@@ -269,7 +269,7 @@ class TenantAdmin(Audited):
         return obj
 
     def back(self, request: HttpRequest, obj: models.Model) -> HttpResponseRedirect:
-        """This function will lead back to where a button was pressed: the list, if that was it."""
+        """Lead back to where a button was pressed: the list, if that was it."""
         target = request.POST.get("next", "")
         listing = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         return HttpResponseRedirect(target if target == listing or target.startswith(f"{listing}?") else self.here(obj))
@@ -296,7 +296,7 @@ class Rows(ChangeList):
 
 
 def as_uuid(text: str) -> UUID | None:
-    """This function will read a message id or trace id, or give None."""
+    """Read a message id or trace id, or return None."""
     try:
         return UUID(text.strip())
     except ValueError:
@@ -304,11 +304,11 @@ def as_uuid(text: str) -> UUID | None:
 
 
 def problem_text(problem: Problem) -> str:
-    """This function will say in one line what a problem's document says."""
+    """Say in one line what a problem's document says."""
     parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
     return " ".join(part for part in parts if part) or str(problem.title)
 
 
 def chunks(ids: Sequence[UUID], size: int = 500) -> Iterator[Sequence[UUID]]:
-    """This function will cut a list into pieces."""
+    """Cut a list into pieces."""
     return (ids[start : start + size] for start in range(0, len(ids), size))

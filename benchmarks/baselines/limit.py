@@ -30,18 +30,18 @@ _serial = itertools.count(time.time_ns() // 1_000_000)
 
 
 def new_ids(count: int) -> list[uuid.UUID]:
-    """This function will give ids that sort by age, as UUIDv7 do."""
+    """Return ids that sort by age, as UUIDv7 do."""
     return [uuid.UUID(int=next(_serial) << 80 | uuid.uuid4().int & ((1 << 80) - 1)) for _ in range(count)]
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """This function will make the empty table."""
+    """Make the empty table."""
     connection.execute("DROP TABLE IF EXISTS limit_message")
     connection.execute("CREATE TABLE limit_message (LIKE messaging_message INCLUDING ALL)")
 
 
 def accept(connection: psycopg.Connection, ids: list[uuid.UUID]) -> None:
-    """This function will write rows with one COPY."""
+    """Write rows with one COPY."""
     now = datetime.now(UTC)
     with connection.transaction(), connection.cursor().copy(f"COPY limit_message ({COLUMNS}) FROM STDIN") as copy:
         for n, id_ in enumerate(ids):
@@ -50,7 +50,7 @@ def accept(connection: psycopg.Connection, ids: list[uuid.UUID]) -> None:
 
 
 def feed(connection: psycopg.Connection, channel: amqp.Channel, ids: list[uuid.UUID]) -> None:
-    """This function will mark rows as queued and publish them by the hundred."""
+    """Mark rows as queued and publish them by the hundred."""
     for start in range(0, len(ids), 2_000):
         part = ids[start : start + 2_000]
         connection.execute(QUEUED, [part])
@@ -60,7 +60,7 @@ def feed(connection: psycopg.Connection, channel: amqp.Channel, ids: list[uuid.U
 
 
 def deliver(connection: psycopg.Connection, channel: amqp.Channel) -> int:
-    """This function will take one message off the queue and bring its rows to their end."""
+    """Take one message off the queue and bring its rows to their end."""
     message = channel.basic_get(QUEUE)
     if message is None:
         return 0
@@ -74,7 +74,7 @@ def deliver(connection: psycopg.Connection, channel: amqp.Channel) -> int:
 
 
 def run(database_url: str, broker: str, count: int) -> dict[str, float]:
-    """This function will move `count` messages through and give messages a second, in all and for each step."""
+    """Move `count` messages through and give messages a second, in all and for each step."""
     with (
         psycopg.connect(database_url, autocommit=True) as connection,
         amqp.Connection(broker, "guest", "guest", confirm_publish=True) as link,

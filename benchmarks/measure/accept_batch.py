@@ -13,12 +13,12 @@ from benchmarks.theirs import DjangoNaive, PostOffice
 
 
 def messages_a_second(seen: Load, rows: int) -> float:
-    """This function will turn requests a second into messages."""
+    """Turn requests a second into messages."""
     return seen.good * rows / seen.seconds
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours and both baselines in turn."""
+    """Measure ours and both baselines in turn."""
     ours = bench.ours
     count = bench.size(100_000, step=BATCH_ROWS, least=2_000)
     rows = min(count, BATCH_ROWS)

@@ -9,7 +9,7 @@ SECONDS, WARM = 8.0, 2.0
 
 
 def theirs(bench: Bench, baseline: Baseline) -> Load:
-    """This function will measure one round of a baseline."""
+    """Measure one round of a baseline."""
     baseline.thaw()
     seen = baseline.singles(seconds=bench.seconds(SECONDS), warm=bench.seconds(WARM))
     baseline.clean()
@@ -18,7 +18,7 @@ def theirs(bench: Bench, baseline: Baseline) -> Load:
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours and both baselines in turn."""
+    """Measure ours and both baselines in turn."""
     ours, a, b = bench.ours, list[Load](), list[Load]()
     own: list[Load] = []
     customer = ours.customer()

@@ -75,7 +75,7 @@ def _pool(bench: Bench, url: str) -> tuple[float, float]:
 
 
 def measure(bench: Bench) -> Result:
-    """This function will hold both halves of the drill in each round."""
+    """Hold both halves of the drill in each round."""
     rates = [_rate(bench) for _ in range(bench.rounds)]
     program, url = gateway(bench, latency_ms=SLOW_MS)
     try:

@@ -12,7 +12,7 @@ from benchmarks.theirs import PostOffice
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours and (c) in turn."""
+    """Measure ours and (c) in turn."""
     ours = bench.ours
     count = bench.size(10_000, least=500)
     rows = min(count, BATCH_ROWS)

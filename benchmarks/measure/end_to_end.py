@@ -11,7 +11,7 @@ from benchmarks.theirs import DjangoNaive
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours, (a) and the limit in turn."""
+    """Measure ours, (a) and the limit in turn."""
     ours = bench.ours
     count, fewer = bench.size(100_000, step=BATCH_ROWS, least=2_000), bench.size(4_000, least=200)
     customer = ours.customer()

@@ -33,7 +33,7 @@ class PoolWatch(threading.Thread):
             self.samples.append((time.time(), self.ours.pool_threads()))
 
     def ideal_seconds(self, began: float, count: int) -> float:
-        """This function will give the time in which the pool, as it was, could have made `count` calls."""
+        """Return the time in which the pool, as it was, could have made `count` calls."""
         made, at, threads = 0.0, began, 10
         for sampled_at, size in self.samples:
             step = (sampled_at - at) * threads * 1000 / LATENCY_MS
@@ -44,14 +44,14 @@ class PoolWatch(threading.Thread):
 
 
 def wait_for_small_pool(ours: Ours, *, seconds: float = 90.0) -> None:
-    """This function will wait until the pool has fallen back to its smallest size."""
+    """Wait until the pool has fallen back to its smallest size."""
     deadline = time.monotonic() + seconds
     while ours.pool_threads() > 10 and time.monotonic() < deadline:
         time.sleep(0.5)
 
 
 def gateway(bench: Bench, latency_ms: int = LATENCY_MS) -> tuple[Program, str]:
-    """This function will start the gateway as a process and give its address."""
+    """Start the gateway as a process and return its address."""
     port = free_port()
     command = [sys.executable, "-m", "tests.peers.gateway", "--port", str(port), "--latency-ms", str(latency_ms)]
     url = f"http://127.0.0.1:{port}"
@@ -66,12 +66,12 @@ def _answers(url: str) -> bool:
 
 
 def provider_config(url: str) -> dict[str, object]:
-    """This function will give the configuration of a provider that speaks to the gateway."""
+    """Return the configuration of a provider that speaks to the gateway."""
     return {"url": f"{url}/send", "message_id_path": "id", "timeout_seconds": 5}
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours and (a) in turn."""
+    """Measure ours and (a) in turn."""
     ours = bench.ours
     count, fewer = bench.size(20_000, step=BATCH_ROWS, least=1_000), bench.size(2_000, least=200)
     seconds: list[float] = []

@@ -49,7 +49,7 @@ class Store:
         ).fetchone()  # type: ignore[misc]
 
     def fill(self, level: int) -> None:
-        """This function will add rows until there are `level`; the last ones are minutes old."""
+        """Add rows until there are `level`; the last ones are minutes old."""
         rows_a_batch = min(BATCH_ROWS, level)
         step = SPAN_MS / self.total
         now_ms = int(time.time() * 1000)
@@ -68,7 +68,7 @@ class Store:
 
 
 def page_times(customer: Customer, batch: str, *, tries: int) -> dict[str, list[float]]:
-    """This function will give the milliseconds of each page, the first call left out."""
+    """Return the milliseconds of each page, the first call left out."""
     http = customer.http
     pages: dict[str, Callable[[], object]] = {
         "list, first page": lambda: http.get("/api/messages/", limit=100),
@@ -102,7 +102,7 @@ def page_times(customer: Customer, batch: str, *, tries: int) -> dict[str, list[
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure at each level; all rounds at one level follow one another, as filling takes long."""
+    """Measure at each level; all rounds at one level follow one another, as filling takes long."""
     ours = bench.ours
     ours.clean()
     levels = [bench.size(level, least=1_000 * 4**n) for n, level in enumerate(LEVELS)]

@@ -19,7 +19,7 @@ MOST_LOSS = 0.85  # of accept_single without
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure in turn, with and without."""
+    """Measure in turn, with and without."""
     ours = bench.ours
     customer = ours.customer()
     command = [sys.executable, "-m", "benchmarks.decision", "--seconds", str(bench.seconds(10.0))]

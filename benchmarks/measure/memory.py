@@ -17,7 +17,7 @@ NOISE = 0.97  # memory that comes and goes with the allocator
 
 
 def bytes_a_trace(ours: Ours) -> list[float]:
-    """This function will ask Redis for the memory of some of the traces."""
+    """Ask Redis for the memory of some of the traces."""
     with redis.Redis.from_url(ours.redis_url) as client:
         names = []
         for name in client.scan_iter(match=f"{PREFIX}:t:*", count=1_000):
@@ -31,7 +31,7 @@ def bytes_a_trace(ours: Ours) -> list[float]:
 
 
 def measure(bench: Bench) -> Result:
-    """This function will send two halves and look at memory after each; there is one round, as it is about a long run."""
+    """Send two halves and look at memory after each; there is one round, as it is about a long run."""
     ours = bench.ours
     half = bench.size(50_000, step=BATCH_ROWS, least=2_000)
     singles = bench.size(5_000, least=500)

@@ -21,7 +21,7 @@ EVERY = 0.1
 
 
 def post_steadily(http: Http, count: int) -> dict[str, float]:
-    """This function will post an urgent text every 100 ms, whatever the answers take, and give the time of each by its id."""
+    """Post an urgent text every 100 ms, whatever the answers take, and return the time of each by its id."""
     sent_at: dict[str, float] = {}
 
     def post() -> None:
@@ -44,7 +44,7 @@ def post_steadily(http: Http, count: int) -> dict[str, float]:
 
 
 def waits(find: Callable[[], list[tuple[str, float | None]]], sent_at: dict[str, float]) -> list[float]:
-    """This function will wait until all urgent ones are sent and give milliseconds from the call until then."""
+    """Wait until all urgent ones are sent and give milliseconds from the call until then."""
     deadline = time.monotonic() + 120
     while True:
         found = dict(find())
@@ -56,7 +56,7 @@ def waits(find: Callable[[], list[tuple[str, float | None]]], sent_at: dict[str,
 
 
 def measure(bench: Bench) -> Result:
-    """This function will measure ours behind 100,000 and (a) behind a smaller backlog."""
+    """Measure ours behind 100,000 and (a) behind a smaller backlog."""
     ours = bench.ours
     backlog, fewer = bench.size(100_000, step=BATCH_ROWS, least=3_000), bench.size(6_000, least=300)
     count = bench.size(200, least=20)

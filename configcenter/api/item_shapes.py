@@ -26,7 +26,7 @@ class TextField(serializers.CharField):
 
 
 def called(reader: namespaces.Reader, namespace: ConfigNamespace) -> str:
-    """This function will name a namespace as this caller's addresses do: `public`, `dev`, `installation.public`."""
+    """Name a namespace as this caller's addresses do: `public`, `dev`, `installation.public`."""
     return namespaces.name(reader, namespaces.Place(namespace.tenant_id, namespace.slug)) or PUBLIC
 
 
@@ -61,7 +61,7 @@ class ItemDraftOut(serializers.Serializer[Any]):
 
 
 def draft_of(item: ConfigItem) -> dict[str, Any]:
-    """This function will tell what is being edited."""
+    """Return what is being edited."""
     return {"content": item.draft, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
 
 

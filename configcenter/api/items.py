@@ -97,7 +97,7 @@ class FreeItem(modules.ItemView):
     """Base: the item that an address names."""
 
     def item(self) -> ConfigItem:
-        """This function will give the item of the address.
+        """Return the item of the address.
 
         Raises:
             NotFound: there is none, or it is not this key's business.

@@ -41,7 +41,7 @@ class GrayOut(serializers.Serializer[Any]):
 
 
 def gray_of(item: ConfigItem | None) -> dict[str, Any] | None:
-    """This function will tell which gray release of an item runs where, None where none does."""
+    """Return which gray release of an item runs where, None where none does."""
     if item is None or item.gray is None:
         return None
     return {"release": ReleaseOut(item.gray).data, "labels": item.gray_labels, "percent": item.gray_percent}

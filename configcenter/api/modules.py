@@ -31,7 +31,7 @@ from posthaste.lib.problems import Invalid
 
 
 def plain(text: str | None) -> Any:
-    """This function will give a module's text as a value; a draft that is no JSON as it is."""
+    """Return a module's text as a value; a draft that is no JSON as it is."""
     if text is None:
         return None
     try:
@@ -41,14 +41,14 @@ def plain(text: str | None) -> Any:
 
 
 def draft_of(item: ConfigItem | None) -> dict[str, Any]:
-    """This function will tell what is being edited."""
+    """Return what is being edited."""
     if item is None:
         return {"content": None, "version": 0, "author": "", "at": None}
     return {"content": plain(item.draft), "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
 
 
 def module_of(state: ModuleState) -> dict[str, Any]:
-    """This function will tell how a module stands."""
+    """Return how a module stands."""
     return {
         "name": state.handle.name,
         "title": _(state.handle.title),
@@ -83,7 +83,7 @@ class ItemView(TenantView):
         return client_ip(self.request)
 
     def item(self) -> ConfigItem:
-        """This function will give the item of the address.
+        """Return the item of the address.
 
         Raises:
             NotFound: there is no such module, or it is not this key's business.
@@ -94,12 +94,12 @@ class ItemView(TenantView):
         return items.module_item(self.kwargs["name"])
 
     def by(self, **more: Any) -> dict[str, Any]:
-        """This function will say whose hand it is, as services want it."""
+        """Say whose hand it is, as services want it."""
         return {"author": self.caller.actor, "ip": self.ip, **more}
 
 
 def text_of(content: Any) -> str | None:
-    """This function will write a value that came with a call as text, None where none came."""
+    """Write a value that came with a call as text, None where none came."""
     return None if content is None else orjson.dumps(content).decode()
 
 
@@ -164,7 +164,7 @@ class ModuleDraft(ItemView):
 
 
 def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
-    """This function will give what is wrong in a text, nothing where it may be published."""
+    """Return what is wrong in a text, nothing where it may be published."""
     try:
         items.validate(item, text)
     except Invalid as error:

@@ -27,7 +27,7 @@ from configcenter.services.validation import merged
 
 
 def override_of(item: ConfigItem, name: str) -> dict[str, Any]:
-    """This function will tell what a tenant has of its own in a module."""
+    """Return what a tenant has of its own in a module."""
     handle = hot.module(name)
     base = orjson.loads(items.effective(items.module_item(name)))
     own = orjson.loads(items.effective(item))
@@ -102,7 +102,7 @@ class OverrideGray(ModuleGray):
     is_override = True
 
     def standing(self, name: str) -> dict[str, Any]:
-        """This function will tell how what was steered stands."""
+        """Return how what was steered stands."""
         return override_of(self.item(), name)
 
 

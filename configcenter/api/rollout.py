@@ -50,7 +50,7 @@ class ModuleGray(ItemView):
         return Response(self.standing(name))
 
     def standing(self, name: str) -> dict[str, Any]:
-        """This function will tell how what was steered stands."""
+        """Return how what was steered stands."""
         return module_of(selectors.module_state(name))
 
 

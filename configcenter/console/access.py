@@ -26,7 +26,7 @@ RIGHTS: dict[str, Callable[[Any], bool]] = {
 
 
 def staff_page(right: str = "view", *, to_change: str = "", methods: tuple[str, ...] = ("GET", "HEAD")) -> Callable[[View], View]:
-    """This function will guard a view: signed in as staff, the right to see it, and `to_change` for a POST.
+    """Guard a view: signed in as staff, the right to see it, and `to_change` for a POST.
 
     A stranger is sent to the login, whatever the method; an error of a service becomes a page that says what to do.
     """
@@ -53,7 +53,7 @@ def staff_page(right: str = "view", *, to_change: str = "", methods: tuple[str, 
 
 
 def refused(request: HttpRequest) -> HttpResponse:
-    """This function will give the page for those who may not do that."""
+    """Return the page for those who may not do that."""
     said = {
         "title": _("You may not do that"),
         "detail": _("Your account has no such right to the configuration. A superuser can give it on your user's page."),
@@ -63,7 +63,7 @@ def refused(request: HttpRequest) -> HttpResponse:
 
 
 def page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
-    """This function will give a page in the frame of the admin, with what the reader may do."""
+    """Return a page in the frame of the admin, with what the reader may do."""
     user = signed_in(request)
     frame = {
         **admin.site.each_context(request),
@@ -75,5 +75,5 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
 
 
 def author_of(request: HttpRequest) -> dict[str, Any]:
-    """This function will name who does it and from where, as the services want it."""
+    """Name who does it and from where, as the services want it."""
     return {"author": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}

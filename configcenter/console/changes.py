@@ -22,7 +22,7 @@ class Change:
 
 
 def values_of(content: str | None) -> dict[str, Any]:
-    """This function will read a module's text; what is no JSON object is an empty one."""
+    """Read a module's text; what is no JSON object is an empty one."""
     try:
         found = orjson.loads(content or "{}")
     except orjson.JSONDecodeError:
@@ -31,7 +31,7 @@ def values_of(content: str | None) -> dict[str, Any]:
 
 
 def in_fields(model: type[BaseModel], before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """This function will name the fields of a module that differ, in the order of the page."""
+    """Name the fields of a module that differ, in the order of the page."""
     return list(_differing(model, before, after, "", ""))
 
 

@@ -104,7 +104,7 @@ class Form:
 
 
 def kind_of(info: FieldInfo) -> tuple[str, Any]:
-    """This function will give the kind of input a field wants, and the type inside it."""
+    """Return the kind of input a field wants, and the type inside it."""
     inner = info.annotation
     if get_origin(inner) in (Union, types.UnionType):
         inner = next(part for part in get_args(inner) if part is not type(None))
@@ -136,7 +136,7 @@ def build(
     only: frozenset[str] | None = None,
     open_paths: frozenset[str] = frozenset(),
 ) -> Form:
-    """This function will lay a module's values out as inputs.
+    """Lay a module's values out as inputs.
 
     `base` is what "differs" is measured against (the defaults, or what a tenant inherits); `only` keeps these fields and makes
     the page one of an override, on which a field that is not in `values` is inherited; `errors` as `Invalid.errors` has them;
@@ -211,7 +211,7 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
 
 
 def blank(model: type[BaseModel]) -> dict[str, Any]:
-    """This function will give what a new block begins with, whether or not its class would take that."""
+    """Return what a new block begins with, whether or not its class would take that."""
     made = {name: info.get_default(call_default_factory=True) for name, info in model.model_fields.items() if not info.is_required()}
     return {name: _plain(value) for name, value in made.items()}
 
@@ -251,7 +251,7 @@ def _limits(info: FieldInfo, inner: Any) -> dict[str, Any]:
 
 
 def text_of(value: Any, kind: str) -> Any:
-    """This function will write a value as its input holds it."""
+    """Write a value as its input holds it."""
     if kind == "switch":
         return value is True
     if kind == "lines":
@@ -264,7 +264,7 @@ def text_of(value: Any, kind: str) -> Any:
 
 
 def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
-    """This function will write a value as a person reads it, with its unit; nothing for a group of fields."""
+    """Write a value as a person reads it, with its unit; nothing for a group of fields."""
     match kind:
         case "shape":
             return ""

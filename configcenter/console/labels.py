@@ -49,5 +49,5 @@ UNITS = (_("ms"), _("s"), _("min"), _("h"), _("per s"), _("%"), _("threads"))
 
 
 def word_for(member: StrEnum) -> str:
-    """This function will give the reader's word for a member, or its value where nobody wrote one down."""
+    """Return the reader's word for a member, or its value where nobody wrote one down."""
     return gettext(WORDS.get(type(member).__name__, {}).get(member.value, member.value))

@@ -13,13 +13,14 @@ from posthaste.ui.templatetags.interface import OTHER_STATES
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
-    """This function will tell which instances a gray release with these labels and this percentage is for."""
+    """Return which instances a gray release with these labels and this percentage is for."""
     return [instance for instance in live if takes_part(instance, item, labels=labels, percent=percent)]
 
 
 def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
-    """This function will tell how far the version of a module, or of a tenant's override of it, has come: a sentence, and a row for
-    each instance. For an override `live` must know it (`selectors.live_instances`)."""
+    """Return how far the version of a module, or of a tenant's override of it, has come: a sentence, and a row for
+    each instance. For an override `live` must know it (`selectors.live_instances`).
+    """
     key, is_override = key_of(item.data_id, item.override_of_id), item.override_of_id is not None
     current = item.current.number if item.current else 0
     try_first = reached(item, live or [], labels=item.gray_labels, percent=item.gray_percent) if item.gray else []

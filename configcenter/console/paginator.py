@@ -1,5 +1,6 @@
 """Pages of a list that is sorted by names: the next one begins behind a row, so it costs the same however far down it lies, and
-what is made meanwhile moves nothing."""
+what is made meanwhile moves nothing.
+"""
 
 from typing import Any
 
@@ -21,7 +22,7 @@ def _beyond(row: dict[str, Any], how: str) -> Q:
 
 
 def of_items(rows: "QuerySet[Any]", request: HttpRequest) -> tuple[list[Any], str, str]:
-    """This function will give the page that an address asks for (`after` or `before` a row), and the addresses of the pages beside it."""
+    """Return the page that an address asks for (`after` or `before` a row), and the addresses of the pages beside it."""
     backwards = "before" in request.GET
     text = request.GET.get("before" if backwards else "after", "")
     start = rows.model._default_manager.filter(pk=int(text)).values(*ORDER).first() if text.isdecimal() and len(text) < 18 else None

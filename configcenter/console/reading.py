@@ -16,7 +16,7 @@ MOST_BLOCKS = 5_000
 
 
 def read(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | None = None) -> dict[str, Any]:
-    """This function will read a posted form into plain values: numbers where there are numbers, otherwise what was typed.
+    """Read a posted form into plain values: numbers where there are numbers, otherwise what was typed.
 
     With `only` the page was one of an override: fields whose box `own:NAME` is not ticked are left out.
     """
@@ -25,7 +25,7 @@ def read(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | No
 
 
 def rearranged(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | None = None) -> tuple[dict[str, Any], str] | None:
-    """This function will give the values after an add, remove or move button and the block to show, or None for another button."""
+    """Return the values after an add, remove or move button and the block to show, or None for another button."""
     verb = next((name for name in (ADD, REMOVE, UP, DOWN) if name in posted), None)
     if verb is None:
         return None

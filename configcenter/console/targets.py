@@ -44,7 +44,7 @@ class Subject:
         return self.handle.per_tenant if self.handle and self.tenant else None
 
     def url(self, verb: str = "edit", **query: Any) -> str:
-        """This function will give the address of one of its pages."""
+        """Return the address of one of its pages."""
         number = query.pop("number", None)
         more = [number] if number is not None else []
         if self.handle is None:
@@ -82,14 +82,14 @@ class Subject:
             return self.handle.model()
 
     def changes(self, before: str, after: str) -> list[changes.Change]:
-        """This function will name the fields that differ between two of its texts; none for a free-form item."""
+        """Name the fields that differ between two of its texts; none for a free-form item."""
         if self.handle is None:
             return []
         return changes.in_fields(self.handle.model, changes.values_of(before), changes.values_of(after))
 
 
 def for_subject(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """This function will hand a view the subject of its address, in place of its name or number."""
+    """Hand a view the subject of its address, in place of its name or number."""
 
     @wraps(view)
     def found(request: HttpRequest, *args: Any, name: str = "", pk: int = 0, **kwargs: Any) -> HttpResponse:
@@ -99,7 +99,7 @@ def for_subject(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
 
 
 def of_module(request: HttpRequest, name: str) -> Subject:
-    """This function will give the module of an address, or a tenant's override of it (`?tenant=`)."""
+    """Return the module of an address, or a tenant's override of it (`?tenant=`)."""
     try:
         handle = hot.module(name)
     except KeyError:
@@ -114,7 +114,7 @@ def of_module(request: HttpRequest, name: str) -> Subject:
 
 
 def of_item(pk: int) -> Subject:
-    """This function will give the free-form item of an address; a module has its own address."""
+    """Return the free-form item of an address; a module has its own address."""
     item = (
         ConfigItem.objects.select_related("namespace__tenant", "current", "gray")
         .filter(pk=pk)

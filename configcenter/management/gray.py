@@ -12,14 +12,14 @@ VERBS = ("begin", "widen", "promote", "abandon", "status")
 
 
 def add_arguments(gray: Any) -> None:
-    """This function will declare what the verb `gray` takes, besides the module."""
+    """Declare what the verb `gray` takes, besides the module."""
     gray.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="instances with it; may be given several times")
     gray.add_argument("--percent", type=int, default=0, help="of the other instances, 0 to 100")
     gray.add_argument("-m", "--comment", default="", help="why, for those who read the history")
 
 
 def run(*, item: ConfigItem, options: dict[str, Any], author: str, say: Callable[[Any, str], None]) -> None:
-    """This function will do what is asked with the gray release of an item, and tell how it stands.
+    """Do what is asked with the gray release of an item, and return how it stands.
 
     Raises: as the services of the same names; NoGray where none is running.
     """

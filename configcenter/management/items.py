@@ -24,7 +24,7 @@ Say = Callable[[Any, str], None]
 
 
 def add_arguments(verbs: Any) -> None:
-    """This function will declare the verbs `item` and `namespace` with theirs."""
+    """Declare the verbs `item` and `namespace` with theirs."""
     text = "Free-form items of other systems: list, get, set, publish, rollback, delete and more."
     actions = verbs.add_parser("item", help=text, description=text).add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -93,12 +93,12 @@ def _parser(actions: Any, name: str, text: str, *, changes: bool = True) -> Argu
 
 
 def add_author(made: ArgumentParser) -> None:
-    """This function will declare the option of verbs that change something: a shell does not know who sits at it."""
+    """Declare the option of verbs that change something: a shell does not know who sits at it."""
     made.add_argument("--author", default="", metavar="NAME", help="who did it, for the history and the audit trail")
 
 
 def find(options: dict[str, Any]) -> ConfigItem:
-    """This function will give the item that the arguments name.
+    """Return the item that the arguments name.
 
     Raises:
         NotFound: there is none, or no such tenant or namespace.
@@ -108,7 +108,7 @@ def find(options: dict[str, Any]) -> ConfigItem:
 
 
 def tenant_of(options: dict[str, Any]) -> Tenant | None:
-    """This function will give the tenant that `--tenant` names; without the option, None.
+    """Return the tenant that `--tenant` names; without the option, None.
 
     Raises:
         NotFound: there is none.
@@ -128,7 +128,7 @@ def _namespace(options: dict[str, Any]) -> ConfigNamespace:
 
 
 def chosen(*, modules: list[str], namespaces: list[str], tenant: Tenant | None) -> "QuerySet[ConfigItem]":
-    """This function will give what is in force of some modules with their overrides and of some namespaces; without either, of all.
+    """Return what is in force of some modules with their overrides and of some namespaces; without either, of all.
 
     Raises:
         NotFound: there is no such module or namespace.
@@ -145,7 +145,7 @@ def chosen(*, modules: list[str], namespaces: list[str], tenant: Tenant | None) 
 
 
 def content_of(file: str) -> str:
-    """This function will read a text, to the last blank; `-` is standard input.
+    """Read a text, to the last blank; `-` is standard input.
 
     Raises:
         CommandError: it can't be read, or is not UTF-8; status 2.
@@ -162,7 +162,7 @@ def content_of(file: str) -> str:
 
 
 def list_(options: dict[str, Any], say: Say) -> None:
-    """This function will list items."""
+    """List items."""
     tenant = tenant_of(options)
     rows = selectors.free_items(tenant.pk if tenant else None).order_by("namespace__slug", "group", "data_id")
     for name, path in (("namespace", "namespace__slug"), ("group", "group")):
@@ -181,7 +181,7 @@ def list_(options: dict[str, Any], say: Say) -> None:
 
 
 def told(item: ConfigItem) -> dict[str, Any]:
-    """This function will tell what is known of an item, without its texts; the names are those of the API."""
+    """Return what is known of an item, without its texts; the names are those of the API."""
     current = item.current
     return {
         "namespace": item.namespace.slug,
@@ -200,7 +200,7 @@ def told(item: ConfigItem) -> dict[str, Any]:
 
 
 def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """This function will give what is known of an item, and the text that was asked for: in force, of a release, or being edited.
+    """Return what is known of an item, and the text that was asked for: in force, of a release, or being edited.
 
     Raises:
         NotFound: there is none.
@@ -230,7 +230,7 @@ def _found_or_made(options: dict[str, Any], author: str) -> ConfigItem:
 
 
 def set_(options: dict[str, Any], author: str, say: Say) -> None:
-    """This function will save a draft that is valid, and change format and description: all of it or nothing.
+    """Save a draft that is valid, and change format and description: all of it or nothing.
 
     Raises:
         CommandError: nothing to change was given; status 2.
@@ -252,7 +252,7 @@ def set_(options: dict[str, Any], author: str, say: Say) -> None:
 
 
 def publish(options: dict[str, Any], author: str, say: Say) -> None:
-    """This function will bring a file's text, or the draft, into force; an item that is made for a text that proves wrong is not kept.
+    """Bring a file's text, or the draft, into force; an item that is made for a text that proves wrong is not kept.
 
     Raises:
         NotFound: no text was given, and there is no such item.
@@ -267,7 +267,7 @@ def publish(options: dict[str, Any], author: str, say: Say) -> None:
 
 
 def delete(options: dict[str, Any], author: str, say: Say) -> None:
-    """This function will take an item out of force.
+    """Take an item out of force.
 
     Raises:
         NothingToPublish: nothing of it is.
@@ -278,12 +278,12 @@ def delete(options: dict[str, Any], author: str, say: Say) -> None:
 
 
 def as_dict(release: Any) -> dict[str, Any]:
-    """This function will tell what is known of a release, without its text."""
+    """Return what is known of a release, without its text."""
     return {name: getattr(release, name) for name in ("number", "revision", "action", "md5", "comment", "author", "at")}
 
 
 def namespaces(options: dict[str, Any], author: str, say: Say) -> None:
-    """This function will list, make or delete namespaces.
+    """List, make or delete namespaces.
 
     Raises: as the services of the same names.
     """

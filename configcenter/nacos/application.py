@@ -45,7 +45,7 @@ _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nacos")
 
 
 async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """This function will run what asks the database outside the event loop; the connection goes back when it is done."""
+    """Run what asks the database outside the event loop; the connection goes back when it is done."""
     return await DatabaseSyncToAsync(function, thread_sensitive=False, executor=_threads)(*args, **kwargs)
 
 
@@ -187,7 +187,7 @@ ROUTES: dict[str, dict[str, Route]] = {
 
 
 async def nacos(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """This function will answer one HTTP request below /nacos/ (ASGI)."""
+    """Answer one HTTP request below /nacos/ (ASGI)."""
     try:
         answer = await _answer(scope, receive)
     except asyncio.CancelledError:

@@ -37,7 +37,7 @@ class Who:
     scopes: frozenset[str]
 
     def must(self, *scopes: str) -> None:
-        """This function will let those pass who have all the scopes.
+        """Let those pass who have all the scopes.
 
         Raises:
             Forbidden: naming the one that is missing.
@@ -70,7 +70,7 @@ class Token:
 
 
 def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
-    """This function will give a token for an API key, given as the password, or for a member of staff.
+    """Return a token for an API key, given as the password, or for a member of staff.
 
     Raises:
         Unauthenticated: neither is known.
@@ -113,7 +113,7 @@ _users: dict[int, tuple[float, User | None]] = {}
 
 
 def forget_cached_users() -> None:
-    """This function will empty this process's memory of members of staff."""
+    """Empty this process's memory of members of staff."""
     _users.clear()
 
 
@@ -126,7 +126,7 @@ def _user(pk: int) -> User | None:
 
 
 def identify(*, headers: Mapping[str, str], fields: Mapping[str, str], ip: str, now: datetime) -> Who:
-    """This function will give whoever shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
+    """Return whoever shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
 
     Raises:
         Unauthenticated: there is neither, or it is wrong, expired or revoked.

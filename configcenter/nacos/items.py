@@ -36,7 +36,7 @@ class Shown:
 
 
 def default_of(found: Place, group: str, data_id: str) -> str | None:
-    """This function will give a module's defaults as text, where these names are a module's: in force until something is published."""
+    """Return a module's defaults as text, where these names are a module's: in force until something is published."""
     if not found.holds_modules or group != MODULES or data_id not in {handle.name for handle in hot.modules()}:
         return None
     return defaults(ConfigItem(namespace=ConfigNamespace(slug=MODULES), group=MODULES, data_id=data_id))
@@ -48,7 +48,7 @@ def _rows(found: Place) -> "models.QuerySet[ConfigItem]":
 
 
 def in_force(found: Place, group: str, data_id: str) -> Shown:
-    """This function will give the text that is in force.
+    """Return the text that is in force.
 
     Raises:
         NotFound: nothing of that name is in force there.
@@ -64,7 +64,7 @@ def in_force(found: Place, group: str, data_id: str) -> Shown:
 
 
 def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
-    """This function will publish a text, making the item when it is new. The same text again changes nothing, and is no error.
+    """Publish a text, making the item when it is new. The same text again changes nothing, and is no error.
 
     `casMd5`, where it is given, must be the fingerprint of what is in force.
 
@@ -100,7 +100,7 @@ def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: 
 
 
 def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
-    """This function will take an item out of force. That there is none is no error."""
+    """Take an item out of force. That there is none is no error."""
     group, data_id = protocol.group(fields), protocol.data_id(fields)
     namespace = writable(who, fields.get("tenant", ""))
     try:
@@ -123,7 +123,7 @@ def _like(field: str, pattern: str) -> Q:
 
 
 def listing(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
-    """This function will list items of a namespace, page by page: `search=accurate` by whole names, `search=blur` by parts of them."""
+    """List items of a namespace, page by page: `search=accurate` by whole names, `search=blur` by parts of them."""
     number, size = protocol.whole(fields, "pageNo", 1, 1_000_000), protocol.whole(fields, "pageSize", 100, 500)
     found = place(who, fields.get("tenant", ""))
     rows = _rows(found).exclude(current=None).order_by("group", "data_id")
@@ -152,7 +152,7 @@ def _names(who: Who, found: Place, item: ConfigItem) -> dict[str, str]:
 
 
 def history(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
-    """This function will list the releases of an item, newest first, or show one (`nid`).
+    """List the releases of an item, newest first, or show one (`nid`).
 
     Raises:
         NotFound: there is no such release where the caller looks.

@@ -48,7 +48,7 @@ class Key(NamedTuple):
 
 
 def present_revision() -> int:
-    """This function will give the revision of the whole configuration."""
+    """Return the revision of the whole configuration."""
     return ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
 
 
@@ -64,7 +64,7 @@ COLUMNS = ("namespace__tenant_id", "namespace__slug", "group", "data_id")
 
 
 def fingerprints(keys: Iterable[Key]) -> dict[Key, str]:
-    """This function will look up the fingerprints of what is in force, some hundred in a query."""
+    """Look up the fingerprints of what is in force, some hundred in a query."""
     by_namespace: dict[tuple[int | None, str], set[Key]] = {}
     for key in keys:
         by_namespace.setdefault((key.tenant_id, key.slug), set()).add(key)
@@ -81,7 +81,7 @@ def fingerprints(keys: Iterable[Key]) -> dict[Key, str]:
 
 
 def released_since(revision: int) -> dict[Key, str]:
-    """This function will give the fingerprints of all items of which something was released after a revision."""
+    """Return the fingerprints of all items of which something was released after a revision."""
     columns = (*(f"item__{name}" for name in COLUMNS), "item__current__md5")
     rows = ConfigRelease.objects.filter(revision__gt=revision, item__override_of=None).values_list(*columns)
     return {(key := Key(*row[:4])): _fingerprint(key, row[4]) for row in rows}
@@ -98,7 +98,7 @@ class Waiter:
     woken: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def wake(self) -> None:
-        """This function will end the wait."""
+        """End the wait."""
         if not self.woken.done():
             self.woken.set_result(None)
 
@@ -124,7 +124,7 @@ class Listeners:
         return self._number
 
     async def changed(self, *, actor: str, has: dict[Key, str], seconds: float, gone: "asyncio.Future[Any] | None" = None) -> set[Key]:
-        """This function will give the keys whose fingerprint is another than the listener has, at once if there are any, or as soon
+        """Return the keys whose fingerprint is another than the listener has, at once if there are any, or as soon
         as there are; none when the time is up or the client has `gone`.
 
         Raises:
@@ -193,7 +193,7 @@ class Listeners:
             self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
-        """This function will end the watch."""
+        """End the watch."""
         self._ended = True  # the Redis client may swallow a cancellation
         if self._watching is not None:
             self._watching.cancel()
@@ -201,7 +201,7 @@ class Listeners:
                 await self._watching
 
     async def refresh(self) -> None:
-        """This function will read what was released since the last time and wake those who listen to it."""
+        """Read what was released since the last time and wake those who listen to it."""
         assert self._turn is not None
         async with self._turn:
             if self._revision < 0:

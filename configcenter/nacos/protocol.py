@@ -57,17 +57,17 @@ class Answer:
 
 
 def text(words: str, **headers: str) -> Answer:
-    """This function will answer with a plain text."""
+    """Answer with a plain text."""
     return Answer(words.encode(), headers=tuple(headers.items()))
 
 
 def json(value: Any) -> Answer:
-    """This function will answer with JSON."""
+    """Answer with JSON."""
     return Answer(orjson.dumps(value), kind="application/json;charset=UTF-8")
 
 
 def parameters(*encoded: bytes) -> dict[str, str]:
-    """This function will read query string and form as one, as servlets do; where both have a name the first counts.
+    """Read query string and form as one, as servlets do; where both have a name the first counts.
 
     Raises:
         Malformed: not UTF-8, too many fields, or the character NUL.
@@ -86,7 +86,7 @@ def parameters(*encoded: bytes) -> dict[str, str]:
 
 
 def name_of(fields: Mapping[str, str], field: str, *, longest: int) -> str:
-    """This function will give a name that must be there.
+    """Return a name that must be there.
 
     Raises:
         Invalid: it is missing, too long, or has characters that Nacos does not allow.
@@ -100,17 +100,17 @@ def name_of(fields: Mapping[str, str], field: str, *, longest: int) -> str:
 
 
 def data_id(fields: Mapping[str, str]) -> str:
-    """This function will give the data id. Raises: Invalid."""
+    """Return the data id. Raises: Invalid."""
     return name_of(fields, "dataId", longest=256)
 
 
 def group(fields: Mapping[str, str]) -> str:
-    """This function will give the group; without one, Nacos' default group. Raises: Invalid."""
+    """Return the group; without one, Nacos' default group. Raises: Invalid."""
     return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", longest=128)
 
 
 def whole(fields: Mapping[str, str], field: str, default: int, most: int) -> int:
-    """This function will give a whole number from 1 to `most`. Raises: Invalid."""
+    """Return a whole number from 1 to `most`. Raises: Invalid."""
     value = fields.get(field, "") or str(default)
     if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
         raise Invalid.field(field, _("A whole number from 1."))
@@ -118,7 +118,7 @@ def whole(fields: Mapping[str, str], field: str, default: int, most: int) -> int
 
 
 def content(fields: Mapping[str, str]) -> str:
-    """This function will give the content that is to be published.
+    """Return the content that is to be published.
 
     Raises:
         Invalid: there is none.
@@ -133,7 +133,7 @@ def content(fields: Mapping[str, str]) -> str:
 
 
 def listened(fields: Mapping[str, str]) -> list[Listened]:
-    """This function will read what a client listens to: `dataId \\x02 group \\x02 md5 [\\x02 tenant] \\x01` for each.
+    """Read what a client listens to: `dataId \\x02 group \\x02 md5 [\\x02 tenant] \\x01` for each.
 
     Raises:
         Invalid: it is not in that form.
@@ -159,13 +159,13 @@ def listened(fields: Mapping[str, str]) -> list[Listened]:
 
 
 def changed(keys: Iterable[Listened]) -> Answer:
-    """This function will name what changed: `dataId \\x02 group [\\x02 tenant] \\x01` for each, URL-encoded; empty: nothing did."""
+    """Name what changed: `dataId \\x02 group [\\x02 tenant] \\x01` for each, URL-encoded; empty: nothing did."""
     lines = (WORD.join([key.data_id, key.group, *([key.tenant] if key.tenant else [])]) + LINE for key in keys)
     return text(quote_plus("".join(lines)), **{"Cache-Control": "no-cache,no-store"})
 
 
 def wait_seconds(headers: Mapping[str, str]) -> float:
-    """This function will tell how long a client wants to wait for a change; 0: it wants the answer at once.
+    """Return how long a client wants to wait for a change; 0: it wants the answer at once.
 
     Raises:
         Invalid: Long-Pulling-Timeout is no number of milliseconds.
@@ -179,5 +179,5 @@ def wait_seconds(headers: Mapping[str, str]) -> float:
 
 
 def page(rows: list[dict[str, Any]], *, total: int, number: int, size: int) -> Answer:
-    """This function will give one page of a list as Nacos writes it."""
+    """Return one page of a list as Nacos writes it."""
     return json({"totalCount": total, "pageNumber": number, "pagesAvailable": -(-total // size), "pageItems": rows})

@@ -19,7 +19,7 @@ class Shared(Generic[T]):
         self._reading: dict[Hashable, asyncio.Task[None]] = {}
 
     async def read(self, key: Hashable, function: Callable[[], Awaitable[T]]) -> T:
-        """This function will give what `function` gives, called for this caller alone or for all who wait for the same key."""
+        """Return what `function` gives, called for this caller alone or for all who wait for the same key."""
         answer = self._next.get(key)
         if answer is None:
             answer = self._next[key] = asyncio.get_running_loop().create_future()

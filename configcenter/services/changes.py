@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 
 
 def channel() -> str:
-    """This function will name the channel in Redis through which notices go; what they carry is the revision as text."""
+    """Name the channel in Redis through which notices go; what they carry is the revision as text."""
     return redis.key("config")
 
 
 def tell(revision: int) -> None:
-    """This function will tell all processes of a new revision. Losing it harms nobody: they ask every few seconds."""
+    """Report all processes of a new revision. Losing it harms nobody: they ask every few seconds."""
     try:
         redis.client().publish(channel(), str(revision))
     except redis.Unavailable:
@@ -41,7 +41,7 @@ def tell(revision: int) -> None:
 
 
 def md5_of(content: str) -> str:
-    """This function will give the fingerprint of a text as Nacos counts it."""
+    """Return the fingerprint of a text as Nacos counts it."""
     return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -120,7 +120,7 @@ def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: da
 
 
 def next_revision() -> int:
-    """This function will take the lock that puts publishes in order and give the revision of this one; only within a transaction.
+    """Take the lock that puts publishes in order and return the revision of this one; only within a transaction.
 
     The notice goes out when the transaction has been committed.
     """

@@ -24,7 +24,7 @@ class Line:
 
 
 def diff(before: str, after: str, *, context: int = CONTEXT_LINES) -> list[Line]:
-    """This function will give the lines that differ, with `context` equal lines around them; nothing where the texts are equal."""
+    """Return the lines that differ, with `context` equal lines around them; nothing where the texts are equal."""
     old, new = before.splitlines(), after.splitlines()
     lines: list[Line] = []
     for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(context):
@@ -51,7 +51,7 @@ def _leaves(value: Any, path: tuple[int | str, ...] = ()) -> Iterator[tuple[str,
 
 
 def changed_fields(before: str, after: str) -> list[str] | None:
-    """This function will name the fields in which two JSON texts differ; None where one is no JSON."""
+    """Name the fields in which two JSON texts differ; None where one is no JSON."""
     try:
         old, new = (dict(_leaves(orjson.loads(text or "{}"))) for text in (before, after))
     except orjson.JSONDecodeError:
@@ -61,7 +61,7 @@ def changed_fields(before: str, after: str) -> list[str] | None:
 
 
 def summary(before: str, after: str) -> dict[str, Any]:
-    """This function will tell for the audit trail what changed: names only, as values may be of those that are nobody's business."""
+    """Report for the audit trail what changed: names only, as values may be of those that are nobody's business."""
     fields = changed_fields(before, after)
     if fields is None:
         lines = diff(before, after, context=0)

@@ -21,7 +21,7 @@ class DraftConflict(Conflict):
 
 
 def draft_conflict(item: ConfigItem) -> DraftConflict:
-    """This function will make the error for whoever comes second, with who was quicker."""
+    """Make the error for whoever comes second, with who was quicker."""
     who: dict[str, Any] = {"draft_by": item.draft_by, "draft_at": item.draft_at, "draft_version": item.draft_version}
     return DraftConflict(
         _("The draft was changed by {who} meanwhile. Look at it, and save again on top of version {version}.").format(
@@ -32,7 +32,7 @@ def draft_conflict(item: ConfigItem) -> DraftConflict:
 
 
 def save_draft(*, item: ConfigItem, content: str, based_on: int, author: str, ip: str | None = None, now: datetime) -> ConfigItem:
-    """This function will store a draft, be it valid or not, and give the item as it is now.
+    """Store a draft, be it valid or not, and return the item as it is now.
 
     `based_on` is the `draft_version` that the author saw.
 
@@ -53,7 +53,7 @@ def save_draft(*, item: ConfigItem, content: str, based_on: int, author: str, ip
 
 
 def discard_draft(*, item: ConfigItem, author: str, ip: str | None = None) -> ConfigItem:
-    """This function will throw the draft away; without one it does nothing."""
+    """Throw the draft away; without one it does nothing."""
     with transaction.atomic():
         changed = ConfigItem.objects.filter(pk=item.pk, draft__isnull=False).update(
             draft=None, draft_version=F("draft_version") + 1, draft_by="", draft_at=None

@@ -12,7 +12,7 @@ _PART = re.compile(r"\[?([^\[\].]+)\]?\.?")
 
 
 def parts_of(path: str) -> list[str]:
-    """This function will take a place apart.
+    """Take a place apart.
 
     Raises:
         Invalid: it is written in no such way.
@@ -33,7 +33,7 @@ def _step(value: Any, part: str, path: str) -> Any:
 
 
 def read(value: Any, path: str) -> Any:
-    """This function will give what stands at a place.
+    """Return what stands at a place.
 
     Raises:
         Invalid: there is no such place.
@@ -44,7 +44,7 @@ def read(value: Any, path: str) -> Any:
 
 
 def assign(value: dict[str, Any], path: str, new: Any) -> None:
-    """This function will put something at a place; the place after a list's last entry makes a new one.
+    """Put something at a place; the place after a list's last entry makes a new one.
 
     Raises:
         Invalid: there is no such place.
@@ -62,7 +62,7 @@ def assign(value: dict[str, Any], path: str, new: Any) -> None:
 
 
 def written(text: str) -> Any:
-    """This function will read a value as somebody types it: JSON where it is any, otherwise the text itself."""
+    """Read a value as somebody types it: JSON where it is any, otherwise the text itself."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -28,7 +28,7 @@ class Identity:
     labels: tuple[str, ...] = ()
 
     def takes_part(self, *, item: str, labels: Iterable[str], percent: int) -> bool:
-        """This function will tell whether the gray release of an item is for this instance."""
+        """Return whether the gray release of an item is for this instance."""
         if not set(labels).isdisjoint(self.labels):
             return True
         # The item is part of it, so that it is not always the same instances that try what is new.
@@ -37,12 +37,12 @@ class Identity:
 
 
 def identity(kind: str) -> Identity:
-    """This function will say who this process is."""
+    """Say who this process is."""
     return Identity(socket.gethostname(), kind, tuple(env.load().instance_labels))
 
 
 def key_of(data_id: str, tenant_id: int | None = None) -> str:
-    """This function will name a module, or a tenant's override of it, as instances do: a tenant keeps its id when its name changes."""
+    """Name a module, or a tenant's override of it, as instances do: a tenant keeps its id when its name changes."""
     return data_id if tenant_id is None else f"{data_id}@{tenant_id}"
 
 
@@ -85,7 +85,7 @@ class State:
 
 
 def own_id(who: Identity) -> str:
-    """This function will name this very process."""
+    """Name this very process."""
     return f"{who.host}:{os.getpid()}:{who.kind}"
 
 
@@ -106,7 +106,7 @@ _told_overrides: dict[str, Mapping[str, Version]] = {}
 
 
 def report(*, who: Identity, state: State, started_at: datetime, client: "Redis | None" = None) -> None:
-    """This function will tell what this process runs; it counts as gone when it has told nothing for five seconds.
+    """Return what this process runs; it counts as gone when it has told nothing for five seconds.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -146,7 +146,7 @@ def _report_overrides(name: str, overrides: Mapping[str, Version], client: "Redi
 
 
 def live() -> list[Instance]:
-    """This function will give the processes that are alive, by kind and host.
+    """Return the processes that are alive, by kind and host.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -159,7 +159,7 @@ def live() -> list[Instance]:
 
 
 def with_overrides(found: Sequence[Instance], keys: Sequence[str] | None = None) -> list[Instance]:
-    """This function will add to instances which versions of overrides they run: of these keys (`key_of`), or of all.
+    """Add to instances which versions of overrides they run: of these keys (`key_of`), or of all.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -189,6 +189,6 @@ def _read(name: str, told: dict[str, Any]) -> Instance:
 
 
 def errors_of(instance: Instance, module: str) -> str:
-    """This function will give what an instance could not apply of a module or of its overrides, "" where nothing was wrong."""
+    """Return what an instance could not apply of a module or of its overrides, "" where nothing was wrong."""
     wrong = [text for key, text in sorted(instance.errors.items()) if key.partition("@")[0] == module]
     return "; ".join(wrong)

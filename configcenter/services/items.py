@@ -34,17 +34,17 @@ class NotEmpty(Conflict):
 
 
 def modules_namespace() -> ConfigNamespace:
-    """This function will give the installation's namespace of modules, made when it is first asked for."""
+    """Return the installation's namespace of modules, made when it is first asked for."""
     return ConfigNamespace.objects.get_or_create(tenant=None, slug=MODULES, defaults={"name": "Posthaste"})[0]
 
 
 def default_namespace(tenant: Tenant | None) -> ConfigNamespace:
-    """This function will give the namespace `public` of a tenant or of the installation, made when it is first asked for."""
+    """Return the namespace `public` of a tenant or of the installation, made when it is first asked for."""
     return ConfigNamespace.objects.get_or_create(tenant=tenant, slug=PUBLIC, defaults={"name": PUBLIC})[0]
 
 
 def find_namespace(*, tenant: Tenant | None, slug: str) -> ConfigNamespace:
-    """This function will give a namespace by its id; "" is the one that everybody has.
+    """Return a namespace by its id; "" is the one that everybody has.
 
     Raises:
         NotFound: there is none of that id.
@@ -58,7 +58,7 @@ def find_namespace(*, tenant: Tenant | None, slug: str) -> ConfigNamespace:
 
 
 def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
-    """This function will give the row of a module, or of a tenant's override of it, made when it is first asked for.
+    """Return the row of a module, or of a tenant's override of it, made when it is first asked for.
 
     Raises:
         NotFound: there is no such module, or it allows no overrides.
@@ -79,7 +79,7 @@ def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
 
 
 def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigItem:
-    """This function will give an item.
+    """Return an item.
 
     Raises:
         NotFound: there is none.
@@ -98,7 +98,7 @@ def _check_name(field: str, value: str, most: int) -> None:
 
 
 def checked_format(format: str) -> str:
-    """This function will give the name of a format again.
+    """Return the name of a format again.
 
     Raises:
         Invalid: there is none of that name.
@@ -111,7 +111,7 @@ def checked_format(format: str) -> str:
 def create_item(
     *, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", actor: str, ip: str | None = None
 ) -> ConfigItem:
-    """This function will make a free-form item without a text.
+    """Make a free-form item without a text.
 
     Raises:
         Invalid: a name or the format is none.
@@ -137,7 +137,7 @@ def create_item(
 def change_item(
     *, item: ConfigItem, format: str | None = None, description: str | None = None, actor: str, ip: str | None = None
 ) -> ConfigItem:
-    """This function will change the format or the description of a free-form item (None: as it is), and give the item as it is now.
+    """Change the format or the description of a free-form item (None: as it is), and return the item as it is now.
 
     What is in force, for all or for some, must be valid in the new format. A draft need not be: it is told what is wrong with it.
 
@@ -182,7 +182,7 @@ def _must_fit(item: ConfigItem) -> None:
 def create_namespace(
     *, tenant: Tenant | None, slug: str, name: str, description: str = "", actor: str, ip: str | None = None
 ) -> ConfigNamespace:
-    """This function will make a namespace.
+    """Make a namespace.
 
     Raises:
         Invalid: the id is none.
@@ -202,7 +202,7 @@ def create_namespace(
 
 
 def delete_namespace(*, namespace: ConfigNamespace, actor: str, ip: str | None = None) -> None:
-    """This function will delete a namespace in which nothing is in force or being edited.
+    """Delete a namespace in which nothing is in force or being edited.
 
     Raises:
         NotEmpty: it has items, or is one that is always there.
@@ -220,7 +220,7 @@ def delete_namespace(*, namespace: ConfigNamespace, actor: str, ip: str | None =
 
 
 def name_of(item: ConfigItem) -> str:
-    """This function will name an item as audit and messages do: `retry_policy`, `retry_policy@shop`, `public/GROUP/app.yaml`."""
+    """Name an item as audit and messages do: `retry_policy`, `retry_policy@shop`, `public/GROUP/app.yaml`."""
     if item.override_of is not None:
         return f"{item.data_id}@{item.override_of.slug}"
     if item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None:
@@ -229,5 +229,5 @@ def name_of(item: ConfigItem) -> str:
 
 
 def effective(item: ConfigItem) -> str:
-    """This function will give the text in force for all, not looking at a gray release: the defaults where none was published."""
+    """Return the text in force for all, not looking at a gray release: the defaults where none was published."""
     return item.current.content if item.current else defaults(item)

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 def snapshot_path() -> Path:
-    """This function will give the file in which a host keeps what was last in force."""
+    """Return the file in which a host keeps what was last in force."""
     return env.load().data_dir / "configuration.json"
 
 
@@ -45,7 +45,7 @@ class Loader:
         self._lock = threading.Lock()
 
     def load(self) -> bool:
-        """This function will read the database and put in force what changed; it tells whether the revision was a new one.
+        """Read the database and put in force what changed; it tells whether the revision was a new one.
 
         Raises:
             django.db.Error: the database is away.
@@ -64,7 +64,7 @@ class Loader:
             return True
 
     def load_snapshot(self) -> bool:
-        """This function will put in force what this host ran last, and tell whether there was anything."""
+        """Put in force what this host ran last, and return whether there was anything."""
         try:
             kept = orjson.loads(snapshot_path().read_bytes())
             rows, revision = list(kept["rows"]), int(kept["revision"])
@@ -80,7 +80,7 @@ class Loader:
         return True
 
     def save_snapshot(self) -> None:
-        """This function will write what is in force to the host's file, where it differs from what is there."""
+        """Write what is in force to the host's file, where it differs from what is there."""
         rows = self._rows
         if rows is None or rows is self._saved:
             return
@@ -216,7 +216,7 @@ loader = Loader()
 
 
 def apply_released() -> bool:
-    """This function will bring into force what was released, from the database or, where it is away, from the local snapshot.
+    """Bring into force what was released, from the database or, where it is away, from the local snapshot.
 
     For commands and tests; processes that stay have `watch.start`. Tells whether anything was new. Never fails.
     """
@@ -230,5 +230,5 @@ def apply_released() -> bool:
 
 
 def forget() -> None:
-    """This function will forget what was applied: for tests, beside `hot.reset()`."""
+    """Forget what was applied: for tests, beside `hot.reset()`."""
     loader.__init__()  # type: ignore[misc]

@@ -45,7 +45,7 @@ class Place:
 
 
 def place(who: Reader, name: str) -> Place:
-    """This function will give the place that a caller calls so; never another tenant's."""
+    """Return the place that a caller calls so; never another tenant's."""
     name = name.strip()
     if who.reaches_installation:
         if name == MODULES:
@@ -56,14 +56,14 @@ def place(who: Reader, name: str) -> Place:
 
 
 def name(who: Reader, found: Place) -> str:
-    """This function will give the name under which a caller reaches a place."""
+    """Return the name under which a caller reaches a place."""
     if found.tenant_id is None and who.tenant_id is not None and not found.holds_modules:
         return f"{INSTALLATION}{found.slug}"
     return "" if found.slug == PUBLIC else found.slug
 
 
 def writable(who: Reader, written: str) -> ConfigNamespace:
-    """This function will give the namespace in which a caller publishes.
+    """Return the namespace in which a caller publishes.
 
     Raises:
         Forbidden: the typed modules lie there.
@@ -83,7 +83,7 @@ def writable(who: Reader, written: str) -> ConfigNamespace:
 
 
 def namespaces(who: Reader) -> list[ConfigNamespace]:
-    """This function will list the namespaces that a caller reaches and that exist, each with the number of its items `in_force`."""
+    """List the namespaces that a caller reaches and that exist, each with the number of its items `in_force`."""
     own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
     reached = own | Q(tenant=None) if who.reaches_installation else own
     counted = Count("items", filter=Q(items__current__isnull=False, items__override_of=None))

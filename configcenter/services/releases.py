@@ -94,7 +94,7 @@ def publish(
     now: datetime | None = None,
     action: str = ReleaseAction.PUBLISH,
 ) -> ConfigRelease:
-    """This function will bring a text (without one: the draft) into force everywhere, and clear the draft.
+    """Bring a text (without one: the draft) into force everywhere, and clear the draft.
 
     `based_on` is the `draft_version` that the author saw; `if_md5` and `if_version` are of the release that the author saw in force
     ("" and 0: that nothing is). `format` is what a free-form item is written in from now on (None: as before). `now` is for tests:
@@ -122,7 +122,7 @@ def publish(
 def rollback(
     *, item: ConfigItem, to: ConfigRelease, comment: str, author: str, ip: str | None = None, now: datetime | None = None
 ) -> ConfigRelease:
-    """This function will bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
+    """Bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
     nobody publishes the mistake once more.
 
     Raises:
@@ -143,7 +143,7 @@ def rollback(
 
 
 def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """This function will take an item out of force: a module goes back to its defaults, an override to the installation's value.
+    """Take an item out of force: a module goes back to its defaults, an override to the installation's value.
     Its history stays.
 
     Raises:
@@ -187,7 +187,7 @@ def start_gray(
     based_on: int | None = None,
     now: datetime | None = None,
 ) -> ConfigRelease:
-    """This function will bring a text (None: the draft) into force on some instances: those with one of the labels, and `percent` of
+    """Bring a text (None: the draft) into force on some instances: those with one of the labels, and `percent` of
     the others. The draft becomes the gray release.
 
     Raises: as `publish`.
@@ -205,7 +205,7 @@ def start_gray(
 def widen_gray(
     *, item: ConfigItem, labels: Sequence[str], percent: int, author: str, ip: str | None = None, now: datetime | None = None
 ) -> ConfigItem:
-    """This function will give a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
+    """Return a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
 
     Raises:
         NoGray: none is running.
@@ -219,7 +219,7 @@ def widen_gray(
 
 
 def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """This function will bring the gray release's text into force everywhere.
+    """Bring the gray release's text into force everywhere.
 
     Raises:
         NoGray: none is running.
@@ -234,7 +234,7 @@ def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None 
 
 
 def abandon_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """This function will stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
+    """Stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
 
     Raises:
         NoGray: none is running.
@@ -258,8 +258,9 @@ def _running(change: Change) -> ConfigRelease:
 
 
 def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
-    """This function will remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
-    give their number."""
+    """Remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
+    give their number.
+    """
     newest = ConfigRelease.objects.filter(item=OuterRef("item")).order_by("-number").values("number")[:1]
     in_force = ConfigItem.objects.filter(Q(current=OuterRef("pk")) | Q(gray=OuterRef("pk")))
     old = (

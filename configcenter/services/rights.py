@@ -17,22 +17,22 @@ def _has(user: object, least: ConfigRight) -> bool:
 
 
 def may_view(user: object) -> bool:
-    """This function will tell whether a member of staff may look at the configuration."""
+    """Return whether a member of staff may look at the configuration."""
     return _has(user, ConfigRight.VIEW)
 
 
 def may_edit(user: object) -> bool:
-    """This function will tell whether a member of staff may edit drafts."""
+    """Return whether a member of staff may edit drafts."""
     return _has(user, ConfigRight.EDIT)
 
 
 def may_publish(user: object) -> bool:
-    """This function will tell whether a member of staff may publish, roll back and steer gray releases."""
+    """Return whether a member of staff may publish, roll back and steer gray releases."""
     return _has(user, ConfigRight.PUBLISH)
 
 
 def must_operate(caller: Caller) -> None:
-    """This function will keep a key of a tenant that does not operate the installation from what is everybody's.
+    """Keep a key of a tenant that does not operate the installation from what is everybody's.
 
     Raises:
         NotFound: for this key there is nothing there.

@@ -49,12 +49,12 @@ class ImportReport:
     items: list[Outcome]
 
     def count(self, outcome: str) -> int:
-        """This function will count the items of one outcome."""
+        """Count the items of one outcome."""
         return sum(entry.outcome == outcome for entry in self.items)
 
 
 def export(*, items: Iterable[ConfigItem]) -> bytes:
-    """This function will write what is in force of the items as one JSON document; drafts and history stay here."""
+    """Write what is in force of the items as one JSON document; drafts and history stay here."""
     written = []
     for item in items:
         if item.current is None:
@@ -88,7 +88,7 @@ def import_(
     only_tenant: Tenant | None = None,
     comment: str = "",
 ) -> ImportReport:
-    """This function will publish what is in a file. Where something else is in force, `policy` decides: skip it, overwrite it, or
+    """Publish what is in a file. Where something else is in force, `policy` decides: skip it, overwrite it, or
     abort the whole. All or nothing: one item that is not valid, and nothing is imported.
 
     `only_tenant` keeps to what is a tenant's own. `dry_run` tells what would happen and changes nothing.

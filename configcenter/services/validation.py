@@ -51,7 +51,7 @@ _UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 
 
 def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
-    """This function will give the module that an item is the text of, or None for a free-form item.
+    """Return the module that an item is the text of, or None for a free-form item.
 
     Raises:
         Invalid: it is a module's, and no app registers that module any more.
@@ -65,7 +65,7 @@ def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
 
 
 def path_of(parts: Iterable[int | str]) -> str:
-    """This function will write a place inside a value: `rules[2].per_second`."""
+    """Write a place inside a value: `rules[2].per_second`."""
     path = ""
     for part in parts:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
@@ -73,7 +73,7 @@ def path_of(parts: Iterable[int | str]) -> str:
 
 
 def explain(error: ValidationError) -> list[dict[str, str]]:
-    """This function will give pydantic's errors as entries of a problem document."""
+    """Return pydantic's errors as entries of a problem document."""
     entries = []
     for entry in error.errors(include_url=False, include_input=False):
         field, context = path_of(entry["loc"]), entry.get("ctx", {})
@@ -95,7 +95,7 @@ def explain(error: ValidationError) -> list[dict[str, str]]:
 
 
 def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
-    """pydantic's bounds and choices without its English and its decimals: 'a', 'b' or 'c', and 1000.0."""
+    """Pydantic's bounds and choices without its English and its decimals: 'a', 'b' or 'c', and 1000.0."""
     found = {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in context.items()}
     if "expected" in found:
         found["expected"] = str(found["expected"]).replace(" or ", ", ").replace("'", "")
@@ -111,7 +111,7 @@ def _of_form(pattern: str) -> str:
 
 
 def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
-    """This function will read the JSON object of a module.
+    """Read the JSON object of a module.
 
     Raises:
         Invalid: it is none.
@@ -126,7 +126,7 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
 
 
 def merged(handle: "hot.Handle[Any]", base: Mapping[str, Any], override: Mapping[str, Any]) -> hot.Module:
-    """This function will give a tenant's value: the base with the fields that a tenant may override.
+    """Return a tenant's value: the base with the fields that a tenant may override.
 
     Raises:
         pydantic.ValidationError: both together are not valid.
@@ -137,7 +137,7 @@ def merged(handle: "hot.Handle[Any]", base: Mapping[str, Any], override: Mapping
 
 
 def base_of(handle: "hot.Handle[Any]", item: ConfigItem) -> dict[str, Any]:
-    """This function will give the value in force that an override lies on; the defaults where nothing was published."""
+    """Return the value in force that an override lies on; the defaults where nothing was published."""
     base = ConfigItem.objects.filter(namespace_id=item.namespace_id, group=item.group, data_id=item.data_id, override_of=None)
     content = base.values_list("current__content", flat=True).first()
     return orjson.loads(content) if content else handle.model().model_dump(mode="json")  # type: ignore[no-any-return]
@@ -184,7 +184,7 @@ def _check_format(kind: str, content: str) -> None:
 
 
 def check_text(content: str) -> None:
-    """This function will refuse what can't be stored, be it valid or not.
+    """Refuse what can't be stored, be it valid or not.
 
     Raises:
         Invalid: too long, or with the character NUL or half a character.
@@ -200,7 +200,7 @@ def check_text(content: str) -> None:
 
 
 def validate(item: ConfigItem, content: str) -> None:
-    """This function will check a text as publishing does.
+    """Check a text as publishing does.
 
     Raises:
         Invalid: naming each wrong field, such as `rules[2].per_second`.
@@ -214,13 +214,14 @@ def validate(item: ConfigItem, content: str) -> None:
 
 
 def written(value: Any) -> str:
-    """This function will write a module's value as it is stored: JSON, sorted and indented, so that lines can be compared."""
+    """Write a module's value as it is stored: JSON, sorted and indented, so that lines can be compared."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def canonical(item: ConfigItem, content: str) -> str:
-    """This function will give the one form of a text: that of a module sorted, indented and with all its fields, as far as it is
-    valid; a free-form item as it is."""
+    """Return the one form of a text: that of a module sorted, indented and with all its fields, as far as it is
+    valid; a free-form item as it is.
+    """
     handle = handle_of(item)
     if handle is None:
         return content
@@ -235,7 +236,7 @@ def canonical(item: ConfigItem, content: str) -> str:
 
 
 def defaults(item: ConfigItem) -> str:
-    """This function will give what is in force where nothing was published."""
+    """Return what is in force where nothing was published."""
     handle = handle_of(item)
     if handle is None:
         return ""

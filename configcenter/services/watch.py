@@ -1,5 +1,6 @@
 """Each process's watch on the configuration: a thread that hears of a publish through Redis, asks every few seconds in case it did
-not hear, and tells what this process runs."""
+not hear, and tells what this process runs.
+"""
 
 import os
 import random
@@ -27,7 +28,7 @@ _lock = threading.Lock()
 
 
 def start(kind: str) -> None:
-    """This function will bring into force what was released, and keep it so from a daemon thread; calling it again does nothing.
+    """Bring into force what was released, and keep it so from a daemon thread; calling it again does nothing.
 
     It returns when the first load is over, and never fails: without a database the last snapshot counts, without that the defaults.
     """
@@ -42,7 +43,7 @@ def start(kind: str) -> None:
 
 
 def never_here() -> None:
-    """This function will make a later `start` in this process do nothing: for tests, which say themselves what is configured."""
+    """Make a later `start` in this process do nothing: for tests, which say themselves what is configured."""
     _started.add(os.getpid())
 
 
@@ -60,7 +61,7 @@ class Watch:
         self._is_away = False
 
     def run(self) -> None:
-        """This function will watch for as long as the process lives."""
+        """Watch for as long as the process lives."""
         self._load()
         if loader.state.source != "database":
             loader.load_snapshot()

@@ -22,7 +22,7 @@ from posthaste.lib.problems import NotFound
 def replay_value(
     handle: "hot.Handle[Any]", value: hot.Module, *, since: datetime, until: datetime, tenant_id: int | None = None
 ) -> dict[str, Any]:
-    """This function will replay a value of the installation over the traffic of one tenant, or of all, and give the module's report.
+    """Replay a value of the installation over the traffic of one tenant, or of all, and return the module's report.
 
     What tenants have of their own stays on top of it, as after its publishing.
 
@@ -64,7 +64,7 @@ def replay_value(
 def replay_override(
     handle: "hot.Handle[Any]", item: ConfigItem, own: Mapping[str, Any], *, tenant: Tenant, since: datetime, until: datetime
 ) -> dict[str, Any]:
-    """This function will replay what a tenant might have of its own over the traffic of that tenant and give the module's report.
+    """Replay what a tenant might have of its own over the traffic of that tenant and return the module's report.
 
     Raises:
         NotFound: the module has nothing to replay.

@@ -9,6 +9,6 @@ register = template.Library()
 
 @register.simple_tag
 def url_of(subject: Any, verb: str, number: int | None = None) -> str:
-    """This function will give the address of a page of a module, an override or an item."""
+    """Return the address of a page of a module, an override or an item."""
     address: str = subject.url(verb, number=number)
     return address

@@ -43,7 +43,7 @@ def say(text: str) -> None:
 
 
 def prepare(installation: Installation, environment: dict[str, str]) -> None:
-    """This function will migrate and load the demo.
+    """Migrate and load the demo.
 
     Raises: CannotStart with the last line of what went wrong.
     """
@@ -71,7 +71,7 @@ def prepare(installation: Installation, environment: dict[str, str]) -> None:
 
 
 def wait_for_valkey(supervisor: Supervisor, url: str) -> None:
-    """This function will return when Valkey has read its data and answers."""
+    """Return when Valkey has read its data and answers."""
     deadline = time.monotonic() + VALKEY_SECONDS
     log = supervisor.installation.logs / "valkey.log"
     with redis.Redis.from_url(url, socket_timeout=2) as client:
@@ -85,7 +85,7 @@ def wait_for_valkey(supervisor: Supervisor, url: str) -> None:
 
 
 def wait_until_healthy(supervisor: Supervisor, health: Health) -> None:
-    """This function will return when every process works.
+    """Return when every process works.
 
     Raises: CannotStart with the end of the log of a process that does not.
     """
@@ -106,13 +106,13 @@ def wait_until_healthy(supervisor: Supervisor, health: Health) -> None:
 
 
 def _named_in(complaint: str) -> list[str]:
-    """This function will guess from a complaint about health whose log explains it."""
+    """Guess from a complaint about health whose log explains it."""
     hints = {"send": "worker", "aux": "worker-aux", "beat": "beat", "ws": "ws", "web": "web"}
     return [process for hint, process in hints.items() if hint in complaint]
 
 
 def announce(installation: Installation, seconds: float) -> None:
-    """This function will print where everything is and who may log in."""
+    """Print where everything is and who may log in."""
     settings = installation.settings
     base = settings.public_url
     demo = json.loads(installation.demo.read_text())
@@ -134,7 +134,7 @@ def announce(installation: Installation, seconds: float) -> None:
 
 
 def watch(supervisor: Supervisor) -> None:
-    """This function will tell of every process that died and came back, until supervisord itself ends.
+    """Report of every process that died and came back, until supervisord itself ends.
 
     Raises: CannotStart when supervisord is gone.
     """
@@ -151,7 +151,7 @@ def watch(supervisor: Supervisor) -> None:
 
 
 def run() -> None:
-    """This function will start everything and watch it until the user stops it (raises Stop)."""
+    """Start everything and watch it until the user stops it (raises Stop)."""
     began = time.monotonic()
     settings = env.load()
     installation = Installation(settings)
@@ -187,7 +187,7 @@ def run() -> None:
 
 
 def main() -> int:
-    """This function will run the local stack and return the exit status."""
+    """Run the local stack and return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ask_to_stop)
     try:

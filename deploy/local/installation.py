@@ -25,7 +25,7 @@ class CannotStart(Exception):
 
 
 def port_is_free(port: int, host: str = "") -> bool:
-    """This function will tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         # Without this, connections of the server before, still in TIME_WAIT, would look like a port in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,7 +39,7 @@ def port_is_free(port: int, host: str = "") -> bool:
 
 
 def free_port() -> int:
-    """This function will find a port of the loopback interface that nothing listens on."""
+    """Find a port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -93,14 +93,14 @@ class Installation:
         return "redis_url" not in self.settings.model_fields_set
 
     def make_folders(self) -> None:
-        """This function will make the folders, readable by their owner only."""
+        """Make the folders, readable by their owner only."""
         # The last one is STATIC_ROOT: it stays empty here, and whitenoise warns when it is missing.
         for folder in (self.data, self.run, self.logs, self.valkey, self.data / "static"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data.chmod(0o700)
 
     def claim(self) -> None:
-        """This function will mark the installation as running until this process ends.
+        """Mark the installation as running until this process ends.
 
         Raises: CannotStart when another `make run` holds it.
         """
@@ -115,7 +115,7 @@ class Installation:
         self._lock.flush()
 
     def check_ports(self) -> None:
-        """This function will make sure that the addresses the servers need are free.
+        """Make sure that the addresses the servers need are free.
 
         Raises: CannotStart naming the port and the variable that changes it.
         """
@@ -128,7 +128,7 @@ class Installation:
                 )
 
     def valkey_port(self) -> int:
-        """This function will choose Valkey's port: the one of the last start if it is free, else the default, else any."""
+        """Choose Valkey's port: the one of the last start if it is free, else the default, else any."""
         remembered = self.valkey / "port"
         last = int(remembered.read_text()) if remembered.exists() else DEFAULT_VALKEY_PORT
         port = next((port for port in (last, DEFAULT_VALKEY_PORT) if port_is_free(port, "127.0.0.1")), None) or free_port()
@@ -136,7 +136,7 @@ class Installation:
         return port
 
     def secrets(self) -> dict[str, str]:
-        """This function will give the installation's own SECRET_KEY and ENCRYPTION_KEYS, made at its first start."""
+        """Return the installation's own SECRET_KEY and ENCRYPTION_KEYS, made at its first start."""
         path = self.data / "secrets.env"
         if not path.exists():
             made = {"SECRET_KEY": secrets.token_urlsafe(48), "ENCRYPTION_KEYS": secrets.token_urlsafe(32)}
@@ -147,7 +147,7 @@ class Installation:
         return dict(line.split("=", 1) for line in path.read_text().split())
 
     def environment(self, *, valkey_port: int | None) -> dict[str, str]:
-        """This function will give the variables of the product's processes: the caller's, and defaults for what they lack."""
+        """Return the variables of the product's processes: the caller's, and defaults for what they lack."""
         given = self.settings.model_fields_set
         variables = {"DATA_DIR": str(self.data), "PYTHONUNBUFFERED": "1"}
         for name, value in self.secrets().items():

@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """This function will ask the kernel to send this process SIGTERM when the thread that started it ends."""
+    """Ask the kernel to send this process SIGTERM when the thread that started it ends."""
     if sys.platform == "linux":
         import ctypes
 
@@ -24,7 +24,7 @@ def die_with_parent() -> None:
 
 
 def stay_with(command: list[str]) -> int:
-    """This function will run a command, pass it the signals that ask to stop, and return its exit status.
+    """Run a command, pass it the signals that ask to stop, and return its exit status.
 
     When the command falls, its process group, of which this process is the leader, is killed with it.
     """

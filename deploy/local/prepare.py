@@ -17,7 +17,7 @@ from posthaste import env
 
 
 def prepare(*, output: str, base_url: str, ws_url: str) -> None:
-    """This function will migrate the database and load the demo, which writes its addresses and secrets to `output`."""
+    """Migrate the database and load the demo, which writes its addresses and secrets to `output`."""
     django.setup()
     settings = env.load()
     if settings.is_postgresql:

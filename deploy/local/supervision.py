@@ -55,7 +55,7 @@ def _program(name: str, command: list[str], *, logs: Path, priority: int, autost
 
 
 def valkey_command(*, port: int, folder: Path, append_only: bool = True) -> list[str]:
-    """This function will give the command line of a Valkey that only this machine reaches and that never drops a key."""
+    """Return the command line of a Valkey that only this machine reaches and that never drops a key."""
     return [
         *(str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
         *("--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec", "--save", ""),
@@ -64,7 +64,7 @@ def valkey_command(*, port: int, folder: Path, append_only: bool = True) -> list
 
 
 def write_config(installation: Installation, *, commands: dict[str, list[str]], valkey_port: int | None) -> None:
-    """This function will write supervisord's configuration; secrets stay in the environment, which children inherit."""
+    """Write supervisord's configuration; secrets stay in the environment, which children inherit."""
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = 8192 if hard_limit == resource.RLIM_INFINITY else min(hard_limit, 8192)
     logs = installation.logs
@@ -121,7 +121,7 @@ class Supervisor:
             )
 
     def call(self, method: str, *arguments: object) -> Any:
-        """This function will call a method of supervisord's XML-RPC interface.
+        """Call a method of supervisord's XML-RPC interface.
 
         Raises: OSError when it cannot be reached, xmlrpc.client.Error when it refuses.
         """
@@ -133,7 +133,7 @@ class Supervisor:
             transport.close()
 
     def wait_ready(self, deadline: float) -> None:
-        """This function will return when supervisord answers.
+        """Return when supervisord answers.
 
         Raises: CannotStart when it ended or does not answer before `deadline` (time.monotonic()).
         """
@@ -146,21 +146,21 @@ class Supervisor:
             time.sleep(0.05)
 
     def start_application(self) -> None:
-        """This function will start all processes of the product at once."""
+        """Start all processes of the product at once."""
         self.call("startProcessGroup", APPLICATION, False)
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """This function will give what supervisord knows of each process, by name."""
+        """Return what supervisord knows of each process, by name."""
         return {info["name"]: info for info in self.call("getAllProcessInfo")}
 
     def stop(self) -> None:
-        """This function will stop every child, the product before Valkey, and then supervisord; it returns when they have ended."""
+        """Stop every child, the product before Valkey, and then supervisord; it returns when they have ended."""
         if self.process.poll() is None:
             stop_process(self.process.pid, self.process)
 
 
 def stop_process(pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
-    """This function will end a supervisord politely, and by force when it takes longer than its children may."""
+    """End a supervisord politely, and by force when it takes longer than its children may."""
     for number, patience in ((signal.SIGTERM, 2 * STOP_SECONDS + 10), (signal.SIGKILL, 5)):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -172,7 +172,7 @@ def stop_process(pid: int, child: subprocess.Popen[bytes] | None = None) -> None
 
 
 def is_alive(pid: int) -> bool:
-    """This function will tell whether a process runs (one that ended and was not yet waited for does not)."""
+    """Return whether a process runs (one that ended and was not yet waited for does not)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -185,7 +185,7 @@ def is_alive(pid: int) -> bool:
 
 
 def command_of(pid: int) -> str:
-    """This function will give the command line of a process, or an empty string."""
+    """Return the command line of a process, or an empty string."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     with suppress(OSError):
@@ -194,7 +194,7 @@ def command_of(pid: int) -> str:
 
 
 def stop_leftover(installation: Installation) -> bool:
-    """This function will stop the supervisord of an earlier start that was killed, and tell whether there was one."""
+    """Stop the supervisord of an earlier start that was killed, and return whether there was one."""
     with suppress(OSError, ValueError):
         pid = int(installation.pidfile.read_text())
         # The number may have been given to another program since: only ours names our configuration file.
@@ -206,7 +206,7 @@ def stop_leftover(installation: Installation) -> bool:
 
 
 def tail(path: Path, lines: int = 30) -> str:
-    """This function will give the last lines of a log."""
+    """Return the last lines of a log."""
     with suppress(OSError):
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     return ""

@@ -29,7 +29,7 @@ class Overtaken(LockLost):
 
 
 def check(lock: Hold) -> None:
-    """This function will show the lock's token to the database, as the last statement of the caller's transaction.
+    """Show the lock's token to the database, as the last statement of the caller's transaction.
 
     Raises:
         Overtaken: a larger token has been shown; the transaction is to be rolled back.
@@ -49,7 +49,7 @@ def check(lock: Hold) -> None:
 
 
 def check_current(name: str) -> None:
-    """This function will check the lock that the caller holds under that name; without one nothing is asked.
+    """Check the lock that the caller holds under that name; without one nothing is asked.
 
     Raises:
         Overtaken: as `check`.

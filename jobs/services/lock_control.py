@@ -9,7 +9,7 @@ from posthaste.lib.problems import NotFound
 
 
 def held_locks() -> list[Held]:
-    """This function will give the locks that are held now, by name.
+    """Return the locks that are held now, by name.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -18,7 +18,7 @@ def held_locks() -> list[Held]:
 
 
 def force_release(*, name: str, actor: str, ip: str | None = None, tenant_id: int | None = None) -> Held:
-    """This function will free a lock for the next one and give who held it. The holder is told within a second, and what he still
+    """Free a lock for the next one and give who held it. The holder is told within a second, and what he still
     writes is refused as soon as somebody else has written.
 
     Raises:

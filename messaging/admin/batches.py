@@ -52,7 +52,7 @@ class BatchAdmin(ReadOnly):
         return Rows
 
     def prepare(self, request: HttpRequest, rows: list[Batch]) -> None:
-        """This function will count the messages of all batches on the page in one query."""
+        """Count the messages of all batches on the page in one query."""
         counts = selectors.batch_counts(rows)
         for batch in rows:
             batch.counts = counts[batch.pk]  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ class BatchAdmin(ReadOnly):
         )
 
     def do(self, request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
-        """This function will pause, resume or cancel one batch."""
+        """Pause, resume or cancel one batch."""
         if verb not in VERBS:
             raise Http404
         batch = self.own(request, str(pk), change=True)

@@ -42,7 +42,7 @@ REASON_WORDS = {
 
 
 def event_word(event: dict[str, Any]) -> str:
-    """This function will say what happened. Not all that ends a message, or lets it wait, is a rule."""
+    """Say what happened. Not all that ends a message, or lets it wait, is a rule."""
     if event["event"] == "rule" and event.get("status") == "pending":
         return _("Put off")
     if event["event"] == "rule" and not event.get("reason", "").startswith(("rule:", "breaker:", "cap:")):
@@ -51,7 +51,7 @@ def event_word(event: dict[str, Any]) -> str:
 
 
 def event_reason(reason: str) -> str:
-    """This function will say why, or nothing where only the code is known."""
+    """Say why, or nothing where only the code is known."""
     for beginning, words in REASON_WORDS.items():
         if reason == beginning or (beginning.endswith(":") and reason.startswith(beginning)):
             name = reason.removeprefix(beginning)
@@ -62,7 +62,7 @@ def event_reason(reason: str) -> str:
 
 
 def breaker_reason(shown: dict[str, Any]) -> str:
-    """This function will say why a breaker moved last; empty where it never did."""
+    """Say why a breaker moved last; empty where it never did."""
     if shown.get("forced"):
         return _("Held by {who}.").format(who=shown["forced_by"])
     if shown.get("waits_for_receipts_until"):

@@ -218,20 +218,20 @@ class MessageAdmin(ReadOnly):
             return None, str(problem)
 
     def html(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will give a message's HTML as a document that can do nothing."""
+        """Return a message's HTML as a document that can do nothing."""
         text, _problem = self._text(self.own(request, str(pk)))
         if text is None or not text.html:
             raise Http404
         return html_document(text.html)
 
     def reveal(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will show the recipient once, and write down who looked."""
+        """Show the recipient once, and write down who looked."""
         message = self.own(request, str(pk), change=True)
         audit.record_request(request, action="message.reveal", target=message.pk, tenant_id=message.tenant_id)
         return self._detail(request, message, revealed=True)
 
     def do(self, request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
-        """This function will do one thing with one message."""
+        """Do one thing with one message."""
         if verb not in OPERATIONS:
             raise Http404
         message = self.own(request, str(pk), change=True)

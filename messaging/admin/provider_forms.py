@@ -82,7 +82,7 @@ class TestForm(forms.Form):
 
 
 def kinds() -> list[dict[str, Any]]:
-    """This function will describe each kind's configuration, from the class that checks it."""
+    """Describe each kind's configuration, from the class that checks it."""
     found = []
     for kind, adapter in registry.ADAPTERS.items():
         schema = adapter.Config.model_json_schema()

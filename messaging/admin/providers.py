@@ -87,7 +87,7 @@ class ProviderAdmin(TenantAdmin):
         return rows.defer("config", "receipt_secret") if listing else rows
 
     def prepare(self, request: HttpRequest, rows: list[Provider]) -> None:
-        """This function will count what each provider on the page carried in the last ten minutes, in one query."""
+        """Count what each provider on the page carried in the last ten minutes, in one query."""
         recent = Message.objects.filter(
             pk__gte=first_id_at(timezone.now() - RECENT), tenant_id__in={row.tenant_id for row in rows}, provider__isnull=False
         )
@@ -164,7 +164,7 @@ class ProviderAdmin(TenantAdmin):
 
     @staticmethod
     def receipt_url(provider: Provider) -> str:
-        """This function will give the address a provider reports to."""
+        """Return the address a provider reports to."""
         return f"{env.load().public_url.rstrip('/')}/api/receipts/{provider.pk}/"
 
     # --- columns ---------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class ProviderAdmin(TenantAdmin):
     # --- breaker, test, secret ----------------------------------------------------------------------------------------
 
     def force_breaker(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will hold a provider's breaker open or closed, or let it go."""
+        """Hold a provider's breaker open or closed, or let it go."""
         provider = self.own(request, str(pk), change=True)
         to = request.POST.get("to", "")
         if to in ("open", "closed", "automatic"):
@@ -217,7 +217,7 @@ class ProviderAdmin(TenantAdmin):
         return self.back(request, provider)
 
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will send one message through a provider now, and show what it answered."""
+        """Send one message through a provider now, and show what it answered."""
         provider = self.own(request, str(pk), change=True)
         form = TestForm(request.POST or None)
         result = None
@@ -233,13 +233,13 @@ class ProviderAdmin(TenantAdmin):
         return self.page(request, "test", provider, title=_("Send a test message"), form=form, result=result, purpose="")
 
     def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will show the secret that receipts are signed with, once, and write down who looked."""
+        """Show the secret that receipts are signed with, once, and write down who looked."""
         provider = self.own(request, str(pk), change=True)
         audit.record_request(request, action="provider.reveal_receipt_secret", target=provider.pk, tenant_id=provider.tenant_id)
         return self._secret_page(request, provider, is_new=False)
 
     def new_secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """This function will replace the secret; the old one stops working at once."""
+        """Replace the secret; the old one stops working at once."""
         provider = self.own(request, str(pk), change=True)
         provider.receipt_secret = new_receipt_secret()
         provider.save(update_fields=["receipt_secret", "updated_at"])

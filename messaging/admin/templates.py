@@ -97,7 +97,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def latest(template: Template) -> TemplateVersion | None:
-    """This function will give what an author goes on from: the draft, or else the newest version."""
+    """Return what an author goes on from: the draft, or else the newest version."""
     versions = template.versions.order_by("-number")
     return versions.filter(state=State.DRAFT).first() or versions.filter(state=State.PUBLISHED).first() or versions.first()
 
@@ -186,7 +186,7 @@ class TemplateAdmin(TenantAdmin):
         return HttpResponseRedirect(self.here(obj))
 
     def publish(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """This function will publish the saved draft."""
+        """Publish the saved draft."""
         template = self.own(request, str(pk), change=True)
         self._publish(request, template)
         return HttpResponseRedirect(self.here(template))
@@ -231,7 +231,7 @@ class TemplateAdmin(TenantAdmin):
         return TemplateVersion(template=Template(channel=channel), variables=declared, **wording)
 
     def live_preview(self, request: HttpRequest) -> HttpResponse:
-        """This function will render what is being written, with its examples."""
+        """Render what is being written, with its examples."""
         try:
             shown = templates.preview(version=self._written(request), variables={})
         except Invalid as problem:
@@ -241,7 +241,7 @@ class TemplateAdmin(TenantAdmin):
         return JsonResponse({"subject": shown["subject"], "body": shown["body"], "sms": line, "has_html": bool(shown["html"])})
 
     def live_html(self, request: HttpRequest) -> HttpResponse:
-        """This function will give the HTML of what is being written as a document that can do nothing."""
+        """Return the HTML of what is being written as a document that can do nothing."""
         try:
             return html_document(templates.preview(version=self._written(request), variables={})["html"])
         except Invalid:

@@ -77,7 +77,7 @@ class TemplateVersionAdmin(ReadOnly):
         )
 
     def html(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """This function will give a version's HTML as a document that can do nothing."""
+        """Return a version's HTML as a document that can do nothing."""
         version = self.own(request, str(pk))
         try:
             variables = json.loads(request.GET.get("variables", "{}"))

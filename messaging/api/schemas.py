@@ -64,12 +64,12 @@ def _schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def message_request() -> dict[str, Any]:
-    """This function will give the JSON schema of a single message."""
+    """Return the JSON schema of a single message."""
     return _schema_of(MessageIn)
 
 
 def batch_request() -> dict[str, Any]:
-    """This function will give the JSON schema of a batch with its rows."""
+    """Return the JSON schema of a batch with its rows."""
     schema = _schema_of(BatchIn)
     schema["properties"]["recipients"] = {"type": "array", "minItems": 1, "maxItems": MOST_RECIPIENTS, "items": _schema_of(RecipientIn)}
     schema["properties"]["on_error"] = {"enum": ["reject", "skip"], "default": "reject"}

@@ -81,7 +81,7 @@ class NotTaken:
 
 
 def caller_of(call: Call) -> Caller:
-    """This function will give whoever calls, if he may hand over messages.
+    """Return whoever calls, if he may hand over messages.
 
     Raises:
         Problem: he may not, or the database is away.
@@ -97,7 +97,7 @@ def caller_of(call: Call) -> Caller:
 
 
 def repeatable_of(call: Call) -> Repeatable | None:
-    """This function will give the call's Idempotency-Key with the digest of what it is used for.
+    """Return the call's Idempotency-Key with the digest of what it is used for.
 
     Raises:
         Invalid: it has not the form of one.
@@ -111,7 +111,7 @@ def repeatable_of(call: Call) -> Repeatable | None:
 
 
 def refuse_beyond_the_backlog(priority: int) -> None:
-    """This function will refuse what is not urgent while too much is waiting.
+    """Refuse what is not urgent while too much is waiting.
 
     Raises:
         TooMany: it is.
@@ -123,7 +123,7 @@ def refuse_beyond_the_backlog(priority: int) -> None:
 
 
 def check(call: Call, caller: Caller, *, is_counted: bool = False) -> Checked:
-    """This function will check one message; `is_counted`: the limits have let it in before.
+    """Check one message; `is_counted`: the limits have let it in before.
 
     Raises:
         Problem: it can't be accepted.
@@ -139,7 +139,7 @@ def check(call: Call, caller: Caller, *, is_counted: bool = False) -> Checked:
 
 
 def take(call: Call, tell: Callable[[Accepted | NotTaken], None]) -> None:
-    """This function will check a message and hand it in; `tell` is called with the outcome, here or by the thread that writes."""
+    """Check a message and hand it in; `tell` is called with the outcome, here or by the thread that writes."""
     began = system.gauge.began()
     try:
         checked = check(call, caller_of(call))

@@ -122,7 +122,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def send(self, request: SendRequest) -> Accepted:
-        """This function will hand one message to the provider.
+        """Hand one message to the provider.
 
         Raises:
             ProviderError: it was not taken.
@@ -130,7 +130,7 @@ class Adapter(ABC):
         """
 
     def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
-        """This function will hand up to `bulk_size` messages to the provider and give one result for each."""
+        """Hand up to `bulk_size` messages to the provider and return one result for each."""
         results: list[Accepted | ProviderError] = []
         for request in requests:
             try:
@@ -140,7 +140,7 @@ class Adapter(ABC):
         return results
 
     def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt]:
-        """This function will read the receipts in a callback whose signature has been checked.
+        """Read the receipts in a callback whose signature has been checked.
 
         Raises:
             ReceiptError: the body is not understood.
@@ -148,12 +148,12 @@ class Adapter(ABC):
         raise ReceiptError("This kind of provider sends no receipts.")
 
     def host_of(self, request: SendRequest) -> str:
-        """This function will give the host a message goes to, where the recipient names it; empty where the provider's own is called."""
+        """Return the host a message goes to, where the recipient names it; empty where the provider's own is called."""
         return ""
 
     def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
-        """This function will ask the provider whether it has taken the message, if it can tell."""
+        """Ask the provider whether it has taken the message, if it can tell."""
         return "unknown"
 
     def close(self) -> None:  # noqa: B027 - most have nothing to release
-        """This function will release connections."""
+        """Release connections."""

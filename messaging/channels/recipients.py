@@ -23,7 +23,7 @@ _check_email = EmailValidator()
 
 
 def normalise_recipient(channel: str, value: str) -> str:
-    """This function will check a recipient of a channel and give it in its one stored form.
+    """Check a recipient of a channel and return it in its one stored form.
 
     Raises:
         ValueError: with a sentence for the caller.
@@ -38,12 +38,12 @@ def normalise_recipient(channel: str, value: str) -> str:
 
 
 def list_key(recipient: str) -> str:
-    """This function will give the form in which a normalised recipient stands on lists: capitals of an address mean nothing."""
+    """Return the form in which a normalised recipient stands on lists: capitals of an address mean nothing."""
     return recipient.lower() if "@" in recipient else recipient
 
 
 def normalise_anywhere(value: str) -> str:
-    """This function will check a recipient of no particular channel and give it in its stored form.
+    """Check a recipient of no particular channel and return it in its stored form.
 
     Raises:
         ValueError: with a sentence for the caller.

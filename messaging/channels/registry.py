@@ -39,13 +39,13 @@ def _adapter_class(kind: str) -> type[Adapter]:
 
 
 def make_adapter(kind: str, config: dict[str, Any]) -> Adapter:
-    """This function will build the adapter of a provider from its stored configuration."""
+    """Build the adapter of a provider from its stored configuration."""
     adapter = _adapter_class(kind)
     return adapter(adapter.Config.model_validate(config))
 
 
 def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
-    """This function will check a configuration and give it ready to be stored, secrets in clear: encrypt it.
+    """Check a configuration and return it ready to be stored, secrets in clear: encrypt it.
 
     Raises:
         pydantic.ValidationError: a field is wrong.
@@ -61,7 +61,7 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
 
 
 def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
-    """This function will give a configuration fit to be shown: no secret, header value, or password in a URL."""
+    """Return a configuration fit to be shown: no secret, header value, or password in a URL."""
     fields = _adapter_class(kind).Config.model_fields
     shown: dict[str, Any] = {}
     for name, value in config.items():

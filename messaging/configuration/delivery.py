@@ -30,7 +30,7 @@ def _check_channels(field: str, names: Iterable[str]) -> None:
 
 
 def check_channel(name: str) -> None:
-    """This function will refuse a field `channel` that names none.
+    """Refuse a field `channel` that names none.
 
     Raises:
         hot.Wrong: there is no such channel.

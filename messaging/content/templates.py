@@ -45,7 +45,7 @@ class Wording:
 
     @classmethod
     def of(cls, version: TemplateVersion) -> "Wording":
-        """This function will take what rendering needs from a row."""
+        """Take what rendering needs from a row."""
         required = tuple(v["name"] for v in version.variables if v.get("required", True))
         links = unsubscribe.VARIABLE in version.body + version.html and _links(version)
         return cls(
@@ -61,7 +61,7 @@ class Wording:
         )
 
     def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None = None) -> Rendered:
-        """This function will fill in the variables; HTML is sanitised after that, so that nothing can be smuggled in.
+        """Fill in the variables; HTML is sanitised after that, so that nothing can be smuggled in.
 
         `unsubscribe_url` None: the message has no such address, which `{% if unsubscribe_url %}` tells, and which leaves nothing.
 
@@ -75,7 +75,7 @@ class Wording:
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
 
     def text(self, variables: dict[str, Any]) -> str:
-        """This function will fill in the plain text alone.
+        """Fill in the plain text alone.
 
         Raises:
             posthaste.lib.liquid.TemplateProblem: as `render`.
@@ -117,7 +117,7 @@ class TemplateBook:
         self._by_name: dict[tuple[int, str], tuple[float, Wording | None]] = {}
 
     def published(self, tenant_id: int, name: str) -> Wording | None:
-        """This function will give the published version of a template, if there is one."""
+        """Return the published version of a template, if there is one."""
         read_at, wording = self._by_name.get((tenant_id, name), (0.0, None))
         if time.monotonic() - read_at > CACHE_SECONDS:
             row = (
@@ -135,7 +135,7 @@ class TemplateBook:
         return wording
 
     def forget(self) -> None:
-        """This function will make the next question read the database."""
+        """Make the next question read the database."""
         with self._lock:
             self._by_name.clear()
 
@@ -145,12 +145,12 @@ book = TemplateBook()
 
 @lru_cache(maxsize=2000)
 def wording(version_id: int) -> Wording:
-    """This function will give a pinned version."""
+    """Return a pinned version."""
     return Wording.of(TemplateVersion.objects.select_related("template").get(pk=version_id))
 
 
 def check_wording(*, channel: str, subject: str, body: str, html: str, variables: list[dict[str, Any]]) -> None:
-    """This function will check a draft as far as that is possible before it is rendered.
+    """Check a draft as far as that is possible before it is rendered.
 
     Raises:
         Invalid: naming each field.
@@ -207,7 +207,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
 
 @transaction.atomic
 def save_draft(*, template: Template, subject: str, body: str, html: str, variables: list[dict[str, Any]], author: str) -> TemplateVersion:
-    """This function will write the template's draft, making a new version where there is none.
+    """Write the template's draft, making a new version where there is none.
 
     Raises:
         Invalid: the wording has mistakes.
@@ -225,7 +225,7 @@ def save_draft(*, template: Template, subject: str, body: str, html: str, variab
 
 @transaction.atomic
 def publish_draft(*, template: Template) -> TemplateVersion:
-    """This function will make the draft the version that new messages use. Messages under way keep theirs.
+    """Make the draft the version that new messages use. Messages under way keep theirs.
 
     Raises:
         Conflict: there is no draft.
@@ -244,12 +244,12 @@ def publish_draft(*, template: Template) -> TemplateVersion:
 
 
 def examples(version: TemplateVersion) -> dict[str, Any]:
-    """This function will give the declared examples, and the variable's own name where there is none."""
+    """Return the declared examples, and the variable's own name where there is none."""
     return {v["name"]: v.get("example", v["name"]) for v in version.variables}
 
 
 def preview(*, version: TemplateVersion, variables: dict[str, Any]) -> dict[str, Any]:
-    """This function will render a version with its examples, overridden by `variables`, and count what an SMS would take.
+    """Render a version with its examples, overridden by `variables`, and count what an SMS would take.
 
     The unsubscribe address is a sample, or what `variables` give for it: null shows the text of a message that has none.
 

@@ -47,7 +47,7 @@ LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread f
 
 
 def deliver(ids: Sequence[UUID]) -> int:
-    """This function will send those of the messages that are still queued and give the number of rows it claimed."""
+    """Send those of the messages that are still queued and return the number of rows it claimed."""
     return Delivery().run(ids)
 
 
@@ -61,7 +61,7 @@ class Delivery(Ruled):
         self.gives_way_at = time.monotonic() + LONGEST_TASK_SECONDS
 
     def run(self, ids: Sequence[UUID]) -> int:
-        """This function will deliver the chunk."""
+        """Deliver the chunk."""
         now = timezone.now()
         rows = store.claim(ids, claim_id=self.claim_id, now=now, lease=self.lease)
         if rows and abs(rows[0].claimed_at - now) > SAME_TIME:

@@ -73,7 +73,7 @@ class Journal:
             self.broken = True
 
     def begin(self, ids: Sequence[UUID], results: Sequence[Outcome]) -> None:
-        """This function will note that the messages are about to be handed over, and results not noted before.
+        """Note that the messages are about to be handed over, and results not noted before.
 
         Raises:
             ClaimLost: the claim has been recovered; the messages must not be handed over.
@@ -93,7 +93,7 @@ class Journal:
             self.broken = True
 
     def close(self, pipeline: Any) -> None:
-        """This function will remove the journal within a pipeline of the caller's: all results are in the database."""
+        """Remove the journal within a pipeline of the caller's: all results are in the database."""
         pipeline.delete(self._key)
 
 
@@ -115,7 +115,7 @@ def _outcome(stored: dict[str, Any]) -> Outcome:
 
 
 def read(claim_id: UUID) -> Evidence:
-    """This function will seal the journal of a worker that seems dead and give what it tells.
+    """Seal the journal of a worker that seems dead and return what it tells.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; ask again later.
@@ -131,5 +131,5 @@ def read(claim_id: UUID) -> Evidence:
 
 
 def forget(claim_id: UUID) -> None:
-    """This function will remove a journal that has been acted on."""
+    """Remove a journal that has been acted on."""
     redis.client().delete(_key(claim_id))

@@ -41,7 +41,7 @@ class Trial:
 
 
 def weights(carriers: Sequence[Carrier], routing: ProviderRouting, channel: str) -> tuple[Strategy, dict[UUID | None, int]]:
-    """This function will give the strategy for a channel and the configured weight of each carrier."""
+    """Return the strategy for a channel and the configured weight of each carrier."""
     route = next((route for route in routing.channels if route.channel == channel), None)
     if route is None:
         return routing.strategy, {c.provider_id: c.weight for c in carriers}
@@ -59,7 +59,7 @@ class Chooser:
     def choose(
         self, carriers: Sequence[Carrier], *, tenant_id: int | None = None, channel: str = "", without: set[UUID | None] | None = None
     ) -> Choice:
-        """This function will choose among the carriers not tried yet."""
+        """Choose among the carriers not tried yet."""
         routing = provider_routing.of(tenant_id)
         tried = without or set()
         left = [c for c in carriers if c.provider_id not in tried]
@@ -91,7 +91,7 @@ class Chooser:
         return Choice(wait_seconds=breaker_backlog.seconds(_wait(soonest)), instead_of=soonest)
 
     def host_waits(self, host: str) -> float | None:
-        """This function will give the seconds that messages to a host must wait; None: one may go now."""
+        """Return the seconds that messages to a host must wait; None: one may go now."""
         name = rules.of_host(host)
         phase = rules.phase(name)
         if phase == Phase.CLOSED or (phase == Phase.HALF_OPEN and self._take(name, 1)):
@@ -107,12 +107,12 @@ class Chooser:
         return breaker_backlog.seconds(until_tried)
 
     def has_opened(self, name: str) -> bool:
-        """This function will tell whether a breaker has opened since this round's choice, and no trial call of it was granted."""
+        """Return whether a breaker has opened since this round's choice, and no trial call of it was granted."""
         phase = rules.phase(name)
         return phase == Phase.OPEN or (phase == Phase.HALF_OPEN and not self.trials.get(name))
 
     def made(self, name: str) -> int:
-        """This function will note that a call was made and give the epoch of the trial it is; 0: it is none."""
+        """Note that a call was made and return the epoch of the trial it is; 0: it is none."""
         trial = self.trials.get(name)
         if trial is None:
             return 0
@@ -120,7 +120,7 @@ class Chooser:
         return trial.epoch
 
     def not_made(self) -> Iterator[tuple[str, int]]:
-        """This function will give the breaker and epoch of each trial call that was granted and came to nothing."""
+        """Return the breaker and epoch of each trial call that was granted and came to nothing."""
         return ((name, trial.epoch) for name, trial in self.trials.items() if trial and trial.epoch and not trial.is_made)
 
     def _phase(self, carrier: Carrier) -> Phase:

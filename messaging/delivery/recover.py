@@ -34,7 +34,7 @@ LOOK_UP_FOR = timedelta(hours=1)
 
 
 def recover(*, now: datetime) -> dict[str, int]:
-    """This function will take back what nobody works on any more and give the number of rows by what became of them.
+    """Take back what nobody works on any more and return the number of rows by what became of them.
 
     One at a time: two would read the same journals. Without Redis it goes on alone, as each row is guarded by its claim.
     """
@@ -60,7 +60,7 @@ def _recover(now: datetime) -> dict[str, int]:
 
 
 def recover_dead_claims(*, now: datetime) -> dict[str, int]:
-    """This function will settle messages whose worker has let its lease run out."""
+    """Settle messages whose worker has let its lease run out."""
     dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MOST_A_ROUND]
     claims: dict[UUID, list[Message]] = defaultdict(list)
     for row in dead:
@@ -107,7 +107,7 @@ def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool
 
 
 def requeue_lost_tasks(*, now: datetime) -> int:
-    """This function will put back messages that stand as queued although the broker has no task for them any more.
+    """Put back messages that stand as queued although the broker has no task for them any more.
 
     Without a task in the queue, `orphan_seconds` is enough to know that it was lost. While the queue is not empty it may
     only be long, so there it takes ten times as long; a task that turns up after all finds its row moved on and does nothing.
@@ -133,7 +133,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
 
 
 def look_up_unknown(*, now: datetime) -> dict[str, int]:
-    """This function will ask providers that can tell what became of messages with an unknown outcome.
+    """Ask providers that can tell what became of messages with an unknown outcome.
 
     One at a time: an answer from before another one's round must not send again what has gone out meanwhile.
     """

@@ -22,7 +22,7 @@ class Job:
 
 
 def job_for(row: Claimed) -> Job:
-    """This function will render a message with the version it pinned and make the request for its provider.
+    """Render a message with the version it pinned and make the request for its provider.
 
     Raises:
         posthaste.lib.liquid.TemplateProblem: the template can't be rendered with these variables.

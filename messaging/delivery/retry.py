@@ -7,7 +7,7 @@ from messaging.configuration import retry_policy
 
 
 def delay(*, tenant_id: int, attempts: int, retry_after: float | None = None) -> timedelta | None:
-    """This function will give the pause after the given number of attempts, or None if there were enough.
+    """Return the pause after the given number of attempts, or None if there were enough.
 
     Exponential back-off with equal jitter: min(base · 2^(n-1), longest) · uniform(0.5, 1) for the n-th retry, never below what the
     provider asked for (Brooker, "Exponential backoff and jitter", AWS architecture blog, 2015). The figures are those of the module

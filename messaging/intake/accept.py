@@ -62,7 +62,7 @@ class Answer:
     repeated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """This function will give the body of the 202."""
+        """Return the body of the 202."""
         answer: dict[str, Any] = {"id": str(self.id), "trace_id": self.id.hex, "status": "pending"}
         if self.segments is not None:
             answer["segments"] = self.segments
@@ -77,7 +77,7 @@ class KeyReused(Conflict):
 
 
 def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:
-    """This function will store one message and give the answer once it is committed (or joined to the caller's transaction).
+    """Store one message and return the answer once it is committed (or joined to the caller's transaction).
 
     `entry` is its way through the limits, asked for with its group: one call for all, by the thread that writes them.
 
@@ -100,12 +100,12 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
 def post_message(
     row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, tell: Callable[[Answer | BaseException], None]
 ) -> None:
-    """This function will have one message stored with its group; `tell` is called by the writing thread, with the answer or the error."""
+    """Have one message stored with its group; `tell` is called by the writing thread, with the answer or the error."""
     committer.post(Intake(row, repeatable, entry), tell)
 
 
 def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
-    """This function will store what arrived together and publish it; one outcome each, in order."""
+    """Store what arrived together and publish it; one outcome each, in order."""
     now = timezone.now()
     outcomes: dict[int, Answer | Problem] = {}
     with transaction.atomic():
@@ -216,7 +216,7 @@ committer: GroupCommitter[Intake, Answer] = GroupCommitter(_write_unless_away, s
 
 
 def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:
-    """This function will give the stored answer to an earlier batch request with the same key, if there is one.
+    """Return the stored answer to an earlier batch request with the same key, if there is one.
 
     Raises:
         KeyReused: the key belongs to another request.
@@ -239,7 +239,7 @@ def accept_batch(
     rejected: Sequence[dict[str, Any]],
     repeatable: Repeatable | None,
 ) -> dict[str, Any]:
-    """This function will store a batch in one transaction and give the body of the 202. The feeder takes it from there."""
+    """Store a batch in one transaction and return the body of the 202. The feeder takes it from there."""
     answer = {"batch_id": str(batch.id), "accepted": len(rows), "rejected": list(rejected)}
     with transaction.atomic():
         if repeatable is not None:

@@ -76,7 +76,7 @@ _recipient_decoder = msgspec.json.Decoder(RecipientIn)
 
 
 def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, str]:
-    """This function will give msgspec's error as an entry of a problem: `field` (a dotted path behind `prefix`), `code` and `message`."""
+    """Return msgspec's error as an entry of a problem: `field` (a dotted path behind `prefix`), `code` and `message`."""
     text, _sep, path = str(error).partition(" - at `$")
     field = path.rstrip("`").replace("[...]", "").strip(".")  # [...]: some value of an object, which one is not told
     if text.startswith("Object missing required field `"):
@@ -89,7 +89,7 @@ def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, st
 
 
 def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
-    """msgspec stops at the first mistake: for the answer each field is tried by itself, so that all are named."""
+    """Msgspec stops at the first mistake: for the answer each field is tried by itself, so that all are named."""
     raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if body.lstrip()[:1] == b"{" else None
     if raw is None:
         return Invalid.field("", _("The body must be a JSON object."), "invalid")
@@ -127,7 +127,7 @@ def _decode(body: bytes, decoder: "msgspec.json.Decoder[S]", kind: type[S]) -> S
 
 
 def read_message(body: bytes) -> MessageIn:
-    """This function will read the body of a single message.
+    """Read the body of a single message.
 
     Raises:
         Malformed: no JSON.
@@ -137,7 +137,7 @@ def read_message(body: bytes) -> MessageIn:
 
 
 def read_batch(body: bytes) -> BatchIn:
-    """This function will read the frame of a batch; the rows stay undecoded.
+    """Read the frame of a batch; the rows stay undecoded.
 
     Raises:
         Malformed: no JSON.
@@ -147,7 +147,7 @@ def read_batch(body: bytes) -> BatchIn:
 
 
 def read_recipient(row: msgspec.Raw) -> RecipientIn:
-    """This function will read one row of a batch.
+    """Read one row of a batch.
 
     Raises:
         msgspec.ValidationError: its first mistake, see `problem_of`.

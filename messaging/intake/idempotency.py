@@ -8,6 +8,6 @@ KEEP = timedelta(hours=24)
 
 
 def forget_idempotency_keys(*, now: datetime) -> int:
-    """This function will remove keys older than a day and give their number."""
+    """Remove keys older than a day and return their number."""
     deleted, _by_model = IdempotencyKey.objects.filter(created_at__lt=now - KEEP).delete()
     return deleted

@@ -24,7 +24,7 @@ adaptive = Adaptive()
 
 
 def rule_of(rule: FlowRule) -> Rule:
-    """This function will turn one published rule into one that is asked."""
+    """Turn one published rule into one that is asked."""
     return Rule(
         name=rule.name,
         resource=rule.resource.value,
@@ -44,7 +44,7 @@ def rule_of(rule: FlowRule) -> Rule:
 
 
 def rules_of(value: FlowRules, *, adaptive_limit: float | None = None) -> list[Rule]:
-    """This function will give all rules to be asked, with the adaptive limit where there is one."""
+    """Return all rules to be asked, with the adaptive limit where there is one."""
     rules = [rule_of(rule) for rule in value.rules if rule.is_enabled]
     if value.adaptive.is_enabled and adaptive_limit:
         limits = Limits(per_second=round(adaptive_limit))
@@ -54,7 +54,7 @@ def rules_of(value: FlowRules, *, adaptive_limit: float | None = None) -> list[R
 
 @flow_rules.listen
 def put_in_force(value: FlowRules) -> None:
-    """This function will put published rules in force in this process."""
+    """Put published rules in force in this process."""
     limit = None
     if value.adaptive.is_enabled:
         limit = min(value.adaptive.most_per_second, max(value.adaptive.least_per_second, adaptive.limit or value.adaptive.most_per_second))
@@ -78,7 +78,7 @@ _told = _Told()
 
 
 def follow() -> None:
-    """This function will let the adaptive limit take its step; the limiter's keeper calls it about once a second."""
+    """Let the adaptive limit take its step; the limiter's keeper calls it about once a second."""
     settings = flow_rules.value.adaptive
     if not settings.is_enabled:
         return
@@ -108,7 +108,7 @@ def follow() -> None:
 
 
 def values_of(caller: Caller, *, ip: str, recipient: str = "", template: str | None = None) -> dict[str, str]:
-    """This function will tell what a request that hands over messages is known by."""
+    """Return what a request that hands over messages is known by."""
     return {"tenant": caller.tenant_slug, "key": caller.prefix, "ip": ip, "recipient": recipient, "template": template or ""}
 
 
@@ -116,7 +116,7 @@ def values_of(caller: Caller, *, ip: str, recipient: str = "", template: str | N
 def handing_over(
     caller: Caller, *, ip: str, cost: int, priority: int, recipient: str = "", template: str | None = None
 ) -> Iterator[Pass | None]:
-    """This context will let messages in, all of a request or none.
+    """Let messages in, all of a request or none.
 
     `cost` is the number of messages. Priorities from 9 on have a reserve behind each rule. `recipient` is counted for single messages
     only: ten thousand counters for one batch would cost more than they save, and frequency caps look at each message later.
@@ -131,7 +131,7 @@ def handing_over(
 
 
 def entry_of(caller: Caller, *, ip: str, priority: int, recipient: str, template: str | None) -> gate.Entry | None:
-    """This function will prepare the way of one message through the limits, which is asked for with its group: see `accept`.
+    """Prepare the way of one message through the limits, which is asked for with its group: see `accept`.
 
     Raises:
         TooMany: the process is beyond its bounds and the priority too low.

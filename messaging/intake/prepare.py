@@ -106,7 +106,7 @@ class Frame:
     def row(
         self, *, recipient: str, variables: dict[str, Any], reference: str, time_zone: str = "", batch_id: UUID | None = None
     ) -> tuple[NewRow | None, list[dict[str, Any]]]:
-        """This function will give the row for one recipient, or what is wrong with it."""
+        """Return the row for one recipient, or what is wrong with it."""
         errors: list[dict[str, Any]] = []
         request = self.request
         if request.channel in CHANNELS:
@@ -173,7 +173,7 @@ class Frame:
 
 
 def prepare_message(request: MessageIn, *, caller: Caller, now: datetime) -> NewRow:
-    """This function will check a single message and give its row.
+    """Check a single message and return its row.
 
     Raises:
         Invalid: naming every wrong field.
@@ -186,7 +186,7 @@ def prepare_message(request: MessageIn, *, caller: Caller, now: datetime) -> New
 
 
 def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> tuple[Frame, list[NewRow], list[dict[str, Any]]]:
-    """This function will check a batch and give its frame, the good rows, and `{index, field, message}` for the bad ones.
+    """Check a batch and return its frame, the good rows, and `{index, field, message}` for the bad ones.
 
     Raises:
         Invalid: something all rows share is wrong, or there are none or too many.

@@ -13,7 +13,7 @@ from posthaste.lib.ids import new_id
 
 
 def new_receipt_secret() -> str:
-    """This function will make a Standard Webhooks secret (`whsec_` and 32 random bytes in base64)."""
+    """Make a Standard Webhooks secret (`whsec_` and 32 random bytes in base64)."""
     import base64
 
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"

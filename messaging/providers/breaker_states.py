@@ -44,7 +44,7 @@ def _shown(name: str, found: dict[str, Any], provider: Provider | None) -> dict[
 
 
 def of_providers(providers: Iterable[Provider]) -> list[dict[str, Any]]:
-    """This function will give the breaker of each provider, in their order.
+    """Return the breaker of each provider, in their order.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -54,7 +54,7 @@ def of_providers(providers: Iterable[Provider]) -> list[dict[str, Any]]:
 
 
 def of_hosts() -> list[dict[str, Any]]:
-    """This function will give the breaker of each host that webhooks went to within a day.
+    """Return the breaker of each host that webhooks went to within a day.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -64,7 +64,7 @@ def of_hosts() -> list[dict[str, Any]]:
 
 
 def find(name: str, *, tenant_id: int, with_hosts: bool) -> dict[str, Any] | None:
-    """This function will give one breaker: of the tenant's own provider, or of a host to whoever may see hosts.
+    """Return one breaker: of the tenant's own provider, or of a host to whoever may see hosts.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -81,7 +81,7 @@ def find(name: str, *, tenant_id: int, with_hosts: bool) -> dict[str, Any] | Non
 
 
 def history(name: str) -> list[dict[str, Any]]:
-    """This function will give what happened to a breaker, newest first, a hundred events at most.
+    """Return what happened to a breaker, newest first, a hundred events at most.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

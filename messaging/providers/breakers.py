@@ -18,12 +18,12 @@ BUSY = "rate_limited"  # every adapter's word for "too much, come later"
 
 
 def of_provider(provider_id: UUID) -> str:
-    """This function will give the name of a provider's breaker."""
+    """Return the name of a provider's breaker."""
     return f"{PROVIDER}{provider_id}"
 
 
 def of_host(host: str) -> str:
-    """This function will give the name of a webhook host's breaker."""
+    """Return the name of a webhook host's breaker."""
     return f"{WEBHOOK}{host}"
 
 
@@ -33,12 +33,12 @@ def _configured(name: str) -> BreakerRule:
 
 
 def counts_calls(name: str) -> bool:
-    """This function will tell whether what calls give is counted."""
+    """Return whether what calls give is counted."""
     return _configured(name).is_enabled
 
 
 def phase(name: str) -> Phase:
-    """This function will tell whether calls may be made. One that is switched off is open only where somebody holds it open."""
+    """Return whether calls may be made. One that is switched off is open only where somebody holds it open."""
     found = breakers.phase(name)
     if found == Phase.CLOSED or counts_calls(name) or breakers.is_forced(name):
         return found
@@ -47,7 +47,7 @@ def phase(name: str) -> Phase:
 
 
 def rule(name: str) -> Rule:
-    """This function will give the rule in force for a breaker."""
+    """Return the rule in force for a breaker."""
     found, receipts = _configured(name), circuit_breakers.value.receipts
     return Rule(
         window_seconds=found.window_seconds,
@@ -64,12 +64,12 @@ def rule(name: str) -> Rule:
 
 
 def release() -> int:
-    """This function will give the version of the rules in force, for traces and events."""
+    """Return the version of the rules in force, for traces and events."""
     return circuit_breakers.now.release
 
 
 def force(*, name: str, to: str, seconds: float = 0, by: str) -> bool:
-    """This function will hold a breaker `open` or `closed`, or let it go (`automatic`), and tell whether that changed anything.
+    """Hold a breaker `open` or `closed`, or let it go (`automatic`), and return whether that changed anything.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -78,7 +78,7 @@ def force(*, name: str, to: str, seconds: float = 0, by: str) -> bool:
 
 
 def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderError], took_ms: float) -> None:
-    """This function will count in one call with what it gave for each of its messages.
+    """Count in one call with what it gave for each of its messages.
 
     A call failed when at least half of its messages met a fault of whoever was called. A refusal of the message itself is an answer like
     any other, and so is one that only came to nothing.
@@ -90,7 +90,7 @@ def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderErro
 
 
 def is_fault(error: ProviderError, *, of_host: bool) -> bool:
-    """This function will tell whether an error says something about whoever was called rather than about the message.
+    """Return whether an error says something about whoever was called rather than about the message.
 
     A host serves many recipients: only what tells of the host itself counts, no wrong path or password of one of them.
     """
@@ -100,7 +100,7 @@ def is_fault(error: ProviderError, *, of_host: bool) -> bool:
 
 
 def note_receipts(pipeline: Any, *, provider_id: UUID, taken: Sequence[tuple[datetime, bool]], code: str) -> Recording:
-    """This function will count receipts for the provider's breaker within a pipeline, and give what must hear its answers.
+    """Count receipts for the provider's breaker within a pipeline, and return what must hear its answers.
 
     `taken` tells of each when the provider took the message and whether it failed; `code` is that of the latest failure.
     """

@@ -26,21 +26,21 @@ class Latencies:
         self._read_at = -FRESH_SECONDS
 
     def observe(self, provider_id: UUID, milliseconds: float) -> None:
-        """This function will count in one call."""
+        """Count in one call."""
         before = self._seen.get(provider_id)
         if before is None:
             before = self.of(provider_id) or milliseconds
         self._seen[provider_id] = before + WEIGHT * (milliseconds - before)
 
     def tell(self, pipeline: Any, provider_ids: set[UUID]) -> None:
-        """This function will tell the others what this process sees, within a pipeline of the caller's."""
+        """Report the others what this process sees, within a pipeline of the caller's."""
         seen = {provider_id.hex: f"{self._seen[provider_id]:.1f}" for provider_id in provider_ids if provider_id in self._seen}
         if seen:
             pipeline.hset(redis.key("latency"), mapping=seen)
             pipeline.expire(redis.key("latency"), EXPIRE_SECONDS)
 
     def of(self, provider_id: UUID) -> float | None:
-        """This function will give the milliseconds a call takes at present, None where nobody has called yet."""
+        """Return the milliseconds a call takes at present, None where nobody has called yet."""
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             with self._lock:
                 self._read_at = time.monotonic()  # also when Redis is away: nobody waits for it twice

@@ -50,7 +50,7 @@ class Carrier:
         self.breaker = of_provider(self.provider_id) if self.provider_id else None
 
     def messages_a_task(self) -> int:
-        """This function will give how many messages one task should carry: few where a call takes long."""
+        """Return how many messages one task should carry: few where a call takes long."""
         bulk = self.adapter.bulk_size
         latency = latencies.of(self.provider_id) if self.provider_id else None
         most = self.adapter.chunk_size if latency is None else min(MOST_A_TASK, bulk * max(1, int(TASK_MS / max(1.0, latency))))
@@ -69,12 +69,12 @@ class ProviderBook:
         self._sandbox: Carrier | None = None
 
     def carriers(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """This function will give the carriers in force: stand-ins only where there is nothing else."""
+        """Return the carriers in force: stand-ins only where there is nothing else."""
         made = [c for c in self.every(tenant_id, channel) if c.is_enabled]
         return [c for c in made if not c.is_stand_in] or made
 
     def every(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """This function will give all carriers of a channel, also disabled ones."""
+        """Return all carriers of a channel, also disabled ones."""
         read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
         if time.monotonic() - read_at > CACHE_SECONDS:
             # Credentials are read and decrypted only for rows that changed, and one that can't be does not take the others along.
@@ -100,7 +100,7 @@ class ProviderBook:
         return carrier
 
     def sandbox(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """This function will give what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
+        """Return what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
         own = [c for c in self.every(tenant_id, channel) if c.kind == SANDBOX and c.is_enabled]
         if own:
             return own
@@ -109,15 +109,15 @@ class ProviderBook:
         return [self._sandbox]
 
     def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:
-        """This function will give the carriers that may take such a message."""
+        """Return the carriers that may take such a message."""
         return self.sandbox(tenant_id, channel) if is_sandbox else self.carriers(tenant_id, channel)
 
     def chunk_size(self, tenant_id: int, channel: str) -> int:
-        """This function will give how many messages one task should carry, whichever provider takes them."""
+        """Return how many messages one task should carry, whichever provider takes them."""
         return min((c.messages_a_task() for c in self.carriers(tenant_id, channel)), default=MOST_A_TASK)
 
     def forget(self) -> None:
-        """This function will make the next question read the database."""
+        """Make the next question read the database."""
         with self._lock:
             self._entries.clear()
 
@@ -126,7 +126,7 @@ book = ProviderBook()
 
 
 def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
-    """This function will check an adapter's configuration and give it in the form that is stored.
+    """Check an adapter's configuration and return it in the form that is stored.
 
     Raises:
         Invalid: naming each wrong field as `config.<field>`.
@@ -158,7 +158,7 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
 
 
 def merge_secrets(*, kind: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """This function will keep a stored secret where the edited configuration still shows its mask."""
+    """Keep a stored secret where the edited configuration still shows its mask."""
     shown = registry.redact_config(kind, old)
 
     def merged(before: Any, masked: Any, after: Any) -> Any:
@@ -170,7 +170,7 @@ def merge_secrets(*, kind: str, old: dict[str, Any], new: dict[str, Any]) -> dic
 
 
 def change_caps(*, provider: Provider, caps: Mapping[str, int | None] | None) -> None:
-    """This function will set those caps that are named (RFC 7396); None removes one, and None in place of all every one. Not stored yet."""
+    """Set those caps that are named (RFC 7396); None removes one, and None in place of all every one. Not stored yet."""
     wanted = dict.fromkeys(("per_second", "at_once")) if caps is None else caps
     # One that is not named stays: a limit that is lost by accident is noticed by the provider first.
     provider.max_per_second = wanted.get("per_second", provider.max_per_second)
@@ -183,7 +183,7 @@ def save_provider(
     provider: Provider,
     config: dict[str, Any],
 ) -> Provider:
-    """This function will check and store a provider.
+    """Check and store a provider.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
@@ -197,7 +197,7 @@ def save_provider(
 
 
 def delete_provider(*, provider: Provider) -> None:
-    """This function will remove a provider that has carried nothing.
+    """Remove a provider that has carried nothing.
 
     Raises:
         Conflict: messages or receipts name it.
@@ -225,7 +225,7 @@ class TestResult:
 
 
 def send_test(*, provider: Provider, recipient: str, text: str) -> TestResult:
-    """This function will send one message through a provider now, outside the queue, and tell what came of it."""
+    """Send one message through a provider now, outside the queue, and return what came of it."""
     recipient = normalise_recipient(provider.channel, recipient)
     adapter = registry.make_adapter(provider.kind, provider.config)
     began = time.monotonic()

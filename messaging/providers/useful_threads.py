@@ -26,7 +26,7 @@ def _threads_of(carrier: Carrier, processes: int) -> float | None:
 
 
 def threads_for(carriers: Iterable[Carrier], *, processes: int = 1) -> float | None:
-    """This function will give the threads that carriers can keep busy together; None where one has no bound or it is not known yet."""
+    """Return the threads that carriers can keep busy together; None where one has no bound or it is not known yet."""
     threads = 0.0
     for carrier in carriers:
         bound = _threads_of(carrier, processes)
@@ -37,7 +37,7 @@ def threads_for(carriers: Iterable[Carrier], *, processes: int = 1) -> float | N
 
 
 def useful_threads(routes: Collection[tuple[int, str]], *, processes: int = 1) -> int | None:
-    """This function will give how many threads are of use for what is sent now, by (tenant, channel); None: no cap holds them back."""
+    """Return how many threads are of use for what is sent now, by (tenant, channel); None: no cap holds them back."""
     needed = [threads_for(carriers, processes=processes) for route in routes if (carriers := book.carriers(*route))]
     if not needed or None in needed:
         return None

@@ -88,7 +88,7 @@ def _now_ms() -> int:
 
 
 def take(wanted: dict[int, int]) -> dict[int, int]:
-    """This function will take room for so many messages of each tenant and give the numbers granted.
+    """Take room for so many messages of each tenant and return the numbers granted.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -101,7 +101,7 @@ def take(wanted: dict[int, int]) -> dict[int, int]:
 
 
 def give_back(number: int) -> None:
-    """This function will give back room that the feeder took and did not need.
+    """Return back room that the feeder took and did not need.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -113,7 +113,7 @@ def give_back(number: int) -> None:
 
 
 def count() -> tuple[int, int]:
-    """This function will count what stands in the broker and give it with the number that ever took room.
+    """Count what stands in the broker and return it with the number that ever took room.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -129,7 +129,7 @@ def count() -> tuple[int, int]:
 
 
 def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
-    """This function will set the bounds, and which tenants must stand in line.
+    """Set the bounds, and which tenants must stand in line.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -154,7 +154,7 @@ class Door:
         self._rests_until = 0.0
 
     def admit(self, wanted: "Counter[int]") -> dict[int, int]:
-        """This function will give how many messages of each tenant may go straight to the broker; the rest wait for the feeder."""
+        """Return how many messages of each tenant may go straight to the broker; the rest wait for the feeder."""
         if not wanted or time.monotonic() < self._rests_until:
             return {}
         try:
@@ -171,7 +171,7 @@ class Door:
         return granted
 
     def is_full(self) -> bool:
-        """This function will tell whether the backlog has passed its bound, so that callers must slow down."""
+        """Return whether the backlog has passed its bound, so that callers must slow down."""
         clock = time.monotonic()
         if clock - self._read_at > FRESH_SECONDS:
             with self._lock:

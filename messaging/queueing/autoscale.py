@@ -60,7 +60,7 @@ class Reading:
         return bool(limits.grow_above_age_seconds) and self.waiting.oldest_seconds > limits.grow_above_age_seconds
 
     def is_enough(self, threads: int, *, instead_of: int) -> bool:
-        """This function will tell whether so many threads would still drain what waits well within the time."""
+        """Return whether so many threads would still drain what waits well within the time."""
         most, drain = self.limits.grow_above_drain_seconds, self.waiting.drain_seconds
         return not most or drain is None or drain * instead_of / max(1, threads) <= most * KEEP_DRAINING_WITHIN
 
@@ -74,7 +74,7 @@ class Reading:
 
 
 def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> int:
-    """This function will give the number of threads the rule wants now; limits hold at once, steps only after the cool-down.
+    """Return the number of threads the rule wants now; limits hold at once, steps only after the cool-down.
 
     `busy` is the most threads that worked at the same time lately.
     """
@@ -113,7 +113,7 @@ class Autoscaler:
         return None if waiting is None else Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
 
     def maybe_scale(self, request: Any = None) -> None:
-        """This function will apply the rule; Celery also calls it for every task, which is ignored."""
+        """Apply the rule; Celery also calls it for every task, which is ignored."""
         reading = self.reading
         if request is not None or reading is None:
             return
@@ -161,7 +161,7 @@ class Autoscaler:
             pause.wait(self.keepalive)
 
     def figures(self) -> dict[str, Any]:
-        """This function will give the pool's live figures, as the statistics show them."""
+        """Return the pool's live figures, as the statistics show them."""
         reading, limits = self.reading, thread_pools.value
         return {
             "instance": _instance(),

@@ -45,12 +45,12 @@ class Line:
     batch_id: UUID | None
 
     def due(self, now: datetime, priority: int) -> "QuerySet[Message]":
-        """This function will give the waiting rows of a priority, oldest first."""
+        """Return the waiting rows of a priority, oldest first."""
         rows = Message.objects.filter(tenant_id=self.tenant_id, status=Status.PENDING, priority=priority, due_at__lte=now)
         return (rows.filter(batch=None) if self.batch_id is None else rows.filter(batch_id=self.batch_id)).order_by("due_at")
 
     def hold(self) -> bool:
-        """This function will keep the batch from being paused or cancelled until the transaction ends; False if it does not run.
+        """Keep the batch from being paused or cancelled until the transaction ends; False if it does not run.
 
         Without it rows chosen while the batch ran could become `queued` after the cancel has looked for such ones.
         """
@@ -80,7 +80,7 @@ def _rows(sql: str, now: datetime) -> Iterator[tuple[Any, ...]]:
 
 
 def waiting(now: datetime) -> dict[Line, Heads]:
-    """This function will give all lines in which something is due; a tenant's weight is shared among its lines."""
+    """Return all lines in which something is due; a tenant's weight is shared among its lines."""
     found: dict[Line, Heads] = {}
     for sql in (SINGLES, BATCHES):
         for tenant_id, batch_id, weight, priority, due_at in _rows(sql, now):

@@ -49,18 +49,18 @@ class Wait:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """This function will read what `str` wrote."""
+        """Read what `str` wrote."""
         tenant_id, channel, is_sandbox, host = text.split(":", 3)
         return cls(int(tenant_id), channel, is_sandbox == "1", host)
 
 
 def code_of(whose: str) -> str:
-    """This function will give the error code of messages that wait for a provider (its name) or a host."""
+    """Return the error code of messages that wait for a provider (its name) or a host."""
     return f"{PREFIX}{whose}"[:60]
 
 
 def seconds(until_open: float) -> float:
-    """This function will give the seconds to put a message off whose breaker may be tried in `until_open` seconds."""
+    """Return the seconds to put a message off whose breaker may be tried in `until_open` seconds."""
     if breakers.is_away:
         return min(until_open, AWAY_SECONDS) + random.uniform(0, SPREAD_SECONDS)
     return max(LEAST_SECONDS, min(until_open, LONGEST_SECONDS)) * (1 + random.uniform(0, SPREAD_SHARE))
@@ -71,12 +71,12 @@ def _key() -> str:
 
 
 def note(pipeline: Any, waits: Iterable[Wait]) -> None:
-    """This function will note within a pipeline for whom messages wait. Their rows must have been written before."""
+    """Note within a pipeline for whom messages wait. Their rows must have been written before."""
     pipeline.sadd(_key(), *map(str, waits))
 
 
 def bring_forward(*, now: datetime) -> int:
-    """This function will make due what waits for somebody who may be called by now, and give the number. The clock calls it."""
+    """Make due what waits for somebody who may be called by now, and return the number. The clock calls it."""
     try:
         noted: Any = redis.client().smembers(_key())
         if not noted:

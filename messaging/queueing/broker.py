@@ -9,7 +9,7 @@ __all__ = ["BROKER_ERRORS", "declare", "depth", "depths"]
 
 
 def depths() -> dict[str, int]:
-    """This function will give the number of tasks that wait in each queue.
+    """Return the number of tasks that wait in each queue.
 
     Raises:
         BROKER_ERRORS: the broker is away.
@@ -23,12 +23,12 @@ def depths() -> dict[str, int]:
 
 
 def depth(name: str) -> int:
-    """This function will give the number of tasks that wait in one queue."""
+    """Return the number of tasks that wait in one queue."""
     return depths()[name]
 
 
 def declare() -> None:
-    """This function will make sure that the queues and their exchange exist, so that no task is published into nothing."""
+    """Make sure that the queues and their exchange exist, so that no task is published into nothing."""
     with current_app.pool.acquire(block=True, timeout=5) as connection:
         for queue in declared():
             queue.bind(connection.default_channel).declare()

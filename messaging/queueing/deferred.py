@@ -32,12 +32,12 @@ def _changed(_value: DeliveryRules) -> None:
 
 
 def waiting() -> "QuerySet[Message]":
-    """This function will give the messages that a rule has put off."""
+    """Return the messages that a rule has put off."""
     return Message.objects.filter(status=Status.PENDING, due_at__isnull=False, error_code__startswith=PREFIX).order_by()
 
 
 def pull_forward_if_changed(*, now: datetime) -> int:
-    """This function will do so a moment after the rules have changed in this process; the clock calls it every second."""
+    """Do so a moment after the rules have changed in this process; the clock calls it every second."""
     if not _due or time.monotonic() < _due[0]:
         return 0
     _due.pop(0)
@@ -45,7 +45,7 @@ def pull_forward_if_changed(*, now: datetime) -> int:
 
 
 def pull_forward(*, now: datetime) -> int:
-    """This function will make everything due that a rule has put off, and give the number. The rules decide again when it is sent.
+    """Make everything due that a rule has put off, and return the number. The rules decide again when it is sent.
 
     If it dies half-way, the rest goes out at its own time.
     """

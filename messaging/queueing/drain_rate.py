@@ -29,7 +29,7 @@ class Pace:
         self._began = self._last = self._calm_at = 0.0
 
     def note(self, clock: float, *, left: int) -> None:
-        """This function will note that so many messages have left the broker since the last time."""
+        """Note that so many messages have left the broker since the last time."""
         if not self._last or clock - self._last > 2 * RATE_SECONDS:
             self._left.clear()  # nobody looked for a while
             self._began = clock
@@ -53,7 +53,7 @@ class Pace:
     def adapt(
         self, *, content: int, is_waiting: bool, threads: int, busy: int, capacity: int, hold_seconds: float, expected: float = 0.0
     ) -> int:
-        """This function will give how many messages the broker should hold now, with `content` in it and more waiting or not.
+        """Return how many messages the broker should hold now, with `content` in it and more waiting or not.
 
         `expected` is the rate known from earlier, in messages a second; 0: not known.
         """

@@ -20,7 +20,7 @@ class Turns(Generic[Source]):
         self._marks: dict[Source, float] = {}
 
     def share(self, room: int, weights: Mapping[Source, int]) -> dict[Source, int]:
-        """This function will divide room for messages among sources by their weights."""
+        """Divide room for messages among sources by their weights."""
         floor = min((self._marks[source] for source in weights if source in self._marks), default=0.0)
         self._marks = {source: max(floor, self._marks.get(source, floor)) for source in weights}
         shares: dict[Source, int] = {}
@@ -37,6 +37,6 @@ class Turns(Generic[Source]):
         return shares
 
     def give_back(self, source: Source, number: int, weight: int) -> None:
-        """This function will take back turns that a source had no messages for."""
+        """Take back turns that a source had no messages for."""
         if source in self._marks:
             self._marks[source] -= number / weight

@@ -69,7 +69,7 @@ class Feeder:
         self._each_second_at = self._depth_at = self._busy_at = 0.0
 
     def look(self, now: datetime) -> int:
-        """This function will feed what there is room for and give the number of messages handed over."""
+        """Feed what there is room for and return the number of messages handed over."""
         clock = time.monotonic()
         waiting = backlog.waiting(now)
         self.is_waiting = bool(waiting)
@@ -92,7 +92,7 @@ class Feeder:
         return urgent + fed
 
     def is_busy(self, clock: float) -> bool:
-        """This function will tell whether something waits or went past lately, so that another look is of use."""
+        """Return whether something waits or went past lately, so that another look is of use."""
         return clock - self._busy_at < 1.0
 
     def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
@@ -199,13 +199,13 @@ _feeder = Feeder()
 
 
 def feed(*, now: datetime) -> int:
-    """This function will feed once and give the number of messages handed to the broker."""
+    """Feed once and return the number of messages handed to the broker."""
     tick(now=now)
     return _feeder.look(now)
 
 
 def keep_feeding() -> None:
-    """This function will feed as long as anything waits, unless another process does; and count the backlog once a second."""
+    """Feed as long as anything waits, unless another process does; and count the backlog once a second."""
     until = time.monotonic() + RUN_SECONDS
     try:
         while _hold_the_lock(min(until, time.monotonic() + HOLD_SECONDS)):
@@ -245,7 +245,7 @@ def _hold_the_lock(until: float) -> bool:
 
 
 def tick(*, now: datetime) -> None:
-    """This function will count what waits and close batches that are through."""
+    """Count what waits and close batches that are through."""
     queue_statistics.measure(now)
     deferred.pull_forward_if_changed(now=now)
     breaker_backlog.bring_forward(now=now)
@@ -254,7 +254,7 @@ def tick(*, now: datetime) -> None:
 
 
 def settle_batches(*, now: datetime) -> int:
-    """This function will close batches without a message in progress and give the number of those that finished.
+    """Close batches without a message in progress and return the number of those that finished.
 
     What came back to a cancelled batch for a retry is cancelled as well.
     """
@@ -268,7 +268,8 @@ def settle_batches(*, now: datetime) -> int:
 def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
     """Changes those without a message in progress. Whoever puts a message back into progress holds its batch
     (`batches.reopen`); so nobody does between the look that is made under the lock and the change, and no message is left behind
-    in a batch that has ended, where nobody would feed it."""
+    in a batch that has ended, where nobody would feed it.
+    """
     # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
     busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
     through = rows.order_by("pk").annotate(busy=busy).filter(busy=None)

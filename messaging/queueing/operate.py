@@ -29,12 +29,12 @@ class Cancelled:
 
 
 def cancel_messages(*, ids: Sequence[UUID], now: datetime) -> int:
-    """This function will cancel those that no worker has claimed yet and give their number."""
+    """Cancel those that no worker has claimed yet and return their number."""
     return Message.objects.filter(pk__in=ids, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 
 
 def cancel_message(*, message: Message, now: datetime) -> None:
-    """This function will cancel one message.
+    """Cancel one message.
 
     Raises:
         Conflict: it is being sent, or has ended.
@@ -46,7 +46,7 @@ def cancel_message(*, message: Message, now: datetime) -> None:
 
 @transaction.atomic
 def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
-    """This function will send dead letters, unknown, expired and cancelled messages once more, with fresh retries.
+    """Send dead letters, unknown, expired and cancelled messages once more, with fresh retries.
 
     An expiry that has passed is lifted: whoever asks for it now wants it now. Their batches run again.
     """
@@ -83,7 +83,7 @@ def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
 
 
 def retry_message(*, message: Message, now: datetime) -> None:
-    """This function will send one message once more.
+    """Send one message once more.
 
     Raises:
         Conflict: it is under way, or has been sent.
@@ -97,7 +97,7 @@ def retry_message(*, message: Message, now: datetime) -> None:
 
 
 def settle_unknown(*, ids: Sequence[UUID], status: Status, now: datetime) -> int:
-    """This function will write an operator's decision (sent or failed) about messages with an unknown outcome."""
+    """Write an operator's decision (sent or failed) about messages with an unknown outcome."""
     if status not in (Status.SENT, Status.FAILED):
         raise ValueError(status)
     times = {"sent_at": now} if status == Status.SENT else {}
@@ -112,7 +112,7 @@ def _change(batch: Batch, *, source: Sequence[str], target: str, refused: str) -
 
 
 def pause_batch(*, batch: Batch) -> int:
-    """This function will stop a batch where it stands and give the number of messages taken back from the broker.
+    """Stop a batch where it stands and return the number of messages taken back from the broker.
 
     Raises:
         Conflict: it does not run.
@@ -127,7 +127,7 @@ def pause_batch(*, batch: Batch) -> int:
 
 
 def resume_batch(*, batch: Batch) -> None:
-    """This function will let a paused batch go on.
+    """Let a paused batch go on.
 
     Raises:
         Conflict: it is not paused.
@@ -142,7 +142,7 @@ def resume_batch(*, batch: Batch) -> None:
 
 
 def cancel_batch(*, batch: Batch, now: datetime) -> Cancelled:
-    """This function will cancel what of a batch has not begun and tell how many that were.
+    """Cancel what of a batch has not begun and return how many that were.
 
     It takes effect with the batch's own state and what is taken back from the broker; what waits in the database is marked in the
     background, and counted as cancelled from now on.

@@ -58,7 +58,7 @@ class BrokerWatch:
         self.is_up = True
 
     def failed(self) -> bool:
-        """This function will note a failure and tell whether it is the first one."""
+        """Note a failure and return whether it is the first one."""
         with self._lock:
             was_up, self.is_up = self.is_up, False
         if was_up:
@@ -79,12 +79,12 @@ watch = BrokerWatch()
 
 
 def broker_is_up() -> bool:
-    """This function will tell whether the broker took the last task, or has answered again since."""
+    """Return whether the broker took the last task, or has answered again since."""
     return watch.is_up
 
 
 def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
-    """This function will group messages into tasks, most urgent first; priorities 9 and 10 travel alone."""
+    """Group messages into tasks, most urgent first; priorities 9 and 10 travel alone."""
     groups: dict[Route, list[UUID]] = defaultdict(list)
     for route, identifier in routed:
         groups[route].append(identifier)
@@ -97,13 +97,14 @@ def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
 
 def _not_after_a_silence(error: Exception, _pause: float) -> None:
     """Ends Celery's second attempt before it begins where the broker said nothing for CONFIRM_SECONDS: asking it again would cost as long
-    to connect, and once more to be confirmed. A connection that broke is worth another."""
+    to connect, and once more to be confirmed. A connection that broke is worth another.
+    """
     if isinstance(error, TimeoutError):
         raise error
 
 
 def send_task(name: str, *args: object, priority: int | None = None, expires: float | None = None, countdown: float | None = None) -> None:
-    """This function will publish one task and return when the broker has it.
+    """Publish one task and return when the broker has it.
 
     Raises:
         BrokerAway: it has not.
@@ -128,7 +129,7 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
 
 
 def publish(chunk: Chunk) -> None:
-    """This function will publish one delivery task.
+    """Publish one delivery task.
 
     Raises:
         BrokerAway: the broker did not take it.
@@ -137,7 +138,7 @@ def publish(chunk: Chunk) -> None:
 
 
 def publish_all(routed: Iterable[tuple[Route, UUID]]) -> list[UUID]:
-    """This function will publish messages in tasks and give those that the broker did not take; after a failure it is not asked again."""
+    """Publish messages in tasks and return those that the broker did not take; after a failure it is not asked again."""
     lost: list[UUID] = []
     for chunk in chunks(routed):
         try:
@@ -150,7 +151,7 @@ def publish_all(routed: Iterable[tuple[Route, UUID]]) -> list[UUID]:
 
 
 def kick_feeder() -> None:
-    """This function will ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
+    """Ask for a round of feeding now instead of at the next second. Losing the kick does no harm."""
     try:
         if redis.client().set(redis.key("kick"), 1, nx=True, px=200):
             pipeline = redis.client().pipeline(transaction=False)
@@ -165,7 +166,7 @@ def kick_feeder() -> None:
 
 
 def wait_for_kick(seconds: float) -> None:
-    """This function will rest for so long, or until somebody kicks the feeder."""
+    """Rest for so long, or until somebody kicks the feeder."""
     try:
         redis.client().blpop([redis.key("kicks")], timeout=seconds)
     except redis.Unavailable:

@@ -101,7 +101,7 @@ _backlog = _Backlog()
 
 
 def measure(now: datetime) -> Waiting:
-    """This function will count what waits and tell everybody through Redis."""
+    """Count what waits and tell everybody through Redis."""
     due = _that_may_go(now)
     number = _backlog.count(due)
     waiting = Waiting(count_queued(), number, _backlog.is_too_much(due, number))
@@ -114,7 +114,8 @@ def measure(now: datetime) -> Waiting:
 
 def _that_may_go(now: datetime) -> "QuerySet[Message]":
     """What is due, without batches that stand still: nothing makes those smaller, so they must neither keep the pool large nor turn
-    callers away."""
+    callers away.
+    """
     due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
     stopped = Batch.objects.filter(status=BatchStatus.PAUSED) | Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
     still = list(stopped.order_by().values_list("pk", flat=True))
@@ -122,18 +123,18 @@ def _that_may_go(now: datetime) -> "QuerySet[Message]":
 
 
 def count_queued(up_to: int = COUNT_UP_TO) -> int:
-    """This function will count the messages that were handed to the broker and that no worker has claimed yet."""
+    """Count the messages that were handed to the broker and that no worker has claimed yet."""
     return Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by().values("queued_at")[:up_to].count()
 
 
 def tell_pace(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
-    """This function will tell how fast messages leave, which only the feeder knows."""
+    """Return how fast messages leave, which only the feeder knows."""
     told = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
     redis.client().set(redis.key("pace"), orjson.dumps(told), ex=PACE_EXPIRES_SECONDS)
 
 
 def last_measured() -> Waiting:
-    """This function will give the last measurement; nothing waiting where there is none."""
+    """Return the last measurement; nothing waiting where there is none."""
     try:
         stored, pace = redis.client().mget(redis.key("waiting"), redis.key("pace"))
     except redis.Unavailable:
@@ -149,7 +150,7 @@ def last_measured() -> Waiting:
 
 
 def tell_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> None:
-    """This function will tell a pool's figures; a pool that has told nothing for `alive_seconds` counts as gone."""
+    """Report a pool's figures; a pool that has told nothing for `alive_seconds` counts as gone."""
     register, now = redis.key("pools", SEND), time.time()
     pipeline = redis.client().pipeline(transaction=False)
     pipeline.set(redis.key("pool", SEND, instance), orjson.dumps(figures), ex=alive_seconds)
@@ -159,7 +160,7 @@ def tell_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> 
 
 
 def forget_pool(instance: str) -> None:
-    """This function will take out a pool that ends."""
+    """Take out a pool that ends."""
     pipeline = redis.client().pipeline(transaction=False)
     pipeline.delete(redis.key("pool", SEND, instance))
     pipeline.zrem(redis.key("pools", SEND), instance)
@@ -167,7 +168,7 @@ def forget_pool(instance: str) -> None:
 
 
 def told_by_pools() -> list[dict[str, Any]]:
-    """This function will give the figures of the pools that are alive, as they told them a moment ago.
+    """Return the figures of the pools that are alive, as they told them a moment ago.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -179,7 +180,7 @@ def told_by_pools() -> list[dict[str, Any]]:
 
 
 def live_pools() -> Pools:
-    """This function will give number and threads of the pools that are alive.
+    """Return number and threads of the pools that are alive.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -32,7 +32,7 @@ OPEN = (Status.SENT, Status.UNKNOWN, Status.SENDING)
 
 
 def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> None:
-    """This function will check signature and age (five minutes) of a callback, as Standard Webhooks defines them.
+    """Check signature and age (five minutes) of a callback, as Standard Webhooks defines them.
 
     Raises:
         Unauthenticated: missing, wrong or too old.
@@ -48,7 +48,7 @@ def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> No
 
 
 def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str], now: datetime) -> Counter[str]:
-    """This function will apply the receipts in a verified callback and count what became of each.
+    """Apply the receipts in a verified callback and count what became of each.
 
     Raises:
         Invalid: the body is not understood; nothing was applied.
@@ -65,7 +65,7 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
 
 
 def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime) -> Counter[str]:
-    """This function will apply receipts, however many, with two reads and a write or two, and count what became of each.
+    """Apply receipts, however many, with two reads and a write or two, and count what became of each.
 
     The rows are locked in the order of their ids while it is decided, so a receipt that comes twice at once is applied once.
     """
@@ -178,5 +178,5 @@ def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) ->
 
 
 def provider_for_receipts(provider_id: UUID) -> Provider | None:
-    """This function will give the provider that a callback is addressed to."""
+    """Return the provider that a callback is addressed to."""
     return Provider.objects.filter(pk=provider_id).select_related("tenant").first()

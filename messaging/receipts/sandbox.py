@@ -14,7 +14,7 @@ DELAY_SECONDS = 1.0
 
 
 def send_receipts_later(receipts: Sequence[Receipt]) -> None:
-    """This function will hand receipts to the task that applies them. Losing them does no harm: it is a sandbox."""
+    """Hand receipts to the task that applies them. Losing them does no harm: it is a sandbox."""
     entries = [[r.message_id.hex, r.status, r.code, r.detail] for r in receipts if r.message_id]
     try:
         send_task("messaging.sandbox_receipts", entries, countdown=DELAY_SECONDS)
@@ -23,7 +23,7 @@ def send_receipts_later(receipts: Sequence[Receipt]) -> None:
 
 
 def apply_sandbox_receipts(entries: Sequence[Sequence[str]], *, now: datetime) -> Counter[str]:
-    """This function will apply receipts of the sandbox as if they had come over HTTP, and count what became of them."""
+    """Apply receipts of the sandbox as if they had come over HTTP, and count what became of them."""
     receipts = {UUID(identifier): Receipt(status, UUID(identifier), "", code, detail) for identifier, status, code, detail in entries}  # type: ignore[arg-type]
     by_provider: dict[UUID, list[Receipt]] = defaultdict(list)
     rows = Message.objects.filter(pk__in=receipts, provider__kind="sandbox").values_list("pk", "provider_id")

@@ -26,12 +26,12 @@ SWEEP_SECONDS = 1.0
 
 
 def counts_by_state(batch_id: UUID) -> dict[str, int]:
-    """This function will count the messages of a batch by state; states without any are left out."""
+    """Count the messages of a batch by state; states without any are left out."""
     return {status: number for _id, status, number in tallies.by_batch([batch_id])}
 
 
 def reopen(ids: Collection[UUID]) -> None:
-    """This function will open batches that have ended, for messages that the caller puts back into progress in the same transaction.
+    """Open batches that have ended, for messages that the caller puts back into progress in the same transaction.
 
     One that runs is held as well, so that it is not closed before they are back (see `feed.settle_batches`); one that was cancelled
     stays so, and the next sweep cancels them.
@@ -44,7 +44,8 @@ def reopen(ids: Collection[UUID]) -> None:
 
 def _step(batch_id: UUID, *, while_it_is: str, states: tuple[str, ...], changes: dict[str, Any]) -> int:
     """Changes a few messages of a batch, unless it has been resumed or sent again meanwhile. Rows that a worker is just claiming are
-    left to it: waiting for them could end in a circle."""
+    left to it: waiting for them could end in a circle.
+    """
     with transaction.atomic():
         if not Batch.objects.filter(pk=batch_id, status=while_it_is).order_by().select_for_update(no_key=True).values_list("pk"):
             return 0
@@ -63,20 +64,21 @@ def _all_steps(batch_id: UUID, *, until: float | None = None, **step: Any) -> in
 
 
 def take_back_paused(batch_id: UUID, *, until: float | None = None) -> int:
-    """This function will take a paused batch's messages back from the broker and give their number."""
+    """Take a paused batch's messages back from the broker and return their number."""
     changes = {"status": Status.PENDING, "queued_at": None}
     return _all_steps(batch_id, until=until, while_it_is=BatchStatus.PAUSED, states=(Status.QUEUED,), changes=changes)
 
 
 def take_back_cancelled(batch_id: UUID, *, now: datetime, states: tuple[str, ...] = NOT_BEGUN, until: float | None = None) -> int:
-    """This function will mark messages of a cancelled batch as cancelled and give their number."""
+    """Mark messages of a cancelled batch as cancelled and return their number."""
     changes = {"status": Status.CANCELLED, "finished_at": now}
     return _all_steps(batch_id, until=until, while_it_is=BatchStatus.CANCELLED, states=states, changes=changes)
 
 
 def sweep(*, now: datetime, seconds: float = SWEEP_SECONDS) -> int:
-    """This function will go on, for a limited time, with what cancelled and paused batches have left over, and with what came back to
-    them for a retry; it gives the number of rows."""
+    """Go on, for a limited time, with what cancelled and paused batches have left over, and with what came back to
+    them for a retry; it gives the number of rows.
+    """
     until = time.monotonic() + seconds
     swept = 0
     for status, states in ((BatchStatus.CANCELLED, NOT_BEGUN), (BatchStatus.PAUSED, (Status.QUEUED,))):

@@ -47,7 +47,7 @@ def _bounds(day: date) -> tuple[UUID, UUID]:
 
 
 def is_partitioned() -> bool:
-    """This function will tell whether the message table is partitioned, as it is on PostgreSQL."""
+    """Return whether the message table is partitioned, as it is on PostgreSQL."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
@@ -56,7 +56,7 @@ def is_partitioned() -> bool:
 
 
 def partitions() -> list[Partition]:
-    """This function will give the partitions in the order of time, without the default one."""
+    """Return the partitions in the order of time, without the default one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
@@ -74,7 +74,7 @@ def partitions() -> list[Partition]:
 
 
 def make_partition(day: date) -> bool:
-    """This function will make the partition of a day and tell whether it was missing. Rows that lay in the default one move in."""
+    """Make the partition of a day and return whether it was missing. Rows that lay in the default one move in."""
     lower, upper = _bounds(day)
     name = f"{TABLE}_{day:%Y%m%d}"
     if any((p.lower is None or p.lower <= lower) and upper <= p.upper for p in partitions()):
@@ -100,7 +100,7 @@ AUTOVACUUM = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_fa
 
 
 def make_ahead(*, now: datetime) -> int:
-    """This function will make the partitions from today on and give the number of new ones."""
+    """Make the partitions from today on and return the number of new ones."""
     if not is_partitioned():
         return 0
     today = now.astimezone(UTC).date()
@@ -108,7 +108,7 @@ def make_ahead(*, now: datetime) -> int:
 
 
 def drop_before(*, moment: datetime) -> int:
-    """This function will drop the days that ended before `moment`, unless something of them is still in progress."""
+    """Drop the days that ended before `moment`, unless something of them is still in progress."""
     dropped = 0
     for partition in partitions() if is_partitioned() else []:
         if partition.ends_at > moment:
@@ -132,7 +132,7 @@ def _chunks(moment: datetime) -> Iterator[list[UUID]]:
 
 
 def forget_before(*, moment: datetime) -> int:
-    """This function will remove messages that ended and were accepted before `moment`, their receipts and empty batches.
+    """Remove messages that ended and were accepted before `moment`, their receipts and empty batches.
 
     On PostgreSQL whole days are dropped; single rows are deleted only on SQLite.
     """
@@ -152,7 +152,7 @@ def forget_before(*, moment: datetime) -> int:
 
 
 def maintain(*, now: datetime, retention_days: int) -> dict[str, int]:
-    """This function will make partitions ahead and end the retention of old messages (0 days: they are kept for ever)."""
+    """Make partitions ahead and end the retention of old messages (0 days: they are kept for ever)."""
     try:
         with locks.simple(LOCK):
             made = make_ahead(now=now)

@@ -109,7 +109,7 @@ def _time(value: datetime | None) -> Any:
 
 
 def insert_messages(rows: Sequence[NewRow]) -> None:
-    """This function will insert the rows with one COPY (PostgreSQL) or a few INSERTs."""
+    """Insert the rows with one COPY (PostgreSQL) or a few INSERTs."""
     if not rows:
         return
     if not _is_postgresql():
@@ -132,7 +132,7 @@ def _ids_clause(ids: Sequence[UUID]) -> tuple[str, list[Any]]:
 
 
 def database_time() -> datetime:
-    """This function will give the time by the database's clock, the one that leases are counted by: machines may disagree."""
+    """Return the time by the database's clock, the one that leases are counted by: machines may disagree."""
     if not _is_postgresql():
         return timezone.now()
     with connection.cursor() as cursor:
@@ -142,7 +142,7 @@ def database_time() -> datetime:
 
 
 def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelta) -> list[Claimed]:
-    """This function will take the messages that are still queued and give what a worker has to know of them.
+    """Take the messages that are still queued and return what a worker has to know of them.
 
     On PostgreSQL its clock counts, not ours: the lease of a worker whose clock is slow would have run out from the start.
     """
@@ -170,12 +170,12 @@ def _json(text: Any) -> dict[str, Any]:
 
 
 def renew(*, claim_id: UUID, lease: timedelta) -> int:
-    """This function will prolong the lease on what the claim still holds and give the number of rows."""
+    """Prolong the lease on what the claim still holds and return the number of rows."""
     return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(lease_until=database_time() + lease)
 
 
 def reclaim(*, claim_id: UUID, new_claim_id: UUID) -> int:
-    """This function will put what a claim still holds under another claim id and give the number of rows."""
+    """Put what a claim still holds under another claim id and return the number of rows."""
     return Message.objects.filter(claim=claim_id, status=Status.SENDING).update(claim=new_claim_id)
 
 
@@ -195,7 +195,7 @@ _OUTCOME_TYPES = {
 
 
 def storable(text: str) -> str:
-    """This function will take out of what a provider said the one character that PostgreSQL stores nowhere."""
+    """Take out of what a provider said the one character that PostgreSQL stores nowhere."""
     return text.replace("\0", "")
 
 
@@ -205,7 +205,7 @@ def _value(outcome: Outcome, name: str) -> Any:
 
 
 def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
-    """This function will write the outcomes of messages held by `claim_id` and give the ids that were still held.
+    """Write the outcomes of messages held by `claim_id` and return the ids that were still held.
 
     A row that was taken for lost meanwhile and stands as `unknown` under the same claim is still settled: the truth
     has come after all.
@@ -259,10 +259,10 @@ def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[U
 
 
 def move(ids: Iterable[UUID], *, source: str, **changes: Any) -> int:
-    """This function will move the messages that are still in state `source` and give their number."""
+    """Move the messages that are still in state `source` and return their number."""
     return Message.objects.filter(pk__in=list(ids), status=source).update(**changes)
 
 
 def in_transaction() -> bool:
-    """This function will tell whether the caller has a transaction open that writes must join."""
+    """Return whether the caller has a transaction open that writes must join."""
     return bool(transaction.get_connection().in_atomic_block)

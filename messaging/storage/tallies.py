@@ -19,7 +19,7 @@ _BOTH = (
 
 
 def are_kept() -> bool:
-    """This function will tell whether the database keeps the counts itself."""
+    """Return whether the database keeps the counts itself."""
     return connection.vendor == "postgresql"
 
 
@@ -32,7 +32,7 @@ def _sums(columns: str, where: str, values: list[Any]) -> list[tuple[Any, ...]]:
 
 
 def by_batch(batch_ids: Iterable[UUID]) -> list[tuple[UUID, str, int]]:
-    """This function will give the number of messages for each batch and state that has any, in one query."""
+    """Return the number of messages for each batch and state that has any, in one query."""
     ids = list(batch_ids)
     if are_kept():
         return _sums("batch_id, status", "batch_id = ANY(%s)", [ids])  # type: ignore[return-value]
@@ -41,7 +41,7 @@ def by_batch(batch_ids: Iterable[UUID]) -> list[tuple[UUID, str, int]]:
 
 
 def between(start: datetime, end: datetime, tenant_id: int | None) -> "QuerySet[Message]":
-    """This function will give the messages accepted in a span, of one tenant or of all."""
+    """Return the messages accepted in a span, of one tenant or of all."""
     # The id carries the time, so the index by tenant and id serves both conditions.
     rows = Message.objects.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end)).order_by()
     return rows if tenant_id is None else rows.filter(tenant_id=tenant_id)
@@ -53,7 +53,7 @@ def _span(start: datetime, end: datetime, tenant_id: int | None) -> tuple[str, l
 
 
 def by_channel(start: datetime, end: datetime, tenant_id: int | None) -> list[tuple[str, str, int]]:
-    """This function will give the number of messages for each channel and state; the span is of whole hours."""
+    """Return the number of messages for each channel and state; the span is of whole hours."""
     if are_kept():
         where, values = _span(start, end, tenant_id)
         return _sums("channel, status", f"{where} AND bucket < 0", values)  # type: ignore[return-value]
@@ -61,7 +61,7 @@ def by_channel(start: datetime, end: datetime, tenant_id: int | None) -> list[tu
 
 
 def by_latency(start: datetime, end: datetime, tenant_id: int | None) -> list[tuple[int, int]]:
-    """This function will give latencies in ms, rising, with the number of messages; the span is of whole hours.
+    """Return latencies in ms, rising, with the number of messages; the span is of whole hours.
 
     Kept in buckets: exact below 128 ms, within 0.8 per cent above.
     """
@@ -74,7 +74,7 @@ def by_latency(start: datetime, end: datetime, tenant_id: int | None) -> list[tu
 
 
 def bucket_of(latency_ms: int) -> int:
-    """This function will give the bucket of a latency: one a millisecond below 128, then 64 to the next power of two.
+    """Return the bucket of a latency: one a millisecond below 128, then 64 to the next power of two.
 
     A histogram after G. Tene's HdrHistogram.
     """
@@ -83,6 +83,6 @@ def bucket_of(latency_ms: int) -> int:
 
 
 def middle_of(bucket: int) -> int:
-    """This function will give the latency in the middle of a bucket."""
+    """Return the latency in the middle of a bucket."""
     shift = max(0, bucket // 64 - 1)
     return (bucket - 64 * shift << shift) + ((1 << shift) - 1) // 2

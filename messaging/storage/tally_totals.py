@@ -22,7 +22,7 @@ ON CONFLICT ({KEYS}) DO UPDATE SET number = t.number + excluded.number
 
 
 def add_up() -> int:
-    """This function will add up what has changed and give the number of counts that did."""
+    """Add up what has changed and return the number of counts that did."""
     if not are_kept():
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
@@ -34,7 +34,7 @@ def add_up() -> int:
 
 
 def forget_before(*, moment: datetime) -> None:
-    """This function will remove the counts of hours before `moment`, and of batches that are gone."""
+    """Remove the counts of hours before `moment`, and of batches that are gone."""
     if not are_kept():
         return
     add_up()

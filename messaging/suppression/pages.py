@@ -20,7 +20,7 @@ from posthaste.lib.masking import mask_recipient
 @csrf_exempt  # mail programs post here by themselves, without cookies; the token is what allows it
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """This function will ask (GET), or take the recipient off and say so (POST), or take that back (POST with `undo`).
+    """Ask (GET), or take the recipient off and say so (POST), or take that back (POST with `undo`).
 
     A GET changes nothing: programs that look for viruses follow every link in a mail. A POST never redirects (RFC 8058, 3.2).
     """

@@ -37,12 +37,12 @@ class Entry:
 
 
 def in_force(now: datetime) -> Q:
-    """This function will give the condition for entries that have not run out."""
+    """Return the condition for entries that have not run out."""
     return Q(expires_at=None) | Q(expires_at__gt=now)
 
 
 def listed(rows: Sequence[Claimed], *, now: datetime) -> dict[UUID, str]:
-    """This function will tell which of the messages go to somebody on the list, with the reason: one query, however many."""
+    """Return which of the messages go to somebody on the list, with the reason: one query, however many."""
     if not rows:
         return {}
     wanted = {(row.tenant_id, list_key(row.recipient)) for row in rows}
@@ -75,7 +75,7 @@ def _entries(tenants: Sequence[int], recipients: Sequence[str], now: datetime) -
 
 
 def normalise(recipient: str, channel: str) -> str:
-    """This function will give a recipient as it stands on the list.
+    """Return a recipient as it stands on the list.
 
     Raises:
         ValueError: with a sentence for the caller.
@@ -93,7 +93,7 @@ def suppress(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> int:
-    """This function will put entries on the list and give the number of those that were not there."""
+    """Put entries on the list and return the number of those that were not there."""
     # In one order, so that two who add the same ones never wait for each other in a circle.
     rows = sorted({(e.recipient, e.channel, e.category): e for e in entries}.items())
     added = 0
@@ -136,7 +136,7 @@ def add(
     ip: str | None = None,
     field: str = "recipients",
 ) -> int:
-    """This function will check recipients, put them on the list, write that down, and give the number of those that were not there.
+    """Check recipients, put them on the list, write that down, and return the number of those that were not there.
 
     Raises:
         Invalid: naming each wrong recipient; nothing was added.
@@ -168,7 +168,7 @@ def add(
 
 @transaction.atomic
 def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None) -> int:
-    """This function will take entries off the list, write that down for each tenant, and give the number of those that were still there."""
+    """Take entries off the list, write that down for each tenant, and return the number of those that were still there."""
     removed = 0
     for tenant_id in sorted({entry.tenant_id for entry in entries}):
         own = [entry for entry in entries if entry.tenant_id == tenant_id]
@@ -185,7 +185,7 @@ def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None
 
 
 def masked(recipient: str, channel: str) -> str:
-    """This function will give a recipient of the list fit to be shown."""
+    """Return a recipient of the list fit to be shown."""
     if not channel:
         channel = Channel.SMS if recipient.startswith("+") else Channel.EMAIL if "@" in recipient else Channel.CHAT
     return mask_recipient(channel, recipient)

@@ -41,12 +41,12 @@ class Link:
 
 
 def applies(*, tenant_id: int, channel: str, category: str) -> bool:
-    """This function will tell whether messages of this kind have an unsubscribe address: e-mails of the categories that the rules name."""
+    """Return whether messages of this kind have an unsubscribe address: e-mails of the categories that the rules name."""
     return channel == Channel.EMAIL and category in delivery_rules.of(tenant_id).unsubscribe_categories
 
 
 def header_url(row: Claimed) -> str:
-    """This function will give the address for the headers of a message, or nothing where it has none.
+    """Return the address for the headers of a message, or nothing where it has none.
 
     Never for messages of a sandbox key, and only where the platform is reached over https: RFC 8058 takes no other address.
     """
@@ -56,19 +56,19 @@ def header_url(row: Claimed) -> str:
 
 
 def text_url(row: Claimed) -> str | None:
-    """This function will give the address for the text of a message, whatever the platform is reached over; None where it has none."""
+    """Return the address for the text of a message, whatever the platform is reached over; None where it has none."""
     if not applies(tenant_id=row.tenant_id, channel=row.channel, category=row.category):
         return None
     return sample_url() if row.is_sandbox else _address(row)
 
 
 def sample_url() -> str:
-    """This function will give the address that stands in previews: it takes nobody off."""
+    """Return the address that stands in previews: it takes nobody off."""
     return f"{_base()}/u/{SAMPLE}/"
 
 
 def token_in(url: str) -> str:
-    """This function will give the part of an address that no other message has."""
+    """Return the part of an address that no other message has."""
     return url.rstrip("/").rpartition("/")[2]
 
 
@@ -81,13 +81,13 @@ def _address(row: Claimed) -> str:
 
 
 def token_for(link: Link) -> str:
-    """This function will make the token of a link."""
+    """Make the token of a link."""
     said = [PURPOSE, link.tenant_id, link.recipient, link.category, link.message_id.hex]
     return cipher().encrypt(orjson.dumps(said)).decode().rstrip("=")
 
 
 def read(token: str) -> Link | None:
-    """This function will read a token; None if it is none of ours."""
+    """Read a token; None if it is none of ours."""
     if len(token) > LONGEST or not token.isascii():
         return None
     try:
@@ -98,19 +98,19 @@ def read(token: str) -> Link | None:
 
 
 def tenant_of(link: Link) -> Tenant | None:
-    """This function will give whose messages a link is about, if that tenant is still there."""
+    """Return whose messages a link is about, if that tenant is still there."""
     return Tenant.objects.filter(pk=link.tenant_id).first()
 
 
 def is_listed(link: Link, *, now: datetime) -> bool:
-    """This function will tell whether the recipient gets no messages of the category any more."""
+    """Return whether the recipient gets no messages of the category any more."""
     same = Suppression.objects.filter(tenant_id=link.tenant_id, recipient=list_key(link.recipient))
     return same.filter(suppressions.in_force(now), channel__in=("", Channel.EMAIL), category__in=("", link.category)).exists()
 
 
 @transaction.atomic
 def unsubscribe(link: Link, *, now: datetime, ip: str | None = None) -> bool:
-    """This function will put the recipient on the list for the category; False if they stood there already."""
+    """Put the recipient on the list for the category; False if they stood there already."""
     entry = Entry(list_key(link.recipient), Channel.EMAIL, link.category, link.message_id)
     added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author="recipient", now=now)
     if added:
@@ -120,7 +120,7 @@ def unsubscribe(link: Link, *, now: datetime, ip: str | None = None) -> bool:
 
 @transaction.atomic
 def undo(link: Link, *, ip: str | None = None) -> bool:
-    """This function will take back what the recipient did with such a link, and nothing that others did; False if there is nothing."""
+    """Take back what the recipient did with such a link, and nothing that others did; False if there is nothing."""
     own = Suppression.objects.filter(
         tenant_id=link.tenant_id,
         recipient=list_key(link.recipient),

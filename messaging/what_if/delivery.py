@@ -68,7 +68,7 @@ class _Counts:
 
 
 def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterator[Sent]:
-    """This function will give the messages of a span in the order in which they were accepted, a chunk in memory at a time."""
+    """Return the messages of a span in the order in which they were accepted, a chunk in memory at a time."""
     rows = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until)).order_by("id")
     if tenant_id is not None:
         rows = rows.filter(tenant_id=tenant_id)
@@ -77,7 +77,7 @@ def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterato
 
 
 def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
-    """This function will tell what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
+    """Return what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
     counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MOST_SECONDS
     stopped_at: datetime | None = None
     for sent in recorded(since, until, tenant_id):

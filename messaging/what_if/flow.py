@@ -56,7 +56,7 @@ class _Counts:
 
 
 def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iterator[Handed]:
-    """This function will give the requests of a span in the order of their times, a chunk of rows in memory at a time."""
+    """Return the requests of a span in the order of their times, a chunk of rows in memory at a time."""
     own = {} if tenant_id is None else {"tenant_id": tenant_id}
     span = {"id__gte": first_id_at(since), "id__lt": first_id_at(until)}  # the id begins with the time, and has the index
     fields = ("created_at", "tenant_id", "api_key_id", "template_version_id", "recipient", "priority")
@@ -74,7 +74,7 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
 
 
 def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
-    """This function will tell what the rules would have done to what was handed over in a span; of one tenant, or of all."""
+    """Return what the rules would have done to what was handed over in a span; of one tenant, or of all."""
     rules = draft.value  # no tenant has limits of its own: those of a tenant are exceptions within the rules
     book = RuleBook()
     book.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))

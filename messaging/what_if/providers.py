@@ -19,7 +19,7 @@ UNKNOWN_LATENCY_MS = 1_000.0  # of a provider that carried nothing in the span
 
 
 def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
-    """This function will tell how many messages of a span would probably have gone through another provider, by their tenant's routing."""
+    """Return how many messages of a span would probably have gone through another provider, by their tenant's routing."""
     span = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until), is_sandbox=False).order_by("id")
     if tenant_id is not None:
         span = span.filter(tenant_id=tenant_id)
@@ -57,12 +57,12 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
 
 
 def uses_latency(routing: ProviderRouting) -> bool:
-    """This function will tell whether a routing looks at how fast providers are."""
+    """Return whether a routing looks at how fast providers are."""
     return Strategy.FASTEST in (routing.strategy, *(route.strategy for route in routing.channels))
 
 
 def shares(routing: ProviderRouting, providers: list[Provider], latencies: dict[UUID, float]) -> dict[UUID, float]:
-    """This function will give the share of each of a channel's providers, all together 1."""
+    """Return the share of each of a channel's providers, all together 1."""
     usable = [p for p in providers if p.is_enabled]
     usable = [p for p in usable if not p.is_stand_in] or usable
     if not usable:

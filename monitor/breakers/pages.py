@@ -43,7 +43,7 @@ def _all() -> list[dict[str, Any]]:
 
 @staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
 def all_breakers(request: HttpRequest) -> HttpResponse:
-    """This function will list the breakers of providers and webhook hosts, and hold one by hand or let it go."""
+    """List the breakers of providers and webhook hosts, and hold one by hand or let it go."""
     rows, away = [], False
     try:
         rows = _all()
@@ -82,7 +82,7 @@ def _hold(request: HttpRequest, known: set[str]) -> HttpResponse:
 
 @staff_page()
 def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
-    """This function will show one breaker with its history."""
+    """Show one breaker with its history."""
     row, history, away = None, [], False
     try:
         row = next((row for row in _all() if row["name"] == name), None)

@@ -42,7 +42,7 @@ CHECKS: dict[str, Callable[[], None]] = {"database": _database, "redis": _redis,
 
 
 def report() -> tuple[bool, dict[str, Any]]:
-    """This function will ask every part, wait at most three seconds, and tell whether all is well, with the details."""
+    """Ask every part, wait at most three seconds, and return whether all is well, with the details."""
     futures = {name: _threads.submit(check) for name, check in CHECKS.items()}
     checks: dict[str, str] = {}
     for name, future in futures.items():

@@ -22,7 +22,7 @@ MOST_STEPS = 20
 
 @staff_page()
 def limits_now(request: HttpRequest) -> HttpResponse:
-    """This function will show what the limits do at the moment."""
+    """Show what the limits do at the moment."""
     seen = limit_states.now()
     steps = [{**step, "text": REASONS.get(step["reason"], step["reason"])} for step in seen["adaptive"]["steps"][:MOST_STEPS]]
     return page(

@@ -22,7 +22,7 @@ EVERY_SECONDS = 1.0
 
 
 async def health(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """This function will answer /health over HTTP and 404 to everything else: pages and API live in the web process."""
+    """Answer /health over HTTP and 404 to everything else: pages and API live in the web process."""
     right = scope["path"].rstrip("/") == "/health"
     body = b'{"status":"ok"}' if right else b'{"type":"/docs/errors#not_found","title":"Not found","status":404,"code":"not_found"}'
     kind = b"application/json" if right else b"application/problem+json"
@@ -38,7 +38,7 @@ class Figures:
         self._locks: dict[int | None, asyncio.Lock] = {}
 
     async def now(self, tenant_id: int | None) -> bytes:
-        """This function will give the present figures as JSON; `{"status": "away"}` where Redis is."""
+        """Return the present figures as JSON; `{"status": "away"}` where Redis is."""
         async with self._locks.setdefault(tenant_id, asyncio.Lock()):
             made_at, body = self._kept.get(tenant_id, (0.0, b""))
             if time.monotonic() - made_at > EVERY_SECONDS * 0.9:

@@ -12,7 +12,7 @@ from django.db import models
 
 @cache
 def cipher() -> MultiFernet:
-    """This function will give the cipher: the first configured key encrypts, all of them decrypt."""
+    """Return the cipher: the first configured key encrypts, all of them decrypt."""
     return MultiFernet([Fernet(key) for key in settings.FIELD_ENCRYPTION_KEYS])
 
 

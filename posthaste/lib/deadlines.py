@@ -28,7 +28,7 @@ _progress = _Progress()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """This function will bound everything this thread sends and reads inside the block to `seconds` in all."""
+    """Bound everything this thread sends and reads inside the block to `seconds` in all."""
     _progress.sent = False
     _progress.deadline = time.monotonic() + seconds
     _progress.slack = SLACK * seconds
@@ -39,17 +39,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def something_was_sent() -> bool:
-    """This function will tell whether the latest request of this thread had begun to leave."""
+    """Return whether the latest request of this thread had begun to leave."""
     return _progress.sent
 
 
 def note_sent() -> None:
-    """This function will remember that this thread's request has begun to leave."""
+    """Remember that this thread's request has begun to leave."""
     _progress.sent = True
 
 
 def remaining(timeout: float | None) -> float | None:
-    """This function will shrink a time-out to what `time_limit` leaves.
+    """Shrink a time-out to what `time_limit` leaves.
 
     Raises:
         TimeoutError: nothing is left.
@@ -63,7 +63,7 @@ def remaining(timeout: float | None) -> float | None:
 
 
 def time_by_kernel(sock: socket.socket, seconds: float) -> None:
-    """This function will let the kernel watch a plain socket's time-out instead of Python.
+    """Let the kernel watch a plain socket's time-out instead of Python.
 
     Python asks with `poll` before each operation and gives up the interpreter both times; with a busy pool of threads the
     way back costs more than the operation. An operation that takes too long raises BlockingIOError. Not for TLS, which would
@@ -88,7 +88,7 @@ def _kernel_timeout(sock: socket.socket) -> float | None:
 
 
 def time_socket(sock: socket.socket, seconds: float) -> None:
-    """This function will set a socket's time-out, whoever watches it."""
+    """Set a socket's time-out, whoever watches it."""
     watched = _kernel_timeout(sock)
     if watched is None:
         sock.settimeout(seconds)
@@ -97,7 +97,7 @@ def time_socket(sock: socket.socket, seconds: float) -> None:
 
 
 def limit_socket(sock: Any) -> None:
-    """This function will shrink a socket's time-out to what `time_limit` leaves, give or take SLACK.
+    """Shrink a socket's time-out to what `time_limit` leaves, give or take SLACK.
 
     Raises:
         TimeoutError: nothing is left.
@@ -133,5 +133,5 @@ class DeadlineSocket:
 
 
 def reading_file(sock: Any) -> io.BufferedReader:
-    """This function will open a socket for reading so that `time_limit` bounds the sum of all reads."""
+    """Open a socket for reading so that `time_limit` bounds the sum of all reads."""
     return DeadlineSocket(sock).makefile("rb")

@@ -48,7 +48,7 @@ class TaskPool(BasePool):
         return self._wanted
 
     def grow(self, n: int = 1) -> None:
-        """This function will add n threads."""
+        """Add n threads."""
         with self._lock:
             self._wanted += n
             revived = min(n, self._surplus)  # threads that were asked to end but have not yet
@@ -61,7 +61,7 @@ class TaskPool(BasePool):
             self.limit = self._wanted
 
     def shrink(self, n: int = 1) -> None:
-        """This function will let n threads end when they are free; at least one stays."""
+        """Let n threads end when they are free; at least one stays."""
         with self._lock:
             n = min(n, self._wanted - 1)
             self._wanted -= n

@@ -6,7 +6,7 @@ YOUNG = 10_000  # objects made before the youngest are looked at; 700 is Python'
 
 
 def settle() -> None:
-    """This function will keep everything there is now out of all later collections, and collect less often."""
+    """Keep everything there is now out of all later collections, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 20)

@@ -56,7 +56,7 @@ class GroupCommitter(Generic[Item, Outcome]):
         self._pid = 0
 
     def submit(self, item: Item, *, timeout_seconds: float = 30.0) -> Outcome:
-        """This function will wait until the item's group is written and give its outcome.
+        """Wait until the item's group is written and return its outcome.
 
         Raises:
             TimedOut: not within the time.
@@ -73,7 +73,7 @@ class GroupCommitter(Generic[Item, Outcome]):
         return entry.outcome
 
     def post(self, item: Item, tell: Callable[[Outcome | BaseException], None]) -> None:
-        """This function will hand an item in and wait for nothing: the writer calls `tell` with its outcome. It should not take long."""
+        """Hand an item in and wait for nothing: the writer calls `tell` with its outcome. It should not take long."""
         self._add(_Waiting(item, tell))
 
     def _add(self, entry: "_Waiting[Item, Outcome]") -> None:

@@ -73,7 +73,7 @@ class BrokenOff(OutboundError):
 
 
 def is_permitted(address: Address, allowed: Iterable[Network]) -> bool:
-    """This function will tell whether a connection to the address may be made."""
+    """Return whether a connection to the address may be made."""
     if any(address in network for network in allowed if network.version == address.version):
         return True
     if address.is_multicast or any(address in network for network in _NEVER if network.version == address.version):
@@ -91,7 +91,7 @@ class Guard:
         self.allowed: tuple[Network, ...] = tuple(ipaddress.ip_network(text, strict=False) for text in allowed_networks)
 
     def check_host(self, host: str, port: int, *, timeout: float | None = 10.0) -> list[tuple[Any, ...]]:
-        """This function will resolve the host and give the socket addresses that may be reached, as getaddrinfo does.
+        """Resolve the host and return the socket addresses that may be reached, as getaddrinfo does.
 
         Raises:
             Refused: the name does not resolve, or none of its addresses is permitted.
@@ -117,7 +117,7 @@ class Guard:
     def connect(
         self, host: str, port: int, *, timeout: float | None = 10.0, socket_options: Iterable[tuple[Any, ...]] | None = None
     ) -> socket.socket:
-        """This function will open a TCP connection to a checked address of the host.
+        """Open a TCP connection to a checked address of the host.
 
         Raises:
             Refused, TimedOut: no connection; nothing was sent.

@@ -13,7 +13,7 @@ _started: set[tuple[int, str]] = set()
 
 
 def start(kind: str) -> None:
-    """This function will keep this process's sign of life fresh from a daemon thread; calling it again does nothing."""
+    """Keep this process's sign of life fresh from a daemon thread; calling it again does nothing."""
     if (os.getpid(), kind) in _started:
         return
     _started.add((os.getpid(), kind))
@@ -32,7 +32,7 @@ def start(kind: str) -> None:
 
 
 def alive() -> dict[str, int]:
-    """This function will count the live processes of each kind."""
+    """Count the live processes of each kind."""
     counts = dict.fromkeys(KINDS, 0)
     for name in redis.client().scan_iter(match=redis.key("alive", "*"), count=200):
         kind = name.decode().split(":")[2]

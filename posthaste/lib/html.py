@@ -28,5 +28,5 @@ _STYLES = {
 
 
 def sanitise(html: str) -> str:
-    """This function will take out of HTML whatever could act on its own or deceive the reader's mail program."""
+    """Take out of HTML whatever could act on its own or deceive the reader's mail program."""
     return nh3.clean(html, attributes=_ATTRIBUTES, filter_style_properties=_STYLES, url_schemes={"http", "https", "mailto", "tel", "cid"})

@@ -144,7 +144,7 @@ class _Line:
         total_timeout: float,
         max_body: int,
     ) -> Response:
-        """This function will send one request and read its answer.
+        """Send one request and read its answer.
 
         Raises:
             Refused, TimedOut, BrokenOff: no answer.
@@ -229,7 +229,7 @@ class _Line:
         return Response(self._curl.getinfo(pycurl.RESPONSE_CODE), headers, body, truncated)
 
     def _connect(self, _purpose: int, _address: Any) -> Any:
-        """libcurl asks for a connection."""
+        """Libcurl asks for a connection."""
         if not self._may_connect:
             return pycurl.SOCKET_BAD
         self._may_connect = False
@@ -254,7 +254,7 @@ class _Line:
         return len(part) if self._room >= 0 else 0
 
     def close(self) -> None:
-        """This function will close the connection."""
+        """Close the connection."""
         self._curl.close()
 
 
@@ -278,7 +278,7 @@ class GuardedClient(Guard):
         total_timeout: float = 10.0,
         max_body: int = MAX_BODY_BYTES,
     ) -> Response:
-        """This function will send one request and read its answer, following no redirect.
+        """Send one request and read its answer, following no redirect.
 
         Raises:
             Refused: nothing was sent.
@@ -317,7 +317,7 @@ class GuardedClient(Guard):
         return forgotten
 
     def close(self) -> None:
-        """This function will close idle connections."""
+        """Close idle connections."""
         with self._lock:
             lines = [line for idle in self._idle.values() for line in idle]
             self._idle.clear()
@@ -327,5 +327,5 @@ class GuardedClient(Guard):
 
 @functools.cache
 def client() -> GuardedClient:
-    """This function will give the process's client, which honours OUTBOUND_ALLOWED_NETWORKS."""
+    """Return the process's client, which honours OUTBOUND_ALLOWED_NETWORKS."""
     return GuardedClient(env.load().outbound_allowed_networks)

@@ -10,25 +10,25 @@ import uuid_utils
 
 
 def new_id() -> UUID:
-    """This function will make a new time-ordered id."""
+    """Make a new time-ordered id."""
     return UUID(int=uuid_utils.uuid7().int)
 
 
 def unix_ms(identifier: UUID) -> int:
-    """This function will give the milliseconds since 1970 at which the id was made."""
+    """Return the milliseconds since 1970 at which the id was made."""
     return identifier.int >> 80
 
 
 def made_at(identifier: UUID) -> datetime:
-    """This function will give the time at which the id was made."""
+    """Return the time at which the id was made."""
     return datetime.fromtimestamp(unix_ms(identifier) / 1000, tz=UTC)
 
 
 def trace_id(identifier: UUID) -> str:
-    """This function will give the W3C trace-id (32 lower-case hex digits) of a message id."""
+    """Return the W3C trace-id (32 lower-case hex digits) of a message id."""
     return identifier.hex
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """This function will give the smallest id that can have been made at `moment` or later."""
+    """Return the smallest id that can have been made at `moment` or later."""
     return UUID(int=(max(0, int(moment.timestamp() * 1000)) << 80) | (7 << 76) | (2 << 62))

@@ -16,7 +16,7 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not the text backslash
 
 
 def refuse_nul(body: bytes) -> None:
-    """This function will refuse JSON with the character NUL, which PostgreSQL stores nowhere.
+    """Refuse JSON with the character NUL, which PostgreSQL stores nowhere.
 
     Raises:
         Malformed: it is there.

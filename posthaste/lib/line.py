@@ -46,7 +46,7 @@ class Line(Generic[Item, Outcome]):
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
 
     def put(self, item: Item) -> "asyncio.Future[Outcome]":
-        """This function will hand an item over and give the future of its outcome. The event loop calls it."""
+        """Hand an item over and return the future of its outcome. The event loop calls it."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         with self._wake:
             self._waiting.append((item, future))

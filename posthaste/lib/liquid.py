@@ -236,7 +236,7 @@ def _problem(error: LiquidError) -> TemplateProblem:
 
 @lru_cache(maxsize=512)
 def compile_template(source: str, html: bool = False, roomy: bool = False) -> CompiledTemplate:
-    """This function will parse a template; with `html` the values of variables are escaped.
+    """Parse a template; with `html` the values of variables are escaped.
 
     `roomy` is for the bulk bodies of gateways, written by administrators.
 
@@ -265,7 +265,7 @@ def compile_template(source: str, html: bool = False, roomy: bool = False) -> Co
 
 
 def render(template: CompiledTemplate, variables: Mapping[str, Any]) -> str:
-    """This function will fill a template in.
+    """Fill a template in.
 
     Raises:
         TemplateProblem: a variable is missing, a filter got a wrong value, or a limit was reached.
@@ -283,7 +283,7 @@ def render(template: CompiledTemplate, variables: Mapping[str, Any]) -> str:
 
 
 def variables_used(source: str) -> set[str]:
-    """This function will name the variables a template expects to be given.
+    """Name the variables a template expects to be given.
 
     Raises:
         TemplateProblem: it cannot be parsed.

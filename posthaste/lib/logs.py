@@ -13,7 +13,7 @@ PERSONAL_NAMES = frozenset({"recipient", "email", "phone", "body", "subject", "v
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """This function will blank what must never be in a log: secrets by name, API keys by form, personal data by name."""
+    """Blank what must never be in a log: secrets by name, API keys by form, personal data by name."""
     for name, value in event.items():
         event[name] = _scrubbed(value, name)
     return event
@@ -32,7 +32,7 @@ def _scrubbed(value: Any, name: object = "") -> Any:
 
 
 def configure(*, log_format: str, level: str) -> dict[str, Any]:
-    """This function will configure structlog and give Django's LOGGING for the same form."""
+    """Configure structlog and give Django's LOGGING for the same form."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -6,7 +6,7 @@ HIDDEN = "****"
 
 
 def mask_recipient(channel: str, value: str) -> str:
-    """This function will hide most of a recipient: +86 138****5678, a***@example.com, abcd…yz. Short values vanish whole."""
+    """Hide most of a recipient: +86 138****5678, a***@example.com, abcd…yz. Short values vanish whole."""
     if channel == "sms":
         return _mask_phone(value)
     if channel == "email":

@@ -21,7 +21,7 @@ class Outage:
         self._asks = False
 
     def noticed(self) -> None:
-        """This function will note a failure."""
+        """Note a failure."""
         with self._lock:
             self._is_back.clear()
             if not self._asks:
@@ -29,11 +29,11 @@ class Outage:
                 threading.Thread(target=self._ask, name="outage", daemon=True).start()
 
     def over(self) -> None:
-        """This function will note a success."""
+        """Note a success."""
         self._is_back.set()
 
     def spares(self) -> bool:
-        """This function will tell whether the caller should not even try."""
+        """Return whether the caller should not even try."""
         return not self._is_back.is_set()
 
     def _ask(self) -> None:
@@ -66,7 +66,7 @@ database = Outage(_database_answers)
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """This function will tell whether a database error means that the server can't be reached, not that it refused a statement.
+    """Return whether a database error means that the server can't be reached, not that it refused a statement.
 
     PostgreSQL gives a SQLSTATE for what it refuses; classes 08 and 57P are about the connection and the shutdown itself.
     """

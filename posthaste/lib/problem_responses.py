@@ -51,7 +51,7 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
 
 
 def from_exception(error: Exception) -> Problem | None:
-    """This function will give the problem that stands for an exception, or None if it is a fault of ours."""
+    """Return the problem that stands for an exception, or None if it is a fault of ours."""
     match error:
         case Problem():
             return error

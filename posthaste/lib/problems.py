@@ -41,7 +41,7 @@ class Problem(Exception):
         self.extra = extra
 
     def as_dict(self) -> dict[str, Any]:
-        """This function will give the problem document."""
+        """Return the problem document."""
         document: dict[str, Any] = {"type": f"/docs/errors#{self.code}", "title": self.title, "status": self.status, "code": self.code}
         if self.detail:
             document["detail"] = self.detail
@@ -50,7 +50,7 @@ class Problem(Exception):
         return document | self.extra
 
     def as_response(self) -> HttpResponse:
-        """This function will give the problem as an HTTP response."""
+        """Return the problem as an HTTP response."""
         response = HttpResponse(orjson.dumps(self.as_dict(), default=str), content_type=CONTENT_TYPE, status=self.status)
         for name, value in self.headers.items():
             response[name] = value
@@ -64,7 +64,7 @@ class Invalid(Problem):
 
     @classmethod
     def field(cls, field: str, message: str, code: str = "invalid") -> "Invalid":
-        """This function will make the problem for one field."""
+        """Make the problem for one field."""
         return cls(errors=[{"field": field, "code": code, "message": message}])
 
 

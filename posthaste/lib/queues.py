@@ -21,7 +21,7 @@ exchange = Exchange("posthaste", type="direct", durable=True)
 
 
 def declared() -> list[Queue]:
-    """This function will give the queues as kombu declares them."""
+    """Return the queues as kombu declares them."""
     arguments = {"x-max-priority": MAX_PRIORITY} if env.load().is_rabbitmq else None
     return [
         Queue(SEND, exchange, routing_key=SEND, durable=True, queue_arguments=arguments),
@@ -30,7 +30,7 @@ def declared() -> list[Queue]:
 
 
 def broker_priority(priority: int, *, rabbitmq: bool | None = None) -> int:
-    """This function will map our 0–10 to the broker's way of counting."""
+    """Map our 0–10 to the broker's way of counting."""
     if rabbitmq is None:
         rabbitmq = env.load().is_rabbitmq
     return priority if rabbitmq else 9 - min(priority, 9)

@@ -18,7 +18,7 @@ SOCKET_SECONDS = 2.0
 
 @cache
 def client() -> redis.Redis:
-    """This function will give the shared client: thread-safe, binary answers, short time-outs.
+    """Return the shared client: thread-safe, binary answers, short time-outs.
 
     It never retries by itself: what talks to Redis on the hot path must fail quickly and go on without it.
     """
@@ -34,7 +34,7 @@ def client() -> redis.Redis:
 
 
 def short(seconds: float) -> redis.Redis:
-    """This function will make a client of one's own for a thread that must not be held up: nothing takes longer than `seconds`."""
+    """Make a client of one's own for a thread that must not be held up: nothing takes longer than `seconds`."""
     return redis.Redis.from_url(
         env.load().redis_url,
         socket_connect_timeout=seconds,
@@ -57,7 +57,7 @@ class _OwnConnection(redis.Connection):
 
 
 def own_connection(*, timeout_seconds: float = SOCKET_SECONDS) -> Any:
-    """This function will make a connection for one user at a time: `send_command`, then `read_response`; `disconnect` after an error."""
+    """Make a connection for one user at a time: `send_command`, then `read_response`; `disconnect` after an error."""
     pool = client().connection_pool
     if pool.connection_class is not redis.Connection:
         return pool.connection_class(**pool.connection_kwargs)
@@ -76,7 +76,7 @@ _own = _Own()
 
 
 def call(*command: str | bytes | int) -> Any:
-    """This function will run one command on the calling thread's own connection and give the answer.
+    """Run one command on the calling thread's own connection and return the answer.
 
     For what is asked once a message: half the processor time of the shared client, which checks a connection out, looks
     whether it is alive, and back in. A broken connection is renewed once, so the command must bear being run twice.
@@ -101,5 +101,5 @@ def call(*command: str | bytes | int) -> Any:
 
 
 def key(*parts: str | int) -> str:
-    """This function will join the parts of a key behind the installation's prefix."""
+    """Join the parts of a key behind the installation's prefix."""
     return ":".join((env.load().redis_prefix, *map(str, parts)))

@@ -21,7 +21,7 @@ class Segments:
 
 
 def count_segments(text: str) -> Segments:
-    """This function will count the units of a text and the segments a handset receives it in."""
+    """Count the units of a text and the segments a handset receives it in."""
     if GSM.issuperset(text):
         doubles, encoding, single, part = EXTENSION, "GSM-7", 160, 153
         wide = sum(map(text.count, EXTENSION))

@@ -24,7 +24,7 @@ UNNAMED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
 def has_small_body(scope: Any) -> bool:
-    """This function will tell whether a request's body is known to be small."""
+    """Return whether a request's body is known to be small."""
     headers = scope.headers
     if "transfer-encoding" in headers:
         return False
@@ -33,18 +33,18 @@ def has_small_body(scope: Any) -> bool:
 
 
 def address_of(scope: Any) -> str:
-    """This function will give the IP address of the connection's other end."""
+    """Return the IP address of the connection's other end."""
     host, _sep, _port = scope.client.rpartition(":")
     return host.strip("[]") or str(scope.client)
 
 
 def all_of(scope: Any, name: str) -> str:
-    """This function will give the values of all headers of a name: the first alone may be anybody's."""
+    """Return the values of all headers of a name: the first alone may be anybody's."""
     return ",".join(value for found, value in scope.headers.items() if found == name) if name in scope.headers else ""
 
 
 def environ_of(scope: Any) -> Environ:
-    """This function will give what PEP 3333 says an application is told, without the body."""
+    """Return what PEP 3333 says an application is told, without the body."""
     host, _sep, port = scope.server.rpartition(":")
     environ: Environ = {
         "REQUEST_METHOD": scope.method,
@@ -114,7 +114,7 @@ class Bridge:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
     async def answer(self, scope: Any, protocol: Any, body: bytes | None = None, *, more: Mapping[str, Any] | None = None) -> None:
-        """This function will let the application answer; `body` where it was read before, `more` for the application's environment."""
+        """Let the application answer; `body` where it was read before, `more` for the application's environment."""
         if body is None and has_small_body(scope):
             body = await protocol()
         environ = environ_of(scope)
@@ -129,7 +129,7 @@ class Bridge:
             protocol.response_bytes(whole.status, whole.headers, whole.body)
 
     def close(self) -> None:
-        """This function will take no more requests; those that are running end."""
+        """Take no more requests; those that are running end."""
         self._pool.shutdown(wait=False)
 
     def _call(self, environ: Environ, protocol: Any) -> _Whole | None:

@@ -13,7 +13,7 @@ REFERENCE = datetime(2024, 1, 15, tzinfo=UTC)  # only to put zones in order of t
 
 @lru_cache(maxsize=1000)
 def zone(name: str) -> ZoneInfo | None:
-    """This function will give a time zone by its IANA name, or None if there is none of that name."""
+    """Return a time zone by its IANA name, or None if there is none of that name."""
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):  # unknown; a path; a folder of the zone database
@@ -22,7 +22,7 @@ def zone(name: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=50_000)
 def of_phone(number: str, default: str) -> str:
-    """This function will give the zone of a phone number in E.164, or `default` where the number does not tell.
+    """Return the zone of a phone number in E.164, or `default` where the number does not tell.
 
     A number that may be at home in several zones (a mobile of Australia, say) is put in `default` if that is one of them, else
     in the one in the middle.

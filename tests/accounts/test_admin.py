@@ -188,7 +188,7 @@ def test_someone_without_a_tenant_gets_an_overview_that_says_so() -> None:
 
 
 def catalogue(*, with_context: bool = True) -> dict[str, str]:
-    """msgid → msgstr of the Chinese catalogue; a fuzzy one counts as missing. `with_context`: also those that a context tells apart."""
+    """Msgid → msgstr of the Chinese catalogue; a fuzzy one counts as missing. `with_context`: also those that a context tells apart."""
     text = (ROOT / "locale/zh_Hans/LC_MESSAGES/django.po").read_text("utf-8")
     found = {}
     for block in text.split("\n\n"):

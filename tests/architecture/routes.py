@@ -64,16 +64,16 @@ def _walk(patterns: list[URLPattern | URLResolver], before: tuple[str, str, tupl
 
 @cache
 def every_route() -> list[Route]:
-    """This function will list all addresses."""
+    """List all addresses."""
     return list(_walk(get_resolver().url_patterns, ("", "", ())))
 
 
 @cache
 def api_routes() -> list[Route]:
-    """This function will list the addresses of the REST API."""
+    """List the addresses of the REST API."""
     return [route for route in every_route() if route.pattern.startswith("api/")]
 
 
 def methods_of(route: Route) -> list[str]:
-    """This function will name the methods that an API view answers, in capitals."""
+    """Name the methods that an API view answers, in capitals."""
     return [name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(route.view_class, name)]

@@ -40,7 +40,7 @@ def test_a_module_is_named_for_its_subject() -> None:
 
 
 def environment_uses(text: str) -> list[str]:
-    """This function will name what a module does with the environment: the attribute of `os.environ`, or `getenv`."""
+    """Name what a module does with the environment: the attribute of `os.environ`, or `getenv`."""
     uses = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "environ":

@@ -26,7 +26,7 @@ SMS = {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"}
 
 
 def is_a_problem(answer: Any, status: int, code: str = "") -> dict[str, Any]:
-    """This function will check the one shape and give the document."""
+    """Check the one shape and return the document."""
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
     document: dict[str, Any] = json_of(answer)
     assert set(document) >= {"type", "title", "status", "code"}

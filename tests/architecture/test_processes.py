@@ -13,7 +13,7 @@ COMMANDS = commands(port=8000, ws_port=8001, web_workers=1)
 
 
 def consumed() -> list[str]:
-    """This function will name the queues that the workers' command lines name."""
+    """Name the queues that the workers' command lines name."""
     return [name for command in COMMANDS.values() if "-Q" in command for name in command[command.index("-Q") + 1].split(",")]
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 def is_refused(route: Route, answer: Any) -> bool:
-    """This function will tell whether an answer shows nothing to a stranger."""
+    """Return whether an answer shows nothing to a stranger."""
     if route.pattern.startswith("api/"):
         return answer.status_code == 401 and answer["Content-Type"] == "application/problem+json"
     sent_to_login = answer.status_code == 302 and "/admin/login/" in answer["Location"]

@@ -21,7 +21,7 @@ def _text(item: ConfigItem, **fields: object) -> str:
 
 
 def report_instances(everybody: int = 0) -> None:
-    """This function will report five processes, one behind and one with an error; or `everybody` with that version of the queues."""
+    """Report five processes, one behind and one with an error; or `everybody` with that version of the queues."""
     started = timezone.now() - timedelta(hours=3)
     for host, kind, number, errors in (
         ("web-1", "web", 2, {}),
@@ -36,7 +36,7 @@ def report_instances(everybody: int = 0) -> None:
 
 
 def config_pages(tenant: Tenant) -> dict[str, str]:
-    """This function will publish, draft and report something, and give the addresses of all pages by name."""
+    """Publish, draft and report something, and give the addresses of all pages by name."""
     now = timezone.now()
     queues = items.module_item("queues")
     releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room in November", **BY)

@@ -16,7 +16,7 @@ MISSING = ("unknown link", "sample link", "no such page")
 
 
 def recipient_pages(tenant: Tenant, letter: Message) -> dict[str, str]:
-    """This function will put recipients on the list, and give the addresses of the pages by name."""
+    """Put recipients on the list, and return the addresses of the pages by name."""
     soon = timezone.now() + timedelta(days=30)
     make_suppression(tenant, "+8613812345601", channel="sms", reason="hard_bounce", created_by="provider", message_id=letter.pk)
     make_suppression(tenant, "bob@example.com", channel="email", category="marketing", reason="unsubscribe", created_by="recipient")

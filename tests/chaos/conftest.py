@@ -23,7 +23,7 @@ DISK_MEGABYTES = 1024
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """This context will put a folder onto a disk of its own that can be filled; False where mounting is not allowed."""
+    """Put a folder onto a disk of its own that can be filled; False where mounting is not allowed."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=0755", "chaos", str(folder)]
     is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:

@@ -86,7 +86,7 @@ def kill_inside(name: str, change: str) -> Fault:
 
 
 def surely(connection: "psycopg.Connection[object]", statement: str) -> None:
-    """This function will change the table's definition; under load that may end in a deadlock, and is tried again."""
+    """Change the table's definition; under load that may end in a deadlock, and is tried again."""
     for _ in range(20):
         with suppress(psycopg.errors.DeadlockDetected):
             connection.execute(statement)  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def second_feeder_and_beat(storm: Storm) -> None:
 
 
 def faketime_library() -> Path | None:
-    """This function will find libfaketime, which gives a process a clock of its own."""
+    """Find libfaketime, which gives a process a clock of its own."""
     return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
@@ -160,7 +160,7 @@ def clock_jump(storm: Storm) -> None:
 
 @contextmanager
 def environment(of: dict[str, str], more: dict[str, str]) -> Iterator[None]:
-    """This context will have processes started with more variables."""
+    """Have processes started with more variables."""
     of.update(more)
     try:
         yield
@@ -272,7 +272,7 @@ def database_outage(by: str) -> Fault:
 
 
 def ask_for_a_202(storm: Storm) -> tuple[int, str]:
-    """This function will hand over a message and give the status and Retry-After."""
+    """Hand over a message and return the status and Retry-After."""
     http = storm.customer.http
     answer = http.post("/api/messages/", {"channel": "sms", "recipient": number(), "body": "chaos"})
     return answer.status, answer.headers.get("Retry-After", "0")

@@ -27,13 +27,13 @@ class Installation:
         return redis.Redis.from_url(self.services["redis"].url)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """This function will run one statement on the product's database."""
+        """Run one statement on the product's database."""
         with psycopg.connect(self.services["postgresql"].url, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(statement)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
     def end_in_order(self, name: str) -> None:
-        """This function will end a process as a deployment does. It must come to its end by itself, and in the grace time.
+        """End a process as a deployment does. It must come to its end by itself, and in the grace time.
 
         One that is only starting has nothing to end in order, so it may start first.
         """
@@ -54,12 +54,12 @@ class Installation:
         return sum(f"\nPPid:\t{parent}\n" in status.read_text() for status in started if status.exists())
 
     def end_extra(self, label: str) -> None:
-        """This function will end a process that was started beside the usual ones, and forget it."""
+        """End a process that was started beside the usual ones, and forget it."""
         self.stack.end(label)
         del self.stack.processes[label]
 
     def serves(self) -> None:
-        """This function will wait until the web process listens: clients have no use for a closed port."""
+        """Wait until the web process listens: clients have no use for a closed port."""
 
         def listens() -> bool:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.stack.port), timeout=1):
@@ -69,7 +69,7 @@ class Installation:
         poll(listens, seconds=30, reason="web does not listen")
 
     def mend(self) -> None:
-        """This function will put everything right that a test which failed has left behind."""
+        """Put everything right that a test which failed has left behind."""
         for service in self.services.by_name.values():
             if service.process is None or service.process.poll() is not None:
                 service.start()

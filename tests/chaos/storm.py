@@ -53,15 +53,15 @@ class Recorder:
         return f"http://127.0.0.1:{self.port}/send"
 
     def lines(self) -> list[list[str]]:
-        """This function will give what it was asked: id, answer, and whether it took the message."""
+        """Return what it was asked: id, answer, and whether it took the message."""
         return [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
     def taken(self) -> Counter[str]:
-        """This function will count the ids that the gateway took, whatever it answered."""
+        """Count the ids that the gateway took, whatever it answered."""
         return Counter(identifier for identifier, _answer, verdict in self.lines() if verdict == "taken")
 
     def script(self, **answer: Any) -> None:
-        """This function will have the next requests answered in this way."""
+        """Have the next requests answered in this way."""
         urllib3.request("POST", f"http://127.0.0.1:{self.port}/script", json=answer)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Storm:
     # --- the run ---------------------------------------------------------------------------------------------
 
     def strike(self, faults: list[Callable[["Storm"], None]]) -> None:
-        """This function will let traffic run, have one fault after the other strike at a random moment, and end the traffic."""
+        """Let traffic run, have one fault after the other strike at a random moment, and end the traffic."""
         for client in self._clients:
             client.start()
         for fault in faults:
@@ -142,7 +142,7 @@ class Storm:
         poll(lambda: len(self.books.accepted) >= before + FLOW, seconds=60, reason=f"traffic never came back: {self.books.refused}")
 
     def close_the_books(self) -> Books:
-        """This function will wait until nothing is in progress and compare what everybody saw."""
+        """Wait until nothing is in progress and compare what everybody saw."""
         self.installation.stack.wait_healthy()
         poll(lambda: self.customer.in_progress() == 0, seconds=SETTLE_SECONDS, every=0.3, reason="messages are still in progress")
         rows = self.customer.rows()

@@ -21,7 +21,7 @@ class Books:
     refused: Counter[str] = field(default_factory=Counter)  # what clients were told otherwise
 
     def ids(self, *statuses: str) -> set[str]:
-        """This function will give the messages that stand in one of these states."""
+        """Return the messages that stand in one of these states."""
         return {i for i, status in self.stored.items() if status in statuses}
 
     @property
@@ -35,7 +35,7 @@ class Books:
         return {i for i, times in self.taken.items() if times > 1}
 
     def check(self) -> None:
-        """This function will compare what everybody saw.
+        """Compare what everybody saw.
 
         Raises: AssertionError that says what does not fit.
         """
@@ -60,7 +60,7 @@ class Table:
         self.began = time.monotonic()
 
     def add(self, fault: str, strikes: int, books: Books, seconds: float) -> str:
-        """This function will make the line of one fault and give it."""
+        """Make the line of one fault and return it."""
         entry = (
             f"| {fault} | {strikes} | {len(books.accepted):,} | {len(books.ids('sent', 'delivered')):,} | {len(books.ids('unknown'))} "
             f"| {len(books.ids('failed'))} | {len(books.lost)} | {len(books.doubled)} | {seconds:.0f} |"
@@ -69,6 +69,6 @@ class Table:
         return entry
 
     def write(self, path: Path = RESULT) -> None:
-        """This function will leave the table in a file."""
+        """Leave the table in a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([HEAD, *self.entries, "", f"{time.monotonic() - self.began:.0f} s in all.", ""]))

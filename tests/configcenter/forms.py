@@ -50,7 +50,7 @@ class _Form(HTMLParser):
 
 
 def posted(html: str, form_id: str = "module-form") -> dict[str, Any]:
-    """This function will give what the form would send, for Django's test client; names that come twice as lists."""
+    """Return what the form would send, for Django's test client; names that come twice as lists."""
     form = _Form(form_id)
     form.feed(html)
     found: dict[str, Any] = {}

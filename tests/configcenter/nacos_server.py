@@ -22,7 +22,7 @@ SEPARATORS = ("\x02", "\x01")
 
 
 def database_url() -> str:
-    """This function will give the address of the tests' database."""
+    """Return the address of the tests' database."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
@@ -42,7 +42,7 @@ class NacosServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """This function will start it and return when it answers."""
+        """Start it and return when it answers."""
         command = commands(port=1, ws_port=self.port, web_workers=1, host="127.0.0.1")["ws"]
         with (self.folder / "ws.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -59,7 +59,7 @@ class NacosServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """This function will end it."""
+        """End it."""
         assert self.process
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -72,12 +72,12 @@ class NacosServer:
     def call(
         self, method: str, path: str, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any
     ) -> Any:
-        """This function will make one call, with an API key where one is given."""
+        """Make one call, with an API key where one is given."""
         sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         return self.http.request(method, f"{self.url}{path}?{urlencode(query)}", headers=sent, body=body)
 
     def listen(self, key: str, *watched: tuple[str, str], tenant: str = "", hang_up: bool = True) -> str:
-        """This function will do one long poll for data ids and the md5 that is had of each, and give what changed, decoded."""
+        """Do one long poll for data ids and the md5 that is had of each, and return what changed, decoded."""
         word, line = SEPARATORS
         written = "".join(word.join((data_id, "DEFAULT_GROUP", md5, tenant)) + line for data_id, md5 in watched)
         sent = {"Long-Pulling-Timeout": "30000", "Content-Type": "application/x-www-form-urlencoded"}
@@ -89,7 +89,7 @@ class NacosServer:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[NacosServer]:
-    """This function will run one for the block."""
+    """Run one for the block."""
     server = NacosServer(folder, **environment)
     try:
         server.start()

@@ -45,7 +45,7 @@ def waiting() -> int:
 
 
 def meet(*calls: Callable[[], object]) -> list[str]:
-    """This function will let calls begin one after the other and wait for the item's row, and give the errors they end with."""
+    """Let calls begin one after the other and wait for the item's row, and return the errors they end with."""
     errors: list[str] = []
 
     def one(call: Callable[[], object]) -> None:

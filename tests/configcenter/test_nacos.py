@@ -61,14 +61,14 @@ def _revision_that_rises(db: None) -> None:
 
 
 def client_of(server: NacosServer, password: str, folder: Path, namespace: str = "", username: str = "a-system") -> Any:
-    """This function will give the real client, signed in."""
+    """Return the real client, signed in."""
     client = nacos.NacosClient(server.address, namespace=namespace, username=username, password=password, logDir=str(folder))
     client.set_options(snapshot_base=str(folder / "snapshot"), failover_base=str(folder / "failover"))
     return client
 
 
 def published(tenant: Tenant | None, data_id: str, content: str) -> ConfigItem:
-    """This function will publish as the console does."""
+    """Publish as the console does."""
     namespace = items.default_namespace(tenant)
     item = ConfigItem.objects.filter(namespace=namespace, group=GROUP, data_id=data_id).first()
     item = item or items.create_item(namespace=namespace, group=GROUP, data_id=data_id, format="text", actor="user:test")

@@ -28,7 +28,7 @@ FOREIGN = {"DATABASE_URL", "BROKER_URL", "REDIS_URL", "REDIS_PREFIX", "SECRET_KE
 
 
 def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-    """This function will wait until a condition holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -63,7 +63,7 @@ class Local:
         return self.output.read_text()
 
     def wait_ready(self, process: subprocess.Popen[bytes]) -> float:
-        """This function will wait for the addresses to be printed, and return the seconds the start says it took."""
+        """Wait for the addresses to be printed, and return the seconds the start says it took."""
         eventually(lambda: "Ctrl-C" in self.said() or process.poll() is not None, READY_SECONDS)
         assert process.poll() is None, self.said()
         found = re.search(r"ready \(([\d.]+) s\)", self.said())
@@ -71,7 +71,7 @@ class Local:
         return float(found[1])
 
     def refusal(self, **changes: str) -> tuple[int, list[str]]:
-        """This function will start it when it cannot start, and return the exit status and what was printed."""
+        """Start it when it cannot start, and return the exit status and what was printed."""
         process = self.start(**changes)
         return process.wait(60), self.said().splitlines()
 

@@ -22,7 +22,7 @@ def _with_path(url: str, path: str) -> str:
 
 
 def _new_database(url: str) -> str:
-    """This function will make an empty database beside the one of a PostgreSQL address, and return its address."""
+    """Make an empty database beside the one of a PostgreSQL address, and return its address."""
     name = f"{(parse_url(url).path or '/').strip('/')}_{NAME}"
     with psycopg.connect(_with_path(url, "postgres"), autocommit=True) as connection:
         identifier = sql.Identifier(name)
@@ -32,7 +32,7 @@ def _new_database(url: str) -> str:
 
 
 def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]:
-    """This function will give the servers of the run, each in a part of its own."""
+    """Return the servers of the run, each in a part of its own."""
     redis_url = _with_path(settings.redis_url, str(REDIS_NUMBER))
     return {
         "DATABASE_URL": _new_database(settings.database_url) if settings.is_postgresql else f"sqlite:///{folder}/stack.sqlite3",

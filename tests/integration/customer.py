@@ -23,7 +23,7 @@ _numbers = itertools.count(10_000_000)
 
 
 def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05, reason: str | Callable[[], object] = "") -> Any:
-    """This function will ask until the answer is true and give it; at the deadline the test fails, and `reason` is asked why."""
+    """Ask until the answer is true and return it; at the deadline the test fails, and `reason` is asked why."""
     deadline = time.monotonic() + seconds
     while True:
         answer = what()
@@ -44,7 +44,7 @@ for n in range(%d):
 
 
 def new_key(stack: Stack) -> str:
-    """This function will give the key of a new tenant; they are made in dozens, as starting Django takes two seconds."""
+    """Return the key of a new tenant; they are made in dozens, as starting Django takes two seconds."""
     keys = _keys.setdefault(id(stack), [])
     if not keys:
         code = NEW_TENANTS % (24, uuid4().hex[:12])
@@ -74,12 +74,12 @@ for row in rows.values("batch_id", "batch__status", "status", "error_code").anno
 
 
 def what_waits(stack: Stack) -> str:
-    """This function will tell what is in progress, of all customers: for the reason of a failure."""
+    """Return what is in progress, of all customers: for the reason of a failure."""
     return _asked(stack, WHAT_WAITS)
 
 
 def forgotten(stack: Stack) -> str:
-    """This function will tell what is in progress in batches that have ended, where nobody will ever feed it; empty: nothing."""
+    """Return what is in progress in batches that have ended, where nobody will ever feed it; empty: nothing."""
     return _asked(stack, FORGOTTEN)
 
 
@@ -97,7 +97,7 @@ class Customer:
         self.http = Http(stack.base_url, new_key(stack))
 
     def provider(self, channel: str, kind: str, config: dict[str, Any], **fields: Any) -> dict[str, Any]:
-        """This function will make a provider and give it, with its receipt secret."""
+        """Make a provider and return it, with its receipt secret."""
         body = {"name": f"{kind}-{uuid4().hex[:6]}", "channel": channel, "kind": kind, "config": config, **fields}
         made = self.http.post("/api/providers/", body)
         assert made.status == 201, made.data
@@ -107,7 +107,7 @@ class Customer:
     def gateway(
         self, gateway: Gateway, *, bulk: bool = False, channel: str = "sms", config: dict[str, Any] | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """This function will make a provider that speaks to a test gateway."""
+        """Make a provider that speaks to a test gateway."""
         settings: dict[str, Any] = {"url": gateway.url, "message_id_path": "id", "timeout_seconds": 3, **(config or {})}
         if bulk:
             settings["bulk"] = {
@@ -119,13 +119,13 @@ class Customer:
         return self.provider(channel, "http", settings, **fields)
 
     def send(self, **fields: Any) -> str:
-        """This function will hand over one text and give its id."""
+        """Hand over one text and return its id."""
         answer = self.http.post("/api/messages/", {"channel": "sms", "recipient": number(), "body": "hello", **fields})
         assert answer.status == 202, answer.data
         return str(answer.json()["id"])
 
     def send_batch(self, count: int, **fields: Any) -> str:
-        """This function will hand over a batch of texts and give its id."""
+        """Hand over a batch of texts and return its id."""
         recipients = [{"recipient": number()} for _ in range(count)]
         answer = self.http.post("/api/messages/batch", {"channel": "sms", "body": "hello", "recipients": recipients, **fields})
         assert answer.status == 202, answer.data
@@ -133,30 +133,30 @@ class Customer:
         return str(answer.json()["batch_id"])
 
     def message(self, message_id: str) -> dict[str, Any]:
-        """This function will give one message."""
+        """Return one message."""
         answer: dict[str, Any] = self.http.get(f"/api/messages/{message_id}/").json()
         return answer
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        """This function will give one batch, having checked that its books are right."""
+        """Return one batch, having checked that its books are right."""
         answer: dict[str, Any] = self.http.get(f"/api/batches/{batch_id}/").json()
         assert sum(answer["counts"].values()) == answer["accepted"] == answer["in_progress"] + answer["ended"], answer
         return answer
 
     def settled(self, message_id: str, *, seconds: float = 30.0) -> dict[str, Any]:
-        """This function will wait until the message is no longer in progress and give it."""
+        """Wait until the message is no longer in progress and return it."""
         poll(lambda: self.message(message_id)["status"] not in IN_PROGRESS, seconds=seconds, reason=f"not settled: {message_id}")
         return self.message(message_id)
 
     def finished(self, batch_id: str, *, seconds: float = 60.0) -> dict[str, Any]:
-        """This function will wait until the batch is finished and give it."""
+        """Wait until the batch is finished and return it."""
         poll(
             lambda: self.batch(batch_id)["status"] == "finished", seconds=seconds, every=0.2, reason=f"not finished: {self.batch(batch_id)}"
         )
         return self.batch(batch_id)
 
     def rows(self, **filters: Any) -> list[dict[str, Any]]:
-        """This function will give the customer's messages, page by page."""
+        """Return the customer's messages, page by page."""
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
@@ -167,15 +167,15 @@ class Customer:
                 return found
 
     def in_progress(self) -> int:
-        """This function will count what is pending, queued or sending, in one look: messages move both ways between these."""
+        """Count what is pending, queued or sending, in one look: messages move both ways between these."""
         return int(self.http.get("/api/messages/statistics/overview").json()["today"]["in_progress"])
 
     def ids(self, batch_id: str, **filters: Any) -> set[str]:
-        """This function will give the ids (hex) of a batch's messages."""
+        """Return the ids (hex) of a batch's messages."""
         return {row["trace_id"] for row in self.rows(batch=batch_id, **filters)}
 
     def receipt(self, provider: dict[str, Any], receipts: list[dict[str, Any]], *, at: float | None = None) -> tuple[int, dict[str, Any]]:
-        """This function will post signed receipts as the provider would, and give status and answer."""
+        """Post signed receipts as the provider would, and give status and answer."""
         body = json.dumps({"receipts": receipts}).encode()
         identifier, stamp = f"msg_{uuid4().hex}", str(int(at or time.time()))
         secret = base64.b64decode(provider["receipt_secret"].removeprefix("whsec_"))
@@ -195,12 +195,12 @@ class Customer:
 
 
 def number() -> str:
-    """This function will give a phone number nobody used before."""
+    """Return a phone number nobody used before."""
     return f"+86138{next(_numbers):08d}"
 
 
 def empty_queue(stack: Stack, name: str) -> int:
-    """This function will throw away what stands in a queue of the broker, as an operator's mistake would, and give the number."""
+    """Throw away what stands in a queue of the broker, as an operator's mistake would, and return the number."""
     url = stack.environment["BROKER_URL"]
     options = (
         {}

@@ -46,7 +46,7 @@ class Http:
     def request(
         self, method: str, path: str, *, body: object = None, headers: dict[str, str] | None = None, key: str | None = None, **fields: Any
     ) -> urllib3.BaseHTTPResponse:
-        """This function will make one call; `body` is sent as JSON, `fields` as the query string, `key` replaces the API key."""
+        """Make one call; `body` is sent as JSON, `fields` as the query string, `key` replaces the API key."""
         sent = {**({"Authorization": f"Bearer {key or self.api_key}"} if key != "" else {}), **(headers or {})}
         query = "?" + "&".join(f"{name}={value}" for name, value in fields.items()) if fields else ""
         return self.pool.request(method, f"{self.base_url}{path}{query}", headers=sent, redirect=False, json=body)
@@ -102,11 +102,11 @@ class Stack:
         self.stop()
 
     def log(self, name: str) -> Path:
-        """This function will give the path of a process's log."""
+        """Return the path of a process's log."""
         return self.folder / f"{name}.log"
 
     def log_tail(self, name: str, lines: int = 30) -> str:
-        """This function will give the end of a process's log."""
+        """Return the end of a process's log."""
         path = self.log(name)
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
@@ -125,7 +125,7 @@ class Stack:
         return process
 
     def prepare(self) -> None:
-        """This function will migrate, load the demo, and keep its addresses and secrets in `self.demo`."""
+        """Migrate, load the demo, and keep its addresses and secrets in `self.demo`."""
         output = self.folder / "demo.json"
         arguments = ["--output", str(output), "--base-url", self.base_url, "--ws-url", self.ws_url]
         process = self._spawn("prepare", [sys.executable, "-m", "deploy.local.prepare", *arguments])
@@ -143,7 +143,7 @@ class Stack:
         return self._http
 
     def publish(self, module: str, **changes: Any) -> int:
-        """This function will publish a module with some fields changed, as an operator does, and give the revision that has it."""
+        """Publish a module with some fields changed, as an operator does, and return the revision that has it."""
         address = f"/api/config/modules/{module}/"
         content = {**self.http.get(address).json()["effective"], **changes}
         answer = self.http.post(f"{address}publish/", {"content": content, "comment": "test"})
@@ -153,14 +153,14 @@ class Stack:
         return int(answer.json()["revision"])
 
     def configure(self, module: str, **changes: Any) -> None:
-        """This function will publish a module with some fields changed and return when every process runs it."""
+        """Publish a module with some fields changed and return when every process runs it."""
         revision, deadline = self.publish(module, **changes), time.monotonic() + CONFIGURED_SECONDS
         while any(instance["revision"] < revision for instance in self.http.get("/api/config/instances/").json()):
             assert time.monotonic() < deadline, f"{module} is not applied everywhere"
             time.sleep(0.02)
 
     def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
-        """This function will start a process, or under another label one more of its kind (a worker; servers need ports)."""
+        """Start a process, or under another label one more of its kind (a worker; servers need ports)."""
         label = label or name
         if self.is_running(label):
             raise RuntimeError(f"{label} already runs")
@@ -170,15 +170,15 @@ class Stack:
         self.processes[label] = self._spawn(label, self.commands[label])
 
     def is_running(self, name: str) -> bool:
-        """This function will tell whether a process was started and has not ended."""
+        """Return whether a process was started and has not ended."""
         return name in self.processes and self.processes[name].poll() is None
 
     def send_signal(self, name: str, number: signal.Signals) -> None:
-        """This function will send a signal to the process alone, not to its children (SIGTERM asks for an orderly end)."""
+        """Send a signal to the process alone, not to its children (SIGTERM asks for an orderly end)."""
         self.processes[name].send_signal(number)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """This function will signal a process with all its children, by default kill them, and wait until they have ended."""
+        """Signal a process with all its children, by default kill them, and wait until they have ended."""
         process = self.processes[name]
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -187,7 +187,7 @@ class Stack:
             guard().tell(f"-{process.pid}")
 
     def end(self, name: str) -> None:
-        """This function will end a process in order, and by force when that takes too long."""
+        """End a process in order, and by force when that takes too long."""
         if self.is_running(name):
             self.send_signal(name, signal.SIGCONT)
             self.send_signal(name, signal.SIGTERM)
@@ -197,12 +197,12 @@ class Stack:
             self.kill(name)
 
     def restart(self, name: str) -> None:
-        """This function will start a process again, after ending it in order when it still runs."""
+        """Start a process again, after ending it in order when it still runs."""
         self.end(name)
         self.start(name)
 
     def stop(self) -> None:
-        """This function will end all processes, all at the same time."""
+        """End all processes, all at the same time."""
         for name in self.processes:
             if self.is_running(name):
                 self.send_signal(name, signal.SIGCONT)
@@ -215,7 +215,7 @@ class Stack:
             self.kill(name)
 
     def wait_healthy(self, seconds: float = START_SECONDS) -> None:
-        """This function will return when every process works.
+        """Return when every process works.
 
         A process that was killed counts as alive for the five seconds its last sign of life is valid.
 

@@ -51,7 +51,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 def make_pending(database: psycopg.Connection[Any], customer: Customer, rows: int) -> str:
-    """This function will give a customer a running batch with so many pending messages, as if it had handed them over."""
+    """Return a customer a running batch with so many pending messages, as if it had handed them over."""
     batch_id = customer.send_batch(1, send_at=(datetime.now(UTC) + timedelta(days=300)).isoformat())
     row = database.execute("SELECT tenant_id FROM messaging_batch WHERE id = %s", [batch_id]).fetchone()
     assert row
@@ -61,7 +61,7 @@ def make_pending(database: psycopg.Connection[Any], customer: Customer, rows: in
 
 
 def remove(database: psycopg.Connection[Any], batch_id: str) -> None:
-    """This function will take a batch away, so that the tests that follow have the machine for themselves."""
+    """Take a batch away, so that the tests that follow have the machine for themselves."""
     for _ in range(20):
         with suppress(psycopg.errors.DeadlockDetected):
             database.execute("DELETE FROM messaging_message WHERE batch_id = %s AND status IN ('pending', 'queued')", [batch_id])
@@ -69,7 +69,7 @@ def remove(database: psycopg.Connection[Any], batch_id: str) -> None:
 
 
 def flood(customer: Customer, over: threading.Event) -> int:
-    """This function will hand over texts until it is told to end and give their number."""
+    """Hand over texts until it is told to end and return their number."""
     sent = 0
     while not over.is_set():
         customer.send()
@@ -113,7 +113,7 @@ def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack:
 
 
 def ten_at_once(customer: Customer) -> list[float]:
-    """This function will hand over ten texts at once and give the milliseconds from being due to being taken by the provider."""
+    """Hand over ten texts at once and return the milliseconds from being due to being taken by the provider."""
     with ThreadPoolExecutor(TEN) as threads:
         ids = list(threads.map(lambda _: customer.send(), range(TEN)))
     return sorted(float(customer.settled(id_, seconds=120)["latency_ms"]) for id_ in ids)

@@ -69,7 +69,7 @@ class Crowd:
                 self._over.wait(0.005)
 
     def between(self, since: float, until: float) -> int:
-        """This function will count what was let in within a span."""
+        """Count what was let in within a span."""
         return sum(since <= at < until for at in self.let_in)
 
 

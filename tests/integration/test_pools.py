@@ -42,14 +42,14 @@ def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
 
 
 def at_rest(stack: Stack, customer: Customer) -> None:
-    """This function will put the pool back at once, where falling back in steps takes a quarter of a minute."""
+    """Put the pool back at once, where falling back in steps takes a quarter of a minute."""
     set_limits(stack, min_threads=10, max_threads=10)
     poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason=lambda: f"the pool does not obey its limits: {why(stack)}")
     set_limits(stack, **DEFAULTS)
 
 
 def set_limits(stack: Stack, **limits: Any) -> float:
-    """This function will publish limits, as an operator does, and give the time at which the publish was answered."""
+    """Publish limits, as an operator does, and return the time at which the publish was answered."""
     in_queues = {name: value for name, value in limits.items() if name == "queue_capacity"}
     if in_queues:
         stack.publish("queues", **in_queues)
@@ -64,13 +64,13 @@ def realtime(customer: Customer) -> dict[str, Any]:
 
 
 def pool(customer: Customer) -> dict[str, Any]:
-    """This function will give the figures of all pools together, as the statistics show them."""
+    """Return the figures of all pools together, as the statistics show them."""
     found: dict[str, Any] = realtime(customer)["pool"]
     return found
 
 
 def told_by_workers(stack: Stack) -> list[dict[str, Any]]:
-    """This function will give what each running worker told last, without the way through the API."""
+    """Return what each running worker told last, without the way through the API."""
     pids = {str(process.pid) for name, process in stack.processes.items() if stack.is_running(name)}
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         names = list(client.scan_iter(match=f"{stack.environment['REDIS_PREFIX']}:pool:*", count=10_000))
@@ -79,12 +79,12 @@ def told_by_workers(stack: Stack) -> list[dict[str, Any]]:
 
 
 def why(stack: Stack) -> str:
-    """This function will tell what the pools see and what there is."""
+    """Return what the pools see and what there is."""
     return f"{told_by_workers(stack)}\n{what_waits(stack)}\n{stack.log_tail('worker', 40)}\n{stack.log_tail('worker-aux', 20)}"
 
 
 def ready_tasks(stack: Stack) -> int:
-    """This function will count the tasks that the broker has and no worker."""
+    """Count the tasks that the broker has and no worker."""
     url = stack.environment["BROKER_URL"]
     with Connection(url) as connection:
         return int(connection.default_channel.queue_declare(queues.SEND, passive=True).message_count)

@@ -40,7 +40,7 @@ def quiet(stack: Stack) -> Iterator[dict[str, Any]]:
 
 
 def put_off(customer: Customer, batch: str) -> list[dict[str, Any]]:
-    """This function will give the messages of a batch that the rule keeps for hours."""
+    """Return the messages of a batch that the rule keeps for hours."""
     later = (datetime.now(UTC) + timedelta(hours=4)).isoformat()
     rows = customer.rows(batch=batch, status="pending")
     return [row for row in rows if row["error_code"] == f"rule:quiet:{RULE}" and row["due_at"] > later]

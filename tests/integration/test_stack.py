@@ -10,7 +10,7 @@ pytestmark = pytest.mark.both_stacks
 
 
 def send_one(stack: Stack) -> str:
-    """This function will hand over one text and return its state once a provider has had it."""
+    """Hand over one text and return its state once a provider has had it."""
     accepted = stack.http.post("/api/messages/", {"channel": "sms", "recipient": "+8613800138000", "body": "hello"})
     assert accepted.status == 202, accepted.data
     deadline = time.monotonic() + 30

@@ -45,7 +45,7 @@ def customer(stack: Stack) -> Customer:
 
 
 def big_batch(customer: Customer, provider: dict[str, Any]) -> tuple[str, int]:
-    """This function will give a running batch and its size; on PostgreSQL one that no single request may bring."""
+    """Return a running batch and its size; on PostgreSQL one that no single request may bring."""
     url = customer.stack.environment["DATABASE_URL"]
     if not url.startswith("postgresql"):
         return customer.send_batch(ROWS_EMBEDDED), ROWS_EMBEDDED
@@ -57,7 +57,7 @@ def big_batch(customer: Customer, provider: dict[str, Any]) -> tuple[str, int]:
 
 
 def timed(customer: Customer, batch_id: str, verb: str) -> dict[str, Any]:
-    """This function will do something with a batch, print how long the answer took, and give it."""
+    """Do something with a batch, print how long the answer took, and return it."""
     began = time.monotonic()
     answer = customer.http.post(f"/api/batches/{batch_id}/{verb}/")
     print(f"{verb}: answered after {1000 * (time.monotonic() - began):.0f} ms")  # noqa: T201
@@ -67,7 +67,7 @@ def timed(customer: Customer, batch_id: str, verb: str) -> dict[str, Any]:
 
 
 def still(customer: Customer, batch_id: str) -> dict[str, Any]:
-    """This function will wait until nothing of a batch is with a worker, and give the batch."""
+    """Wait until nothing of a batch is with a worker, and return the batch."""
     poll(lambda: not customer.batch(batch_id)["counts"]["sending"], seconds=20, reason="something is still being sent")
     return customer.batch(batch_id)
 

@@ -240,7 +240,7 @@ def test_events_of_all_breakers_are_kept_for_alarms_newest_first(mine: Breakers,
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """This function will give what makes Redis unreachable for the rest of the test."""
+    """Return what makes Redis unreachable for the rest of the test."""
     return lambda: monkeypatch.setattr(redis, "client", lambda: NOBODY)
 
 
@@ -285,19 +285,19 @@ CALLS = replace(VOID, counts="errors")
 
 
 def receipts(breakers: Breakers, name: str, rule: Rule = VOID, *, good: int = 0, bad: int = 0, at: float | None = None) -> None:
-    """This function will report receipts of messages that were taken now, or `at` so many seconds since 1970."""
+    """Report receipts of messages that were taken now, or `at` so many seconds since 1970."""
     moment = int(1000 * (time.time() if at is None else at))
     tell(breakers, name, rule, calls=good + bad, errors=bad, code="lost", taken=[(moment, False)] * good + [(moment, True)] * bad)
 
 
 def tried(breakers: Breakers, name: str, rule: Rule = CALLS) -> None:
-    """This function will have receipts open it and all trial calls taken."""
+    """Have receipts open it and all trial calls taken."""
     receipts(breakers, name, replace(VOID, open_seconds=rule.open_seconds), bad=10)
     taken(breakers, name, rule)
 
 
 def taken(breakers: Breakers, name: str, rule: Rule = CALLS) -> None:
-    """This function will wait until it may be tried and have all trial calls taken."""
+    """Wait until it may be tried and have all trial calls taken."""
     granted, epoch = poll(lambda: (answer := breakers.admit(name, rule, wanted=3))[0] and answer)
     tell(breakers, name, rule, epoch=epoch, calls=granted)
 

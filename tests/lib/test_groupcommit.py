@@ -48,7 +48,7 @@ def committer_of(writer: Any, **options: Any) -> GroupCommitter[Any, Any]:
 
 
 def submit_all(committer: GroupCommitter[Any, Any], items: Sequence[Any]) -> list[Any]:
-    """This function will submit from a thread each and give outcomes or errors in order."""
+    """Submit from a thread each and give outcomes or errors in order."""
 
     def submit(item: Any) -> Any:
         try:
@@ -61,7 +61,7 @@ def submit_all(committer: GroupCommitter[Any, Any], items: Sequence[Any]) -> lis
 
 
 def gathered(committer: GroupCommitter[Any, Any], writer: Writer, items: Sequence[Any]) -> list[Any]:
-    """This function will let `items` gather while the first one is being written, so that they form a group."""
+    """Let `items` gather while the first one is being written, so that they form a group."""
     writer.open.clear()
     writer.entered.clear()
     with ThreadPoolExecutor(1) as pool:

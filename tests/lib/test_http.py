@@ -23,7 +23,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
-    """This function will make look-ups give these addresses, one list a look-up, and collect the names asked for."""
+    """Make look-ups give these addresses, one list a look-up, and collect the names asked for."""
     asked: list[str] = []
     waiting = list(answers)
 
@@ -235,7 +235,7 @@ def test_a_line_break_in_a_header_is_refused(gateway: Gateway) -> None:
 
 
 def test_a_request_on_a_used_connection_that_ends_without_an_answer_is_not_repeated(gateway: Gateway) -> None:
-    """libcurl would send it again by itself; the gateway may have acted upon the first."""
+    """Libcurl would send it again by itself; the gateway may have acted upon the first."""
     client = GuardedClient(LOCAL)
     client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": "first"})
     gateway.script(Answer(action="reset"))

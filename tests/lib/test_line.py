@@ -13,7 +13,7 @@ Tell = Callable[[Any], None]
 def through_a_line(
     work: Callable[[Any, Tell], None], items: list[Any], *, after: Callable[[], None] = lambda: None, **options: Any
 ) -> list[Any]:
-    """This function will put items into a line, as an event loop does, and give their outcomes or errors in order."""
+    """Put items into a line, as an event loop does, and return their outcomes or errors in order."""
 
     async def run() -> list[Any]:
         line: Line[Any, Any] = Line(asyncio.get_running_loop(), work, after=after, **options)

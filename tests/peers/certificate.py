@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
-    """This function will write a self-signed certificate for the names and give its path and a server context."""
+    """Write a self-signed certificate for the names and return its path and a server context."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Posthaste test")])
     now = datetime.datetime.now(datetime.UTC)

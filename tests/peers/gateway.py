@@ -90,15 +90,15 @@ class Gateway:
     # Scripting and looking, from the test's thread.
 
     def script(self, answer: Answer, *, times: int = 1) -> None:
-        """This function will answer the next requests in this way; what is scripted later comes later."""
+        """Answer the next requests in this way; what is scripted later comes later."""
         self._script.extend([answer] * times)
 
     def refuse(self, recipient: str, code: str) -> None:
-        """This function will refuse every message to a recipient: HTTP 422 alone, an entry with error code in bulk."""
+        """Refuse every message to a recipient: HTTP 422 alone, an entry with error code in bulk."""
         self.refusals[recipient] = code
 
     def counts(self) -> dict[str, int]:
-        """This function will tell how often each id was taken."""
+        """Return how often each id was taken."""
         return dict(self.taken)
 
     def doubles(self) -> dict[str, int]:

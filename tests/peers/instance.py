@@ -27,12 +27,12 @@ NOBODY = "redis://127.0.0.1:1/0"
 
 
 def say(*words: object) -> None:
-    """This function will write one line at once: several processes share the pipe."""
+    """Write one line at once: several processes share the pipe."""
     os.write(sys.stdout.fileno(), (" ".join(map(str, words)) + "\n").encode())
 
 
 def watch_it(kind: str, labels: list[str]) -> None:
-    """This function will read without end what is in force."""
+    """Read without end what is in force."""
     from configcenter import hot
     from configcenter.services import loading, watch
 
@@ -60,7 +60,7 @@ def watch_it(kind: str, labels: list[str]) -> None:
 
 
 def main() -> None:
-    """This function will set Django up once and become as many processes as there are kinds."""
+    """Set Django up once and become as many processes as there are kinds."""
     django.setup()
     for argument in sys.argv[1:]:
         if os.fork() == 0:
@@ -97,16 +97,16 @@ class Watching:
                 self._seen[kind].append((int(rest[0]), float(rest[1])))
 
     def sources(self) -> dict[str, str]:
-        """This function will give where each process that is up had its first values from."""
+        """Return where each process that is up had its first values from."""
         return {kind: rest[0] for kind, what, *rest in list(self.said) if what == "source"}
 
     def are_up(self) -> bool:
-        """This function will tell whether all of them are."""
+        """Return whether all of them are."""
         assert self.process.poll() is None, "they ended"
         return len(self.sources()) == len(self.kinds)
 
     def seen_at(self, kind: str, number: int) -> float:
-        """This function will tell when a process first saw this release or a later one; 0.0: not yet."""
+        """Return when a process first saw this release or a later one; 0.0: not yet."""
         found = 0.0
         for release, at in reversed(self._seen[kind]):
             if release < number:
@@ -115,16 +115,16 @@ class Watching:
         return found
 
     def all_saw(self, number: int) -> float:
-        """This function will tell when the last process saw this release; 0.0: not all have."""
+        """Return when the last process saw this release; 0.0: not all have."""
         times = [self.seen_at(kind, number) for kind in self.kinds]
         return max(times) if all(times) else 0.0
 
     def torn(self) -> int:
-        """This function will count how often half of an update was seen."""
+        """Count how often half of an update was seen."""
         return sum(what == "torn" for _kind, what, *_rest in list(self.said))
 
     def end(self) -> None:
-        """This function will end all of them."""
+        """End all of them."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
         self._reader.join(10)

@@ -14,7 +14,7 @@ import nacos
 
 
 def main(address: str, password: str, namespace: str, folder: str, *data_ids: str) -> None:
-    """This function will listen until it is ended."""
+    """Listen until it is ended."""
 
     def told(parameters: dict[str, Any]) -> None:
         print(json.dumps({"at": time.time(), "data_id": parameters["data_id"], "content": parameters["content"]}), flush=True)

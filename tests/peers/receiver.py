@@ -42,7 +42,7 @@ def show_text(received: Received) -> None:
 
 
 def send_receipt(url: str, secret: str, message_id: str, status: str = "delivered") -> int:
-    """This function will post one signed receipt and give the HTTP status of the answer."""
+    """Post one signed receipt and return the HTTP status of the answer."""
     now = datetime.now(UTC)
     body = json.dumps(
         {"receipts": [{"message_id": message_id, "provider_message_id": f"gw-{message_id}", "status": status, "at": now.isoformat()}]}

@@ -30,7 +30,7 @@ class Relay:
         self.cut()
 
     def cut(self) -> None:
-        """This function will break all connections."""
+        """Break all connections."""
         for one in list(self._pairs):
             one.close()
         self._pairs.clear()

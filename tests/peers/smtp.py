@@ -45,7 +45,8 @@ class _Session(SMTP):
 
 class MailServer:
     """The server, in a thread of its own. `login`: user name and password it asks for; `tls`: a context for STARTTLS or TLS;
-    `pipelining`: whether it says that it takes several commands at once, which aiosmtpd does anyway."""
+    `pipelining`: whether it says that it takes several commands at once, which aiosmtpd does anyway.
+    """
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class MailServer:
         )
 
     def script(self, phase: Phase, reply: str, *, times: int = 1) -> None:
-        """This function will give this reply (or DROP) the next times a command of the phase comes."""
+        """Return this reply (or DROP) the next times a command of the phase comes."""
         self._script[phase].extend([reply] * times)
 
     @property
@@ -142,7 +143,7 @@ class MailServer:
         return self._scripted("taken", server) or "250 Taken"
 
     def drop_all(self) -> None:
-        """This function will cut every open connection, as a server does with idle ones."""
+        """Cut every open connection, as a server does with idle ones."""
         self._controller.drop_all()
 
 
@@ -157,7 +158,7 @@ class _Controller(Controller):
         return session
 
     def _trigger_server(self) -> None:
-        """aiosmtpd connects to itself here to see an error early, and does not know what port 0 has become."""
+        """Aiosmtpd connects to itself here to see an error early, and does not know what port 0 has become."""
         self.port = self.bound_port()
         super()._trigger_server()
         self.handler.connections = 0

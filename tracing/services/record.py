@@ -41,23 +41,23 @@ end
 
 
 def trace_key(message_id: UUID) -> bytes:
-    """This function will give the Redis key of a message's trace (21 bytes with the default prefix)."""
+    """Return the Redis key of a message's trace (21 bytes with the default prefix)."""
     return f"{env.load().redis_prefix}:t:".encode() + message_id.bytes
 
 
 def line(code: str, message_id: UUID, at: datetime, *words: object) -> str:
-    """This function will make one event of a trace."""
+    """Make one event of a trace."""
     since = max(0, int(at.timestamp() * 1000) - ids.unix_ms(message_id))
     return " ".join((f"{code}{since}", *map(str, words))) + "\n"
 
 
 def word(text: str) -> str:
-    """This function will make one word of a text, as a line is split at blanks; `tracing.selectors` undoes it."""
+    """Make one word of a text, as a line is split at blanks; `tracing.selectors` undoes it."""
     return BLANK.join(text.split())[:40] or "-"
 
 
 def is_sampled(message_id: UUID) -> bool:
-    """This function will tell whether a message is traced in full; the answer is the same in every process and for its whole life."""
+    """Return whether a message is traced in full; the answer is the same in every process and for its whole life."""
     percent = tracing.value.sample_percent
     return percent >= 100 or crc32(message_id.bytes) % 100 < percent
 
@@ -67,8 +67,9 @@ def _worth_keeping(message_id: UUID, added: Iterable[str], always: Collection[UU
 
 
 def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Collection[UUID] = ()) -> None:
-    """This function will add events to the traces of messages within a pipeline of the caller's; those in `always` are written whether
-    they are sampled or not."""
+    """Add events to the traces of messages within a pipeline of the caller's; those in `always` are written whether
+    they are sampled or not.
+    """
     settings = tracing.value
     if settings.sample_percent < 100:
         lines = {message_id: added for message_id, added in lines.items() if _worth_keeping(message_id, added, always)}
@@ -78,7 +79,7 @@ def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Coll
 
 
 def count(pipeline: Any, now: datetime, tenant_id: int, event: str, by: int = 1) -> None:
-    """This function will count what happened in this second, for the live figures, within a pipeline of the caller's."""
+    """Count what happened in this second, for the live figures, within a pipeline of the caller's."""
     name = redis.key("n", int(now.timestamp()))
     pipeline.hincrby(name, f"{tenant_id}:{event}", by)
     pipeline.expire(name, COUNTER_SECONDS)

@@ -23,7 +23,7 @@ class Tally:
         self._pid = 0
 
     def add(self, now: datetime, events: "Counter[tuple[int, str]]") -> None:
-        """This function will count what happened now."""
+        """Count what happened now."""
         second = now.replace(microsecond=0)
         with self._lock:
             for (tenant_id, event), number in events.items():
@@ -33,7 +33,7 @@ class Tally:
                 threading.Thread(target=self._tell, name="tally", daemon=True).start()
 
     def flush(self) -> None:
-        """This function will tell Redis what has been counted; while Redis is away, it is forgotten."""
+        """Report Redis what has been counted; while Redis is away, it is forgotten."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:

@@ -48,7 +48,7 @@ PERSISTENT = pika.BasicProperties(delivery_mode=2)
 
 
 def connect() -> pika.BlockingConnection:
-    """This function will open a connection; without heartbeats, as the process is frozen while others are measured."""
+    """Open a connection; without heartbeats, as the process is frozen while others are measured."""
     parameters = pika.URLParameters(os.environ["BROKER_URL"])
     parameters.virtual_host = parameters.virtual_host or "/"
     parameters.heartbeat = 0
@@ -56,7 +56,7 @@ def connect() -> pika.BlockingConnection:
 
 
 def publish(body: bytes) -> None:
-    """This function will publish one message and return when the broker has confirmed it."""
+    """Publish one message and return when the broker has confirmed it."""
     if not hasattr(_local, "channel"):
         _local.channel = connect().channel()
         _local.channel.confirm_delivery()
@@ -75,7 +75,7 @@ class MessageIn(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """This context will size the thread pool that plain functions run in."""
+    """Size the thread pool that plain functions run in."""
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
 
@@ -85,7 +85,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/api/messages/", status_code=202)
 def create_message(message: MessageIn, authorization: Annotated[str, Header()] = "") -> dict[str, str]:
-    """This function will store and publish one message."""
+    """Store and publish one message."""
     if not hmac.compare_digest(authorization, "Bearer key"):
         raise HTTPException(401)
     with Session() as session:

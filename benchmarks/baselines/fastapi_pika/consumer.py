@@ -13,7 +13,7 @@ THREADS = int(os.environ.get("THREADS", "16"))
 
 
 def send(message_id: uuid.UUID) -> None:
-    """This function will send one message."""
+    """Send one message."""
     with Session() as session:
         row = session.get_one(Message, message_id)
         row.status, row.attempts = "sending", row.attempts + 1
@@ -23,7 +23,7 @@ def send(message_id: uuid.UUID) -> None:
 
 
 def main() -> None:
-    """This function will consume until it is ended."""
+    """Consume until it is ended."""
     connection = connect()
     channel = connection.channel()
     channel.basic_qos(prefetch_count=2 * THREADS)

@@ -26,7 +26,7 @@ SENDING_PROCESSES = 2
 
 
 def queue(count: int) -> None:
-    """This function will queue mails as a caller with a list of recipients would."""
+    """Queue mails as a caller with a list of recipients would."""
     mail.send_many(
         [
             {"recipients": f"u{n:08d}@example.com", "sender": "shop@example.com", "subject": "Your order", "message": "It is on its way."}
@@ -36,13 +36,13 @@ def queue(count: int) -> None:
 
 
 def send(_count: int) -> None:
-    """This function will send everything that is queued."""
+    """Send everything that is queued."""
     with tempfile.TemporaryDirectory() as folder:
         call_command("send_queued_mail", processes=SENDING_PROCESSES, lockfile=str(Path(folder) / "lock"), log_level=1)
 
 
 def main() -> None:
-    """This function will run one step and print its cost, with that of its child processes."""
+    """Run one step and print its cost, with that of its child processes."""
     step, *rest = sys.argv[1:]
     if step == "prepare":
         call_command("migrate", verbosity=0, interactive=False)

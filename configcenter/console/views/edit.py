@@ -24,7 +24,7 @@ LATEST = 5
 @staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
 @for_subject
 def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will show what is edited and in force, and save the draft."""
+    """Show what is edited and in force, and save the draft."""
     if request.method != "POST":
         content = subject.effective if subject.item.draft is None else subject.item.draft
         return _show(request, subject, content, began=content, errors=_complaints(subject, subject.item.draft))
@@ -47,7 +47,7 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page(right="edit", to_change="edit", methods=("POST",))
 @for_subject
 def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will throw the draft away."""
+    """Throw the draft away."""
     drafts.discard_draft(item=subject.item, **author_of(request))
     messages.success(request, _("The draft is gone. What is in force did not change."))
     return HttpResponseRedirect(subject.url())
@@ -56,7 +56,7 @@ def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page()
 @for_subject
 def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will give the versions that instances run, for a page that stays open."""
+    """Return the versions that instances run, for a page that stays open."""
     assert subject.handle
     return JsonResponse(live.of_item(subject.item, selectors.live_instances([subject.item])))
 

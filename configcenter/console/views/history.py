@@ -36,7 +36,7 @@ def _frame(subject: Subject, **context: Any) -> dict[str, Any]:
 @staff_page()
 @for_subject
 def history(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will list the releases, the newest first."""
+    """List the releases, the newest first."""
     rows = selectors.history(subject.item)
     before = _number(request.GET.get("before"))
     found = list((rows.filter(number__lt=before) if before else rows)[: A_PAGE + 1])
@@ -53,7 +53,7 @@ def history(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page()
 @for_subject
 def compare(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will show what differs between two releases."""
+    """Show what differs between two releases."""
     one, other = (_number(request.GET.get(side)) for side in ("from", "to"))
     if one is None or other is None or one == other:
         messages.info(request, _("Choose two different versions."))
@@ -74,7 +74,7 @@ def compare(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
 @for_subject
 def release(request: HttpRequest, subject: Subject, number: int) -> HttpResponse:
-    """This function will show a release and what bringing it back would change; a POST brings it back."""
+    """Show a release and what bringing it back would change; a POST brings it back."""
     found = _release(subject, number)
     error, problem, status = "", "", 200
     if request.method == "POST":
@@ -106,7 +106,7 @@ def release(request: HttpRequest, subject: Subject, number: int) -> HttpResponse
 @staff_page(right="publish", to_change="publish", methods=("GET", "HEAD", "POST"))
 @for_subject
 def remove(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will take something out of force, once its name was typed."""
+    """Take something out of force, once its name was typed."""
     name, error, problem, status = subject.item.data_id, "", "", 200
     if request.method == "POST":
         comment = request.POST.get("comment", "").strip()

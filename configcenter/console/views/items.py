@@ -21,7 +21,7 @@ from posthaste.lib.problems import Conflict, Invalid, Problem
 
 
 def of_people() -> Any:
-    """This function will give the namespaces that free-form items may lie in: all but that of the modules."""
+    """Return the namespaces that free-form items may lie in: all but that of the modules."""
     return ConfigNamespace.objects.exclude(slug=MODULES, tenant=None).select_related("tenant").order_by("tenant__name", "slug")
 
 
@@ -31,7 +31,7 @@ def _pk(text: str) -> int | None:
 
 @staff_page()
 def listing(request: HttpRequest) -> HttpResponse:
-    """This function will list free-form items, narrowed by namespace, group and words."""
+    """List free-form items, narrowed by namespace, group and words."""
     items.default_namespace(None)
     namespaces = list(of_people())
     rows = ConfigItem.objects.filter(namespace__in=namespaces).select_related("namespace__tenant", "current", "gray")
@@ -62,7 +62,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @staff_page(right="edit", to_change="edit", methods=("GET", "HEAD", "POST"))
 def create(request: HttpRequest) -> HttpResponse:
-    """This function will make an item."""
+    """Make an item."""
     public = items.default_namespace(None)
     typed = {
         "namespace": request.GET.get("namespace") or str(public.pk),
@@ -104,7 +104,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @staff_page(right="edit", to_change="edit", methods=("POST",))
 @for_subject
 def about(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will change the format and the description of an item."""
+    """Change the format and the description of an item."""
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
     try:
         who = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
@@ -117,7 +117,7 @@ def about(request: HttpRequest, subject: Subject) -> HttpResponse:
 
 @staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
 def namespaces(request: HttpRequest) -> HttpResponse:
-    """This function will list the namespaces, make new ones and delete those that are empty."""
+    """List the namespaces, make new ones and delete those that are empty."""
     items.default_namespace(None)
     typed = {name: request.POST.get(name, "").strip() for name in ("tenant", "slug", "name", "description")}
     errors: dict[str, str] = {}

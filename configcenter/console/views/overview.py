@@ -14,7 +14,7 @@ from configcenter.models import MODULES, ConfigItem, ConfigState
 
 @staff_page()
 def overview(request: HttpRequest) -> HttpResponse:
-    """This function will show every module: what is in force since when and by whom, what is being changed, how far it has come."""
+    """Show every module: what is in force since when and by whom, what is being changed, how far it has come."""
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)
     items: dict[str, ConfigItem] = {}
     overrides: dict[str, int] = {}
@@ -56,7 +56,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @staff_page()
 def instances(request: HttpRequest) -> HttpResponse:
-    """This function will show every process and the versions it runs."""
+    """Show every process and the versions it runs."""
     running = selectors.live_instances()
     revision = ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
     rows = []

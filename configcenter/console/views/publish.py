@@ -20,7 +20,7 @@ from posthaste.lib.problems import Conflict, Invalid, Problem
 @staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
 @for_subject
 def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will show what publishing the draft changes, and publish it."""
+    """Show what publishing the draft changes, and publish it."""
     item = subject.item
     if request.method != "POST":
         if item.draft is None:
@@ -62,7 +62,7 @@ def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
 
 
 def spread_of(request: HttpRequest) -> dict[str, Any]:
-    """This function will read whom a gray release is for.
+    """Read whom a gray release is for.
 
     Raises:
         Invalid: the percentage is no number.
@@ -107,7 +107,7 @@ def _show(
 @staff_page()
 @for_subject
 def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will tell which live instances a gray release would be for, while its form is being filled in."""
+    """Return which live instances a gray release would be for, while its form is being filled in."""
     running = selectors.live_instances() or []
     labels, percent = request.GET.get("labels", "").replace(",", " ").split(), request.GET.get("percent", "0")
     wanted = min(int(percent), 100) if percent.isdecimal() and len(percent) < 4 else 0
@@ -120,7 +120,7 @@ def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
 @staff_page(right="publish", to_change="publish", methods=("POST",))
 @for_subject
 def gray(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will widen, promote or abandon a gray release."""
+    """Widen, promote or abandon a gray release."""
     verb, comment = request.POST.get("verb", ""), request.POST.get("comment", "").strip()
     who = author_of(request)
     try:

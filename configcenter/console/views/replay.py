@@ -52,7 +52,7 @@ MOST_HOURS = 24 * 31
 @staff_page()
 @for_subject
 def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will replay the draft (or what is in force) over recorded traffic and show what it would have done."""
+    """Replay the draft (or what is in force) over recorded traffic and show what it would have done."""
     handle, item = subject.handle, subject.item
     if handle is None or handle.what_if is None:
         raise Http404

@@ -14,7 +14,7 @@ from configcenter.console.targets import Subject, for_subject
 @staff_page()
 @for_subject
 def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
-    """This function will list the overrides of a module and lead to any tenant's."""
+    """List the overrides of a module and lead to any tenant's."""
     handle = subject.handle
     if handle is None or not handle.per_tenant:
         raise Http404

@@ -24,7 +24,7 @@ MOST_ERRORS = 20
 
 @staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
 def transfer(request: HttpRequest) -> HttpResponse:
-    """This function will offer an export, and tell what importing a file would do before it does it."""
+    """Offer an export, and return what importing a file would do before it does it."""
     policy, report, data, problem, status = request.POST.get("policy", "abort"), None, b"", "", 200
     if request.method == "POST":
         data = _posted(request)
@@ -98,7 +98,7 @@ def _told(report: files.ImportReport) -> dict[str, Any]:
 
 @staff_page()
 def export(request: HttpRequest) -> HttpResponse:
-    """This function will give the chosen modules and namespaces as a file."""
+    """Return the chosen modules and namespaces as a file."""
     rows = ConfigItem.objects.select_related("namespace__tenant", "current", "override_of").exclude(current=None)
     in_modules = {"namespace__slug": MODULES, "namespace__tenant": None}
     names = set(request.GET.getlist("module"))

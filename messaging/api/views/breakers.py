@@ -84,11 +84,11 @@ class BreakerView(TenantView):
     pagination_class = None
 
     def sees_hosts(self) -> bool:
-        """This function will tell whether the caller's tenant operates the installation."""
+        """Return whether the caller's tenant operates the installation."""
         return self.caller.is_operator
 
     def one(self, name: str) -> dict[str, Any]:
-        """This function will give the breaker of that name.
+        """Return the breaker of that name.
 
         Raises:
             NotFound: there is none, or it is not the caller's.

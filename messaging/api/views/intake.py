@@ -83,7 +83,7 @@ def _let_in(request: HttpRequest, call: Call, caller: Caller, *, cost: int, prio
 
 @_guarded
 def post_message(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
-    """This function will accept one message: 202 once it is committed."""
+    """Accept one message: 202 once it is committed."""
     checked = single.check(call, caller, is_counted=bool(request.META.get(LET_IN)))
     entry = checked.entry
     try:
@@ -100,7 +100,7 @@ def post_message(request: HttpRequest, call: Call, caller: Caller) -> HttpRespon
 
 @_guarded
 def post_batch(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
-    """This function will accept up to 10,000 messages: 202 once all of them are committed."""
+    """Accept up to 10,000 messages: 202 once all of them are committed."""
     repeatable = single.repeatable_of(call)
     earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
     if earlier is not None:

@@ -37,7 +37,7 @@ class SuppressionView(TenantView):
         return selectors.suppressions(self.tenant_id)
 
     def add(self, request: Request, recipients: list[str], values: dict[str, Any], field: str) -> int:
-        """This function will put recipients on the list and give the number of new ones."""
+        """Put recipients on the list and return the number of new ones."""
         self.caller.must_be_live()  # the list holds back real messages
         return suppressions.add(
             tenant_id=self.tenant_id,

@@ -32,12 +32,12 @@ class WhatIfIn(Body):
 
 
 def path_of(location: tuple[int | str, ...]) -> str:
-    """This function will write a place within a value as errors name it: `value.rules[2].per_second`."""
+    """Write a place within a value as errors name it: `value.rules[2].per_second`."""
     return "value" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
 def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
-    """This function will turn content into the module's value.
+    """Turn content into the module's value.
 
     Raises:
         Invalid: naming each wrong field.
@@ -60,7 +60,7 @@ def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
 
 
 def module_with_replay(name: str) -> "hot.Handle[Any]":
-    """This function will give a module that can be replayed.
+    """Return a module that can be replayed.
 
     Raises:
         NotFound: there is no such module, or it has nothing to replay.
@@ -75,7 +75,7 @@ def module_with_replay(name: str) -> "hot.Handle[Any]":
 
 
 def span_of(values: dict[str, Any]) -> dict[str, datetime]:
-    """This function will give the span that was asked for, at most seven days of it.
+    """Return the span that was asked for, at most seven days of it.
 
     Raises:
         Invalid: it is none, or too long.

@@ -139,7 +139,7 @@ def _captured() -> Iterator[list[str]]:
 
 
 def _scrub(text: str, url: str) -> str:
-    """This function will take every part of the URL that may be a secret out of a text for logs and pages."""
+    """Take every part of the URL that may be a secret out of a text for logs and pages."""
     rest = url.partition("://")[2]
     parts = {part for raw in re.split(r"[/:@?&=#]", rest) for part in (raw, unquote(raw)) if len(part) >= 4 and part != PLACEHOLDER}
     for part in sorted(parts, key=len, reverse=True):

@@ -56,7 +56,7 @@ class _FreshPool:
 
 
 def pool_classes(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
-    """This function will give urllib3 pool classes whose connections go through the guard."""
+    """Return urllib3 pool classes whose connections go through the guard."""
     return {
         "http": type(
             "GuardedPool",

@@ -171,7 +171,7 @@ _asset = Asset(storage_mode="memory", allow_templates=False)
 
 
 def offered(plugin: type[NotifyBase]) -> bool:
-    """This function will tell whether a service of apprise may be used: enabled, and all its calls guarded."""
+    """Return whether a service of apprise may be used: enabled, and all its calls guarded."""
     modules = _modules_of(plugin)
     return (
         bool(plugin.enabled)
@@ -181,12 +181,12 @@ def offered(plugin: type[NotifyBase]) -> bool:
 
 
 def schemas() -> list[str]:
-    """This function will list the beginnings of URLs that are understood."""
+    """List the beginnings of URLs that are understood."""
     return sorted(name for name in _plugins.schemas() if offered(_plugins[name]))
 
 
 def instantiate(url: str) -> NotifyBase | None:
-    """This function will build the service a URL stands for; None if it is not understood or not offered."""
+    """Build the service a URL stands for; None if it is not understood or not offered."""
     schema = url.partition("://")[0].lower()
     # An https:// URL may be the native form of a known service.
     if schema not in ("http", "https") and (schema not in _plugins or not offered(_plugins[schema])):

@@ -19,7 +19,7 @@ _OF_THE_RECIPIENT = ("To", "Message-ID", "Date")
 
 
 def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: str, html: str, heads: Mapping[str, str]) -> bytes:
-    """This function will give a mail as CRLF lines; `heads` are the headers that are its own.
+    """Return a mail as CRLF lines; `heads` are the headers that are its own.
 
     Raises:
         ProviderError: a header holds what no header may hold.

@@ -46,7 +46,7 @@ class GuardedSMTP(smtplib.SMTP):
         super().send(s)
 
     def hand_over(self, sender: str, recipient: str, content: bytes) -> None:
-        """This function will send one message of CRLF lines, its envelope in one round trip where the server takes several
+        """Send one message of CRLF lines, its envelope in one round trip where the server takes several
         commands at once (RFC 2920).
 
         Raises:
@@ -113,7 +113,7 @@ class Connection(EmailBackend):
         return isinstance(self.connection, GuardedSMTP) and self.connection.content_sent
 
     def hand_over(self, sender: str, recipient: str, content: bytes) -> None:
-        """This function will send one message over the open connection."""
+        """Send one message over the open connection."""
         client = self.connection
         if not isinstance(client, GuardedSMTP):
             raise smtplib.SMTPServerDisconnected("not connected")
@@ -123,19 +123,19 @@ class Connection(EmailBackend):
         client.hand_over(sender, recipient, content)
 
     def time_by_kernel(self) -> None:
-        """This function will have the kernel watch the time-out from now on; for connections without TLS."""
+        """Have the kernel watch the time-out from now on; for connections without TLS."""
         if self.connection is not None and self.connection.sock is not None:
             deadlines.time_by_kernel(self.connection.sock, self.timeout or MOST_SECONDS)
 
     def is_alive(self) -> bool:
-        """This function will ask the server."""
+        """Ask the server."""
         try:
             return self.connection is not None and self.connection.noop()[0] == 250
         except (smtplib.SMTPException, OSError):
             return False
 
     def discard(self) -> None:
-        """This function will drop the connection without a farewell, which a stuck server would make us wait for."""
+        """Drop the connection without a farewell, which a stuck server would make us wait for."""
         for connection in (self.connection, self._partial_connection):  # type: ignore[has-type]
             if connection is not None:
                 connection.close()

@@ -16,7 +16,7 @@ MAX_WAIT_SECONDS = 7 * 86_400.0  # the retry policy may allow less
 
 
 def parse_json(body: bytes) -> Any:
-    """This function will give the JSON of a body, or None."""
+    """Return the JSON of a body, or None."""
     try:
         return orjson.loads(body)
     except ValueError:
@@ -24,7 +24,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def find(data: Any, path: str) -> Any:
-    """This function will follow a dotted path (`data.0.id`) into JSON; None where it leads nowhere."""
+    """Follow a dotted path (`data.0.id`) into JSON; None where it leads nowhere."""
     for part in path.split(".") if path else ():
         if isinstance(data, dict):
             data = data.get(part)
@@ -36,7 +36,7 @@ def find(data: Any, path: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """This function will write a JSON value as a person would type it into a form."""
+    """Write a JSON value as a person would type it into a form."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -45,7 +45,7 @@ def as_text(value: Any) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """This function will read Retry-After, seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
+    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
@@ -61,7 +61,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def mapped_error(answer: Response, mappings: list[ErrorMapping], *, success: bool) -> ProviderError | None:
-    """This function will give the error that the first fitting mapping stands for."""
+    """Return the error that the first fitting mapping stands for."""
     data: Any = None
     parsed = False
     for mapping in mappings:
@@ -84,7 +84,7 @@ def mapped_error(answer: Response, mappings: list[ErrorMapping], *, success: boo
 
 
 def status_error(answer: Response) -> ProviderError:
-    """This function will say what a status without a mapping means."""
+    """Say what a status without a mapping means."""
     status, detail = answer.status, excerpt(answer)
     wait = retry_after(answer.headers, datetime.now(UTC))
     if status == 429:
@@ -102,6 +102,6 @@ def status_error(answer: Response) -> ProviderError:
 
 
 def excerpt(answer: Response) -> str:
-    """This function will give the status and the beginning of the body on one line."""
+    """Return the status and the beginning of the body on one line."""
     text = " ".join(answer.text[:500].split())
     return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"

@@ -192,7 +192,7 @@ class HttpConfig(ProviderConfig):
 
 
 def check_url(value: str) -> str:
-    """This function will refuse what is not a plain http(s) address; whether it may be reached is decided when connecting."""
+    """Refuse what is not a plain http(s) address; whether it may be reached is decided when connecting."""
     try:
         parts = urlsplit(value)
         good = (
@@ -213,7 +213,7 @@ def check_url(value: str) -> str:
 
 
 def parse_codes(text: str) -> frozenset[int]:
-    """This function will read `200-299, 409` as the set of statuses it means."""
+    """Read `200-299, 409` as the set of statuses it means."""
     codes: set[int] = set()
     for part in text.split(","):
         found = _RANGE.fullmatch(part)

@@ -15,7 +15,7 @@ MAX_RECEIPTS = 10_000
 
 
 def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt]:
-    """This function will read a callback's body; states that are neither delivered nor failed are passed over.
+    """Read a callback's body; states that are neither delivered nor failed are passed over.
 
     Raises:
         ReceiptError: it is not JSON, or a receipt lacks an id or a status.

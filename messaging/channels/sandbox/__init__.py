@@ -43,7 +43,7 @@ _PREFIX = re.compile(r"(fail-once|fail-twice|fail-always|fail|bounce|slow-down|t
 
 
 def behaviour_of(channel: str, recipient: str) -> Behaviour | None:
-    """This function will tell what the sandbox does with a recipient, if it is one with a meaning."""
+    """Return what the sandbox does with a recipient, if it is one with a meaning."""
     if channel == "sms":
         return NUMBERS.get(recipient)
     if channel == "webhook":
@@ -142,7 +142,7 @@ class SandboxAdapter(Adapter):
         return None
 
     def parse_receipt(self, body: bytes, headers: object) -> list[Receipt]:
-        """This function will read `{"provider_message_id": "sandbox-…", "status": "delivered" | "failed"}`."""
+        """Read `{"provider_message_id": "sandbox-…", "status": "delivered" | "failed"}`."""
         try:
             item = orjson.loads(body)
             if item["status"] not in ("delivered", "failed"):

@@ -17,12 +17,12 @@ EXPIRES_SECONDS = 7 * 86_400
 
 
 def key(tenant_id: int) -> str:
-    """This function will give the name of a tenant's list."""
+    """Return the name of a tenant's list."""
     return redis.key("outbox", tenant_id)
 
 
 def write(requests: Sequence[SendRequest]) -> None:
-    """This function will keep what the sandbox took, in one round trip; without Redis it is not kept, and nothing fails."""
+    """Keep what the sandbox took, in one round trip; without Redis it is not kept, and nothing fails."""
     by_tenant: dict[int, list[bytes]] = defaultdict(list)
     at = timezone.now().isoformat()
     for request in requests:
@@ -50,7 +50,7 @@ def write(requests: Sequence[SendRequest]) -> None:
 
 
 def read(*, tenant_id: int, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
-    """This function will give a tenant's outbox, newest first.
+    """Return a tenant's outbox, newest first.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

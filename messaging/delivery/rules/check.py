@@ -46,7 +46,7 @@ class Verdicts:
 
 
 def check(jobs: Sequence[Job], *, listed: Mapping[UUID, str], applied: Applied[DeliveryRules], now: datetime) -> Verdicts:
-    """This function will tell which messages of a chunk may not go out now. `listed` names those on the suppression list, with why."""
+    """Return which messages of a chunk may not go out now. `listed` names those on the suppression list, with why."""
     found = Verdicts(applied.release)
     asking: list[tuple[Asked, tuple[Frequency, ...]]] = []
     blocks: dict[tuple[int, str, str], hours.Block | None] = {}
@@ -81,12 +81,12 @@ def _block(rules: DeliveryRules, row: Claimed, now: datetime, known: dict[tuple[
 
 
 def scope_of(row: Claimed) -> str:
-    """This function will give what separates counts: the tenant, and trying out from earnest."""
+    """Return what separates counts: the tenant, and trying out from earnest."""
     return f"{row.tenant_id}t" if row.is_sandbox else str(row.tenant_id)
 
 
 def digest(*parts: str) -> str:
-    """This function will give a short name for texts that must not stand in a key."""
+    """Return a short name for texts that must not stand in a key."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

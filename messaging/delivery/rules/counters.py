@@ -108,7 +108,7 @@ class Told:
 
 
 def check(asked: Sequence[Asked], *, now: datetime) -> list[Told]:
-    """This function will ask about all messages at once, in their order, and keep what those claim that may go.
+    """Ask about all messages at once, in their order, and keep what those claim that may go.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; nothing is known and nothing was kept, or all of it was.
@@ -126,7 +126,7 @@ def check(asked: Sequence[Asked], *, now: datetime) -> list[Told]:
 
 
 def release(asked: Sequence[Asked]) -> None:
-    """This function will give back what messages had claimed that will never go out; while Redis is away it runs out by itself."""
+    """Return back what messages had claimed that will never go out; while Redis is away it runs out by itself."""
     keys = [key for one in asked for key in one.keys]
     if not keys:
         return

@@ -23,7 +23,7 @@ class Block:
 
 
 def zone_of(*, channel: str, recipient: str, named: str, default: str) -> ZoneInfo:
-    """This function will give a recipient's time zone: the one that came with the message, else the phone number's, else the default."""
+    """Return a recipient's time zone: the one that came with the message, else the phone number's, else the default."""
     own = zones.zone(named)
     if own is None and channel == "sms":
         own = zones.zone(zones.of_phone(recipient, default))
@@ -31,7 +31,7 @@ def zone_of(*, channel: str, recipient: str, named: str, default: str) -> ZoneIn
 
 
 def block(rules: DeliveryRules, *, category: str, channel: str, zone: ZoneInfo, now: datetime) -> Block | None:
-    """This function will give the rule that keeps a message from going out now, if there is one."""
+    """Return the rule that keeps a message from going out now, if there is one."""
     schedule = Schedule(rules, category=category, channel=channel, zone=zone)
     first = schedule.closed(now)
     if first is None:
@@ -56,7 +56,7 @@ class Schedule:
         self.windows = [rule for rule in rules.send_windows if _concerns(rule, category, channel)]
 
     def closed(self, at: datetime) -> tuple[Hours, str, datetime] | None:
-        """This function will give the rule that is against this moment, its code and when it changes its mind."""
+        """Return the rule that is against this moment, its code and when it changes its mind."""
         local = at.astimezone(self.zone)
         for rule in self.quiet:
             if (end := _end_of(rule, local)) is not None:
@@ -67,7 +67,7 @@ class Schedule:
         return rule, f"rule:window:{rule.name}", opening
 
     def spread(self, at: datetime, *, minutes: int, draw: Callable[[], float] = random.random) -> timedelta:
-        """This function will give a random pause so that not all goes out in one moment; never into hours that are closed."""
+        """Return a random pause so that not all goes out in one moment; never into hours that are closed."""
         pause = timedelta(minutes=minutes) * draw()
         while pause > timedelta(seconds=1) and self.closed(at + pause) is not None:
             pause /= 2

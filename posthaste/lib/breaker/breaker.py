@@ -57,7 +57,7 @@ class Recording:
         self._places: list[int] = []
 
     def add(self, name: str, tally: Tally, rule: Rule, *, release: int, epoch: int = 0) -> None:
-        """This function will report what calls gave; `epoch` names the round that trial calls belong to."""
+        """Report what calls gave; `epoch` names the round that trial calls belong to."""
         self._breakers.local(name).record(tally, rule, is_trial=epoch != 0)
         keys = _keys(name) + _windows(name, rule.counts)
         self._places.append(len(self._pipeline))
@@ -88,7 +88,7 @@ class Recording:
         )
 
     def hear(self, answers: Sequence[Any]) -> None:
-        """This function will tell the process, and its log, what moved."""
+        """Report the process, and its log, what moved."""
         for place in self._places:
             if answers[place]:
                 self._breakers.heard(answers[place])
@@ -102,7 +102,7 @@ class Breakers:
         self.forget()
 
     def forget(self) -> None:
-        """This function will make the next question ask Redis."""
+        """Make the next question ask Redis."""
         self._states: dict[str, State] = {}
         self._locals: dict[str, LocalBreaker] = {}
         self._resting: dict[str, float] = {}
@@ -117,7 +117,7 @@ class Breakers:
         return time.monotonic() * 1000 + self._ahead_ms
 
     def refresh(self) -> None:
-        """This function will read all states if the copy is older than half a second.
+        """Read all states if the copy is older than half a second.
 
         One thread reads; the others go on with the copy, or wait for it where the process was idle and the copy is old.
         """
@@ -147,7 +147,7 @@ class Breakers:
             self._lock.release()
 
     def local(self, name: str) -> LocalBreaker:
-        """This function will give this process's own breaker of that name."""
+        """Return this process's own breaker of that name."""
         found = self._locals.get(name)
         if found is None:
             if len(self._locals) >= MOST_LOCAL:
@@ -156,11 +156,11 @@ class Breakers:
         return found
 
     def state(self, name: str) -> State:
-        """This function will give the state last read."""
+        """Return the state last read."""
         return self._states.get(name) or State(name)
 
     def phase(self, name: str) -> Phase:
-        """This function will tell whether calls may be made."""
+        """Return whether calls may be made."""
         self.refresh()
         if not self._states and not self._is_away:
             return Phase.CLOSED  # all of them are: the usual case
@@ -175,11 +175,11 @@ class Breakers:
         return self._is_away
 
     def is_forced(self, name: str) -> bool:
-        """This function will tell whether somebody holds it by hand."""
+        """Return whether somebody holds it by hand."""
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
-        """This function will give the seconds until a breaker may be tried: until an open one is half-open, or until the receipts
+        """Return the seconds until a breaker may be tried: until an open one is half-open, or until the receipts
         of its trial calls are waited for no longer; infinite where it is held open until released.
         """
         state, now = self.state(name), self._now_ms()
@@ -192,24 +192,24 @@ class Breakers:
         return self.local(name).wait_seconds if self._is_away else 0.0
 
     def share(self, name: str, drift_seconds: float) -> float:
-        """This function will give the part of its usual traffic that one gets which closed a while ago: 0.05 at first, 1 in the end."""
+        """Return the part of its usual traffic that one gets which closed a while ago: 0.05 at first, 1 in the end."""
         state = self._states.get(name)
         if state is None or not state.closed_at or drift_seconds <= 0:
             return 1.0
         return min(1.0, max(0.05, (self._now_ms() - state.closed_at) / 1000 / drift_seconds))
 
     def rest(self, name: str, seconds: float) -> None:
-        """This function will have this process ask it last for a while: it could not be reached just now."""
+        """Have this process ask it last for a while: it could not be reached just now."""
         self._resting[name] = time.monotonic() + seconds
 
     def is_resting(self, name: str) -> bool:
-        """This function will tell whether it could not be reached a moment ago."""
+        """Return whether it could not be reached a moment ago."""
         return self._resting.get(name, 0.0) > time.monotonic()
 
     # --- calls -----------------------------------------------------------------------------------------------
 
     def admit(self, name: str, rule: Rule, *, wanted: int = 1, release: int = 0) -> tuple[int, int]:
-        """This function will ask for trial calls of a half-open breaker and give (how many, their epoch).
+        """Ask for trial calls of a half-open breaker and give (how many, their epoch).
 
         (-1, 0): it has closed meanwhile, and as many as one likes may be made.
         """
@@ -232,11 +232,11 @@ class Breakers:
         return granted, epoch
 
     def recording(self, pipeline: Any) -> Recording:
-        """This function will report what calls gave within a pipeline of the caller's."""
+        """Report what calls gave within a pipeline of the caller's."""
         return Recording(self, pipeline)
 
     def heard(self, event: bytes) -> None:
-        """This function will take note of an event, and have the states read again at the next question."""
+        """Take note of an event, and have the states read again at the next question."""
         self._read_at = NEVER
         told = orjson.loads(event)
         log.warning(
@@ -246,7 +246,7 @@ class Breakers:
     # --- by hand, and for people -----------------------------------------------------------------------------
 
     def force(self, name: str, to: str, *, by: str, seconds: float = 0, release: int = 0) -> bool:
-        """This function will hold a breaker `open` or `closed` for so long (0: until released), or let it go (`automatic`).
+        """Hold a breaker `open` or `closed` for so long (0: until released), or let it go (`automatic`).
 
         It tells whether anything changed: what nobody holds can't be let go.
 
@@ -260,7 +260,7 @@ class Breakers:
         return bool(event)
 
     def names(self) -> list[str]:
-        """This function will give the names of all breakers that were used within a day.
+        """Return the names of all breakers that were used within a day.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.
@@ -269,7 +269,7 @@ class Breakers:
         return sorted(name.decode() for name in found)
 
     def snapshot(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """This function will give by name what a page shows: phase, state, and what the windows hold.
+        """Return by name what a page shows: phase, state, and what the windows hold.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.
@@ -303,7 +303,7 @@ class Breakers:
         return found
 
     def history(self, name: str) -> list[dict[str, Any]]:
-        """This function will give the last hundred events of one breaker, newest first.
+        """Return the last hundred events of one breaker, newest first.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.
@@ -312,7 +312,7 @@ class Breakers:
         return [orjson.loads(event) for event in stored]
 
     def events(self, limit: int = 100) -> list[dict[str, Any]]:
-        """This function will give the latest events of all breakers, newest first; the last thousand are kept. Alarms read them.
+        """Return the latest events of all breakers, newest first; the last thousand are kept. Alarms read them.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.

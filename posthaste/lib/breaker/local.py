@@ -17,7 +17,7 @@ class LocalBreaker:
         self.epoch = 0
 
     def phase(self) -> Phase:
-        """This function will tell whether calls may be made."""
+        """Return whether calls may be made."""
         if not self._is_open:
             return Phase.CLOSED
         return Phase.HALF_OPEN if time.monotonic() >= self._retry_at else Phase.OPEN
@@ -28,7 +28,7 @@ class LocalBreaker:
         return max(0.0, self._retry_at - time.monotonic())
 
     def admit(self, wanted: int, rule: Rule, lease_seconds: float) -> int:
-        """This function will grant trial calls."""
+        """Grant trial calls."""
         clock = time.monotonic()
         if self._trials >= rule.trial_calls and clock - self._asked > lease_seconds:
             self._trials = self._passed = 0
@@ -38,7 +38,7 @@ class LocalBreaker:
         return granted
 
     def record(self, tally: Tally, rule: Rule, *, is_trial: bool) -> None:
-        """This function will count what calls gave, and open or close."""
+        """Count what calls gave, and open or close."""
         clock = time.monotonic()
         if is_trial and self._is_open:
             self._trials -= tally.unused

@@ -45,7 +45,7 @@ class Tally:
     taken: Sequence[tuple[int, bool]] = ()
 
     def add(self, *, slow: bool = False, error: str = "") -> None:
-        """This function will count in one call; `error` is the code of its failure."""
+        """Count in one call; `error` is the code of its failure."""
         self.calls += 1
         if error:
             self.errors += 1
@@ -77,16 +77,16 @@ class State:
 
     @classmethod
     def read(cls, name: str, stored: dict[str, Any]) -> "State":
-        """This function will make a state of the JSON that Redis keeps."""
+        """Make a state of the JSON that Redis keeps."""
         known = {field: stored[field] for field in cls.__slots__ if field in stored}
         return cls(**{**known, "name": name, "state": Phase(stored["state"])})
 
     def is_forced(self, now_ms: float) -> bool:
-        """This function will tell whether somebody holds it by hand."""
+        """Return whether somebody holds it by hand."""
         return bool(self.forced) and (self.forced_until == 0 or now_ms < self.forced_until)
 
     def phase(self, now_ms: float) -> Phase:
-        """This function will tell whether calls may be made: an open one whose time is up is as good as half-open."""
+        """Return whether calls may be made: an open one whose time is up is as good as half-open."""
         if self.is_forced(now_ms):
             return Phase(self.forced)
         return Phase.HALF_OPEN if self.state == Phase.OPEN and now_ms >= self.retry_at else self.state

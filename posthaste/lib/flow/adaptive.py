@@ -60,7 +60,7 @@ class Step:
 
 
 def step(before: Step, seen: Seen, settings: Settings, *, now: float) -> Step:
-    """This function will give the next limit and its reason: one of "no_traffic", "latency", "room", "near_the_knee", "enough"."""
+    """Return the next limit and its reason: one of "no_traffic", "latency", "room", "near_the_knee", "enough"."""
     limit = min(settings.most, max(settings.least, before.limit))
     share = settings.step_percent / 100
     if not seen.requests and not seen.refused:
@@ -89,7 +89,7 @@ class Adaptive:
         self._clock = clock
 
     def tick(self, settings: Settings, *, requests: int, messages: int, took_ms: float, refused: int) -> float:
-        """This function will add what this process saw since its last tick, take the step if a period is over, and give the limit.
+        """Add what this process saw since its last tick, take the step if a period is over, and return the limit.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away; the last limit stays.
@@ -139,5 +139,5 @@ class Adaptive:
 
 
 def history(most: int = KEEP_REASONS) -> list[dict[str, Any]]:
-    """This function will give the last steps, newest first: at, limit, before, reason, latency_ms, per_second, refused."""
+    """Return the last steps, newest first: at, limit, before, reason, latency_ms, per_second, refused."""
     return [json.loads(entry) for entry in redis.client().lrange(_keys()[1], 0, most - 1)]

@@ -33,7 +33,7 @@ class Places(Limiter):
         self._lines: dict[str, threading.Lock] = {}
 
     def take(self, name: str, *, at_once: int, longest_wait_seconds: float) -> Pass | None:
-        """This function will wait for a place and give it, to be given back with `leave`; None: there was none in that time."""
+        """Wait for a place and return it, to be given back with `leave`; None: there was none in that time."""
         plan = _plan(self.space, name, at_once)
         until = time.monotonic() + longest_wait_seconds
         line = self._lines.setdefault(name, threading.Lock())

@@ -34,7 +34,7 @@ class Together:
         self._is_busy = False
 
     def ask(self, question: Question) -> Answer:
-        """This function will ask with whoever asks at the same time and give the answer.
+        """Ask with whoever asks at the same time and return the answer.
 
         Raises:
             posthaste.lib.redis.Unavailable: as the call that it went with.

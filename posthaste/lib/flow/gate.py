@@ -23,7 +23,7 @@ protection: system.Bounds | None = None
 
 
 def protect(priority: int = system.DEFAULT_PRIORITY) -> None:
-    """This function will refuse low priorities while this process is beyond its bounds.
+    """Refuse low priorities while this process is beyond its bounds.
 
     Raises:
         TooMany: this one is among them.
@@ -40,7 +40,7 @@ def protect(priority: int = system.DEFAULT_PRIORITY) -> None:
 
 
 def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Pass | None:
-    """This function will let a request in, after its wait where a rule has a queue; None: no rule fits. Give the pass to `leave`.
+    """Let a request in, after its wait where a rule has a queue; None: no rule fits. Give the pass to `leave`.
 
     Raises:
         TooMany: a rule says no. Nothing was taken from any rule.
@@ -50,7 +50,7 @@ def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool
 
 
 def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
-    """This function will do so for a plan that is at hand.
+    """Do so for a plan that is at hand.
 
     Raises:
         TooMany: a rule says no. Nothing was taken from any rule.
@@ -67,7 +67,7 @@ def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
 
 
 def refusal(passed: Pass, cost: int) -> TooMany:
-    """This function will give the 429 of a pass that was refused."""
+    """Return the 429 of a pass that was refused."""
     label = passed.plan.labels[passed.answer.check - 1]
     figures.refused[label.rule] += 1
     if passed.answer.verdict == -1:
@@ -91,7 +91,7 @@ def refusal(passed: Pass, cost: int) -> TooMany:
 
 
 def leave(passed: Pass | None) -> None:
-    """This function will give back what a request holds."""
+    """Return back what a request holds."""
     if passed is not None:
         limiter.leave(passed)
 
@@ -108,13 +108,13 @@ class Entry:
 
 
 def entry(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Entry | None:
-    """This function will prepare the permission that `let_in` asks for; None: no rule fits. Give it to `over` in the end."""
+    """Prepare the permission that `let_in` asks for; None: no rule fits. Give it to `over` in the end."""
     plan = book.plan(resource, values)
     return Entry(plan, cost, urgent) if plan.checks else None
 
 
 def wait(made: Entry | None) -> None:
-    """This function will ask, and wait, at once where a rule has a queue.
+    """Ask, and wait, at once where a rule has a queue.
 
     Raises:
         TooMany: a rule says no.
@@ -124,14 +124,14 @@ def wait(made: Entry | None) -> None:
 
 
 def over(made: Entry | None) -> None:
-    """This function will end what was prepared, and give back what it holds."""
+    """End what was prepared, and give back what it holds."""
     if made is not None:
         made.is_over = True
         leave(made.passed)
 
 
 def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
-    """This function will ask for requests that nobody has asked for yet, in one call, and give each one's refusal or None, in order."""
+    """Ask for requests that nobody has asked for yet, in one call, and give each one's refusal or None, in order."""
     asking = [entry for entry in entries if entry.passed is None]
     refused: dict[int, TooMany] = {}
     if asking:
@@ -149,7 +149,7 @@ def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
 
 @contextmanager
 def enter(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Iterator[Pass | None]:
-    """This context will hold a request's permission.
+    """Hold a request's permission.
 
     Raises:
         TooMany: a rule says no.
@@ -162,7 +162,7 @@ def enter(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bo
 
 
 def forget() -> None:
-    """This function will begin with counters of its own: for tests."""
+    """Begin with counters of its own: for tests."""
     limiter.forget()
     book.space = limiter.space
     figures.__init__()  # type: ignore[misc]

@@ -14,7 +14,7 @@ from posthaste.lib.flow.rules import Label
 
 
 def policies(labels: Iterable[Label]) -> str:
-    """This function will give the value of `RateLimit-Policy`."""
+    """Return the value of `RateLimit-Policy`."""
     return ", ".join(
         f'"{label.policy}";q={label.quota};w={label.seconds}'
         if label.seconds
@@ -24,12 +24,12 @@ def policies(labels: Iterable[Label]) -> str:
 
 
 def retry_after_seconds(wait_us: int) -> int:
-    """This function will give whole seconds, at least one."""
+    """Return whole seconds, at least one."""
     return max(1, -(-wait_us // 1_000_000))
 
 
 def of(passed: Pass) -> dict[str, str]:
-    """This function will give the headers of an answer, whether it was let in or refused."""
+    """Return the headers of an answer, whether it was let in or refused."""
     plan, answer = passed.plan, passed.answer
     if not plan.policies:
         return {}

@@ -94,7 +94,7 @@ class Limiter:
         return self._is_away
 
     def enter(self, plan: Plan, *, cost: int = 1, urgent: bool = False) -> Pass:
-        """This function will ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
+        """Ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
         if self._keeper is None:
             self._start_keeper()
         lease = self._new_lease(plan)
@@ -108,7 +108,7 @@ class Limiter:
         return self._locally(plan, cost, urgent, lease)
 
     def enter_all(self, wanted: Sequence[tuple[Plan, int, bool]]) -> list[Pass]:
-        """This function will ask for several requests, each (plan, cost, urgent), in one call and give a pass each, in order.
+        """Ask for several requests, each (plan, cost, urgent), in one call and return a pass each, in order.
 
         For whoever already handles many requests in one thread: none of them has to change threads for its answer.
         """
@@ -150,7 +150,7 @@ class Limiter:
         return Pass(plan, self.local.enter(plan.checks, cost=cost, urgent=urgent, lease=lease), lease, is_local=True)
 
     def leave(self, passed: Pass) -> None:
-        """This function will give back what a request holds; it waits for nothing."""
+        """Return back what a request holds; it waits for nothing."""
         if not passed.lease or not passed.allowed:
             return
         if passed.is_local:
@@ -160,7 +160,7 @@ class Limiter:
             self._leaving.extend((key, passed.lease) for key in passed.plan.lease_keys)
 
     def forget(self) -> None:
-        """This function will begin anew with counters of its own: for tests."""
+        """Begin anew with counters of its own: for tests."""
         self.space = secrets.token_hex(4)
         self.local = LocalLimiter()
         self._rests_until = 0.0

@@ -16,7 +16,7 @@ MOST_COUNTERS = 10_000
 
 @lru_cache(maxsize=4096)
 def share_of(check: Check, processes: int) -> Check:
-    """This function will give a process's share of a check."""
+    """Return a process's share of a check."""
     limit = max(1.0, float(int(check.limit / processes))) if check.kind != "q" else check.limit / processes
     return check._replace(limit=limit, rate=check.rate / processes)
 
@@ -30,7 +30,7 @@ class LocalLimiter:
         self._lock = threading.Lock()
 
     def enter(self, checks: Sequence[Check], *, cost: int, urgent: bool, lease: str) -> Answer:
-        """This function will let a request in or refuse it, by this process's share."""
+        """Let a request in or refuse it, by this process's share."""
         mine = [share_of(check, self.processes) for check in checks]
         now_us = time.monotonic_ns() // 1000
         with self._lock:
@@ -41,6 +41,6 @@ class LocalLimiter:
         return answer
 
     def leave(self, keys: Sequence[str], lease: str) -> None:
-        """This function will give back a request's leases."""
+        """Return back a request's leases."""
         with self._lock:
             self._model.leave(keys, lease)

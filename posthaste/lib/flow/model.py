@@ -24,13 +24,13 @@ class Answer(NamedTuple):
 
 
 def warmth(rate: float, cold: float, warm_us: int) -> tuple[float, float]:
-    """This function will give the stored tokens above which a rule is cold, and their most (Guava's SmoothWarmingUp)."""
+    """Return the stored tokens above which a rule is cold, and their most (Guava's SmoothWarmingUp)."""
     warning = rate * warm_us / 1_000_000 / (cold - 1)
     return warning, warning + 2 * rate * warm_us / 1_000_000 / (1 + cold)
 
 
 def warm_rate(stored: float, rate: float, cold: float, warm_us: int) -> float:
-    """This function will give the rate at so many stored tokens: from rate ÷ cold factor at the most of them up to the rate."""
+    """Return the rate at so many stored tokens: from rate ÷ cold factor at the most of them up to the rate."""
     warning, most = warmth(rate, cold, warm_us)
     if stored <= warning:
         return rate
@@ -198,7 +198,7 @@ class Model:
         return state
 
     def enter(self, checks: Sequence[Check], *, cost: int, urgent: bool, lease: str, now_us: int) -> Answer:
-        """This function will let a request in or refuse it: all checks must say yes, or nothing is taken from any."""
+        """Let a request in or refuse it: all checks must say yes, or nothing is taken from any."""
         takes: list[_Yes] = []
         longest = 0
         for index, check in enumerate(checks, 1):
@@ -215,7 +215,7 @@ class Model:
         return Answer(1, longest, which, left, back)
 
     def leave(self, keys: Sequence[str], lease: str) -> None:
-        """This function will give back the leases of a request that is over."""
+        """Return back the leases of a request that is over."""
         for key in keys:
             state = self._states.get(key)
             if isinstance(state, Leases):

@@ -102,7 +102,7 @@ _known = _Known()
 
 
 def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
-    """This function will reserve `count` turns and give the milliseconds to wait before taking them.
+    """Reserve `count` turns and return the milliseconds to wait before taking them.
 
     0 means now. After a wait, `take_turn` is to be called. A negative answer -(ms) - 1 means that the turn would come only after `ms`,
     and nothing was reserved.
@@ -115,12 +115,12 @@ def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> 
 
 
 def reserve_alone(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
-    """This function will do as `reserve` while Redis is away, at this process's share of the rate."""
+    """Do as `reserve` while Redis is away, at this process's share of the rate."""
     return _known.reserve(name, count, per_second, longest_wait_ms)
 
 
 def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:
-    """This function will wait for reserved turns and return when they may be taken: never more than the rate in any second.
+    """Wait for reserved turns and return when they may be taken: never more than the rate in any second.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; the reserved wait is over all the same.
@@ -131,7 +131,7 @@ def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:
 
 
 def wait_for_turn(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
-    """This function will wait until `count` may go, by the common rate or, while Redis is away, by this process's share of it.
+    """Wait until `count` may go, by the common rate or, while Redis is away, by this process's share of it.
 
     A negative answer -(ms) - 1 means that the turn would come only after `ms`; then it has not waited and nothing was reserved.
     """

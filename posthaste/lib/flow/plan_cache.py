@@ -11,7 +11,7 @@ NOTHING = Plan((), (), (), "")
 
 
 def plan_for(rules: Iterable[Rule], values: Mapping[str, str], *, prefix: str) -> Plan:
-    """This function will give the checks that a request with these values must pass.
+    """Return the checks that a request with these values must pass.
 
     `values` holds what the request is known by: "tenant", "key", "ip", "recipient", "template". A rule on a value that the request does
     not have says nothing.
@@ -38,7 +38,7 @@ class RuleBook:
         self.space = ""
 
     def put(self, rules: Iterable[Rule]) -> None:
-        """This function will put rules in force."""
+        """Put rules in force."""
         by_resource: dict[str, list[Rule]] = {}
         for rule in rules:
             by_resource.setdefault(rule.resource, []).append(rule)
@@ -46,15 +46,15 @@ class RuleBook:
         self._by_resource, self._origins, self._plans = {name: tuple(found) for name, found in by_resource.items()}, origins, {}
 
     def origins(self, resource: str) -> Sequence[str]:
-        """This function will name the values that the resource's rules ask for."""
+        """Name the values that the resource's rules ask for."""
         return self._origins.get(resource, ())
 
     def rules(self, resource: str) -> Sequence[Rule]:
-        """This function will give the resource's rules."""
+        """Return the resource's rules."""
         return self._by_resource.get(resource, ())
 
     def plan(self, resource: str, values: Mapping[str, str]) -> Plan:
-        """This function will give the plan for a request."""
+        """Return the plan for a request."""
         origins = self._origins.get(resource)
         if origins is None:
             return NOTHING

@@ -100,11 +100,11 @@ class Rule:
     counts_cost: bool = True  # False: each request counts one, whatever it costs
 
     def applies_to(self, value: str) -> bool:
-        """This function will tell whether the rule is for this value of its origin."""
+        """Return whether the rule is for this value of its origin."""
         return not self.only or value in self.only
 
     def limits_for(self, value: str) -> Limits:
-        """This function will give the limits of a value: its exception's, or the rule's."""
+        """Return the limits of a value: its exception's, or the rule's."""
         return self.exceptions.get(value, self.limits)
 
 
@@ -114,7 +114,7 @@ def _slot_seed() -> bytes:
 
 
 def place(rule: Rule, value: str) -> str:
-    """This function will name a value in keys. Recipients and addresses become numbers, so no key tells who it was."""
+    """Name a value in keys. Recipients and addresses become numbers, so no key tells who it was."""
     if rule.origin not in ("ip", "recipient"):
         return value
     if value in rule.exceptions:
@@ -124,7 +124,7 @@ def place(rule: Rule, value: str) -> str:
 
 
 def checks_of(rule: Rule, value: str, *, prefix: str) -> list[tuple[Check, Label]]:
-    """This function will give the checks of a rule for one value of its origin, and what they are called."""
+    """Return the checks of a rule for one value of its origin, and what they are called."""
     limits = rule.limits_for(value)
     key = f"{prefix}:{rule.name}:{place(rule, value)}"
     counts, reserve = int(rule.counts_cost), rule.urgent_reserve_percent

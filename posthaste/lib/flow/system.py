@@ -48,7 +48,7 @@ class Gauge:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """This context will count a request and time it."""
+        """Count a request and time it."""
         began = self.began()
         try:
             yield
@@ -56,13 +56,13 @@ class Gauge:
             self.ended(began)
 
     def began(self) -> float:
-        """This function will count a request; give what it returns to `ended`."""
+        """Count a request; give what it returns to `ended`."""
         with self._lock:
             self.in_progress += 1
         return time.perf_counter()
 
     def ended(self, began: float) -> None:
-        """This function will count a request out, and how long it took."""
+        """Count a request out, and how long it took."""
         took_ms = 1000 * (time.perf_counter() - began)
         with self._lock:
             self.in_progress -= 1
@@ -78,14 +78,14 @@ class Gauge:
         return self._threads
 
     def load_per_core(self) -> float:
-        """This function will give the load of the last minute by core, read once a second."""
+        """Return the load of the last minute by core, read once a second."""
         clock = time.monotonic()
         if clock - self._load_at > LOAD_EVERY_SECONDS:
             self._load, self._load_at = os.getloadavg()[0] / (os.cpu_count() or 1), clock
         return self._load
 
     def pressure(self, bounds: Bounds) -> tuple[float, str]:
-        """This function will give the pressure and what it comes from: "load", "latency" or "threads"."""
+        """Return the pressure and what it comes from: "load", "latency" or "threads"."""
         latency_ms = self.latency_ms if time.perf_counter() - self._seen_at < FORGET_SECONDS else 0.0
         found = {
             "load": self.load_per_core() / bounds.load_per_core,
@@ -97,7 +97,7 @@ class Gauge:
 
 
 def refused_below(pressure: float, spared_priority: int) -> int:
-    """This function will give the priority from which on requests are still let in; 0: all are."""
+    """Return the priority from which on requests are still let in; 0: all are."""
     if pressure < 1:
         return 0
     return min(spared_priority, max(1, ceil((pressure - 1) * 2 * spared_priority)))

@@ -26,7 +26,7 @@ class Figures:
         return found
 
     def tell(self) -> None:
-        """This function will add what is new to the counts of this minute.
+        """Add what is new to the counts of this minute.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away; the next call tells it.
@@ -55,7 +55,7 @@ limiter.on_tick.append(_tell)
 
 
 def recent(*, minutes: int = 5) -> dict[str, Any]:
-    """This function will give what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), and whether
+    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), and whether
     this process limits by itself because Redis is away.
 
     Raises:

@@ -27,7 +27,7 @@ class FlowLimited(APIView):
     flow_pass: Pass | None = None
 
     def flow_values(self, request: Request) -> dict[str, str]:
-        """This function will tell what the request is known by."""
+        """Return what the request is known by."""
         values = {"ip": client_ip(request._request)}
         caller = request.user
         if caller is not None:

@@ -10,7 +10,7 @@ Question = tuple[int, int, str, tuple[Any, ...]]
 
 
 def packed(questions: Sequence[Question], leaves: Sequence[str] = ()) -> bytes:
-    """This function will write questions for the script. What many of them share, as those of one tenant do, is written once."""
+    """Write questions for the script. What many of them share, as those of one tenant do, is written once."""
     plans: list[tuple[Any, ...]] = []
     places: dict[int, int] = {}
     asked = []

@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 
 def simple(name: str, *, lease_seconds: float | None = None, wait_seconds: float = 0.0) -> "Lock":
-    """This function will give a lock that nobody can take twice, not even its holder.
+    """Return a lock that nobody can take twice, not even its holder.
 
     Without `lease_seconds` it is renewed as long as it is held; with it, it ends by itself. Who waits is served in turn; waiting
     blocks the thread, so in an event loop do not.
@@ -54,12 +54,12 @@ def simple(name: str, *, lease_seconds: float | None = None, wait_seconds: float
 
 
 def reentrant(name: str, *, lease_seconds: float | None = None, wait_seconds: float = 0.0) -> "Lock":
-    """This function will give a lock that its holder, a thread or an asyncio task, may take again; it is free when the first block ends."""
+    """Return a lock that its holder, a thread or an asyncio task, may take again; it is free when the first block ends."""
     return Lock(name, lease_seconds=lease_seconds, wait_seconds=wait_seconds, is_reentrant=True)
 
 
 def current(name: str) -> Hold | None:
-    """This function will give what the calling thread or task holds under that name: for functions with a lock as decorator."""
+    """Return what the calling thread or task holds under that name: for functions with a lock as decorator."""
     return mine.get(_place(name))
 
 

@@ -45,7 +45,7 @@ class Hold:
         return self.lost.is_set() or time.monotonic() >= self.ends_at
 
     def check(self) -> None:
-        """This function will do nothing as long as the lock is held. It asks nobody: a fence makes sure, this only saves work.
+        """Do nothing as long as the lock is held. It asks nobody: a fence makes sure, this only saves work.
 
         Raises:
             LockLost: it is not.
@@ -69,7 +69,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, hold: Hold) -> None:
-        """This function will look after a lock from now on."""
+        """Look after a lock from now on."""
         with self._change:
             due = self._due[hold] = time.monotonic() + self._every(hold)
             if self._thread is None:
@@ -79,7 +79,7 @@ class Watchdog:
                 self._change.notify()
 
     def forget(self, hold: Hold) -> None:
-        """This function will no longer look after a lock."""
+        """Stop looking after a lock."""
         with self._change:
             self._due.pop(hold, None)
 

@@ -175,7 +175,7 @@ def _turns() -> str:
 
 
 def take(name: str, *, holder: str, owner: str, lease_ms: int, waits: bool) -> tuple[int, int]:
-    """This function will take the lock if it is free and nobody stands before us; gives the token, or 0 and for how many ms the
+    """Take the lock if it is free and nobody stands before us; gives the token, or 0 and for how many ms the
     present lease lasts. Who `waits` is put in line, or stays there.
 
     Raises:
@@ -187,27 +187,27 @@ def take(name: str, *, holder: str, owner: str, lease_ms: int, waits: bool) -> t
 
 
 def await_turn(holder: str, *, seconds: float) -> None:
-    """This function will sleep until it is this waiter's turn, at most so many seconds."""
+    """Sleep until it is this waiter's turn, at most so many seconds."""
     redis.client().blpop([_key("turn", holder)], timeout=max(0.01, seconds))  # type: ignore[arg-type]
 
 
 def leave(name: str, *, holder: str) -> None:
-    """This function will take a waiter out of the line."""
+    """Take a waiter out of the line."""
     _run(LEAVE, [_key("held", name), _key("line", name), _key("alive", name)], [holder, _turns()])
 
 
 def release(name: str, *, holder: str) -> bool:
-    """This function will free the lock and wake who is next; False if it was not ours any more."""
+    """Free the lock and wake who is next; False if it was not ours any more."""
     return bool(_run(RELEASE, [_key("held", name), _key("line", name), _key("alive", name), _key("names")], [holder, _turns(), name]))
 
 
 def keep(name: str, *, holder: str, lease_ms: int = 0, count: int = 0) -> bool:
-    """This function will renew the lease, and write how often it is held; False if it is not ours any more."""
+    """Renew the lease, and write how often it is held; False if it is not ours any more."""
     return bool(_run(KEEP, [_key("held", name), _key("names")], [holder, lease_ms, count, name]))
 
 
 def held() -> list[Held]:
-    """This function will give the locks that are held now, by name."""
+    """Return the locks that are held now, by name."""
     client = redis.client()
     told: Any = client.zrange(_key("names"), 0, -1)
     names = [name.decode() for name in told]
@@ -240,7 +240,7 @@ def _held(name: str, fields: dict[bytes, bytes], *, left_ms: int, waiters: int, 
 
 
 def force_release(name: str) -> Held | None:
-    """This function will take the lock from whoever holds it and wake who is next; gives who held it.
+    """Take the lock from whoever holds it and wake who is next; gives who held it.
 
     The holder is told within a second; what he writes after somebody else took the lock is refused by the fence.
     """
@@ -255,5 +255,5 @@ def force_release(name: str) -> Held | None:
 
 
 def at_least(token: int) -> None:
-    """This function will let the next tokens be greater than one that was seen, should Redis have lost its counter."""
+    """Let the next tokens be greater than one that was seen, should Redis have lost its counter."""
     _run(RAISE, [_key("token")], [token])

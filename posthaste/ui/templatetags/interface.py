@@ -73,7 +73,7 @@ NOTHING = "–"
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """This function will give an icon; it says nothing to a screen reader, so a word must stand beside it."""
+    """Return an icon; it says nothing to a screen reader, so a word must stand beside it."""
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', static("img/icons.svg"), name
     )
@@ -81,7 +81,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def badge(state: str, word: str = "") -> SafeString:
-    """This function will give a state's badge: colour, icon and word."""
+    """Return a state's badge: colour, icon and word."""
     state = str(state)
     if state in MESSAGE_STATES:
         tone, shown = MESSAGE_STATES[state]
@@ -93,13 +93,13 @@ def badge(state: str, word: str = "") -> SafeString:
 
 @register.simple_tag
 def word_of(state: str) -> str:
-    """This function will give the word for a message's state."""
+    """Return the word for a message's state."""
     return str(MESSAGE_STATES[state][1]) if state in MESSAGE_STATES else state
 
 
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString:
-    """This function will give a time that the page turns into a relative one in the reader's zone, exact on hover."""
+    """Return a time that the page turns into a relative one in the reader's zone, exact on hover."""
     if moment is None:
         return SafeString(NOTHING)
     local = timezone.localtime(moment)
@@ -111,7 +111,7 @@ def ago(moment: datetime | None) -> SafeString:
 
 @register.simple_tag
 def moment(value: datetime | None) -> SafeString:
-    """This function will give an exact time, shown in the reader's zone."""
+    """Return an exact time, shown in the reader's zone."""
     if value is None:
         return SafeString(NOTHING)
     local = timezone.localtime(value)
@@ -120,13 +120,13 @@ def moment(value: datetime | None) -> SafeString:
 
 @register.filter
 def thousands(value: Any) -> str:
-    """This function will give a number with separated thousands, or a dash."""
+    """Return a number with separated thousands, or a dash."""
     return NOTHING if value is None else formats.number_format(value, use_l10n=True, force_grouping=True)
 
 
 @register.filter
 def milliseconds(value: Any) -> str:
-    """This function will give a duration: 850 ms, 1.05 s, 3 min 20 s."""
+    """Return a duration: 850 ms, 1.05 s, 3 min 20 s."""
     if value is None:
         return NOTHING
     if value < 1_000:
@@ -142,30 +142,30 @@ def milliseconds(value: Any) -> str:
 
 @register.filter
 def short_id(value: UUID | str) -> str:
-    """This function will give the part of an id that tells neighbours apart: a UUIDv7 begins with the time and ends at random."""
+    """Return the part of an id that tells neighbours apart: a UUIDv7 begins with the time and ends at random."""
     text = value.hex if isinstance(value, UUID) else str(value)
     return f"{text[:8]}…{text[-6:]}"
 
 
 @register.filter
 def masked(recipient: str, channel: str) -> str:
-    """This function will give a recipient fit to be shown."""
+    """Return a recipient fit to be shown."""
     return mask_recipient(channel, recipient)
 
 
 def two_lines(first: Any, second: Any) -> SafeString:
-    """This function will give a list's cell of two lines, the second one softer; both are cut off where they are too long."""
+    """Return a list's cell of two lines, the second one softer; both are cut off where they are too long."""
     return format_html('<span class="first">{}</span><span class="second soft">{}</span>', first, second)
 
 
 @register.simple_tag
 def percent(value: float | None) -> str:
-    """This function will give a percentage, or a dash."""
+    """Return a percentage, or a dash."""
     return NOTHING if value is None else f"{formats.number_format(value, use_l10n=True)} %"
 
 
 def segments(counts: Mapping[str, int], order: Iterable[str] = MESSAGE_STATES) -> list[dict[str, Any]]:
-    """This function will lay counts by state side by side: each with start and width in per cent of their sum."""
+    """Lay counts by state side by side: each with start and width in per cent of their sum."""
     total = sum(counts.values())
     found, start = [], 0.0
     for state in order:
@@ -178,7 +178,7 @@ def segments(counts: Mapping[str, int], order: Iterable[str] = MESSAGE_STATES) -
 
 @register.simple_tag
 def state_bar(counts: Mapping[str, int]) -> SafeString:
-    """This function will give a bar of the states' shares, with its figures as text for those who can't see it."""
+    """Return a bar of the states' shares, with its figures as text for those who can't see it."""
     parts = segments(counts)
     label = ", ".join(f"{MESSAGE_STATES[p['state']][1]} {thousands(p['number'])}" for p in parts) or _("Empty")
     bars = format_html_join(
@@ -191,7 +191,7 @@ def state_bar(counts: Mapping[str, int]) -> SafeString:
 
 @register.simple_tag
 def share_bar(value: float | None, tone: str = "accent") -> SafeString:
-    """This function will give a bar filled to a percentage."""
+    """Return a bar filled to a percentage."""
     width = max(0.0, min(100.0, float(value or 0)))
     return format_html(
         '<svg class="bar" aria-hidden="true"><rect class="fill-{}" width="{}%" height="100%"></rect></svg>', tone, round(width, 1)
@@ -200,7 +200,7 @@ def share_bar(value: float | None, tone: str = "accent") -> SafeString:
 
 @register.filter
 def meaning(thing: object) -> SafeString:
-    """This function will give what a class says about itself, in the reader's language; what stands in backticks is code."""
+    """Return what a class says about itself, in the reader's language; what stands in backticks is code."""
     said = " ".join((thing.__doc__ or "").split())
     parts = enumerate(_(said).split("`") if said else [])
     return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if place % 2 else part,) for place, part in parts))

@@ -22,7 +22,7 @@ THREADS = 2
 
 
 def hammer(prefix: str, limits: dict[str, Any], *, start_at: float, seconds: float) -> None:
-    """This function will ask until the time is up and add the number of questions to the others'."""
+    """Ask until the time is up and add the number of questions to the others'."""
     limiter = Limiter()
     plan = plan_for([Rule("r", "x", "all", Limits(**limits))], {}, prefix=prefix)
     asked = [0] * THREADS
@@ -48,7 +48,7 @@ def hammer(prefix: str, limits: dict[str, Any], *, start_at: float, seconds: flo
 
 
 def main(processes: int, seconds: float, limits: dict[str, Any]) -> None:
-    """This function will let processes hammer and print `{"taken": [times in µs], "asked": number}`."""
+    """Let processes hammer and print `{"taken": [times in µs], "asked": number}`."""
     prefix = redis.key("flow", secrets.token_hex(6))
     taken = f"{prefix}:taken"
     # the same script, which also notes the moment at which it let somebody in

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def most_in_any_span(taken: Sequence[int], span_us: int) -> int:
-    """This function will give the largest number of (sorted) times within any span."""
+    """Return the largest number of (sorted) times within any span."""
     most = first = 0
     for last, at in enumerate(taken):
         while taken[first] <= at - span_us:

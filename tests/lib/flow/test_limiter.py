@@ -28,12 +28,12 @@ SECOND = 1_000_000
 
 
 def make_plan(prefix: str = "", **limits: Any) -> Plan:
-    """This function will give the plan of one rule with counters of its own."""
+    """Return the plan of one rule with counters of its own."""
     return plan_for([Rule("r", "x", "all", Limits(**limits))], {}, prefix=prefix or redis.key("flow", secrets.token_hex(6)))
 
 
 def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list[int], int]:
-    """This function will let processes ask one rule and give the times at which somebody was let in, and the number of questions."""
+    """Let processes ask one rule and return the times at which somebody was let in, and the number of questions."""
     command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
     told = json.loads(done.stdout.splitlines()[-1])

@@ -19,7 +19,7 @@ BEGIN = 1_790_000_000 * SECOND
 
 
 def limits() -> "st.SearchStrategy[Limits]":
-    """This function will make rules with any mixture of layers."""
+    """Make rules with any mixture of layers."""
     return st.builds(
         Limits,
         per_second=st.sampled_from([0, 0.5, 1, 3, 7.5, 20]),
@@ -31,7 +31,7 @@ def limits() -> "st.SearchStrategy[Limits]":
 
 
 def flow_rules() -> "st.SearchStrategy[Rule]":
-    """This function will make rules with any behaviour."""
+    """Make rules with any behaviour."""
     return st.builds(
         Rule,
         name=st.just("r"),
@@ -48,7 +48,7 @@ def flow_rules() -> "st.SearchStrategy[Rule]":
 
 
 def most_in_any_span(taken: list[tuple[int, int]], span_us: int) -> int:
-    """This function will give the largest sum of costs within any span that begins with one of them."""
+    """Return the largest sum of costs within any span that begins with one of them."""
     return max((sum(cost for at, cost in taken if begin <= at < begin + span_us) for begin, _cost in taken), default=0)
 
 
@@ -123,7 +123,7 @@ TestScriptAgainstModel = ScriptAgainstModel.TestCase
 
 
 def let_in(rule: Rule, times: list[int], *, cost: int = 1) -> list[int]:
-    """This function will ask at given times and give those at which something was let in (after its wait)."""
+    """Ask at given times and return those at which something was let in (after its wait)."""
     model, checks = Model(), [check for check, _label in checks_of(rule, "all", prefix="t")]
     found = []
     for at in times:

@@ -21,7 +21,7 @@ def tenant() -> Tenant:
 
 
 def fail(name: str) -> None:
-    """This function will have a breaker see twenty failures."""
+    """Have a breaker see twenty failures."""
     pipeline = redis.client().pipeline(transaction=False)
     breakers.recording(pipeline).add(name, Tally(calls=20, errors=20, code="http_503"), rule(name), release=0)
     pipeline.execute()

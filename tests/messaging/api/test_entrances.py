@@ -41,7 +41,7 @@ def environ_of(path: str, body: Any, *, method: str, content_type: str, headers:
 
 
 def through_wsgi(path: str, body: Any = None, *, method: str = "POST", content_type: str = "application/json", **headers: str) -> Answer:
-    """This function will call the WSGI application as a server does."""
+    """Call the WSGI application as a server does."""
     from posthaste.wsgi import application
 
     environ = environ_of(path, body, method=method, content_type=content_type, headers=headers)

@@ -54,7 +54,7 @@ def provider(tenant: Tenant, gateway: Gateway, name: str, **fields: Any) -> Prov
 
 
 def send(tenant: Tenant, count: int = 5, **fields: Any) -> list[Message]:
-    """This function will have messages delivered now and give what became of them."""
+    """Have messages delivered now and return what became of them."""
     rows = [make_message(tenant, status=Status.QUEUED, **fields) for _ in range(count)]
     deliver([row.pk for row in rows])
     return list(Message.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk"))
@@ -65,7 +65,7 @@ def statuses(rows: list[Message]) -> dict[str, int]:
 
 
 def again(rows: list[Message]) -> dict[str, int]:
-    """This function will deliver once more what was put back, as the feeder would, and give the states of all."""
+    """Deliver once more what was put back, as the feeder would, and return the states of all."""
     ids = [row.pk for row in rows]
     Message.objects.filter(pk__in=ids, status=Status.PENDING).update(status=Status.QUEUED)
     deliver(ids)

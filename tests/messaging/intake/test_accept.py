@@ -66,7 +66,7 @@ def caller(clear: str) -> Caller:
 
 
 def at_once(number: int, call: Callable[[int], Any]) -> list[Any]:
-    """This function will call from so many threads at the same moment and give what they got, in order."""
+    """Call from so many threads at the same moment and return what they got, in order."""
     together = threading.Barrier(number)
 
     def run(index: int) -> Any:

@@ -43,7 +43,7 @@ def sms(tenant: Tenant) -> Wait:
 
 
 def put_off(tenant: Tenant, whose: str = "only", **fields: Any) -> Message:
-    """This function will make a message that waits for a breaker."""
+    """Make a message that waits for a breaker."""
     later = timezone.now() + timedelta(minutes=1)
     return make_message(tenant, status=Status.PENDING, **{"due_at": later, "error_code": breaker_backlog.code_of(whose), **fields})
 
@@ -64,13 +64,13 @@ def due(*rows: Message) -> list[bool]:
 
 
 def look(now: datetime | None = None) -> int:
-    """This function will take the clock's look with the states of this moment."""
+    """Take the clock's look with the states of this moment."""
     breakers._read_at = float("-inf")
     return breaker_backlog.bring_forward(now=now or timezone.now())
 
 
 def open_it(name: str, *, seconds: float = 60, counts: str = "errors") -> None:
-    """This function will have a breaker opened by what calls gave or receipts told."""
+    """Have a breaker opened by what calls gave or receipts told."""
     rule = Rule(min_requests=1, open_seconds=seconds, trial_calls=3, counts=counts, receipt_seconds=60, longest_open_seconds=60)
     report(name, rule, calls=1, errors=1)
     assert breakers.phase(name) in (Phase.OPEN, Phase.HALF_OPEN)

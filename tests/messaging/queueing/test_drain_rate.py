@@ -23,7 +23,7 @@ HOLD_SECONDS = 0.6
 
 
 def drained(pace: Pace, per_look: int, *, looks: int, content: int, threads: int = 10, busy: int = 10, start: float = 100.0) -> int:
-    """This function will let the feeder look ten times a second and give the window in the end."""
+    """Let the feeder look ten times a second and return the window in the end."""
     window = 0
     for n in range(looks):
         pace.note(start + n / 10, left=per_look)
@@ -124,7 +124,7 @@ database = pytest.mark.django_db(transaction=True)
 
 
 def wait_out_what_was_taken() -> None:
-    """This function will forget what was taken lately, as time does."""
+    """Forget what was taken lately, as time does."""
     name = redis.key("room")
     client: Any = redis.client()
     if taken := [field for field in client.hkeys(name) if field.startswith(b"t") and field != b"total"]:

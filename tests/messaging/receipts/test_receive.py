@@ -43,7 +43,7 @@ def signed(provider: Provider, body: bytes, *, at: datetime | None = None, secre
 
 
 def post(provider: Provider, body: Any, *, headers: dict[str, str] | None = None, **signing: Any) -> Any:
-    """This function will send a callback, signed with the provider's secret unless told otherwise."""
+    """Send a callback, signed with the provider's secret unless told otherwise."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = signed(provider, raw, **signing) if headers is None else headers
     return Client(raise_request_exception=False).post(f"/api/receipts/{provider.pk}/", raw, content_type="application/json", headers=sent)

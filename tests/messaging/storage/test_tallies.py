@@ -28,7 +28,7 @@ def tenant() -> Tenant:
 
 
 def assert_exact() -> None:
-    """This function will compare the kept counts with counted ones, before and after adding up."""
+    """Compare the kept counts with counted ones, before and after adding up."""
     now = timezone.now().replace(minute=0, second=0, microsecond=0)
     span = (now - timedelta(hours=2), now + timedelta(hours=2))
     rows = list(Message.objects.values_list("tenant_id", "batch_id", "channel", "status", "latency_ms"))

@@ -149,7 +149,7 @@ BY_RULE = "/api/config/modules/delivery_rules"
 
 
 def override(handle: Handle[Any], tenant: Any, **own: Any) -> None:
-    """This function will publish what a tenant has of its own; no process follows it, as the replay reads what is released."""
+    """Publish what a tenant has of its own; no process follows it, as the replay reads what is released."""
     item = items.module_item(handle.name, tenant=tenant)
     releases.publish(item=item, content=json.dumps(own), comment="", author="test")
 
