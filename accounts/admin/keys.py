@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.models import ApiKey, KeyKind, Role, Tenant
+from accounts.models import ApiKey, KeyKind, Tenant
+from accounts.roles import Role
 from accounts.services import api_keys, audit
 from accounts.staff.confirmation import confirm
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in

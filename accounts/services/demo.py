@@ -3,7 +3,8 @@
 import secrets
 from typing import Any
 
-from accounts.models import ApiKey, KeyKind, Member, Role, Tenant, User
+from accounts.models import ApiKey, KeyKind, Member, Tenant, User
+from accounts.roles import Role
 from accounts.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
 
 
