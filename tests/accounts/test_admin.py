@@ -76,7 +76,7 @@ def test_a_member_sees_only_the_own_tenants_keys_members_and_trail() -> None:
     foreign, _clear = issue_api_key(tenant=other, name="Key of the other", scopes=["messages:send"])
     AuditEntry.objects.create(tenant=other, actor="user:stranger", action="secret.thing")
     for name in ("apikey", "member", "auditentry", "tenant"):
-        page = client.get(reverse(f"admin:configcenter_{name}_changelist")).content.decode()
+        page = client.get(reverse(f"admin:accounts_{name}_changelist")).content.decode()
         assert "Key of the other" not in page
         assert "stranger" not in page
         assert ">Other<" not in page

@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import ConfigRight, Tenant
 from accounts.services.api_keys import CONFIG_READ, SEND
 from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
-from monitor.health.report import report as health
+from monitor.health import report as health
 from posthaste.lib.flow import totals
 from posthaste.lib.flow.adaptive import Adaptive, Settings
 from tests.builders import RECIPIENTS, json_of, make_api, make_tenant
