@@ -5,7 +5,8 @@ from typing import Any
 
 from accounts.models import ApiKey, KeyKind, Member, Tenant, User
 from accounts.roles import Role
-from accounts.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
+from accounts.scopes import ADMIN, SCOPES
+from accounts.services.api_keys import digest, issue_api_key
 
 
 def load_access(known: dict[str, Any]) -> dict[str, Any]:
