@@ -34,7 +34,9 @@ def port() -> Iterator[int]:
         "--http",
         "1",
     ]
-    server = subprocess.Popen([*command, "tests.peers.bridged:application"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, "tests.peers.bridged_application:application"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         poll(lambda: answers(number), seconds=30)
         yield number

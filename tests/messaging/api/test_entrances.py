@@ -14,9 +14,9 @@ from django.db import connection, connections
 from django.test import RequestFactory
 
 from accounts.models import Tenant
-from accounts.services.api_keys import READ, SEND
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, Message
+from messaging.scopes import READ, SEND
 from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
