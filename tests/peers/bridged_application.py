@@ -1,6 +1,6 @@
 """A small WSGI application behind `posthaste.lib.wsgi_bridge`, for Granian: it answers in many ways and records what it was sent.
 
-    python -m granian --interface rsgi tests.peers.bridged:application
+    python -m granian --interface rsgi tests.peers.bridged_application:application
 
 `wsgiref.validate` watches over both sides of PEP 3333.
 """
