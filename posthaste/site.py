@@ -1,7 +1,6 @@
 """The admin site: our name, our rail, an overview in figures, and a login that can't be hammered."""
 
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -19,82 +18,14 @@ from accounts.models import Tenant
 from accounts.services.sign_in import too_many_attempts
 from accounts.staff.tenant_admin import own_tenants, signed_in
 from accounts.tenancy import owned_by
-from configcenter.services import rights
 from messaging import selectors, statistics
 from messaging.channels.sandbox import outbox
 from messaging.models import Batch, BatchStatus, Channel, Status
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.ui import navigation
 
 FIGURES_SECONDS = 5.0  # so long are the day's figures kept, however many look on
-
-#: The rail: (heading, [(address, icon, word, permission)]). A question mark begins what the list is narrowed to; a permission is
-#: Django's name of one, or a function that tells it of a user.
-RAIL: list[tuple[Any, list[tuple[str, str, Any, str | Callable[[object], bool]]]]] = [
-    (
-        gettext_lazy("Operate"),
-        [
-            ("admin:index", "overview", gettext_lazy("Overview"), ""),
-            ("admin:messaging_message_changelist", "messages", gettext_lazy("Messages"), "messaging.view_message"),
-            ("admin:messaging_message_changelist?state=dead", "dead", gettext_lazy("Dead letters"), "messaging.view_message"),
-            ("admin:messaging_batch_changelist", "batches", gettext_lazy("Batches"), "messaging.view_batch"),
-            ("admin:messaging_receiptentry_changelist", "delivered", gettext_lazy("Receipts"), "messaging.view_receiptentry"),
-            ("admin:messaging_suppression_changelist", "suppressed", gettext_lazy("Suppression list"), "messaging.view_suppression"),
-            ("admin:outbox", "outbox", gettext_lazy("Sandbox outbox"), "messaging.view_message"),
-        ],
-    ),
-    (
-        gettext_lazy("Configure"),
-        [
-            ("admin:messaging_template_changelist", "templates", gettext_lazy("Templates"), "messaging.view_template"),
-            ("admin:messaging_provider_changelist", "providers", gettext_lazy("Providers"), "messaging.view_provider"),
-            ("config:overview", "config", gettext_lazy("Configuration"), rights.may_view),
-            (
-                "admin:django_celery_beat_periodictask_changelist",
-                "jobs",
-                gettext_lazy("Scheduled jobs"),
-                "django_celery_beat.view_periodictask",
-            ),
-        ],
-    ),
-    (
-        gettext_lazy("Access"),
-        [
-            ("admin:accounts_apikey_changelist", "key", gettext_lazy("API keys"), "accounts.view_apikey"),
-            ("admin:accounts_member_changelist", "members", gettext_lazy("Members"), "accounts.view_member"),
-            ("admin:accounts_tenant_changelist", "tenants", gettext_lazy("Tenants"), "accounts.view_tenant"),
-            ("admin:accounts_user_changelist", "user", gettext_lazy("Users"), "accounts.view_user"),
-            ("admin:accounts_auditentry_changelist", "audit", gettext_lazy("Audit trail"), "accounts.view_auditentry"),
-        ],
-    ),
-]
-ON_PHONE = ("overview", "messages", "dead", "batches")  # what the bar at the bottom shows; the rest is behind "More"
-
-
-def rail(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the rail as far as the reader may go, with the place they are at."""
-    user = request.user
-    groups = []
-    for heading, entries in RAIL:
-        shown = []
-        for target, picture, word, permission in entries:
-            if not (permission(user) if callable(permission) else not permission or user.has_perm(permission)):
-                continue
-            name, _mark, query = target.partition("?")
-            try:
-                place = reverse(name)
-            except NoReverseMatch:  # an app that is not installed
-                continue
-            here = request.path == place if name in ("admin:index", "admin:outbox") else request.path.startswith(place)
-            if "periodictask" in name:  # crontabs and intervals are pages of theirs
-                here = request.path.startswith(place.removesuffix("periodictask/"))
-            if "message_changelist" in name:
-                here = here and (request.GET.get("state") == "dead") == (query == "state=dead")
-            url = f"{place}?{query}" if query else place
-            shown.append({"url": url, "icon": picture, "word": word, "here": here, "on_phone": picture in ON_PHONE})
-        if shown:
-            groups.append({"heading": heading, "entries": shown})
-    return groups
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -131,9 +62,9 @@ class PosthasteAdminSite(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         if context["has_permission"]:
-            groups = rail(request)
-            bar = [entry for group in groups for entry in group["entries"] if entry["on_phone"]]
-            context |= {"rail": groups, "bar": bar}
+            groups = navigation.for_request(request)
+            on_phone = [entry for group in groups for entry in group["entries"] if entry["on_phone"]]
+            context |= {"navigation": groups, "navigation_on_phone": on_phone}
         return context | {"language": get_language() or "en"}
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

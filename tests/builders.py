@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, KeyKind, Tenant
-from accounts.services.api_keys import SCOPES, issue_api_key
+from accounts.scopes import SCOPES
+from accounts.services.api_keys import issue_api_key
 from configcenter.hot import Applied, Handle
 from messaging.content import templates
 from messaging.intake import accept

@@ -1,4 +1,4 @@
-"""Ties a command to its parent and its children to itself: `python tether.py [--with-children] COMMAND ARGUMENT…`.
+"""Ties a command to its parent and its children to itself: `python parent_death.py [--with-children] COMMAND ARGUMENT…`.
 
 A supervisor that was killed with SIGKILL can stop nobody; with this, the kernel sends its children SIGTERM all the same
 (prctl(2), PR_SET_PDEATHSIG; Linux only, elsewhere the command simply runs). The other way round, a server whose main process

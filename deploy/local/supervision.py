@@ -22,7 +22,7 @@ from deploy.local.installation import CannotStart, Installation
 from deploy.local.parent_death import die_with_parent
 from posthaste.env import ROOT
 
-TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("parent_death.py")
 # What is being sent when the stack stops may take this long to end; then it is killed, and recovered at the next start.
 STOP_SECONDS = 25
 APPLICATION = "app"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.models import Role
+from accounts.roles import Role
 from accounts.services import audit
 from accounts.staff.confirmation import confirm
 from accounts.staff.tenant_admin import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants, problem_text

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import Role, Tenant
+from accounts.models import Tenant
+from accounts.roles import Role
 from accounts.staff.confirmation import confirm
 from accounts.staff.tenant_admin import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
 from messaging.channels.recipients import list_key

@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts.models import ApiKey, AuditEntry, Member, Role, Tenant, User
+from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
+from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key, recognise
 from posthaste.env import ROOT
 
@@ -75,7 +76,7 @@ def test_a_member_sees_only_the_own_tenants_keys_members_and_trail() -> None:
     foreign, _clear = issue_api_key(tenant=other, name="Key of the other", scopes=["messages:send"])
     AuditEntry.objects.create(tenant=other, actor="user:stranger", action="secret.thing")
     for name in ("apikey", "member", "auditentry", "tenant"):
-        page = client.get(reverse(f"admin:configcenter_{name}_changelist")).content.decode()
+        page = client.get(reverse(f"admin:accounts_{name}_changelist")).content.decode()
         assert "Key of the other" not in page
         assert "stranger" not in page
         assert ">Other<" not in page

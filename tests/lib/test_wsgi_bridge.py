@@ -33,9 +33,10 @@ def port() -> Iterator[int]:
         "--no-ws",
         "--http",
         "1",
-        "tests.peers.bridged_application:application",
     ]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, "tests.peers.bridged_application:application"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         poll(lambda: answers(number), seconds=30)
         yield number

@@ -7,9 +7,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ConfigRight, Tenant
-from accounts.services.api_keys import CONFIG_READ, SEND
+from configcenter.scopes import CONFIG_READ
 from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
-from monitor.health.report import report as health
+from messaging.scopes import SEND
+from monitor.health import report as health
 from posthaste.lib.flow import totals
 from posthaste.lib.flow.adaptive import Adaptive, Settings
 from tests.builders import RECIPIENTS, json_of, make_api, make_tenant

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, connections
 
 from accounts.models import Tenant
-from accounts.services.api_keys import READ, SEND
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, Message
+from messaging.scopes import READ, SEND
 from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
 from tests.messaging.api.entrances import Answer, Call, Loop, through_wsgi
 

@@ -16,13 +16,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
-from accounts.services.api_keys import SEND, Caller, recognise
+from accounts.services.api_keys import Caller, recognise
 from messaging.configuration import queues
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.intake import accept, bodies, prepare
 from messaging.intake.accept import Intake, KeyReused, Repeatable
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queueing import broker, publish
+from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage, redis
 from posthaste.lib.flow.limiter import limiter
