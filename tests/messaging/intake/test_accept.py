@@ -26,8 +26,8 @@ from messaging.queueing import broker, publish
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage, redis
-from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.batching import Batcher, together
+from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
 from posthaste.lib.queues import DELAYED
