@@ -5,11 +5,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
 
 
 class Tenant(models.Model):
     """Whoever owns messages, templates, providers and keys. Nobody sees another tenant's."""
+
+    tenant_lookup = "pk"
+    access = Access()
 
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("short name"), max_length=50, unique=True)
@@ -48,6 +52,8 @@ class ConfigRight(models.TextChoices):
 class User(AbstractUser):
     """A member of staff; what they may do follows from their memberships."""
 
+    tenant_lookup = None
+
     config_right = models.CharField(
         _("configuration"),
         max_length=10,
@@ -64,17 +70,11 @@ class User(AbstractUser):
         verbose_name_plural = _("users")  # type: ignore[assignment]
 
 
-class Role(models.TextChoices):
-    """What a member may do, each including what stands below it."""
-
-    OWNER = "owner", _("Owner: everything, also keys and members")
-    OPERATOR = "operator", _("Operator: sends, cancels, replays, providers")
-    AUTHOR = "author", _("Author: templates")
-    VIEWER = "viewer", _("Viewer: looks")
-
-
 class Member(models.Model):
     """A user's role in one tenant."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(view=Role.OWNER, change=Role.OWNER)
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="members", verbose_name=_("tenant"))
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("user"))
@@ -99,6 +99,9 @@ class KeyKind(models.TextChoices):
 
 class ApiKey(models.Model):
     """What a system calls the API with. Only a hash of the secret is kept; it is shown once."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(view=Role.OWNER, change=Role.OWNER)
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="api_keys", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100, help_text=_("Which system uses it."))
@@ -127,6 +130,9 @@ class ApiKey(models.Model):
 
 class AuditEntry(models.Model):
     """Who did what, to what, from where. Written once, never changed."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(view=Role.OWNER)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     at = models.DateTimeField(_("at"), auto_now_add=True)

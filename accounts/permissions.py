@@ -1,41 +1,26 @@
-"""What a member of staff may do, from the roles in `Member`: no per-user permission lists to forget."""
+"""What a member of staff may do, from the roles in `Member`: no per-user permission lists to forget.
+
+Which role a model asks for is declared beside the model (`accounts.roles.Access`). With a row, only the role in that row's tenant
+counts. Without one the answer is about some tenant of the user's: enough for a menu or an empty form, never for touching a row.
+"""
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 
-from accounts.models import Member, Role, User
-from accounts.tenancy import RANKS, tenant_of, tenant_path
-
-#: (app, model) → the least role to change it. What is not listed can be changed by nobody but a superuser.
-CHANGE = {
-    ("accounts", "apikey"): Role.OWNER,
-    ("accounts", "member"): Role.OWNER,
-    ("messaging", "provider"): Role.OPERATOR,
-    ("messaging", "message"): Role.OPERATOR,
-    ("messaging", "batch"): Role.OPERATOR,
-    ("messaging", "suppression"): Role.OPERATOR,
-    ("messaging", "template"): Role.AUTHOR,
-    ("messaging", "templateversion"): Role.AUTHOR,
-}
-#: (app, model) → the least role to see it, where that is not viewer.
-VIEW = {
-    ("accounts", "apikey"): Role.OWNER,
-    ("accounts", "member"): Role.OWNER,
-    ("accounts", "auditentry"): Role.OWNER,
-}
-APPS = ("accounts", "messaging")
-#: Models of the whole installation, not of one tenant.
-SUPERUSER_ONLY = {("accounts", "user")}
+from accounts.models import Member, User
+from accounts.roles import Role, access_of, roles_from
+from accounts.tenancy import tenant_of, tenant_path
 
 
 def least_role(app: str, model: str, action: str) -> Role | None:
-    """Return the least role that may do `action` (view, add, change, delete) to a model."""
-    if app not in APPS or (app, model) in SUPERUSER_ONLY:
+    """Return the least role that may do `action` (view, add, change, delete) to a model; None: superusers only."""
+    try:
+        found = apps.get_model(app, model)
+    except LookupError:
         return None
-    if action == "view":
-        return VIEW.get((app, model), Role.VIEWER)
-    return CHANGE.get((app, model))
+    return access_of(found).least(action) if tenant_path(found) else None
 
 
 class RoleBackend(ModelBackend):
@@ -52,15 +37,21 @@ class RoleBackend(ModelBackend):
         if least is None:
             return False
         roles = self._roles(user_obj)
-        if obj is not None and tenant_path(type(obj)):
+        if obj is not None:
             owner = tenant_of(obj)
             roles = {owner: roles[owner]} if owner in roles else {}
-        return any(RANKS.index(Role(role)) >= RANKS.index(least) for role in roles.values())
+        return any(role in roles_from(least) for role in roles.values())
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
         if not user_obj.is_active:
             return False
-        return user_obj.is_superuser or (app_label in APPS and bool(self._roles(user_obj)))
+        if user_obj.is_superuser:
+            return True
+        try:
+            models = apps.get_app_config(app_label).get_models()
+        except LookupError:
+            return False
+        return any(self.has_perm(user_obj, f"{app_label}.view_{model._meta.model_name}") for model in models)
 
     @staticmethod
     def _roles(user: User) -> dict[int, str]:

@@ -44,6 +44,8 @@ class ReleaseAction(models.TextChoices):
 class ConfigNamespace(models.Model):
     """A drawer of items. Without a tenant it is the installation's own."""
 
+    tenant_lookup = "tenant_id"
+
     tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("tenant"))
     slug = models.CharField(_("id"), max_length=128)
     name = models.CharField(_("name"), max_length=128, blank=True)
@@ -65,6 +67,8 @@ class ConfigNamespace(models.Model):
 
 class ConfigItem(models.Model):
     """One text under namespace, group and data id: its draft, and what is in force."""
+
+    tenant_lookup = "namespace__tenant_id"  # also of an override: it lies in the installation's namespace, and operators edit it
 
     namespace = models.ForeignKey(ConfigNamespace, models.PROTECT, related_name="items", verbose_name=_("namespace"))
     group = models.CharField(_("group"), max_length=128)
@@ -111,6 +115,8 @@ class ConfigItem(models.Model):
 class ConfigRelease(models.Model):
     """What was published, once; never changed. Kept at least thirty days, and as long as it is in force."""
 
+    tenant_lookup = "item__namespace__tenant_id"
+
     item = models.ForeignKey(ConfigItem, models.CASCADE, related_name="releases", verbose_name=_("item"))
     number = models.PositiveIntegerField(_("version"))
     #: The revision of the whole configuration that it made; rises in the order of commits.
@@ -138,6 +144,8 @@ class ConfigState(models.Model):
 
     The lock on this row puts publishes in order, so that whoever has seen a revision has seen all before it.
     """
+
+    tenant_lookup = None
 
     ONLY = 1
 

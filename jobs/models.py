@@ -6,6 +6,8 @@ from django.db import models
 class Fence(models.Model):
     """One row a lock: whoever shows a smaller token than this was overtaken, and may not write."""
 
+    tenant_lookup = None
+
     name = models.CharField(max_length=100, primary_key=True)
     token = models.BigIntegerField()
 

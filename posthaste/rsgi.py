@@ -1,7 +1,7 @@
 """HTTP entrance: everything but WebSockets and long polls.
 
 Single messages are the hot path, and need no thread each: what gathers is checked by one or two threads, written by one, and answered by
-the event loop, so that a request under load costs hardly any change of threads (see `posthaste.lib.line`). All else is Django's: the
+the event loop, so that a request under load costs hardly any change of threads (see `posthaste.lib.batching`). All else is Django's: the
 WSGI application in a pool of threads.
 """
 
@@ -22,11 +22,11 @@ from messaging.api.views.intake import LET_IN, REFUSED
 from posthaste import env
 from posthaste.lib.addresses import believed_ip
 from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
-from posthaste.lib.groupcommit import TimedOut
-from posthaste.lib.line import Line
+from posthaste.lib.batching import Batcher, TimedOut, one_by_one
 
 MESSAGES = {"/api/messages", "/api/messages/"}
 PATIENCE_SECONDS = 30.0
+MAX_CHECKED = 16  # messages that a checking thread takes at once
 CHECKING_THREADS = 2  # so that one message that takes long to check does not hold up all
 #: The writer of a group waits for the interpreter after each of its round trips; with Python's five milliseconds a turn that would add
 #: up to more than the work.
@@ -38,7 +38,7 @@ class Entrance:
 
     _loop: asyncio.AbstractEventLoop
     _bridge: Bridge
-    _line: "Line[Call, Accepted | NotTaken]"
+    _intake: "Batcher[Call, Accepted | NotTaken]"
     _more_headers: list[tuple[str, str]]
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,7 +46,9 @@ class Entrance:
         self._loop = loop
         self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
         self._more_headers = [(name.lower(), value) for name, value in wsgi.security_headers()]
-        self._line = Line(loop, take, after=_let_the_connection_go, threads=CHECKING_THREADS, name="intake")
+        self._intake = Batcher(
+            one_by_one(take, after=_let_the_connection_go), threads=CHECKING_THREADS, max_batch=MAX_CHECKED, name="intake", loop=loop
+        )
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._bridge.close()
@@ -68,7 +70,7 @@ class Entrance:
             idempotency_key=header("idempotency-key"),
             body=body,
         )
-        future = self._line.put(call)
+        future = self._intake.submit_async(call)
         patience = self._loop.call_later(PATIENCE_SECONDS, _give_up, future)
         outcome = await future
         patience.cancel()

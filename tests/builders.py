@@ -2,18 +2,18 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, KeyKind, Tenant
-from accounts.services.api_keys import SCOPES, issue_api_key
+from accounts.scopes import SCOPES
+from accounts.services.api_keys import issue_api_key
 from configcenter.hot import Applied, Handle
 from messaging.content import templates
 from messaging.intake import accept
@@ -175,16 +175,7 @@ def configure(handle: Handle[Any], **changes: Any) -> None:
 
 def close_committer() -> None:
     """Make accept's writer thread let its connection go: a test's database can't be emptied or dropped before."""
-
-    def close(_group: Sequence[Any]) -> list[Any]:
-        connection.close()
-        return [None]
-
-    write, accept.committer._write = accept.committer._write, close
-    try:
-        accept.committer.submit(None)  # type: ignore[arg-type]
-    finally:
-        accept.committer._write = write
+    accept.committer.close()
 
 
 def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:

@@ -17,11 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.models import ApiKey, KeyKind, Role, Tenant
+from accounts.models import ApiKey, KeyKind, Tenant
+from accounts.roles import Role
+from accounts.scopes import SCOPES, SUGGESTED
 from accounts.services import api_keys, audit
-from accounts.staff.confirmation import confirm
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
 from posthaste.lib.problems import Invalid
+from posthaste.ui.confirmation import confirm
 from posthaste.ui.templatetags.interface import ago, badge
 
 
@@ -34,8 +36,8 @@ class KeyForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("scopes"),
         widget=forms.CheckboxSelectMultiple,
-        initial=[api_keys.SEND, api_keys.READ],
-        choices=lambda: [(scope, f"{scope} – {text}") for scope, text in api_keys.SCOPES.items()],
+        initial=lambda: list(SUGGESTED),
+        choices=lambda: [(scope, f"{scope} – {text}") for scope, text in SCOPES.items()],
     )
     ip_ranges = forms.CharField(
         label=gettext_lazy("IP ranges"),
@@ -206,7 +208,7 @@ class ApiKeyAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("scopes"))
     def scope_list(self, row: ApiKey) -> str:
-        return _("all") if set(row.scopes) >= set(api_keys.SCOPES) else ", ".join(row.scopes)
+        return _("all") if set(row.scopes) >= set(SCOPES) else ", ".join(row.scopes)
 
     @admin.display(description=gettext_lazy("IP ranges"))
     def ranges(self, row: ApiKey) -> str:

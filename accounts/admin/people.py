@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models import Member, Role, Tenant, User
+from accounts.models import Member, Tenant, User
+from accounts.roles import Role
 from accounts.services import tenants
 from accounts.staff.tenant_admin import SuperuserOnly, TenantAdmin, signed_in
 from posthaste.lib.addresses import client_ip

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
 from accounts.models import ApiKey, AuditEntry, KeyKind, Tenant
+from accounts.scopes import ADMIN, SCOPES
 from accounts.services import api_keys, audit
-from accounts.services.api_keys import ADMIN, SCOPES
 from accounts.tenancy import owned_by
 from posthaste.lib.pagination import CursorPages
 

@@ -13,37 +13,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.models import ApiKey, KeyKind, Tenant, User
+from accounts.scopes import ADMIN, SCOPES
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
-
-SEND = "messages:send"
-READ = "messages:read"
-MANAGE = "messages:manage"
-TEMPLATES_READ = "templates:read"
-TEMPLATES_WRITE = "templates:write"
-SUPPRESSIONS_READ = "suppressions:read"
-SUPPRESSIONS_WRITE = "suppressions:write"
-STATISTICS = "statistics:read"
-CONFIG_READ = "config:read"
-CONFIG_WRITE = "config:write"
-CONFIG_PUBLISH = "config:publish"
-ADMIN = "admin"
-SCOPES = {
-    SEND: gettext_lazy("hand over messages and batches"),
-    READ: gettext_lazy("read messages, batches and traces"),
-    MANAGE: gettext_lazy("cancel, retry, pause and resume"),
-    TEMPLATES_READ: gettext_lazy("read and preview templates"),
-    TEMPLATES_WRITE: gettext_lazy("edit and publish templates"),
-    SUPPRESSIONS_READ: gettext_lazy("read the suppression list"),
-    SUPPRESSIONS_WRITE: gettext_lazy("add to and remove from the suppression list"),
-    STATISTICS: gettext_lazy("read statistics"),
-    CONFIG_READ: gettext_lazy("read the configuration"),
-    CONFIG_WRITE: gettext_lazy("edit drafts of the configuration"),
-    CONFIG_PUBLISH: gettext_lazy("publish, roll back and import the configuration"),
-    ADMIN: gettext_lazy("everything, also providers and keys"),
-}
 
 FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 CACHE_SECONDS = 2.0  # a revoked key works at most this long

@@ -3,8 +3,10 @@
 import secrets
 from typing import Any
 
-from accounts.models import ApiKey, KeyKind, Member, Role, Tenant, User
-from accounts.services.api_keys import ADMIN, SCOPES, digest, issue_api_key
+from accounts.models import ApiKey, KeyKind, Member, Tenant, User
+from accounts.roles import Role
+from accounts.scopes import ADMIN, SCOPES
+from accounts.services.api_keys import digest, issue_api_key
 
 
 def load_access(known: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        entries = Paginator(self.entries_about(obj), A_PAGE).get_page(request.GET.get("p"))
+        entries = Paginator(self.entries_about(request, obj), A_PAGE).get_page(request.GET.get("p"))
         rows = [(entry, [f"{name}: {_text(value)}" for name, value in entry.detail.items()]) for entry in entries]
         context = {
             **self.admin_site.each_context(request),
@@ -48,15 +48,17 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         return TemplateResponse(request, "admin/object_history.html", context)
 
-    def entries_about(self, obj: models.Model) -> "models.QuerySet[AuditEntry]":
-        """Return the audit entries about a row, newest first."""
+    def entries_about(self, request: HttpRequest, obj: models.Model) -> "models.QuerySet[AuditEntry]":
+        """Return the audit entries about a row, newest first. Those of no tenant are for superusers."""
         names = [str(obj.pk), *(str(getattr(obj, field)) for field in self.audit_names)]
         actions = Q()
         for word in (str(self.opts.model_name), *self.audit_words):
             actions |= Q(action__startswith=f"{word}.")
         found = AuditEntry.objects.filter(actions, target__in=names).order_by("-id")
         owner = tenant_of(obj)
-        return found if owner is None else found.filter(Q(tenant_id=owner) | Q(tenant_id=None, target=str(obj.pk)))
+        if getattr(request.user, "is_superuser", False):
+            return found if owner is None else found.filter(Q(tenant_id=owner) | Q(tenant_id=None, target=str(obj.pk)))
+        return found.filter(tenant_id=owner) if owner is not None else found.none()
 
 
 def _text(value: Any) -> str:

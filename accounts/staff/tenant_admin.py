@@ -20,16 +20,14 @@ from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
-from accounts.models import Role, Tenant, User
+from accounts.models import Tenant, User
 from accounts.permissions import least_role
+from accounts.roles import Role
 from accounts.services import audit
 from accounts.staff.audit_history import AuditedHistory
-from accounts.tenancy import owned_by, tenant_of, tenant_path, tenants_of
-from posthaste.lib.problems import Problem
+from accounts.tenancy import least_to_see, owned_by, tenant_of, tenant_path, tenants_of
 
 COUNT_UP_TO = 10_000
-MOST_AT_ONCE = 10_000  # rows that one bulk action touches
-ASK_FOR_NUMBER = 50  # from here on a bulk action wants its number typed
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -61,11 +59,18 @@ def own_tenants(request: HttpRequest, *, at_least: Role = Role.VIEWER) -> list[i
     return kept[at_least]
 
 
-def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least: Role = Role.VIEWER) -> "models.QuerySet[Any]":
-    """Keep the rows that a request may see (or change, with a higher role); all for a superuser."""
-    if tenant_path(queryset.model) is None or signed_in(request).is_superuser:
+def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least: Role | None = None) -> "models.QuerySet[Any]":
+    """Keep the rows that a request may see; all for a superuser.
+
+    A member sees a row with the role that its model asks for, in the row's own tenant; `at_least` asks for another role, such as the one
+    that changes it. What belongs to no tenant no member sees.
+    """
+    if signed_in(request).is_superuser:
         return queryset
-    return owned_by(queryset, *own_tenants(request, at_least=at_least))
+    least = least_to_see(queryset.model) if at_least is None else at_least
+    if least is None or tenant_path(queryset.model) is None:
+        return queryset.none()
+    return owned_by(queryset, *own_tenants(request, at_least=least))
 
 
 class TenantFilter(admin.SimpleListFilter):
@@ -75,7 +80,7 @@ class TenantFilter(admin.SimpleListFilter):
     parameter_name = "tenant"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        own = own_tenants(request)
+        own = own_tenants(request, at_least=least_to_see(model_admin.model) or Role.OWNER)
         if len(own) < 2:
             return []
         return [(str(pk), name) for pk, name in Tenant.objects.filter(pk__in=own).values_list("pk", "name")]
@@ -84,7 +89,8 @@ class TenantFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return queryset
-        if not value.isdecimal() or int(value) not in own_tenants(request):
+        own = own_tenants(request, at_least=least_to_see(queryset.model) or Role.OWNER)
+        if not value.isdecimal() or int(value) not in own:
             raise IncorrectLookupParameters
         return owned_by(queryset, int(value))
 
@@ -218,8 +224,8 @@ class TenantAdmin(Audited):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         related = db_field.related_model
-        if tenant_path(related) is not None:
-            kwargs["queryset"] = own_rows(request, kwargs.get("queryset") or related._default_manager.all(), at_least=self.least)
+        rows = kwargs.get("queryset")
+        kwargs["queryset"] = own_rows(request, related._default_manager.all() if rows is None else rows, at_least=self.least)
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and related is Tenant:
             field.empty_label = None
@@ -301,12 +307,6 @@ def as_uuid(text: str) -> UUID | None:
         return UUID(text.strip())
     except ValueError:
         return None
-
-
-def problem_text(problem: Problem) -> str:
-    """Say in one line what a problem's document says."""
-    parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
-    return " ".join(part for part in parts if part) or str(problem.title)
 
 
 def chunks(ids: Sequence[UUID], size: int = 500) -> Iterator[Sequence[UUID]]:

@@ -17,11 +17,11 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
-from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter import selectors
 from configcenter.api import item_shapes as shapes
 from configcenter.api import module_shapes, modules, rollout
 from configcenter.models import ConfigItem, ConfigNamespace
+from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
 from configcenter.services.changes import md5_of
 from posthaste.lib.addresses import client_ip

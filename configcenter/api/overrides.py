@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
 from configcenter import hot
 from configcenter.api import module_shapes as shapes
 from configcenter.api.modules import (
@@ -22,6 +21,7 @@ from configcenter.api.modules import (
 )
 from configcenter.api.rollout import ModuleGray, ModuleGrayAbandon, ModuleGrayPromote
 from configcenter.models import ConfigItem
+from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import items, releases
 from configcenter.services.validation import merged
 

@@ -10,11 +10,11 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
-from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ
 from configcenter import selectors
 from configcenter.api import module_shapes as shapes
 from configcenter.api.modules import ItemView, module_of, text_of
 from configcenter.models import ConfigItem
+from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import releases, transfer
 from configcenter.services.rights import must_operate
 from posthaste.lib import redis

@@ -19,13 +19,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
-from accounts.services.api_keys import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.models import PUBLIC
 from configcenter.nacos import items, protocol
 from configcenter.nacos.identity import TOKEN_SECONDS, Who, identify, sign_in
 from configcenter.nacos.listening import Key, Listeners
 from configcenter.nacos.protocol import Answer
 from configcenter.nacos.sharing import Shared
+from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import items as config_items
 from configcenter.services.namespaces import Place, name, namespaces, place, writable
 from posthaste.lib.addresses import believed_ip

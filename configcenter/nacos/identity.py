@@ -17,8 +17,9 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.services.api_keys import CACHE_SECONDS, CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE, FORM, Caller, recall, recognise
+from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
 from accounts.services.sign_in import too_many_attempts
+from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import rights as config_rights
 from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
 

@@ -15,10 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.services.api_keys import SEND, Caller, recognise
+from accounts.services.api_keys import Caller, recognise
 from messaging.intake import accept, bodies, limits, prepare
 from messaging.intake.accept import Answer, Repeatable
 from messaging.queueing.admission import door
+from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.flow import gate, headers, system

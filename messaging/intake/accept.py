@@ -1,6 +1,6 @@
 """Accept: from checked rows to the answer 202, which means committed.
 
-Single messages of many request threads are written together (see `posthaste.lib.groupcommit`): one transaction, one
+Single messages of many request threads are written together (see `posthaste.lib.batching`): one transaction, one
 COPY, one task for each route, one Redis pipeline. Within a caller's own transaction the write joins it and the tasks
 are published after its commit.
 
@@ -27,8 +27,8 @@ from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish
 from messaging.storage import store
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
+from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
-from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.problems import Conflict, Problem, Unavailable
 from posthaste.lib.queues import URGENT
 from tracing.services.tally import tally
@@ -212,7 +212,15 @@ def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
         raise
 
 
-committer: GroupCommitter[Intake, Answer] = GroupCommitter(_write_unless_away, splits_on=(DataError, IntegrityError), name="accept")
+#: Errors that one row alone may cause: the rows of its group are then written one by one.
+SPLITS_ON = (DataError, IntegrityError)
+
+
+def _close_connection() -> None:
+    connection.close()  # the thread's own, so it is looked up in the thread
+
+
+committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away, splits_on=SPLITS_ON), name="accept", at_end=_close_connection)
 
 
 def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:

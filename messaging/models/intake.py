@@ -4,10 +4,14 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
+from accounts.roles import Access
 
 
 class IdempotencyKey(models.Model):
     """The outcome of a request that carried `Idempotency-Key`; kept for 24 hours at least."""
+
+    tenant_lookup = "tenant_id"
+    access = Access()
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)

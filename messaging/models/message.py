@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Tenant
+from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
 
 
@@ -56,6 +57,9 @@ class BatchStatus(models.TextChoices):
 class Batch(models.Model):
     """Messages handed over in one call."""
 
+    tenant_lookup = "tenant_id"
+    access = Access(change=Role.OPERATOR)
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("tenant"))
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("API key"))
@@ -88,6 +92,9 @@ class Batch(models.Model):
 
 class Message(models.Model):
     """One text to one recipient. Its id is made by us, sorts by age and is its trace-id."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(change=Role.OPERATOR)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # The references are kept by the application (PROTECT and SET_NULL below), not checked by the database: it would look up

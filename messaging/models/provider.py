@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
+from accounts.roles import Access, Role
 from messaging.models.message import Channel, Message
 from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.ids import new_id
@@ -21,6 +22,9 @@ def new_receipt_secret() -> str:
 
 class Provider(models.Model):
     """One account at somebody who takes messages for a channel."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(change=Role.OPERATOR)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
@@ -73,6 +77,9 @@ class ReceiptOutcome(models.TextChoices):
 
 class ReceiptEntry(models.Model):
     """One receipt as it came, and what became of it."""
+
+    tenant_lookup = "provider__tenant_id"
+    access = Access()
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="+", verbose_name=_("provider"))

@@ -4,6 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
+from accounts.roles import Access, Role
 from messaging.models.message import Channel
 from posthaste.lib.ids import new_id
 
@@ -20,6 +21,9 @@ class SuppressionReason(models.TextChoices):
 
 class Suppression(models.Model):
     """One entry of a tenant's suppression list. Looked up by the whole recipient, shown masked."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(change=Role.OPERATOR)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False, verbose_name=_("tenant"))

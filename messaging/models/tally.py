@@ -20,6 +20,8 @@ class Count(models.Model):
     of a batch (batch, status), of an hour (tenant, hour, channel, status), of a latency (tenant, hour, bucket).
     """
 
+    tenant_lookup = "tenant_id"
+
     batch_id = models.UUIDField(default=NO_BATCH)
     hour = models.DateTimeField(default=NO_HOUR)
     tenant_id = models.BigIntegerField(default=0)

@@ -6,11 +6,15 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
+from accounts.roles import Access, Role
 from messaging.models.message import Channel
 
 
 class Template(models.Model):
     """A named text for one channel; messages name it and pin its published version."""
+
+    tenant_lookup = "tenant_id"
+    access = Access(change=Role.AUTHOR)
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
@@ -42,6 +46,9 @@ class Template(models.Model):
 
 class TemplateVersion(models.Model):
     """One wording of a template. `number` counts from 1 within the template."""
+
+    tenant_lookup = "template__tenant_id"
+    access = Access(change=Role.AUTHOR)
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")

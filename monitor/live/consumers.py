@@ -11,9 +11,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services.api_keys import STATISTICS, Caller, recognise
+from accounts.services.api_keys import Caller, recognise
 from accounts.tenancy import tenants_of
 from messaging import statistics
+from messaging.scopes import STATISTICS
 from posthaste.lib import redis
 from posthaste.lib.addresses import believed_ip
 from posthaste.lib.problems import Problem

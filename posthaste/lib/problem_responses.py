@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from posthaste.lib.groupcommit import TimedOut
+from posthaste.lib.batching import TimedOut
 from posthaste.lib.problems import (
     CONTENT_TYPE,
     Forbidden,

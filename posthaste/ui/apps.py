@@ -1,6 +1,12 @@
+"""The interface as an app: it finds what the other apps declare for it."""
+
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class UiConfig(AppConfig):
     name = "posthaste.ui"
     label = "ui"
+
+    def ready(self) -> None:
+        autodiscover_modules("navigation", "pages")

@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts.models import ApiKey, AuditEntry, Member, Role, Tenant, User
+from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
+from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key, recognise
 from posthaste.env import ROOT
 

@@ -7,10 +7,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, AuditEntry, KeyKind
+from accounts.scopes import ADMIN, SCOPES
 from accounts.services import api_keys
-from accounts.services.api_keys import ADMIN, READ, SCOPES, SEND, issue_api_key, recognise, revoke_api_key
+from accounts.services.api_keys import issue_api_key, recognise, revoke_api_key
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers.loaded import book
+from messaging.scopes import READ, SEND
 from posthaste import env
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
 from tests.builders import Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant

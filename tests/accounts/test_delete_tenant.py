@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import ApiKey, AuditEntry, Member, Role, Tenant, User
+from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
+from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key
 from tests.builders import make_message, make_tenant
 

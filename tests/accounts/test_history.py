@@ -4,7 +4,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Member, Role, Tenant, User
+from accounts.models import Member, Tenant, User
+from accounts.roles import Role
 from messaging.models import Template
 from tests.builders import make_api, make_provider, make_template, make_tenant
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from rest_framework.views import APIView
 
-from accounts.services.api_keys import ADMIN, SCOPES
+from accounts.scopes import ADMIN, SCOPES
 from tests.architecture.routes import Route, api_routes, every_route, methods_of
 from tests.builders import Api, json_of, make_api, make_tenant
 

@@ -17,7 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from accounts.models import AuditEntry, Member, Role, Tenant, User
+from accounts.models import AuditEntry, Member, Tenant, User
+from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key
 from accounts.services.demo import load_access
 from configcenter.services import items

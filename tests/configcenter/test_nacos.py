@@ -23,13 +23,14 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from accounts.models import AuditEntry, ConfigRight, Tenant, User
-from accounts.services.api_keys import CONFIG_READ, revoke_api_key
+from accounts.services.api_keys import revoke_api_key
 from accounts.services.sign_in import too_many_attempts
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigState
 from configcenter.nacos.application import MOST_BODY_BYTES, ROOT, ROUTES, in_thread
 from configcenter.nacos.application import nacos as application
 from configcenter.nacos.listening import Key, Listeners
+from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, releases
 from configcenter.services.validation import MOST_BYTES
 from posthaste.env import ROOT as TREE

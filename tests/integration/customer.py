@@ -36,7 +36,8 @@ def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05,
 _keys: dict[int, list[str]] = {}
 NEW_TENANTS = """
 from accounts.models import Tenant
-from accounts.services.api_keys import SCOPES, issue_api_key
+from accounts.scopes import SCOPES
+from accounts.services.api_keys import issue_api_key
 for n in range(%d):
     tenant = Tenant.objects.create(name="customer", slug="%s-" + str(n))
     print(issue_api_key(tenant=tenant, name="test", scopes=list(SCOPES))[1])

@@ -6,7 +6,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from accounts.models import AuditEntry, Member, Role, User
+from accounts.models import AuditEntry, Member, User
+from accounts.roles import Role
 from jobs.admin import crontab_in_words, in_words
 from tests.builders import make_tenant
 

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Member, Role, Tenant, User
+from accounts.models import AuditEntry, Member, Tenant, User
+from accounts.roles import Role
 from messaging.channels.base import SendRequest
 from messaging.channels.sandbox import outbox
 from messaging.content import templates

@@ -7,8 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ConfigRight, Tenant
-from accounts.services.api_keys import CONFIG_READ, SEND
+from configcenter.scopes import CONFIG_READ
 from messaging.configuration.flow import AdaptiveLimit, FlowRule, Origin, Resource, SystemProtection, flow_rules
+from messaging.scopes import SEND
 from monitor.health import report as health
 from posthaste.lib.flow import totals
 from posthaste.lib.flow.adaptive import Adaptive, Settings

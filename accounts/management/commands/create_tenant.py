@@ -9,8 +9,9 @@ from django.core.validators import validate_slug
 from django.db import transaction
 
 from accounts.models import KeyKind, Tenant
+from accounts.scopes import SCOPES
 from accounts.services import audit
-from accounts.services.api_keys import SCOPES, issue_api_key
+from accounts.services.api_keys import issue_api_key
 from posthaste.lib.problems import Invalid
 
 

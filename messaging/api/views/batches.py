@@ -10,12 +10,12 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.services import audit
-from accounts.services.api_keys import MANAGE, READ
 from messaging import selectors
 from messaging.api.filters import BatchFilter
 from messaging.api.serializers import BatchOut
 from messaging.models import Batch
 from messaging.queueing import operate
+from messaging.scopes import MANAGE, READ
 from posthaste.lib.pagination import CursorPages
 
 

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
+from accounts.scopes import ADMIN
 from accounts.services import audit
-from accounts.services.api_keys import ADMIN
 from messaging import selectors
 from messaging.providers import breaker_states, breakers
 from posthaste.lib import redis

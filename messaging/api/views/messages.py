@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.services import audit
-from accounts.services.api_keys import MANAGE, READ, SEND
 from messaging import selectors, traces
 from messaging.api import schemas
 from messaging.api.filters import MessageFilter
@@ -20,6 +19,7 @@ from messaging.api.serializers import MessageDetailOut, MessageOut
 from messaging.api.views import intake
 from messaging.models import Message
 from messaging.queueing import operate
+from messaging.scopes import MANAGE, READ, SEND
 from posthaste.lib.pagination import CursorPages
 
 

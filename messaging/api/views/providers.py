@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import ADMIN
 from accounts.services import audit
-from accounts.services.api_keys import ADMIN, READ
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import ProviderFilter
@@ -20,6 +20,7 @@ from messaging.channels.sandbox import outbox
 from messaging.models import Provider
 from messaging.models.provider import new_receipt_secret
 from messaging.providers import loaded
+from messaging.scopes import READ
 from posthaste.lib import redis
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid, Unavailable

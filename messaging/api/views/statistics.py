@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.services.api_keys import STATISTICS
 from messaging import statistics
+from messaging.scopes import STATISTICS
 from posthaste.lib import redis
 from posthaste.lib.problems import Unavailable
 

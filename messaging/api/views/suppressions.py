@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.services.api_keys import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
 from messaging import selectors
 from messaging.api.filters import SuppressionFilter
 from messaging.api.suppressions import (
@@ -22,6 +21,7 @@ from messaging.api.suppressions import (
     SuppressionsAdded,
 )
 from messaging.models import Suppression
+from messaging.scopes import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
 from messaging.suppression import suppressions
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages

@@ -10,12 +10,12 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.services import audit
-from accounts.services.api_keys import TEMPLATES_READ, TEMPLATES_WRITE
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import TemplateFilter
 from messaging.content import templates
 from messaging.models import Template, TemplateVersion
+from messaging.scopes import TEMPLATES_READ, TEMPLATES_WRITE
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid, NotFound
 

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
 from accounts.models import Tenant
-from accounts.services.api_keys import CONFIG_READ
 from configcenter import hot
+from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
 from posthaste.lib.problems import Invalid, NotFound
 

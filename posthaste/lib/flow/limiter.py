@@ -1,7 +1,7 @@
 """Asks the script of `enter.lua`: one round trip for all rules of a request, and one for all requests that ask at the same time.
 
-Single messages come with their group (`enter_all`). Other threads ask together (see `together`). What a request holds (its lease) is
-given back with the next question, or by the keeper thread within some milliseconds: nobody waits for that.
+Single messages come with their group (`enter_all`). Other threads share a call (`posthaste.lib.batching.Combiner`). What a request
+holds (its lease) is given back with the next question, or by the keeper thread within some milliseconds; no request waits for that.
 
 While Redis is away each process limits by itself, to its share of every limit: see `local.py`.
 """
@@ -22,7 +22,7 @@ import redis.exceptions
 import structlog
 
 from posthaste.lib import redis as store
-from posthaste.lib.flow.flat_combining import MOST_AT_ONCE, Together
+from posthaste.lib.batching import Combiner
 from posthaste.lib.flow.local import LocalLimiter
 from posthaste.lib.flow.model import Answer
 from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
@@ -31,6 +31,7 @@ from posthaste.lib.flow.wire_format import Question, packed
 log = structlog.get_logger(__name__)
 SOURCE = (Path(__file__).parent / "enter.lua").read_text()
 SHA = hashlib.sha1(SOURCE.encode()).hexdigest()  # noqa: S324 - how Redis names scripts
+MAX_BATCH = 200  # questions in one call
 ANSWER_SECONDS = 1.0  # an answer that takes longer counts as none
 REST_SECONDS = 1.0  # Redis is not asked again for so long after it was away
 KEEPER_SECONDS = 0.005
@@ -74,7 +75,7 @@ class Limiter:
         self._calls = 0
         self._lock = threading.Lock()
         self._line = threading.Lock()  # the connection
-        self._together = Together(self._call)
+        self._combiner: Combiner[Question, list[int]] = Combiner(self._call, max_batch=MAX_BATCH)
         self._connection: Any = None
         self._leaving: deque[tuple[str, str]] = deque()
         self._held: dict[str, tuple[tuple[str, ...], float]] = {}
@@ -100,7 +101,7 @@ class Limiter:
         lease = self._new_lease(plan)
         if time.monotonic() >= self._rests_until:
             try:
-                answer = self._together.ask((cost, int(urgent), lease, plan.checks))
+                answer = Answer(*self._combiner.submit((cost, int(urgent), lease, plan.checks)))
             except store.Unavailable as error:
                 self._noticed(error)
             else:
@@ -118,9 +119,7 @@ class Limiter:
         if time.monotonic() >= self._rests_until:
             questions = [(cost, int(urgent), lease, plan.checks) for (plan, cost, urgent), lease in zip(wanted, leases, strict=True)]
             try:
-                found = [
-                    answer for at in range(0, len(questions), MOST_AT_ONCE) for answer in self._call(questions[at : at + MOST_AT_ONCE])
-                ]
+                found = [answer for at in range(0, len(questions), MAX_BATCH) for answer in self._call(questions[at : at + MAX_BATCH])]
             except store.Unavailable as error:
                 self._noticed(error)
             else:

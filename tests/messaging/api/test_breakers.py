@@ -4,8 +4,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEntry, Member, Role, Tenant, User
-from accounts.services.api_keys import ADMIN, SCOPES
+from accounts.models import AuditEntry, Member, Tenant, User
+from accounts.roles import Role
+from accounts.scopes import ADMIN, SCOPES
 from messaging.providers.breakers import of_host, of_provider, rule
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Tenant
-from accounts.services.api_keys import SEND
 from messaging.models import IdempotencyKey, Message, TemplateVersion
+from messaging.scopes import SEND
 from messaging.storage.store import in_transaction
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_template, make_tenant, published
 

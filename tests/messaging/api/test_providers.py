@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import AuditEntry, Tenant
-from accounts.services.api_keys import ADMIN, SCOPES
+from accounts.scopes import ADMIN, SCOPES
 from messaging.models import Message, Provider, Status
 from messaging.providers.loaded import book
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_message, make_provider, make_tenant

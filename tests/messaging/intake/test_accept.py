@@ -16,17 +16,18 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
-from accounts.services.api_keys import SEND, Caller, recognise
+from accounts.services.api_keys import Caller, recognise
 from messaging.configuration import queues
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.intake import accept, bodies, prepare
 from messaging.intake.accept import Intake, KeyReused, Repeatable
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queueing import broker, publish
+from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage, redis
+from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow.limiter import limiter
-from posthaste.lib.groupcommit import GroupCommitter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
 from posthaste.lib.queues import DELAYED
@@ -133,8 +134,9 @@ def test_fifty_batches_at_once_with_one_key_are_one_batch(clear: str) -> None:
 
 def test_two_processes_with_the_same_key_make_one_message(caller: Caller) -> None:
     """Each process has a committer of its own; only the database stands between them."""
-    committers: list[GroupCommitter[Intake, accept.Answer]] = [
-        GroupCommitter(accept.write_group, splits_on=accept.committer._splits_on, name=f"process-{n}") for n in range(4)
+    committers: list[Batcher[Intake, accept.Answer]] = [
+        Batcher(together(accept.write_group, splits_on=accept.SPLITS_ON), name=f"process-{n}", at_end=lambda: connection.close())
+        for n in range(4)
     ]
     try:
         same = Repeatable("the-same", b"d" * 32)
@@ -144,8 +146,7 @@ def test_two_processes_with_the_same_key_make_one_message(caller: Caller) -> Non
         assert Message.objects.count() == 1
     finally:
         for committer in committers:
-            committer._write = lambda _group: [connection.close()]  # type: ignore[assignment,func-returns-value,list-item]
-            committer.submit(None)  # type: ignore[arg-type]
+            committer.close()
 
 
 def test_what_waits_together_is_written_in_one_transaction(caller: Caller) -> None:

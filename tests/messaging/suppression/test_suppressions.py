@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEntry, KeyKind, Member, Role, User
+from accounts.models import AuditEntry, KeyKind, Member, User
+from accounts.roles import Role
 from messaging.channels.base import Receipt
 from messaging.configuration import delivery_rules
 from messaging.delivery.deliver import deliver

@@ -1,0 +1,31 @@
+"""The scopes of API keys: a registry that each app fills in a module `scopes` of its own.
+
+    READ = declare("messages:read", gettext_lazy("read messages, batches and traces"), suggested=True)
+
+An app imports its module when it is ready, so that forms, the API and commands name the scopes of every app.
+"""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy
+
+ADMIN = "admin"
+#: Scope → what a key with it may do. `admin` stands last and includes all others.
+SCOPES: dict[str, Any] = {ADMIN: gettext_lazy("everything, also providers and keys")}
+#: The scopes that are ticked when a key is issued in the admin.
+SUGGESTED: list[str] = []
+
+
+def declare(scope: str, text: Any, *, suggested: bool = False) -> str:
+    """Add a scope to the registry and return its name.
+
+    Raises:
+        ValueError: there is already a scope of this name.
+    """
+    if scope in SCOPES:
+        raise ValueError(f"The scope {scope} is declared twice.")
+    SCOPES[scope] = text
+    SCOPES[ADMIN] = SCOPES.pop(ADMIN)
+    if suggested:
+        SUGGESTED.append(scope)
+    return scope
