@@ -14,14 +14,14 @@ from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigItem, Format
-from configcenter.services import drafts, items
+from configcenter.services import drafts, items, rights
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Invalid
 
 LATEST = 5
 
 
-@staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
 @for_subject
 def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Show what is edited and in force, and save the draft."""
@@ -44,7 +44,7 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
     return _save(request, subject, _typed(request, subject))
 
 
-@staff_page(right="edit", to_change="edit", methods=("POST",))
+@staff_page(allowed=rights.may_edit, methods=("POST",))
 @for_subject
 def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Throw the draft away."""
@@ -53,7 +53,7 @@ def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
     return HttpResponseRedirect(subject.url())
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Return the versions that instances run, for a page that stays open."""

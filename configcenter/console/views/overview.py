@@ -10,9 +10,10 @@ from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.models import MODULES, ConfigItem, ConfigState
+from configcenter.services import rights
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show every module: what is in force since when and by whom, what is being changed, how far it has come."""
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)
@@ -54,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 def instances(request: HttpRequest) -> HttpResponse:
     """Show every process and the versions it runs."""
     running = selectors.live_instances()

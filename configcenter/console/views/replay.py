@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
-from configcenter.services import validation, what_if
+from configcenter.services import rights, validation, what_if
 from posthaste.lib.problems import Invalid
 from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
 
@@ -49,7 +49,7 @@ SPANS = {"1": 1, "6": 6, "24": 24, "168": 168}  # hours
 MOST_HOURS = 24 * 31
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Replay the draft (or what is in force) over recorded traffic and show what it would have done."""

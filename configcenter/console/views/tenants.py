@@ -9,9 +9,10 @@ from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
+from configcenter.services import rights
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
     """List the overrides of a module and lead to any tenant's."""
