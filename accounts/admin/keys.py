@@ -21,9 +21,9 @@ from accounts.models import ApiKey, KeyKind, Tenant
 from accounts.roles import Role
 from accounts.scopes import SCOPES, SUGGESTED
 from accounts.services import api_keys, audit
-from accounts.staff.confirmation import confirm
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
 from posthaste.lib.problems import Invalid
+from posthaste.ui.confirmation import confirm
 from posthaste.ui.templatetags.interface import ago, badge
 
 

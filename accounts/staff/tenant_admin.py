@@ -26,11 +26,8 @@ from accounts.roles import Role
 from accounts.services import audit
 from accounts.staff.audit_history import AuditedHistory
 from accounts.tenancy import least_to_see, owned_by, tenant_of, tenant_path, tenants_of
-from posthaste.lib.problems import Problem
 
 COUNT_UP_TO = 10_000
-MOST_AT_ONCE = 10_000  # rows that one bulk action touches
-ASK_FOR_NUMBER = 50  # from here on a bulk action wants its number typed
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -310,12 +307,6 @@ def as_uuid(text: str) -> UUID | None:
         return UUID(text.strip())
     except ValueError:
         return None
-
-
-def problem_text(problem: Problem) -> str:
-    """Say in one line what a problem's document says."""
-    parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
-    return " ".join(part for part in parts if part) or str(problem.title)
 
 
 def chunks(ids: Sequence[UUID], size: int = 500) -> Iterator[Sequence[UUID]]:

@@ -2,6 +2,7 @@
 
 from messaging.admin.batches import BatchAdmin
 from messaging.admin.messages import MessageAdmin
+from messaging.admin.outbox import outbox
 from messaging.admin.providers import ProviderAdmin
 from messaging.admin.records import IdempotencyKeyAdmin, ReceiptAdmin
 from messaging.admin.suppressions import SuppressionAdmin
@@ -17,4 +18,5 @@ __all__ = [
     "SuppressionAdmin",
     "TemplateAdmin",
     "TemplateVersionAdmin",
+    "outbox",
 ]

@@ -18,13 +18,14 @@ from django.views.decorators.http import require_POST
 
 from accounts.roles import Role
 from accounts.services import audit
-from accounts.staff.confirmation import confirm
-from accounts.staff.tenant_admin import MOST_AT_ONCE, ReadOnly, Rows, as_uuid, own_rows, problem_text
+from accounts.staff.tenant_admin import ReadOnly, Rows, as_uuid, own_rows
 from messaging import selectors
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
 from posthaste.lib.problems import Conflict
+from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
+from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
 
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
@@ -158,7 +159,7 @@ class BatchAdmin(ReadOnly):
     # --- many batches ----------------------------------------------------------------------------------------
 
     def _many(self, request: HttpRequest, queryset: "QuerySet[Batch]", verb: str) -> Callable[[], None]:
-        batches = list(own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=VERBS[verb])[:MOST_AT_ONCE])
+        batches = list(own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=VERBS[verb])[:MAX_AT_ONCE])
 
         def perform() -> None:
             done = 0

@@ -59,30 +59,3 @@ def event_reason(reason: str) -> str:
                 name = str(SuppressionReason(name).label)
             return str(words).format(name=name)
     return ""
-
-
-def breaker_reason(shown: dict[str, Any]) -> str:
-    """Say why a breaker moved last; empty where it never did."""
-    if shown.get("forced"):
-        return _("Held by {who}.").format(who=shown["forced_by"])
-    if shown.get("waits_for_receipts_until"):
-        return _("Its trial messages were taken; it waits for their receipts.")
-    number, of, code = shown["reason_number"], shown["reason_of"], shown["reason_code"] or "?"
-    match shown["reason"]:
-        case "errors":
-            return _("{number} of {of} calls failed, the last one with {code}.").format(number=number, of=of, code=code)
-        case "slow":
-            return _("{number} of {of} calls were slow.").format(number=number, of=of)
-        case "receipts" if shown["state"] == "closed":
-            return _("{number} of {of} receipts of its trial messages told of a delivery.").format(number=number, of=of)
-        case "silence":
-            return _("Its trial messages were taken, and no receipt of them came.")
-        case "receipts":
-            return _("{number} of {of} receipts told of a failure, the last one of {code}.").format(number=number, of=of, code=code)
-        case "trial" if shown["state"] == "closed":
-            return _("Its trial calls succeeded.")
-        case "trial":
-            return _("A trial call was slow or failed.")
-        case "forced":
-            return _("It was held by hand before.")
-    return ""

@@ -18,8 +18,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.roles import Role
 from accounts.services import audit
-from accounts.staff.confirmation import confirm
-from accounts.staff.tenant_admin import MOST_AT_ONCE, OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants, problem_text
+from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants
 from messaging import traces
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
 from messaging.admin.labels import NODE_WORDS, event_reason, event_word
@@ -31,6 +30,8 @@ from messaging.queueing import operate
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
+from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
+from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
 
 
@@ -264,7 +265,7 @@ class MessageAdmin(ReadOnly):
         states, operation = OPERATIONS[verb]
         rows = own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=states).order_by("-id")
         owners: dict[int, list[UUID]] = defaultdict(list)
-        for pk, tenant_id in rows.values_list("pk", "tenant_id")[:MOST_AT_ONCE]:
+        for pk, tenant_id in rows.values_list("pk", "tenant_id")[:MAX_AT_ONCE]:
             owners[tenant_id].append(pk)
         ids = [pk for own in owners.values() for pk in own]
 
@@ -280,7 +281,7 @@ class MessageAdmin(ReadOnly):
             number = changed.total()
             self.message_user(request, ngettext("Done for {n} message.", "Done for {n} messages.", number).format(n=f"{number:,}"))
 
-        selected = queryset.order_by().values("pk")[: MOST_AT_ONCE + 1].count()
+        selected = queryset.order_by().values("pk")[: MAX_AT_ONCE + 1].count()
         return confirm(
             self,
             request,

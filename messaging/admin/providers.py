@@ -19,12 +19,12 @@ from django.views.decorators.http import require_POST
 from accounts.services import audit
 from accounts.staff.tenant_admin import Rows, TenantAdmin, signed_in
 from messaging import statistics
-from messaging.admin.labels import breaker_reason
 from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
 from messaging.channels import registry
 from messaging.models import Message, Provider
 from messaging.models.provider import new_receipt_secret
 from messaging.providers import breaker_states, breakers, loaded
+from messaging.providers.breaker_labels import reason_text
 from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.ids import first_id_at
@@ -158,7 +158,7 @@ class ProviderAdmin(TenantAdmin):
     ) -> HttpResponse:
         breaker = next(iter(self._breakers([obj])), None) if obj else None
         if breaker:
-            breaker["text"] = breaker_reason(breaker)
+            breaker["text"] = reason_text(breaker)
         context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 

@@ -17,14 +17,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Tenant
 from accounts.roles import Role
-from accounts.staff.confirmation import confirm
-from accounts.staff.tenant_admin import MOST_AT_ONCE, ReadOnly, own_rows, own_tenants, signed_in
+from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
 from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Channel, Suppression, SuppressionReason
 from messaging.suppression import suppressions
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
+from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
 
 
@@ -133,7 +133,7 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
     def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
-        rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MOST_AT_ONCE])
+        rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MAX_AT_ONCE])
 
         def perform() -> None:
             number = suppressions.remove(entries=rows, author=f"user:{signed_in(request).get_username()}", ip=client_ip(request))

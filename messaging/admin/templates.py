@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from accounts.staff.tenant_admin import TenantAdmin, problem_text, signed_in
+from accounts.staff.tenant_admin import TenantAdmin, signed_in
 from messaging.admin.fields import PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import templates
 from messaging.models import Template, TemplateVersion
 from posthaste.lib.problems import Conflict, Invalid
+from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge
 
 State = TemplateVersion.State

@@ -15,11 +15,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.staff.tenant_admin import ReadOnly, problem_text
+from accounts.staff.tenant_admin import ReadOnly
 from messaging.admin.preview import html_document
 from messaging.content import templates
 from messaging.models import TemplateVersion
 from posthaste.lib.problems import Invalid
+from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import ago, badge
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from messaging import selectors
-from messaging.models import Provider
+from messaging.models import Channel, Provider
+from messaging.providers.breaker_labels import BreakerState
 from messaging.providers.breakers import PROVIDER, WEBHOOK, of_provider
 from posthaste.lib.breaker import State, breakers
 
@@ -51,6 +52,23 @@ def of_providers(providers: Iterable[Provider]) -> list[dict[str, Any]]:
     """
     by_name = {of_provider(provider.pk): provider for provider in providers}
     return [_shown(name, found, by_name[name]) for name, found in breakers.snapshot(by_name).items()]
+
+
+def of_installation() -> list[dict[str, Any]]:
+    """Return every breaker, also those of webhook hosts, with the tenant and the channel's name; open ones first.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    providers = list(Provider.objects.select_related("tenant").defer("config", "receipt_secret").order_by("name"))
+    tenants = {provider.pk: provider.tenant for provider in providers}
+    rows = of_providers(providers) + of_hosts()
+    for row in rows:
+        tenant = tenants.get(row["provider_id"])
+        row["tenant"], row["tenant_id"] = (tenant.name, tenant.pk) if tenant else ("", None)
+        row["channel_name"] = Channel(row["channel"]).label
+    ranks = {state: rank for rank, state in enumerate(BreakerState)}
+    return sorted(rows, key=lambda row: (ranks[row["state"]], not row["forced"], row["kind"], row["title"]))
 
 
 def of_hosts() -> list[dict[str, Any]]:

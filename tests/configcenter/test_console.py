@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from accounts.models import AuditEntry, ConfigRight, User
 from configcenter import hot, selectors
-from configcenter.console import paginator
 from configcenter.console.form import blank, build, kind_of
 from configcenter.console.labels import WORDS
 from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.services import drafts, instances, items, releases
 from posthaste.lib import locks
+from posthaste.ui import paginator
 from tests.builders import make_tenant
 from tests.configcenter.forms import posted
 
@@ -461,7 +461,7 @@ def test_an_item_is_made_written_published_and_taken_out_of_force() -> None:
 
 
 def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paginator, "A_PAGE", 2)
+    monkeypatch.setattr(paginator, "PAGE_SIZE", 2)
     client, namespace = staff(ConfigRight.VIEW), items.default_namespace(None)
 
     def make(name: str, group: str = "G") -> None:

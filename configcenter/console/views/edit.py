@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
@@ -21,7 +22,7 @@ from posthaste.lib.problems import Invalid
 LATEST = 5
 
 
-@staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
 @for_subject
 def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Show what is edited and in force, and save the draft."""
@@ -44,7 +45,7 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
     return _save(request, subject, _typed(request, subject))
 
 
-@staff_page(right="edit", to_change="edit", methods=("POST",))
+@staff_page(allowed=rights.may_edit, methods=("POST",))
 @for_subject
 def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Throw the draft away."""
@@ -53,7 +54,7 @@ def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
     return HttpResponseRedirect(subject.url())
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Return the versions that instances run, for a page that stays open."""

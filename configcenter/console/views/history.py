@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from accounts.staff.tenant_admin import problem_text
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.targets import Subject, for_subject
@@ -14,6 +14,7 @@ from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Problem
+from posthaste.ui.pages import problem_text
 
 A_PAGE = 50
 
@@ -33,7 +34,7 @@ def _frame(subject: Subject, **context: Any) -> dict[str, Any]:
     return {"tab": "modules" if subject.handle else "items", "page": "history", "subject": subject, "item": subject.item, **context}
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def history(request: HttpRequest, subject: Subject) -> HttpResponse:
     """List the releases, the newest first."""
@@ -50,7 +51,7 @@ def history(request: HttpRequest, subject: Subject) -> HttpResponse:
     return page(request, "history", **context)
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def compare(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Show what differs between two releases."""
@@ -71,7 +72,7 @@ def compare(request: HttpRequest, subject: Subject) -> HttpResponse:
     return page(request, "compare", **context)
 
 
-@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_subject
 def release(request: HttpRequest, subject: Subject, number: int) -> HttpResponse:
     """Show a release and what bringing it back would change; a POST brings it back."""
@@ -103,7 +104,7 @@ def release(request: HttpRequest, subject: Subject, number: int) -> HttpResponse
     return page(request, "release", status=status, **context)
 
 
-@staff_page(right="publish", to_change="publish", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_subject
 def remove(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Take something out of force, once its name was typed."""

@@ -10,14 +10,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
-from accounts.staff.tenant_admin import problem_text, signed_in
-from configcenter.console import paginator
+from accounts.services import rights
+from accounts.staff.tenant_admin import signed_in
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Conflict, Invalid, Problem
+from posthaste.ui.pages import problem_text
+from posthaste.ui.paginator import page_of
 
 
 def of_people() -> Any:
@@ -29,7 +31,11 @@ def _pk(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 18 else None
 
 
-@staff_page()
+#: As the index of items has it: the items of a namespace stand together.
+ORDER = ("namespace_id", "group", "data_id", "pk")
+
+
+@staff_page(allowed=rights.may_view)
 def listing(request: HttpRequest) -> HttpResponse:
     """List free-form items, narrowed by namespace, group and words."""
     items.default_namespace(None)
@@ -43,7 +49,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(group=group)
     if query:
         rows = rows.filter(Q(data_id__icontains=query) | Q(description__icontains=query))
-    found, newer, older = paginator.of_items(rows, request)
+    found, newer, older = page_of(rows, request, order=ORDER)
     return page(
         request,
         "items",
@@ -60,7 +66,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     )
 
 
-@staff_page(right="edit", to_change="edit", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_edit, methods=("GET", "HEAD", "POST"))
 def create(request: HttpRequest) -> HttpResponse:
     """Make an item."""
     public = items.default_namespace(None)
@@ -101,7 +107,7 @@ def create(request: HttpRequest) -> HttpResponse:
     )
 
 
-@staff_page(right="edit", to_change="edit", methods=("POST",))
+@staff_page(allowed=rights.may_edit, methods=("POST",))
 @for_subject
 def about(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Change the format and the description of an item."""
@@ -115,7 +121,7 @@ def about(request: HttpRequest, subject: Subject) -> HttpResponse:
     return HttpResponseRedirect(subject.url())
 
 
-@staff_page(to_change="edit", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
 def namespaces(request: HttpRequest) -> HttpResponse:
     """List the namespaces, make new ones and delete those that are empty."""
     items.default_namespace(None)

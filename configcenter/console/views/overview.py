@@ -6,13 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.models import MODULES, ConfigItem, ConfigState
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show every module: what is in force since when and by whom, what is being changed, how far it has come."""
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)
@@ -54,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 def instances(request: HttpRequest) -> HttpResponse:
     """Show every process and the versions it runs."""
     running = selectors.live_instances()

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.translation import gettext as _
 
-from accounts.staff.tenant_admin import problem_text
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import author_of, page, staff_page
@@ -15,9 +15,10 @@ from configcenter.console.targets import Subject, for_subject
 from configcenter.services import releases
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
+from posthaste.ui.pages import problem_text
 
 
-@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_subject
 def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Show what publishing the draft changes, and publish it."""
@@ -104,7 +105,7 @@ def _show(
     )
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Return which live instances a gray release would be for, while its form is being filled in."""
@@ -117,7 +118,7 @@ def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
     return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
 
 
-@staff_page(right="publish", to_change="publish", methods=("POST",))
+@staff_page(allowed=rights.may_publish, methods=("POST",))
 @for_subject
 def gray(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Widen, promote or abandon a gray release."""

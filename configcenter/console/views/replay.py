@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
+from accounts.services import rights
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
@@ -49,7 +50,7 @@ SPANS = {"1": 1, "6": 6, "24": 24, "168": 168}  # hours
 MOST_HOURS = 24 * 31
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Replay the draft (or what is in force) over recorded traffic and show what it would have done."""

@@ -4,6 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
@@ -11,7 +12,7 @@ from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 @for_subject
 def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
     """List the overrides of a module and lead to any tenant's."""

@@ -10,19 +10,20 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.staff.tenant_admin import problem_text
+from accounts.services import rights
 from configcenter import hot
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.views.items import of_people
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import transfer as files
 from posthaste.lib.problems import Problem
+from posthaste.ui.pages import problem_text
 
 MOST_BYTES = 8 << 20
 MOST_ERRORS = 20
 
 
-@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
 def transfer(request: HttpRequest) -> HttpResponse:
     """Offer an export, and return what importing a file would do before it does it."""
     policy, report, data, problem, status = request.POST.get("policy", "abort"), None, b"", "", 200
@@ -96,7 +97,7 @@ def _told(report: files.ImportReport) -> dict[str, Any]:
     return {"rows": rows, "changes": report.count("created") + report.count("updated"), "blocked": blocked}
 
 
-@staff_page()
+@staff_page(allowed=rights.may_view)
 def export(request: HttpRequest) -> HttpResponse:
     """Return the chosen modules and namespaces as a file."""
     rows = ConfigItem.objects.select_related("namespace__tenant", "current", "override_of").exclude(current=None)

@@ -6,14 +6,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.staff.tenant_admin import problem_text
-from configcenter.console.access import author_of, page, staff_page
+from accounts.services import rights
 from jobs.services import lock_control
 from posthaste.lib import redis
+from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Problem
+from posthaste.ui.pages import at, page, problem_text, staff_page
 
 
-@staff_page(to_change="publish", methods=("GET", "HEAD", "POST"))
+@at("config/locks/", name="config-locks")
+@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"), refusal=rights.REFUSAL)
 def locks(request: HttpRequest) -> HttpResponse:
     """List the locks, and free one once its name was typed."""
     wanted = request.POST.get("lock", "") or request.GET.get("free", "")
@@ -23,8 +25,8 @@ def locks(request: HttpRequest) -> HttpResponse:
             error, status = _("Type {name} to go on.").format(name=wanted), 422
         else:
             try:
-                who = author_of(request)
-                freed = lock_control.force_release(name=wanted, actor=who["author"], ip=who["ip"])
+                author = f"user:{request.user.get_username()}"
+                freed = lock_control.force_release(name=wanted, actor=author, ip=client_ip(request))
                 messages.success(request, _("{name} is free. {owner} is told within a second.").format(name=wanted, owner=freed.owner))
             except Problem as problem:
                 messages.error(request, problem_text(problem))
@@ -38,11 +40,11 @@ def locks(request: HttpRequest) -> HttpResponse:
         away = True
     return page(
         request,
-        "locks",
+        "jobs/locks.html",
         status=status,
         title=_("Locks"),
         purpose=_("What is held so that it runs once at a time. The database refuses whoever was overtaken, so freeing one is safe."),
-        tab="locks",
+        may_free=rights.may_publish(request.user),
         held=held,
         away=away,
         now=timezone.now(),

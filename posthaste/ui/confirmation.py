@@ -1,21 +1,23 @@
-"""Asking before a wide action, with its number."""
+"""Asking before a wide action of a list, with its number."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from accounts.staff.tenant_admin import ASK_FOR_NUMBER, MOST_AT_ONCE, TenantAdmin
+MAX_AT_ONCE = 10_000  # rows that one bulk action touches
+MAX_WITHOUT_NUMBER = 50  # above it a bulk action wants its number typed
 
 
 def confirm(
-    admin_page: TenantAdmin,
+    model_admin: "ModelAdmin[Any]",
     request: HttpRequest,
-    queryset: "models.QuerySet[Any]",
+    queryset: "QuerySet[Any]",
     *,
     action: str,
     question: str,
@@ -27,10 +29,10 @@ def confirm(
 ) -> HttpResponse | None:
     """Ask before a bulk action, with its number, and perform it when that was confirmed.
 
-    Many rows want the number typed, so that nobody touches thousands by a slip.
+    Many rows want the number typed, so that thousands are not touched by a slip.
     """
     number = len(ids)
-    wants_number = number > ASK_FOR_NUMBER
+    wants_number = number > MAX_WITHOUT_NUMBER
     error = ""
     if request.POST.get("confirmed") and number:
         if not wants_number or request.POST.get("number", "").replace(",", "").strip() == str(number):
@@ -38,8 +40,8 @@ def confirm(
             return None
         error = _("Type {number} to go on.").format(number=number)
     context = {
-        **admin_page.admin_site.each_context(request),
-        "opts": admin_page.opts,
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
         "title": question,
         "consequence": consequence,
         "button": button,
@@ -51,6 +53,6 @@ def confirm(
         "sample": queryset.filter(pk__in=ids[:5]) if ids else [],
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "select_across": request.POST.get("select_across", "0"),
-        "at_most": MOST_AT_ONCE if number >= MOST_AT_ONCE else 0,
+        "at_most": MAX_AT_ONCE if number >= MAX_AT_ONCE else 0,
     }
-    return TemplateResponse(request, "admin/confirm.html", context)
+    return TemplateResponse(request, "ui/confirm.html", context)

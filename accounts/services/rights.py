@@ -1,11 +1,14 @@
-"""Who may do what with the installation's configuration: staff by their own right, keys by scope and by their tenant."""
+"""Who may operate the installation: staff by their right to its configuration, keys by scope and by their tenant."""
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import ConfigRight, User
 from accounts.services.api_keys import Caller
 from posthaste.lib.problems import NotFound
 
+#: What a member of staff without the right is told.
+REFUSAL = gettext_lazy("Your account has no such right to the configuration. A superuser can give it on your user's page.")
 #: Each includes those before it.
 RANKS = (ConfigRight.NONE, ConfigRight.VIEW, ConfigRight.EDIT, ConfigRight.PUBLISH)
 

@@ -1,0 +1,58 @@
+"""What the states of breakers and what happens to them are called, and why one is as it is."""
+
+from typing import Any
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+
+class BreakerState(TextChoices):
+    """What a breaker lets through: everything, nothing, a few trial calls."""
+
+    OPEN = "open", gettext_lazy("Open")
+    HALF_OPEN = "half_open", gettext_lazy("Half-open")
+    CLOSED = "closed", gettext_lazy("Closed")
+
+
+class BreakerEvent(TextChoices):
+    """What happens to a breaker."""
+
+    OPENED = "opened", gettext_lazy("Opened")
+    HALF_OPEN = "half_open", gettext_lazy("Half-open")
+    CLOSED = "closed", gettext_lazy("Closed")
+    FORCED_OPEN = "forced_open", gettext_lazy("Held open")
+    FORCED_CLOSED = "forced_closed", gettext_lazy("Held closed")
+    RELEASED = "released", gettext_lazy("Let go")
+
+
+def reason_text(shown: dict[str, Any]) -> str:
+    """Say why a breaker moved last; empty where it never did."""
+    if shown.get("forced"):
+        return _("Held by {who}.").format(who=shown["forced_by"])
+    if shown.get("waits_for_receipts_until"):
+        return _("Its trial messages were taken; it waits for their receipts.")
+    number, of, code = shown["reason_number"], shown["reason_of"], shown["reason_code"] or "?"
+    match shown["reason"]:
+        case "errors":
+            return _("{number} of {of} calls failed, the last one with {code}.").format(number=number, of=of, code=code)
+        case "slow":
+            return _("{number} of {of} calls were slow.").format(number=number, of=of)
+        case "receipts" if shown["state"] == "closed":
+            return _("{number} of {of} receipts of its trial messages told of a delivery.").format(number=number, of=of)
+        case "silence":
+            return _("Its trial messages were taken, and no receipt of them came.")
+        case "receipts":
+            return _("{number} of {of} receipts told of a failure, the last one of {code}.").format(number=number, of=of, code=code)
+        case "trial" if shown["state"] == "closed":
+            return _("Its trial calls succeeded.")
+        case "trial":
+            return _("A trial call was slow or failed.")
+        case "forced":
+            return _("It was held by hand before.")
+    return ""
+
+
+def event_label(event: str) -> str:
+    """Return the words for an event, or its code where it is not known."""
+    return str(BreakerEvent(event).label) if event in BreakerEvent else event

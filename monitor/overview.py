@@ -1,0 +1,81 @@
+"""The overview: the day's figures beside yesterday's, what is under way, and everything one may open."""
+
+import time
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.staff.tenant_choice import chosen_tenant
+from messaging import selectors, statistics
+from messaging.models import Status
+from posthaste import env
+from posthaste.ui import pages
+
+FIGURES_SECONDS = 5.0  # so long the day's figures are kept, however many look on
+MAX_BATCHES = 5
+
+#: The day's figures by tenant, with the time at which they were made.
+_kept_figures: dict[int | None, tuple[float, dict[str, Any]]] = {}
+
+
+@pages.in_admin("", name="index")
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show how today is going."""
+    tenant_id, tenants = chosen_tenant(request)
+    may_look = request.user.has_perm("messaging.view_message")
+    batches = selectors.open_batches(tenant_id, limit=MAX_BATCHES) if may_look else []
+    settings = env.load()
+    return pages.page(
+        request,
+        "monitor/overview.html",
+        title=admin.site.index_title,
+        subtitle=None,
+        app_list=admin.site.get_app_list(request),
+        day=_day(tenant_id) if may_look else None,
+        batches=batches,
+        tenants=tenants,
+        tenant_id=tenant_id,
+        # Behind a reverse proxy /ws/ is at the same origin; without one it has a port of its own.
+        ws_port="" if settings.trusted_proxies else settings.ws_port,
+        purpose=_("What goes on right now, and what needs somebody."),
+    )
+
+
+@pages.in_admin("figures/", name="figures")
+def figures(request: HttpRequest) -> HttpResponse:
+    """Return the day's figures again, for a page that stays open."""
+    if not request.user.has_perm("messaging.view_message"):
+        return JsonResponse({}, status=403)
+    return JsonResponse(_day(chosen_tenant(request)[0]))
+
+
+def _day(tenant_id: int | None) -> dict[str, Any]:
+    """Return today's figures and yesterday's, at most `FIGURES_SECONDS` old."""
+    made_at, kept = _kept_figures.get(tenant_id, (0.0, {}))
+    if not kept or time.monotonic() - made_at > FIGURES_SECONDS:
+        both = statistics.overview(tenant_id=tenant_id, now=timezone.now())
+        kept = {
+            "as_of": both["as_of"],
+            "scheduled": both["scheduled"],
+            "today": _shown(both["today"]),
+            "yesterday": _shown(both["yesterday"]),
+        }
+        _kept_figures[tenant_id] = (time.monotonic(), kept)
+    return kept
+
+
+def _shown(span: dict[str, Any]) -> dict[str, Any]:
+    """Return what the overview shows of a day."""
+    states = span["by_state"]
+    return {
+        "accepted": span["total"],
+        "sent": states[Status.SENT] + states[Status.DELIVERED],
+        "failed": states[Status.FAILED] + states[Status.UNKNOWN],
+        "in_progress": span["in_progress"],
+        "success_rate": span["success_rate"],
+        "p95_ms": span["latency_ms"]["p95"],
+        "by_state": states,
+    }

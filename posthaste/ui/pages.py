@@ -1,0 +1,109 @@
+"""Pages for members of staff: who may open one, the frame around it, and the address at which it hangs.
+
+A page is a function in its app, such as
+
+    @at("config/limits/", name="config-limits")
+    @staff_page(allowed=rights.may_view)
+    def limits(request): ...
+
+The app's `pages.py` is imported automatically; pages in other modules are named there in one line. The admin's own addresses
+are open to apps as well: `in_admin` hangs a page there under the admin's name space.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from posthaste.lib.problems import Problem
+
+View = Callable[..., HttpResponse]
+V = TypeVar("V", bound=View)
+#: Answers whether a user may do something.
+Allowed = Callable[[Any], bool]
+
+_pages: list[tuple[str, str, View]] = []
+_pages_in_admin: list[tuple[str, str, View]] = []
+
+
+def at(address: str, *, name: str) -> Callable[[V], V]:
+    """Hang a view at an address of the installation, written as in Django's `path()`."""
+
+    def hang(view: V) -> V:
+        _pages.append((address, name, view))
+        return view
+
+    return hang
+
+
+def in_admin(address: str, *, name: str) -> Callable[[V], V]:
+    """Hang a view at an address below the admin, before Django's own; its name is `admin:NAME`."""
+
+    def hang(view: V) -> V:
+        _pages_in_admin.append((address, name, view))
+        return view
+
+    return hang
+
+
+def urlpatterns() -> list[URLPattern]:
+    """Return the addresses of the pages that hang outside the admin."""
+    return [path(address, view, name=name) for address, name, view in _pages]
+
+
+def admin_urlpatterns(wrap: Callable[[View], View]) -> list[URLPattern]:
+    """Return the addresses of the pages inside the admin, each view in the admin's own wrapper."""
+    return [path(address, wrap(view), name=name) for address, name, view in _pages_in_admin]
+
+
+def staff_page(
+    *, allowed: Allowed, to_change: Allowed | None = None, methods: tuple[str, ...] = ("GET", "HEAD"), refusal: str | Promise = ""
+) -> Callable[[View], View]:
+    """Guard a view: signed in as staff, and `allowed` to open it; a POST needs `to_change` where that is given.
+
+    `refusal` tells a reader without the right how to get it. A stranger is sent to the login, whatever the method. A problem
+    that a service raises becomes a page that says what to do.
+    """
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not admin.site.has_permission(request):
+                return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+            needed = to_change if request.method == "POST" and to_change else allowed
+            if not needed(request.user):
+                return problem_page(request, status=403, title=_("You may not do that"), detail=str(refusal))
+            if request.method not in methods:
+                return HttpResponseNotAllowed(methods)
+            try:
+                return view(request, *args, **kwargs)
+            except Problem as problem:
+                return problem_page(request, status=problem.status, title=_(problem.title), detail=problem_text(problem))
+
+        return guarded
+
+    return guard
+
+
+def page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+    """Return a page in the frame of the admin: its navigation, its header, its look."""
+    return TemplateResponse(request, template, {**admin.site.each_context(request), **context}, status=status)
+
+
+def problem_page(request: HttpRequest, *, status: int, title: str, detail: str) -> HttpResponse:
+    """Return a page that says what went wrong; an empty detail leaves the words to the template."""
+    return render(request, "error.html", {"title": title, "detail": detail, "status": status}, status=status)
+
+
+def problem_text(problem: Problem) -> str:
+    """Say in one line what a problem's document says."""
+    parts = [str(problem.detail), *(f"{e['field']}: {e['message']}" if e.get("field") else str(e["message"]) for e in problem.errors)]
+    return " ".join(part for part in parts if part) or str(problem.title)
