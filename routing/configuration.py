@@ -21,9 +21,9 @@ MIDNIGHT = "00:00"
 class Choice(StrEnum):
     """Who gets the next conversation among those who could."""
 
-    LEAST_LOADED = "least_loaded"
+    MIN_LOADED = "least_loaded"
     ROUND_ROBIN = "round_robin"
-    LONGEST_IDLE = "longest_idle"
+    MAX_IDLE = "longest_idle"
 
 
 class IntentRoute(Shape):
@@ -47,7 +47,7 @@ class Assignment(Module):
     )
     routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
     fallback_group: str = setting("general", _("Fallback group"), _("For what nothing else fits."), max_length=80)
-    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and room."))
+    choice: Choice = setting(Choice.MIN_LOADED, _("Choice"), _("Among agents with the skill and room."))
     default_capacity: int = setting(5, _("Capacity"), _("Conversations an agent holds at once, unless set otherwise."), ge=1, le=100)
     offer_seconds: int = setting(60, _("Offered for"), _("An agent who does not react loses it to the next."), unit="s", ge=5, le=3600)
     same_agent_hours: float = setting(

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from accounts.api.base import Body
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Channel, Suppression, SuppressionReason
-from messaging.suppression.suppressions import MOST_AT_ONCE, masked
+from messaging.suppression.suppressions import MAX_AT_ONCE, masked
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):
@@ -46,7 +46,7 @@ class SuppressionIn(_SuppressionFields):
 class SuppressionBulkIn(_SuppressionFields):
     """What puts many on the list."""
 
-    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MOST_AT_ONCE)
+    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MAX_AT_ONCE)
 
 
 class SuppressionsAdded(TypedDict):

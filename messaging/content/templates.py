@@ -109,7 +109,7 @@ def _needs_link(version: TemplateVersion) -> bool:
     return not renders(shown) and renders(shown | {unsubscribe.VARIABLE: unsubscribe.sample_url()})
 
 
-class TemplateBook:
+class TemplateCache:
     """Published templates by (tenant, name), remembered for two seconds; versions by id, for ever."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class TemplateBook:
             self._by_name.clear()
 
 
-book = TemplateBook()
+book = TemplateCache()
 
 
 @lru_cache(maxsize=2000)

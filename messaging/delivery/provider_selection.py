@@ -13,7 +13,7 @@ from messaging.configuration import provider_routing
 from messaging.configuration.providers import ProviderRouting, Strategy
 from messaging.providers import breakers as rules
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import Carrier
+from messaging.providers.loaded import LoadedProvider
 from messaging.queueing import breaker_backlog
 from posthaste.lib.breaker import Phase, breakers
 
@@ -24,9 +24,9 @@ NEXT_TRIAL_SECONDS = (0.5, 1.5)  # what is tried next when the trial call of thi
 class Choice:
     """What becomes of a message now: a carrier takes it, or it waits, or (neither) there is nobody left to ask."""
 
-    carrier: Carrier | None = None
+    carrier: LoadedProvider | None = None
     #: Who would have been asked too, were its breaker closed.
-    instead_of: Carrier | None = None
+    instead_of: LoadedProvider | None = None
     #: Every breaker is open: seconds until one may be tried.
     wait_seconds: float | None = None
 
@@ -40,7 +40,7 @@ class Trial:
     is_made: bool = False
 
 
-def weights(carriers: Sequence[Carrier], routing: ProviderRouting, channel: str) -> tuple[Strategy, dict[UUID | None, int]]:
+def weights(carriers: Sequence[LoadedProvider], routing: ProviderRouting, channel: str) -> tuple[Strategy, dict[UUID | None, int]]:
     """Return the strategy for a channel and the configured weight of each carrier."""
     route = next((route for route in routing.channels if route.channel == channel), None)
     if route is None:
@@ -50,14 +50,14 @@ def weights(carriers: Sequence[Carrier], routing: ProviderRouting, channel: str)
 
 
 @dataclass(slots=True)
-class Chooser:
+class ProviderSelection:
     """The choices for one round of a chunk. Trial calls are asked for once a round and breaker."""
 
     trials: dict[str, Trial | None] = field(default_factory=dict)
     coming: Counter[str] = field(default_factory=Counter)  # messages that come back soon, to be the next trial calls
 
-    def choose(
-        self, carriers: Sequence[Carrier], *, tenant_id: int | None = None, channel: str = "", without: set[UUID | None] | None = None
+    def select(
+        self, carriers: Sequence[LoadedProvider], *, tenant_id: int | None = None, channel: str = "", without: set[UUID | None] | None = None
     ) -> Choice:
         """Choose among the carriers not tried yet."""
         routing = provider_routing.of(tenant_id)
@@ -123,10 +123,10 @@ class Chooser:
         """Return the breaker and epoch of each trial call that was granted and came to nothing."""
         return ((name, trial.epoch) for name, trial in self.trials.items() if trial and trial.epoch and not trial.is_made)
 
-    def _phase(self, carrier: Carrier) -> Phase:
+    def _phase(self, carrier: LoadedProvider) -> Phase:
         return rules.phase(carrier.breaker) if carrier.breaker else Phase.CLOSED
 
-    def _admit(self, carrier: Carrier) -> bool:
+    def _admit(self, carrier: LoadedProvider) -> bool:
         return carrier.breaker is not None and self._take(carrier.breaker, max(1, carrier.adapter.bulk_size))
 
     def _take(self, name: str, size: int) -> bool:
@@ -142,11 +142,11 @@ class Chooser:
         return True
 
 
-def _wait(carrier: Carrier) -> float:
+def _wait(carrier: LoadedProvider) -> float:
     return breakers.wait_seconds(carrier.breaker) if carrier.breaker else 0.0
 
 
-def _draw(carriers: Sequence[Carrier], strategy: Strategy, weight: dict[UUID | None, int], *, drift_seconds: float) -> Carrier:
+def _draw(carriers: Sequence[LoadedProvider], strategy: Strategy, weight: dict[UUID | None, int], *, drift_seconds: float) -> LoadedProvider:
     """One of those that are well; weight 0 only where there is nothing else. What came back lately is drawn less often."""
     weighted = [c for c in carriers if weight[c.provider_id] > 0] or list(carriers)[:1]
     if len(weighted) == 1:

@@ -13,8 +13,8 @@ import structlog
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.registry import Blocking, job
-from jobs.services import fence
+from messages.registry import Blocking, message
+from messages.services import fence
 from messaging.configuration import queues
 from messaging.delivery import journal, retry
 from messaging.delivery.journal import Evidence
@@ -31,7 +31,7 @@ from tracing.services.tally import tally
 log = structlog.get_logger(__name__)
 LOCK = "recover"
 LOOK_UP_LOCK = "look-up"
-MOST_A_ROUND = 2_000
+MAX_PER_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
 
 
@@ -53,7 +53,7 @@ def recover(*, now: datetime) -> dict[str, int]:
             return {}  # another one is at it
 
 
-@job(
+@message(
     "messaging.recover",
     entry="recover",
     title=_("Recover lost messages"),
@@ -80,7 +80,7 @@ def _recover(now: datetime) -> dict[str, int]:
 
 def recover_dead_claims(*, now: datetime) -> dict[str, int]:
     """Settle messages whose worker has let its lease run out."""
-    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MOST_A_ROUND]
+    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MAX_PER_ROUND]
     claims: dict[UUID, list[Message]] = defaultdict(list)
     for row in dead:
         if row.claim:
@@ -141,7 +141,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
         return 0
     if waiting:
         oldest = oldest.filter(queued_at__lt=now - 10 * patience)
-    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MOST_A_ROUND])
+    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MAX_PER_ROUND])
     if not ids:
         return 0
     with fence.guarded(LOCK):
@@ -151,7 +151,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     return moved
 
 
-@job(
+@message(
     "messaging.look_up_unknown",
     entry="look up unknown outcomes",
     title=_("Look up unknown outcomes"),

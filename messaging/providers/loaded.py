@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 CACHE_SECONDS = 2.0
 SANDBOX = "sandbox"
 TASK_MS = 700  # what one task should last, so that an urgent message soon finds a free thread
-MOST_A_TASK = 100
+MAX_PER_TASK = 100
 
 
 @dataclass(slots=True)
-class Carrier:
+class LoadedProvider:
     """A provider row made able to send. `provider_id` None: the sandbox that every installation has."""
 
     provider_id: UUID | None
@@ -53,27 +53,27 @@ class Carrier:
         """Return how many messages one task should carry: few where a call takes long."""
         bulk = self.adapter.bulk_size
         latency = latencies.of(self.provider_id) if self.provider_id else None
-        most = self.adapter.chunk_size if latency is None else min(MOST_A_TASK, bulk * max(1, int(TASK_MS / max(1.0, latency))))
+        most = self.adapter.chunk_size if latency is None else min(MAX_PER_TASK, bulk * max(1, int(TASK_MS / max(1.0, latency))))
         if self.max_per_second:
             most = min(most, max(1, self.max_per_second * TASK_MS // 1000))
         return max(bulk, most)
 
 
-class ProviderBook:
+class ProviderCache:
     """The providers of each (tenant, channel), read from the database at most every two seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[tuple[int, str], tuple[float, list[Carrier]]] = {}
-        self._made: dict[UUID, tuple[Any, Carrier]] = {}
-        self._sandbox: Carrier | None = None
+        self._entries: dict[tuple[int, str], tuple[float, list[LoadedProvider]]] = {}
+        self._made: dict[UUID, tuple[Any, LoadedProvider]] = {}
+        self._sandbox: LoadedProvider | None = None
 
-    def carriers(self, tenant_id: int, channel: str) -> list[Carrier]:
+    def carriers(self, tenant_id: int, channel: str) -> list[LoadedProvider]:
         """Return the carriers in force: stand-ins only where there is nothing else."""
         made = [c for c in self.every(tenant_id, channel) if c.is_enabled]
         return [c for c in made if not c.is_stand_in] or made
 
-    def every(self, tenant_id: int, channel: str) -> list[Carrier]:
+    def every(self, tenant_id: int, channel: str) -> list[LoadedProvider]:
         """Return all carriers of a channel, also disabled ones."""
         read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
         if time.monotonic() - read_at > CACHE_SECONDS:
@@ -84,7 +84,7 @@ class ProviderBook:
                 self._entries[tenant_id, channel] = (time.monotonic(), found)
         return found
 
-    def _carrier(self, row: Provider) -> Carrier | None:
+    def _carrier(self, row: Provider) -> LoadedProvider | None:
         version, carrier = self._made.get(row.pk, (None, None))
         if carrier is None or version != row.updated_at:
             try:
@@ -95,26 +95,26 @@ class ProviderBook:
             if carrier is not None:
                 carrier.adapter.close()
             caps = (row.max_per_second, row.max_at_once)
-            carrier = Carrier(row.pk, row.name, row.kind, row.weight, *caps, row.is_enabled, row.is_stand_in, adapter)
+            carrier = LoadedProvider(row.pk, row.name, row.kind, row.weight, *caps, row.is_enabled, row.is_stand_in, adapter)
             self._made[row.pk] = (row.updated_at, carrier)
         return carrier
 
-    def sandbox(self, tenant_id: int, channel: str) -> list[Carrier]:
+    def sandbox(self, tenant_id: int, channel: str) -> list[LoadedProvider]:
         """Return what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
         own = [c for c in self.every(tenant_id, channel) if c.kind == SANDBOX and c.is_enabled]
         if own:
             return own
         if self._sandbox is None:
-            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, None, True, True, registry.make_adapter(SANDBOX, {}))
+            self._sandbox = LoadedProvider(None, "sandbox", SANDBOX, 1, None, None, True, True, registry.make_adapter(SANDBOX, {}))
         return [self._sandbox]
 
-    def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:
+    def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[LoadedProvider]:
         """Return the carriers that may take such a message."""
         return self.sandbox(tenant_id, channel) if is_sandbox else self.carriers(tenant_id, channel)
 
     def chunk_size(self, tenant_id: int, channel: str) -> int:
         """Return how many messages one task should carry, whichever provider takes them."""
-        return min((c.messages_a_task() for c in self.carriers(tenant_id, channel)), default=MOST_A_TASK)
+        return min((c.messages_a_task() for c in self.carriers(tenant_id, channel)), default=MAX_PER_TASK)
 
     def forget(self) -> None:
         """Make the next question read the database."""
@@ -122,7 +122,7 @@ class ProviderBook:
             self._entries.clear()
 
 
-book = ProviderBook()
+book = ProviderCache()
 
 
 def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable
 from math import ceil
 
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import Carrier, book
+from messaging.providers.loaded import LoadedProvider, book
 
 MARGIN = 1.2  # latencies vary, and rendering and writing take time too
 
 
-def _threads_of(carrier: Carrier, processes: int) -> float | None:
+def _threads_of(carrier: LoadedProvider, processes: int) -> float | None:
     """What one carrier keeps busy: as many calls as its connections allow, or as its caps let through, whichever is less."""
     bounds = []
     if carrier.adapter.concurrency:
@@ -25,7 +25,7 @@ def _threads_of(carrier: Carrier, processes: int) -> float | None:
     return min(bounds, default=None)
 
 
-def threads_for(carriers: Iterable[Carrier], *, processes: int = 1) -> float | None:
+def threads_for(carriers: Iterable[LoadedProvider], *, processes: int = 1) -> float | None:
     """Return the threads that carriers can keep busy together; None where one has no bound or it is not known yet."""
     threads = 0.0
     for carrier in carriers:

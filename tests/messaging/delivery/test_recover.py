@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
-from jobs.models import Fence
+from messages.models import Fence
 from messaging.channels.base import SendRequest
 from messaging.channels.http import HttpAdapter
 from messaging.delivery import journal, recover
@@ -167,10 +167,10 @@ def test_only_one_at_a_time_asks_for_unknown_outcomes() -> None:
 
 
 def test_whoever_was_overtaken_while_he_asked_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = HttpAdapter.lookup
+    queries = HttpAdapter.lookup
 
     def slow(self: HttpAdapter, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
-        answer = asked(self, request)
+        answer = queries(self, request)
         held = locks.current(recover.LOOK_UP_LOCK)
         assert held is not None
         Fence.objects.update_or_create(name=held.name, defaults={"token": held.fencing_token + 1})  # another one has written meanwhile
