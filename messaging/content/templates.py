@@ -140,7 +140,7 @@ class TemplateCache:
             self._by_name.clear()
 
 
-book = TemplateCache()
+template_cache = TemplateCache()
 
 
 @lru_cache(maxsize=2000)
@@ -239,7 +239,7 @@ def publish_draft(*, template: Template) -> TemplateVersion:
     template.versions.filter(state=TemplateVersion.State.PUBLISHED).update(state=TemplateVersion.State.RETIRED)
     draft.state, draft.published_at = TemplateVersion.State.PUBLISHED, timezone.now()
     draft.save()
-    transaction.on_commit(book.forget)
+    transaction.on_commit(template_cache.forget)
     return draft
 
 

@@ -22,8 +22,8 @@ from messaging.delivery.provider_selection import ProviderSelection
 from messaging.delivery.render import RenderedMessage
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers.cache import LoadedProvider
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import LoadedProvider
 from messaging.queueing import breaker_backlog
 from messaging.queueing.breaker_backlog import BreakerWait
 from messaging.storage import store
@@ -60,10 +60,10 @@ class OutcomeBuffer:
         """The time by the database's clock: what is put back here is due there, where others look for it."""
         return timezone.now() + self.ahead
 
-    def _taken(self, row: Claimed, result: Accepted, carrier: LoadedProvider, took_ms: int) -> None:
+    def _taken(self, row: Claimed, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
         now = self._now()
         start = max(row.due_at, row.created_at)
-        self._line(row.id, "S", now, took_ms, record.word(carrier.name))
+        self._line(row.id, "S", now, took_ms, record.word(provider.name))
         self._done(
             Outcome(
                 id=row.id,
@@ -72,17 +72,17 @@ class OutcomeBuffer:
                 sent_at=now,
                 finished_at=now,
                 latency_ms=max(0, int((now - start).total_seconds() * 1000)),
-                provider_id=carrier.provider_id,
+                provider_id=provider.provider_id,
                 provider_message_id=result.provider_message_id[:200],
             )
         )
         self.events[row.tenant_id, "sent"] += 1
 
-    def _not_taken(self, message: RenderedMessage, error: ProviderError, carrier: LoadedProvider | None, took_ms: int) -> None:
+    def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
         row, now = message.row, self._now()
-        provider_id = carrier.provider_id if carrier else None
-        if carrier:
-            self._line(row.id, "E", now, took_ms, record.word(carrier.name), record.word(error.code))
+        provider_id = provider.provider_id if provider else None
+        if provider:
+            self._line(row.id, "E", now, took_ms, record.word(provider.name), record.word(error.code))
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
@@ -136,10 +136,10 @@ class OutcomeBuffer:
         self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
         self.events[row.tenant_id, "deferred"] += 1
 
-    def _moved(self, row: Claimed, before: str, carrier: LoadedProvider, reason: str) -> None:
+    def _moved(self, row: Claimed, before: str, provider: LoadedProvider, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
         release = breaker_rules.release() if reason == "breaker" else provider_routing.now.release
-        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), f"{reason}@{release}")
+        self._line(row.id, "M", self._now(), record.word(before), record.word(provider.name), f"{reason}@{release}")
 
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)

@@ -16,7 +16,7 @@ from messaging.delivery.rules import check, counters
 from messaging.delivery.rules.check import Verdict
 from messaging.delivery.rules.counters import RuleQuery
 from messaging.models import Status, SuppressionReason
-from messaging.providers.loaded import LoadedProvider
+from messaging.providers.cache import LoadedProvider
 from messaging.storage.store import Claimed, Outcome
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
@@ -73,12 +73,12 @@ class RuleEnforcement(OutcomeBuffer):
         )
         self.events[row.tenant_id, "deferred" if status == Status.PENDING else status.value] += 1
 
-    def _not_taken(self, message: RenderedMessage, error: ProviderError, carrier: LoadedProvider | None, took_ms: int) -> None:
+    def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
         row = message.row
         codes = delivery_rules.of(row.tenant_id).bounce_codes
         if not row.is_sandbox and (error.hard_bounce or (error.permanent and error.code in codes)):
             self.bounced[row.id] = row
-        super()._not_taken(message, error, carrier, took_ms)
+        super()._not_taken(message, error, provider, took_ms)
 
     def _write(self) -> set[UUID]:
         written = super()._write()

@@ -128,7 +128,7 @@ def count() -> tuple[int, int]:
     return counted, int(total or 0)
 
 
-def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
+def bound(*, window: int, capacity: int, behind: Collection[int] = ()) -> None:
     """Set the bounds, and which tenants must stand in line.
 
     Raises:
@@ -136,7 +136,7 @@ def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
     """
     room, line = _keys()
     pipeline = redis.client().pipeline(transaction=True)
-    pipeline.hset(room, mapping={"pace": min(pace, capacity), "capacity": capacity})
+    pipeline.hset(room, mapping={"pace": min(window, capacity), "capacity": capacity})
     pipeline.delete(line)
     if behind:
         pipeline.sadd(line, *behind)
@@ -162,7 +162,7 @@ class Door:
             if not granted:
                 # Nobody feeds, so there is no line to stand in: up to its capacity the broker may have it.
                 capacity = queues.value.queue_capacity
-                bound(pace=capacity, capacity=capacity)
+                bound(window=capacity, capacity=capacity)
                 count()
                 granted = take(wanted)
         except redis.Unavailable:

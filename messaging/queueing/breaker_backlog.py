@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 from messaging.configuration import provider_routing
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers import breakers as rules
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, breakers
@@ -125,8 +125,8 @@ def _look(wait: BreakerWait, tried: set[str], now: datetime) -> int:
 
 def _providers(wait: BreakerWait) -> dict[str, str]:
     """The names of the breakers of those who may carry such messages now, and of the providers; the built-in sandbox has none."""
-    carriers = book.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
-    return {carrier.breaker: carrier.name for carrier in carriers if carrier.breaker}
+    providers = provider_cache.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
+    return {provider.breaker: provider.name for provider in providers if provider.breaker}
 
 
 def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySet[Message]":

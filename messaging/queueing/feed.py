@@ -120,7 +120,7 @@ class Feeder:
             expected=self._expected(clock, content=content, is_waiting=bool(waiting)),
         )
         behind = {queue.tenant_id for queue in waiting if queue.batch_id is None}
-        admission.bound(drain_rate=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
+        admission.bound(window=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
         return window
 
     def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:

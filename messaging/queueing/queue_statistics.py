@@ -143,7 +143,9 @@ def latest() -> QueueStatistics:
         return QueueStatistics()
     in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
     reported: dict[str, Any] = orjson.loads(pace) if pace else {}
-    return QueueStatistics(in_broker, due, any(too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads"))
+    return QueueStatistics(
+        in_broker, due, any(too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads")
+    )
 
 
 # --- the pools that are alive ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import DeliveryRules, Frequency, Outside
 from messaging.delivery.render import RenderedMessage
 from messaging.delivery.rules import counters, hours
-from messaging.delivery.rules.counters import RuleQuery, Cap, RuleAnswer
+from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.storage.store import Claimed
 from posthaste.lib import redis
 

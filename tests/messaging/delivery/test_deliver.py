@@ -57,7 +57,7 @@ def test_a_message_whose_time_ran_out_in_the_queue_is_not_sent(gateway: Gateway)
     late = queued(tenant, expires_at=timezone.now() - timedelta(seconds=1))
     deliver([late.pk])
     assert status_of(late) == Status.EXPIRED
-    assert gateway.queries == {}
+    assert gateway.asked == {}
 
 
 def test_a_pinned_version_is_sent_although_a_newer_one_is_published(gateway: Gateway) -> None:
@@ -119,7 +119,7 @@ def test_a_worker_that_was_stopped_past_its_lease_leaves_alone_what_was_given_to
     rows = [queued(tenant) for _ in range(4)]
 
     def recovered_meanwhile(received: Received) -> None:
-        if len(gateway.queries) == 1:  # while the first call is under way, as if the worker had been stopped there for a minute
+        if len(gateway.asked) == 1:  # while the first call is under way, as if the worker had been stopped there for a minute
             Message.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(seconds=1))
             recover.recover_dead_claims(now=timezone.now())
         connection.close()

@@ -19,8 +19,8 @@ from messaging.delivery.deliver import deliver
 from messaging.delivery.provider_selection import ProviderSelection
 from messaging.models import Message, Provider, Status
 from messaging.providers.breakers import of_host, of_provider
+from messaging.providers.cache import provider_cache
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import book
 from messaging.receipts import receive
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Rule, Tally, breakers
@@ -104,10 +104,10 @@ def test_an_open_breaker_moves_traffic_at_once_and_the_trace_says_why(rules: Non
     first.script(Answer(status=503), times=1000)
     assert statuses(send(tenant, 10)) == {"sent": 10}  # by fail-over
     assert breakers.phase(of_provider(bad.pk)) == Phase.OPEN
-    queries = first.queries.total()
+    queries = first.asked.total()
     moved = send(tenant, 10)
     assert statuses(moved) == {"sent": 10}
-    assert first.queries.total() == queries, "nobody asks it any more"
+    assert first.asked.total() == queries, "nobody asks it any more"
     (event,) = [e for e in events_of(moved[0]) if e["event"] == "moved_to_another_provider"]
     assert (event["from"], event["to"], event["reason"], event["release"]) == ("bad", "good", "breaker", 0)
 
@@ -146,7 +146,7 @@ def test_where_every_breaker_is_open_messages_wait_without_an_attempt_and_go_out
     assert {row.error_code for row in waiting} == {"breaker:only"}
     (event,) = [e for e in events_of(waiting[0]) if e["event"] == "rule"]
     assert (event["status"], event["reason"], event["release"]) == ("pending", "breaker:only", 0)
-    assert first.queries.total() == 5
+    assert first.asked.total() == 5
     poll(lambda: again(waiting) == {"sent": 5})
     assert breakers.phase(of_provider(only.pk)) == Phase.CLOSED
     assert sorted(first.taken.values()) == [1] * 5
@@ -158,7 +158,7 @@ def test_half_open_one_message_of_a_chunk_is_tried_and_the_others_wait(soon: Non
     send(tenant, 5)
     poll(lambda: breakers.phase(of_provider(only.pk)) == Phase.HALF_OPEN)
     tried = send(tenant, 5)
-    assert first.queries.total() == 6
+    assert first.asked.total() == 6
     assert sorted(row.attempts for row in tried) == [0, 0, 0, 0, 1]
     assert breakers.phase(of_provider(only.pk)) == Phase.OPEN
 
@@ -235,7 +235,7 @@ def test_one_held_open_by_hand_takes_nothing_even_where_breakers_are_switched_of
     breakers.force(of_provider(held.pk), "open", by="user:ada")
     with circuit_breakers.set(providers=BreakerRule(is_enabled=False)):
         assert statuses(send(tenant, 5)) == {"sent": 5}
-    assert (first.queries.total(), second.queries.total()) == (0, 5)
+    assert (first.asked.total(), second.asked.total()) == (0, 5)
 
 
 # --- webhook hosts ------------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_one_broken_webhook_host_waits_and_the_others_go_on(rules: None, tenant:
     assert statuses(waiting) == {"pending": 2}
     assert {row.attempts for row in waiting} == {0}
     assert events_of(waiting[0])[-1]["reason"] == f"breaker:{bad}"
-    assert first.queries.total() == 5
+    assert first.asked.total() == 5
     assert statuses(send(tenant, 5, channel="webhook", recipient=f"http://{good}/in")) == {"sent": 5}
 
 
@@ -279,8 +279,8 @@ def test_a_wrong_path_or_password_of_one_recipient_says_nothing_about_the_host(r
 def drawn(tenant: Tenant, count: int = 400) -> Counter[str]:
     found: Counter[str] = Counter()
     for _ in range(count):
-        choice = ProviderSelection().select(book.carriers(tenant.pk, "sms"), tenant_id=tenant.pk, channel="sms")
-        found[choice.carrier.name if choice.carrier else "nobody"] += 1
+        choice = ProviderSelection().select(provider_cache.in_force(tenant.pk, "sms"), tenant_id=tenant.pk, channel="sms")
+        found[choice.provider.name if choice.provider else "nobody"] += 1
     return found
 
 
@@ -356,7 +356,7 @@ def test_without_fail_over_a_message_waits_for_its_own_provider(rules: None, ten
         breakers.force(of_provider(own.pk), "open", by="test")
         (row,) = send(tenant, 1)
         assert (row.status, row.attempts) == ("pending", 0)
-    assert second.queries == {}
+    assert second.asked == {}
 
 
 def test_no_more_providers_are_tried_for_one_attempt_than_configured(rules: None, tenant: Tenant, first: Gateway, second: Gateway) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
-from messages.models import Fence
+from jobs.models import Fence
 from messaging.channels.base import SendRequest
 from messaging.channels.http import HttpAdapter
 from messaging.delivery import journal, recover

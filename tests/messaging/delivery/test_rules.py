@@ -22,7 +22,7 @@ from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules, Hours
 from messaging.delivery.deliver import deliver
 from messaging.delivery.rules import counters, hours
-from messaging.delivery.rules.counters import RuleQuery, Cap, RuleAnswer
+from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.models import Message, Status
 from messaging.queueing import deferred, feed, operate
 from posthaste.lib import redis, zones

@@ -8,9 +8,9 @@ import pytest
 
 from messaging.delivery import deliver as delivering
 from messaging.models import Message, Status
-from messaging.providers import loaded
+from messaging.providers import cache
+from messaging.providers.cache import ProviderCache
 from messaging.providers.latency import Latencies
-from messaging.providers.loaded import ProviderCache
 from posthaste.lib import redis
 from tests.builders import make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
@@ -36,7 +36,7 @@ def test_a_task_carries_as_many_messages_as_go_out_in_well_under_a_second(
     tenant = make_tenant()
     provider = make_provider(tenant, kind="http", config={"url": "https://gateway.example/send"})
     redis.client().hset(redis.key("latency"), provider.pk.hex, str(milliseconds))
-    monkeypatch.setattr(loaded, "latencies", Latencies())  # of a process that has read nothing yet
+    monkeypatch.setattr(cache, "latencies", Latencies())  # of a process that has read nothing yet
     assert ProviderCache().chunk_size(tenant.pk, "sms") == messages
 
 
@@ -84,10 +84,10 @@ def test_threads_beyond_a_providers_connections_put_their_messages_back_instead_
         tenant = make_tenant()
         config = {"host": server.host, "port": server.port, "security": "none", "from_email": "shop@example.com", "max_connections": 1}
         make_provider(tenant, channel="email", kind="email", config=config)
-        carrier = delivering.book.carriers(tenant.pk, "email")[0]
-        assert carrier.slots is not None
+        loaded_provider = delivering.provider_cache.in_force(tenant.pk, "email")[0]
+        assert loaded_provider.slots is not None
         [row] = queued(tenant, 1, channel="email", recipient="anna@example.com", subject="Hi")
-        with carrier.slots, ThreadPoolExecutor(1) as other:
+        with loaded_provider.slots, ThreadPoolExecutor(1) as other:
             other.submit(delivering.deliver, [row.pk]).result()
     row.refresh_from_db()
     assert (row.status, row.attempts) == ("pending", 0)

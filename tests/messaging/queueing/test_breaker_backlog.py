@@ -142,7 +142,7 @@ def test_another_provider_that_may_be_called_brings_them_forward_too(tenant: Ten
     noted(sms(tenant))
     assert look() == 0
     make_provider(tenant, name="new")
-    breaker_backlog.book.forget()
+    breaker_backlog.provider_cache.forget()
     assert (look(), due(row)) == (1, [True])
 
 

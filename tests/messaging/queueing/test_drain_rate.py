@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from messaging.providers import useful_threads
+from messaging.providers.cache import provider_cache
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import book
 from messaging.queueing import admission, queue_statistics
 from messaging.queueing.drain_rate import FEWEST, DrainRate
 from messaging.queueing.fair_queue import FairQueue
@@ -22,7 +22,9 @@ HOLD_SECONDS = 0.6
 # --- pace ------------------------------------------------------------------------------------------------------------
 
 
-def drained(drain_rate: DrainRate, per_look: int, *, looks: int, content: int, threads: int = 10, busy: int = 10, start: float = 100.0) -> int:
+def drained(
+    drain_rate: DrainRate, per_look: int, *, looks: int, content: int, threads: int = 10, busy: int = 10, start: float = 100.0
+) -> int:
     """Let the feeder look ten times a second and return the window in the end."""
     window = 0
     for n in range(looks):
@@ -66,7 +68,9 @@ def test_a_rate_that_is_known_from_earlier_is_gone_to_with_the_second_look() -> 
     assert windows == [1_500 * HOLD_SECONDS, 2 * 1_500 * HOLD_SECONDS]  # and on from there, as long as the broker is found empty
     for n in range(32, 60):  # but the workers take fifty a second today
         drain_rate.note(100 + n / 10, left=5)
-        last = drain_rate.adapt(content=500, is_waiting=True, threads=10, busy=10, capacity=10_000, hold_seconds=HOLD_SECONDS, expected=1_500.0)
+        last = drain_rate.adapt(
+            content=500, is_waiting=True, threads=10, busy=10, capacity=10_000, hold_seconds=HOLD_SECONDS, expected=1_500.0
+        )
     assert last <= 2 * 50 * HOLD_SECONDS
 
 
@@ -134,7 +138,7 @@ def wait_out_what_was_taken() -> None:
 @both
 @database
 def test_all_processes_together_never_take_more_than_the_capacity() -> None:
-    admission.bound(drain_rate=1_000, capacity=1_000)
+    admission.bound(window=1_000, capacity=1_000)
     admission.count()
     granted: Counter[int] = Counter()
     lock = threading.Lock()
@@ -159,7 +163,7 @@ def test_all_processes_together_never_take_more_than_the_capacity() -> None:
 @both
 @database
 def test_what_was_taken_counts_until_it_must_be_visible_in_the_table() -> None:
-    admission.bound(drain_rate=100, capacity=10_000)
+    admission.bound(window=100, capacity=10_000)
     admission.count()
     assert admission.take({1: 200}) == {1: 100 + admission.SPARE}
     admission.count()  # the rows are not committed yet
@@ -173,7 +177,7 @@ def test_what_was_taken_counts_until_it_must_be_visible_in_the_table() -> None:
 @both
 @database
 def test_beside_a_backlog_there_is_a_spare_for_tenants_that_have_none() -> None:
-    admission.bound(drain_rate=100, capacity=10_000, behind={7})
+    admission.bound(window=100, capacity=10_000, behind={7})
     admission.count()
     assert admission.take({admission.FEEDER: 1_000}) == {admission.FEEDER: 100}
     assert admission.take({7: 10, 8: 10}) == {7: 0, 8: 10}
@@ -182,7 +186,7 @@ def test_beside_a_backlog_there_is_a_spare_for_tenants_that_have_none() -> None:
 @both
 @database
 def test_what_the_feeder_gives_back_is_free_again() -> None:
-    admission.bound(drain_rate=100, capacity=100)
+    admission.bound(window=100, capacity=100)
     admission.count()
     assert admission.take({admission.FEEDER: 100}) == {admission.FEEDER: 100}
     admission.give_back(60)
@@ -223,7 +227,7 @@ def test_caps_and_latencies_say_how_many_threads_are_of_use() -> None:
     assert useful_threads.useful_threads([]) is None
     provider.max_at_once = 5
     provider.save()
-    book.forget()
+    provider_cache.forget()
     assert useful_threads.useful_threads([route], processes=3) == 5 * 1.2 + 1, "a cap at once is that of all processes together"
 
 
