@@ -160,7 +160,7 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_badge(self, row: Suppression) -> SafeString:
-        return badge("suppressed", str(row.get_reason_display()))
+        return badge(SuppressionReason(row.reason))
 
     @admin.display(description=gettext_lazy("channel"))
     def channel_shown(self, row: Suppression) -> str:

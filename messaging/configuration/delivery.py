@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -17,11 +18,11 @@ CATEGORY = re.compile(hot.NAME)
 NO_CHANNEL = _("There is no channel {value}. Known: {known}.")
 
 
-class Outside(StrEnum):
+class Outside(TextChoices):
     """What becomes of a message outside its hours."""
 
-    DEFER = "defer"
-    DROP = "drop"
+    DEFER = "defer", gettext_lazy("Wait")
+    DROP = "drop", gettext_lazy("Drop")
 
 
 def _check_channels(field: str, names: Iterable[str]) -> None:
