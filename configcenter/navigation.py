@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.services import rights
+from accounts.services import rights
 from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group
 

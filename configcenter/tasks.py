@@ -1,12 +1,3 @@
-"""Celery's entrances: each loads nothing, decides nothing, calls one service."""
+"""The jobs of the configuration are declared beside what they run; their modules are imported here to be found."""
 
-from celery import shared_task
-from django.utils import timezone
-
-from configcenter.services import releases
-
-
-@shared_task(name="configcenter.forget_old_releases")
-def forget_old_releases() -> None:
-    """Removes releases that nobody will go back to."""
-    releases.forget_old_releases(now=timezone.now())
+from configcenter.services import releases  # noqa: F401 - a job

@@ -1,6 +1,7 @@
 """Scheduled jobs in the admin: the pages of django-celery-beat in our frame, with an audit entry for each change."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException, get_description
@@ -26,6 +27,7 @@ from django_celery_beat.models import (
 )
 
 from accounts.staff.tenant_admin import SuperuserOnly
+from jobs import registry
 from jobs.labels import Switch
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
@@ -48,6 +50,14 @@ def in_words(interval: IntervalSchedule) -> str:
     return str(interval)
 
 
+def duration(span: timedelta) -> str:
+    """Say a time-out in seconds, or in minutes where these are whole."""
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    if minutes and not seconds:
+        return ngettext("{n} minute", "{n} minutes", minutes).format(n=minutes)
+    return ngettext("{n} second", "{n} seconds", seconds + 60 * minutes).format(n=seconds + 60 * minutes)
+
+
 def crontab_in_words(crontab: CrontabSchedule) -> str:
     """Say when a crontab comes round, in the reader's language; empty where nobody can tell."""
     options = Options()
@@ -66,16 +76,39 @@ def _expression(crontab: CrontabSchedule) -> str:
 admin.site.unregister([PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule])
 
 
+class JobForm(beat.PeriodicTaskForm):  # type: ignore[misc]
+    """Schedules jobs of the registry, and nothing else that Celery happens to know."""
+
+    regtask = forms.ChoiceField(label=gettext_lazy("job"), choices=lambda: [("", ""), *((job.name, job.title) for job in registry.jobs())])
+    task = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["regtask"].initial = self.instance.task
+
+    def clean(self) -> dict[str, Any]:
+        if not (name := self.cleaned_data.get("regtask")):
+            return self.cleaned_data  # the field has said so
+        self.cleaned_data["task"] = self.instance.task = name
+        return super().clean()  # type: ignore[no-any-return]
+
+
 @admin.register(PeriodicTask)
 class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     """What the clock starts."""
 
     purpose = gettext_lazy("What the clock starts. The platform's own jobs get their schedule back at every start.")
     date_hierarchy = None
-    list_display = ["name", "state", "when", "function", "last_run", "runs"]
+    form = JobForm
+    list_display = ["job", "state", "when", "limits", "blocking", "queue_of_job", "last_run", "runs"]
     list_filter = ["enabled", "one_off"]
     search_help_text = gettext_lazy("Part of the name or of the task.")
     formfield_overrides = NATIVE_TIMES
+    readonly_fields = [*beat.PeriodicTaskAdmin.readonly_fields, "about"]
+    fieldsets = [
+        (None, {"fields": ["name", "regtask", "about", "enabled", "description"], "classes": ["extrapretty", "wide"]}),
+        *(fieldset for fieldset in beat.PeriodicTaskAdmin.fieldsets[1:] if "args" not in fieldset[1]["fields"]),  # jobs take none
+    ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": _("Scheduled jobs"), **(extra_context or {})})  # type: ignore[no-any-return]
@@ -99,9 +132,35 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
             return two_lines(crontab_in_words(row.crontab), f"{_expression(row.crontab)} {row.crontab.timezone}")
         return str(row.solar or row.clocked or NOTHING)
 
-    @admin.display(description=gettext_lazy("task"), ordering="task")
-    def function(self, row: PeriodicTask) -> SafeString:
-        return format_html("<code>{}</code>", row.task)
+    @admin.display(description=gettext_lazy("job"), ordering="name")
+    def job(self, row: PeriodicTask) -> SafeString:
+        found = registry.find(row.task)
+        return two_lines(str(found.title) if found else row.name, row.task)
+
+    @admin.display(description=gettext_lazy("time-out"))
+    def limits(self, row: PeriodicTask) -> str:
+        return duration(found.timeout) if (found := registry.find(row.task)) else NOTHING
+
+    @admin.display(description=gettext_lazy("while one runs"))
+    def blocking(self, row: PeriodicTask) -> str:
+        return str(found.blocking.label) if (found := registry.find(row.task)) else NOTHING
+
+    @admin.display(description=gettext_lazy("queue"))
+    def queue_of_job(self, row: PeriodicTask) -> SafeString | str:
+        queue = row.queue or ((found := registry.find(row.task)) and found.queue)
+        return format_html("<code>{}</code>", queue) if queue else NOTHING
+
+    @admin.display(description=gettext_lazy("what it does"))
+    def about(self, row: PeriodicTask) -> SafeString | str:
+        """What the registry knows of the job."""
+        found = registry.find(row.task)
+        if found is None:
+            return _("This installation has no job of this name, so nothing runs.") if row.task else NOTHING
+        limits = _(
+            "Time-out {timeout}: a run that takes longer is logged, not ended, as a worker cannot end one. "
+            "A run that waits more than {expires} for a worker is left out. While one runs, the next one: {blocking}. Queue: {queue}."
+        ).format(timeout=duration(found.timeout), expires=duration(found.expires), blocking=found.blocking.label, queue=found.queue)
+        return two_lines(str(found.purpose), limits)
 
     @admin.display(description=gettext_lazy("last run"), ordering="last_run_at")
     def last_run(self, row: PeriodicTask) -> SafeString:

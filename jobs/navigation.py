@@ -3,7 +3,7 @@
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.services import rights
+from accounts.services import rights
 from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from configcenter.services import rights
+from accounts.services import rights
 from jobs.services import lock_control
 from posthaste.lib import redis
 from posthaste.lib.addresses import client_ip

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from jobs import registry
 from posthaste.lib import heartbeat, redis
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,11 @@ class LeaderScheduler(DatabaseScheduler):
         self.leads: bool | None = None
         self._lead = redis.client().register_script(LEAD)
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Write the schedule of every registered job into the database, whatever was changed there meanwhile."""
+        self.app.conf.beat_schedule = registry.beat_schedule()
+        super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         heartbeat.start("beat")  # whoever has not come so far does not hear SIGTERM yet either

@@ -1,7 +1,5 @@
 """Celery's settings. Retries, limits and state live in the database; Celery only carries ids and runs threads."""
 
-from datetime import timedelta
-
 from posthaste import env
 from posthaste.lib import queues
 
@@ -31,19 +29,11 @@ task_default_queue = queues.NOTIFICATION
 task_default_exchange = queues.exchange.name
 task_default_routing_key = queues.NOTIFICATION
 task_create_missing_queues = False
-task_routes = {
-    "messaging.deliver": {"queue": queues.SEND},
-    "messaging.feed": {"queue": queues.DELAYED},
-    "messaging.recover": {"queue": queues.DELAYED},
-    "messaging.look_up_unknown": {"queue": queues.DELAYED},
-    "messaging.maintain_partitions": {"queue": queues.NOTIFICATION},
-    "messaging.sandbox_receipts": {"queue": queues.NOTIFICATION},
-    "messaging.forget_idempotency_keys": {"queue": queues.NOTIFICATION},
-    "configcenter.forget_old_releases": {"queue": queues.NOTIFICATION},
-}
+task_routes = "jobs.registry.route"  # each task names its queue where it is declared
 task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True
+result_expires = None  # there are no results, so no job that clears them away
 task_acks_late = True
 task_reject_on_worker_lost = True
 # Once, which is enough to open a new connection in place of one that broke (beat keeps one for ever and would never notice).
@@ -62,19 +52,7 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 # read one connection, and the consumer never hears of a task again. Our autoscaler sets the prefetch, in the event loop.
 worker_enable_prefetch_count_reduction = False
 
-beat_scheduler = "jobs.scheduler:LeaderScheduler"
+beat_scheduler = "jobs.scheduler:LeaderScheduler"  # takes the schedule from jobs.registry
 beat_max_loop_interval = 1
-beat_schedule = {
-    "feed": {"task": "messaging.feed", "schedule": timedelta(seconds=1), "options": {"expires": 3.0}},
-    "recover": {"task": "messaging.recover", "schedule": timedelta(seconds=2), "options": {"expires": 5.0}},
-    "look up unknown outcomes": {"task": "messaging.look_up_unknown", "schedule": timedelta(seconds=30), "options": {"expires": 30.0}},
-    "maintain partitions": {
-        "task": "messaging.maintain_partitions",
-        "schedule": timedelta(hours=1),
-        "options": {"expires": 600.0},
-    },
-    "forget idempotency keys": {"task": "messaging.forget_idempotency_keys", "schedule": timedelta(hours=1), "options": {"expires": 600.0}},
-    "forget old releases": {"task": "configcenter.forget_old_releases", "schedule": timedelta(days=1), "options": {"expires": 3600.0}},
-}
 timezone = "UTC"
 enable_utc = True

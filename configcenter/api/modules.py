@@ -18,13 +18,13 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.rights import must_operate
 from configcenter import selectors
 from configcenter.api import module_shapes as shapes
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
-from configcenter.services.rights import must_operate
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid

@@ -10,13 +10,13 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.rights import must_operate
 from configcenter import selectors
 from configcenter.api import module_shapes as shapes
 from configcenter.api.modules import ItemView, module_of, text_of
 from configcenter.models import ConfigItem
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import releases, transfer
-from configcenter.services.rights import must_operate
 from posthaste.lib import redis
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Unavailable

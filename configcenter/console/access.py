@@ -6,8 +6,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from accounts.services import rights
 from accounts.staff.tenant_admin import signed_in
-from configcenter.services import rights
 from posthaste.lib.addresses import client_ip
 from posthaste.ui import pages
 

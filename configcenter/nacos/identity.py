@@ -17,10 +17,10 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.services import rights as config_rights
 from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
 from accounts.services.sign_in import too_many_attempts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
-from configcenter.services import rights as config_rights
 from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
 
 TOKEN_SECONDS = 18_000  # as the Nacos server has it

@@ -8,12 +8,15 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
 from configcenter.services.changes import Change, changing
 from configcenter.services.drafts import draft_conflict
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, validate
+from jobs.registry import Blocking, job
+from posthaste.lib import queues
 from posthaste.lib.problems import Conflict, Invalid
 
 KEPT_OF_EACH = 20
@@ -257,6 +260,16 @@ def _running(change: Change) -> ConfigRelease:
 # --- history -------------------------------------------------------------------------------------------------------
 
 
+@job(
+    "configcenter.forget_old_releases",
+    entry="forget old releases",
+    title=gettext_lazy("Remove old releases"),
+    purpose=gettext_lazy("Removes releases older than 30 days that are not in force and not among the last twenty of their item."),
+    every=timedelta(days=1),
+    timeout=timedelta(minutes=10),
+    blocking=Blocking.OVERLAP,
+    queue=queues.NOTIFICATION,
+)
 def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
     """Remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
     give their number.

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from accounts.api.base import Body, TenantView
 from accounts.models import Tenant
 from accounts.scopes import ADMIN
-from configcenter.services.rights import must_operate
+from accounts.services.rights import must_operate
 from jobs.services import lock_control
 from posthaste.lib import redis
 from posthaste.lib.addresses import client_ip

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import structlog
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from jobs.registry import Blocking, job
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.delivery import journal, retry
@@ -23,7 +25,7 @@ from messaging.queueing.publish import kick_feeder
 from messaging.storage import batches, store
 from messaging.storage.store import Outcome
 from posthaste.lib import locks, redis
-from posthaste.lib.queues import SEND
+from posthaste.lib.queues import DELAYED, SEND
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,23 @@ def recover(*, now: datetime) -> dict[str, int]:
             return _recover(now)
         except locks.LockLost:
             return {}  # another one is at it
+
+
+@job(
+    "messaging.recover",
+    entry="recover",
+    title=_("Recover lost messages"),
+    purpose=_("Takes back the messages that dead workers and lost tasks left behind."),
+    every=timedelta(seconds=2),
+    timeout=timedelta(minutes=1),
+    expires=timedelta(seconds=5),
+    blocking=Blocking.DISCARD,
+    queue=DELAYED,
+    own_lock=LOCK,
+)
+def recover_lost() -> None:
+    """Recover by the database's clock, in which the leases of claims are written."""
+    recover(now=store.database_time())
 
 
 def _recover(now: datetime) -> dict[str, int]:
@@ -132,6 +151,17 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     return moved
 
 
+@job(
+    "messaging.look_up_unknown",
+    entry="look up unknown outcomes",
+    title=_("Look up unknown outcomes"),
+    purpose=_("Asks providers that can tell what became of messages whose outcome is not known."),
+    every=timedelta(seconds=30),
+    timeout=timedelta(minutes=5),
+    blocking=Blocking.DISCARD,
+    queue=DELAYED,
+    own_lock=LOOK_UP_LOCK,
+)
 def look_up_unknown(*, now: datetime) -> dict[str, int]:
     """Ask providers that can tell what became of messages with an unknown outcome.
 

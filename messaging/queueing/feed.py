@@ -11,14 +11,16 @@ if two feed at once, the row locks keep them apart, and the fence refuses the on
 """
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from jobs.registry import Blocking, job
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
@@ -32,7 +34,7 @@ from messaging.queueing.queue_statistics import Pools
 from messaging.storage import batches, store, tally_totals
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
-from posthaste.lib.queues import SEND, URGENT
+from posthaste.lib.queues import DELAYED, SEND, URGENT
 
 log = structlog.get_logger(__name__)
 LOCK = "feed"
@@ -204,6 +206,18 @@ def feed(*, now: datetime) -> int:
     return _feeder.look(now)
 
 
+@job(
+    "messaging.feed",
+    entry="feed",
+    title=_("Feed the queue"),
+    purpose=_("Hands the messages that are due to the broker, for as long as anything waits, and counts what waits."),
+    every=timedelta(seconds=1),
+    timeout=timedelta(seconds=RUN_SECONDS + 15),
+    expires=timedelta(seconds=3),
+    blocking=Blocking.DISCARD,
+    queue=DELAYED,
+    own_lock=LOCK,
+)
 def keep_feeding() -> None:
     """Feed as long as anything waits, unless another process does; and count the backlog once a second."""
     until = time.monotonic() + RUN_SECONDS

@@ -12,11 +12,14 @@ from uuid import UUID
 
 import structlog
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
+from jobs.registry import Blocking, job
 from jobs.services import fence
 from messaging.models import IN_PROGRESS, Batch, Message, ReceiptEntry
 from messaging.storage import tally_totals
-from posthaste.lib import locks
+from posthaste import env
+from posthaste.lib import locks, queues
 from posthaste.lib.ids import first_id_at, made_at
 
 log = structlog.get_logger(__name__)
@@ -160,3 +163,20 @@ def maintain(*, now: datetime, retention_days: int) -> dict[str, int]:
     except (locks.NotAcquired, locks.LockLost):
         return {}  # another one is at it
     return {"made": made, "removed": removed}
+
+
+@job(
+    "messaging.maintain_partitions",
+    entry="maintain partitions",
+    title=_("Maintain partitions"),
+    purpose=_("Makes the message table's partitions for the days to come and removes messages whose retention is over."),
+    every=timedelta(hours=1),
+    timeout=timedelta(minutes=30),
+    expires=timedelta(minutes=10),
+    blocking=Blocking.DISCARD,
+    queue=queues.NOTIFICATION,
+    own_lock=LOCK,
+)
+def maintain_partitions(*, now: datetime) -> None:
+    """Maintain with the retention that the environment sets."""
+    maintain(now=now, retention_days=env.load().message_retention_days)

@@ -8,8 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.services import audit
-from configcenter.services import rights
+from accounts.services import audit, rights
 from messaging.providers import breaker_states, breakers
 from messaging.providers.breaker_labels import event_label, reason_text
 from posthaste.lib import redis

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from configcenter.services import rights
+from accounts.services import rights
 from messaging.intake import limit_states
 from posthaste.ui.pages import at, page, staff_page
 

@@ -1,10 +1,9 @@
 """Every queue has somebody who works on it, every task a queue, every job a task."""
 
-from typing import Any
-
 from celery import current_app
 
 from deploy.processes import COUNTED_PROCESSES, commands
+from jobs import registry
 from posthaste import celeryconfig
 from posthaste.lib.heartbeat import KINDS
 from posthaste.lib.queues import NAMES, declared
@@ -33,8 +32,8 @@ def test_every_declared_queue_has_exactly_one_kind_of_worker() -> None:
 
 
 def test_every_task_has_a_route_to_a_declared_queue() -> None:
-    assert our_tasks() == set(celeryconfig.task_routes)
-    assert {route["queue"] for route in celeryconfig.task_routes.values()} <= set(NAMES)
+    assert our_tasks() == set(registry.queues_of_tasks())
+    assert set(registry.queues_of_tasks().values()) <= set(NAMES)
 
 
 def test_no_task_goes_to_a_queue_nobody_declared() -> None:
@@ -43,12 +42,11 @@ def test_no_task_goes_to_a_queue_nobody_declared() -> None:
 
 
 def test_every_scheduled_job_is_a_task_that_exists() -> None:
-    assert {job["task"] for job in celeryconfig.beat_schedule.values()} <= our_tasks()
+    assert {job["task"] for job in registry.beat_schedule().values()} <= our_tasks()
 
 
 def test_a_scheduled_job_never_piles_up_behind_a_worker_that_is_away() -> None:
-    jobs: dict[str, Any] = celeryconfig.beat_schedule
-    assert all(job["options"]["expires"] for job in jobs.values())
+    assert all(job["options"]["expires"] for job in registry.beat_schedule().values())
 
 
 def test_a_message_that_a_killed_worker_held_goes_back_to_the_broker() -> None:

@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigItem, Format
-from configcenter.services import drafts, items, rights
+from configcenter.services import drafts, items
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Invalid
 

@@ -6,11 +6,12 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigRelease, ReleaseAction
-from configcenter.services import releases, rights
+from configcenter.services import releases
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text

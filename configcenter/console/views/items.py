@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
+from accounts.services import rights
 from accounts.staff.tenant_admin import signed_in
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
-from configcenter.services import items, rights
+from configcenter.services import items
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text

@@ -6,12 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.labels import InstanceState
 from configcenter.models import MODULES, ConfigItem, ConfigState
-from configcenter.services import rights
 
 
 @staff_page(allowed=rights.may_view)

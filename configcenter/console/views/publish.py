@@ -7,11 +7,12 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.targets import Subject, for_subject
-from configcenter.services import releases, rights
+from configcenter.services import releases
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text

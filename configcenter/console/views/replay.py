@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
+from accounts.services import rights
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
-from configcenter.services import rights, validation, what_if
+from configcenter.services import validation, what_if
 from posthaste.lib.problems import Invalid
 from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
 

@@ -4,12 +4,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
+from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
-from configcenter.services import rights
 
 
 @staff_page(allowed=rights.may_view)

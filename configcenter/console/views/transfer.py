@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from configcenter import hot
 from configcenter.console.access import author_of, page, staff_page
 from configcenter.console.views.items import of_people
 from configcenter.models import MODULES, ConfigItem
-from configcenter.services import rights
 from configcenter.services import transfer as files
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.services.rights import must_operate
 from configcenter.scopes import CONFIG_READ
-from configcenter.services.rights import must_operate
 from messaging.intake import limit_states
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import ConfigRight, User
-from configcenter.services.rights import may_edit, may_publish, may_view
+from accounts.services.rights import may_edit, may_publish, may_view
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who may do what with the installation's configuration: staff by their own right, keys by scope and by their tenant."""
+"""Who may operate the installation: staff by their right to its configuration, keys by scope and by their tenant."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
