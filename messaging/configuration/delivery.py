@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
-from messaging.models import Channel
+from messaging.channels.channel import CHANNELS
 from posthaste.lib import zones
 
 CATEGORY = re.compile(hot.NAME)
@@ -27,7 +27,7 @@ class Outside(TextChoices):
 
 def _check_channels(field: str, names: Iterable[str]) -> None:
     """A rule for a channel that there is none of would never be looked at."""
-    hot.each(field, names, Channel.values.__contains__, NO_CHANNEL, known=", ".join(Channel.values))
+    hot.each(field, names, CHANNELS.__contains__, NO_CHANNEL, known=", ".join(CHANNELS))
 
 
 def check_channel(name: str) -> None:
@@ -36,8 +36,8 @@ def check_channel(name: str) -> None:
     Raises:
         hot.Wrong: there is no such channel.
     """
-    if name not in Channel.values:
-        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(Channel.values))
+    if name not in CHANNELS:
+        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(CHANNELS))
 
 
 def _check_categories(field: str, names: Iterable[str]) -> None:

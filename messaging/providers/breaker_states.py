@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from messaging import selectors
-from messaging.models import Channel, Provider
+from messaging.channels.channel import label_of
+from messaging.models import Provider
 from messaging.providers.breakers import PROVIDER, WEBHOOK, of_provider
 from posthaste.lib.breaker import Phase, State, breakers
 
@@ -65,7 +66,7 @@ def of_installation() -> list[dict[str, Any]]:
     for row in rows:
         tenant = tenants.get(row["provider_id"])
         row["tenant"], row["tenant_id"] = (tenant.name, tenant.pk) if tenant else ("", None)
-        row["channel_name"] = Channel(row["channel"]).label
+        row["channel_name"] = label_of(row["channel"])
     ranks = {Phase.OPEN: 0, Phase.HALF_OPEN: 1, Phase.CLOSED: 2}
     return sorted(rows, key=lambda row: (ranks[row["state"]], not row["forced"], row["kind"], row["title"]))
 
