@@ -2,10 +2,11 @@
 
 import re
 from datetime import date
-from enum import StrEnum
 from itertools import pairwise
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -18,12 +19,12 @@ HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0
 MIDNIGHT = "00:00"
 
 
-class Choice(StrEnum):
+class Choice(TextChoices):
     """Who gets the next conversation among those who could."""
 
-    MIN_LOADED = "least_loaded"
-    ROUND_ROBIN = "round_robin"
-    MAX_IDLE = "longest_idle"
+    LEAST_LOADED = "least_loaded", gettext_lazy("Least loaded")
+    ROUND_ROBIN = "round_robin", gettext_lazy("In turn")
+    LONGEST_IDLE = "longest_idle", gettext_lazy("Longest idle")
 
 
 class IntentRoute(Shape):
@@ -47,7 +48,7 @@ class Assignment(Module):
     )
     routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
     fallback_group: str = setting("general", _("Fallback group"), _("For what nothing else fits."), max_length=80)
-    choice: Choice = setting(Choice.MIN_LOADED, _("Choice"), _("Among agents with the skill and room."))
+    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and room."))
     default_capacity: int = setting(5, _("Capacity"), _("Conversations an agent holds at once, unless set otherwise."), ge=1, le=100)
     offer_seconds: int = setting(60, _("Offered for"), _("An agent who does not react loses it to the next."), unit="s", ge=5, le=3600)
     same_agent_hours: float = setting(
