@@ -19,6 +19,8 @@ from tracing.selectors import per_second
 PERCENTILES = (50, 90, 95, 99)
 GOOD = (Status.SENT, Status.DELIVERED)
 BAD = (Status.FAILED, Status.UNKNOWN)
+EVENTS = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired", "suppressed", "deferred")
+RATE_SECONDS = 10
 
 
 def success_rate(counts: dict[str, int]) -> float | None:
@@ -104,6 +106,20 @@ def queues() -> dict[str, dict[str, Any]]:
     return answer
 
 
+def event_rates(*, tenant_id: int | None, now: datetime) -> dict[str, float]:
+    """Return what happens to messages, a second, over the last ten seconds.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    return _rates(per_second(tenant_id=tenant_id, now=now, seconds=RATE_SECONDS))
+
+
+def _rates(series: Sequence[tuple[int, Counter[str]]]) -> dict[str, float]:
+    recent = series[-RATE_SECONDS:]
+    return {event: round(sum(counts[event] for _second, counts in recent) / max(1, len(recent)), 1) for event in EVENTS}
+
+
 def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict[str, Any]:
     """Return rates of the last seconds, the queues, and the pools.
 
@@ -111,13 +127,11 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         posthaste.lib.redis.Unavailable: Redis is away, and with it the live figures.
     """
     series = per_second(tenant_id=tenant_id, now=now, seconds=seconds)
-    recent = series[-10:]
-    events = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired", "suppressed", "deferred")
     found = pools()
     return {
         "as_of": now,
-        "rates_per_second": {event: round(sum(c[event] for _s, c in recent) / max(1, len(recent)), 1) for event in events},
-        "series": [{"second": second, **{event: counts[event] for event in events}} for second, counts in series],
+        "rates_per_second": _rates(series),
+        "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
         "queues": queues(),
         "pools": found,
         "pool": {

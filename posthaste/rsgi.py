@@ -1,13 +1,17 @@
 """HTTP entrance: everything but WebSockets and long polls.
 
-Single messages are the hot path, and need no thread each: what gathers is checked by one or two threads, written by one, and answered by
+Single messages are the hot path and need no thread each: what gathers is checked by one or two threads, written by one, and answered by
 the event loop, so that a request under load costs hardly any change of threads (see `posthaste.lib.batching`). All else is Django's: the
 WSGI application in a pool of threads.
+
+What if something goes wrong: every problem with a single message is answered here, in the caller's language, and a message that is
+stored too late is answered 503, as it is not known whether it will be.
 """
 
 import asyncio
 import os
 import sys
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
@@ -15,19 +19,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 from posthaste import wsgi  # noqa: I001 - sets Django up
 
 from django.conf import settings
-from django.db import connection
 
-from messaging.api.single import Accepted, Call, NotTaken, take
-from messaging.api.views.intake import LET_IN, REFUSED
+from messaging.api.single import Accepted, Call, Checked, Refused, receive
 from posthaste import env
+from posthaste.lib import languages
 from posthaste.lib.addresses import believed_ip
+from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
 from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
-from posthaste.lib.batching import Batcher, TimedOut, one_by_one
 
 MESSAGES = {"/api/messages", "/api/messages/"}
-PATIENCE_SECONDS = 30.0
-MAX_CHECKED = 16  # messages that a checking thread takes at once
+TIMEOUT_SECONDS = 30.0
 CHECKING_THREADS = 2  # so that one message that takes long to check does not hold up all
+MAX_CHECKED = 16  # messages that a checking thread takes at once
 #: The writer of a group waits for the interpreter after each of its round trips; with Python's five milliseconds a turn that would add
 #: up to more than the work.
 SWITCH_SECONDS = 0.0005
@@ -38,29 +41,31 @@ class Entrance:
 
     _loop: asyncio.AbstractEventLoop
     _bridge: Bridge
-    _intake: "Batcher[Call, Accepted | NotTaken]"
-    _more_headers: list[tuple[str, str]]
+    _intake: "Batcher[Call, Accepted | Refused | Checked]"
+    _accepted_headers: list[tuple[str, str]]
+    _refused_headers: list[tuple[str, str]]
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = loop
         self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
-        self._more_headers = [(name.lower(), value) for name, value in wsgi.security_headers()]
-        self._intake = Batcher(
-            one_by_one(take, after=_let_the_connection_go), threads=CHECKING_THREADS, max_batch=MAX_CHECKED, name="intake", loop=loop
-        )
+        self._accepted_headers = wsgi.security_headers()
+        self._refused_headers = wsgi.security_headers(refused=True)
+        handle: Handler[Call, Accepted | Refused | Checked] = one_by_one(receive, after=wsgi.close_connection)
+        self._intake = Batcher(handle, threads=CHECKING_THREADS, max_batch=MAX_CHECKED, name="intake", loop=loop)
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._bridge.close()
+        self._intake.close(wait=False)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         is_quick = scope.path in MESSAGES and scope.method == "POST" and has_small_body(scope)
         if is_quick and not wsgi.is_redirected(scope.headers.get("x-forwarded-proto", "")):
-            await self._take(scope, protocol, await protocol())
+            await self._receive(scope, protocol, await protocol())
         else:
             await self._bridge.answer(scope, protocol)
 
-    async def _take(self, scope: Any, protocol: Any, body: bytes) -> None:
+    async def _receive(self, scope: Any, protocol: Any, body: bytes) -> None:
         header = scope.headers.get
         call = Call(
             path=scope.path,
@@ -68,26 +73,30 @@ class Entrance:
             ip=believed_ip(remote=address_of(scope), forwarded_for=all_of(scope, "x-forwarded-for")),
             content_type=header("content-type", ""),
             idempotency_key=header("idempotency-key"),
+            language=languages.negotiate(header("accept-language", ""), all_of(scope, "cookie", separator="; ")),
             body=body,
         )
         future = self._intake.submit_async(call)
-        patience = self._loop.call_later(PATIENCE_SECONDS, _give_up, future)
+        timeout = self._loop.call_later(TIMEOUT_SECONDS, _give_up, future, call.language)
         outcome = await future
-        patience.cancel()
-        if isinstance(outcome, Accepted):
-            protocol.response_bytes(202, [*outcome.headers, *self._more_headers], outcome.body)
-        else:
-            await self._bridge.answer(scope, protocol, body, more={REFUSED: outcome.error, LET_IN: outcome.is_counted})
+        timeout.cancel()
+        if isinstance(outcome, Checked):  # a rule queues requests: this one waits for its turn in a thread
+            outcome = await self._bridge.run(partial(_store, outcome))
+        reply = outcome.reply()
+        more = self._accepted_headers if reply.status < 400 else self._refused_headers
+        protocol.response_bytes(reply.status, [*reply.headers, *more], reply.body)
 
 
-def _give_up(future: "asyncio.Future[Accepted | NotTaken]") -> None:
+def _give_up(future: "asyncio.Future[Accepted | Refused | Checked]", language: str) -> None:
     if not future.done():
-        future.set_result(NotTaken(TimedOut()))
+        future.set_result(Refused(TimedOut(), language))
 
 
-def _let_the_connection_go() -> None:
-    if connection.connection is not None:
-        connection.close()  # back to the pool
+def _store(checked: Checked) -> Accepted | Refused:
+    try:
+        return checked.store()
+    finally:
+        wsgi.close_connection()
 
 
 application = Entrance()

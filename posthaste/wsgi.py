@@ -1,49 +1,62 @@
-"""Django, as a WSGI application: behind `posthaste.rsgi` in the product, and by itself wherever somebody needs one.
+"""Django, as a WSGI application: behind `posthaste.rsgi` in the product, and alone under `manage.py runserver` and in tests.
 
-The two addresses that take messages in are answered before Django's middleware: sessions, languages, CSRF tokens and pages'
-security headers mean nothing to a call with an API key, and would cost more than the call itself. What goes wrong there is
-asked again the long way, where the language of the answer is negotiated.
+The two addresses that take messages in are answered before Django's middleware: sessions, CSRF tokens and the URL resolver mean nothing
+to a call with an API key, and would cost more than the call itself. The language of their answers is negotiated as Django does it, and
+their refusals carry the security headers that Django would add.
 """
 
 import os
 from collections.abc import Callable, Iterable
-from io import BytesIO
+from http import HTTPStatus
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 
-import structlog
+from csp.utils import build_policy
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
-from posthaste.lib import garbage, heartbeat, problem_responses
+from posthaste.lib import garbage, heartbeat
+from posthaste.lib.problem_responses import Reply
 
-log = structlog.get_logger(__name__)
 django_application = get_wsgi_application()
 
 from configcenter.services import watch  # noqa: E402
 from messaging.api.views import intake  # noqa: E402
 
-HOT: dict[str, Callable[[HttpRequest], HttpResponse]] = {
-    "/api/messages": intake.post_message,
-    "/api/messages/batch": intake.post_batch,
+HOT: dict[str, Callable[[HttpRequest], Reply]] = {
+    "/api/messages": intake.answer_message,
+    "/api/messages/batch": intake.answer_batch,
 }
 
 
-def security_headers() -> list[tuple[str, str]]:
-    """Return what Django's SecurityMiddleware adds to answers that no page is made of."""
-    headers = [("X-Content-Type-Options", "nosniff")]
+def security_headers(*, refused: bool = False) -> list[tuple[str, str]]:
+    """Return what Django's middleware adds to an answer of the API: to a refusal all of it, to an acceptance what matters to a program."""
+    found = [("x-content-type-options", "nosniff")]
     if settings.SECURE_HSTS_SECONDS:
-        headers.append(("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"))
-    return headers
+        found.append(("strict-transport-security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"))
+    if refused:
+        found += [
+            ("content-security-policy", build_policy()),
+            ("cross-origin-opener-policy", settings.SECURE_CROSS_ORIGIN_OPENER_POLICY),
+            ("referrer-policy", settings.SECURE_REFERRER_POLICY),
+            ("x-frame-options", settings.X_FRAME_OPTIONS),
+        ]
+    return found
 
 
 def is_redirected(forwarded_proto: str) -> bool:
     """Return whether a request has to be sent to https first; `forwarded_proto`: what the proxy says it came over."""
     return settings.SECURE_SSL_REDIRECT and forwarded_proto.partition(",")[0].strip() != "https"
+
+
+def close_connection() -> None:
+    """Give the database connection of this thread back to the pool."""
+    if connection.connection is not None:
+        connection.close()
 
 
 garbage.settle()
@@ -56,19 +69,10 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     view = HOT.get(environ["PATH_INFO"].rstrip("/")) if environ["REQUEST_METHOD"] == "POST" else None
     if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")):
         return django_application(environ, start_response)
-    request = WSGIRequest(environ)
     try:
-        response = view(request)
-    except Exception:
-        log.exception("request failed", path=environ["PATH_INFO"])
-        response = problem_responses.server_error(request)
+        reply = view(WSGIRequest(environ))
     finally:
-        if connection.connection is not None:
-            connection.close()  # back to the pool
-    if 400 <= response.status_code < 500 and response.status_code != 429:  # refused, so nothing was stored and it can be asked again
-        if hasattr(request, "_body"):  # read before
-            environ["wsgi.input"] = BytesIO(request._body)
-        return django_application(environ, start_response)
-    headers = [*response.items(), ("Content-Length", str(len(response.content))), *security_headers()]
-    start_response(f"{response.status_code} {response.reason_phrase}", headers)
-    return [response.content]
+        close_connection()
+    headers = [*reply.headers, ("content-length", str(len(reply.body))), *security_headers(refused=reply.status >= 400)]
+    start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", headers)
+    return [reply.body]

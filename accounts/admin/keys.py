@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.labels import KeyState
 from accounts.models import ApiKey, KeyKind, Tenant
 from accounts.roles import Role
 from accounts.scopes import SCOPES, SUGGESTED
@@ -60,7 +61,7 @@ class KeyStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("active", gettext_lazy("Active")), ("expired", gettext_lazy("Expired")), ("revoked", gettext_lazy("Revoked"))]
+        return KeyState.choices
 
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[ApiKey]") -> "models.QuerySet[ApiKey]":
         now = timezone.now()
@@ -199,12 +200,12 @@ class ApiKeyAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: ApiKey) -> SafeString:
         if row.revoked_at:
-            return badge("revoked")
-        return badge("expired" if row.expires_at and row.expires_at <= timezone.now() else "active")
+            return badge(KeyState.REVOKED)
+        return badge(KeyState.EXPIRED if row.expires_at and row.expires_at <= timezone.now() else KeyState.ACTIVE)
 
     @admin.display(description=gettext_lazy("kind"), ordering="kind")
     def kind_badge(self, row: ApiKey) -> SafeString:
-        return badge("sandbox" if row.kind == KeyKind.SANDBOX else "live")
+        return badge(KeyKind(row.kind))
 
     @admin.display(description=gettext_lazy("scopes"))
     def scope_list(self, row: ApiKey) -> str:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.labels import Activity
 from accounts.models import Member, Tenant, User
 from accounts.roles import Role
 from accounts.services import tenants
@@ -95,7 +96,7 @@ class TenantAdminPage(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
     def state(self, row: Tenant) -> SafeString:
-        return badge("active" if row.is_active else "inactive")
+        return badge(Activity.of(row.is_active))
 
     @admin.display(description=gettext_lazy("members"), ordering="people")
     def people(self, row: Tenant) -> int:
@@ -138,7 +139,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
     def state(self, row: User) -> SafeString:
-        return badge("active" if row.is_active and row.is_staff else "inactive")
+        return badge(Activity.of(row.is_active and row.is_staff))
 
     @admin.display(description=gettext_lazy("memberships"))
     def roles(self, row: User) -> str:

@@ -26,7 +26,7 @@ from messaging.queueing import operate
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
+from posthaste.ui.templatetags.interface import ago, badge, percent, state_bar, thousands, two_lines
 
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
 #: Verb → states it applies to.
@@ -78,14 +78,14 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Batch) -> SafeString:
-        return badge(row.status)
+        return badge(BatchStatus(row.status))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Batch) -> SafeString:
         books = row.books  # type: ignore[attr-defined]
         return format_html(
             '<span class="progress">{} <span class="figure">{}</span></span>',
-            state_bar(books["counts"]),
+            state_bar(books["counts"], "message"),
             percent(books["progress_percent"]),
         )
 
@@ -118,7 +118,7 @@ class BatchAdmin(ReadOnly):
             batch,
             title=str(batch)[:80],
             books=batch.books,  # type: ignore[attr-defined]
-            states=[{"state": state, "number": counts[state]} for state in MESSAGE_STATES],
+            states=[{"state": state, "number": counts[state]} for state in Status.values],
             success=counts[Status.SENT] + counts[Status.DELIVERED],
             not_begun=counts[Status.PENDING] + counts[Status.QUEUED],
             is_open=batch.status in OPEN,

@@ -21,11 +21,11 @@ from accounts.services import audit
 from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants
 from messaging import traces
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
-from messaging.admin.labels import NODE_WORDS, event_reason, event_word
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
 from messaging.content import templates
-from messaging.models import Message, ReceiptEntry
+from messaging.labels import MessageMark, event_label, event_reason
+from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
@@ -33,6 +33,7 @@ from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
+from tracing.labels import Node
 
 
 @admin.register(Message)
@@ -96,7 +97,7 @@ class MessageAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"), ordering=None)
     def state(self, row: Message) -> SafeString:
-        shown = format_html("{}{}", badge(row.status), badge("sandbox") if row.is_sandbox else "")
+        shown = format_html("{}{}", badge(Status(row.status)), badge(MessageMark.SANDBOX) if row.is_sandbox else "")
         if not row.error_code:
             return shown
         return two_lines(shown, format_html('<code title="{}">{}</code>', row.error_detail, row.error_code))
@@ -184,11 +185,11 @@ class MessageAdmin(ReadOnly):
         start = 0
         total = sum(node["duration_ms"] or 0 for node in trace["nodes"]) or 1
         for node in trace["nodes"]:
-            node["word"] = NODE_WORDS[node["name"]]
+            node["label"] = Node(node["name"]).label
             node["start"], node["width"] = round(100 * start / total, 2), round(100 * (node["duration_ms"] or 0) / total, 2)
             start += node["duration_ms"] or 0
         for event in trace["events"]:
-            event["word"], event["why"] = event_word(event), event_reason(event.get("reason", ""))
+            event["label"], event["why"] = event_label(event), event_reason(event.get("reason", ""))
         text, problem = self._text(message)
         response = self.page(
             request,

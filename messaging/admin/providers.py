@@ -21,12 +21,14 @@ from accounts.staff.tenant_admin import Rows, TenantAdmin, signed_in
 from messaging import statistics
 from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
 from messaging.channels import registry
+from messaging.labels import ProviderState
 from messaging.models import Message, Provider
 from messaging.models.provider import new_receipt_secret
 from messaging.providers import breaker_states, breakers, loaded
 from messaging.providers.breaker_labels import reason_text
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.lib.breaker import Phase
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.masking import mask_recipient
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
@@ -175,7 +177,7 @@ class ProviderAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Provider) -> SafeString:
-        return badge("disabled" if not row.is_enabled else "stand_in" if row.is_stand_in else "enabled")
+        return badge(ProviderState.DISABLED if not row.is_enabled else ProviderState.STAND_IN if row.is_stand_in else ProviderState.ENABLED)
 
     @admin.display(description=gettext_lazy("most per second"))
     def cap(self, row: Provider) -> str:
@@ -184,7 +186,7 @@ class ProviderAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("breaker"))
     def breaker(self, row: Provider) -> SafeString | str:
         state = row.breaker_state  # type: ignore[attr-defined]
-        return badge(state) if state else NOTHING
+        return badge(Phase(state)) if state else NOTHING
 
     @admin.display(description=gettext_lazy("last 10 min"))
     def recent(self, row: Provider) -> str:

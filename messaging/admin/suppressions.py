@@ -19,8 +19,9 @@ from accounts.models import Tenant
 from accounts.roles import Role
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
 from messaging.channels.recipients import list_key
+from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
-from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.models import Suppression, SuppressionReason
 from messaging.suppression import suppressions
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
@@ -37,7 +38,7 @@ class SuppressionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
         help_text=gettext_lazy("One a line: phone numbers with + and country code, e-mail addresses, or whatever the channel takes."),
     )
-    channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *Channel.choices])
+    channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *CHANNEL_CHOICES])
     category = forms.RegexField(
         CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category; empty: all.")
     )
@@ -160,7 +161,7 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_badge(self, row: Suppression) -> SafeString:
-        return badge("suppressed", str(row.get_reason_display()))
+        return badge(SuppressionReason(row.reason))
 
     @admin.display(description=gettext_lazy("channel"))
     def channel_shown(self, row: Suppression) -> str:

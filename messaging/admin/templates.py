@@ -17,6 +17,7 @@ from accounts.staff.tenant_admin import TenantAdmin, signed_in
 from messaging.admin.fields import PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import templates
+from messaging.labels import TemplateState
 from messaging.models import Template, TemplateVersion
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.pages import problem_text
@@ -253,7 +254,7 @@ class TemplateAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Template) -> SafeString:
         live = getattr(row, "live_number", None)
-        return badge("archived" if row.is_archived else "published" if live else "unpublished")
+        return badge(TemplateState.ARCHIVED if row.is_archived else TemplateState.PUBLISHED if live else TemplateState.UNPUBLISHED)
 
     @admin.display(description=gettext_lazy("published version"))
     def published_number(self, row: Template) -> str:

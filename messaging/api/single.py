@@ -1,8 +1,12 @@
-"""One message on its way in, in two steps, so that no thread has to wait for its group: `take` checks it and hands it in, and the thread
-that writes the group tells what became of it.
+"""One message on its way in: from a call to its finished answer.
 
-Nothing here is Django's request: what the web server knows of a call is read as it is. See `posthaste/rsgi.py`, which calls `take`,
-and `views/intake.py`, which does the same for whoever has a thread to wait with.
+`receive` is for the event loop and lets no thread wait: a thread checks the message and hands it to the writer of the group, and the
+writer's thread publishes the outcome. `answer` is for a caller that has a thread to wait in. Both check, store and answer alike.
+
+Nothing here is Django's request: what the web server knows of a call is read as it is. See `posthaste/rsgi.py` and `views/intake.py`.
+
+What if something goes wrong: the error is the outcome, and becomes a problem in the language of the call where it is found. A call is
+authenticated and decoded once, whatever becomes of it.
 """
 
 import hashlib
@@ -11,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
-from django.utils import timezone
+from django.conf import settings
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -24,6 +29,7 @@ from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
+from posthaste.lib.problem_responses import Reply, reply_to
 from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable, UnsupportedType
 from posthaste.lib.queues import URGENT
 
@@ -33,59 +39,100 @@ JSON = "application/json"
 
 @dataclass(slots=True)
 class Call:
-    """What a request says. Its body need not be there before it is known who calls."""
+    """What a request says. Its body is read only when it is known who calls."""
 
     path: str
     authorization: str
     ip: str
     content_type: str
     idempotency_key: str | None
+    language: str
     body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A message that may be stored."""
-
-    row: NewRow
-    repeatable: Repeatable | None
-    entry: gate.Entry | None
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the caller is told."""
+    """The message is stored, and committed."""
 
     answer: Answer
     passed: Pass | None
 
-    @property
-    def body(self) -> bytes:
-        return orjson.dumps(self.answer.as_dict())
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
+    def reply(self) -> Reply:
+        """Return the 202."""
         found = [("content-type", JSON)]
         if self.answer.repeated:
             found.append(("idempotent-replayed", "true"))
         if self.passed is not None:
             found += [(name.lower(), value) for name, value in headers.of(self.passed).items()]
-        return found
+        return Reply(202, found, orjson.dumps(self.answer.as_dict()))
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
-    """Nothing was stored here: `error` says why; None: a thread that can wait has to do it. `is_counted`: the limits have let it in."""
+class Refused:
+    """Nothing was stored, or after a time-out it is not known."""
 
-    error: BaseException | None
-    is_counted: bool = False
+    error: BaseException
+    language: str
+
+    def reply(self) -> Reply:
+        """Return the problem."""
+        return reply_to(self.error, language=self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A message that may be stored; the limits are asked for it with its group."""
+
+    row: NewRow
+    repeatable: Repeatable | None
+    entry: gate.Entry | None
+    language: str
+    began: float
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether a rule queues requests, so that this one needs a thread to wait in."""
+        return self.entry is not None and self.entry.plan.waits
+
+    def post(self, publish: "Callable[[Accepted | Refused], None]") -> None:
+        """Hand the message to the writer of its group, whose thread calls `publish` with the outcome."""
+
+        def written(outcome: Answer | BaseException) -> None:
+            publish(self._end(outcome))
+
+        accept.post_message(self.row, repeatable=self.repeatable, entry=self.entry, receive=written)
+
+    def store(self) -> Accepted | Refused:
+        """Wait for a turn where a rule queues requests, store the message, and return the outcome."""
+        outcome: Answer | BaseException
+        try:
+            gate.wait(self.entry)
+            outcome = accept.accept_message(self.row, repeatable=self.repeatable, entry=self.entry)
+        except Exception as error:  # noqa: BLE001 - it is the outcome
+            outcome = error
+        return self._end(outcome)
+
+    def _end(self, outcome: Answer | BaseException) -> Accepted | Refused:
+        system.gauge.ended(self.began)
+        gate.over(self.entry)
+        if not isinstance(outcome, Answer):
+            return refused(outcome, language=self.language)
+        outage.database.over()
+        return Accepted(outcome, self.entry.passed if self.entry is not None else None)
+
+
+def refused(error: BaseException, *, language: str) -> Refused:
+    """Return an error as an outcome, and note it where the database is lost."""
+    if outage.is_connection_lost(error):
+        outage.database.noticed()
+    return Refused(error, language)
 
 
 def caller_of(call: Call) -> Caller:
-    """Return whoever calls, if he may hand over messages.
+    """Return the caller, who may hand over messages.
 
     Raises:
-        Problem: he may not, or the database is away.
+        Problem: The key is missing, wrong or lacks the scope, the body is not declared as JSON, or the database is away.
     """
     if outage.database.spares():
         raise Unavailable
@@ -101,7 +148,7 @@ def repeatable_of(call: Call) -> Repeatable | None:
     """Return the call's Idempotency-Key with the digest of what it is used for.
 
     Raises:
-        Invalid: it has not the form of one.
+        Invalid: The key is not of the documented form.
     """
     key = call.idempotency_key
     if key is None:
@@ -115,7 +162,7 @@ def refuse_beyond_the_backlog(priority: int) -> None:
     """Refuse what is not urgent while too much is waiting.
 
     Raises:
-        TooMany: it is.
+        TooMany: The backlog is full.
     """
     if priority < URGENT and door.is_full():
         raise TooMany(
@@ -123,52 +170,47 @@ def refuse_beyond_the_backlog(priority: int) -> None:
         )
 
 
-def check(call: Call, caller: Caller, *, is_counted: bool = False) -> Checked:
-    """Check one message; `is_counted`: the limits have let it in before.
-
-    Raises:
-        Problem: it can't be accepted.
-    """
+def _check(call: Call, caller: Caller, began: float) -> Checked:
     message = bodies.read_message(call.body)
     refuse_beyond_the_backlog(message.priority)
     row = prepare.prepare_message(message, caller=caller, now=timezone.now())
     repeatable = repeatable_of(call)
-    if is_counted:
-        return Checked(row, repeatable, None)
     entry = limits.entry_of(caller, ip=call.ip, priority=row.priority, recipient=row.recipient, template=message.template)
-    return Checked(row, repeatable, entry)
+    return Checked(row, repeatable, entry, call.language, began)
 
 
-def take(call: Call, tell: Callable[[Accepted | NotTaken], None]) -> None:
-    """Check a message and hand it in; `tell` is called with the outcome, here or by the thread that writes."""
+def check(call: Call, caller: Caller | None = None) -> Checked | Refused:
+    """Check one message, whose caller may be known already, in a thread that speaks the call's language or the default one."""
+    if call.language != settings.LANGUAGE_CODE:
+        with translation.override(call.language):
+            return _checked_or_refused(call, caller)
+    return _checked_or_refused(call, caller)
+
+
+def _checked_or_refused(call: Call, caller: Caller | None) -> Checked | Refused:
     began = system.gauge.began()
     try:
-        checked = check(call, caller_of(call))
-    except Exception as error:  # noqa: BLE001 - told to whoever answers
+        return _check(call, caller or caller_of(call), began)
+    except Exception as error:  # noqa: BLE001 - it is the outcome
         system.gauge.ended(began)
-        _note(error)
-        tell(NotTaken(error))
-        return
-    entry = checked.entry
-    if entry is not None and entry.plan.waits:
-        system.gauge.ended(began)
-        tell(NotTaken(None))
-        return
-
-    def written(outcome: Answer | BaseException) -> None:
-        system.gauge.ended(began)
-        gate.over(entry)
-        passed = entry.passed if entry is not None else None
-        if isinstance(outcome, Answer):
-            outage.database.over()
-            tell(Accepted(outcome, passed))
-        else:
-            _note(outcome)
-            tell(NotTaken(outcome, is_counted=passed is not None))
-
-    accept.post_message(checked.row, repeatable=checked.repeatable, entry=entry, tell=written)
+        return refused(error, language=call.language)
 
 
-def _note(error: BaseException) -> None:
-    if outage.is_connection_lost(error):
-        outage.database.noticed()
+def receive(call: Call, publish: Callable[[Accepted | Refused | Checked], None]) -> None:
+    """Check a message and hand it in without waiting.
+
+    `publish` is called with the outcome, by this thread or by the one that writes. The outcome is `Checked` where the message must wait
+    for its turn first: call its `store` in a thread that may wait.
+    """
+    outcome = check(call)
+    if isinstance(outcome, Checked) and not outcome.must_wait:
+        outcome.post(publish)
+    else:
+        publish(outcome)
+
+
+def answer(call: Call, caller: Caller) -> Reply:
+    """Check and store a message of a known caller and return the finished answer."""
+    checked = check(call, caller)
+    outcome = checked.store() if isinstance(checked, Checked) else checked
+    return outcome.reply()

@@ -1,10 +1,11 @@
 """What a channel adapter is: a folder with one class that sends and, where it can, reads receipts.
 
-To add one, see `docs/add-a-channel.md`: one folder here and one line in `registry.py`.
+To add one, see `docs/extend.md`: one folder, which `registry.py` finds.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -105,7 +106,7 @@ class Adapter(ABC):
 
     kind: ClassVar[str]
     title: ClassVar[str]
-    channels: ClassVar[frozenset[str]]  # channels this kind can serve
+    channels: ClassVar[AbstractSet[str]]  # codes of the channels this kind can serve
     Config: ClassVar[type[ProviderConfig]]
 
     #: Messages one `send_many` call takes. 1: the provider is called once a message.

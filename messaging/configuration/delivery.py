@@ -2,31 +2,32 @@
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
-from messaging.models import Channel
+from messaging.channels.channel import CHANNELS
 from posthaste.lib import zones
 
 CATEGORY = re.compile(hot.NAME)
 NO_CHANNEL = _("There is no channel {value}. Known: {known}.")
 
 
-class Outside(StrEnum):
+class Outside(TextChoices):
     """What becomes of a message outside its hours."""
 
-    DEFER = "defer"
-    DROP = "drop"
+    DEFER = "defer", gettext_lazy("Wait")
+    DROP = "drop", gettext_lazy("Drop")
 
 
 def _check_channels(field: str, names: Iterable[str]) -> None:
     """A rule for a channel that there is none of would never be looked at."""
-    hot.each(field, names, Channel.values.__contains__, NO_CHANNEL, known=", ".join(Channel.values))
+    hot.each(field, names, CHANNELS.__contains__, NO_CHANNEL, known=", ".join(CHANNELS))
 
 
 def check_channel(name: str) -> None:
@@ -35,8 +36,8 @@ def check_channel(name: str) -> None:
     Raises:
         hot.Wrong: there is no such channel.
     """
-    if name not in Channel.values:
-        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(Channel.values))
+    if name not in CHANNELS:
+        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(CHANNELS))
 
 
 def _check_categories(field: str, names: Iterable[str]) -> None:

@@ -1,8 +1,9 @@
 """How much is let in, by whom."""
 
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -11,24 +12,24 @@ from configcenter.hot import Module, Shape, setting
 from posthaste.lib.flow.rules import Behaviour
 
 
-class Resource(StrEnum):
+class Resource(TextChoices):
     """What is guarded. A request belongs to one of them."""
 
-    API = "api"  # calls of the API other than handing over: lists, templates, configuration
-    ACCEPT = "accept"  # handing over messages: a batch costs its size
-    CALLBACK = "callback"  # receipts and inbound messages
-    PUBLIC = "public"  # pages without a login
+    API = "api", gettext_lazy("Any call of the API")  # calls of the API other than handing over: lists, templates, configuration
+    ACCEPT = "accept", gettext_lazy("Handing over messages")  # handing over messages: a batch costs its size
+    CALLBACK = "callback", gettext_lazy("Receipts and inbound messages")  # receipts and inbound messages
+    PUBLIC = "public", gettext_lazy("Pages without a login")  # pages without a login
 
 
-class Origin(StrEnum):
+class Origin(TextChoices):
     """For whom a rule counts separately."""
 
-    ALL = "all"  # everybody together
-    TENANT = "tenant"
-    KEY = "key"
-    IP = "ip"
-    RECIPIENT = "recipient"  # a hot parameter of single messages
-    TEMPLATE = "template"  # a hot parameter of accept
+    ALL = "all", gettext_lazy("Everybody together")  # everybody together
+    TENANT = "tenant", gettext_lazy("Tenant")
+    KEY = "key", gettext_lazy("API key")
+    IP = "ip", gettext_lazy("Address")
+    RECIPIENT = "recipient", gettext_lazy("Recipient")  # a hot parameter of single messages
+    TEMPLATE = "template", gettext_lazy("Template")  # a hot parameter of accept
 
 
 #: What a request to each resource is known by.

@@ -1,8 +1,9 @@
 """Which of several providers carries a message."""
 
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -11,12 +12,12 @@ from configcenter.hot import Module, Shape, setting
 from messaging.configuration.delivery import check_channel
 
 
-class Strategy(StrEnum):
+class Strategy(TextChoices):
     """How one of several healthy providers is chosen."""
 
-    WEIGHTED = "weighted"  # by weight
-    FASTEST = "fastest"  # by weight ÷ latency
-    IN_ORDER = "in_order"  # the heaviest one; the others only in its place
+    WEIGHTED = "weighted", gettext_lazy("By weight")  # by weight
+    FASTEST = "fastest", gettext_lazy("By weight and latency")  # by weight ÷ latency
+    IN_ORDER = "in_order", gettext_lazy("In order of weight")  # the heaviest one; the others only in its place
 
 
 class ChannelRoute(Shape):

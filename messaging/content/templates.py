@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from inscriptis import get_text
 
-from messaging.models import Channel, Template, TemplateVersion
+from messaging.channels.channel import EMAIL
+from messaging.models import Template, TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.html import sanitise
@@ -194,7 +195,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         except liquid.TemplateProblem as problem:
             errors.append({"field": field, "code": "template", "message": str(problem)})
             continue
-        if unsubscribe.VARIABLE in used and (channel != Channel.EMAIL or field == "subject"):
+        if unsubscribe.VARIABLE in used and (channel != EMAIL or field == "subject"):
             said = _("{{ unsubscribe_url }} is for the text and the HTML of e-mails: nothing else has an unsubscribe address.")
             errors.append({"field": field, "code": "not_allowed", "message": said})
         for name in sorted(used - names - {unsubscribe.VARIABLE}):

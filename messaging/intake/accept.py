@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from messaging.intake.bodies import BatchIn
 from messaging.models import Batch, IdempotencyKey, Status
@@ -98,10 +98,10 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
 
 
 def post_message(
-    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, tell: Callable[[Answer | BaseException], None]
+    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, receive: Callable[[Answer | BaseException], None]
 ) -> None:
-    """Have one message stored with its group; `tell` is called by the writing thread, with the answer or the error."""
-    committer.post(Intake(row, repeatable, entry), tell)
+    """Have one message stored with its group; the writing thread calls `receive` with the answer or the error."""
+    committer.post(Intake(row, repeatable, entry), receive)
 
 
 def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
@@ -195,7 +195,7 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
         earlier[id(i)] = (
             Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
             if bytes(row.digest) == i.repeatable.digest
-            else KeyReused(_("Use a new Idempotency-Key for a new request."))
+            else KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
         )
     return earlier
 
@@ -235,7 +235,7 @@ def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str,
     if row is None:
         return None
     if bytes(row.digest) != repeatable.digest:
-        raise KeyReused(_("Use a new Idempotency-Key for a new request."))
+        raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
     return dict(row.answer or {})
 
 

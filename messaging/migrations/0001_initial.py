@@ -1,6 +1,7 @@
 import datetime
 import django.core.validators
 import django.db.models.deletion
+import messaging.channels.channel
 import messaging.models.provider
 import posthaste.lib.crypto
 import posthaste.lib.ids
@@ -38,7 +39,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(blank=True, max_length=200, verbose_name='name')),
-                ('channel', models.CharField(choices=[('sms', 'SMS'), ('email', 'E-mail'), ('push', 'App push'), ('wecom', 'WeCom'), ('webhook', 'Webhook'), ('chat', 'Chat')], max_length=10, verbose_name='channel')),
+                ('channel', models.CharField(choices=messaging.channels.channel.channel_choices, max_length=10, verbose_name='channel')),
                 ('priority', models.PositiveSmallIntegerField(default=5, verbose_name='priority')),
                 ('status', models.CharField(choices=[('running', 'Running'), ('paused', 'Paused'), ('cancelled', 'Cancelled'), ('finished', 'Finished')], default='running', max_length=10, verbose_name='status')),
                 ('accepted', models.PositiveIntegerField(default=0, verbose_name='accepted')),
@@ -60,7 +61,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('channel', models.CharField(choices=[('sms', 'SMS'), ('email', 'E-mail'), ('push', 'App push'), ('wecom', 'WeCom'), ('webhook', 'Webhook'), ('chat', 'Chat')], max_length=10, verbose_name='channel')),
+                ('channel', models.CharField(choices=messaging.channels.channel.channel_choices, max_length=10, verbose_name='channel')),
                 ('kind', models.CharField(help_text='Which adapter speaks to it.', max_length=20, verbose_name='kind')),
                 ('config', posthaste.lib.crypto.EncryptedJSONField(default=dict, verbose_name='configuration')),
                 ('receipt_secret', posthaste.lib.crypto.EncryptedJSONField(default=messaging.models.provider.new_receipt_secret, editable=False, verbose_name='receipt secret')),
@@ -83,7 +84,7 @@ class Migration(migrations.Migration):
             name='Message',
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('channel', models.CharField(choices=[('sms', 'SMS'), ('email', 'E-mail'), ('push', 'App push'), ('wecom', 'WeCom'), ('webhook', 'Webhook'), ('chat', 'Chat')], max_length=10, verbose_name='channel')),
+                ('channel', models.CharField(choices=messaging.channels.channel.channel_choices, max_length=10, verbose_name='channel')),
                 ('recipient', models.CharField(max_length=2048, verbose_name='recipient')),
                 ('priority', models.PositiveSmallIntegerField(default=5, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10)], verbose_name='priority')),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('queued', 'Queued'), ('sending', 'Sending'), ('sent', 'Sent'), ('delivered', 'Delivered'), ('unknown', 'Unknown'), ('failed', 'Failed'), ('suppressed', 'Suppressed'), ('cancelled', 'Cancelled'), ('expired', 'Expired')], default='pending', max_length=10, verbose_name='status')),
@@ -145,7 +146,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('recipient', models.CharField(max_length=2048, verbose_name='recipient')),
-                ('channel', models.CharField(blank=True, choices=[('sms', 'SMS'), ('email', 'E-mail'), ('push', 'App push'), ('wecom', 'WeCom'), ('webhook', 'Webhook'), ('chat', 'Chat')], help_text='Empty: all.', max_length=10, verbose_name='channel')),
+                ('channel', models.CharField(blank=True, choices=messaging.channels.channel.channel_choices, help_text='Empty: all.', max_length=10, verbose_name='channel')),
                 ('category', models.CharField(blank=True, help_text='Only messages of this category; empty: all.', max_length=40, verbose_name='category')),
                 ('reason', models.CharField(choices=[('manual', 'By hand'), ('api', 'Over the API'), ('hard_bounce', 'Hard bounce'), ('unsubscribe', 'Unsubscribed'), ('complaint', 'Complaint')], default='manual', max_length=12, verbose_name='reason')),
                 ('message_id', models.UUIDField(blank=True, editable=False, help_text='What caused it.', null=True, verbose_name='message')),
@@ -181,7 +182,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(help_text='What callers write in `template`.', max_length=80, verbose_name='name')),
-                ('channel', models.CharField(choices=[('sms', 'SMS'), ('email', 'E-mail'), ('push', 'App push'), ('wecom', 'WeCom'), ('webhook', 'Webhook'), ('chat', 'Chat')], max_length=10, verbose_name='channel')),
+                ('channel', models.CharField(choices=messaging.channels.channel.channel_choices, max_length=10, verbose_name='channel')),
                 ('description', models.CharField(blank=True, max_length=300, verbose_name='description')),
                 ('category', models.CharField(blank=True, default='', help_text='Of messages that name none, for delivery rules: marketing, code …', max_length=40, validators=[django.core.validators.RegexValidator('^[a-z0-9_.-]*\\Z')], verbose_name='category')),
                 ('is_archived', models.BooleanField(default=False, help_text='No longer accepted in new messages; those that are under way are sent.', verbose_name='archived')),

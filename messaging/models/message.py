@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Tenant
 from accounts.roles import Access, Role
+from messaging.channels.channel import channel_choices
 from posthaste.lib.ids import new_id
 
 
@@ -31,20 +32,6 @@ STOPPED = (Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED)
 TERMINAL = (Status.SENT, Status.DELIVERED, Status.UNKNOWN, Status.FAILED, Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED)
 
 
-class Channel(models.TextChoices):
-    """Ways to reach somebody."""
-
-    SMS = "sms", _("SMS")
-    EMAIL = "email", _("E-mail")
-    PUSH = "push", _("App push")
-    WECOM = "wecom", _("WeCom")
-    WEBHOOK = "webhook", _("Webhook")
-    CHAT = "chat", _("Chat")
-
-
-CHANNEL_CHOICES = Channel.choices
-
-
 class BatchStatus(models.TextChoices):
     """States of a batch; `finished` means that no message of it is in progress any more."""
 
@@ -64,7 +51,7 @@ class Batch(models.Model):
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("tenant"))
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("API key"))
     name = models.CharField(_("name"), max_length=200, blank=True)
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     template_version = models.ForeignKey(
         "messaging.TemplateVersion", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("template version")
     )
@@ -106,7 +93,7 @@ class Message(models.Model):
     batch = models.ForeignKey(
         Batch, models.PROTECT, null=True, blank=True, related_name="messages", db_index=False, db_constraint=False, verbose_name=_("batch")
     )
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     # 2,048 bytes is what an index of PostgreSQL can hold with room to spare
     recipient = models.CharField(_("recipient"), max_length=2048)
     priority = models.PositiveSmallIntegerField(_("priority"), default=5, validators=[MinValueValidator(0), MaxValueValidator(10)])

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
 from accounts.roles import Access, Role
-from messaging.models.message import Channel, Message
+from messaging.channels.channel import channel_choices
+from messaging.models.message import Message
 from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.ids import new_id
 
@@ -29,7 +30,7 @@ class Provider(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     kind = models.CharField(_("kind"), max_length=20, help_text=_("Which adapter speaks to it."))
     config = EncryptedJSONField(_("configuration"), default=dict)
     receipt_secret = EncryptedJSONField(_("receipt secret"), default=new_receipt_secret, editable=False)

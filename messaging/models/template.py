@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
 from accounts.roles import Access, Role
-from messaging.models.message import Channel
+from messaging.channels.channel import channel_choices
 
 
 class Template(models.Model):
@@ -18,7 +18,7 @@ class Template(models.Model):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     description = models.CharField(_("description"), max_length=300, blank=True)
     category = models.CharField(
         _("category"),

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from messaging.models import Channel
+from messaging.channels.channel import EMAIL
 from messaging.suppression import unsubscribe as links
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.masking import mask_recipient
@@ -44,7 +44,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     context: dict[str, Any] = {
         "title": _("You are unsubscribed") if listed else _("Unsubscribe"),
         "sender": tenant.name,
-        "address": mask_recipient(Channel.EMAIL, link.recipient),
+        "address": mask_recipient(EMAIL, link.recipient),
         "category": link.category,
         "listed": listed,
         "undone": undone,

@@ -15,8 +15,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from messaging.channels.channel import CHAT, EMAIL, SMS
 from messaging.channels.recipients import list_key, normalise_anywhere, normalise_recipient
-from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.models import Suppression, SuppressionReason
 from messaging.storage.store import Claimed
 from posthaste.lib.ids import new_id
 from posthaste.lib.masking import mask_recipient
@@ -187,5 +188,5 @@ def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None
 def masked(recipient: str, channel: str) -> str:
     """Return a recipient of the list fit to be shown."""
     if not channel:
-        channel = Channel.SMS if recipient.startswith("+") else Channel.EMAIL if "@" in recipient else Channel.CHAT
+        channel = SMS if recipient.startswith("+") else EMAIL if "@" in recipient else CHAT
     return mask_recipient(channel, recipient)

@@ -1,21 +1,24 @@
 """From whatever went wrong to what the caller is told: exceptions as problems, in the API, on Django's pages, in the reference."""
 
-import logging
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from posthaste.lib import languages
 from posthaste.lib.batching import TimedOut
 from posthaste.lib.problems import (
     CONTENT_TYPE,
     Forbidden,
+    Internal,
     Invalid,
     Malformed,
     NotAcceptable,
@@ -29,7 +32,15 @@ from posthaste.lib.problems import (
     UnsupportedType,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
+
+
+class Reply(NamedTuple):
+    """A finished answer; the names of its headers are in lower case."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -50,7 +61,7 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "message": str(detail)}
 
 
-def from_exception(error: Exception) -> Problem | None:
+def from_exception(error: BaseException) -> Problem | None:
     """Return the problem that stands for an exception, or None if it is a fault of ours."""
     match error:
         case Problem():
@@ -87,6 +98,19 @@ def from_exception(error: Exception) -> Problem | None:
     if type(error).__name__ == "PoolTimeout":
         return Unavailable()
     return None
+
+
+def reply_to(error: BaseException, *, language: str) -> Reply:
+    """Return what a caller is told about an error, in the caller's language. What is no problem of the caller's is logged."""
+    with translation.override(language):
+        problem = from_exception(error)
+        if problem is None:
+            log.error("request failed", exc_info=error)
+            problem = Internal()
+            problem.title = _("Something went wrong on our side")
+        body = problem.as_bytes()
+    headers = [("content-type", CONTENT_TYPE), *((name.lower(), value) for name, value in problem.headers.items())]
+    return Reply(problem.status, [*headers, ("content-language", language), languages.VARY], body)
 
 
 def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:

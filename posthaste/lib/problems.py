@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -49,9 +49,13 @@ class Problem(Exception):
             document["errors"] = self.errors
         return document | self.extra
 
+    def as_bytes(self) -> bytes:
+        """Return the problem document as JSON, in the language that is active now."""
+        return orjson.dumps(self.as_dict(), default=str)
+
     def as_response(self) -> HttpResponse:
         """Return the problem as an HTTP response."""
-        response = HttpResponse(orjson.dumps(self.as_dict(), default=str), content_type=CONTENT_TYPE, status=self.status)
+        response = HttpResponse(self.as_bytes(), content_type=CONTENT_TYPE, status=self.status)
         for name, value in self.headers.items():
             response[name] = value
         return response
@@ -147,8 +151,8 @@ class Unavailable(Problem):
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
+    def __init__(self, detail: "str | Promise" = "", *, retry_after_seconds: int = 2) -> None:
         super().__init__(
-            detail or _("Try again shortly; with the same Idempotency-Key nothing is accepted twice."),
+            detail or gettext_lazy("Try again shortly; with the same Idempotency-Key nothing is accepted twice."),
             headers={"Retry-After": str(retry_after_seconds)},
         )

@@ -8,14 +8,15 @@ may not send anything. Answers are passed on whole, or piece by piece when they 
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
+Result = TypeVar("Result")
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 SMALL_BYTES = 64 * 1024  # of a body that is read before anybody asks for it
@@ -38,9 +39,9 @@ def address_of(scope: Any) -> str:
     return host.strip("[]") or str(scope.client)
 
 
-def all_of(scope: Any, name: str) -> str:
-    """Return the values of all headers of a name: the first alone may be anybody's."""
-    return ",".join(value for found, value in scope.headers.items() if found == name) if name in scope.headers else ""
+def all_of(scope: Any, name: str, *, separator: str = ",") -> str:
+    """Return the values of all headers of a name: the first alone may have been made up by the client."""
+    return separator.join(value for found, value in scope.headers.items() if found == name) if name in scope.headers else ""
 
 
 def environ_of(scope: Any) -> Environ:
@@ -113,20 +114,21 @@ class Bridge:
         self._loop = loop
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
-    async def answer(self, scope: Any, protocol: Any, body: bytes | None = None, *, more: Mapping[str, Any] | None = None) -> None:
-        """Let the application answer; `body` where it was read before, `more` for the application's environment."""
-        if body is None and has_small_body(scope):
-            body = await protocol()
+    async def answer(self, scope: Any, protocol: Any) -> None:
+        """Let the application answer."""
         environ = environ_of(scope)
-        if body is None:
+        if has_small_body(scope):
+            environ["wsgi.input"] = io.BytesIO(await protocol())
+        else:
             environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop), SMALL_BYTES)
             environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
-        else:
-            environ["wsgi.input"] = io.BytesIO(body)
-        environ.update(more or {})
         whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
         if whole is not None:
             protocol.response_bytes(whole.status, whole.headers, whole.body)
+
+    async def run(self, function: "Callable[[], Result]") -> Result:
+        """Call a function that may wait in one of the threads and return its result."""
+        return await self._loop.run_in_executor(self._pool, function)
 
     def close(self) -> None:
         """Take no more requests; those that are running end."""

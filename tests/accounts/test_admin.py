@@ -13,6 +13,7 @@ from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key, recognise
 from posthaste.env import ROOT
+from posthaste.ui import badges
 
 pytestmark = pytest.mark.django_db
 
@@ -242,11 +243,9 @@ def test_the_compiled_catalogue_is_that_of_the_source() -> None:
 
 
 def test_states_have_the_words_of_the_vocabulary() -> None:
-    from posthaste.ui.templatetags.interface import MESSAGE_STATES
-
     words = ["待处理", "排队中", "发送中", "已发送", "已送达", "结果未知", "失败", "已拦截", "已取消", "已过期"]
     with translation.override("zh-hans"):
-        assert [str(word) for _tone, word in MESSAGE_STATES.values()] == words
+        assert [badges.shown(state, "message").label for state in badges.in_order("message")] == words
 
 
 def test_every_error_code_is_explained_in_both_languages(client: Client) -> None:

@@ -1,11 +1,12 @@
-"""The way in: single messages and batches, for whoever has a thread to wait with.
+"""The addresses that take messages in, for a web server that gives each request a thread.
 
-The hot path of the platform, so both are plain views: msgspec decodes and checks in one step, no DRF request is built.
-The DRF classes that hold them answer the other methods and describe them in the API reference.
+They are the hot path of the platform, so both are plain functions: msgspec decodes and checks in one step, and no DRF request is built.
+The DRF views at these addresses answer the other methods and describe these in the API reference.
+
+What goes wrong is answered here, in the language of the call: see `posthaste.lib.problem_responses.reply_to`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -14,21 +15,16 @@ from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
 from messaging.api import single
-from messaging.api.single import Accepted, Call
+from messaging.api.single import Call
 from messaging.intake import accept, bodies, limits, prepare
 from messaging.models import Batch
-from posthaste.lib import outage
+from posthaste.lib import languages, outage
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.flow import gate, headers, system
+from posthaste.lib.flow import headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
-from posthaste.lib.problem_responses import from_exception
-from posthaste.lib.problems import Invalid, TooMany
-
-#: In the environment of a request that the limits have let in: should it be asked again (see posthaste/wsgi.py), it counts once.
-LET_IN = "posthaste.let_in"
-#: In the environment of a request that was refused before it came here: the error.
-REFUSED = "posthaste.refused"
+from posthaste.lib.problem_responses import Reply
+from posthaste.lib.problems import Invalid
 
 
 def _call_of(request: HttpRequest) -> Call:
@@ -39,88 +35,59 @@ def _call_of(request: HttpRequest) -> Call:
         ip=client_ip(request),
         content_type=request.content_type or "",
         idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
+        language=languages.negotiate(meta.get("HTTP_ACCEPT_LANGUAGE", ""), meta.get("HTTP_COOKIE", "")),
     )
 
 
-def _guarded(handle: Callable[[HttpRequest, Call, Caller], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Authentication, scope, and problems as responses: what DRF does elsewhere."""
-
-    def view(request: HttpRequest) -> HttpResponse:
+def _answered(request: HttpRequest, handle: Callable[[Call, Caller], Reply]) -> Reply:
+    """Authenticate a request, read its body, and answer it; what goes wrong is an answer too."""
+    call = _call_of(request)
+    with translation.override(call.language):  # the thread may still speak the language of its last request
         try:
-            if refused := request.META.pop(REFUSED, None):
-                raise refused
-            call = _call_of(request)
             caller = single.caller_of(call)
-            call.body = request.body  # not read from whoever may not send anything
-            with system.gauge.watch():
-                response = handle(request, call, caller)
-            outage.database.over()
-            return response
-        except Exception as error:
-            if outage.is_connection_lost(error):
-                outage.database.noticed()
-            problem = from_exception(error)
-            if problem is None:
-                raise
-            if isinstance(problem, TooMany):  # not asked again the long way, which negotiates the language: it would count twice
-                with translation.override(translation.get_language_from_request(request)):
-                    return problem.as_response()
-            return problem.as_response()
-
-    return view
+            call.body = request.body  # not read before it is known who sends it
+            return handle(call, caller)
+        except Exception as error:  # noqa: BLE001 - it is answered
+            return single.refused(error, language=call.language).reply()
 
 
-@contextmanager
-def _let_in(request: HttpRequest, call: Call, caller: Caller, *, cost: int, priority: int, template: str | None) -> Iterator[Pass | None]:
-    """The limits, asked once for a request."""
-    if request.META.get(LET_IN):
-        yield None
-        return
-    with limits.handing_over(caller, ip=call.ip, cost=cost, priority=priority, template=template) as passed:
-        request.META[LET_IN] = True
-        yield passed
-
-
-@_guarded
-def post_message(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
+def answer_message(request: HttpRequest) -> Reply:
     """Accept one message: 202 once it is committed."""
-    checked = single.check(call, caller, is_counted=bool(request.META.get(LET_IN)))
-    entry = checked.entry
-    try:
-        gate.wait(entry)
-        answer = accept.accept_message(checked.row, repeatable=checked.repeatable, entry=entry)
-    finally:
-        passed = entry.passed if entry else None
-        if passed is not None:
-            request.META[LET_IN] = True
-        gate.over(entry)
-    accepted = Accepted(answer, passed)
-    return HttpResponse(accepted.body, headers=dict(accepted.headers), status=202)
+    return _answered(request, single.answer)
 
 
-@_guarded
-def post_batch(request: HttpRequest, call: Call, caller: Caller) -> HttpResponse:
+def answer_batch(request: HttpRequest) -> Reply:
     """Accept up to 10,000 messages: 202 once all of them are committed."""
-    repeatable = single.repeatable_of(call)
-    earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
-    if earlier is not None:
-        return _accepted(earlier, repeated=True)
-    body = bodies.read_batch(call.body)
-    single.refuse_beyond_the_backlog(body.priority)
-    cost = min(len(body.recipients), prepare.MOST_RECIPIENTS)  # more are refused as invalid
-    with _let_in(request, call, caller, cost=max(1, cost), priority=body.priority, template=body.template) as passed:
-        answer = _accept_batch(body, caller, repeatable)
+    return _answered(request, _take_batch)
+
+
+def as_response(reply: Reply) -> HttpResponse:
+    """Return a reply as Django's response."""
+    return HttpResponse(reply.body, headers=dict(reply.headers), status=reply.status)
+
+
+def _take_batch(call: Call, caller: Caller) -> Reply:
+    with system.gauge.watch():
+        repeatable = single.repeatable_of(call)
+        earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
+        if earlier is not None:
+            return _accepted(earlier, repeated=True)
+        body = bodies.read_batch(call.body)
+        single.refuse_beyond_the_backlog(body.priority)
+        cost = max(1, min(len(body.recipients), prepare.MOST_RECIPIENTS))  # more are refused as invalid
+        with limits.handing_over(caller, ip=call.ip, cost=cost, priority=body.priority, template=body.template) as passed:
+            answer = _accept_batch(body, caller, repeatable)
+    outage.database.over()
     return _accepted(answer, passed=passed)
 
 
-def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass | None = None) -> HttpResponse:
-    response = HttpResponse(orjson.dumps(body), content_type="application/json", status=202)
+def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass | None = None) -> Reply:
+    found = [("content-type", single.JSON)]
     if repeated:
-        response["Idempotent-Replayed"] = "true"
+        found.append(("idempotent-replayed", "true"))
     if passed is not None:
-        for name, value in headers.of(passed).items():
-            response[name] = value
-    return response
+        found += [(name.lower(), value) for name, value in headers.of(passed).items()]
+    return Reply(202, found, orjson.dumps(body))
 
 
 def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:

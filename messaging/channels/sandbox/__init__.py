@@ -26,6 +26,7 @@ from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, Receipt, ReceiptError, SendRequest
+from messaging.channels.channel import CHANNELS
 
 Behaviour = Literal["fail", "fail-once", "fail-twice", "fail-always", "bounce", "slow-down", "timeout"]
 
@@ -72,7 +73,7 @@ def _keep_nothing(requests: Sequence[SendRequest]) -> None:
 class SandboxAdapter(Adapter):
     kind = "sandbox"
     title = "Sandbox"
-    channels = frozenset({"sms", "email", "push", "wecom", "webhook", "chat"})
+    channels = CHANNELS.keys()  # every one, also those of other apps
     Config = SandboxConfig
 
     bulk_size = 100

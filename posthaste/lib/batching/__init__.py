@@ -19,7 +19,7 @@ starts with an empty queue and threads of its own; what the parent had queued st
 """
 
 from posthaste.lib.batching.batcher import Batcher, Combiner
-from posthaste.lib.batching.handlers import one_by_one, together
+from posthaste.lib.batching.handlers import Handler, one_by_one, together
 from posthaste.lib.batching.tickets import TimedOut
 
-__all__ = ["Batcher", "Combiner", "TimedOut", "one_by_one", "together"]
+__all__ = ["Batcher", "Combiner", "Handler", "TimedOut", "one_by_one", "together"]

@@ -107,11 +107,17 @@ class Batcher(_Gathering[Item, Outcome]):
         self._add(ticket)
         return ticket.future
 
-    def close(self) -> None:
-        """Handle what is queued, then end the threads and wait for them. An item that comes later starts new ones."""
+    def close(self, *, wait: bool = True) -> None:
+        """Handle what is queued, then end the threads.
+
+        With `wait` it returns when they have ended, and an item that comes later starts new ones. Without, it is for good: an event loop
+        that stops must not be held up.
+        """
         with self._lock:
             threads, self._is_closing = self._threads, True
             self._wake.notify_all()
+        if not wait:
+            return
         for thread in threads:
             thread.join()
         with self._lock:
