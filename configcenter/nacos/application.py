@@ -97,7 +97,7 @@ def _history(call: Call, who: Who) -> Answer:
 
 
 async def _listen(call: Call, who: Who) -> Answer:
-    """The long poll."""
+    """Answer the long poll."""
     seconds, keys = protocol.wait_seconds(call.headers), protocol.listened(call.fields)
     by_key: dict[Key, protocol.Listened] = {}
     for listened in keys:
@@ -242,7 +242,7 @@ async def _identified(call: Call) -> Who:
 
 
 async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
-    """The form, read as far as it may be large."""
+    """Read the form, up to the size limit."""
     said = headers.get("content-length", "0")
     too_large = TooLarge(_("At most {n} MiB a request.").format(n=MAX_BODY_BYTES >> 20))
     if said.isascii() and said.isdecimal() and int(said[:12]) > MAX_BODY_BYTES:

@@ -17,7 +17,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.services import rights as config_rights
+from accounts.services import rights
 from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
 from accounts.services.sign_in import too_many_attempts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
@@ -54,8 +54,8 @@ def _of_key(caller: Caller) -> Who:
 
 
 def _of_user(user: User) -> Who:
-    rights = ((CONFIG_READ, config_rights.may_view), (CONFIG_WRITE, config_rights.may_edit), (CONFIG_PUBLISH, config_rights.may_publish))
-    own = frozenset(scope for scope, may in rights if may(user))
+    checks = ((CONFIG_READ, rights.may_view), (CONFIG_WRITE, rights.may_edit), (CONFIG_PUBLISH, rights.may_publish))
+    own = frozenset(scope for scope, may in checks if may(user))
     return Who(actor=f"user:{user.get_username()}", tenant_id=None, reaches_installation=True, scopes=own)
 
 
@@ -87,13 +87,13 @@ def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
     user = authenticate(attempt, username=username, password=password)
     if not isinstance(user, User) or not user.is_staff:
         raise Unauthenticated(_("Unknown name or password. Systems give an API key as the password."))
-    if not config_rights.may_view(user):
+    if not rights.may_view(user):
         raise Forbidden(_("You have no right to look at the configuration of the installation."))
     return Token(signing.dumps({"user": user.pk, "hash": _fingerprint(user)}, salt=SALT), _of_user(user))
 
 
 def _attempt(username: str, ip: str) -> HttpRequest:
-    """The attempt as a request of Django's, which counts them."""
+    """Return the attempt as a Django request, so that failed logins are counted."""
     request = HttpRequest()
     request.method = "POST"
     request.META["REMOTE_ADDR"] = ip
@@ -104,7 +104,7 @@ def _attempt(username: str, ip: str) -> HttpRequest:
 
 
 def _fingerprint(user: User) -> str:
-    """Changes with the password, so that a changed password ends all tokens."""
+    """Return a value that changes with the password, so that a new password ends all tokens."""
     return user.get_session_auth_hash()[:24]
 
 

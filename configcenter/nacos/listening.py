@@ -53,7 +53,7 @@ def present_revision() -> int:
 
 
 def _fingerprint(key: Key, md5: str | None) -> str:
-    """What a listener's md5 is compared with; "": nothing is in force."""
+    """Return what a listener's md5 is compared with; "" if nothing is in force."""
     if md5:
         return md5
     text = default_of(Place(key.tenant_id, key.slug), key.group, key.data_id)
@@ -124,8 +124,9 @@ class Listeners:
         return self._number
 
     async def changed(self, *, actor: str, has: dict[Key, str], seconds: float, gone: "asyncio.Future[Any] | None" = None) -> set[Key]:
-        """Return the keys whose fingerprint is another than the listener has, at once if there are any, or as soon
-        as there are; none when the time is up or the client has `gone`.
+        """Wait until a fingerprint differs from the listener's and return the keys that differ.
+
+        Returns at once if some differ already, and an empty list when the time is up or the client has `gone`.
 
         Raises:
             TooMany: more listeners than this process takes.
@@ -169,7 +170,7 @@ class Listeners:
                 del self._waiting[key]
 
     async def _fingerprints(self, keys: Iterable[Key]) -> dict[Key, str]:
-        """The fingerprints of these keys, looked up where they are not known yet."""
+        """Return the fingerprints of these keys and look up those not known yet."""
         if all(key in self._known for key in keys):
             return self._known
         assert self._turn is not None
@@ -246,7 +247,7 @@ class Listeners:
 
     @staticmethod
     async def _notice(subscription: Any, seconds: float) -> None:
-        """Returns when a notice came or the time is up; several that came together count as one."""
+        """Wait for a notice or until the time is up. Several notices at once count as one."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:

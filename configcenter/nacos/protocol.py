@@ -133,7 +133,7 @@ def content(fields: Mapping[str, str]) -> str:
 
 
 def listened(fields: Mapping[str, str]) -> list[Listened]:
-    """Read what a client listens to: `dataId \\x02 group \\x02 md5 [\\x02 tenant] \\x01` for each.
+    r"""Read what a client listens to: `dataId \x02 group \x02 md5 [\x02 tenant] \x01` for each.
 
     Raises:
         Invalid: it is not in that form.
@@ -159,7 +159,7 @@ def listened(fields: Mapping[str, str]) -> list[Listened]:
 
 
 def changed(keys: Iterable[Listened]) -> Answer:
-    """Name what changed: `dataId \\x02 group [\\x02 tenant] \\x01` for each, URL-encoded; empty: nothing did."""
+    r"""Return what changed as `dataId \x02 group [\x02 tenant] \x01` for each key, URL-encoded; empty if nothing did."""
     lines = (WORD.join([key.data_id, key.group, *([key.tenant] if key.tenant else [])]) + LINE for key in keys)
     return text(quote_plus("".join(lines)), **{"Cache-Control": "no-cache,no-store"})
 

@@ -1,7 +1,7 @@
 """One change of what is in force: a transaction under the lock of the `ConfigState` row, an audit entry, a notice after the commit.
 
-The lock puts changes in one order: whoever has read a revision has read all before it. If the notice is lost, processes find the
-revision by themselves.
+The lock puts changes in one order: a process that has read a revision has read all earlier ones. If the notice is lost, processes find the
+revision when they poll.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 
 
 def channel() -> str:
-    """Name the channel in Redis through which notices go; what they carry is the revision as text."""
+    """Return the name of the Redis channel for notices. A notice carries the revision as text."""
     return redis.key("config")
 
 
 def tell(revision: int) -> None:
-    """Report all processes of a new revision. Losing it harms nobody: they ask every few seconds."""
+    """Notify all processes of a new revision. A lost notice does no harm: they poll every few seconds."""
     try:
         redis.client().publish(channel(), str(revision))
     except redis.Unavailable:
@@ -41,12 +41,12 @@ def tell(revision: int) -> None:
 
 
 def md5_of(content: str) -> str:
-    """Return the fingerprint of a text as Nacos counts it."""
+    """Return the md5 of a text, the fingerprint that Nacos uses."""
     return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
 
 
 def _clock() -> datetime:
-    """The database's clock, which the age of a release is measured with: machines may disagree."""
+    """Return the database's time. The age of a release is measured with it, because the clocks of machines may differ."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -57,7 +57,7 @@ def _clock() -> datetime:
 
 @dataclass(slots=True)
 class Change:
-    """One change under the lock: the item as it is, and whose hand it is."""
+    """One change under the lock: the current item, and who changes it."""
 
     item: ConfigItem
     revision: int
@@ -84,7 +84,7 @@ class Change:
         return made
 
     def drop_draft(self) -> None:
-        """Whoever edits the draft that is thrown away is told by its version."""
+        """Discard the draft. Its version rises, so an editor who still has it open gets a conflict."""
         if self.item.draft is not None:
             self.item.draft, self.item.draft_by, self.item.draft_at = None, "", None
             self.item.draft_version += 1

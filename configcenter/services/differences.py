@@ -61,7 +61,7 @@ def changed_fields(before: str, after: str) -> list[str] | None:
 
 
 def summary(before: str, after: str) -> dict[str, Any]:
-    """Report for the audit trail what changed: names only, as values may be of those that are nobody's business."""
+    """Return the changed field names for the audit trail. Values are left out because they may be secret."""
     fields = changed_fields(before, after)
     if fields is None:
         lines = diff(before, after, context=0)

@@ -1,4 +1,4 @@
-"""Publishing: what makes a text come into force, for all or for some instances, and what takes it back."""
+"""Publish, roll back and remove configuration, for all instances or for some."""
 
 import re
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class ReleaseConflict(Conflict):
 
 
 def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) -> None:
-    """Under the lock of publishes: nobody comes between this look and the release that follows."""
+    """Check, under the publish lock, that the caller's release is still in force."""
     now = item.current
     is_another = version is not None and version != (now.number if now else 0)
     if is_another or (md5 is not None and md5.lower() != (now.md5 if now else "")):
@@ -66,7 +66,7 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
 
 
 def _what_to_publish(change: Change, content: str | None, based_on: int | None = None) -> str:
-    """The checked text of a publish, in its one form."""
+    """Return the text to publish, checked and in canonical form."""
     item = change.item
     if based_on is not None and based_on != item.draft_version:
         raise draft_conflict(item)
@@ -105,7 +105,7 @@ def publish(
 
     Raises:
         Invalid: it is not valid, each wrong field named.
-        DraftConflict: somebody changed the draft meanwhile.
+        DraftConflict: the draft was changed in the meantime.
         ReleaseConflict: something else came into force meanwhile.
         NothingToPublish: there is no draft, or it is in force already.
         GrayRunning: promote or abandon it first.
@@ -125,8 +125,9 @@ def publish(
 def rollback(
     *, item: ConfigItem, to: ConfigRelease, comment: str, author: str, ip: str | None = None, now: datetime | None = None
 ) -> ConfigRelease:
-    """Bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
-    nobody publishes the mistake once more.
+    """Bring an earlier text into force again as a new release.
+
+    A gray release ends and the draft is discarded, so that the mistake cannot be published again.
 
     Raises:
         Invalid: the earlier text is not valid any more, or the release is of another item.
@@ -146,8 +147,9 @@ def rollback(
 
 
 def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """Take an item out of force: a module goes back to its defaults, an override to the installation's value.
-    Its history stays.
+    """Take an item out of force. Its history stays.
+
+    A module returns to its defaults, an override to the installation's value.
 
     Raises:
         NothingToPublish: nothing is in force.
@@ -167,7 +169,7 @@ def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None
 
 
 def _spread(labels: Sequence[str], percent: int) -> dict[str, Any]:
-    """Whom a gray release is for, checked."""
+    """Check which instances a gray release is for."""
     wrong = [label for label in labels if not LABEL.fullmatch(label)]
     if wrong:
         raise Invalid.field("labels", _("{label} is not of the form name=value.").format(label=wrong[0]))
@@ -190,8 +192,9 @@ def start_gray(
     based_on: int | None = None,
     now: datetime | None = None,
 ) -> ConfigRelease:
-    """Bring a text (None: the draft) into force on some instances: those with one of the labels, and `percent` of
-    the others. The draft becomes the gray release.
+    """Bring a text (None: the draft) into force on some instances; the draft becomes the gray release.
+
+    These are the instances with one of the labels, and `percent` of the others.
 
     Raises: as `publish`.
     """
@@ -208,7 +211,7 @@ def start_gray(
 def widen_gray(
     *, item: ConfigItem, labels: Sequence[str], percent: int, author: str, ip: str | None = None, now: datetime | None = None
 ) -> ConfigItem:
-    """Return a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
+    """Change which instances run a gray release. Raising the percentage keeps those that already take part.
 
     Raises:
         NoGray: none is running.
@@ -237,7 +240,7 @@ def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None 
 
 
 def abandon_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """Stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
+    """Stop a gray release. The previous text becomes a new release, so that its rollout to every instance is visible.
 
     Raises:
         NoGray: none is running.
@@ -271,8 +274,9 @@ def _running(change: Change) -> ConfigRelease:
     queue=queues.NOTIFICATION,
 )
 def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
-    """Remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
-    give their number.
+    """Remove releases older than `keep_days` and return their number.
+
+    Releases in force and the last twenty of each item are kept.
     """
     newest = ConfigRelease.objects.filter(item=OuterRef("item")).order_by("-number").values("number")[:1]
     in_force = ConfigItem.objects.filter(Q(current=OuterRef("pk")) | Q(gray=OuterRef("pk")))

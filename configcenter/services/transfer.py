@@ -1,4 +1,4 @@
-"""Configuration as a file: out of one installation, into another."""
+"""Export configuration to a file and import it into another installation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
-from configcenter.models import MODULES, ConfigItem, ConfigNamespace, Format, ReleaseAction
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format, ReleaseAction
 from configcenter.services import items as config_items
 from configcenter.services import releases
 from configcenter.services.changes import md5_of
@@ -88,10 +88,10 @@ def import_(
     only_tenant: Tenant | None = None,
     comment: str = "",
 ) -> ImportReport:
-    """Publish what is in a file. Where something else is in force, `policy` decides: skip it, overwrite it, or
-    abort the whole. All or nothing: one item that is not valid, and nothing is imported.
+    """Publish the items of a file, all or none: if one is invalid, nothing is imported.
 
-    `only_tenant` keeps to what is a tenant's own. `dry_run` tells what would happen and changes nothing.
+    `policy` decides what happens to an item that differs from what is in force: skip it, overwrite it, or abort the import.
+    `only_tenant` limits the import to one tenant's own items. `dry_run` reports what would happen and changes nothing.
 
     Raises:
         Invalid: it is no such file, or items of it are not valid.
@@ -174,7 +174,7 @@ def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
 
 
 def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: str | None) -> ConfigItem:
-    """The item of an entry, made where there is none."""
+    """Return the item of an entry, creating it if necessary."""
     tenant = None
     if slug := entry.get("tenant"):
         tenant = Tenant.objects.filter(slug=slug).first()
@@ -188,7 +188,7 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: st
     if entry["namespace"] == MODULES and entry["group"] == MODULES:
         return config_items.module_item(entry["data_id"], tenant=tenant)
     namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
-    if namespace is None and entry["namespace"] == config_items.PUBLIC:
+    if namespace is None and entry["namespace"] == PUBLIC:
         namespace = config_items.default_namespace(tenant)
     namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", actor=author, ip=ip)
     try:

@@ -1,7 +1,8 @@
-"""`manage.py config get|set|discard|publish|gray|rollback|history|diff|export|import|instances|item|namespace`: the configuration
-from a shell.
+"""The `manage.py config` command: the configuration from a shell.
 
-Exit status: 0 done · 1 something is away · 2 wrong use · 3 not valid · 4 conflicts with the present state · 5 there is no such thing.
+Verbs: get, set, discard, publish, gray, rollback, history, diff, export, import, instances, item, namespace.
+
+Exit status: 0 done · 1 something is away · 2 wrong usage · 3 invalid · 4 conflict with the current state · 5 not found.
 """
 
 import sys
@@ -94,7 +95,7 @@ class Command(BaseCommand):
         self.stdout.write(text.rstrip("\n"))
 
     def _row(self, options: dict[str, Any], name: str = "") -> ConfigItem:
-        """The free-form item, module or override that the arguments name."""
+        """Return the free-form item, module or override that the arguments name."""
         if "data_id" in options:
             return items.find(options)
         return config_items.module_item(name or options["module"], tenant=items.tenant_of(options))
