@@ -24,7 +24,7 @@ RATE_SECONDS = 10
 
 
 def success_rate(counts: dict[str, int]) -> float | None:
-    """Return the per cent that was sent of what was tried to the end, or None where nothing was."""
+    """Return the percentage sent of all messages with a final outcome, or None if there are none."""
     good, bad = sum(counts.get(s, 0) for s in GOOD), sum(counts.get(s, 0) for s in BAD)
     return round(100.0 * good / (good + bad), 2) if good + bad else None
 
@@ -49,8 +49,9 @@ def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, An
 
 
 def latency_percentiles(latencies: Sequence[tuple[int, int]]) -> dict[str, int | None]:
-    """Return percentiles (nearest rank) of the time from due to taken by the provider, from rising latencies with the
-    number of messages of each.
+    """Return percentiles (nearest rank) of the time from due to accepted by the provider.
+
+    `latencies` are pairs of milliseconds and number of messages, in ascending order.
     """
     answer: dict[str, int | None] = dict.fromkeys([*(f"p{p}" for p in PERCENTILES), "max"])
     if latencies:
@@ -73,7 +74,7 @@ def overview(*, tenant_id: int | None, now: datetime) -> dict[str, Any]:
 
 
 def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
-    """What is due later, and how much of that because a delivery rule put it off; in one pass."""
+    """Count what is due later, and how much of it a delivery rule deferred, in one pass."""
     rows = Message.objects.filter(Q(status=Status.PENDING, due_at__gt=now)).order_by()
     own = rows if tenant_id is None else rows.filter(tenant_id=tenant_id)
     by_rule = Count("pk", filter=Q(error_code__startswith=deferred.PREFIX))

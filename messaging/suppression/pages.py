@@ -1,4 +1,4 @@
-"""Pages for recipients: the unsubscribe link. No login: whoever holds the link is the recipient, as RFC 8058 wants it."""
+"""Pages for recipients: the unsubscribe link. No login: possession of the link identifies the recipient (RFC 8058)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from posthaste.lib.masking import mask_recipient
 
 
 @never_cache
-@csrf_exempt  # mail programs post here by themselves, without cookies; the token is what allows it
+@csrf_exempt  # mail programs post here automatically, without cookies; the token authorises the request
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Ask (GET), or take the recipient off and say so (POST), or take that back (POST with `undo`).
@@ -53,7 +53,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _private(response: HttpResponse) -> HttpResponse:
-    """The address is a secret: it goes to no other site, and into no index."""
+    """Keep the secret address from other sites and from search engines."""
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response

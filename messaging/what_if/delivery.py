@@ -48,7 +48,7 @@ class Sent(NamedTuple):
         return self.sent_at or max(self.created_at, min(self.due_at, self.created_at + timedelta(days=366)))
 
     def text(self) -> bytes:
-        """The content, as far as it can be told without rendering: the same template with the same variables gives the same text."""
+        """Return a digest of the content without rendering: the same template and variables give the same text."""
         digest = blake2b(digest_size=16)
         variables = orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS) if self.variables else b""
         who = f"{self.tenant_id}\0{self.is_sandbox}\0{self.channel}\0{list_key(self.recipient)}\0{self.template_version_id}"
@@ -98,7 +98,7 @@ class _Replay:
         self.heard: OrderedDict[tuple[str, int, bool, str], deque[datetime]] = OrderedDict()
 
     def look(self, sent: Sent, counts: _Counts) -> None:
-        """Passes one message through hours, duplicates and caps, as `messaging.delivery.rules.check` does."""
+        """Pass one message through hours, duplicates and caps, as `messaging.delivery.rules.check` does."""
         rules, at = self.draft.of(sent.tenant_id), sent.at
         if sent.priority >= rules.exempt_priority:
             counts.exempt += 1

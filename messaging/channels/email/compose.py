@@ -36,7 +36,7 @@ def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: s
 
 
 def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
-    """What is the same for everybody: the text and the headers about it."""
+    """Return what is the same for all recipients: the text and its headers."""
     try:
         text = body or (get_text(html).strip() if html else "")
     except (ValueError, LookupError, RecursionError):

@@ -16,7 +16,7 @@ PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 
 
 def _path(address: str) -> str:
-    """An address between angle brackets; smtplib's parser, a tenth of the cost of a mail, sees only what is unusual."""
+    """Return an address in angle brackets. Only unusual ones go through smtplib's parser, a tenth of the cost of a mail."""
     return f"<{address}>" if PLAIN.fullmatch(address) else smtplib.quoteaddr(address)
 
 
@@ -46,8 +46,9 @@ class GuardedSMTP(smtplib.SMTP):
         super().send(s)
 
     def hand_over(self, sender: str, recipient: str, content: bytes) -> None:
-        """Send one message of CRLF lines, its envelope in one round trip where the server takes several
-        commands at once (RFC 2920).
+        """Send one message of CRLF lines.
+
+        The envelope takes one round trip if the server supports pipelining (RFC 2920).
 
         Raises:
             smtplib.SMTPException: as `sendmail`.

@@ -192,7 +192,7 @@ def _fill(template: Any, variables: dict[str, Any]) -> bytes:
 
 
 def _copy(error: ProviderError) -> ProviderError:
-    """An exception object carries a traceback and is handled one by one, so each message gets its own."""
+    """Return a copy of an error: an exception carries a traceback, so each message needs its own."""
     return type(error)(
         error.code,
         error.detail,
