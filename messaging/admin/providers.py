@@ -179,7 +179,7 @@ class ProviderAdmin(TenantAdmin):
     def state(self, row: Provider) -> SafeString:
         return badge(ProviderState.DISABLED if not row.is_enabled else ProviderState.STAND_IN if row.is_stand_in else ProviderState.ENABLED)
 
-    @admin.display(description=gettext_lazy("most per second"))
+    @admin.display(description=gettext_lazy("maximum per second"))
     def cap(self, row: Provider) -> str:
         return thousands(row.max_per_second)
 

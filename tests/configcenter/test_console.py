@@ -181,7 +181,7 @@ def test_an_input_has_the_limits_the_unit_and_the_help_of_its_field() -> None:
     assert (entry.kind, entry.unit, entry.limits) == ("number", "threads", {"min": "1", "max": "1000", "step": "1"})
     page = staff().get(at("thread_pools")).content.decode()
     assert re.search(r'<input type="number" id="f-max_threads" name="max_threads" value="100"[^>]* min="1" max="1000" step="1"', page)
-    assert "Caps of the providers may keep it below." in page
+    assert "Provider caps may keep the pool below this." in page
 
 
 def test_what_differs_from_the_default_is_marked_with_the_default_beside_it() -> None:
@@ -207,7 +207,7 @@ def test_an_error_stands_at_its_field_and_what_was_typed_is_kept() -> None:
 def test_a_check_of_the_whole_module_stands_at_the_field_it_names() -> None:
     client = staff()
     page = client.post(at("thread_pools"), form_of(client, at("thread_pools")) | {"min_threads": "500"}).content.decode()
-    assert '<ul class="errorlist" id="f-min_threads-e"><li>Must not be above the most threads.' in page
+    assert '<ul class="errorlist" id="f-min_threads-e"><li>Must not exceed the maximum threads.' in page
 
 
 def test_blocks_are_added_moved_and_removed_without_a_script() -> None:

@@ -401,7 +401,7 @@ def test_the_cap_at_once_is_explained_checked_and_stored() -> None:
     mine = tenant("mine")
     client = staff("op", Role.OPERATOR, mine)
     add, config = reverse("admin:messaging_provider_add"), '{"url": "https://gateway.example.com/"}'
-    assert "over all workers together" in client.get(add).content.decode()
+    assert "across all workers" in client.get(add).content.decode()
     for wrong in ("0", "-1", "10001", "x"):
         answer = client.post(add, provider_form(mine, max_at_once=wrong, configuration=config))
         assert set(answer.context["adminform"].form.errors) == {"max_at_once"}
