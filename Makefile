@@ -21,7 +21,7 @@ test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on Postg
 	@exec $(PY) -m tests.run $(ARGS)
 
 chaos: $(VENV)/.dev-installed ## kills, stops and cuts off every part under load, several times each, and closes the books
-	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --stack production tests/chaos $(ARGS)
+	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --hours 8 --stack production tests/chaos $(ARGS)
 
 # The settings of `check --deploy` are those of a production installation; nothing is written outside the temporary folder.
 check: $(VENV)/.dev-installed ## linter, types, templates, import layers, missing migrations, deployment check

@@ -82,12 +82,12 @@ def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
 
 def pools() -> list[dict[str, Any]]:
     """Return the live figures of each worker's pool, as the workers told them within five seconds."""
-    return sorted(({"queue": SEND, **told} for told in queue_statistics.told_by_pools()), key=lambda pool: pool["instance"])
+    return sorted(({"queue": SEND, **told} for told in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:
     """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
-    waiting = queue_statistics.last_measured()
+    waiting = queue_statistics.latest()
     capacity = configuration.queues.value.queue_capacity
     try:
         tasks: dict[str, int | None] = dict(broker.depths())

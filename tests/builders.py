@@ -116,7 +116,7 @@ def make_template(
     templates.save_draft(template=template, subject=subject, body=body, html=html, variables=declared, author="test")
     if publish:
         templates.publish_draft(template=template)
-        templates.book.forget()
+        templates.template_cache.forget()
     return template
 
 

@@ -35,12 +35,12 @@ from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed
 log = structlog.get_logger(__name__)
 ROOT = "/nacos/v1"
 #: A MiB of content, each byte URL-encoded as three.
-MOST_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 VERSION = "1.4.6"  # of the server whose API this is
 #: Few, as each holds a database connection while it works; whoever waits for a change is in none of them.
 THREADS = 4
 SEEN_SECONDS = 1.0
-MOST_SEEN = 10_000
+MAX_SEEN = 10_000
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nacos")
 
 
@@ -235,7 +235,7 @@ async def _identified(call: Call) -> Who:
     seen_at, who = _seen.get(shown, (0.0, None))
     if who is None or time.monotonic() - seen_at > SEEN_SECONDS:
         who = await in_thread(identify, headers=call.headers, fields=call.fields, ip=call.ip, now=timezone.now())
-        if len(_seen) > MOST_SEEN:
+        if len(_seen) > MAX_SEEN:
             _seen.clear()
         _seen[shown] = (time.monotonic(), who)
     return who
@@ -244,8 +244,8 @@ async def _identified(call: Call) -> Who:
 async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
     """The form, read as far as it may be large."""
     said = headers.get("content-length", "0")
-    too_large = TooLarge(_("At most {n} MiB a request.").format(n=MOST_BODY_BYTES >> 20))
-    if said.isascii() and said.isdecimal() and int(said[:12]) > MOST_BODY_BYTES:
+    too_large = TooLarge(_("At most {n} MiB a request.").format(n=MAX_BODY_BYTES >> 20))
+    if said.isascii() and said.isdecimal() and int(said[:12]) > MAX_BODY_BYTES:
         raise too_large
     chunks: list[bytes] = []
     size = 0
@@ -255,7 +255,7 @@ async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
             raise Malformed(_("The request ended early."))
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MOST_BODY_BYTES:
+        if size > MAX_BODY_BYTES:
             raise too_large
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -29,9 +29,9 @@ from posthaste.lib.problems import TooMany
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 3.0
 REDIS_SECONDS = 1.0
-MOST_KNOWN = 100_000  # fingerprints in memory
-MOST_WAITING = 20_000  # listeners of a process
-MOST_WAITING_OF_ONE = 5_000  # of one caller
+MAX_KNOWN = 100_000  # fingerprints in memory
+MAX_WAITING = 20_000  # listeners of a process
+MAX_WAITING_OF_ONE = 5_000  # of one caller
 KEYS_A_QUERY = 500
 
 
@@ -134,7 +134,7 @@ class Listeners:
         waiter = Waiter(has)
         if not seconds:
             return self._differs(waiter, await self._fingerprints(has))
-        if self._number >= MOST_WAITING or self._of.get(actor, 0) >= MOST_WAITING_OF_ONE:
+        if self._number >= MAX_WAITING or self._of.get(actor, 0) >= MAX_WAITING_OF_ONE:
             raise TooMany(_("Too many clients listen here. Start another ws process."), retry_after_seconds=5)
         self._enter(actor, waiter)  # before looking: what is published from here on wakes it
         try:
@@ -176,7 +176,7 @@ class Listeners:
         async with self._turn:
             # Whoever had the turn before may have looked up the same.
             missing = [key for key in keys if key not in self._known]
-            if missing and len(self._known) + len(missing) > MOST_KNOWN:
+            if missing and len(self._known) + len(missing) > MAX_KNOWN:
                 self._known = {key: md5 for key, md5 in self._known.items() if key in self._waiting}
                 missing = [key for key in keys if key not in self._known]
             if missing:

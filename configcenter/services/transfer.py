@@ -20,7 +20,7 @@ from configcenter.services.validation import canonical, handle_of, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
 KIND, VERSION = "posthaste-configuration", 1
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 Policy = Literal["skip", "overwrite", "abort"]
 POLICIES: tuple[Policy, ...] = ("skip", "overwrite", "abort")
 
@@ -142,8 +142,8 @@ def _read(data: bytes) -> list[dict[str, Any]]:
     if document.get("version") != VERSION:
         raise Invalid.field("version", _("This version of the file is not known here; export it again."))
     entries: list[dict[str, Any]] = document["items"]
-    if len(entries) > MOST_ITEMS:
-        raise Invalid.field("items", _("At most {n} items.").format(n=MOST_ITEMS), "too_long")
+    if len(entries) > MAX_ITEMS:
+        raise Invalid.field("items", _("At most {n} items.").format(n=MAX_ITEMS), "too_long")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise Invalid.field(f"items[{index}]", _("Must be an object."))

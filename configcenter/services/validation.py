@@ -16,7 +16,7 @@ from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
 from posthaste.lib.problems import Invalid
 
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 #: pydantic's kinds of errors in our words, which are translated when they are told.
 WORDS = {
     "greater_than_equal": gettext_noop("Must be at least {ge}."),
@@ -193,8 +193,8 @@ def check_text(content: str) -> None:
         size = len(content.encode())
     except UnicodeEncodeError:
         raise Invalid.field("content", _("Must be text in UTF-8.")) from None
-    if size > MOST_BYTES:
-        raise Invalid.field("content", _("At most {n} KiB.").format(n=MOST_BYTES >> 10), "too_long")
+    if size > MAX_BYTES:
+        raise Invalid.field("content", _("At most {n} KiB.").format(n=MAX_BYTES >> 10), "too_long")
     if "\0" in content:
         raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
 

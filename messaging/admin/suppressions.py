@@ -99,8 +99,8 @@ class SuppressionAdmin(ReadOnly):
             values = form.cleaned_data
             recipients = [line.strip() for line in values["recipients"].splitlines() if line.strip()]
             try:
-                if len(recipients) > suppressions.MOST_AT_ONCE:
-                    raise Invalid.field("recipients", _("At most {n} at once.").format(n=suppressions.MOST_AT_ONCE))
+                if len(recipients) > suppressions.MAX_AT_ONCE:
+                    raise Invalid.field("recipients", _("At most {n} at once.").format(n=suppressions.MAX_AT_ONCE))
                 added = suppressions.add(
                     tenant_id=values["tenant"].pk,
                     recipients=recipients,

@@ -167,7 +167,7 @@ class TemplateAdmin(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        templates.book.forget()
+        templates.template_cache.forget()
         values = form.cleaned_data
         current = latest(obj)
         wording = {name: values[name] for name in WORDING}

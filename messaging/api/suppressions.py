@@ -8,7 +8,7 @@ from accounts.api.base import Body
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
-from messaging.suppression.suppressions import MOST_AT_ONCE, masked
+from messaging.suppression.suppressions import MAX_AT_ONCE, masked
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):
@@ -47,7 +47,7 @@ class SuppressionIn(_SuppressionFields):
 class SuppressionBulkIn(_SuppressionFields):
     """What puts many on the list."""
 
-    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MOST_AT_ONCE)
+    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MAX_AT_ONCE)
 
 
 class SuppressionsAdded(TypedDict):

@@ -110,7 +110,7 @@ def _needs_link(version: TemplateVersion) -> bool:
     return not renders(shown) and renders(shown | {unsubscribe.VARIABLE: unsubscribe.sample_url()})
 
 
-class TemplateBook:
+class TemplateCache:
     """Published templates by (tenant, name), remembered for two seconds; versions by id, for ever."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class TemplateBook:
             self._by_name.clear()
 
 
-book = TemplateBook()
+template_cache = TemplateCache()
 
 
 @lru_cache(maxsize=2000)
@@ -240,7 +240,7 @@ def publish_draft(*, template: Template) -> TemplateVersion:
     template.versions.filter(state=TemplateVersion.State.PUBLISHED).update(state=TemplateVersion.State.RETIRED)
     draft.state, draft.published_at = TemplateVersion.State.PUBLISHED, timezone.now()
     draft.save()
-    transaction.on_commit(book.forget)
+    transaction.on_commit(template_cache.forget)
     return draft
 
 

@@ -23,7 +23,7 @@ from posthaste.lib.ids import new_id
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Invalid
 
-MOST_AT_ONCE = 10_000
+MAX_AT_ONCE = 10_000
 STEP = 500  # rows a statement: SQLite takes no more values than that at once
 
 

@@ -19,9 +19,9 @@ from messaging.delivery.rules import hours
 from messaging.models import Message, Suppression
 from posthaste.lib.ids import first_id_at
 
-MOST_MESSAGES = 1_000_000
-MOST_SECONDS = 20.0
-MOST_REMEMBERED = 500_000  # texts, and counts; the oldest are forgotten first
+MAX_MESSAGES = 1_000_000
+MAX_SECONDS = 20.0
+MAX_REMEMBERED = 500_000  # texts, and counts; the oldest are forgotten first
 
 
 class Sent(NamedTuple):
@@ -78,10 +78,10 @@ def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterato
 
 def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """Return what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
-    counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MOST_SECONDS
+    counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MAX_SECONDS
     stopped_at: datetime | None = None
     for sent in recorded(since, until, tenant_id):
-        if counts.messages >= MOST_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
+        if counts.messages >= MAX_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
             stopped_at = sent.created_at
             break
         counts.messages += 1
@@ -134,7 +134,7 @@ class _Replay:
             self.texts[text] = at
             self.texts.move_to_end(text)
         for memory in (self.texts, self.heard):
-            while len(memory) > MOST_REMEMBERED:
+            while len(memory) > MAX_REMEMBERED:
                 memory.popitem(last=False)
 
 

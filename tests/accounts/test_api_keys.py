@@ -11,7 +11,7 @@ from accounts.scopes import ADMIN, SCOPES
 from accounts.services import api_keys
 from accounts.services.api_keys import issue_api_key, recognise, revoke_api_key
 from messaging.models import BatchStatus, Message, Status
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.scopes import READ, SEND
 from posthaste import env
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
@@ -284,8 +284,8 @@ def test_a_sandbox_keys_messages_never_reach_a_real_provider(own_sandbox: bool) 
     )
     message = Message.objects.get(pk=json_of(answer)["id"])
     assert message.is_sandbox
-    carriers = book.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
-    assert {carrier.kind for carrier in carriers} == {"sandbox"}
+    loaded_providers = provider_cache.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
+    assert {loaded_provider.kind for loaded_provider in loaded_providers} == {"sandbox"}
 
 
 def test_a_live_keys_messages_go_to_the_real_provider_and_past_the_stand_in() -> None:
@@ -295,8 +295,8 @@ def test_a_live_keys_messages_go_to_the_real_provider_and_past_the_stand_in() ->
     answer = make_api(tenant, SEND).post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"})
     message = Message.objects.get(pk=json_of(answer)["id"])
     assert not message.is_sandbox
-    carriers = book.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
-    assert [carrier.provider_id for carrier in carriers] == [real.pk]
+    loaded_providers = provider_cache.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
+    assert [loaded_provider.provider_id for loaded_provider in loaded_providers] == [real.pk]
 
 
 def test_a_batch_of_a_sandbox_key_is_sandbox_throughout() -> None:

@@ -27,12 +27,12 @@ from accounts.services.api_keys import revoke_api_key
 from accounts.services.sign_in import too_many_attempts
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigState
-from configcenter.nacos.application import MOST_BODY_BYTES, ROOT, ROUTES, in_thread
+from configcenter.nacos.application import MAX_BODY_BYTES, ROOT, ROUTES, in_thread
 from configcenter.nacos.application import nacos as application
 from configcenter.nacos.listening import Key, Listeners
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, releases
-from configcenter.services.validation import MOST_BYTES
+from configcenter.services.validation import MAX_BYTES
 from posthaste.env import ROOT as TREE
 from tests.builders import make_key, make_tenant, poll
 from tests.configcenter.nacos_server import NacosServer, running
@@ -357,14 +357,14 @@ def test_content_that_is_too_large_or_not_of_its_type_is_refused_and_nothing_is_
     def post(body: bytes, **more: Any) -> Any:
         return server.call("POST", "/cs/configs", key=key, body=body, headers=FORM, **names, **more)
 
-    assert post(b"content=" + b"x" * (MOST_BYTES + 1)).status == 413
-    assert post(b"content=" + b"x" * MOST_BODY_BYTES).status == 413
+    assert post(b"content=" + b"x" * (MAX_BYTES + 1)).status == 413
+    assert post(b"content=" + b"x" * MAX_BODY_BYTES).status == 413
     assert post(b"content=%7B", type="json").status == 400
     assert post(b"content=%00").status == 400
     assert post(b"content=%FF").status == 400
     assert post(b"content=").json()["errors"][0]["field"] == "content"
     assert not ConfigItem.objects.exists()
-    assert post(b"content=" + b"x" * MOST_BYTES).status == 200
+    assert post(b"content=" + b"x" * MAX_BYTES).status == 200
 
 
 @pytest.mark.parametrize(

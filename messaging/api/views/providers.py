@@ -20,6 +20,7 @@ from messaging.channels.sandbox import outbox
 from messaging.models import Provider
 from messaging.models.provider import new_receipt_secret
 from messaging.providers import loaded
+from messaging.providers.cache import SANDBOX
 from messaging.scopes import READ
 from posthaste.lib import redis
 from posthaste.lib.pagination import CursorPages
@@ -120,7 +121,7 @@ class ProviderTest(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        if provider.kind != loaded.SANDBOX:
+        if provider.kind != SANDBOX:
             self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:

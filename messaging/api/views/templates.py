@@ -82,7 +82,7 @@ class TemplateItem(RetrieveModelMixin, TemplateView):
         for field, value in self.validated(s.TemplateChange, partial=True).items():
             setattr(template, field, value)
         template.save()
-        templates.book.forget()
+        templates.template_cache.forget()
         audit.record_request(request, action="template.change", target=template.name, detail={"fields": sorted(request.data)})
         return Response(s.TemplateOut(template).data)
 

@@ -10,7 +10,7 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from posthaste.lib import deadlines, http
 
-MOST_SECONDS = 25.0
+MAX_SECONDS = 25.0
 #: Local part and domain that need no quotes (RFC 5321, section 4.1.2: Dot-string and Domain).
 PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 
@@ -119,13 +119,13 @@ class Connection(EmailBackend):
             raise smtplib.SMTPServerDisconnected("not connected")
         client.content_sent = False
         if client.sock is not None:
-            deadlines.time_socket(client.sock, self.timeout or MOST_SECONDS)  # the message before may have shrunk it
+            deadlines.time_socket(client.sock, self.timeout or MAX_SECONDS)  # the message before may have shrunk it
         client.hand_over(sender, recipient, content)
 
     def time_by_kernel(self) -> None:
         """Have the kernel watch the time-out from now on; for connections without TLS."""
         if self.connection is not None and self.connection.sock is not None:
-            deadlines.time_by_kernel(self.connection.sock, self.timeout or MOST_SECONDS)
+            deadlines.time_by_kernel(self.connection.sock, self.timeout or MAX_SECONDS)
 
     def is_alive(self) -> bool:
         """Ask the server."""

@@ -16,7 +16,7 @@ from messaging.channels.base import Receipt
 from messaging.configuration import delivery_rules
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status, Suppression, SuppressionReason
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.receipts import receive
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
@@ -131,8 +131,8 @@ def test_two_who_add_the_same_at_once_leave_one_entry() -> None:
 def server() -> Iterator[MailServer]:
     with MailServer() as running:
         yield running
-        for _version, carrier in book._made.values():
-            carrier.adapter.close()
+        for _version, loaded_provider in provider_cache._made.values():
+            loaded_provider.adapter.close()
 
 
 def mail_to(tenant: Any, recipient: str, **fields: Any) -> Message:

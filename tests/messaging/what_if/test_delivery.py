@@ -89,7 +89,7 @@ def test_a_replay_that_would_take_too_much_stops_and_says_so(monkeypatch: pytest
     tenant = make_tenant()
     for n in range(5):
         sent(tenant, n)
-    monkeypatch.setattr(delivery, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(delivery, "MAX_MESSAGES", 3)
     report = replay({})
     assert (report["messages"], report["is_whole"]) == (3, False)
     assert report["until"] == START + timedelta(minutes=3)
