@@ -17,13 +17,13 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.api import item_shapes, module_shapes, modules, rollout
 from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
 from configcenter.services.changes import md5_of
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 
@@ -76,12 +76,12 @@ class ItemCollection(ListModelMixin, TenantView):
     )
     def post(self, request: Request) -> Response:
         values = self.validated(item_shapes.ItemIn)
-        content, ip = values.pop("content"), client_ip(request)
+        content = values.pop("content")
         with transaction.atomic():  # an item whose text can't be stored is not made
             values["namespace"] = _namespace_of(self.caller, values["namespace"])
-            item = items.create_item(**values, actor=self.caller.actor, ip=ip)
+            item = items.create_item(**values, by=Actor.of_request(request))
             if content is not None:
-                item = drafts.save_draft(item=item, content=content, based_on=0, author=self.caller.actor, ip=ip, now=timezone.now())
+                item = drafts.save_draft(item=item, content=content, based_on=0, by=Actor.of_request(request), now=timezone.now())
         return Response(item_shapes.ItemDetail(item, context=self.get_serializer_context()).data, status=201)
 
 
@@ -128,7 +128,7 @@ class ItemDetails(FreeItem):
     )
     def patch(self, request: Request, **at: str) -> Response:
         values = self.validated(item_shapes.ItemChangeIn)
-        item = items.change_item(item=self.item(), actor=self.caller.actor, ip=self.ip, **values)
+        item = items.change_item(item=self.item(), by=self.by, **values)
         wrong = [] if item.draft is None else modules.wrong_in(item, item.draft)
         return Response({"item": self.get_serializer(item).data, "errors": wrong})
 
@@ -138,7 +138,7 @@ class ItemDetails(FreeItem):
         responses=module_shapes.ReleaseOut,
     )
     def delete(self, request: Request, **at: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class ItemDraft(FreeItem):
@@ -154,12 +154,12 @@ class ItemDraft(FreeItem):
     )
     def put(self, request: Request, **at: str) -> Response:
         values = self.validated(item_shapes.ItemDraftIn)
-        item = drafts.save_draft(item=self.item(), now=timezone.now(), **values, **self.by())
+        item = drafts.save_draft(item=self.item(), now=timezone.now(), **values, by=self.by)
         return Response({"draft": item_shapes.draft_of(item), "errors": modules.wrong_in(item, values["content"])})
 
     @extend_schema(summary="Throw the draft away", responses=item_shapes.ItemDraftOut)
     def delete(self, request: Request, **at: str) -> Response:
-        return Response(item_shapes.draft_of(drafts.discard_draft(item=self.item(), **self.by())))
+        return Response(item_shapes.draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
 class ItemValidate(FreeItem):
@@ -191,7 +191,7 @@ class ItemPublish(FreeItem):
         responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.publish(item=self.item(), **self.validated(item_shapes.ItemPublishIn), **self.by())
+        release = releases.publish(item=self.item(), **self.validated(item_shapes.ItemPublishIn), by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
@@ -246,7 +246,7 @@ class NamespaceCollection(ListModelMixin, TenantView):
         place = namespaces.place(self.caller, values.pop("namespace"))
         tenant = None if place.tenant_id is None else Tenant.objects.get(pk=place.tenant_id)
         try:
-            made = items.create_namespace(tenant=tenant, slug=place.slug, actor=self.caller.actor, ip=client_ip(request), **values)
+            made = items.create_namespace(tenant=tenant, slug=place.slug, by=Actor.of_request(request), **values)
         except Invalid as error:
             raise Invalid(errors=[{**entry, "field": "namespace"} for entry in error.errors]) from None
         return Response(self.get_serializer(made).data, status=201)
@@ -271,5 +271,5 @@ class NamespaceItem(TenantView):
         found = None if "\0" in place.slug else rows.first()
         if found is None:
             raise NotFound(_("There is no namespace {slug}.").format(slug=namespace))
-        items.delete_namespace(namespace=found, actor=self.caller.actor, ip=client_ip(request))
+        items.delete_namespace(namespace=found, by=Actor.of_request(request))
         return Response(status=204)

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
 from configcenter.api import module_shapes
@@ -25,7 +26,6 @@ from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
@@ -77,11 +77,6 @@ class ItemView(TenantView):
         """The caller's tenant."""
         return Tenant.objects.get(pk=self.tenant_id)
 
-    @property
-    def ip(self) -> str:
-        """Where the call comes from, for the audit trail."""
-        return client_ip(self.request)
-
     def item(self) -> ConfigItem:
         """Return the item of the address.
 
@@ -93,9 +88,10 @@ class ItemView(TenantView):
         must_operate(self.caller)
         return items.module_item(self.kwargs["name"])
 
-    def by(self, **more: Any) -> dict[str, Any]:
-        """Say whose hand it is, as services want it."""
-        return {"author": self.caller.actor, "ip": self.ip, **more}
+    @property
+    def by(self) -> Actor:
+        """The caller, as the audit trail names them."""
+        return Actor.of_request(self.request)
 
 
 def text_of(content: Any) -> str | None:
@@ -136,7 +132,7 @@ class ModuleItem(ItemView):
 
     @extend_schema(summary="Back to the defaults, everywhere", responses=module_shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class ModuleDraft(ItemView):
@@ -155,12 +151,12 @@ class ModuleDraft(ItemView):
     def put(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.ModuleDraftIn)
         text = text_of(values["content"]) or "null"
-        item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), **self.by())
+        item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), by=self.by)
         return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
 
     @extend_schema(summary="Throw the draft away", responses=module_shapes.ModuleDraftOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(draft_of(drafts.discard_draft(item=self.item(), **self.by())))
+        return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
 def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
@@ -203,7 +199,7 @@ class ModulePublish(ItemView):
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.PublishIn)
         content = text_of(values.pop("content"))
-        release = releases.publish(item=self.item(), content=content, **values, **self.by())
+        release = releases.publish(item=self.item(), content=content, **values, by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
@@ -221,7 +217,7 @@ class ModuleRollback(ItemView):
     def post(self, request: Request, **at: str) -> Response:
         values, item = self.validated(module_shapes.RollbackIn), self.item()
         to = selectors.release(item, values["version"])
-        release = releases.rollback(item=item, to=to, comment=values["comment"], **self.by())
+        release = releases.rollback(item=item, to=to, comment=values["comment"], by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 

@@ -56,7 +56,7 @@ class OverrideItem(ItemView):
 
     @extend_schema(summary="Give up what your tenant has of its own", responses=module_shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class OverrideDraft(ModuleDraft):

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
 from configcenter.api import module_shapes
@@ -18,7 +19,6 @@ from configcenter.models import ConfigItem
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import releases, transfer
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Unavailable
 
 
@@ -36,7 +36,7 @@ class ModuleGray(ItemView):
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.GrayIn)
         content = text_of(values.pop("content"))
-        release = releases.start_gray(item=self.item(), content=content, **values, **self.by())
+        release = releases.start_gray(item=self.item(), content=content, **values, by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
     @extend_schema(
@@ -46,7 +46,7 @@ class ModuleGray(ItemView):
         responses=module_shapes.ModuleOut,
     )
     def put(self, request: Request, name: str) -> Response:
-        releases.widen_gray(item=self.item(), **self.validated(module_shapes.SpreadIn), **self.by())
+        releases.widen_gray(item=self.item(), **self.validated(module_shapes.SpreadIn), by=self.by)
         return Response(self.standing(name))
 
     def standing(self, name: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ModuleGrayPromote(ItemView):
         responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.promote_gray(item=self.item(), **self.validated(module_shapes.CommentIn), **self.by())
+        release = releases.promote_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
@@ -80,7 +80,7 @@ class ModuleGrayAbandon(ItemView):
         responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.abandon_gray(item=self.item(), **self.validated(module_shapes.CommentIn), **self.by())
+        release = releases.abandon_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
@@ -132,5 +132,5 @@ class Import(TenantView):
         values: dict[str, Any] = self.validated(module_shapes.DocumentIn)
         document = orjson.dumps(values.pop("document"))
         only = None if self.caller.is_operator else Tenant.objects.get(pk=self.tenant_id)
-        report = transfer.import_(data=document, author=self.caller.actor, ip=client_ip(request), only_tenant=only, **values)
+        report = transfer.import_(data=document, by=Actor.of_request(request), only_tenant=only, **values)
         return Response(module_shapes.ImportOut(report).data)

@@ -106,7 +106,7 @@ async def _listen(call: Call, who: Who) -> Answer:
     has = {key: listened.md5 for key, listened in by_key.items()}
     gone = asyncio.ensure_future(call.receive()) if seconds else None  # after the body the server only tells that the client left
     try:
-        changed = await listeners.changed(actor=who.actor, has=has, seconds=seconds, gone=gone)
+        changed = await listeners.changed(actor=str(who.actor), has=has, seconds=seconds, gone=gone)
     finally:
         if gone is not None:
             gone.cancel()
@@ -126,13 +126,13 @@ def _make_namespace(call: Call, who: Who) -> Answer:
     slug = call.fields.get("customNamespaceId", "").strip() or str(uuid4())
     tenant = Tenant.objects.get(pk=who.tenant_id) if who.tenant_id is not None else None
     words = {"name": call.fields.get("namespaceName", "").strip() or slug, "description": call.fields.get("namespaceDesc", "")}
-    config_items.create_namespace(tenant=tenant, slug=slug, **words, actor=who.actor, ip=call.ip)
+    config_items.create_namespace(tenant=tenant, slug=slug, **words, by=who.by(call.ip))
     return protocol.text("true")
 
 
 def _delete_namespace(call: Call, who: Who) -> Answer:
     namespace = writable(who, call.fields.get("namespaceId", "") or PUBLIC)
-    config_items.delete_namespace(namespace=namespace, actor=who.actor, ip=call.ip)
+    config_items.delete_namespace(namespace=namespace, by=who.by(call.ip))
     return protocol.text("true")
 
 

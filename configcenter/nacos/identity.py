@@ -7,7 +7,7 @@ and user are looked at with every call, as they were at most two seconds ago.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.auth import authenticate
@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.services import rights
 from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
+from accounts.services.audit import Actor
 from accounts.services.sign_in import too_many_attempts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
@@ -32,10 +33,14 @@ SCOPES = (CONFIG_READ, CONFIG_WRITE, CONFIG_PUBLISH)
 class Who:
     """A caller: its name in the audit trail, its tenant (None: staff, for the installation), and what it may do."""
 
-    actor: str
+    actor: Actor
     tenant_id: int | None
     reaches_installation: bool
     scopes: frozenset[str]
+
+    def by(self, ip: str) -> Actor:
+        """Return the caller with the address of this call."""
+        return replace(self.actor, ip=ip)
 
     def must(self, *scopes: str) -> None:
         """Let those pass who have all the scopes.
@@ -50,13 +55,13 @@ class Who:
 
 def _of_key(caller: Caller) -> Who:
     own = frozenset(scope for scope in SCOPES if caller.may(scope))
-    return Who(actor=caller.actor, tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
+    return Who(actor=Actor.of_key(caller), tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
 
 
 def _of_user(user: User) -> Who:
     checks = ((CONFIG_READ, rights.may_view), (CONFIG_WRITE, rights.may_edit), (CONFIG_PUBLISH, rights.may_publish))
     own = frozenset(scope for scope, may in checks if may(user))
-    return Who(actor=f"user:{user.get_username()}", tenant_id=None, reaches_installation=True, scopes=own)
+    return Who(actor=Actor.of_user(user), tenant_id=None, reaches_installation=True, scopes=own)
 
 
 # --- signing in ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from accounts.services.audit import Actor
+from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState
 from configcenter.services.differences import summary
 from configcenter.services.items import effective, name_of
@@ -61,8 +63,7 @@ class Change:
 
     item: ConfigItem
     revision: int
-    author: str
-    ip: str | None
+    by: Actor
     at: datetime
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -76,7 +77,7 @@ class Change:
             content=content,
             md5=md5_of(content),
             comment=comment[:500],
-            author=self.author[:150],
+            author=str(self.by)[:150],
             based_on=based_on,
             at=self.at,
         )
@@ -94,7 +95,7 @@ class Change:
 
 
 @contextmanager
-def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: datetime | None) -> Iterator[Change]:
+def changing(item: ConfigItem, action: Action, by: Actor, now: datetime | None) -> Iterator[Change]:
     """One transaction: the next revision, the item locked, what was changed written, audit, and the notice after the commit."""
     with transaction.atomic():
         revision = next_revision()
@@ -102,18 +103,17 @@ def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: da
         fresh = rows.filter(pk=item.pk).first()
         if fresh is None:
             raise NotFound(_("This item was deleted meanwhile."))
-        change = Change(fresh, revision, author, ip, now or _clock())
+        change = Change(fresh, revision, by, now or _clock())
         before = effective(fresh)
         yield change
         fresh.save()
         after = change.detail.pop("after", None)
         audit.record(
-            actor=author,
-            action=f"config.{action}",
+            by=by,
+            action=action,
             target=name_of(fresh),
             tenant_id=fresh.override_of_id or fresh.namespace.tenant_id,
             detail=change.detail | (summary(before, after) if after is not None else {}),
-            ip=ip,
         )
     for name in ("draft", "draft_version", "draft_by", "draft_at", "current", "gray", "gray_labels", "gray_percent"):
         setattr(item, name, getattr(fresh, name))

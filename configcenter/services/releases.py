@@ -10,6 +10,8 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.services.audit import Actor
+from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
 from configcenter.services.changes import Change, changing
 from configcenter.services.drafts import draft_conflict
@@ -88,14 +90,13 @@ def publish(
     item: ConfigItem,
     content: str | None = None,
     comment: str,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     based_on: int | None = None,
     if_md5: str | None = None,
     if_version: int | None = None,
     format: str | None = None,
     now: datetime | None = None,
-    action: str = ReleaseAction.PUBLISH,
+    is_import: bool = False,
 ) -> ConfigRelease:
     """Bring a text (without one: the draft) into force everywhere, and clear the draft.
 
@@ -110,30 +111,28 @@ def publish(
         NothingToPublish: there is no draft, or it is in force already.
         GrayRunning: promote or abandon it first.
     """
-    with changing(item, action, author, ip, now) as change:
+    action = Action.IMPORT if is_import else Action.PUBLISH
+    with changing(item, action, by, now) as change:
         _must_be_in_force(change.item, if_md5, if_version)
         if format is not None and format != change.item.format:
             change.item.format = change.detail["format"] = checked_format(format)
         text = _what_to_publish(change, content, based_on)
         before = change.item.current
         change.drop_draft()
-        release = change.item.current = change.release(action, text, comment, before)
+        release = change.item.current = change.release(ReleaseAction.IMPORT if is_import else ReleaseAction.PUBLISH, text, comment, before)
         change.detail["after"] = text
     return release
 
 
-def rollback(
-    *, item: ConfigItem, to: ConfigRelease, comment: str, author: str, ip: str | None = None, now: datetime | None = None
-) -> ConfigRelease:
-    """Bring an earlier text into force again as a new release.
-
-    A gray release ends and the draft is discarded, so that the mistake cannot be published again.
+def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
+    """Bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
+    nobody publishes the mistake once more.
 
     Raises:
         Invalid: the earlier text is not valid any more, or the release is of another item.
         NothingToPublish: it is in force already.
     """
-    with changing(item, "rollback", author, ip, now) as change:
+    with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
         validate(change.item, to.content)
@@ -146,15 +145,14 @@ def rollback(
     return release
 
 
-def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """Take an item out of force. Its history stays.
-
-    A module returns to its defaults, an override to the installation's value.
+def remove(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
+    """Take an item out of force: a module goes back to its defaults, an override to the installation's value.
+    Its history stays.
 
     Raises:
         NothingToPublish: nothing is in force.
     """
-    with changing(item, "remove", author, ip, now) as change:
+    with changing(item, Action.REMOVE, by, now) as change:
         if change.item.current is None and change.item.gray is None:
             raise NothingToPublish(_("Nothing of this item is in force."))
         before = change.item.current
@@ -187,8 +185,7 @@ def start_gray(
     labels: Sequence[str],
     percent: int,
     comment: str,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     based_on: int | None = None,
     now: datetime | None = None,
 ) -> ConfigRelease:
@@ -199,7 +196,7 @@ def start_gray(
     Raises: as `publish`.
     """
     spread = _spread(labels, percent)
-    with changing(item, "gray.start", author, ip, now) as change:
+    with changing(item, Action.GRAY_START, by, now) as change:
         text = _what_to_publish(change, content, based_on)
         change.drop_draft()
         release = change.item.gray = change.release(ReleaseAction.GRAY, text, comment, change.item.current)
@@ -208,29 +205,27 @@ def start_gray(
     return release
 
 
-def widen_gray(
-    *, item: ConfigItem, labels: Sequence[str], percent: int, author: str, ip: str | None = None, now: datetime | None = None
-) -> ConfigItem:
-    """Change which instances run a gray release. Raising the percentage keeps those that already take part.
+def widen_gray(*, item: ConfigItem, labels: Sequence[str], percent: int, by: Actor, now: datetime | None = None) -> ConfigItem:
+    """Return a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
 
     Raises:
         NoGray: none is running.
     """
     spread = _spread(labels, percent)
-    with changing(item, "gray.widen", author, ip, now) as change:
+    with changing(item, Action.GRAY_WIDEN, by, now) as change:
         gray = _running(change)
         change.item.gray_labels, change.item.gray_percent = spread["labels"], percent
         change.detail |= {**spread, "version": gray.number}
     return item
 
 
-def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Bring the gray release's text into force everywhere.
 
     Raises:
         NoGray: none is running.
     """
-    with changing(item, "gray.promote", author, ip, now) as change:
+    with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
         validate(change.item, gray.content)
         change.end_gray()
@@ -239,13 +234,13 @@ def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None 
     return release
 
 
-def abandon_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
-    """Stop a gray release. The previous text becomes a new release, so that its rollout to every instance is visible.
+def abandon_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
+    """Stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
 
     Raises:
         NoGray: none is running.
     """
-    with changing(item, "gray.abandon", author, ip, now) as change:
+    with changing(item, Action.GRAY_ABANDON, by, now) as change:
         gray, before = _running(change), change.item.current
         change.end_gray()
         release = change.release(ReleaseAction.ABANDON, before.content if before else "", comment, gray)

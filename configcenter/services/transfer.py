@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
-from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format, ReleaseAction
+from accounts.services.audit import Actor
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items as config_items
 from configcenter.services import releases
 from configcenter.services.changes import md5_of
@@ -82,8 +83,7 @@ def import_(
     data: bytes,
     policy: str,
     dry_run: bool,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     now: datetime | None = None,
     only_tenant: Tenant | None = None,
     comment: str = "",
@@ -106,7 +106,7 @@ def import_(
             try:
                 # A savepoint each: what an invalid item made is taken back, and the others are looked at all the same.
                 with transaction.atomic():
-                    outcomes.append(_import_one(entry, policy, author, ip, now, only_tenant, comment))
+                    outcomes.append(_import_one(entry, policy, by, now, only_tenant, comment))
             except Problem as error:
                 if not isinstance(error, Invalid | NotFound | Conflict):
                     raise
@@ -173,8 +173,8 @@ def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
     return [{**entry, "field": f"items[{index}].{entry['field']}".rstrip(".")} for entry in error.errors]
 
 
-def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: str | None) -> ConfigItem:
-    """Return the item of an entry, creating it if necessary."""
+def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> ConfigItem:
+    """The item of an entry, made where there is none."""
     tenant = None
     if slug := entry.get("tenant"):
         tenant = Tenant.objects.filter(slug=slug).first()
@@ -190,7 +190,7 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: st
     namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
     if namespace is None and entry["namespace"] == PUBLIC:
         namespace = config_items.default_namespace(tenant)
-    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", actor=author, ip=ip)
+    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
     try:
         return config_items.get_item(namespace=namespace, group=entry["group"], data_id=entry["data_id"])
     except NotFound:
@@ -200,15 +200,12 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: st
             data_id=entry["data_id"],
             format=entry.get("format") or Format.TEXT,
             description=entry.get("description") or "",
-            actor=author,
-            ip=ip,
+            by=by,
         )
 
 
-def _import_one(
-    entry: dict[str, Any], policy: str, author: str, ip: str | None, now: datetime | None, only_tenant: Tenant | None, comment: str
-) -> Outcome:
-    item = _find(entry, only_tenant, author, ip)
+def _import_one(entry: dict[str, Any], policy: str, by: Actor, now: datetime | None, only_tenant: Tenant | None, comment: str) -> Outcome:
+    item = _find(entry, only_tenant, by)
     kind = None  # of a free-form item, where the file tells one: its text is written in it
     if handle_of(item) is None and entry.get("format"):
         kind = checked_format(entry["format"])
@@ -223,16 +220,15 @@ def _import_one(
         if policy != "overwrite":
             return Outcome(name, "skipped" if policy == "skip" else "conflict", item.current.number)
         if has_same_text:
-            config_items.change_item(item=item, format=kind, actor=author, ip=ip)
+            config_items.change_item(item=item, format=kind, by=by)
             return Outcome(name, "updated", item.current.number)
     made = releases.publish(
         item=item,
         content=content,
         comment=comment or _("Imported"),
-        author=author,
-        ip=ip,
+        by=by,
         format=kind,
         now=now,
-        action=ReleaseAction.IMPORT,
+        is_import=True,
     )
     return Outcome(name, "created" if made.based_on is None else "updated", made.number)

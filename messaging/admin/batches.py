@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.roles import Role
-from accounts.services import audit
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, Rows, as_uuid, own_rows
 from messaging import selectors
+from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
@@ -47,6 +47,7 @@ class BatchAdmin(ReadOnly):
     search_help_text = gettext_lazy("Batch id, or the beginning of its name.")
     actions = ["pause", "resume", "cancel"]
     ordering = ["-id"]
+    audit_actions = (Action.BATCH_PAUSE, Action.BATCH_RESUME, Action.BATCH_CANCEL)
     sortable_by = ["created"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
@@ -139,27 +140,24 @@ class BatchAdmin(ReadOnly):
 
     @staticmethod
     def _do(request: HttpRequest, batch: Batch, verb: str) -> str:
-        detail: dict[str, Any] = {}
+        by = Actor.of_request(request)
         if verb == "pause":
-            held = operate.pause_batch(batch=batch)
-            detail = {"taken_back": held}
-            said = ngettext(
+            held = operate.pause_batch(batch=batch, by=by)
+            return ngettext(
                 "Paused; {n} message taken back from the queue.", "Paused; {n} messages taken back from the queue.", held
             ).format(n=held)
-        elif verb == "resume":
-            operate.resume_batch(batch=batch)
-            said = _("The batch goes on.")
-        else:
-            result = operate.cancel_batch(batch=batch, now=timezone.now())
-            detail = {"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown}
-            said = _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(**detail)
-        audit.record_request(request, action=f"batch.{verb}", target=batch.pk, tenant_id=batch.tenant_id, detail=detail)
-        return said
+        if verb == "resume":
+            operate.resume_batch(batch=batch, by=by)
+            return _("The batch goes on.")
+        result = operate.cancel_batch(batch=batch, by=by, now=timezone.now())
+        return _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(
+            cancelled=result.cancelled, too_late=result.too_late, unknown=result.unknown
+        )
 
     # --- many batches ----------------------------------------------------------------------------------------
 
     def _many(self, request: HttpRequest, queryset: "QuerySet[Batch]", verb: str) -> Callable[[], None]:
-        batches = list(own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=VERBS[verb])[:MAX_AT_ONCE])
+        batches = list(own_rows(request, queryset, at_least=self.least).filter(status__in=VERBS[verb])[:MAX_AT_ONCE])
 
         def perform() -> None:
             done = 0

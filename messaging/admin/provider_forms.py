@@ -99,7 +99,7 @@ def kinds() -> list[dict[str, Any]]:
         found.append(
             {
                 "kind": kind,
-                "title": adapter.title,
+                "title": str(adapter.title),
                 "channels": [channel.label for code, channel in registry.CHANNELS.items() if code in adapter.channels],
                 "fields": fields,
             }

@@ -16,14 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Tenant
-from accounts.roles import Role
-from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
+from accounts.services.audit import Actor
+from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants
 from messaging.channels.recipients import list_key
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
 from messaging.suppression import suppressions
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
@@ -107,10 +106,9 @@ class SuppressionAdmin(ReadOnly):
                     channel=values["channel"],
                     category=values["category"],
                     reason=SuppressionReason(values["reason"]),
-                    author=f"user:{signed_in(request).get_username()}",
+                    by=Actor.of_request(request),
                     now=timezone.now(),
                     expires_at=values["expires_at"],
-                    ip=client_ip(request),
                 )
             except Invalid as problem:
                 for error in problem.errors[:20]:
@@ -134,10 +132,10 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
     def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
-        rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MAX_AT_ONCE])
+        rows = list(own_rows(request, queryset, at_least=self.least).order_by("-id")[:MAX_AT_ONCE])
 
         def perform() -> None:
-            number = suppressions.remove(entries=rows, author=f"user:{signed_in(request).get_username()}", ip=client_ip(request))
+            number = suppressions.remove(entries=rows, by=Actor.of_request(request))
             self.message_user(request, ngettext("{n} recipient taken off.", "{n} recipients taken off.", number).format(n=number))
 
         return confirm(

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from django.utils.functional import Promise
 from pydantic import BaseModel, ConfigDict
 
 
@@ -105,7 +106,7 @@ class Adapter(ABC):
     """
 
     kind: ClassVar[str]
-    title: ClassVar[str]
+    title: ClassVar[str | Promise]
     channels: ClassVar[AbstractSet[str]]  # codes of the channels this kind can serve
     Config: ClassVar[type[ProviderConfig]]
 

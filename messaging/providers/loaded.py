@@ -1,7 +1,7 @@
 """Check, store, delete and test providers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,17 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
+from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.channels import registry
 from messaging.channels.base import Accepted, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
+from messaging.models.provider import new_receipt_secret
 from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
+from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Conflict, Invalid
 
 
@@ -71,25 +76,42 @@ def change_caps(*, provider: Provider, caps: Mapping[str, int | None] | None) ->
 
 
 @transaction.atomic
-def save_provider(
-    *,
-    provider: Provider,
-    config: dict[str, Any],
-) -> Provider:
-    """Check and store a provider.
+def create_provider(*, provider: Provider, config: dict[str, Any], by: Actor) -> Provider:
+    """Check and store a new provider.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
     """
+    _save(provider, config)
+    _record(provider, Action.PROVIDER_CREATE, by, name=provider.name, kind=provider.kind)
+    return provider
+
+
+@transaction.atomic
+def change_provider(*, provider: Provider, config: dict[str, Any], fields: Iterable[str], by: Actor) -> Provider:
+    """Check and store a changed provider; `fields` are the names of those that changed.
+
+    Raises:
+        Invalid: a field is wrong, or the name is taken.
+    """
+    _save(provider, config)
+    _record(provider, Action.PROVIDER_CHANGE, by, fields=sorted(fields))
+    return provider
+
+
+def _save(provider: Provider, config: dict[str, Any]) -> None:
     provider.config = check_config(kind=provider.kind, channel=provider.channel, config=config)
     if Provider.objects.filter(tenant_id=provider.tenant_id, name=provider.name).exclude(pk=provider.pk).exists():
         raise Invalid.field("name", _("There is already a provider of this name."), "taken")
     provider.save()
     transaction.on_commit(provider_cache.forget)
-    return provider
 
 
-def delete_provider(*, provider: Provider) -> None:
+def _record(provider: Provider, action: Action, by: Actor, **detail: Any) -> None:
+    audit.record(by=by, action=action, target=provider.pk, tenant_id=provider.tenant_id, detail=detail)
+
+
+def delete_provider(*, provider: Provider, by: Actor) -> None:
     """Remove a provider that has carried nothing.
 
     Raises:
@@ -100,8 +122,26 @@ def delete_provider(*, provider: Provider) -> None:
         or ReceiptEntry.objects.filter(provider=provider).exists()
     ):
         raise Conflict(_("It has carried messages, whose history names it. Disable it instead."))
-    provider.delete()
+    with transaction.atomic():
+        _record(provider, Action.PROVIDER_DELETE, by, name=provider.name)
+        provider.delete()
     provider_cache.forget()
+
+
+def reveal_receipt_secret(*, provider: Provider, by: Actor) -> str:
+    """Return the secret that receipts are signed with, and write down who looked."""
+    _record(provider, Action.PROVIDER_REVEAL_RECEIPT_SECRET, by)
+    secret: str = provider.receipt_secret
+    return secret
+
+
+@transaction.atomic
+def renew_receipt_secret(*, provider: Provider, by: Actor) -> str:
+    """Replace the secret that receipts are signed with, and return the new one. The old one stops working at once."""
+    secret = provider.receipt_secret = new_receipt_secret()
+    provider.save(update_fields=["receipt_secret", "updated_at"])
+    _record(provider, Action.PROVIDER_NEW_RECEIPT_SECRET, by)
+    return secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +157,19 @@ class TestResult:
     duration_ms: int
 
 
-def send_test(*, provider: Provider, recipient: str, text: str) -> TestResult:
-    """Send one message through a provider now, outside the queue, and return what came of it."""
+def send_test(*, provider: Provider, recipient: str, text: str, by: Actor) -> TestResult:
+    """Send one message through a provider now, outside the queue, and return what came of it.
+
+    Raises:
+        ValueError: the recipient is none of this channel.
+    """
+    result = _send_test(provider, recipient, text)
+    shown = mask_recipient(provider.channel, recipient)
+    _record(provider, Action.PROVIDER_TEST, by, ok=result.ok, code=result.code, recipient=shown)
+    return result
+
+
+def _send_test(provider: Provider, recipient: str, text: str) -> TestResult:
     recipient = normalise_recipient(provider.channel, recipient)
     adapter = registry.make_adapter(provider.kind, provider.config)
     began = time.monotonic()

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from accounts.services.audit import Actor
 from messaging.channels.channel import EMAIL
 from messaging.suppression import unsubscribe as links
 from posthaste.lib.addresses import client_ip
@@ -36,10 +37,11 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     undone = False
     if request.method == "POST":
+        recipient = Actor.recipient(ip=client_ip(request))
         if "undo" in request.POST:
-            undone = links.undo(link, ip=client_ip(request))
+            undone = links.undo(link, by=recipient)
         else:
-            links.unsubscribe(link, now=now, ip=client_ip(request))
+            links.unsubscribe(link, by=recipient, now=now)
     listed = links.is_listed(link, now=now)
     context: dict[str, Any] = {
         "title": _("You are unsubscribed") if listed else _("Unsubscribe"),

@@ -15,6 +15,8 @@ from django.db import transaction
 
 from accounts.models import Tenant
 from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.channels.channel import EMAIL
 from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
@@ -110,17 +112,17 @@ def is_listed(link: Link, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def unsubscribe(link: Link, *, now: datetime, ip: str | None = None) -> bool:
+def unsubscribe(link: Link, *, by: Actor, now: datetime) -> bool:
     """Put the recipient on the list for the category; False if they stood there already."""
     entry = Entry(list_key(link.recipient), EMAIL, link.category, link.message_id)
-    added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author="recipient", now=now)
+    added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author=str(by), now=now)
     if added:
-        _write_down("suppression.unsubscribe", link, ip)
+        _write_down(Action.SUPPRESSION_UNSUBSCRIBE, link, by)
     return bool(added)
 
 
 @transaction.atomic
-def undo(link: Link, *, ip: str | None = None) -> bool:
+def undo(link: Link, *, by: Actor) -> bool:
     """Take back what the recipient did with such a link, and nothing that others did; False if there is nothing."""
     own = Suppression.objects.filter(
         tenant_id=link.tenant_id,
@@ -131,11 +133,11 @@ def undo(link: Link, *, ip: str | None = None) -> bool:
     )
     removed, _each = own.delete()
     if removed:
-        _write_down("suppression.undo", link, ip)
+        _write_down(Action.SUPPRESSION_UNDO, link, by)
     return bool(removed)
 
 
-def _write_down(action: str, link: Link, ip: str | None) -> None:
+def _write_down(action: Action, link: Link, by: Actor) -> None:
     target = suppressions.masked(link.recipient, EMAIL)
     detail = {"category": link.category, "message": str(link.message_id)}
-    audit.record(actor="recipient", action=action, target=target, tenant_id=link.tenant_id, detail=detail, ip=ip)
+    audit.record(by=by, action=action, target=target, tenant_id=link.tenant_id, detail=detail)

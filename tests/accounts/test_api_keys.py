@@ -15,7 +15,7 @@ from messaging.providers.cache import provider_cache
 from messaging.scopes import READ, SEND
 from posthaste import env
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
-from tests.builders import Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant
+from tests.builders import TESTER, Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "shop", "scopes": [SEND]}
@@ -93,9 +93,9 @@ def test_a_wrong_field_is_named_and_no_key_is_made(changed: dict[str, object], f
 def test_issuing_without_a_scope_or_with_an_unknown_one_is_refused_below_the_api_too() -> None:
     tenant = make_tenant()
     with pytest.raises(Invalid):
-        issue_api_key(tenant=tenant, name="none", scopes=[])
+        issue_api_key(tenant=tenant, name="none", scopes=[], by=TESTER)
     with pytest.raises(Invalid):
-        issue_api_key(tenant=tenant, name="unknown", scopes=["messages:everything"])
+        issue_api_key(tenant=tenant, name="unknown", scopes=["messages:everything"], by=TESTER)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_the_kind_in_the_key_cannot_be_changed_by_its_holder() -> None:
 def test_a_revoked_key_is_refused_for_ever() -> None:
     key, clear = make_key(make_tenant())
     assert call(clear) == 200
-    assert revoke_api_key(key=key, now=timezone.now())
+    assert revoke_api_key(key=key, now=timezone.now(), by=TESTER)
     assert call(clear) == 401
-    assert not revoke_api_key(key=key, now=timezone.now())
+    assert not revoke_api_key(key=key, now=timezone.now(), by=TESTER)
 
 
 def test_a_key_revoked_in_another_process_is_refused_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

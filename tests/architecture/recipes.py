@@ -53,7 +53,7 @@ def job() -> None:
     from jobs.scheduler import LeaderScheduler
 
     scheduler = LeaderScheduler(app=current_app._get_current_object())
-    assert "orders.close_forgotten" in scheduler.schedule
+    assert "orders.close_forgotten" in scheduler.schedule  # of crontabs it holds the next two hours, and always those at 4
     row = PeriodicTask.objects.get(task="orders.close_forgotten")
     assert (row.enabled, row.crontab.hour, row.crontab.minute) == (True, "4", "30")
     assert current_app.amqp.Router().route({}, "orders.close_forgotten")["queue"].name == "notification"

@@ -21,7 +21,7 @@ from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.services import drafts, instances, items, releases
 from posthaste.lib import locks
 from posthaste.ui import paginator
-from tests.builders import make_tenant
+from tests.builders import actor, make_tenant
 from tests.configcenter.forms import posted
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def draft_of(name: str) -> dict[str, Any]:
 
 def publish(name: str, *, author: str = "user:bob", **fields: Any) -> Any:
     item = items.module_item(name)
-    return releases.publish(item=item, content=orjson.dumps(effective(name) | fields).decode(), comment="because", author=author)
+    return releases.publish(item=item, content=orjson.dumps(effective(name) | fields).decode(), comment="because", by=actor(author))
 
 
 # --- who may what -------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     handle = hot.module(name)
     changed = _other(handle.model, handle.model().model_dump(mode="json"))
     item = items.module_item(name)
-    drafts.save_draft(item=item, content=orjson.dumps(changed).decode(), based_on=0, author="user:bob", now=timezone.now())
+    drafts.save_draft(item=item, content=orjson.dumps(changed).decode(), based_on=0, by=actor("user:bob"), now=timezone.now())
     item.refresh_from_db()
     client = staff()
     assert client.post(at(name), form_of(client, at(name))).status_code == 302
@@ -241,7 +241,7 @@ def test_a_draft_that_is_not_valid_any_more_can_still_be_opened() -> None:
         item=item,
         content='{"rules": [{"per_second": "x", "resource": "gone"}, 7], "system": []}',
         based_on=0,
-        author="user:bob",
+        by=actor("user:bob"),
         now=timezone.now(),
     )
     answer = staff().get(at("flow_rules"))
@@ -341,7 +341,7 @@ def test_a_gray_release_is_started_widened_and_promoted() -> None:
 def test_a_gray_release_is_abandoned() -> None:
     client, item = staff(), items.module_item("queues")
     content = orjson.dumps(effective("queues") | {"queue_capacity": 500}).decode()
-    releases.start_gray(item=item, content=content, labels=[], percent=50, comment="try", author="user:bob")
+    releases.start_gray(item=item, content=content, labels=[], percent=50, comment="try", by=actor("user:bob"))
     client.post(at("queues", "gray"), {"verb": "abandon"})
     assert (items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
 
@@ -404,7 +404,7 @@ def test_a_draft_of_an_override_is_replayed_for_its_tenant_with_what_all_have_be
     monkeypatch.setattr(hot.module("retry_policy"), "what_if", replay)
     publish("retry_policy", base_seconds=9)
     item = items.module_item("retry_policy", tenant=tenant)
-    drafts.save_draft(item=item, content='{"most_retries": 7}', author="user:bob", based_on=0, now=timezone.now())
+    drafts.save_draft(item=item, content='{"most_retries": 7}', by=actor("user:bob"), based_on=0, now=timezone.now())
     page = client.get(at("retry_policy", "replay", tenant=tenant.slug) + "&run=1").content.decode()
     assert asked == [(tenant.pk, 7, 3, 9)]
     assert "Only this tenant was looked at" in page
@@ -467,7 +467,7 @@ def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhi
     client, namespace = staff(ConfigRight.VIEW), items.default_namespace(None)
 
     def make(name: str, group: str = "G") -> None:
-        items.create_item(namespace=namespace, group=group, data_id=name, format="text", actor="user:bob")
+        items.create_item(namespace=namespace, group=group, data_id=name, format="text", by=actor("user:bob"))
 
     def shown(url: str) -> tuple[list[str], str, str]:
         text = client.get(reverse("config:items") + url).content.decode()
@@ -489,8 +489,8 @@ def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhi
 
 def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> None:
     namespace = items.default_namespace(None)
-    item = items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:bob")
-    releases.publish(item=item, content="a: [1", comment="", author="user:bob")
+    item = items.create_item(namespace=namespace, group="G", data_id="d", format="text", by=actor("user:bob"))
+    releases.publish(item=item, content="a: [1", comment="", by=actor("user:bob"))
     client, url = staff(ConfigRight.EDIT), reverse("config:item-about", args=[item.pk])
     page = client.post(url, {"format": "yaml", "description": "Prices"}, follow=True).content.decode()
     assert "Version 1 is in force" in page
@@ -504,7 +504,7 @@ def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> N
 def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
     tenant = make_tenant("Shop", slug="shop")
     item = items.module_item("retry_policy", tenant=tenant)
-    releases.publish(item=item, content='{"most_retries": 1}', comment="", author="user:bob")
+    releases.publish(item=item, content='{"most_retries": 1}', comment="", by=actor("user:bob"))
     key, who, version = instances.key_of("retry_policy", tenant.pk), instances.Identity("here", "web"), item.current
     assert version is not None
     state = instances.State("database", 1, {}, {}, {key: instances.Version(1, version.md5, 40)})
@@ -533,11 +533,11 @@ def test_namespaces_are_made_and_deleted_while_they_are_empty() -> None:
     made = ConfigNamespace.objects.get(slug="production")
     assert made.tenant == tenant
     assert client.post(url, {"slug": "production", "tenant": tenant.pk}).status_code == 422
-    item = items.create_item(namespace=made, group="G", data_id="d", format="text", actor="user:bob")
-    releases.publish(item=item, content="x", comment="", author="user:bob")
+    item = items.create_item(namespace=made, group="G", data_id="d", format="text", by=actor("user:bob"))
+    releases.publish(item=item, content="x", comment="", by=actor("user:bob"))
     client.post(url, {"delete": made.pk})
     assert ConfigNamespace.objects.filter(slug="production").exists()
-    releases.remove(item=item, comment="", author="user:bob")
+    releases.remove(item=item, comment="", by=actor("user:bob"))
     client.post(url, {"delete": made.pk})
     assert not ConfigNamespace.objects.filter(slug="production").exists()
 
@@ -581,7 +581,7 @@ def test_a_lock_is_seen_and_freed_once_its_name_is_typed() -> None:
 def test_the_overview_asks_the_same_few_queries_however_much_was_published(django_assert_max_num_queries: Any) -> None:
     for name in MODULES[:4]:
         item = items.module_item(name)
-        drafts.save_draft(item=item, content="{}", based_on=0, author="user:bob", now=timezone.now())
+        drafts.save_draft(item=item, content="{}", based_on=0, by=actor("user:bob"), now=timezone.now())
     client = staff()
     with django_assert_max_num_queries(6):
         page = client.get(reverse("config:overview")).content.decode()

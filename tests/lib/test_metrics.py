@@ -20,7 +20,8 @@ def read() -> dict[str, Any]:
 def test_a_reader_gives_a_number_or_numbers_by_label() -> None:
     metric("orders", help="Orders.")(lambda: 3)
     metric("orders_by_country", help="Orders.", labels=("country",))(lambda: {"cn": 1, "fr": None})
-    metric("orders_by_both", help="Orders.", labels=("country", "city"))(lambda: {("cn", "Suzhou"): 2})
+    by_both: dict[tuple[str, ...], float] = {("cn", "Suzhou"): 2}
+    metric("orders_by_both", help="Orders.", labels=("country", "city"))(lambda: by_both)
     metric("orders_not_known", help="Orders.")(lambda: None)
     assert read() == {
         "posthaste_orders": [((), 3.0)],

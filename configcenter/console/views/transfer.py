@@ -11,8 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from configcenter import hot
-from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.access import page, staff_page
 from configcenter.console.views.items import of_people
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import transfer as files
@@ -32,7 +33,7 @@ def transfer(request: HttpRequest) -> HttpResponse:
         is_trial = "apply" not in request.POST
         try:
             report = files.import_(
-                data=data, policy=policy, dry_run=is_trial, comment=request.POST.get("comment", ""), **author_of(request)
+                data=data, policy=policy, dry_run=is_trial, comment=request.POST.get("comment", ""), by=Actor.of_request(request)
             )
         except Problem as refusal:
             problem, status = problem_text(refusal), refusal.status

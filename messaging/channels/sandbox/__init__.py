@@ -22,6 +22,7 @@ from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import orjson
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
@@ -72,7 +73,7 @@ def _keep_nothing(requests: Sequence[SendRequest]) -> None:
 
 class SandboxAdapter(Adapter):
     kind = "sandbox"
-    title = "Sandbox"
+    title = gettext_lazy("Sandbox")
     channels = CHANNELS.keys()  # every one, also those of other apps
     Config = SandboxConfig
 

@@ -10,6 +10,7 @@ from accounts.models import AuditEntry, Tenant
 from accounts.scopes import ADMIN, SCOPES
 from messaging.models import Message, Provider, Status
 from messaging.providers.cache import provider_cache
+from posthaste.lib.masking import mask_recipient
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
 
@@ -298,7 +299,9 @@ def test_a_test_message_tells_what_the_provider_said(recipient: str, ok: bool, c
     assert bool(shown["provider_message_id"]) is ok
     assert shown["duration_ms"] >= 0
     assert Message.objects.count() == 0, "outside the queue"
-    assert AuditEntry.objects.get().detail == {"ok": ok, "code": code}
+    detail = AuditEntry.objects.get().detail
+    assert detail == {"ok": ok, "code": code, "recipient": mask_recipient("sms", recipient)}
+    assert recipient not in str(detail)
 
 
 def test_a_test_message_through_a_gateway_arrives_there(api: Api, tenant: Tenant) -> None:

@@ -27,7 +27,17 @@ from messaging.models import Message, Status
 from messaging.queueing import deferred, feed, operate
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
-from tests.builders import close_committer, make_api, make_batch, make_message, make_provider, make_suppression, make_template, make_tenant
+from tests.builders import (
+    TESTER,
+    close_committer,
+    make_api,
+    make_batch,
+    make_message,
+    make_provider,
+    make_suppression,
+    make_template,
+    make_tenant,
+)
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -500,4 +510,4 @@ def test_category_and_time_zone_come_with_the_message_or_from_the_template() -> 
 
 def test_a_suppressed_message_stays_suppressed_when_somebody_sends_again_what_failed(tenant: Any) -> None:
     row = make_message(tenant, status=Status.SUPPRESSED)
-    assert operate.retry_messages(ids=[row.pk], now=timezone.now()) == 0
+    assert operate.retry_messages(ids=[row.pk], by=TESTER, now=timezone.now()) == 0

@@ -20,7 +20,7 @@ from messaging.providers.cache import provider_cache
 from messaging.receipts import receive
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
-from tests.builders import fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
+from tests.builders import actor, fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
 from tests.peers.smtp import MailServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -85,7 +85,7 @@ def test_for_all_channels_a_recipient_stands_in_the_form_that_messages_have() ->
     given = ["+86 138-1234-5678", "Ada@Example.COM", "HTTPS://Hooks.example.com", "room-7"]
     now = timezone.now()
     suppressions.add(
-        tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, author="user:a", now=now
+        tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, by=actor("user:a"), now=now
     )
     assert recipients(tenant) == sorted(["+8613812345678", "ada@example.com", "HTTPS://Hooks.example.com", "room-7"])
 
