@@ -15,13 +15,13 @@ from posthaste.lib.metrics import metric
 @metric("queued_messages", help=_("Messages in the broker that no worker has taken yet, counted up to 100,000."), unit="messages")
 def queued_messages() -> float:
     """Return the last measurement, which is made every second."""
-    return queue_statistics.last_measured().in_broker
+    return queue_statistics.latest().in_broker
 
 
 @metric("due_messages", help=_("Messages that are due and wait in the database, counted up to 100,000."), unit="messages")
 def due_messages() -> float:
     """Return the last measurement, which is made every second."""
-    return queue_statistics.last_measured().due
+    return queue_statistics.latest().due
 
 
 @metric("scheduled_messages", help=_("Messages that are due later, counted up to 100,000."), unit="messages")
@@ -42,13 +42,13 @@ def sending_messages() -> float:
 @metric("oldest_due_seconds", help=_("For how long the oldest message that waits in the database has been due."), unit="seconds")
 def oldest_due_seconds() -> float:
     """Return what the feeder reported; 0 where nothing waits."""
-    return queue_statistics.last_measured().oldest_seconds
+    return queue_statistics.latest().oldest_seconds
 
 
 @metric("drain_rate", help=_("Messages a second that leave the broker; missing while nothing waits."))
 def drain_rate() -> float | None:
     """Return what the feeder reported."""
-    return queue_statistics.last_measured().per_second
+    return queue_statistics.latest().per_second
 
 
 @metric("message_event_rate", help=_("What happens to messages, a second, over the last ten seconds."), labels=("event",))
@@ -60,13 +60,13 @@ def message_event_rate() -> Mapping[str, float]:
 @metric("pool_threads", help=_("Threads of a worker's pool that sends."), labels=("instance",))
 def pool_threads() -> Mapping[str, float]:
     """Return what the pools reported within five seconds."""
-    return {pool["instance"]: pool["threads"] for pool in queue_statistics.told_by_pools()}
+    return {pool["instance"]: pool["threads"] for pool in queue_statistics.reported_pools()}
 
 
 @metric("pool_busy_threads", help=_("Threads of a worker's pool that are at work."), labels=("instance",))
 def pool_busy_threads() -> Mapping[str, float]:
     """Return what the pools reported within five seconds."""
-    return {pool["instance"]: pool["active_count"] for pool in queue_statistics.told_by_pools()}
+    return {pool["instance"]: pool["active_count"] for pool in queue_statistics.reported_pools()}
 
 
 @metric("broker_tasks", help=_("Tasks that wait in a queue of the broker."), labels=("queue",))

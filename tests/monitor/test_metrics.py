@@ -46,7 +46,7 @@ def samples(api: Api) -> dict[str, dict[tuple[str, ...], float]]:
 def test_it_tells_what_the_platform_stands_on_and_what_waits(operator: Api) -> None:
     tenant = make_tenant()
     make_message(tenant, status=Status.SENDING)
-    queue_statistics.tell_pool("host:1", {"instance": "host:1", "threads": 10, "active_count": 4}, alive_seconds=5)
+    queue_statistics.report_pool("host:1", {"instance": "host:1", "threads": 10, "active_count": 4}, alive_seconds=5)
     try:
         found = samples(operator)
     finally:
