@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from messaging.intake.bodies import BatchIn, MessageIn, RecipientIn
-from messaging.intake.prepare import MOST_RECIPIENTS
+from messaging.intake.prepare import MAX_RECIPIENTS
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -71,7 +71,7 @@ def message_request() -> dict[str, Any]:
 def batch_request() -> dict[str, Any]:
     """Return the JSON schema of a batch with its rows."""
     schema = _schema_of(BatchIn)
-    schema["properties"]["recipients"] = {"type": "array", "minItems": 1, "maxItems": MOST_RECIPIENTS, "items": _schema_of(RecipientIn)}
+    schema["properties"]["recipients"] = {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": _schema_of(RecipientIn)}
     schema["properties"]["on_error"] = {"enum": ["reject", "skip"], "default": "reject"}
     return schema
 

@@ -13,10 +13,10 @@ from msgspec import Meta, Struct
 from posthaste.lib.jsonbodies import refuse_nul
 from posthaste.lib.problems import Invalid, Malformed
 
-MOST_BODY_CHARACTERS = 200_000
+MAX_BODY_CHARACTERS = 200_000
 
 Priority = Annotated[int, Meta(ge=0, le=10)]
-Text = Annotated[str, Meta(max_length=MOST_BODY_CHARACTERS)]
+Text = Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS)]
 Short = Annotated[str, Meta(max_length=128)]
 Subject = Annotated[str, Meta(max_length=998)]
 Aware = Annotated[datetime, Meta(tz=True)]

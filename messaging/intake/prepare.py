@@ -21,9 +21,9 @@ from posthaste.lib import liquid, sms, zones
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Invalid
 
-MOST_RECIPIENTS = 10_000
-MOST_JSON_BYTES = 16_384
-FURTHEST_AHEAD = timedelta(days=365)
+MAX_RECIPIENTS = 10_000
+MAX_JSON_BYTES = 16_384
+MAX_SCHEDULE_AHEAD = timedelta(days=365)
 
 
 def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -32,8 +32,8 @@ def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
         size = len(orjson.dumps(value)) if value else 0
     except TypeError:  # orjson's error for what it can't write
         return [{"field": field, "code": "invalid", "message": _("Holds an integer of more than 64 bits, or is nested too deeply.")}]
-    if size > MOST_JSON_BYTES:
-        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MOST_JSON_BYTES)}]
+    if size > MAX_JSON_BYTES:
+        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MAX_JSON_BYTES)}]
     return []
 
 
@@ -88,7 +88,7 @@ class Frame:
 
     def _check_times(self) -> None:
         request = self.request
-        if request.send_at and request.send_at > self.now + FURTHEST_AHEAD:
+        if request.send_at and request.send_at > self.now + MAX_SCHEDULE_AHEAD:
             self._wrong("send_at", "too_far", _("At most a year ahead."))
         if request.expires_at and request.expires_at <= self.now:
             self._wrong("expires_at", "past", _("Lies in the past."))
@@ -194,9 +194,9 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
     frame = Frame(request, caller=caller, now=now)
     if not request.recipients:
         frame.errors.append({"field": "recipients", "code": "required", "message": _("Give at least one recipient.")})
-    if len(request.recipients) > MOST_RECIPIENTS:
+    if len(request.recipients) > MAX_RECIPIENTS:
         frame.errors.append(
-            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MOST_RECIPIENTS)}
+            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MAX_RECIPIENTS)}
         )
     if frame.errors:
         raise Invalid(errors=frame.errors)

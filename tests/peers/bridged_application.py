@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 
 from posthaste.lib.wsgi_bridge import Bridge
 
-MOST_BYTES = 4_000_000
+MAX_BYTES = 4_000_000
 PIECE = b"x" * 300_000
 may_go_on = threading.Event()
 state = {"closed": 0, "short": 0}
@@ -54,7 +54,7 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
 
 class _Server:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._bridge = Bridge(validator(_application), threads=2, most_bytes=MOST_BYTES, loop=loop)
+        self._bridge = Bridge(validator(_application), threads=2, most_bytes=MAX_BYTES, loop=loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         await self._bridge.answer(scope, protocol)
