@@ -22,14 +22,15 @@ def check_tenant_lookups(app_configs: Sequence[AppConfig] | None = None, **kwarg
     What was installed from packages is left out: its rows are shown to superusers only.
     """
     configs = apps.get_app_configs() if app_configs is None else app_configs
-    return [found for config in configs if not _is_installed(config) for model in config.get_models() for found in _check(model)]
+    return [found for config in configs if not _is_installed(config) for model in config.get_models() for found in check_model(model)]
 
 
 def _is_installed(config: AppConfig) -> bool:
     return any(Path(config.path).resolve().is_relative_to(place) for place in PACKAGES)
 
 
-def _check(model: type[models.Model]) -> Iterator[CheckMessage]:
+def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
+    """Yield what is wrong with the `tenant_lookup` of one model."""
     if not hasattr(model, "tenant_lookup"):
         yield Error(f"{model._meta.label} does not say which tenant its rows belong to.", hint=HINT, obj=model, id="accounts.E001")
         return

@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from accounts.services.audit import Actor
 from benchmarks.rig import DurablePostgreSQL
 from posthaste.env import ROOT
 from tests.peers.instance import APART, DEAF, Watching
@@ -63,7 +64,7 @@ class Publisher:
 
     def publish(self, number: int) -> int:
         """Publish one value and return the number of the release."""
-        release = self._publish(item=self._item, content=text(2 + number % 700), comment="", author="command:benchmark")
+        release = self._publish(item=self._item, content=text(2 + number % 700), comment="", by=Actor.command("benchmark"))
         return int(release.number)
 
 

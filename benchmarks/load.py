@@ -154,7 +154,7 @@ def _requests(options: argparse.Namespace) -> Callable[[], bytes | None]:
     def batch() -> bytes:
         rows = ",".join(options.row.replace("{n}", f"{next(numbers):08d}") for _ in range(options.rows))
         body = options.body.replace("{rows}", rows)
-        return (head(len(body)) + body).encode()
+        return str(head(len(body)) + body).encode()
 
     if options.rows:
         ready = [batch() for _ in range(options.count)]

@@ -139,7 +139,7 @@ def main() -> None:
     options = parser.parse_args()
     with Services((PostgreSQL, Redis)) as services:
         database = new_database(services, "nacos")
-        redis_url = services["redis"].url  # type: ignore[attr-defined]
+        redis_url = services["redis"].url
         environment = {"DATABASE_URL": database, "REDIS_URL": redis_url, "BROKER_URL": redis_url, "DATA_DIR": str(services.folder)}
         manage = [sys.executable, "manage.py"]
         subprocess.run([*manage, "migrate", "-v", "0"], cwd=ROOT, env={**os.environ, **environment}, check=True)

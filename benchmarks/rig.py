@@ -65,7 +65,7 @@ def purge(url: str, queue: str) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on; see proc(5)."""
+    """Return the fields of /proc/PID/stat from the third on; see proc(5)."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

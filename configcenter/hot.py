@@ -13,7 +13,7 @@ and reads it wherever it needs it, without I/O and without a lock:
     retry_policy.of(tenant_id).most_retries  # with the tenant's override, where the module allows them
     retry_policy.now.release                 # number of the release, for traces; 0: the defaults
 
-`value` is replaced by one assignment, so a reader who keeps it in a variable sees one release and never half of another.
+`value` is replaced by one assignment, so code that keeps it in a variable sees one release and never parts of two.
 Publishing and applying lie in `configcenter.services`; nothing here knows the database.
 """
 
@@ -31,7 +31,7 @@ from pydantic_core import PydanticKnownError
 log = structlog.get_logger(__name__)
 
 
-#: Forms that several modules ask for; `configcenter.services.validation` has the words that say what they are.
+#: Patterns that several modules use; `configcenter.services.validation` has a message for each.
 NAME = r"^[a-z0-9_.-]{1,40}$"
 CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 CLOCK_OR_EMPTY = rf"^$|{CLOCK}"
@@ -39,7 +39,7 @@ CATEGORY_OR_EMPTY = r"^[a-z0-9_.-]{0,40}$"
 
 
 class Shape(BaseModel):
-    """Base of everything inside a module: immutable, and a name that is not known is a mistake to be told."""
+    """Base of everything inside a module: immutable, and unknown field names are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
@@ -54,11 +54,11 @@ class Shape(BaseModel):
 
 
 class Wrong(ValueError):
-    """What a check over several fields raises: the field, what is wrong in words marked with gettext_noop, and the values in them.
+    """An error found by a check over several fields: the field, a message marked with gettext_noop, and its values.
 
         raise Wrong("rules", _("There are two rules named {name}."), name="mine")
 
-    Translated when it is told, so the words and the values stay apart until then.
+    The message is translated when it is shown, so message and values are stored separately.
     """
 
     def __init__(self, field: str, words: str, **values: Any) -> None:
@@ -67,10 +67,10 @@ class Wrong(ValueError):
 
 
 def filled(value: BaseModel, *names: str) -> None:
-    """Refuse texts that are empty or blank, as a default is.
+    """Refuse empty or blank values.
 
     Raises:
-        Wrong: one is.
+        Wrong: a value is blank.
     """
     for name in names:
         if not str(getattr(value, name)).strip():
@@ -78,10 +78,10 @@ def filled(value: BaseModel, *names: str) -> None:
 
 
 def no_two(field: str, names: Iterable[str], words: str) -> None:
-    """Refuse names of which one stands twice; `words` has a place for {name}.
+    """Refuse duplicate names. `words` is the message and contains {name}.
 
     Raises:
-        Wrong: it does.
+        Wrong: a name occurs twice.
     """
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
@@ -89,10 +89,10 @@ def no_two(field: str, names: Iterable[str], words: str) -> None:
 
 
 def each(field: str, values: Iterable[Any], fits: Callable[[Any], object], words: str, **more: Any) -> None:
-    """Refuse the first value that does not fit, naming its place in the list; `words` may have a place for {value}.
+    """Refuse the first value for which `fits` is false. `words` is the message and may contain {value}.
 
     Raises:
-        Wrong: one does not fit.
+        Wrong: names the index of the value.
     """
     for index, value in enumerate(values):
         if not fits(value):
@@ -100,16 +100,19 @@ def each(field: str, values: Iterable[Any], fits: Callable[[Any], object], words
 
 
 class Module(Shape):
-    """Base of a module's class. Every field has a default, a title and a help text: the console, the validation, the API and
-    the documentation are made from this one class.
+    """Base class of a module.
+
+    Every field has a default, a title and a help text. The console, the validation, the API and the documentation are generated
+    from this one class.
     """
 
 
 def setting(default: Any = ..., title: str = "", help_text: str = "", *, unit: str = "", widget: str = "", **limits: Any) -> Any:
-    """Declare one field: default, words (marked with gettext_noop, translated when they are shown), unit
-    (`ms`, `s`, `per s`, `%`, `threads`, …), limits as pydantic names them (`ge`, `le`, `min_length`, `pattern`, …).
+    """Declare one field of a module.
 
-    `widget` asks for another input than the one that follows from the type: `lines` (a list of texts, one a line), `text` (several lines).
+    `title` and `help_text` are marked with gettext_noop and translated when they are shown. `unit` is `ms`, `s`, `per s`, `%`,
+    `threads` and the like. `limits` use pydantic's names (`ge`, `le`, `min_length`, `pattern`, …). `widget` replaces the input that follows
+    from the type: `lines` (a list of texts, one per line) or `text` (several lines).
     """
     extra: dict[str, Any] = {key: value for key, value in (("unit", unit), ("widget", widget)) if value}
     if callable(default):
@@ -134,7 +137,7 @@ class Applied(Generic[M]):
         return self.by_tenant.get(tenant_id, self.value)
 
     def values(self, tenant_id: int | None) -> "list[M]":
-        """Return what some tenant goes by: the value of one, or all that there are."""
+        """Return the values in use: the one of a tenant, or all of them for None."""
         return [self.value, *self.by_tenant.values()] if tenant_id is None else [self.of(tenant_id)]
 
 
@@ -164,13 +167,13 @@ class Handle(Generic[M]):
     def listen(self, function: Callable[[M], None]) -> Callable[[M], None]:
         """Have `function` called with every new value, in the thread that applies it; usable as a decorator.
 
-        It must be quick. One that fails is logged and harms nobody else.
+        It must return quickly. An exception is logged and does not stop the other listeners.
         """
         self._listeners.append(function)
         return function
 
     def swap(self, applied: "Applied[M]") -> None:
-        """Put a new value in force and tell the listeners."""
+        """Put a new value in force and call the listeners."""
         self.now = applied
         self.value = applied.value
         for function in self._listeners:
@@ -181,7 +184,7 @@ class Handle(Generic[M]):
 
     @contextmanager
     def set(self, **changes: Any) -> Iterator[M]:
-        """Put other values in force for the block, in this process only: for tests and trials."""
+        """Put other values in force for a `with` block, in this process only: for tests and trials."""
         before = self.now
         changed = self.model.model_validate(before.value.model_dump() | changes)
         self.swap(Applied(changed, before.release, before.md5, before.by_tenant))
@@ -196,7 +199,7 @@ _handles: dict[str, Handle[Any]] = {}
 
 
 def register(model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: tuple[str, ...] = ()) -> Handle[M]:
-    """Make a module known and return its handle. `per_tenant` names the fields that a tenant may override."""
+    """Register a module and return its handle. `per_tenant` names the fields that a tenant may override."""
     if name in _handles:
         raise ValueError(f"module {name} is registered twice")
     unknown = set(per_tenant) - set(model.model_fields)
@@ -208,7 +211,7 @@ def register(model: type[M], *, name: str, title: str, purpose: str, order: int,
 
 
 def modules() -> list[Handle[Any]]:
-    """Return all modules in the order in which people see them."""
+    """Return all modules in display order."""
     return sorted(_handles.values(), key=lambda handle: handle.order)
 
 
@@ -216,12 +219,12 @@ def module(name: str) -> Handle[Any]:
     """Return one module.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: there is no module with that name.
     """
     return _handles[name]
 
 
 def reset() -> None:
-    """Put the defaults in force everywhere: for tests."""
+    """Put the defaults of every module in force, for tests."""
     for handle in _handles.values():
         handle.swap(Applied(handle.model()))

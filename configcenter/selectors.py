@@ -13,9 +13,9 @@ from accounts.models import Tenant
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import instances
-from configcenter.services import namespaces as places
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
+from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
 
@@ -59,9 +59,7 @@ class ModuleState:
 
 
 def live_instances(overrides: Sequence[ConfigItem] = ()) -> list[Instance] | None:
-    """Return the processes that are alive, with what they run of these overrides, or None where Redis, which knows
-    them, is away.
-    """
+    """Return the processes that are alive, with the versions of these overrides that they run; None if Redis is away."""
     try:
         keys = [instances.key_of(item.data_id, item.override_of_id) for item in overrides if item.override_of_id is not None]
         return instances.with_overrides(instances.live(), keys)
@@ -168,14 +166,14 @@ def free_items(tenant_id: int | None) -> "QuerySet[ConfigItem]":
     return rows.select_related("namespace", "current", "gray", "override_of")
 
 
-def reached_namespaces(who: places.Reader) -> "QuerySet[ConfigNamespace]":
+def reached_namespaces(who: Reader) -> "QuerySet[ConfigNamespace]":
     """Return the drawers that a caller reaches: its tenant's, and the installation's where that is its business."""
     own = Q(tenant_id=who.tenant_id) if who.tenant_id is not None else Q(pk=None)
     whose = own | Q(tenant=None) if who.reaches_installation else own
     return ConfigNamespace.objects.filter(whose).exclude(tenant=None, slug=MODULES)
 
 
-def reached_items(who: places.Reader) -> "QuerySet[ConfigItem]":
+def reached_items(who: Reader) -> "QuerySet[ConfigItem]":
     """Return the free-form items that a caller reaches, in force or not."""
     rows = ConfigItem.objects.filter(namespace__in=reached_namespaces(who), override_of=None)
     return rows.select_related("namespace", "current", "gray", "override_of")

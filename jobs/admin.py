@@ -28,6 +28,7 @@ from django_celery_beat.models import (
 
 from accounts.staff.tenant_admin import SuperuserOnly
 from jobs import registry
+from jobs.labels import Switch
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
 #: A native field for times, in UTC as everywhere here.
@@ -121,7 +122,7 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
 
     @admin.display(description=gettext_lazy("state"), ordering="enabled")
     def state(self, row: PeriodicTask) -> SafeString:
-        return badge("enabled" if row.enabled else "disabled")
+        return badge(Switch.ENABLED if row.enabled else Switch.DISABLED)
 
     @admin.display(description=gettext_lazy("schedule"))
     def when(self, row: PeriodicTask) -> SafeString | str:

@@ -1,8 +1,8 @@
-"""Words of django-celery-beat that its own Chinese catalogue lacks, or has wrong: named here so that ours translates them instead."""
+"""Labels of django-celery-beat that its own Chinese catalogue lacks, or has wrong: named here so that ours translates them instead."""
 
 from django.utils.translation import gettext_noop as _
 
-WORDS = (
+LABELS = (
     _("Day"),
     _("Days"),
     _("Minute"),

@@ -7,9 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from jobs.services import lock_control
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import at, page, problem_text, staff_page
 
@@ -25,8 +25,7 @@ def locks(request: HttpRequest) -> HttpResponse:
             error, status = _("Type {name} to go on.").format(name=wanted), 422
         else:
             try:
-                author = f"user:{request.user.get_username()}"
-                freed = lock_control.force_release(name=wanted, actor=author, ip=client_ip(request))
+                freed = lock_control.force_release(name=wanted, by=Actor.of_request(request))
                 messages.success(request, _("{name} is free. {owner} is told within a second.").format(name=wanted, owner=freed.owner))
             except Problem as problem:
                 messages.error(request, problem_text(problem))

@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 import structlog
+from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from jobs import registry
@@ -42,6 +43,10 @@ class LeaderScheduler(DatabaseScheduler):
         """Write the schedule of every registered job into the database, whatever was changed there meanwhile."""
         self.app.conf.beat_schedule = registry.beat_schedule()
         super().setup_schedule()
+
+    def enabled_models(self) -> list[PeriodicTask]:
+        """Return the rows to be scheduled, without those whose job is not installed any more: nothing could run them."""
+        return [row for row in super().enabled_models() if registry.find(row.task)]
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         heartbeat.start("beat")  # whoever has not come so far does not hear SIGTERM yet either

@@ -8,7 +8,6 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import (
-            configuration,  # noqa: F401 - registers its modules
             scopes,  # noqa: F401 - declares what keys may be allowed to do
             what_if,  # noqa: F401 - puts the flow rules in force; replays drafts
         )

@@ -3,10 +3,11 @@
 from typing import Any
 
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from messaging.channels.registry import CHANNELS
-from messaging.content import templates
+from messaging.content import editing
 from messaging.models import Provider, Template
-from messaging.providers.loaded import save_provider
+from messaging.providers.loaded import create_provider
 
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -45,20 +46,14 @@ TEMPLATES: list[dict[str, Any]] = [
 
 def load_messaging(*, tenant: Tenant) -> None:
     """Make the demo's templates and stand-in providers where they are missing."""
+    by = Actor.command("load_demo")
     for channel in CHANNELS:
         if not Provider.objects.filter(tenant=tenant, channel=channel, is_stand_in=True).exists():
             provider = Provider(tenant=tenant, name=f"Sandbox {channel}", channel=channel, kind="sandbox", is_stand_in=True)
-            save_provider(provider=provider, config={"receipts": "delivered"})
+            create_provider(provider=provider, config={"receipts": "delivered"}, by=by)
     for wanted in TEMPLATES:
         if Template.objects.filter(tenant=tenant, name=wanted["name"]).exists():
             continue
-        template = Template.objects.create(tenant=tenant, name=wanted["name"], channel=wanted["channel"], description=wanted["description"])
-        templates.save_draft(
-            template=template,
-            subject=str(wanted.get("subject", "")),
-            body=str(wanted.get("body", "")),
-            html=str(wanted.get("html", "")),
-            variables=wanted["variables"],
-            author="demo",
-        )
-        templates.publish_draft(template=template)
+        template = Template(tenant=tenant, name=wanted["name"], channel=wanted["channel"], description=wanted["description"])
+        wording = {name: wanted.get(name, "") for name in ("subject", "body", "html")} | {"variables": wanted["variables"]}
+        editing.create_template(template=template, wording=wording, publish=True, by=by)

@@ -19,10 +19,12 @@ from tracing.selectors import per_second
 PERCENTILES = (50, 90, 95, 99)
 GOOD = (Status.SENT, Status.DELIVERED)
 BAD = (Status.FAILED, Status.UNKNOWN)
+EVENTS = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired", "suppressed", "deferred")
+RATE_SECONDS = 10
 
 
 def success_rate(counts: dict[str, int]) -> float | None:
-    """Return the per cent that was sent of what was tried to the end, or None where nothing was."""
+    """Return the percentage sent of all messages with a final outcome, or None if there are none."""
     good, bad = sum(counts.get(s, 0) for s in GOOD), sum(counts.get(s, 0) for s in BAD)
     return round(100.0 * good / (good + bad), 2) if good + bad else None
 
@@ -47,8 +49,9 @@ def _span(start: datetime, end: datetime, tenant_id: int | None) -> dict[str, An
 
 
 def latency_percentiles(latencies: Sequence[tuple[int, int]]) -> dict[str, int | None]:
-    """Return percentiles (nearest rank) of the time from due to taken by the provider, from rising latencies with the
-    number of messages of each.
+    """Return percentiles (nearest rank) of the time from due to accepted by the provider.
+
+    `latencies` are pairs of milliseconds and number of messages, in ascending order.
     """
     answer: dict[str, int | None] = dict.fromkeys([*(f"p{p}" for p in PERCENTILES), "max"])
     if latencies:
@@ -71,7 +74,7 @@ def overview(*, tenant_id: int | None, now: datetime) -> dict[str, Any]:
 
 
 def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
-    """What is due later, and how much of that because a delivery rule put it off; in one pass."""
+    """Count what is due later, and how much of it a delivery rule deferred, in one pass."""
     rows = Message.objects.filter(Q(status=Status.PENDING, due_at__gt=now)).order_by()
     own = rows if tenant_id is None else rows.filter(tenant_id=tenant_id)
     by_rule = Count("pk", filter=Q(error_code__startswith=deferred.PREFIX))
@@ -80,12 +83,12 @@ def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
 
 def pools() -> list[dict[str, Any]]:
     """Return the live figures of each worker's pool, as the workers told them within five seconds."""
-    return sorted(({"queue": SEND, **told} for told in queue_statistics.told_by_pools()), key=lambda pool: pool["instance"])
+    return sorted(({"queue": SEND, **told} for told in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:
     """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
-    waiting = queue_statistics.last_measured()
+    waiting = queue_statistics.latest()
     capacity = configuration.queues.value.queue_capacity
     try:
         tasks: dict[str, int | None] = dict(broker.depths())
@@ -104,6 +107,20 @@ def queues() -> dict[str, dict[str, Any]]:
     return answer
 
 
+def event_rates(*, tenant_id: int | None, now: datetime) -> dict[str, float]:
+    """Return what happens to messages, a second, over the last ten seconds.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    return _rates(per_second(tenant_id=tenant_id, now=now, seconds=RATE_SECONDS))
+
+
+def _rates(series: Sequence[tuple[int, Counter[str]]]) -> dict[str, float]:
+    recent = series[-RATE_SECONDS:]
+    return {event: round(sum(counts[event] for _second, counts in recent) / max(1, len(recent)), 1) for event in EVENTS}
+
+
 def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict[str, Any]:
     """Return rates of the last seconds, the queues, and the pools.
 
@@ -111,13 +128,11 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         posthaste.lib.redis.Unavailable: Redis is away, and with it the live figures.
     """
     series = per_second(tenant_id=tenant_id, now=now, seconds=seconds)
-    recent = series[-10:]
-    events = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired", "suppressed", "deferred")
     found = pools()
     return {
         "as_of": now,
-        "rates_per_second": {event: round(sum(c[event] for _s, c in recent) / max(1, len(recent)), 1) for event in events},
-        "series": [{"second": second, **{event: counts[event] for event in events}} for second, counts in series],
+        "rates_per_second": _rates(series),
+        "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
         "queues": queues(),
         "pools": found,
         "pool": {

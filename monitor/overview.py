@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from accounts.staff.tenant_choice import chosen_tenant
 from messaging import selectors, statistics
-from messaging.models import Status
 from posthaste import env
 from posthaste.ui import pages
 
@@ -72,8 +71,8 @@ def _shown(span: dict[str, Any]) -> dict[str, Any]:
     states = span["by_state"]
     return {
         "accepted": span["total"],
-        "sent": states[Status.SENT] + states[Status.DELIVERED],
-        "failed": states[Status.FAILED] + states[Status.UNKNOWN],
+        "sent": sum(states[state] for state in statistics.GOOD),
+        "failed": sum(states[state] for state in statistics.BAD),
         "in_progress": span["in_progress"],
         "success_rate": span["success_rate"],
         "p95_ms": span["latency_ms"]["p95"],

@@ -1,13 +1,15 @@
-"""Addresses of the monitor that everybody may open."""
+"""Addresses of the monitor that stand outside the admin."""
 
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from monitor import reference
 from monitor.health.views import health
+from monitor.metrics.views import Metrics
 
 urlpatterns = [
     path("health/", health, name="health"),
+    path("metrics/", Metrics.as_view(), name="metrics"),
     path("docs/", reference.reference, name="docs"),
     path("docs/errors/", reference.errors, name="docs-errors"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -226,7 +226,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
-        "Channel": "messaging.models.CHANNEL_CHOICES",
+        "Channel": "messaging.channels.registry.CHANNEL_CHOICES",
         "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",

@@ -2,10 +2,11 @@
 
 import re
 from datetime import date
-from enum import StrEnum
 from itertools import pairwise
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -18,12 +19,12 @@ HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0
 MIDNIGHT = "00:00"
 
 
-class Choice(StrEnum):
+class Choice(TextChoices):
     """Who gets the next conversation among those who could."""
 
-    LEAST_LOADED = "least_loaded"
-    ROUND_ROBIN = "round_robin"
-    LONGEST_IDLE = "longest_idle"
+    LEAST_LOADED = "least_loaded", gettext_lazy("Least loaded")
+    ROUND_ROBIN = "round_robin", gettext_lazy("In turn")
+    LONGEST_IDLE = "longest_idle", gettext_lazy("Longest idle")
 
 
 class IntentRoute(Shape):

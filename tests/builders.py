@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,14 +12,15 @@ import orjson
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey, KeyKind, Tenant
+from accounts.models import ApiKey, AuditEntry, KeyKind, Tenant
 from accounts.scopes import SCOPES
 from accounts.services.api_keys import issue_api_key
+from accounts.services.audit import Actor, ActorKind
 from configcenter.hot import Applied, Handle
-from messaging.content import templates
+from messaging.content import editing, templates
 from messaging.intake import accept
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
-from messaging.providers.loaded import save_provider
+from messaging.providers.loaded import create_provider
 from posthaste.lib.ids import first_id_at, new_id
 
 _numbers = itertools.count(1)
@@ -34,6 +36,24 @@ RECIPIENTS = {
 }
 
 
+#: Who calls a service in a test that does not care who does.
+TESTER = Actor(ActorKind.USER, "tester")
+
+
+def actor(name: str) -> Actor:
+    """Read an actor as the audit trail writes it: `user:ada`."""
+    kind, _colon, own = name.partition(":")
+    return Actor(ActorKind(kind), own)
+
+
+@contextmanager
+def untraced() -> Iterator[Actor]:
+    """Lend an actor whose entries are removed again: the trail of a test is about what the test does itself."""
+    builder = Actor.system("builder")
+    yield builder
+    AuditEntry.objects.filter(actor=str(builder)).delete()
+
+
 def make_tenant(name: str = "Acme", **fields: Any) -> Tenant:
     """Make a tenant; the short name is its own."""
     return Tenant.objects.create(name=name, **{"slug": f"{name.lower()}-{next(_numbers)}", **fields})
@@ -41,7 +61,8 @@ def make_tenant(name: str = "Acme", **fields: Any) -> Tenant:
 
 def make_key(tenant: Tenant, *scopes: str, kind: str = KeyKind.LIVE, **fields: Any) -> tuple[ApiKey, str]:
     """Issue a key, with every scope where none is named, and return it with its clear text."""
-    return issue_api_key(tenant=tenant, name=fields.pop("name", "test"), scopes=scopes or tuple(SCOPES), kind=kind, **fields)
+    with untraced() as by:
+        return issue_api_key(tenant=tenant, name=fields.pop("name", "test"), scopes=scopes or tuple(SCOPES), kind=kind, by=by, **fields)
 
 
 class Api:
@@ -95,7 +116,8 @@ def make_provider(
 ) -> Provider:
     """Make an enabled provider."""
     provider = Provider(tenant=tenant, channel=channel, kind=kind, **{"name": f"provider {next(_numbers)}", **fields})
-    return save_provider(provider=provider, config=config or {})
+    with untraced() as by:
+        return create_provider(provider=provider, config=config or {}, by=by)
 
 
 def make_template(
@@ -110,13 +132,13 @@ def make_template(
     publish: bool = True,
 ) -> Template:
     """Make a template with its first version, published unless told otherwise."""
-    template = Template.objects.create(tenant=tenant, name=name or f"template-{next(_numbers)}", channel=channel)
+    template = Template(tenant=tenant, name=name or f"template-{next(_numbers)}", channel=channel)
     subject = subject or ("About your order" if channel == "email" else "")
     declared = [{"name": "code", "required": True, "example": "1234"}] if variables is None else variables
-    templates.save_draft(template=template, subject=subject, body=body, html=html, variables=declared, author="test")
-    if publish:
-        templates.publish_draft(template=template)
-        templates.book.forget()
+    wording = {"subject": subject, "body": body, "html": html, "variables": declared}
+    with untraced() as by:
+        editing.create_template(template=template, wording=wording, publish=publish, by=by)
+    templates.template_cache.forget()
     return template
 
 

@@ -92,7 +92,7 @@ def forget() -> None:
     from configcenter import hot
     from configcenter.services import loading
     from messaging.content import templates
-    from messaging.providers import loaded
+    from messaging.providers.cache import provider_cache
     from messaging.queueing import admission, feed, publish
     from posthaste.lib import outage, redis
     from posthaste.lib.breaker import breakers
@@ -102,8 +102,8 @@ def forget() -> None:
     loading.forget()
     hot.reset()
     gate.forget()
-    loaded.book.forget()
-    templates.book.forget()
+    provider_cache.forget()
+    templates.template_cache.forget()
     templates.wording.cache_clear()
     admission.door.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}  # made by the migrations, changed by nobody
-MOST_ROWS = 2_000  # more are faster truncated
+MAX_ROWS = 2_000  # more are faster truncated
 
 
 @cache
@@ -26,11 +26,11 @@ def empty(alias: str) -> None:
     tables = _tables(alias)
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         quoted = [connection.ops.quote_name(table) for table in tables]
-        counts = " UNION ALL ".join(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {MOST_ROWS}) AS found" for name in quoted)
+        counts = " UNION ALL ".join(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {MAX_ROWS}) AS found" for name in quoted)
         cursor.execute(counts)
         filled = [(name, number) for name, (number,) in zip(quoted, cursor.fetchall(), strict=True) if number]
         if connection.vendor == "postgresql":
-            if large := [name for name, number in filled if number == MOST_ROWS]:
+            if large := [name for name, number in filled if number == MAX_ROWS]:
                 cursor.execute(f"TRUNCATE {', '.join(large)} CASCADE")
             cursor.execute("SET LOCAL session_replication_role = replica")  # in any order
         else:

@@ -6,6 +6,9 @@ Two sides run at the same time, as each spends much of its time waiting: the emb
 the production stack, stand beside the rest of the production stack; what they say is printed after the other's.
 
 The last line is the sum of both runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
+
+Each run of pytest has a deadline: when no test has begun or ended for a quarter of an hour, or the run has taken an hour
+(`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed.
 """
 
 import argparse
@@ -17,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from typing import IO
 from posthaste.env import ROOT
 from tests import packages
 from tests.guard import guard
+from tests.progress import LEFT_THREADS, Counts, read
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
 
 NO_TESTS = 5  # pytest's exit status
@@ -35,33 +38,15 @@ BESIDE = ("benchmarks", "browser", "deploy")
 OTHER_SIDE = "--other-side"
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
+STACKS_SECONDS = 2.0  # from the signal until the stacks are printed
 
 
-@dataclass(slots=True)
-class Counts:
-    """Outcomes of tests."""
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """What a run of pytest may take: from one test that begins or ends to the next, and as a whole."""
 
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
-
-    def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
-
-
-def read_counts(report: Path, status: int) -> Counts:
-    """Count the outcomes in pytest's JUnit report; a run that broke without a failed test counts as one."""
-    counts = Counts()
-    if report.exists():
-        for suite in ET.parse(report).getroot().iter("testsuite"):
-            total, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
-            counts += Counts(total - failures - errors - skipped, failures + errors, skipped)
-    if status not in (0, NO_TESTS) and not counts.failed:
-        counts.failed = 1
-    return counts
+    quiet_seconds: float = 900.0  # longer than the longest test may take
+    whole_seconds: float = 3600.0
 
 
 def environment_of(services: Services) -> dict[str, str]:
@@ -107,18 +92,51 @@ def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] |
         guard().tell(f"-{process.pid}")
 
 
-def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str]) -> Counts:
+def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadline) -> str:
+    """Wait for the end of pytest and return "", or the reason once it is over its deadline."""
+    began = moved = time.monotonic()
+    size = 0
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+            return ""
+        now = time.monotonic()
+        if progress.exists() and (grown := progress.stat().st_size) != size:
+            size, moved = grown, now
+        if now - moved > deadline.quiet_seconds:
+            return f"no test has begun or ended for {deadline.quiet_seconds:.0f} s"
+        if now - began > deadline.whole_seconds:
+            return f"the run has taken {deadline.whole_seconds:.0f} s"
+
+
+def counted(arguments: list[str], environment: dict[str, str], deadline: Deadline) -> Counts:
+    """Run pytest and return the outcomes; a run that broke or had to be ended has one failure more than its tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        progress = Path(folder) / "progress"
+        command = [sys.executable, "-m", "pytest", "-p", "tests.progress", f"--progress={progress}", *arguments]
+        with guarded(command, environment) as process:
+            reason = overdue(process, progress, deadline)
+            if reason:
+                print(f"\n=== Ended, as {reason}. The stacks of all threads:", flush=True)
+                process.send_signal(signal.SIGUSR1)
+                time.sleep(STACKS_SECONDS)
+                os.killpg(process.pid, signal.SIGKILL)
+        counts, running = read(progress)
+    if reason:
+        print(f"=== So far: {counts}; not ended: {', '.join(running) or 'none'}", flush=True)
+    if reason or process.returncode == LEFT_THREADS or (process.returncode not in (0, NO_TESTS) and not counts.failed):
+        counts.failed += 1
+    return counts
+
+
+def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str], deadline: Deadline) -> Counts:
     """Start the servers of a stack, run pytest against them, and stop them."""
     print(f"\n=== {name} stack: starting {', '.join(kind.name for kind in kinds)}", flush=True)
     began = time.monotonic()
     try:
-        with Services(kinds) as services, tempfile.TemporaryDirectory() as folder:
+        with Services(kinds) as services:
             (services.folder / "data").mkdir()
-            report = Path(folder) / "report.xml"
-            command = [sys.executable, "-m", "pytest", "-rs", "--durations=10", "--durations-min=1", f"--junitxml={report}", *arguments]
-            with guarded(command, environment_of(services)) as process:
-                pass
-            counts = read_counts(report, process.returncode)
+            counts = counted(["-rs", "--durations=10", "--durations-min=1", *arguments], environment_of(services), deadline)
     except ServiceFailed as error:
         print(f"The {name} stack could not be started: {error}", flush=True)
         counts = Counts(failed=1)
@@ -135,18 +153,18 @@ def only_both_stacks(arguments: list[str]) -> list[str]:
     return [*rest, "-m", f"({chosen.marks}) and both_stacks" if chosen.marks else "both_stacks"]
 
 
-def run_other_side(arguments: list[str]) -> Counts:
+def run_other_side(arguments: list[str], deadline: Deadline) -> Counts:
     """Run what stands beside the main side."""
-    counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments))
-    return counts + run_pytest("production", PRODUCTION, [*arguments, f"--only-folders={','.join(BESIDE)}"])
+    counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments), deadline)
+    return counts + run_pytest("production", PRODUCTION, [*arguments, f"--only-folders={','.join(BESIDE)}"], deadline)
 
 
-def run_both_sides(arguments: list[str]) -> Counts:
+def run_both_sides(arguments: list[str], deadline: Deadline) -> Counts:
     """Run the two sides beside each other and count the outcomes of both."""
-    command = [sys.executable, "-m", "tests.run", OTHER_SIDE, *arguments]
+    command = [sys.executable, "-m", "tests.run", OTHER_SIDE, f"--hours={deadline.whole_seconds / 3600}", *arguments]
     with tempfile.TemporaryFile() as output:
         with guarded(command, dict(os.environ), output):
-            counts = run_pytest("production", PRODUCTION, [*arguments, f"--without-folders={','.join(BESIDE)}"])
+            counts = run_pytest("production", PRODUCTION, [*arguments, f"--without-folders={','.join(BESIDE)}"], deadline)
             print("=== what ran beside it: waiting for its end", flush=True)
         output.seek(0)
         *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
@@ -162,7 +180,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the tests against real servers of its own.", allow_abbrev=False)
     parser.add_argument("--stack", choices=["production", "embedded"], help="everything on this stack, and nothing on the other one")
     parser.add_argument(OTHER_SIDE, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--hours", type=float, default=1.0, help="what one run of pytest may take (default: 1)")
     options, arguments = parser.parse_known_args()
+    deadline = Deadline(whole_seconds=options.hours * 3600)
     # So that a CI's time limit ends as an exception here, and everything is stopped in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -173,16 +193,16 @@ def main() -> int:
 
     counts = Counts()
     if options.stack == "embedded":
-        counts += run_pytest("embedded", EMBEDDED, arguments)
+        counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
     elif servers_missing:
         # Everything, so that what can be tested is; tests that need the other servers skip themselves and say so.
-        counts += run_pytest("embedded", EMBEDDED, arguments)
+        counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
     elif options.stack == "production":
-        counts += run_pytest("production", PRODUCTION, arguments)
+        counts += run_pytest("production", PRODUCTION, arguments, deadline)
     elif options.other_side:
-        counts += run_other_side(arguments)
+        counts += run_other_side(arguments, deadline)
     else:
-        counts += run_both_sides(arguments)
+        counts += run_both_sides(arguments, deadline)
 
     for line in left_out:
         print(f"Left out {line}")

@@ -5,6 +5,3 @@ from django.utils.translation import gettext_lazy as _
 class TracingConfig(AppConfig):
     name = "tracing"
     verbose_name = _("Tracing")
-
-    def ready(self) -> None:
-        from tracing import configuration  # noqa: F401 - registers its modules

@@ -1,1 +1,1 @@
-"""Traces live in Redis (see `tracing.services.record`); after they expire the message row still tells its times."""
+"""Traces live in Redis (see `tracing.services.record`); after they expire the message row still has its main times."""

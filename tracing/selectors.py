@@ -45,7 +45,7 @@ def per_second(*, tenant_id: int | None, now: datetime, seconds: int) -> list[tu
 
     `tenant_id` None adds all tenants together.
     """
-    tally.flush()  # whoever asks is told what this process knows itself
+    tally.flush()  # include what this process has counted but not published
     last = int(now.timestamp())
     span = range(last - seconds, last)
     pipeline = redis.client().pipeline(transaction=False)

@@ -17,10 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.actions import Action
+from accounts.labels import KeyState
 from accounts.models import ApiKey, KeyKind, Tenant
 from accounts.roles import Role
 from accounts.scopes import SCOPES, SUGGESTED
-from accounts.services import api_keys, audit
+from accounts.services import api_keys
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import confirm
@@ -60,7 +63,7 @@ class KeyStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("active", gettext_lazy("Active")), ("expired", gettext_lazy("Expired")), ("revoked", gettext_lazy("Revoked"))]
+        return KeyState.choices
 
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[ApiKey]") -> "models.QuerySet[ApiKey]":
         now = timezone.now()
@@ -78,8 +81,7 @@ class KeyStateFilter(admin.SimpleListFilter):
 class ApiKeyAdmin(ReadOnly):
     """Keys: issued, looked at, revoked; never edited, and shown once."""
 
-    audit_names = ("prefix",)
-    audit_words = ("key",)
+    audit_actions = (Action.KEY_ISSUE, Action.KEY_REVOKE)
     purpose = gettext_lazy("What systems call the API with. Only a hash is kept: a key is shown once, when it is issued.")
     list_display = ["name", "state", "prefix_shown", "kind_badge", "scope_list", "tenant", "last_used", "expires"]
     list_filter = ["kind", KeyStateFilter]
@@ -117,6 +119,9 @@ class ApiKeyAdmin(ReadOnly):
         "created",
     ]
 
+    def audit_targets(self, obj: ApiKey) -> list[str]:
+        return [obj.prefix]
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)
 
@@ -141,18 +146,12 @@ class ApiKeyAdmin(ReadOnly):
                     ip_ranges=values["ip_ranges"].split(),
                     expires_at=values["expires_at"],
                     created_by=signed_in(request),
+                    by=Actor.of_request(request),
                 )
             except Invalid as problem:
                 for error in problem.errors:
                     form.add_error(error["field"] if error["field"] in form.fields else None, str(error["message"]))
             else:
-                audit.record_request(
-                    request,
-                    action="apikey.issue",
-                    target=key.prefix,
-                    tenant_id=key.tenant_id,
-                    detail={"kind": key.kind, "scopes": key.scopes},
-                )
                 response = self.page(request, "issued", key, title=_("The new key"), clear=clear)
                 response["Cache-Control"] = "no-store"
                 return response
@@ -161,13 +160,9 @@ class ApiKeyAdmin(ReadOnly):
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Revoke the key whose page it was asked on."""
         key = self.own(request, unquote(object_id), change=True)
-        self._revoke(request, key)
+        api_keys.revoke_api_key(key=key, now=timezone.now(), by=Actor.of_request(request))
         self.message_user(request, _("{name} is revoked: within two seconds nobody can use it.").format(name=key.name))
         return self.back(request, key)
-
-    def _revoke(self, request: HttpRequest, key: ApiKey) -> None:
-        if api_keys.revoke_api_key(key=key, now=timezone.now()):
-            audit.record_request(request, action="apikey.revoke", target=key.prefix, tenant_id=key.tenant_id)
 
     @admin.action(description=gettext_lazy("Revoke"), permissions=["operate"])
     def revoke(self, request: HttpRequest, queryset: "models.QuerySet[ApiKey]") -> HttpResponse | None:
@@ -176,7 +171,7 @@ class ApiKeyAdmin(ReadOnly):
 
         def perform() -> None:
             for key in keys:
-                self._revoke(request, key)
+                api_keys.revoke_api_key(key=key, now=timezone.now(), by=Actor.of_request(request))
             self.message_user(request, ngettext("{n} key revoked.", "{n} keys revoked.", len(keys)).format(n=len(keys)))
 
         return confirm(
@@ -199,12 +194,12 @@ class ApiKeyAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: ApiKey) -> SafeString:
         if row.revoked_at:
-            return badge("revoked")
-        return badge("expired" if row.expires_at and row.expires_at <= timezone.now() else "active")
+            return badge(KeyState.REVOKED)
+        return badge(KeyState.EXPIRED if row.expires_at and row.expires_at <= timezone.now() else KeyState.ACTIVE)
 
     @admin.display(description=gettext_lazy("kind"), ordering="kind")
     def kind_badge(self, row: ApiKey) -> SafeString:
-        return badge("sandbox" if row.kind == KeyKind.SANDBOX else "live")
+        return badge(KeyKind(row.kind))
 
     @admin.display(description=gettext_lazy("scopes"))
     def scope_list(self, row: ApiKey) -> str:

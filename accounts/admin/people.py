@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -15,11 +15,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.actions import Action
+from accounts.labels import Activity
 from accounts.models import Member, Tenant, User
 from accounts.roles import Role
-from accounts.services import tenants
-from accounts.staff.tenant_admin import SuperuserOnly, TenantAdmin, signed_in
-from posthaste.lib.addresses import client_ip
+from accounts.services import people, tenants
+from accounts.services.audit import Actor
+from accounts.staff.tenant_admin import SuperuserOnly, TenantAdmin
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, moment
 
 
@@ -49,6 +51,17 @@ class TenantAdminPage(TenantAdmin):
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     fields = ["name", "slug", "weight", "is_active", "is_operator"]
+    audit_actions = (Action.TENANT_CREATE, Action.TENANT_CHANGE, Action.TENANT_DELETE)
+    saves_by_service = True
+
+    def audit_targets(self, obj: Tenant) -> list[str]:
+        return [obj.slug]
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        if change:
+            tenants.change_tenant(tenant=obj, fields=form.changed_data, by=Actor.of_request(request))
+        else:
+            tenants.create_tenant(tenant=obj, by=Actor.of_request(request))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A tenant's own administrators must not make their keys reach the whole installation."""
@@ -73,8 +86,7 @@ class TenantAdminPage(TenantAdmin):
             if request.POST.get("name", "").strip() == tenant.slug:
                 error, status = "", 409
                 try:
-                    actor = f"user:{signed_in(request).get_username()}"
-                    tenants.delete_tenant(tenant=tenant, actor=actor, ip=client_ip(request))
+                    tenants.delete_tenant(tenant=tenant, by=Actor.of_request(request))
                 except tenants.TenantInUse as problem:
                     stays = str(problem.detail)
                 else:
@@ -95,7 +107,7 @@ class TenantAdminPage(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
     def state(self, row: Tenant) -> SafeString:
-        return badge("active" if row.is_active else "inactive")
+        return badge(Activity.of(row.is_active))
 
     @admin.display(description=gettext_lazy("members"), ordering="people")
     def people(self, row: Tenant) -> int:
@@ -128,6 +140,42 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
         (gettext_lazy("Dates"), {"fields": ("last_signed_in", "joined")}),
     )
     readonly_fields = ["last_signed_in", "joined"]
+    audit_actions = (Action.USER_CREATE, Action.USER_CHANGE, Action.USER_PASSWORD, Action.USER_DELETE)
+    saves_by_service = True
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if change:
+            people.change_user(user=obj, fields=form.changed_data, by=Actor.of_request(request))
+        else:
+            people.create_user(user=obj, by=Actor.of_request(request))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Store the memberships of a user's page."""
+        by = Actor.of_request(request)
+        formset.save(commit=False)
+        for member in formset.deleted_objects:
+            people.remove_member(member=member, by=by)
+        for member, _fields in formset.changed_objects:
+            people.change_member(member=member, by=by)
+        for member in formset.new_objects:
+            people.add_member(member=member, by=by)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        # Django's page saves by its own form and reports to log_change: one transaction for both.
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)  # type: ignore[no-any-return]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if request.resolver_match is not None and request.resolver_match.url_name == "auth_user_password_change":
+            people.set_password(user=obj, by=Actor.of_request(request))
+        return super().log_change(request, obj, message)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        people.delete_user(user=obj, by=Actor.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: "models.QuerySet[User]") -> None:
+        for user in queryset:
+            people.delete_user(user=user, by=Actor.of_request(request))
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
         return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
@@ -138,7 +186,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
     def state(self, row: User) -> SafeString:
-        return badge("active" if row.is_active and row.is_staff else "inactive")
+        return badge(Activity.of(row.is_active and row.is_staff))
 
     @admin.display(description=gettext_lazy("memberships"))
     def roles(self, row: User) -> str:
@@ -205,6 +253,21 @@ class MemberAdmin(TenantAdmin):
     search_fields = ["user__username", "user__email"]
     empty_text = gettext_lazy("Nobody but superusers can work here yet.")
     first_step = (gettext_lazy("Add a member"), "admin:accounts_member_add")
+    audit_actions = (Action.MEMBER_CREATE, Action.MEMBER_CHANGE, Action.MEMBER_DELETE)
+    saves_by_service = True
+
+    def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
+        if not change:
+            people.add_member(member=obj, by=Actor.of_request(request))
+        elif form.changed_data:
+            people.change_member(member=obj, by=Actor.of_request(request))
+
+    def delete_model(self, request: HttpRequest, obj: Member) -> None:
+        people.remove_member(member=obj, by=Actor.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: "models.QuerySet[Member]") -> None:
+        for member in queryset.select_related("user"):
+            people.remove_member(member=member, by=Actor.of_request(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [(None, {"fields": ["tenant", "username" if obj is None else "user", "role"]})]

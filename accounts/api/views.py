@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from accounts.api.base import Body, TenantView
 from accounts.models import ApiKey, AuditEntry, KeyKind, Tenant
 from accounts.scopes import ADMIN, SCOPES
-from accounts.services import api_keys, audit
+from accounts.services import api_keys
+from accounts.services.audit import Actor
 from accounts.tenancy import owned_by
 from posthaste.lib.pagination import CursorPages
 
@@ -67,10 +68,8 @@ class ApiKeyCollection(ListModelMixin, ApiKeyView):
         values = self.validated(ApiKeyIn)
         if values["kind"] == KeyKind.LIVE:
             self.caller.must_be_live()
-        key, clear = api_keys.issue_api_key(tenant=Tenant.objects.get(pk=self.tenant_id), **values)
-        audit.record_request(
-            request, action="key.issue", target=key.prefix, detail={"name": key.name, "kind": key.kind, "scopes": key.scopes}
-        )
+        tenant = Tenant.objects.get(pk=self.tenant_id)
+        key, clear = api_keys.issue_api_key(tenant=tenant, by=Actor.of_request(request), **values)
         return Response({"api_key": clear, "key": ApiKeyOut(key).data}, status=201)
 
 
@@ -84,8 +83,7 @@ class ApiKeyRevoke(ApiKeyView):
     )
     def post(self, request: Request, id: int) -> Response:
         key = self.get_object()
-        if api_keys.revoke_api_key(key=key, now=timezone.now()):
-            audit.record_request(request, action="key.revoke", target=key.prefix)
+        api_keys.revoke_api_key(key=key, now=timezone.now(), by=Actor.of_request(request))
         key.refresh_from_db()
         return Response(ApiKeyOut(key).data)
 

@@ -11,11 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.actions import Action
 from accounts.models import ApiKey, KeyKind, Tenant, User
 from accounts.scopes import ADMIN, SCOPES
+from accounts.services import audit
+from accounts.services.audit import Actor
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
 
 FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
@@ -40,11 +44,6 @@ class Caller:
 
     is_authenticated = True
     is_active = True
-
-    @property
-    def actor(self) -> str:
-        """How the audit trail names this caller."""
-        return f"key:{self.prefix}"
 
     @property
     def reaches_installation(self) -> bool:
@@ -79,6 +78,7 @@ def issue_api_key(
     ip_ranges: Iterable[str] = (),
     expires_at: datetime | None = None,
     created_by: User | None = None,
+    by: Actor,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its clear text, which is kept nowhere.
 
@@ -116,23 +116,29 @@ def issue_api_key(
     alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
     prefix = "".join(secrets.choice(alphabet) for _ in range(8))
     clear = f"ph_{'test' if kind == KeyKind.SANDBOX else 'live'}_{prefix}_{secrets.token_urlsafe(32)}"
-    key = ApiKey.objects.create(
-        tenant=tenant,
-        name=name,
-        prefix=prefix,
-        digest=digest(clear),
-        kind=kind,
-        scopes=wanted,
-        ip_ranges=ranges,
-        expires_at=expires_at,
-        created_by=created_by,
-    )
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            tenant=tenant,
+            name=name,
+            prefix=prefix,
+            digest=digest(clear),
+            kind=kind,
+            scopes=wanted,
+            ip_ranges=ranges,
+            expires_at=expires_at,
+            created_by=created_by,
+        )
+        detail = {"name": key.name, "kind": str(key.kind), "scopes": key.scopes}
+        audit.record(by=by, action=Action.KEY_ISSUE, target=prefix, tenant_id=tenant.pk, detail=detail)
     return key, clear
 
 
-def revoke_api_key(*, key: ApiKey, now: datetime) -> bool:
+def revoke_api_key(*, key: ApiKey, now: datetime, by: Actor) -> bool:
     """Revoke the key for ever and return whether it was still valid. Processes notice within two seconds."""
-    changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+    with transaction.atomic():
+        changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+        if changed:
+            audit.record(by=by, action=Action.KEY_REVOKE, target=key.prefix, tenant_id=key.tenant_id)
     _cache.pop(key.prefix, None)
     return bool(changed)
 

@@ -1,35 +1,123 @@
-"""The audit trail: who did what, to what, from where."""
+"""The audit trail: who did what, to what, from where.
 
-from typing import Any
+Every service that changes something takes `by: Actor` and writes its entry in its own transaction, so that one event has one name
+however it came: by admin, API, console or command. Each app lists its names in a module `actions`.
+"""
 
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, Self, runtime_checkable
+
+from django.db import models
 from django.http import HttpRequest
 
-from accounts.models import AuditEntry, User
-from accounts.services.api_keys import Caller
+from accounts.models import AuditEntry, Tenant, User
+from accounts.tenancy import tenant_of
 from posthaste.lib.addresses import client_ip
+
+NAMED = 20  # rows that the entry of a bulk call names at most
+
+
+class ActorKind(StrEnum):
+    """What kind of actor changes something."""
+
+    USER = "user"
+    KEY = "key"
+    COMMAND = "command"
+    SYSTEM = "system"
+    RECIPIENT = "recipient"
+
+
+@runtime_checkable
+class KeyHolder(Protocol):
+    """What an actor needs of an API caller; see `accounts.services.api_keys.Caller`."""
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def tenant_id(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, and from where. `tenant_id` is that of an API key."""
+
+    kind: ActorKind
+    name: str = ""
+    ip: str | None = None
+    tenant_id: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+    @classmethod
+    def of_request(cls, request: HttpRequest) -> Self:
+        """Return the signed-in user or the API caller behind a request.
+
+        Raises:
+            TypeError: the request is anonymous.
+        """
+        # A request of REST framework is no HttpRequest, but has the same user and META.
+        user: Any = request.user
+        if isinstance(user, User):
+            return cls.of_user(user, ip=client_ip(request))
+        if isinstance(user, KeyHolder):
+            return cls.of_key(user, ip=client_ip(request))
+        raise TypeError("An anonymous request changes nothing.")
+
+    @classmethod
+    def of_user(cls, user: User, *, ip: str | None = None) -> Self:
+        """Return a member of staff as an actor."""
+        return cls(ActorKind.USER, user.get_username(), ip or None)
+
+    @classmethod
+    def of_key(cls, caller: KeyHolder, *, ip: str | None = None) -> Self:
+        """Return an API caller as an actor."""
+        return cls(ActorKind.KEY, caller.prefix, ip or None, caller.tenant_id)
+
+    @classmethod
+    def command(cls, name: str, *, author: str = "") -> Self:
+        """Return a management command as an actor; `author` is the person that it was told."""
+        return cls(ActorKind.COMMAND, f"{name} ({author})" if author else name)
+
+    @classmethod
+    def system(cls, name: str) -> Self:
+        """Return a job or another part of the platform as an actor."""
+        return cls(ActorKind.SYSTEM, name)
+
+    @classmethod
+    def recipient(cls, *, ip: str | None = None) -> Self:
+        """Return the recipient of a message, who is not named."""
+        return cls(ActorKind.RECIPIENT, ip=ip or None)
 
 
 def record(
-    *,
-    actor: str,
-    action: str,
-    target: object = "",
-    tenant_id: int | None = None,
-    detail: dict[str, Any] | None = None,
-    ip: str | None = None,
+    *, by: Actor, action: str, target: object = "", tenant_id: int | None = None, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
-    """Write one entry; `detail` must hold no secret and no clear recipient."""
+    """Write one entry. `detail` must hold no secret and no clear recipient."""
     return AuditEntry.objects.create(
-        actor=actor[:150], action=action, target=str(target)[:200], tenant_id=tenant_id, detail=detail or {}, ip=ip or None
+        actor=str(by)[:150], action=str(action), target=str(target)[:200], tenant_id=tenant_id, detail=detail or {}, ip=by.ip
     )
 
 
-def record_request(
-    request: HttpRequest, *, action: str, target: object = "", tenant_id: int | None = None, detail: dict[str, Any] | None = None
-) -> AuditEntry:
-    """Write one entry for what a request did: by its API key or its signed-in user."""
-    user = getattr(request, "user", None)
-    actor = user.actor if isinstance(user, Caller) else f"user:{user.get_username()}" if isinstance(user, User) else "anonymous"
-    if tenant_id is None and isinstance(user, Caller):
-        tenant_id = user.tenant_id
-    return record(actor=actor, action=action, target=target, tenant_id=tenant_id, detail=detail, ip=client_ip(request))
+def complete(entry: AuditEntry, *, target: object | None = None, detail: dict[str, Any]) -> None:
+    """Add to an entry what its service learns only as it goes on, such as how many rows it reached.
+
+    The entry itself is written with the change that it tells of, so that it is never missing.
+    """
+    entry.detail = entry.detail | detail
+    if target is not None:
+        entry.target = str(target)[:200]
+    entry.save(update_fields=["detail", "target"])
+
+
+def record_row(*, by: Actor, verb: str, row: models.Model, detail: dict[str, Any] | None = None) -> AuditEntry:
+    """Write one entry about a row that has no service of its own: the fallback of admin pages.
+
+    The action is `<model>.<verb>`, the target the row's key.
+    """
+    owner = tenant_of(row)
+    # A tenant that was just removed can't be named by its row any more.
+    tenant_id = owner if owner is not None and Tenant.objects.filter(pk=owner).exists() else None
+    return record(by=by, action=f"{row._meta.model_name}.{verb}", target=row.pk, tenant_id=tenant_id, detail=detail)

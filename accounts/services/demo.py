@@ -7,6 +7,7 @@ from accounts.models import ApiKey, KeyKind, Member, Tenant, User
 from accounts.roles import Role
 from accounts.scopes import ADMIN, SCOPES
 from accounts.services.api_keys import digest, issue_api_key
+from accounts.services.audit import Actor
 
 
 def load_access(known: dict[str, Any]) -> dict[str, Any]:
@@ -37,4 +38,4 @@ def load_access(known: dict[str, Any]) -> dict[str, Any]:
 def _key(tenant: Tenant, clear: str, name: str, kind: KeyKind, scopes: list[str]) -> str:
     if clear and ApiKey.objects.filter(tenant=tenant, digest=digest(clear), revoked_at=None).exists():
         return clear
-    return issue_api_key(tenant=tenant, name=name, kind=kind, scopes=scopes)[1]
+    return issue_api_key(tenant=tenant, name=name, kind=kind, scopes=scopes, by=Actor.command("load_demo"))[1]

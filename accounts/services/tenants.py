@@ -1,14 +1,16 @@
-"""Deleting a tenant: every process drops what it had of its own."""
+"""Tenants: made, changed, and deleted with all they have."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
+from accounts.actions import Action
 from accounts.models import Tenant
 from accounts.services import audit
+from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict
 
 COUNT_UP_TO = 10_000
@@ -29,7 +31,28 @@ def before_deletion(prepare: Callable[[Tenant], None]) -> Callable[[Tenant], Non
     return prepare
 
 
-def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
+@transaction.atomic
+def create_tenant(*, tenant: Tenant, by: Actor) -> Tenant:
+    """Check and store a new tenant.
+
+    Raises:
+        django.core.exceptions.ValidationError: a field is wrong, or the short name is taken.
+    """
+    tenant.full_clean()
+    tenant.save()
+    audit.record(by=by, action=Action.TENANT_CREATE, target=tenant.slug, tenant_id=tenant.pk, detail={"name": tenant.name})
+    return tenant
+
+
+@transaction.atomic
+def change_tenant(*, tenant: Tenant, fields: Iterable[str], by: Actor) -> Tenant:
+    """Store a changed tenant; `fields` are the names of those that changed."""
+    tenant.save()
+    audit.record(by=by, action=Action.TENANT_CHANGE, target=tenant.slug, tenant_id=tenant.pk, detail={"fields": sorted(fields)})
+    return tenant
+
+
+def delete_tenant(*, tenant: Tenant, by: Actor) -> None:
     """Delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items. All processes
     hear of it as of a publish, and go on with the installation's values.
 
@@ -40,7 +63,7 @@ def delete_tenant(*, tenant: Tenant, actor: str, ip: str | None = None) -> None:
         _must_be_unused(tenant)
         for prepare in _preparations:
             prepare(tenant)
-        audit.record(actor=actor, action="tenant.delete", target=tenant.slug, detail={"name": tenant.name}, ip=ip)
+        audit.record(by=by, action=Action.TENANT_DELETE, target=tenant.slug, detail={"name": tenant.name})
         try:
             tenant.delete()
         except ProtectedError:

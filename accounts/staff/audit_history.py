@@ -21,10 +21,12 @@ A_PAGE = 50
 class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
     """An admin whose history pages show the audit trail."""
 
-    #: Fields that audit entries may name a row by, beside its key.
-    audit_names: tuple[str, ...] = ()
-    #: How audit actions about such rows begin, beside the model's name.
-    audit_words: tuple[str, ...] = ()
+    #: The actions that the services of such rows write. Empty: those of the admin itself, `<model>.<verb>`.
+    audit_actions: tuple[str, ...] = ()
+
+    def audit_targets(self, obj: Any) -> list[str]:
+        """Return what audit entries name a row by."""
+        return [str(obj.pk)]
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show what the audit trail says of a row."""
@@ -50,14 +52,12 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def entries_about(self, request: HttpRequest, obj: models.Model) -> "models.QuerySet[AuditEntry]":
         """Return the audit entries about a row, newest first. Those of no tenant are for superusers."""
-        names = [str(obj.pk), *(str(getattr(obj, field)) for field in self.audit_names)]
-        actions = Q()
-        for word in (str(self.opts.model_name), *self.audit_words):
-            actions |= Q(action__startswith=f"{word}.")
-        found = AuditEntry.objects.filter(actions, target__in=names).order_by("-id")
+        own = Q(action__in=self.audit_actions) if self.audit_actions else Q(action__startswith=f"{self.opts.model_name}.")
+        names = self.audit_targets(obj)
+        found = AuditEntry.objects.filter(own, target__in=names).order_by("-id")
         owner = tenant_of(obj)
         if getattr(request.user, "is_superuser", False):
-            return found if owner is None else found.filter(Q(tenant_id=owner) | Q(tenant_id=None, target=str(obj.pk)))
+            return found if owner is None else found.filter(Q(tenant_id=owner) | Q(tenant_id=None))
         return found.filter(tenant_id=owner) if owner is not None else found.none()
 
 

@@ -24,8 +24,9 @@ from accounts.models import Tenant, User
 from accounts.permissions import least_role
 from accounts.roles import Role
 from accounts.services import audit
+from accounts.services.audit import Actor
 from accounts.staff.audit_history import AuditedHistory
-from accounts.tenancy import least_to_see, owned_by, tenant_of, tenant_path, tenants_of
+from accounts.tenancy import least_to_see, owned_by, tenant_path, tenants_of
 
 COUNT_UP_TO = 10_000
 
@@ -118,9 +119,12 @@ class Audited(AuditedHistory):
     first_step: tuple[Any, str] | None = None
     #: What several rows are called below a list, where the plural names the list itself.
     rows_word: Any = ""
+    #: Whether adding, changing and deleting goes by services, which write the audit trail themselves.
+    saves_by_service = False
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self.record(request, "create", obj)
+        if not self.saves_by_service:
+            self.record(request, "create", obj)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -129,20 +133,18 @@ class Audited(AuditedHistory):
             if isinstance(message, list)
             else []
         )
-        self.record(request, "change", obj, fields=[str(name) for name in fields])
+        if not self.saves_by_service:
+            self.record(request, "change", obj, fields=[str(name) for name in fields])
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        for obj in queryset:
+        for obj in [] if self.saves_by_service else queryset:
             self.record(request, "delete", obj, name=str(obj)[:100])
         return super().log_deletions(request, queryset)
 
     def record(self, request: HttpRequest, verb: str, obj: models.Model, **detail: Any) -> None:
-        """Write one audit entry about a row."""
-        owner = tenant_of(obj)
-        # A tenant that was just removed can't be named by its row any more.
-        tenant_id = owner if owner is not None and Tenant.objects.filter(pk=owner).exists() else None
-        audit.record_request(request, action=f"{self.opts.model_name}.{verb}", target=obj.pk, tenant_id=tenant_id, detail=detail)
+        """Write one audit entry about a row that has no service."""
+        audit.record_row(by=Actor.of_request(request), verb=verb, row=obj, detail=detail)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)

@@ -22,7 +22,7 @@ POOLS = {"min_threads": 10, "max_threads": 100}, {"min_threads": 30, "max_thread
 
 
 def _rate(bench: Bench) -> list[int]:
-    """Gives what was accepted in each second from the third before the publish was answered to the fourth after it."""
+    """Return what was accepted in each second, from the third before the publish was answered to the fourth after it."""
     ours, (before, after) = bench.ours, RULES
     customer = ours.customer()
     ours.stack.configure("flow_rules", rules=[{**WIDE_RULES[0], "per_second": before}])
@@ -33,14 +33,14 @@ def _rate(bench: Bench) -> list[int]:
             ours.stack.publish("flow_rules", rules=[{**WIDE_RULES[0], "per_second": after}])
             at = time.time()
             load.result()
-            counts = dict(ours.connection.execute(ACCEPTED, {"at": at}).fetchall())
+            counts: dict[int, int] = dict(ours.connection.execute(ACCEPTED, {"at": at}).fetchall())
     finally:
         ours.stack.configure("flow_rules", rules=WIDE_RULES)
     return [counts.get(second, 0) for second in range(-3, SECONDS_AFTER)]
 
 
 def _wait_for_pool(bench: Bench, least: int, most: int) -> float:
-    """Waits until the pool has a size within the bounds and gives the time."""
+    """Wait until the pool's size is within the bounds and return the time."""
     deadline = time.monotonic() + 90
     while not least <= bench.ours.pool_threads() <= most:
         if time.monotonic() > deadline:
@@ -50,7 +50,7 @@ def _wait_for_pool(bench: Bench, least: int, most: int) -> float:
 
 
 def _pool(bench: Bench, url: str) -> tuple[float, float]:
-    """Gives the seconds until the pool passed its old limit, and the smallest size in the two seconds after it has come to rest."""
+    """Return the seconds until the pool passed its old limit, and its smallest size in the two seconds after it settled."""
     ours, (before, after) = bench.ours, POOLS
     customer = ours.customer(kind="http", config=provider_config(url))
     ours.limits(queue_capacity=200, cooldown_seconds=0.5, **before)

@@ -17,21 +17,20 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from configcenter import selectors
-from configcenter.api import item_shapes as shapes
-from configcenter.api import module_shapes, modules, rollout
+from configcenter.api import item_shapes, module_shapes, modules, rollout
 from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
 from configcenter.services.changes import md5_of
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 
 WRONG = serializers.ListField(child=serializers.DictField(), help_text="What is wrong in the draft; it is kept, and not published.")
 
 
-class ItemFilter(django_filters.FilterSet):
+class ItemFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library has no types
     """`?namespace=public&group=DEFAULT_GROUP&search=shop`."""
 
     namespace = django_filters.CharFilter(method="by_namespace", help_text="As addresses name it.")
@@ -58,7 +57,7 @@ class ItemCollection(ListModelMixin, TenantView):
 
     scopes = {"GET": CONFIG_READ, "POST": CONFIG_WRITE}
     queryset = ConfigItem.objects.none()
-    serializer_class = shapes.ItemOut
+    serializer_class = item_shapes.ItemOut
     pagination_class = CursorPages
     filterset_class = ItemFilter
 
@@ -72,18 +71,18 @@ class ItemCollection(ListModelMixin, TenantView):
     @extend_schema(
         summary="Make an item",
         description="It is not in force before it is published. `content`, where it is given, becomes the draft.",
-        request=shapes.ItemIn,
-        responses={201: shapes.ItemDetail},
+        request=item_shapes.ItemIn,
+        responses={201: item_shapes.ItemDetail},
     )
     def post(self, request: Request) -> Response:
-        values = self.validated(shapes.ItemIn)
-        content, ip = values.pop("content"), client_ip(request)
+        values = self.validated(item_shapes.ItemIn)
+        content = values.pop("content")
         with transaction.atomic():  # an item whose text can't be stored is not made
             values["namespace"] = _namespace_of(self.caller, values["namespace"])
-            item = items.create_item(**values, actor=self.caller.actor, ip=ip)
+            item = items.create_item(**values, by=Actor.of_request(request))
             if content is not None:
-                item = drafts.save_draft(item=item, content=content, based_on=0, author=self.caller.actor, ip=ip, now=timezone.now())
-        return Response(shapes.ItemDetail(item, context=self.get_serializer_context()).data, status=201)
+                item = drafts.save_draft(item=item, content=content, based_on=0, by=Actor.of_request(request), now=timezone.now())
+        return Response(item_shapes.ItemDetail(item, context=self.get_serializer_context()).data, status=201)
 
 
 def _namespace_of(caller: namespaces.Reader, name: str) -> ConfigNamespace:
@@ -115,21 +114,21 @@ class ItemDetails(FreeItem):
     """`/api/config/items/{namespace}/{group}/{data_id}/`."""
 
     scopes = {"GET": CONFIG_READ, "PATCH": CONFIG_WRITE, "DELETE": CONFIG_PUBLISH}
-    serializer_class = shapes.ItemDetail
+    serializer_class = item_shapes.ItemDetail
 
-    @extend_schema(summary="One item: the text in force, its draft, its fingerprint", responses=shapes.ItemDetail)
+    @extend_schema(summary="One item: the text in force, its draft, its fingerprint", responses=item_shapes.ItemDetail)
     def get(self, request: Request, **at: str) -> Response:
         return Response(self.get_serializer(self.item()).data)
 
     @extend_schema(
         summary="Change the format or the description",
         description="422 when what is in force is not valid in the new format. `errors` names what is wrong in the draft then.",
-        request=shapes.ItemChangeIn,
-        responses=inline_serializer("ItemChanged", {"item": shapes.ItemDetail(), "errors": WRONG}),
+        request=item_shapes.ItemChangeIn,
+        responses=inline_serializer("ItemChanged", {"item": item_shapes.ItemDetail(), "errors": WRONG}),
     )
     def patch(self, request: Request, **at: str) -> Response:
-        values = self.validated(shapes.ItemChangeIn)
-        item = items.change_item(item=self.item(), actor=self.caller.actor, ip=self.ip, **values)
+        values = self.validated(item_shapes.ItemChangeIn)
+        item = items.change_item(item=self.item(), by=self.by, **values)
         wrong = [] if item.draft is None else modules.wrong_in(item, item.draft)
         return Response({"item": self.get_serializer(item).data, "errors": wrong})
 
@@ -139,7 +138,7 @@ class ItemDetails(FreeItem):
         responses=module_shapes.ReleaseOut,
     )
     def delete(self, request: Request, **at: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class ItemDraft(FreeItem):
@@ -150,17 +149,17 @@ class ItemDraft(FreeItem):
     @extend_schema(
         summary="Save the draft",
         description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
-        request=shapes.ItemDraftIn,
-        responses=inline_serializer("ItemDraftSaved", {"draft": shapes.ItemDraftOut(), "errors": WRONG}),
+        request=item_shapes.ItemDraftIn,
+        responses=inline_serializer("ItemDraftSaved", {"draft": item_shapes.ItemDraftOut(), "errors": WRONG}),
     )
     def put(self, request: Request, **at: str) -> Response:
-        values = self.validated(shapes.ItemDraftIn)
-        item = drafts.save_draft(item=self.item(), now=timezone.now(), **values, **self.by())
-        return Response({"draft": shapes.draft_of(item), "errors": modules.wrong_in(item, values["content"])})
+        values = self.validated(item_shapes.ItemDraftIn)
+        item = drafts.save_draft(item=self.item(), now=timezone.now(), **values, by=self.by)
+        return Response({"draft": item_shapes.draft_of(item), "errors": modules.wrong_in(item, values["content"])})
 
-    @extend_schema(summary="Throw the draft away", responses=shapes.ItemDraftOut)
+    @extend_schema(summary="Throw the draft away", responses=item_shapes.ItemDraftOut)
     def delete(self, request: Request, **at: str) -> Response:
-        return Response(shapes.draft_of(drafts.discard_draft(item=self.item(), **self.by())))
+        return Response(item_shapes.draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
 class ItemValidate(FreeItem):
@@ -171,11 +170,11 @@ class ItemValidate(FreeItem):
     @extend_schema(
         summary="Check a text",
         description="422 says what is wrong with it in the item's format.",
-        request=shapes.ItemTextIn,
+        request=item_shapes.ItemTextIn,
         responses=inline_serializer("ItemValidated", {"content": serializers.CharField(), "md5": serializers.CharField()}),
     )
     def post(self, request: Request, **at: str) -> Response:
-        text, item = self.validated(shapes.ItemTextIn)["content"], self.item()
+        text, item = self.validated(item_shapes.ItemTextIn)["content"], self.item()
         items.validate(item, text)
         return Response({"content": text, "md5": md5_of(text)})
 
@@ -188,11 +187,11 @@ class ItemPublish(FreeItem):
     @extend_schema(
         summary="Publish",
         description="The draft, or `content`. Nacos clients that listen have it within a second.",
-        request=shapes.ItemPublishIn,
+        request=item_shapes.ItemPublishIn,
         responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.publish(item=self.item(), **self.validated(shapes.ItemPublishIn), **self.by())
+        release = releases.publish(item=self.item(), **self.validated(item_shapes.ItemPublishIn), by=self.by)
         return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
@@ -230,7 +229,7 @@ class NamespaceCollection(ListModelMixin, TenantView):
 
     scopes = {"GET": CONFIG_READ, "POST": CONFIG_WRITE}
     queryset = ConfigNamespace.objects.none()
-    serializer_class = shapes.NamespaceOut
+    serializer_class = item_shapes.NamespaceOut
     pagination_class = CursorPages
     filter_backends = ()
 
@@ -241,13 +240,13 @@ class NamespaceCollection(ListModelMixin, TenantView):
     def get(self, request: Request) -> Response:
         return self.list(request)
 
-    @extend_schema(summary="Make a namespace", request=shapes.NamespaceIn, responses={201: shapes.NamespaceOut})
+    @extend_schema(summary="Make a namespace", request=item_shapes.NamespaceIn, responses={201: item_shapes.NamespaceOut})
     def post(self, request: Request) -> Response:
-        values = self.validated(shapes.NamespaceIn)
+        values = self.validated(item_shapes.NamespaceIn)
         place = namespaces.place(self.caller, values.pop("namespace"))
         tenant = None if place.tenant_id is None else Tenant.objects.get(pk=place.tenant_id)
         try:
-            made = items.create_namespace(tenant=tenant, slug=place.slug, actor=self.caller.actor, ip=client_ip(request), **values)
+            made = items.create_namespace(tenant=tenant, slug=place.slug, by=Actor.of_request(request), **values)
         except Invalid as error:
             raise Invalid(errors=[{**entry, "field": "namespace"} for entry in error.errors]) from None
         return Response(self.get_serializer(made).data, status=201)
@@ -258,7 +257,7 @@ class NamespaceItem(TenantView):
 
     scopes = {"DELETE": CONFIG_PUBLISH}
     queryset = ConfigNamespace.objects.none()
-    serializer_class = shapes.NamespaceOut
+    serializer_class = item_shapes.NamespaceOut
     filter_backends = ()
 
     @extend_schema(
@@ -272,5 +271,5 @@ class NamespaceItem(TenantView):
         found = None if "\0" in place.slug else rows.first()
         if found is None:
             raise NotFound(_("There is no namespace {slug}.").format(slug=namespace))
-        items.delete_namespace(namespace=found, actor=self.caller.actor, ip=client_ip(request))
+        items.delete_namespace(namespace=found, by=Actor.of_request(request))
         return Response(status=204)

@@ -18,14 +18,14 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
-from configcenter.api import module_shapes as shapes
+from configcenter.api import module_shapes
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
@@ -59,7 +59,7 @@ def module_of(state: ModuleState) -> dict[str, Any]:
         "author": state.author,
         "has_draft": state.has_draft,
         "per_tenant": sorted(state.handle.per_tenant),
-        "gray": shapes.gray_of(state.item),
+        "gray": module_shapes.gray_of(state.item),
         "instances": {name: getattr(state, name) for name in ("expected", "running", "on_gray", "slowest_ms", "errors")},
     }
 
@@ -68,7 +68,7 @@ class ItemView(TenantView):
     """Base: one module, the installation's or what the caller's tenant overrides of it."""
 
     queryset = ConfigRelease.objects.none()
-    serializer_class: Any = shapes.ReleaseOut
+    serializer_class: Any = module_shapes.ReleaseOut
     filter_backends = ()
     is_override = False
 
@@ -76,11 +76,6 @@ class ItemView(TenantView):
     def tenant(self) -> Tenant:
         """The caller's tenant."""
         return Tenant.objects.get(pk=self.tenant_id)
-
-    @property
-    def ip(self) -> str:
-        """Where the call comes from, for the audit trail."""
-        return client_ip(self.request)
 
     def item(self) -> ConfigItem:
         """Return the item of the address.
@@ -93,9 +88,10 @@ class ItemView(TenantView):
         must_operate(self.caller)
         return items.module_item(self.kwargs["name"])
 
-    def by(self, **more: Any) -> dict[str, Any]:
-        """Say whose hand it is, as services want it."""
-        return {"author": self.caller.actor, "ip": self.ip, **more}
+    @property
+    def by(self) -> Actor:
+        """The caller, as the audit trail names them."""
+        return Actor.of_request(self.request)
 
 
 def text_of(content: Any) -> str | None:
@@ -108,10 +104,10 @@ class ModuleCollection(TenantView):
 
     scopes = {"GET": CONFIG_READ}
     queryset = ConfigItem.objects.none()
-    serializer_class = shapes.ModuleOut
+    serializer_class = module_shapes.ModuleOut
     filter_backends = ()
 
-    @extend_schema(summary="How every module of the configuration stands", responses=shapes.ModuleOut(many=True))
+    @extend_schema(summary="How every module of the configuration stands", responses=module_shapes.ModuleOut(many=True))
     def get(self, request: Request) -> Response:
         must_operate(self.caller)
         return Response([module_of(state) for state in selectors.module_overview()])
@@ -122,7 +118,7 @@ class ModuleItem(ItemView):
 
     scopes = {"GET": CONFIG_READ, "DELETE": CONFIG_PUBLISH}
 
-    @extend_schema(summary="One module: value, draft, gray release, instances, shape", responses=shapes.ModuleDetail)
+    @extend_schema(summary="One module: value, draft, gray release, instances, shape", responses=module_shapes.ModuleDetail)
     def get(self, request: Request, name: str) -> Response:
         must_operate(self.caller)
         state = selectors.module_state(name)
@@ -134,9 +130,9 @@ class ModuleItem(ItemView):
         }
         return Response(module_of(state) | detail)
 
-    @extend_schema(summary="Back to the defaults, everywhere", responses=shapes.ReleaseOut)
+    @extend_schema(summary="Back to the defaults, everywhere", responses=module_shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class ModuleDraft(ItemView):
@@ -147,20 +143,20 @@ class ModuleDraft(ItemView):
     @extend_schema(
         summary="Save the draft",
         description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
-        request=shapes.ModuleDraftIn,
+        request=module_shapes.ModuleDraftIn,
         responses=inline_serializer(
-            "DraftSaved", {"draft": shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
+            "DraftSaved", {"draft": module_shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
         ),
     )
     def put(self, request: Request, name: str) -> Response:
-        values = self.validated(shapes.ModuleDraftIn)
+        values = self.validated(module_shapes.ModuleDraftIn)
         text = text_of(values["content"]) or "null"
-        item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), **self.by())
+        item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), by=self.by)
         return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
 
-    @extend_schema(summary="Throw the draft away", responses=shapes.ModuleDraftOut)
+    @extend_schema(summary="Throw the draft away", responses=module_shapes.ModuleDraftOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(draft_of(drafts.discard_draft(item=self.item(), **self.by())))
+        return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
 def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
@@ -180,11 +176,11 @@ class ModuleValidate(ItemView):
     @extend_schema(
         summary="Check a value",
         description="422 names each wrong field. Answers the value as it would be published.",
-        request=shapes.ValidateIn,
+        request=module_shapes.ValidateIn,
         responses=inline_serializer("Validated", {"content": serializers.JSONField()}),
     )
     def post(self, request: Request, name: str) -> Response:
-        text, item = text_of(self.validated(shapes.ValidateIn)["content"]) or "null", self.item()
+        text, item = text_of(self.validated(module_shapes.ValidateIn)["content"]) or "null", self.item()
         items.validate(item, text)
         return Response({"content": plain(items.canonical(item, text))})
 
@@ -197,14 +193,14 @@ class ModulePublish(ItemView):
     @extend_schema(
         summary="Publish",
         description="The draft, or `content`. Every process runs it within a second; see `instances`.",
-        request=shapes.PublishIn,
-        responses={201: shapes.ReleaseOut},
+        request=module_shapes.PublishIn,
+        responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, name: str) -> Response:
-        values = self.validated(shapes.PublishIn)
+        values = self.validated(module_shapes.PublishIn)
         content = text_of(values.pop("content"))
-        release = releases.publish(item=self.item(), content=content, **values, **self.by())
-        return Response(shapes.ReleaseOut(release).data, status=201)
+        release = releases.publish(item=self.item(), content=content, **values, by=self.by)
+        return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
 class ModuleRollback(ItemView):
@@ -215,14 +211,14 @@ class ModuleRollback(ItemView):
     @extend_schema(
         summary="Go back to an earlier version",
         description="Makes a new release of its text; the draft is thrown away and a gray release ends.",
-        request=shapes.RollbackIn,
-        responses={201: shapes.ReleaseOut},
+        request=module_shapes.RollbackIn,
+        responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, **at: str) -> Response:
-        values, item = self.validated(shapes.RollbackIn), self.item()
+        values, item = self.validated(module_shapes.RollbackIn), self.item()
         to = selectors.release(item, values["version"])
-        release = releases.rollback(item=item, to=to, comment=values["comment"], **self.by())
-        return Response(shapes.ReleaseOut(release).data, status=201)
+        release = releases.rollback(item=item, to=to, comment=values["comment"], by=self.by)
+        return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
 class ModuleReleases(ListModelMixin, ItemView):
@@ -244,9 +240,9 @@ class ModuleRelease(ItemView):
 
     scopes = {"GET": CONFIG_READ}
 
-    @extend_schema(summary="One release with its text", responses=shapes.ReleaseWithContent)
+    @extend_schema(summary="One release with its text", responses=module_shapes.ReleaseWithContent)
     def get(self, request: Request, number: int, **at: str) -> Response:
-        return Response(shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
+        return Response(module_shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
 
 
 class ModuleDiff(ItemView):
@@ -261,14 +257,14 @@ class ModuleDiff(ItemView):
             OpenApiParameter("before", OpenApiTypes.INT, description="Version; default: what is in force."),
             OpenApiParameter("after", OpenApiTypes.INT, description="Version; default: the draft."),
         ],
-        responses=shapes.LineOut(many=True),
+        responses=module_shapes.LineOut(many=True),
     )
     def get(self, request: Request, **at: str) -> Response:
         item = self.item()
         now = items.effective(item)
         before = self._text(item, "before", now)
         after = self._text(item, "after", now if item.draft is None else item.draft)
-        return Response(shapes.LineOut(selectors.diff(before, after), many=True).data)
+        return Response(module_shapes.LineOut(selectors.diff(before, after), many=True).data)
 
     def _text(self, item: ConfigItem, parameter: str, otherwise: str) -> str:
         number = self.request.query_params.get(parameter)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from configcenter import hot
-from configcenter.api import module_shapes as shapes
+from configcenter.api import module_shapes
 from configcenter.api.modules import (
     ItemView,
     ModuleDiff,
@@ -40,7 +40,7 @@ def override_of(item: ConfigItem, name: str) -> dict[str, Any]:
         # No more of it than a tenant may change: the rest is the operator's business.
         "effective": {field: value for field, value in whole.items() if field in handle.per_tenant},
         "draft": draft_of(item),
-        "gray": shapes.gray_of(item),
+        "gray": module_shapes.gray_of(item),
     }
 
 
@@ -50,13 +50,13 @@ class OverrideItem(ItemView):
     scopes = {"GET": CONFIG_READ, "DELETE": CONFIG_PUBLISH}
     is_override = True
 
-    @extend_schema(summary="What your tenant has of its own in a module", responses=shapes.OverrideOut)
+    @extend_schema(summary="What your tenant has of its own in a module", responses=module_shapes.OverrideOut)
     def get(self, request: Request, name: str) -> Response:
         return Response(override_of(self.item(), name))
 
-    @extend_schema(summary="Give up what your tenant has of its own", responses=shapes.ReleaseOut)
+    @extend_schema(summary="Give up what your tenant has of its own", responses=module_shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
-        return Response(shapes.ReleaseOut(releases.remove(item=self.item(), comment="", **self.by())).data)
+        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
 
 class OverrideDraft(ModuleDraft):
@@ -95,7 +95,7 @@ class OverrideDiff(ModuleDiff):
     is_override = True
 
 
-@extend_schema_view(put=extend_schema(responses=shapes.OverrideOut))
+@extend_schema_view(put=extend_schema(responses=module_shapes.OverrideOut))
 class OverrideGray(ModuleGray):
     """`…/override/gray/`."""
 

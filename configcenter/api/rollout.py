@@ -10,15 +10,15 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
-from configcenter.api import module_shapes as shapes
+from configcenter.api import module_shapes
 from configcenter.api.modules import ItemView, module_of, text_of
 from configcenter.models import ConfigItem
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import releases, transfer
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Unavailable
 
 
@@ -30,23 +30,23 @@ class ModuleGray(ItemView):
     @extend_schema(
         summary="Start a gray release",
         description="The draft, or `content`, on the instances with one of `labels` and on `percent` of the others.",
-        request=shapes.GrayIn,
-        responses={201: shapes.ReleaseOut},
+        request=module_shapes.GrayIn,
+        responses={201: module_shapes.ReleaseOut},
     )
     def post(self, request: Request, name: str) -> Response:
-        values = self.validated(shapes.GrayIn)
+        values = self.validated(module_shapes.GrayIn)
         content = text_of(values.pop("content"))
-        release = releases.start_gray(item=self.item(), content=content, **values, **self.by())
-        return Response(shapes.ReleaseOut(release).data, status=201)
+        release = releases.start_gray(item=self.item(), content=content, **values, by=self.by)
+        return Response(module_shapes.ReleaseOut(release).data, status=201)
 
     @extend_schema(
         summary="Widen or narrow a gray release",
         description="Who takes part by percentage stays in when it rises.",
-        request=shapes.SpreadIn,
-        responses=shapes.ModuleOut,
+        request=module_shapes.SpreadIn,
+        responses=module_shapes.ModuleOut,
     )
     def put(self, request: Request, name: str) -> Response:
-        releases.widen_gray(item=self.item(), **self.validated(shapes.SpreadIn), **self.by())
+        releases.widen_gray(item=self.item(), **self.validated(module_shapes.SpreadIn), by=self.by)
         return Response(self.standing(name))
 
     def standing(self, name: str) -> dict[str, Any]:
@@ -59,10 +59,14 @@ class ModuleGrayPromote(ItemView):
 
     scopes = {"POST": CONFIG_PUBLISH}
 
-    @extend_schema(summary="Promote a gray release to all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
+    @extend_schema(
+        summary="Promote a gray release to all instances",
+        request=module_shapes.CommentIn,
+        responses={201: module_shapes.ReleaseOut},
+    )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.promote_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
-        return Response(shapes.ReleaseOut(release).data, status=201)
+        release = releases.promote_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
+        return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
 class ModuleGrayAbandon(ItemView):
@@ -70,10 +74,14 @@ class ModuleGrayAbandon(ItemView):
 
     scopes = {"POST": CONFIG_PUBLISH}
 
-    @extend_schema(summary="Take a gray release back from all instances", request=shapes.CommentIn, responses={201: shapes.ReleaseOut})
+    @extend_schema(
+        summary="Take a gray release back from all instances",
+        request=module_shapes.CommentIn,
+        responses={201: module_shapes.ReleaseOut},
+    )
     def post(self, request: Request, **at: str) -> Response:
-        release = releases.abandon_gray(item=self.item(), **self.validated(shapes.CommentIn), **self.by())
-        return Response(shapes.ReleaseOut(release).data, status=201)
+        release = releases.abandon_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
+        return Response(module_shapes.ReleaseOut(release).data, status=201)
 
 
 class InstanceCollection(TenantView):
@@ -81,10 +89,10 @@ class InstanceCollection(TenantView):
 
     scopes = {"GET": CONFIG_READ}
     queryset = ConfigItem.objects.none()
-    serializer_class = shapes.InstanceOut
+    serializer_class = module_shapes.InstanceOut
     filter_backends = ()
 
-    @extend_schema(summary="Which processes run which versions", responses=shapes.InstanceOut(many=True))
+    @extend_schema(summary="Which processes run which versions", responses=module_shapes.InstanceOut(many=True))
     def get(self, request: Request) -> Response:
         must_operate(self.caller)
         try:
@@ -117,12 +125,12 @@ class Import(TenantView):
     @extend_schema(
         summary="Publish what an exported document says",
         description="All of it or nothing. `dry_run` only tells what would happen.",
-        request=shapes.DocumentIn,
-        responses=shapes.ImportOut,
+        request=module_shapes.DocumentIn,
+        responses=module_shapes.ImportOut,
     )
     def post(self, request: Request) -> Response:
-        values: dict[str, Any] = self.validated(shapes.DocumentIn)
+        values: dict[str, Any] = self.validated(module_shapes.DocumentIn)
         document = orjson.dumps(values.pop("document"))
         only = None if self.caller.is_operator else Tenant.objects.get(pk=self.tenant_id)
-        report = transfer.import_(data=document, author=self.caller.actor, ip=client_ip(request), only_tenant=only, **values)
-        return Response(shapes.ImportOut(report).data)
+        report = transfer.import_(data=document, by=Actor.of_request(request), only_tenant=only, **values)
+        return Response(module_shapes.ImportOut(report).data)

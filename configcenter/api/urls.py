@@ -2,27 +2,25 @@
 
 from django.urls import path
 
-from configcenter.api import items, overrides
-from configcenter.api import modules as config
-from configcenter.api import rollout as steering
+from configcenter.api import items, modules, overrides, rollout
 
 MODULE = "config/modules/<slug:name>/"
 OVERRIDE = f"{MODULE}override/"
 ITEM = "config/items/<str:namespace>/<str:group>/<str:data_id>/"
 
 urlpatterns = [
-    path("config/modules/", config.ModuleCollection.as_view()),
-    path(MODULE, config.ModuleItem.as_view()),
-    path(f"{MODULE}draft/", config.ModuleDraft.as_view()),
-    path(f"{MODULE}validate/", config.ModuleValidate.as_view()),
-    path(f"{MODULE}publish/", config.ModulePublish.as_view()),
-    path(f"{MODULE}rollback/", config.ModuleRollback.as_view()),
-    path(f"{MODULE}releases/", config.ModuleReleases.as_view()),
-    path(f"{MODULE}releases/<int:number>/", config.ModuleRelease.as_view()),
-    path(f"{MODULE}diff/", config.ModuleDiff.as_view()),
-    path(f"{MODULE}gray/", steering.ModuleGray.as_view()),
-    path(f"{MODULE}gray/promote/", steering.ModuleGrayPromote.as_view()),
-    path(f"{MODULE}gray/abandon/", steering.ModuleGrayAbandon.as_view()),
+    path("config/modules/", modules.ModuleCollection.as_view()),
+    path(MODULE, modules.ModuleItem.as_view()),
+    path(f"{MODULE}draft/", modules.ModuleDraft.as_view()),
+    path(f"{MODULE}validate/", modules.ModuleValidate.as_view()),
+    path(f"{MODULE}publish/", modules.ModulePublish.as_view()),
+    path(f"{MODULE}rollback/", modules.ModuleRollback.as_view()),
+    path(f"{MODULE}releases/", modules.ModuleReleases.as_view()),
+    path(f"{MODULE}releases/<int:number>/", modules.ModuleRelease.as_view()),
+    path(f"{MODULE}diff/", modules.ModuleDiff.as_view()),
+    path(f"{MODULE}gray/", rollout.ModuleGray.as_view()),
+    path(f"{MODULE}gray/promote/", rollout.ModuleGrayPromote.as_view()),
+    path(f"{MODULE}gray/abandon/", rollout.ModuleGrayAbandon.as_view()),
     path(OVERRIDE, overrides.OverrideItem.as_view()),
     path(f"{OVERRIDE}draft/", overrides.OverrideDraft.as_view()),
     path(f"{OVERRIDE}validate/", overrides.OverrideValidate.as_view()),
@@ -46,7 +44,7 @@ urlpatterns = [
     path(f"{ITEM}gray/abandon/", items.ItemGrayAbandon.as_view()),
     path("config/namespaces/", items.NamespaceCollection.as_view()),
     path("config/namespaces/<str:namespace>/", items.NamespaceItem.as_view()),
-    path("config/instances/", steering.InstanceCollection.as_view()),
-    path("config/export/", steering.Export.as_view()),
-    path("config/import/", steering.Import.as_view()),
+    path("config/instances/", rollout.InstanceCollection.as_view()),
+    path("config/export/", rollout.Export.as_view()),
+    path("config/import/", rollout.Import.as_view()),
 ]

@@ -8,7 +8,6 @@ from django.template.response import TemplateResponse
 
 from accounts.services import rights
 from accounts.staff.tenant_admin import signed_in
-from posthaste.lib.addresses import client_ip
 from posthaste.ui import pages
 
 #: Guards a view of the configuration; see `posthaste.ui.pages.staff_page`.
@@ -20,8 +19,3 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
     user = signed_in(request)
     may = {"may_edit": rights.may_edit(user), "readonly": not rights.may_edit(user), "may_publish": rights.may_publish(user)}
     return pages.page(request, f"config/{template}.html", status=status, **{**may, **context})
-
-
-def author_of(request: HttpRequest) -> dict[str, Any]:
-    """Name who does it and from where, as the services want it."""
-    return {"author": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}

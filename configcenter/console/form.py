@@ -4,20 +4,21 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
+from django.db.models import TextChoices
 from django.utils import formats
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-
-from configcenter.console.labels import word_for
 
 #: Stands for the key of a block that is not there yet, one for each depth: the script of the page replaces it.
 NEW_KEY = "__new{depth}__"
 _LAST_PART = re.compile(r"(\.[^.\[\]]+|\[[^\[\]]*\])$")
+#: Units of the modules' fields: marked here, translated where they are shown.
+UNITS = (_("ms"), _("s"), _("min"), _("h"), _("per s"), _("%"), _("threads"))
 #: Fields that tell blocks of a list apart, the first that there is.
 NAMES = ("name", "intent", "channel", "provider", "priority", "value", "day")
 
@@ -114,7 +115,7 @@ def kind_of(info: FieldInfo) -> tuple[str, Any]:
         return ("list" if _is(inner, BaseModel) else "lines"), inner
     if _is(inner, BaseModel):
         return "shape", inner
-    if _is(inner, StrEnum):
+    if _is(inner, TextChoices):
         return "select", inner
     if inner is bool:
         return "switch", inner
@@ -185,7 +186,7 @@ def _entries(
         else:
             entry.value = text_of(value, kind)
             if kind == "select":
-                entry.options = [(member.value, word_for(member)) for member in inner]
+                entry.options = [(member.value, str(member.label)) for member in inner]
         entry.default = in_words(usual, kind, inner, entry.unit)
         entry.shown = in_words(value, kind, inner, entry.unit)
         found.append(entry)
@@ -219,7 +220,7 @@ def blank(model: type[BaseModel]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return [_plain(member) for member in value] if isinstance(value, list) else value.value if isinstance(value, StrEnum) else value
+    return [_plain(member) for member in value] if isinstance(value, list) else value.value if isinstance(value, TextChoices) else value
 
 
 def _title(member: Any) -> str:
@@ -272,7 +273,7 @@ def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
             return gettext("on") if value is True else gettext("off")
         case "select":
             known = value in [member.value for member in inner]
-            return word_for(inner(value)) if known else str(value)
+            return str(inner(value).label) if known else str(value)
         case "list":
             number = len(value) if isinstance(value, list) else 0
             return gettext("{n} in the list").format(n=number)

@@ -6,10 +6,10 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from configcenter.labels import InstanceState
 from configcenter.models import ConfigItem
 from configcenter.selectors import takes_part
 from configcenter.services.instances import Instance, errors_of, key_of
-from posthaste.ui.templatetags.interface import OTHER_STATES
 
 
 def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percent: int) -> list[Instance]:
@@ -30,8 +30,8 @@ def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
         number, lag_ms = (version.number, version.lag_ms) if version else (0, None)
         wanted = item.gray.number if item.gray and instance in try_first else current
         error = instance.errors.get(key, "") if is_override else errors_of(instance, key)
-        state = "refused" if error else "applied" if number == wanted else "behind"
-        if state == "applied" and lag_ms is not None:
+        state = InstanceState.REFUSED if error else InstanceState.APPLIED if number == wanted else InstanceState.BEHIND
+        if state == InstanceState.APPLIED and lag_ms is not None:
             lags.append(lag_ms)
         rows.append(
             {
@@ -41,8 +41,8 @@ def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
                 "labels": instance.labels,
                 "version": f"v{number}" if number else _("inherited") if is_override else _("defaults"),
                 "is_gray": bool(item.gray and number == item.gray.number),
-                "state": state,
-                "word": str(OTHER_STATES[state][2]),
+                "state": state.value,
+                "word": str(state.label),
                 "lag_ms": lag_ms,
                 "error": error,
             }
@@ -52,9 +52,9 @@ def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
         "as_of": timezone.now().isoformat(),
         "away": live is None,
         "total": len(rows),
-        "applied": states["applied"],
+        "applied": states[InstanceState.APPLIED],
         "slowest_ms": max(lags, default=None),
-        "text": _sentence(live, states["applied"], len(rows), max(lags, default=None)),
+        "text": _sentence(live, states[InstanceState.APPLIED], len(rows), max(lags, default=None)),
         "rows": rows,
     }
 

@@ -12,7 +12,7 @@ from configcenter.console.form import kind_of
 #: Buttons of the page that change its blocks: the value is the path of the list, or of the block.
 ADD, REMOVE, UP, DOWN = "add-block", "remove-block", "move-up", "move-down"
 _KEY = re.compile(r"^\w{1,40}$")
-MOST_BLOCKS = 5_000
+MAX_BLOCKS = 5_000
 
 
 def read(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str] | None = None) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _shape(model: type[BaseModel], posted: QueryDict, path: str, place: str) -> 
         elif kind == "list":
             values[name] = []
             paths[own_path] = own_place
-            keys = [key for key in dict.fromkeys(posted.getlist(f"{own_path}:order")) if _KEY.match(key)][:MOST_BLOCKS]
+            keys = [key for key in dict.fromkeys(posted.getlist(f"{own_path}:order")) if _KEY.match(key)][:MAX_BLOCKS]
             for index, key in enumerate(keys):
                 block_path, block_place = f"{own_path}[{key}]", f"{own_place}[{index}]"
                 paths[block_path] = block_place

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.models import ConfigItem
 from configcenter.services import releases
@@ -18,7 +19,7 @@ def add_arguments(gray: Any) -> None:
     gray.add_argument("-m", "--comment", default="", help="why, for those who read the history")
 
 
-def run(*, item: ConfigItem, options: dict[str, Any], author: str, say: Callable[[Any, str], None]) -> None:
+def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[Any, str], None]) -> None:
     """Do what is asked with the gray release of an item, and return how it stands.
 
     Raises: as the services of the same names; NoGray where none is running.
@@ -26,12 +27,12 @@ def run(*, item: ConfigItem, options: dict[str, Any], author: str, say: Callable
     spread = {"labels": options["label"], "percent": options["percent"]}
     number, verb = 0, options["what"]
     if verb == "begin":
-        number = releases.start_gray(item=item, content=None, comment=options["comment"], author=author, **spread).number
+        number = releases.start_gray(item=item, content=None, comment=options["comment"], by=by, **spread).number
     elif verb == "widen":
-        releases.widen_gray(item=item, author=author, **spread)
+        releases.widen_gray(item=item, by=by, **spread)
     elif verb in ("promote", "abandon"):
         steer = releases.promote_gray if verb == "promote" else releases.abandon_gray
-        number = steer(item=item, comment=options["comment"], author=author).number
+        number = steer(item=item, comment=options["comment"], by=by).number
         text = "is in force everywhere" if verb == "promote" else "ends the gray release: all run what was in force before"
         say({"number": number}, f"Version {number} {text}.")
         return

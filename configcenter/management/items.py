@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import drafts, items, releases
@@ -219,17 +220,17 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return told(item) | {"content": text}, text
 
 
-def _found_or_made(options: dict[str, Any], author: str) -> ConfigItem:
+def _found_or_made(options: dict[str, Any], by: Actor) -> ConfigItem:
     namespace = _namespace(options)
     names = {"namespace": namespace, "group": options["group"], "data_id": options["data_id"]}
     try:
         return items.get_item(**names)
     except NotFound:
         kind = options["format"] or SUFFIXES.get(options["data_id"].rpartition(".")[2].lower(), Format.TEXT)
-    return items.create_item(**names, format=kind, actor=author)
+    return items.create_item(**names, format=kind, by=by)
 
 
-def set_(options: dict[str, Any], author: str, say: Say) -> None:
+def set_(options: dict[str, Any], by: Actor, say: Say) -> None:
     """Save a draft that is valid, and change format and description: all of it or nothing.
 
     Raises:
@@ -241,17 +242,17 @@ def set_(options: dict[str, Any], author: str, say: Say) -> None:
         raise CommandError("Give a FILE (- for standard input), --format or --description.", returncode=2)
     text = None if options["file"] is None else content_of(options["file"])
     with transaction.atomic():
-        item = items.change_item(item=_found_or_made(options, author), **about, actor=author)
+        item = items.change_item(item=_found_or_made(options, by), **about, by=by)
         if text is not None:
             items.validate(item, text)  # as with modules: a shell has no page that marks what is wrong, so nothing wrong is kept
             based_on = item.draft_version if options["based_on"] is None else options["based_on"]
-            item = drafts.save_draft(item=item, content=text, based_on=based_on, author=author, now=timezone.now())
+            item = drafts.save_draft(item=item, content=text, based_on=based_on, by=by, now=timezone.now())
     name = items.name_of(item)
     kept = f"Draft {item.draft_version} of {name} ({item.format}). Not in force yet." if text is not None else f"{name} is changed."
     say(told(item), kept)
 
 
-def publish(options: dict[str, Any], author: str, say: Say) -> None:
+def publish(options: dict[str, Any], by: Actor, say: Say) -> None:
     """Bring a file's text, or the draft, into force; an item that is made for a text that proves wrong is not kept.
 
     Raises:
@@ -261,19 +262,19 @@ def publish(options: dict[str, Any], author: str, say: Say) -> None:
     text = None if options["file"] is None else content_of(options["file"])
     wanted = {name: options[name] for name in ("comment", "format", "if_md5", "if_version")}
     with transaction.atomic():
-        item = find(options) if text is None else _found_or_made(options, author)
-        release = releases.publish(item=item, content=text, author=author, **wanted)
+        item = find(options) if text is None else _found_or_made(options, by)
+        release = releases.publish(item=item, content=text, by=by, **wanted)
     say(as_dict(release), f"Version {release.number} of {items.name_of(item)} is in force.")
 
 
-def delete(options: dict[str, Any], author: str, say: Say) -> None:
+def delete(options: dict[str, Any], by: Actor, say: Say) -> None:
     """Take an item out of force.
 
     Raises:
         NothingToPublish: nothing of it is.
     """
     item = find(options)
-    release = releases.remove(item=item, comment=options["comment"], author=author)
+    release = releases.remove(item=item, comment=options["comment"], by=by)
     say(as_dict(release), f"{items.name_of(item)} is out of force; its history stays.")
 
 
@@ -282,7 +283,7 @@ def as_dict(release: Any) -> dict[str, Any]:
     return {name: getattr(release, name) for name in ("number", "revision", "action", "md5", "comment", "author", "at")}
 
 
-def namespaces(options: dict[str, Any], author: str, say: Say) -> None:
+def namespaces(options: dict[str, Any], by: Actor, say: Say) -> None:
     """List, make or delete namespaces.
 
     Raises: as the services of the same names.
@@ -297,7 +298,7 @@ def namespaces(options: dict[str, Any], author: str, say: Say) -> None:
     slug = options["namespace"]
     if options["action"] == "create":
         made = {"name": options["name"], "description": options["description"]}
-        items.create_namespace(tenant=tenant, slug=slug, **made, actor=author)
+        items.create_namespace(tenant=tenant, slug=slug, **made, by=by)
     else:
-        items.delete_namespace(namespace=items.find_namespace(tenant=tenant, slug=slug), actor=author)
+        items.delete_namespace(namespace=items.find_namespace(tenant=tenant, slug=slug), by=by)
     say({"namespace": slug}, f"The namespace {slug} is {'there' if options['action'] == 'create' else 'deleted'}.")

@@ -35,12 +35,12 @@ from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed
 log = structlog.get_logger(__name__)
 ROOT = "/nacos/v1"
 #: A MiB of content, each byte URL-encoded as three.
-MOST_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 VERSION = "1.4.6"  # of the server whose API this is
 #: Few, as each holds a database connection while it works; whoever waits for a change is in none of them.
 THREADS = 4
 SEEN_SECONDS = 1.0
-MOST_SEEN = 10_000
+MAX_SEEN = 10_000
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nacos")
 
 
@@ -97,7 +97,7 @@ def _history(call: Call, who: Who) -> Answer:
 
 
 async def _listen(call: Call, who: Who) -> Answer:
-    """The long poll."""
+    """Answer the long poll."""
     seconds, keys = protocol.wait_seconds(call.headers), protocol.listened(call.fields)
     by_key: dict[Key, protocol.Listened] = {}
     for listened in keys:
@@ -106,7 +106,7 @@ async def _listen(call: Call, who: Who) -> Answer:
     has = {key: listened.md5 for key, listened in by_key.items()}
     gone = asyncio.ensure_future(call.receive()) if seconds else None  # after the body the server only tells that the client left
     try:
-        changed = await listeners.changed(actor=who.actor, has=has, seconds=seconds, gone=gone)
+        changed = await listeners.changed(actor=str(who.actor), has=has, seconds=seconds, gone=gone)
     finally:
         if gone is not None:
             gone.cancel()
@@ -126,13 +126,13 @@ def _make_namespace(call: Call, who: Who) -> Answer:
     slug = call.fields.get("customNamespaceId", "").strip() or str(uuid4())
     tenant = Tenant.objects.get(pk=who.tenant_id) if who.tenant_id is not None else None
     words = {"name": call.fields.get("namespaceName", "").strip() or slug, "description": call.fields.get("namespaceDesc", "")}
-    config_items.create_namespace(tenant=tenant, slug=slug, **words, actor=who.actor, ip=call.ip)
+    config_items.create_namespace(tenant=tenant, slug=slug, **words, by=who.by(call.ip))
     return protocol.text("true")
 
 
 def _delete_namespace(call: Call, who: Who) -> Answer:
     namespace = writable(who, call.fields.get("namespaceId", "") or PUBLIC)
-    config_items.delete_namespace(namespace=namespace, actor=who.actor, ip=call.ip)
+    config_items.delete_namespace(namespace=namespace, by=who.by(call.ip))
     return protocol.text("true")
 
 
@@ -235,17 +235,17 @@ async def _identified(call: Call) -> Who:
     seen_at, who = _seen.get(shown, (0.0, None))
     if who is None or time.monotonic() - seen_at > SEEN_SECONDS:
         who = await in_thread(identify, headers=call.headers, fields=call.fields, ip=call.ip, now=timezone.now())
-        if len(_seen) > MOST_SEEN:
+        if len(_seen) > MAX_SEEN:
             _seen.clear()
         _seen[shown] = (time.monotonic(), who)
     return who
 
 
 async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
-    """The form, read as far as it may be large."""
+    """Read the form, up to the size limit."""
     said = headers.get("content-length", "0")
-    too_large = TooLarge(_("At most {n} MiB a request.").format(n=MOST_BODY_BYTES >> 20))
-    if said.isascii() and said.isdecimal() and int(said[:12]) > MOST_BODY_BYTES:
+    too_large = TooLarge(_("At most {n} MiB a request.").format(n=MAX_BODY_BYTES >> 20))
+    if said.isascii() and said.isdecimal() and int(said[:12]) > MAX_BODY_BYTES:
         raise too_large
     chunks: list[bytes] = []
     size = 0
@@ -255,7 +255,7 @@ async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
             raise Malformed(_("The request ended early."))
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MOST_BODY_BYTES:
+        if size > MAX_BODY_BYTES:
             raise too_large
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -7,7 +7,7 @@ and user are looked at with every call, as they were at most two seconds ago.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.auth import authenticate
@@ -17,8 +17,9 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.services import rights as config_rights
+from accounts.services import rights
 from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
+from accounts.services.audit import Actor
 from accounts.services.sign_in import too_many_attempts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from posthaste.lib.problems import Forbidden, TooMany, Unauthenticated
@@ -32,10 +33,14 @@ SCOPES = (CONFIG_READ, CONFIG_WRITE, CONFIG_PUBLISH)
 class Who:
     """A caller: its name in the audit trail, its tenant (None: staff, for the installation), and what it may do."""
 
-    actor: str
+    actor: Actor
     tenant_id: int | None
     reaches_installation: bool
     scopes: frozenset[str]
+
+    def by(self, ip: str) -> Actor:
+        """Return the caller with the address of this call."""
+        return replace(self.actor, ip=ip)
 
     def must(self, *scopes: str) -> None:
         """Let those pass who have all the scopes.
@@ -50,13 +55,13 @@ class Who:
 
 def _of_key(caller: Caller) -> Who:
     own = frozenset(scope for scope in SCOPES if caller.may(scope))
-    return Who(actor=caller.actor, tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
+    return Who(actor=Actor.of_key(caller), tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
 
 
 def _of_user(user: User) -> Who:
-    rights = ((CONFIG_READ, config_rights.may_view), (CONFIG_WRITE, config_rights.may_edit), (CONFIG_PUBLISH, config_rights.may_publish))
-    own = frozenset(scope for scope, may in rights if may(user))
-    return Who(actor=f"user:{user.get_username()}", tenant_id=None, reaches_installation=True, scopes=own)
+    checks = ((CONFIG_READ, rights.may_view), (CONFIG_WRITE, rights.may_edit), (CONFIG_PUBLISH, rights.may_publish))
+    own = frozenset(scope for scope, may in checks if may(user))
+    return Who(actor=Actor.of_user(user), tenant_id=None, reaches_installation=True, scopes=own)
 
 
 # --- signing in ----------------------------------------------------------------------------------------------------
@@ -87,13 +92,13 @@ def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
     user = authenticate(attempt, username=username, password=password)
     if not isinstance(user, User) or not user.is_staff:
         raise Unauthenticated(_("Unknown name or password. Systems give an API key as the password."))
-    if not config_rights.may_view(user):
+    if not rights.may_view(user):
         raise Forbidden(_("You have no right to look at the configuration of the installation."))
     return Token(signing.dumps({"user": user.pk, "hash": _fingerprint(user)}, salt=SALT), _of_user(user))
 
 
 def _attempt(username: str, ip: str) -> HttpRequest:
-    """The attempt as a request of Django's, which counts them."""
+    """Return the attempt as a Django request, so that failed logins are counted."""
     request = HttpRequest()
     request.method = "POST"
     request.META["REMOTE_ADDR"] = ip
@@ -104,7 +109,7 @@ def _attempt(username: str, ip: str) -> HttpRequest:
 
 
 def _fingerprint(user: User) -> str:
-    """Changes with the password, so that a changed password ends all tokens."""
+    """Return a value that changes with the password, so that a new password ends all tokens."""
     return user.get_session_auth_hash()[:24]
 
 

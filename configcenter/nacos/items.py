@@ -80,11 +80,9 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
         list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
         item = _item(who, namespace, group, data_id, kind or Format.TEXT, ip)
         try:
-            releases.publish(
-                item=item, content=content, comment=COMMENT, author=who.actor, ip=ip, if_md5=fields.get("casMd5") or None, format=kind
-            )
+            releases.publish(item=item, content=content, comment=COMMENT, by=who.by(ip), if_md5=fields.get("casMd5") or None, format=kind)
         except releases.NothingToPublish:
-            items.change_item(item=item, format=kind, actor=who.actor, ip=ip)
+            items.change_item(item=item, format=kind, by=who.by(ip))
 
 
 def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: Format, ip: str) -> ConfigItem:
@@ -94,7 +92,7 @@ def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: 
     except NotFound:
         pass
     try:
-        return items.create_item(**own, format=kind, actor=who.actor, ip=ip)
+        return items.create_item(**own, format=kind, by=who.by(ip))
     except items.Exists:  # somebody was quicker
         return items.get_item(**own)
 
@@ -105,7 +103,7 @@ def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
     namespace = writable(who, fields.get("tenant", ""))
     try:
         item = items.get_item(namespace=namespace, group=group, data_id=data_id)
-        releases.remove(item=item, comment=COMMENT, author=who.actor, ip=ip)
+        releases.remove(item=item, comment=COMMENT, by=who.by(ip))
     except (NotFound, releases.NothingToPublish):
         pass
 

@@ -29,9 +29,9 @@ from posthaste.lib.problems import TooMany
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 3.0
 REDIS_SECONDS = 1.0
-MOST_KNOWN = 100_000  # fingerprints in memory
-MOST_WAITING = 20_000  # listeners of a process
-MOST_WAITING_OF_ONE = 5_000  # of one caller
+MAX_KNOWN = 100_000  # fingerprints in memory
+MAX_WAITING = 20_000  # listeners of a process
+MAX_WAITING_OF_ONE = 5_000  # of one caller
 KEYS_A_QUERY = 500
 
 
@@ -53,7 +53,7 @@ def present_revision() -> int:
 
 
 def _fingerprint(key: Key, md5: str | None) -> str:
-    """What a listener's md5 is compared with; "": nothing is in force."""
+    """Return what a listener's md5 is compared with; "" if nothing is in force."""
     if md5:
         return md5
     text = default_of(Place(key.tenant_id, key.slug), key.group, key.data_id)
@@ -124,8 +124,9 @@ class Listeners:
         return self._number
 
     async def changed(self, *, actor: str, has: dict[Key, str], seconds: float, gone: "asyncio.Future[Any] | None" = None) -> set[Key]:
-        """Return the keys whose fingerprint is another than the listener has, at once if there are any, or as soon
-        as there are; none when the time is up or the client has `gone`.
+        """Wait until a fingerprint differs from the listener's and return the keys that differ.
+
+        Returns at once if some differ already, and an empty list when the time is up or the client has `gone`.
 
         Raises:
             TooMany: more listeners than this process takes.
@@ -134,7 +135,7 @@ class Listeners:
         waiter = Waiter(has)
         if not seconds:
             return self._differs(waiter, await self._fingerprints(has))
-        if self._number >= MOST_WAITING or self._of.get(actor, 0) >= MOST_WAITING_OF_ONE:
+        if self._number >= MAX_WAITING or self._of.get(actor, 0) >= MAX_WAITING_OF_ONE:
             raise TooMany(_("Too many clients listen here. Start another ws process."), retry_after_seconds=5)
         self._enter(actor, waiter)  # before looking: what is published from here on wakes it
         try:
@@ -169,14 +170,14 @@ class Listeners:
                 del self._waiting[key]
 
     async def _fingerprints(self, keys: Iterable[Key]) -> dict[Key, str]:
-        """The fingerprints of these keys, looked up where they are not known yet."""
+        """Return the fingerprints of these keys and look up those not known yet."""
         if all(key in self._known for key in keys):
             return self._known
         assert self._turn is not None
         async with self._turn:
             # Whoever had the turn before may have looked up the same.
             missing = [key for key in keys if key not in self._known]
-            if missing and len(self._known) + len(missing) > MOST_KNOWN:
+            if missing and len(self._known) + len(missing) > MAX_KNOWN:
                 self._known = {key: md5 for key, md5 in self._known.items() if key in self._waiting}
                 missing = [key for key in keys if key not in self._known]
             if missing:
@@ -246,7 +247,7 @@ class Listeners:
 
     @staticmethod
     async def _notice(subscription: Any, seconds: float) -> None:
-        """Returns when a notice came or the time is up; several that came together count as one."""
+        """Wait for a notice or until the time is up. Several notices at once count as one."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:

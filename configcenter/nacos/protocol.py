@@ -13,18 +13,18 @@ import orjson
 from django.utils.translation import gettext as _
 
 from configcenter.models import Format
-from configcenter.services.validation import MOST_BYTES
+from configcenter.services.validation import MAX_BYTES
 from posthaste.lib.problems import Invalid, Malformed, TooLarge
 
 WORD, LINE = "\x02", "\x01"
 DEFAULT_GROUP = "DEFAULT_GROUP"
-MOST_KEYS = 10_000  # that one request may listen to, as the Nacos server has it
+MAX_KEYS = 10_000  # that one request may listen to, as the Nacos server has it
 
-MOST_FIELDS = 64
+MAX_FIELDS = 64
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 #: Clients wait this much longer than they say; the answer must be there before their time is up.
 EARLY_SECONDS = 0.5
-LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 10.0, 60.0
+MIN_WAIT_SECONDS, MAX_WAIT_SECONDS = 10.0, 60.0
 #: Nacos' name of a type → ours. What Nacos knows and we do not (html) is text here.
 FORMATS = {
     "text": Format.TEXT,
@@ -75,7 +75,7 @@ def parameters(*encoded: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in encoded:
         try:
-            pairs = parse_qsl(part.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+            pairs = parse_qsl(part.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
         except ValueError:
             raise Malformed(_("The parameters must be URL-encoded UTF-8.")) from None
         for name, value in pairs:
@@ -127,13 +127,13 @@ def content(fields: Mapping[str, str]) -> str:
     value = fields.get("content", "")
     if not value.strip():
         raise Invalid.field("content", _("Required."), "required")
-    if len(value.encode()) > MOST_BYTES:
-        raise TooLarge(_("The content of an item may have at most {n} KiB.").format(n=MOST_BYTES >> 10))
+    if len(value.encode()) > MAX_BYTES:
+        raise TooLarge(_("The content of an item may have at most {n} KiB.").format(n=MAX_BYTES >> 10))
     return value
 
 
 def listened(fields: Mapping[str, str]) -> list[Listened]:
-    """Read what a client listens to: `dataId \\x02 group \\x02 md5 [\\x02 tenant] \\x01` for each.
+    r"""Read what a client listens to: `dataId \x02 group \x02 md5 [\x02 tenant] \x01` for each.
 
     Raises:
         Invalid: it is not in that form.
@@ -153,13 +153,13 @@ def listened(fields: Mapping[str, str]) -> list[Listened]:
         found.append(Listened(data_id=words[0], group=words[1], md5=words[2].lower(), tenant=words[3] if len(words) == 4 else ""))
     if not found:
         raise Invalid.field("Listening-Configs", _("Required."), "required")
-    if len(found) > MOST_KEYS:
-        raise Invalid.field("Listening-Configs", _("At most {n} at once.").format(n=MOST_KEYS))
+    if len(found) > MAX_KEYS:
+        raise Invalid.field("Listening-Configs", _("At most {n} at once.").format(n=MAX_KEYS))
     return found
 
 
 def changed(keys: Iterable[Listened]) -> Answer:
-    """Name what changed: `dataId \\x02 group [\\x02 tenant] \\x01` for each, URL-encoded; empty: nothing did."""
+    r"""Return what changed as `dataId \x02 group [\x02 tenant] \x01` for each key, URL-encoded; empty if nothing did."""
     lines = (WORD.join([key.data_id, key.group, *([key.tenant] if key.tenant else [])]) + LINE for key in keys)
     return text(quote_plus("".join(lines)), **{"Cache-Control": "no-cache,no-store"})
 
@@ -175,7 +175,7 @@ def wait_seconds(headers: Mapping[str, str]) -> float:
         return 0.0
     if not written.isascii() or not written.isdecimal() or len(written) > 9:
         raise Invalid.field("Long-Pulling-Timeout", _("A whole number of milliseconds."))
-    return min(max(int(written) / 1000 - EARLY_SECONDS, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)
+    return min(max(int(written) / 1000 - EARLY_SECONDS, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
 
 
 def page(rows: list[dict[str, Any]], *, total: int, number: int, size: int) -> Answer:

@@ -1,7 +1,7 @@
 """One change of what is in force: a transaction under the lock of the `ConfigState` row, an audit entry, a notice after the commit.
 
-The lock puts changes in one order: whoever has read a revision has read all before it. If the notice is lost, processes find the
-revision by themselves.
+The lock puts changes in one order: a process that has read a revision has read all earlier ones. If the notice is lost, processes find the
+revision when they poll.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from accounts.services.audit import Actor
+from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState
 from configcenter.services.differences import summary
 from configcenter.services.items import effective, name_of
@@ -28,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 def channel() -> str:
-    """Name the channel in Redis through which notices go; what they carry is the revision as text."""
+    """Return the name of the Redis channel for notices. A notice carries the revision as text."""
     return redis.key("config")
 
 
 def tell(revision: int) -> None:
-    """Report all processes of a new revision. Losing it harms nobody: they ask every few seconds."""
+    """Notify all processes of a new revision. A lost notice does no harm: they poll every few seconds."""
     try:
         redis.client().publish(channel(), str(revision))
     except redis.Unavailable:
@@ -41,12 +43,12 @@ def tell(revision: int) -> None:
 
 
 def md5_of(content: str) -> str:
-    """Return the fingerprint of a text as Nacos counts it."""
+    """Return the md5 of a text, the fingerprint that Nacos uses."""
     return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
 
 
 def _clock() -> datetime:
-    """The database's clock, which the age of a release is measured with: machines may disagree."""
+    """Return the database's time. The age of a release is measured with it, because the clocks of machines may differ."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -57,12 +59,11 @@ def _clock() -> datetime:
 
 @dataclass(slots=True)
 class Change:
-    """One change under the lock: the item as it is, and whose hand it is."""
+    """One change under the lock: the current item, and who changes it."""
 
     item: ConfigItem
     revision: int
-    author: str
-    ip: str | None
+    by: Actor
     at: datetime
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -76,7 +77,7 @@ class Change:
             content=content,
             md5=md5_of(content),
             comment=comment[:500],
-            author=self.author[:150],
+            author=str(self.by)[:150],
             based_on=based_on,
             at=self.at,
         )
@@ -84,7 +85,7 @@ class Change:
         return made
 
     def drop_draft(self) -> None:
-        """Whoever edits the draft that is thrown away is told by its version."""
+        """Discard the draft. Its version rises, so an editor who still has it open gets a conflict."""
         if self.item.draft is not None:
             self.item.draft, self.item.draft_by, self.item.draft_at = None, "", None
             self.item.draft_version += 1
@@ -94,7 +95,7 @@ class Change:
 
 
 @contextmanager
-def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: datetime | None) -> Iterator[Change]:
+def changing(item: ConfigItem, action: Action, by: Actor, now: datetime | None) -> Iterator[Change]:
     """One transaction: the next revision, the item locked, what was changed written, audit, and the notice after the commit."""
     with transaction.atomic():
         revision = next_revision()
@@ -102,18 +103,17 @@ def changing(item: ConfigItem, action: str, author: str, ip: str | None, now: da
         fresh = rows.filter(pk=item.pk).first()
         if fresh is None:
             raise NotFound(_("This item was deleted meanwhile."))
-        change = Change(fresh, revision, author, ip, now or _clock())
+        change = Change(fresh, revision, by, now or _clock())
         before = effective(fresh)
         yield change
         fresh.save()
         after = change.detail.pop("after", None)
         audit.record(
-            actor=author,
-            action=f"config.{action}",
+            by=by,
+            action=action,
             target=name_of(fresh),
             tenant_id=fresh.override_of_id or fresh.namespace.tenant_id,
             detail=change.detail | (summary(before, after) if after is not None else {}),
-            ip=ip,
         )
     for name in ("draft", "draft_version", "draft_by", "draft_at", "current", "gray", "gray_labels", "gray_percent"):
         setattr(item, name, getattr(fresh, name))

@@ -9,7 +9,7 @@ import orjson
 
 from configcenter.services.validation import path_of
 
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 CONTEXT_LINES = 3
 
 
@@ -61,9 +61,9 @@ def changed_fields(before: str, after: str) -> list[str] | None:
 
 
 def summary(before: str, after: str) -> dict[str, Any]:
-    """Report for the audit trail what changed: names only, as values may be of those that are nobody's business."""
+    """Return the changed field names for the audit trail. Values are left out because they may be secret."""
     fields = changed_fields(before, after)
     if fields is None:
         lines = diff(before, after, context=0)
         return {"lines_added": sum(x.kind == "added" for x in lines), "lines_removed": sum(x.kind == "removed" for x in lines)}
-    return {"changed": fields[:MOST_FIELDS], **({"changed_in_all": len(fields)} if len(fields) > MOST_FIELDS else {})}
+    return {"changed": fields[:MAX_FIELDS], **({"changed_in_all": len(fields)} if len(fields) > MAX_FIELDS else {})}

@@ -8,6 +8,8 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from accounts.services.audit import Actor
+from configcenter.actions import Action
 from configcenter.models import ConfigItem
 from configcenter.services.items import name_of
 from configcenter.services.validation import canonical, check_text
@@ -31,7 +33,7 @@ def draft_conflict(item: ConfigItem) -> DraftConflict:
     )
 
 
-def save_draft(*, item: ConfigItem, content: str, based_on: int, author: str, ip: str | None = None, now: datetime) -> ConfigItem:
+def save_draft(*, item: ConfigItem, content: str, based_on: int, by: Actor, now: datetime) -> ConfigItem:
     """Store a draft, be it valid or not, and return the item as it is now.
 
     `based_on` is the `draft_version` that the author saw.
@@ -43,16 +45,16 @@ def save_draft(*, item: ConfigItem, content: str, based_on: int, author: str, ip
     check_text(content)
     with transaction.atomic():
         changed = ConfigItem.objects.filter(pk=item.pk, draft_version=based_on).update(
-            draft=canonical(item, content), draft_version=F("draft_version") + 1, draft_by=author[:150], draft_at=now
+            draft=canonical(item, content), draft_version=F("draft_version") + 1, draft_by=str(by)[:150], draft_at=now
         )
         fresh = _again(item)
         if not changed:
             raise draft_conflict(fresh)
-        _record(fresh, "config.draft", author, ip)
+        _record(fresh, Action.DRAFT_SAVE, by)
     return fresh
 
 
-def discard_draft(*, item: ConfigItem, author: str, ip: str | None = None) -> ConfigItem:
+def discard_draft(*, item: ConfigItem, by: Actor) -> ConfigItem:
     """Throw the draft away; without one it does nothing."""
     with transaction.atomic():
         changed = ConfigItem.objects.filter(pk=item.pk, draft__isnull=False).update(
@@ -60,7 +62,7 @@ def discard_draft(*, item: ConfigItem, author: str, ip: str | None = None) -> Co
         )
         fresh = _again(item)
         if changed:
-            _record(fresh, "config.draft.discard", author, ip)
+            _record(fresh, Action.DRAFT_DISCARD, by)
     return fresh
 
 
@@ -71,6 +73,6 @@ def _again(item: ConfigItem) -> ConfigItem:
     return fresh
 
 
-def _record(item: ConfigItem, action: str, author: str, ip: str | None) -> None:
+def _record(item: ConfigItem, action: Action, by: Actor) -> None:
     tenant_id = item.override_of_id or item.namespace.tenant_id
-    audit.record(actor=author, action=action, target=name_of(item), tenant_id=tenant_id, detail={"version": item.draft_version}, ip=ip)
+    audit.record(by=by, action=action, target=name_of(item), tenant_id=tenant_id, detail={"version": item.draft_version})

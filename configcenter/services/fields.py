@@ -1,4 +1,4 @@
-"""Places inside a value, written as people write them: `rules[2].per_second`, or `rules.2.per_second`."""
+"""Paths inside a value: `rules[2].per_second` or `rules.2.per_second`."""
 
 import re
 from typing import Any
@@ -12,10 +12,10 @@ _PART = re.compile(r"\[?([^\[\].]+)\]?\.?")
 
 
 def parts_of(path: str) -> list[str]:
-    """Take a place apart.
+    """Split a path into its parts.
 
     Raises:
-        Invalid: it is written in no such way.
+        Invalid: it is not a path.
     """
     parts = _PART.findall(path)
     if not parts or "".join(parts) != re.sub(r"[\[\].]", "", path):
@@ -24,7 +24,7 @@ def parts_of(path: str) -> list[str]:
 
 
 def _step(value: Any, part: str, path: str) -> Any:
-    """The key or index of one part, where there is something."""
+    """Return the key or index of one part, if it exists."""
     if isinstance(value, dict) and part in value:
         return part
     if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
@@ -33,10 +33,10 @@ def _step(value: Any, part: str, path: str) -> Any:
 
 
 def read(value: Any, path: str) -> Any:
-    """Return what stands at a place.
+    """Return the value at a path.
 
     Raises:
-        Invalid: there is no such place.
+        Invalid: there is no such field.
     """
     for part in parts_of(path):
         value = value[_step(value, part, path)]
@@ -44,10 +44,10 @@ def read(value: Any, path: str) -> Any:
 
 
 def assign(value: dict[str, Any], path: str, new: Any) -> None:
-    """Put something at a place; the place after a list's last entry makes a new one.
+    """Set the value at a path. The index after a list's last entry appends.
 
     Raises:
-        Invalid: there is no such place.
+        Invalid: there is no such field.
     """
     *before, last = parts_of(path)
     inner: Any = value
@@ -62,7 +62,7 @@ def assign(value: dict[str, Any], path: str, new: Any) -> None:
 
 
 def written(text: str) -> Any:
-    """Read a value as somebody types it: JSON where it is any, otherwise the text itself."""
+    """Read a typed value: JSON if it parses, otherwise the text itself."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

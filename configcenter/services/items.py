@@ -7,7 +7,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
 from accounts.services import audit
+from accounts.services.audit import Actor
 from configcenter import hot
+from configcenter.actions import Action
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
@@ -108,9 +110,7 @@ def checked_format(format: str) -> str:
     return format
 
 
-def create_item(
-    *, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", actor: str, ip: str | None = None
-) -> ConfigItem:
+def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", by: Actor) -> ConfigItem:
     """Make a free-form item without a text.
 
     Raises:
@@ -130,13 +130,11 @@ def create_item(
                 )
         except IntegrityError:
             raise Exists(_("There is already an item {group}/{data_id}.").format(group=group, data_id=data_id)) from None
-        audit.record(actor=actor, action="config.create", target=name_of(item), tenant_id=namespace.tenant_id, ip=ip)
+        audit.record(by=by, action=Action.ITEM_CREATE, target=name_of(item), tenant_id=namespace.tenant_id)
     return item
 
 
-def change_item(
-    *, item: ConfigItem, format: str | None = None, description: str | None = None, actor: str, ip: str | None = None
-) -> ConfigItem:
+def change_item(*, item: ConfigItem, format: str | None = None, description: str | None = None, by: Actor) -> ConfigItem:
     """Change the format or the description of a free-form item (None: as it is), and return the item as it is now.
 
     What is in force, for all or for some, must be valid in the new format. A draft need not be: it is told what is wrong with it.
@@ -161,9 +159,7 @@ def change_item(
         if changed:
             fresh.save(update_fields=changed)
             detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
-            audit.record(
-                actor=actor, action="config.change", target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail, ip=ip
-            )
+            audit.record(by=by, action=Action.ITEM_CHANGE, target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail)
     return fresh
 
 
@@ -179,9 +175,7 @@ def _must_fit(item: ConfigItem) -> None:
             raise Invalid.field("format", said) from None
 
 
-def create_namespace(
-    *, tenant: Tenant | None, slug: str, name: str, description: str = "", actor: str, ip: str | None = None
-) -> ConfigNamespace:
+def create_namespace(*, tenant: Tenant | None, slug: str, name: str, description: str = "", by: Actor) -> ConfigNamespace:
     """Make a namespace.
 
     Raises:
@@ -197,11 +191,11 @@ def create_namespace(
                 namespace = ConfigNamespace.objects.create(tenant=tenant, slug=slug, name=name[:128] or slug, description=description[:256])
         except IntegrityError:
             raise Exists(_("There is already a namespace {slug}.").format(slug=slug)) from None
-        audit.record(actor=actor, action="config.namespace.create", target=slug, tenant_id=namespace.tenant_id, ip=ip)
+        audit.record(by=by, action=Action.NAMESPACE_CREATE, target=slug, tenant_id=namespace.tenant_id)
     return namespace
 
 
-def delete_namespace(*, namespace: ConfigNamespace, actor: str, ip: str | None = None) -> None:
+def delete_namespace(*, namespace: ConfigNamespace, by: Actor) -> None:
     """Delete a namespace in which nothing is in force or being edited.
 
     Raises:
@@ -216,7 +210,7 @@ def delete_namespace(*, namespace: ConfigNamespace, actor: str, ip: str | None =
             raise NotEmpty(_("There are items in this namespace; remove them first."))
         ConfigItem.objects.filter(namespace=namespace).delete()
         namespace.delete()
-        audit.record(actor=actor, action="config.namespace.delete", target=namespace.slug, tenant_id=namespace.tenant_id, ip=ip)
+        audit.record(by=by, action=Action.NAMESPACE_DELETE, target=namespace.slug, tenant_id=namespace.tenant_id)
 
 
 def name_of(item: ConfigItem) -> str:

@@ -1,4 +1,4 @@
-"""What was released, brought into force in this process: read, checked, swapped, and kept in a local snapshot for bad times."""
+"""Apply released configuration in this process: read it, check it, swap it in, and keep a local snapshot for outages."""
 
 import os
 import tempfile
@@ -45,7 +45,7 @@ class Loader:
         self._lock = threading.Lock()
 
     def load(self) -> bool:
-        """Read the database and put in force what changed; it tells whether the revision was a new one.
+        """Read the database, put in force what changed, and return whether the revision was new.
 
         Raises:
             django.db.Error: the database is away.
@@ -108,7 +108,7 @@ class Loader:
         errors: dict[str, str] = {}
 
         def told(row: Row, before: Version | None) -> Version:
-            """What is told of a release that is running now; where it ran before, with the lag that was measured then."""
+            """Return what is reported about a running release. If it ran before, keep the lag that was measured then."""
             if before is not None and (before.number, before.md5) == (row["number"], row["md5"]):
                 return before
             lag = None
@@ -153,7 +153,7 @@ def _rows() -> list[Row]:
 
 
 def _choose(row: Row, who: Identity) -> Row | None:
-    """The release of an item that this instance runs."""
+    """Return the release of an item that this instance runs."""
     which = "current"
     if row["gray__number"] is not None:
         item = instances.key_of(row["data_id"], row["override_of_id"])
@@ -165,7 +165,7 @@ def _choose(row: Row, who: Identity) -> Row | None:
 
 
 def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applied[Any]", dict[str, str]]:
-    """The new value of a module with its overrides, and what was wrong with which; what is wrong keeps the value before."""
+    """Return the new value of a module with its overrides, and the errors by item. An invalid one keeps its previous value."""
     wrong: dict[str, str] = {}
     running = handle.now
     base = next((row for row in rows if row["tenant"] is None), None)
@@ -197,7 +197,7 @@ def _told(error: Exception, what: str) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Written beside and renamed: a reader sees the old file or the new one, whenever the power fails."""
+    """Write to a temporary file and rename it, so that a reader sees the old file or the new one even after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

@@ -1,5 +1,6 @@
-"""Which namespace a caller means by a name, in the API and as a Nacos client: always one of its own, or of the installation for those
-who run that.
+"""Resolve the namespace names that API callers and Nacos clients use.
+
+A caller reaches its own tenant's namespaces, and the installation's if it operates the installation.
 
 An API key's "" (or "public") is its tenant's own PUBLIC, any other name its tenant's namespace of that name. Keys of a tenant
 that operates the installation reach the installation's namespaces as `installation.NAME`, and the typed modules, for reading, as
@@ -22,7 +23,7 @@ INSTALLATION = "installation."
 
 
 class Reader(Protocol):
-    """Whoever calls: its tenant (None: staff, for the installation), and whether it reaches what is everybody's."""
+    """A caller: its tenant (None: staff, for the installation), and whether it reaches the installation's namespaces."""
 
     @property
     def tenant_id(self) -> int | None: ...

@@ -1,4 +1,4 @@
-"""Publishing: what makes a text come into force, for all or for some instances, and what takes it back."""
+"""Publish, roll back and remove configuration, for all instances or for some."""
 
 import re
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.services.audit import Actor
+from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
 from configcenter.services.changes import Change, changing
 from configcenter.services.drafts import draft_conflict
@@ -48,7 +50,7 @@ class ReleaseConflict(Conflict):
 
 
 def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) -> None:
-    """Under the lock of publishes: nobody comes between this look and the release that follows."""
+    """Check, under the publish lock, that the caller's release is still in force."""
     now = item.current
     is_another = version is not None and version != (now.number if now else 0)
     if is_another or (md5 is not None and md5.lower() != (now.md5 if now else "")):
@@ -66,7 +68,7 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
 
 
 def _what_to_publish(change: Change, content: str | None, based_on: int | None = None) -> str:
-    """The checked text of a publish, in its one form."""
+    """Return the text to publish, checked and in canonical form."""
     item = change.item
     if based_on is not None and based_on != item.draft_version:
         raise draft_conflict(item)
@@ -88,14 +90,13 @@ def publish(
     item: ConfigItem,
     content: str | None = None,
     comment: str,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     based_on: int | None = None,
     if_md5: str | None = None,
     if_version: int | None = None,
     format: str | None = None,
     now: datetime | None = None,
-    action: str = ReleaseAction.PUBLISH,
+    is_import: bool = False,
 ) -> ConfigRelease:
     """Bring a text (without one: the draft) into force everywhere, and clear the draft.
 
@@ -105,26 +106,25 @@ def publish(
 
     Raises:
         Invalid: it is not valid, each wrong field named.
-        DraftConflict: somebody changed the draft meanwhile.
+        DraftConflict: the draft was changed in the meantime.
         ReleaseConflict: something else came into force meanwhile.
         NothingToPublish: there is no draft, or it is in force already.
         GrayRunning: promote or abandon it first.
     """
-    with changing(item, action, author, ip, now) as change:
+    action = Action.IMPORT if is_import else Action.PUBLISH
+    with changing(item, action, by, now) as change:
         _must_be_in_force(change.item, if_md5, if_version)
         if format is not None and format != change.item.format:
             change.item.format = change.detail["format"] = checked_format(format)
         text = _what_to_publish(change, content, based_on)
         before = change.item.current
         change.drop_draft()
-        release = change.item.current = change.release(action, text, comment, before)
+        release = change.item.current = change.release(ReleaseAction.IMPORT if is_import else ReleaseAction.PUBLISH, text, comment, before)
         change.detail["after"] = text
     return release
 
 
-def rollback(
-    *, item: ConfigItem, to: ConfigRelease, comment: str, author: str, ip: str | None = None, now: datetime | None = None
-) -> ConfigRelease:
+def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
     nobody publishes the mistake once more.
 
@@ -132,7 +132,7 @@ def rollback(
         Invalid: the earlier text is not valid any more, or the release is of another item.
         NothingToPublish: it is in force already.
     """
-    with changing(item, "rollback", author, ip, now) as change:
+    with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
         validate(change.item, to.content)
@@ -145,14 +145,14 @@ def rollback(
     return release
 
 
-def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+def remove(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Take an item out of force: a module goes back to its defaults, an override to the installation's value.
     Its history stays.
 
     Raises:
         NothingToPublish: nothing is in force.
     """
-    with changing(item, "remove", author, ip, now) as change:
+    with changing(item, Action.REMOVE, by, now) as change:
         if change.item.current is None and change.item.gray is None:
             raise NothingToPublish(_("Nothing of this item is in force."))
         before = change.item.current
@@ -167,7 +167,7 @@ def remove(*, item: ConfigItem, comment: str, author: str, ip: str | None = None
 
 
 def _spread(labels: Sequence[str], percent: int) -> dict[str, Any]:
-    """Whom a gray release is for, checked."""
+    """Check which instances a gray release is for."""
     wrong = [label for label in labels if not LABEL.fullmatch(label)]
     if wrong:
         raise Invalid.field("labels", _("{label} is not of the form name=value.").format(label=wrong[0]))
@@ -185,18 +185,18 @@ def start_gray(
     labels: Sequence[str],
     percent: int,
     comment: str,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     based_on: int | None = None,
     now: datetime | None = None,
 ) -> ConfigRelease:
-    """Bring a text (None: the draft) into force on some instances: those with one of the labels, and `percent` of
-    the others. The draft becomes the gray release.
+    """Bring a text (None: the draft) into force on some instances; the draft becomes the gray release.
+
+    These are the instances with one of the labels, and `percent` of the others.
 
     Raises: as `publish`.
     """
     spread = _spread(labels, percent)
-    with changing(item, "gray.start", author, ip, now) as change:
+    with changing(item, Action.GRAY_START, by, now) as change:
         text = _what_to_publish(change, content, based_on)
         change.drop_draft()
         release = change.item.gray = change.release(ReleaseAction.GRAY, text, comment, change.item.current)
@@ -205,29 +205,27 @@ def start_gray(
     return release
 
 
-def widen_gray(
-    *, item: ConfigItem, labels: Sequence[str], percent: int, author: str, ip: str | None = None, now: datetime | None = None
-) -> ConfigItem:
+def widen_gray(*, item: ConfigItem, labels: Sequence[str], percent: int, by: Actor, now: datetime | None = None) -> ConfigItem:
     """Return a gray release to other instances, more or fewer. Who takes part by percentage stays in when it rises.
 
     Raises:
         NoGray: none is running.
     """
     spread = _spread(labels, percent)
-    with changing(item, "gray.widen", author, ip, now) as change:
+    with changing(item, Action.GRAY_WIDEN, by, now) as change:
         gray = _running(change)
         change.item.gray_labels, change.item.gray_percent = spread["labels"], percent
         change.detail |= {**spread, "version": gray.number}
     return item
 
 
-def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Bring the gray release's text into force everywhere.
 
     Raises:
         NoGray: none is running.
     """
-    with changing(item, "gray.promote", author, ip, now) as change:
+    with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
         validate(change.item, gray.content)
         change.end_gray()
@@ -236,13 +234,13 @@ def promote_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None 
     return release
 
 
-def abandon_gray(*, item: ConfigItem, comment: str, author: str, ip: str | None = None, now: datetime | None = None) -> ConfigRelease:
+def abandon_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Stop a gray release. What was in force before becomes a new release, so that one sees it reach every instance.
 
     Raises:
         NoGray: none is running.
     """
-    with changing(item, "gray.abandon", author, ip, now) as change:
+    with changing(item, Action.GRAY_ABANDON, by, now) as change:
         gray, before = _running(change), change.item.current
         change.end_gray()
         release = change.release(ReleaseAction.ABANDON, before.content if before else "", comment, gray)
@@ -271,8 +269,9 @@ def _running(change: Change) -> ConfigRelease:
     queue=queues.NOTIFICATION,
 )
 def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
-    """Remove releases older than `keep_days`, but none that is in force and none of an item's last twenty, and
-    give their number.
+    """Remove releases older than `keep_days` and return their number.
+
+    Releases in force and the last twenty of each item are kept.
     """
     newest = ConfigRelease.objects.filter(item=OuterRef("item")).order_by("-number").values("number")[:1]
     in_force = ConfigItem.objects.filter(Q(current=OuterRef("pk")) | Q(gray=OuterRef("pk")))

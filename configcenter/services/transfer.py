@@ -1,4 +1,4 @@
-"""Configuration as a file: out of one installation, into another."""
+"""Export configuration to a file and import it into another installation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
-from configcenter.models import MODULES, ConfigItem, ConfigNamespace, Format, ReleaseAction
+from accounts.services.audit import Actor
+from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items as config_items
 from configcenter.services import releases
 from configcenter.services.changes import md5_of
@@ -20,7 +21,7 @@ from configcenter.services.validation import canonical, handle_of, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
 KIND, VERSION = "posthaste-configuration", 1
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 Policy = Literal["skip", "overwrite", "abort"]
 POLICIES: tuple[Policy, ...] = ("skip", "overwrite", "abort")
 
@@ -82,16 +83,15 @@ def import_(
     data: bytes,
     policy: str,
     dry_run: bool,
-    author: str,
-    ip: str | None = None,
+    by: Actor,
     now: datetime | None = None,
     only_tenant: Tenant | None = None,
     comment: str = "",
 ) -> ImportReport:
-    """Publish what is in a file. Where something else is in force, `policy` decides: skip it, overwrite it, or
-    abort the whole. All or nothing: one item that is not valid, and nothing is imported.
+    """Publish the items of a file, all or none: if one is invalid, nothing is imported.
 
-    `only_tenant` keeps to what is a tenant's own. `dry_run` tells what would happen and changes nothing.
+    `policy` decides what happens to an item that differs from what is in force: skip it, overwrite it, or abort the import.
+    `only_tenant` limits the import to one tenant's own items. `dry_run` reports what would happen and changes nothing.
 
     Raises:
         Invalid: it is no such file, or items of it are not valid.
@@ -106,7 +106,7 @@ def import_(
             try:
                 # A savepoint each: what an invalid item made is taken back, and the others are looked at all the same.
                 with transaction.atomic():
-                    outcomes.append(_import_one(entry, policy, author, ip, now, only_tenant, comment))
+                    outcomes.append(_import_one(entry, policy, by, now, only_tenant, comment))
             except Problem as error:
                 if not isinstance(error, Invalid | NotFound | Conflict):
                     raise
@@ -142,8 +142,8 @@ def _read(data: bytes) -> list[dict[str, Any]]:
     if document.get("version") != VERSION:
         raise Invalid.field("version", _("This version of the file is not known here; export it again."))
     entries: list[dict[str, Any]] = document["items"]
-    if len(entries) > MOST_ITEMS:
-        raise Invalid.field("items", _("At most {n} items.").format(n=MOST_ITEMS), "too_long")
+    if len(entries) > MAX_ITEMS:
+        raise Invalid.field("items", _("At most {n} items.").format(n=MAX_ITEMS), "too_long")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise Invalid.field(f"items[{index}]", _("Must be an object."))
@@ -173,7 +173,7 @@ def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
     return [{**entry, "field": f"items[{index}].{entry['field']}".rstrip(".")} for entry in error.errors]
 
 
-def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: str | None) -> ConfigItem:
+def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> ConfigItem:
     """The item of an entry, made where there is none."""
     tenant = None
     if slug := entry.get("tenant"):
@@ -188,9 +188,9 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: st
     if entry["namespace"] == MODULES and entry["group"] == MODULES:
         return config_items.module_item(entry["data_id"], tenant=tenant)
     namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
-    if namespace is None and entry["namespace"] == config_items.PUBLIC:
+    if namespace is None and entry["namespace"] == PUBLIC:
         namespace = config_items.default_namespace(tenant)
-    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", actor=author, ip=ip)
+    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
     try:
         return config_items.get_item(namespace=namespace, group=entry["group"], data_id=entry["data_id"])
     except NotFound:
@@ -200,15 +200,12 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, author: str, ip: st
             data_id=entry["data_id"],
             format=entry.get("format") or Format.TEXT,
             description=entry.get("description") or "",
-            actor=author,
-            ip=ip,
+            by=by,
         )
 
 
-def _import_one(
-    entry: dict[str, Any], policy: str, author: str, ip: str | None, now: datetime | None, only_tenant: Tenant | None, comment: str
-) -> Outcome:
-    item = _find(entry, only_tenant, author, ip)
+def _import_one(entry: dict[str, Any], policy: str, by: Actor, now: datetime | None, only_tenant: Tenant | None, comment: str) -> Outcome:
+    item = _find(entry, only_tenant, by)
     kind = None  # of a free-form item, where the file tells one: its text is written in it
     if handle_of(item) is None and entry.get("format"):
         kind = checked_format(entry["format"])
@@ -223,16 +220,15 @@ def _import_one(
         if policy != "overwrite":
             return Outcome(name, "skipped" if policy == "skip" else "conflict", item.current.number)
         if has_same_text:
-            config_items.change_item(item=item, format=kind, actor=author, ip=ip)
+            config_items.change_item(item=item, format=kind, by=by)
             return Outcome(name, "updated", item.current.number)
     made = releases.publish(
         item=item,
         content=content,
         comment=comment or _("Imported"),
-        author=author,
-        ip=ip,
+        by=by,
         format=kind,
         now=now,
-        action=ReleaseAction.IMPORT,
+        is_import=True,
     )
     return Outcome(name, "created" if made.based_on is None else "updated", made.number)

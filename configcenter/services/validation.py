@@ -1,4 +1,4 @@
-"""Is a text fit to be published? Modules are checked by their class, free-form items by their format."""
+"""Check a text before it is published: modules by their class, free-form items by their format."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
 from posthaste.lib.problems import Invalid
 
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 #: pydantic's kinds of errors in our words, which are translated when they are told.
 WORDS = {
     "greater_than_equal": gettext_noop("Must be at least {ge}."),
@@ -38,7 +38,7 @@ WORDS = {
     "enum": gettext_noop("Must be one of {expected}."),
     **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), gettext_noop("Must be an object.")),
 }
-#: What a field of a certain form takes, as nobody should have to read its pattern.
+#: Messages for known patterns, so that an error does not show a regular expression.
 FORMS = {
     hot.NAME: gettext_noop("1 to 40 lower-case letters, digits and any of _ . -"),
     hot.CATEGORY_OR_EMPTY: gettext_noop("Up to 40 lower-case letters, digits and any of _ . -"),
@@ -65,7 +65,7 @@ def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
 
 
 def path_of(parts: Iterable[int | str]) -> str:
-    """Write a place inside a value: `rules[2].per_second`."""
+    """Return the path of a field inside a value: `rules[2].per_second`."""
     path = ""
     for part in parts:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
@@ -103,7 +103,7 @@ def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_form(pattern: str) -> str:
-    """What a text must look like, in words; empty where there are none."""
+    """Return the message for a pattern; empty if there is none."""
     if pattern in FORMS:
         return _(FORMS[pattern])
     choices = _ONE_OF.fullmatch(pattern)
@@ -114,7 +114,7 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """Read the JSON object of a module.
 
     Raises:
-        Invalid: it is none.
+        Invalid: the text is not a JSON object.
     """
     try:
         value = orjson.loads(content)
@@ -144,7 +144,7 @@ def base_of(handle: "hot.Handle[Any]", item: ConfigItem) -> dict[str, Any]:
 
 
 def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> dict[str, Any]:
-    """The checked value: all fields of a module, or those of an override that the tenant has."""
+    """Return the checked value: all fields of a module, or the overridden fields of a tenant."""
     value = parse(handle, content)
     try:
         if item.override_of_id is None:
@@ -184,7 +184,7 @@ def _check_format(kind: str, content: str) -> None:
 
 
 def check_text(content: str) -> None:
-    """Refuse what can't be stored, be it valid or not.
+    """Refuse text that can't be stored, valid or not.
 
     Raises:
         Invalid: too long, or with the character NUL or half a character.
@@ -193,8 +193,8 @@ def check_text(content: str) -> None:
         size = len(content.encode())
     except UnicodeEncodeError:
         raise Invalid.field("content", _("Must be text in UTF-8.")) from None
-    if size > MOST_BYTES:
-        raise Invalid.field("content", _("At most {n} KiB.").format(n=MOST_BYTES >> 10), "too_long")
+    if size > MAX_BYTES:
+        raise Invalid.field("content", _("At most {n} KiB.").format(n=MAX_BYTES >> 10), "too_long")
     if "\0" in content:
         raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
 
@@ -219,8 +219,9 @@ def written(value: Any) -> str:
 
 
 def canonical(item: ConfigItem, content: str) -> str:
-    """Return the one form of a text: that of a module sorted, indented and with all its fields, as far as it is
-    valid; a free-form item as it is.
+    """Return the canonical form of a text.
+
+    For a module: sorted, indented, with all fields, as far as it is valid. A free-form item is returned unchanged.
     """
     handle = handle_of(item)
     if handle is None:

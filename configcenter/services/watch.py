@@ -1,5 +1,7 @@
-"""Each process's watch on the configuration: a thread that hears of a publish through Redis, asks every few seconds in case it did
-not hear, and tells what this process runs.
+"""Keep each process's configuration current, from one background thread.
+
+The thread receives notices of a publish through Redis, polls the database every few seconds in case one was lost, and reports what this
+process runs. Without Redis polling continues; without the database the last values stay in force.
 """
 
 import os
@@ -28,9 +30,9 @@ _lock = threading.Lock()
 
 
 def start(kind: str) -> None:
-    """Bring into force what was released, and keep it so from a daemon thread; calling it again does nothing.
+    """Apply the released configuration and keep it current from a daemon thread. Calling it again does nothing.
 
-    It returns when the first load is over, and never fails: without a database the last snapshot counts, without that the defaults.
+    Returns after the first load and never fails: without a database the last snapshot is used, without a snapshot the defaults.
     """
     with _lock:
         if os.getpid() in _started:
@@ -43,12 +45,12 @@ def start(kind: str) -> None:
 
 
 def never_here() -> None:
-    """Make a later `start` in this process do nothing: for tests, which say themselves what is configured."""
+    """Make a later `start` in this process do nothing: for tests, which set the configuration themselves."""
     _started.add(os.getpid())
 
 
 class Watch:
-    """The thread's work."""
+    """The work of the background thread."""
 
     def __init__(self, kind: str) -> None:
         loader.who = instances.identity(kind)
@@ -75,7 +77,7 @@ class Watch:
                 time.sleep(REPORT_SECONDS)
 
     def _turn(self) -> None:
-        """Whatever is due, then wait for a notice until the next thing is."""
+        """Do what is due, then wait for a notice until the next thing is due."""
         now = time.monotonic()
         if self._subscription is None and now >= self._next_subscribe:
             self._subscribe()
@@ -115,7 +117,7 @@ class Watch:
 
     def _subscribe(self) -> None:
         self._next_subscribe = time.monotonic() + REPORT_SECONDS
-        subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         try:
             subscription.subscribe(channel())
             self._subscription = subscription
@@ -124,7 +126,7 @@ class Watch:
             subscription.close()
 
     def _heard(self, seconds: float) -> bool:
-        """Whether a notice came within the time; several that came together count as one."""
+        """Return whether a notice came within the time. Several notices at once count as one."""
         try:
             deadline = time.monotonic() + seconds
             while (message := self._subscription.get_message(timeout=max(0.0, deadline - time.monotonic()))) is None:

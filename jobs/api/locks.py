@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from accounts.api.base import Body, TenantView
 from accounts.models import Tenant
 from accounts.scopes import ADMIN
+from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from jobs.services import lock_control
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Unavailable
 
 
@@ -76,7 +76,7 @@ class LockRelease(LockView):
         self.caller.must_be_live()
         name = self.validated(LockRef)["name"]
         try:
-            freed = lock_control.force_release(name=name, actor=self.caller.actor, ip=client_ip(request), tenant_id=self.tenant_id)
+            freed = lock_control.force_release(name=name, by=Actor.of_request(request))
         except redis.Unavailable:
             raise Unavailable(_("Redis is away. Try again when /health says it is back.")) from None
         return Response(LockOut(freed).data)

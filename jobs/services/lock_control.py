@@ -3,6 +3,8 @@
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from accounts.services.audit import Actor
+from jobs.actions import Action
 from posthaste.lib import locks
 from posthaste.lib.locks import Held
 from posthaste.lib.problems import NotFound
@@ -17,7 +19,7 @@ def held_locks() -> list[Held]:
     return locks.held()
 
 
-def force_release(*, name: str, actor: str, ip: str | None = None, tenant_id: int | None = None) -> Held:
+def force_release(*, name: str, by: Actor) -> Held:
     """Free a lock for the next one and give who held it. The holder is told within a second, and what he still
     writes is refused as soon as somebody else has written.
 
@@ -29,5 +31,5 @@ def force_release(*, name: str, actor: str, ip: str | None = None, tenant_id: in
     if found is None:
         raise NotFound(_("Nobody holds a lock of this name."))
     detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
-    audit.record(actor=actor, action="lock.force_release", target=name, tenant_id=tenant_id, detail=detail, ip=ip)
+    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, tenant_id=by.tenant_id, detail=detail)
     return found

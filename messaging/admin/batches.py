@@ -16,17 +16,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.roles import Role
-from accounts.services import audit
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, Rows, as_uuid, own_rows
 from messaging import selectors
+from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import MESSAGE_STATES, ago, badge, percent, state_bar, thousands, two_lines
+from posthaste.ui.templatetags.interface import ago, badge, percent, state_bar, thousands, two_lines
 
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
 #: Verb → states it applies to.
@@ -47,6 +47,7 @@ class BatchAdmin(ReadOnly):
     search_help_text = gettext_lazy("Batch id, or the beginning of its name.")
     actions = ["pause", "resume", "cancel"]
     ordering = ["-id"]
+    audit_actions = (Action.BATCH_PAUSE, Action.BATCH_RESUME, Action.BATCH_CANCEL)
     sortable_by = ["created"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
@@ -78,14 +79,14 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Batch) -> SafeString:
-        return badge(row.status)
+        return badge(BatchStatus(row.status))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Batch) -> SafeString:
         books = row.books  # type: ignore[attr-defined]
         return format_html(
             '<span class="progress">{} <span class="figure">{}</span></span>',
-            state_bar(books["counts"]),
+            state_bar(books["counts"], "message"),
             percent(books["progress_percent"]),
         )
 
@@ -118,7 +119,7 @@ class BatchAdmin(ReadOnly):
             batch,
             title=str(batch)[:80],
             books=batch.books,  # type: ignore[attr-defined]
-            states=[{"state": state, "number": counts[state]} for state in MESSAGE_STATES],
+            states=[{"state": state, "number": counts[state]} for state in Status.values],
             success=counts[Status.SENT] + counts[Status.DELIVERED],
             not_begun=counts[Status.PENDING] + counts[Status.QUEUED],
             is_open=batch.status in OPEN,
@@ -139,27 +140,24 @@ class BatchAdmin(ReadOnly):
 
     @staticmethod
     def _do(request: HttpRequest, batch: Batch, verb: str) -> str:
-        detail: dict[str, Any] = {}
+        by = Actor.of_request(request)
         if verb == "pause":
-            held = operate.pause_batch(batch=batch)
-            detail = {"taken_back": held}
-            said = ngettext(
+            held = operate.pause_batch(batch=batch, by=by)
+            return ngettext(
                 "Paused; {n} message taken back from the queue.", "Paused; {n} messages taken back from the queue.", held
             ).format(n=held)
-        elif verb == "resume":
-            operate.resume_batch(batch=batch)
-            said = _("The batch goes on.")
-        else:
-            result = operate.cancel_batch(batch=batch, now=timezone.now())
-            detail = {"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown}
-            said = _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(**detail)
-        audit.record_request(request, action=f"batch.{verb}", target=batch.pk, tenant_id=batch.tenant_id, detail=detail)
-        return said
+        if verb == "resume":
+            operate.resume_batch(batch=batch, by=by)
+            return _("The batch goes on.")
+        result = operate.cancel_batch(batch=batch, by=by, now=timezone.now())
+        return _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(
+            cancelled=result.cancelled, too_late=result.too_late, unknown=result.unknown
+        )
 
     # --- many batches ----------------------------------------------------------------------------------------
 
     def _many(self, request: HttpRequest, queryset: "QuerySet[Batch]", verb: str) -> Callable[[], None]:
-        batches = list(own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=VERBS[verb])[:MAX_AT_ONCE])
+        batches = list(own_rows(request, queryset, at_least=self.least).filter(status__in=VERBS[verb])[:MAX_AT_ONCE])
 
         def perform() -> None:
             done = 0

@@ -14,7 +14,6 @@ from accounts.staff.tenant_admin import as_uuid, own_rows
 from messaging import selectors
 from messaging.models import IN_PROGRESS, Batch, Message, Status
 from posthaste.lib.ids import first_id_at
-from posthaste.ui.templatetags.interface import MESSAGE_STATES
 
 DEAD = (Status.FAILED, Status.UNKNOWN)
 
@@ -27,7 +26,7 @@ class StateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         groups: list[tuple[str, Any]] = [("dead", gettext_lazy("Dead letters")), ("open", gettext_lazy("In progress"))]
-        return groups + [(state, word) for state, (_tone, word) in MESSAGE_STATES.items()]
+        return groups + Status.choices
 
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
         match self.value():

@@ -1,6 +1,5 @@
 """Messages in the admin: found by exact id, recipient or reference; looked at with their trace; cancelled, sent again, decided."""
 
-from collections import Counter, defaultdict
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.roles import Role
-from accounts.services import audit
-from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, chunks, own_rows, own_tenants
+from accounts.services.audit import Actor
+from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, own_rows, own_tenants
 from messaging import traces
+from messaging.actions import Action
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
-from messaging.admin.labels import NODE_WORDS, event_reason, event_word
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
 from messaging.content import templates
-from messaging.models import Message, ReceiptEntry
+from messaging.labels import MessageMark, event_label, event_reason
+from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
@@ -33,6 +32,7 @@ from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
+from tracing.labels import Node
 
 
 @admin.register(Message)
@@ -44,6 +44,7 @@ class MessageAdmin(ReadOnly):
         "Messages appear here as soon as a system hands one over with POST /api/messages/. For that it needs an API key."
     )
     first_step = None
+    audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
     list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
@@ -96,7 +97,7 @@ class MessageAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"), ordering=None)
     def state(self, row: Message) -> SafeString:
-        shown = format_html("{}{}", badge(row.status), badge("sandbox") if row.is_sandbox else "")
+        shown = format_html("{}{}", badge(Status(row.status)), badge(MessageMark.SANDBOX) if row.is_sandbox else "")
         if not row.error_code:
             return shown
         return two_lines(shown, format_html('<code title="{}">{}</code>', row.error_detail, row.error_code))
@@ -184,11 +185,11 @@ class MessageAdmin(ReadOnly):
         start = 0
         total = sum(node["duration_ms"] or 0 for node in trace["nodes"]) or 1
         for node in trace["nodes"]:
-            node["word"] = NODE_WORDS[node["name"]]
+            node["label"] = Node(node["name"]).label
             node["start"], node["width"] = round(100 * start / total, 2), round(100 * (node["duration_ms"] or 0) / total, 2)
             start += node["duration_ms"] or 0
         for event in trace["events"]:
-            event["word"], event["why"] = event_word(event), event_reason(event.get("reason", ""))
+            event["label"], event["why"] = event_label(event), event_reason(event.get("reason", ""))
         text, problem = self._text(message)
         response = self.page(
             request,
@@ -201,7 +202,7 @@ class MessageAdmin(ReadOnly):
             text_problem=problem,
             revealed=revealed,
             may_operate=self.has_operate_permission(request, message),
-            can={verb: message.status in states for verb, (states, _operation) in OPERATIONS.items()},
+            can={verb: message.status in operation.states for verb, operation in OPERATIONS.items()},
             receipts=ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50],
         )
         response["Cache-Control"] = "no-store"
@@ -228,7 +229,7 @@ class MessageAdmin(ReadOnly):
     def reveal(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Show the recipient once, and write down who looked."""
         message = self.own(request, str(pk), change=True)
-        audit.record_request(request, action="message.reveal", target=message.pk, tenant_id=message.tenant_id)
+        operate.reveal_recipient(message=message, by=Actor.of_request(request))
         return self._detail(request, message, revealed=True)
 
     def do(self, request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
@@ -236,18 +237,11 @@ class MessageAdmin(ReadOnly):
         if verb not in OPERATIONS:
             raise Http404
         message = self.own(request, str(pk), change=True)
-        before = message.status
         try:
-            if verb == "cancel":
-                operate.cancel_message(message=message, now=timezone.now())
-            elif verb == "retry":
-                operate.retry_message(message=message, now=timezone.now())
-            elif not OPERATIONS[verb][1]([message.pk], timezone.now()):
-                raise Conflict(_("The outcome of this message is not in doubt any more."))
+            OPERATIONS[verb].one(message=message, by=Actor.of_request(request), now=timezone.now())
         except Conflict as problem:
             self.message_user(request, problem_text(problem), messages.WARNING)
             return self.back(request, message)
-        audit.record_request(request, action=f"message.{verb}", target=message.pk, tenant_id=message.tenant_id, detail={"was": before})
         done = {
             "cancel": _("Cancelled: it will not be sent."),
             "retry": _("It will be sent again."),
@@ -262,23 +256,12 @@ class MessageAdmin(ReadOnly):
     def _many(
         self, request: HttpRequest, queryset: "QuerySet[Message]", verb: str, *, question: str, consequence: str, button: str
     ) -> HttpResponse | None:
-        states, operation = OPERATIONS[verb]
-        rows = own_rows(request, queryset, at_least=Role.OPERATOR).filter(status__in=states).order_by("-id")
-        owners: dict[int, list[UUID]] = defaultdict(list)
-        for pk, tenant_id in rows.values_list("pk", "tenant_id")[:MAX_AT_ONCE]:
-            owners[tenant_id].append(pk)
-        ids = [pk for own in owners.values() for pk in own]
+        operation = OPERATIONS[verb]
+        rows = own_rows(request, queryset, at_least=self.least).filter(status__in=operation.states).order_by("-id")
+        ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
 
         def perform() -> None:
-            changed: Counter[int] = Counter()
-            for tenant_id, own in owners.items():
-                for part in chunks(own):
-                    changed[tenant_id] += operation(part, timezone.now())
-                detail = {"count": changed[tenant_id], "first": [str(pk) for pk in own[:20]]}
-                audit.record_request(
-                    request, action=f"message.{verb}", target=f"{changed[tenant_id]} messages", tenant_id=tenant_id, detail=detail
-                )
-            number = changed.total()
+            number = operation.many(ids=ids, by=Actor.of_request(request), now=timezone.now())
             self.message_user(request, ngettext("Done for {n} message.", "Done for {n} messages.", number).format(n=f"{number:,}"))
 
         selected = queryset.order_by().values("pk")[: MAX_AT_ONCE + 1].count()

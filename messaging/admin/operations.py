@@ -1,17 +1,29 @@
 """What people do with messages, and with messages of which state."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from messaging.models import Status
 from messaging.queueing import operate
 
-#: What people do with messages: verb → (states it applies to, what it does to ids).
-Operation = Callable[[Sequence[UUID], datetime], int]
-OPERATIONS: dict[str, tuple[tuple[str, ...], Operation]] = {
-    "cancel": (operate.NOT_BEGUN, lambda ids, now: operate.cancel_messages(ids=ids, now=now)),
-    "retry": (operate.RETRYABLE, lambda ids, now: operate.retry_messages(ids=ids, now=now)),
-    "settle_sent": ((Status.UNKNOWN,), lambda ids, now: operate.settle_unknown(ids=ids, status=Status.SENT, now=now)),
-    "settle_failed": ((Status.UNKNOWN,), lambda ids, now: operate.settle_unknown(ids=ids, status=Status.FAILED, now=now)),
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The states that it applies to, and the services that do it to one message and to many."""
+
+    states: tuple[str, ...]
+    one: Callable[..., None]
+    many: Callable[..., int]
+
+
+def _settle(status: Status) -> Operation:
+    return Operation((Status.UNKNOWN,), partial(operate.settle_message, status=status), partial(operate.settle_unknown, status=status))
+
+
+OPERATIONS: dict[str, Operation] = {
+    "cancel": Operation(operate.NOT_BEGUN, operate.cancel_message, operate.cancel_messages),
+    "retry": Operation(operate.RETRYABLE, operate.retry_message, operate.retry_messages),
+    "settle_sent": _settle(Status.SENT),
+    "settle_failed": _settle(Status.FAILED),
 }

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from accounts.staff.tenant_choice import chosen_tenant
+from messaging.channels.channel import label_of
 from messaging.channels.sandbox import outbox as stored
-from messaging.models import Channel
 from posthaste.lib import redis
 from posthaste.ui import pages
 
@@ -34,7 +34,7 @@ def outbox(request: HttpRequest) -> HttpResponse:
         is_away = True
     for entry in entries:
         entry["at"] = datetime.fromisoformat(entry["at"])
-        entry["channel_name"] = Channel(entry["channel"]).label
+        entry["channel_name"] = label_of(entry["channel"])
     return pages.page(
         request,
         "admin/messaging/outbox.html",

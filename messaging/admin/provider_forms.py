@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from messaging.admin.fields import PrettyJSONField
 from messaging.channels import registry
-from messaging.models import Channel, Provider
+from messaging.models import Provider
 from messaging.providers import loaded
 from posthaste.lib.problems import Invalid
 
@@ -96,12 +96,11 @@ def kinds() -> list[dict[str, Any]]:
             }
             for name, part in schema.get("properties", {}).items()
         ]
-        words = dict(Channel.choices)
         found.append(
             {
                 "kind": kind,
-                "title": adapter.title,
-                "channels": [words[c] for c in registry.CHANNELS if c in adapter.channels],
+                "title": str(adapter.title),
+                "channels": [channel.label for code, channel in registry.CHANNELS.items() if code in adapter.channels],
                 "fields": fields,
             }
         )

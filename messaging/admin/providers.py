@@ -16,19 +16,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from accounts.services import audit
-from accounts.staff.tenant_admin import Rows, TenantAdmin, signed_in
+from accounts.services.audit import Actor
+from accounts.staff.tenant_admin import Rows, TenantAdmin
 from messaging import statistics
+from messaging.actions import Action
 from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
 from messaging.channels import registry
+from messaging.labels import ProviderState
 from messaging.models import Message, Provider
-from messaging.models.provider import new_receipt_secret
 from messaging.providers import breaker_states, breakers, loaded
 from messaging.providers.breaker_labels import reason_text
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.lib.breaker import Phase
 from posthaste.lib.ids import first_id_at
-from posthaste.lib.masking import mask_recipient
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
 
 RECENT = timedelta(minutes=10)
@@ -62,6 +63,8 @@ class ProviderAdmin(TenantAdmin):
     empty_text = gettext_lazy("Without a provider a channel's messages can't leave. Begin with the one you have an account at.")
     first_step = (gettext_lazy("Add a provider"), "admin:messaging_provider_add")
     form = ProviderForm
+    audit_actions = tuple(action for action in Action if action.startswith(("provider.", "breaker.")))
+    saves_by_service = True
     change_form_template = "admin/messaging/provider/form.html"
     list_display = ["name", "state", "channel", "kind", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
     list_filter = [ProviderStateFilter, "channel"]
@@ -76,6 +79,9 @@ class ProviderAdmin(TenantAdmin):
 
     class Media:
         js = ["js/provider.js"]
+
+    def audit_targets(self, obj: Provider) -> list[str]:
+        return [str(obj.pk), breakers.of_provider(obj.pk)]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows
@@ -151,7 +157,11 @@ class ProviderAdmin(TenantAdmin):
         ]
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
-        loaded.save_provider(provider=obj, config=form.checked)
+        by = Actor.of_request(request)
+        if change:
+            loaded.change_provider(provider=obj, config=form.checked, fields=form.changed_data, by=by)
+        else:
+            loaded.create_provider(provider=obj, config=form.checked, by=by)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
@@ -175,16 +185,16 @@ class ProviderAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Provider) -> SafeString:
-        return badge("disabled" if not row.is_enabled else "stand_in" if row.is_stand_in else "enabled")
+        return badge(ProviderState.DISABLED if not row.is_enabled else ProviderState.STAND_IN if row.is_stand_in else ProviderState.ENABLED)
 
-    @admin.display(description=gettext_lazy("most per second"))
+    @admin.display(description=gettext_lazy("maximum per second"))
     def cap(self, row: Provider) -> str:
         return thousands(row.max_per_second)
 
     @admin.display(description=gettext_lazy("breaker"))
     def breaker(self, row: Provider) -> SafeString | str:
         state = row.breaker_state  # type: ignore[attr-defined]
-        return badge(state) if state else NOTHING
+        return badge(Phase(state)) if state else NOTHING
 
     @admin.display(description=gettext_lazy("last 10 min"))
     def recent(self, row: Provider) -> str:
@@ -208,11 +218,10 @@ class ProviderAdmin(TenantAdmin):
         if to in ("open", "closed", "automatic"):
             name = breakers.of_provider(provider.pk)
             try:
-                breakers.force(name=name, to=to, by=f"user:{signed_in(request).get_username()}")
+                breakers.force(name=name, to=to, by=Actor.of_request(request))
             except redis.Unavailable:
                 self.message_user(request, _("Nothing was changed: Redis is away. Try again."), messages.ERROR)
             else:
-                audit.record_request(request, action="breaker.force", target=name, tenant_id=provider.tenant_id, detail={"state": to})
                 self.message_user(request, _("All workers know within half a second."), messages.SUCCESS)
         return self.back(request, provider)
 
@@ -224,26 +233,23 @@ class ProviderAdmin(TenantAdmin):
         if request.method == "POST" and form.is_valid():
             recipient = form.cleaned_data["recipient"]
             try:
-                result = loaded.send_test(provider=provider, recipient=recipient, text=form.cleaned_data["text"])
+                result = loaded.send_test(
+                    provider=provider, recipient=recipient, text=form.cleaned_data["text"], by=Actor.of_request(request)
+                )
             except ValueError as error:
                 form.add_error("recipient", str(error))
-            else:
-                detail = {"ok": result.ok, "code": result.code, "recipient": mask_recipient(provider.channel, recipient)}
-                audit.record_request(request, action="provider.test", target=provider.pk, tenant_id=provider.tenant_id, detail=detail)
         return self.page(request, "test", provider, title=_("Send a test message"), form=form, result=result, purpose="")
 
     def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Show the secret that receipts are signed with, once, and write down who looked."""
         provider = self.own(request, str(pk), change=True)
-        audit.record_request(request, action="provider.reveal_receipt_secret", target=provider.pk, tenant_id=provider.tenant_id)
+        loaded.reveal_receipt_secret(provider=provider, by=Actor.of_request(request))
         return self._secret_page(request, provider, is_new=False)
 
     def new_secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Replace the secret; the old one stops working at once."""
         provider = self.own(request, str(pk), change=True)
-        provider.receipt_secret = new_receipt_secret()
-        provider.save(update_fields=["receipt_secret", "updated_at"])
-        audit.record_request(request, action="provider.new_receipt_secret", target=provider.pk, tenant_id=provider.tenant_id)
+        loaded.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
         self.message_user(request, _("The old secret no longer works."), messages.WARNING)
         return self._secret_page(request, provider, is_new=True)
 

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, own_rows
-from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, word_of
+from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry, ReceiptOutcome
+from posthaste.ui import badges
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id
 
 
 @admin.register(ReceiptEntry)
@@ -50,16 +51,16 @@ class ReceiptAdmin(ReadOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         receipt: ReceiptEntry = self.own(request, unquote(object_id))
-        named = {"heading": f"{word_of(receipt.reported)} · {receipt.get_outcome_display()}"}
+        named = {"heading": f"{badges.shown(receipt.reported, 'message').label} · {receipt.get_outcome_display()}"}
         return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("outcome"), ordering="outcome")
     def outcome_badge(self, row: ReceiptEntry) -> SafeString:
-        return badge(row.outcome)
+        return badge(ReceiptOutcome(row.outcome))
 
     @admin.display(description=gettext_lazy("reported"))
     def reported_badge(self, row: ReceiptEntry) -> SafeString:
-        return badge(row.reported)
+        return badge(row.reported, "message")
 
     @admin.display(description=gettext_lazy("message"))
     def message_link(self, row: ReceiptEntry) -> SafeString | str:

@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Tenant
-from accounts.roles import Role
-from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
+from accounts.services.audit import Actor
+from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants
 from messaging.channels.recipients import list_key
+from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
-from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.models import Suppression, SuppressionReason
 from messaging.suppression import suppressions
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
@@ -37,7 +37,7 @@ class SuppressionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
         help_text=gettext_lazy("One a line: phone numbers with + and country code, e-mail addresses, or whatever the channel takes."),
     )
-    channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *Channel.choices])
+    channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *CHANNEL_CHOICES])
     category = forms.RegexField(
         CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category; empty: all.")
     )
@@ -98,18 +98,17 @@ class SuppressionAdmin(ReadOnly):
             values = form.cleaned_data
             recipients = [line.strip() for line in values["recipients"].splitlines() if line.strip()]
             try:
-                if len(recipients) > suppressions.MOST_AT_ONCE:
-                    raise Invalid.field("recipients", _("At most {n} at once.").format(n=suppressions.MOST_AT_ONCE))
+                if len(recipients) > suppressions.MAX_AT_ONCE:
+                    raise Invalid.field("recipients", _("At most {n} at once.").format(n=suppressions.MAX_AT_ONCE))
                 added = suppressions.add(
                     tenant_id=values["tenant"].pk,
                     recipients=recipients,
                     channel=values["channel"],
                     category=values["category"],
                     reason=SuppressionReason(values["reason"]),
-                    author=f"user:{signed_in(request).get_username()}",
+                    by=Actor.of_request(request),
                     now=timezone.now(),
                     expires_at=values["expires_at"],
-                    ip=client_ip(request),
                 )
             except Invalid as problem:
                 for error in problem.errors[:20]:
@@ -133,10 +132,10 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
     def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
-        rows = list(own_rows(request, queryset, at_least=Role.OPERATOR).order_by("-id")[:MAX_AT_ONCE])
+        rows = list(own_rows(request, queryset, at_least=self.least).order_by("-id")[:MAX_AT_ONCE])
 
         def perform() -> None:
-            number = suppressions.remove(entries=rows, author=f"user:{signed_in(request).get_username()}", ip=client_ip(request))
+            number = suppressions.remove(entries=rows, by=Actor.of_request(request))
             self.message_user(request, ngettext("{n} recipient taken off.", "{n} recipients taken off.", number).format(n=number))
 
         return confirm(
@@ -160,7 +159,7 @@ class SuppressionAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_badge(self, row: Suppression) -> SafeString:
-        return badge("suppressed", str(row.get_reason_display()))
+        return badge(SuppressionReason(row.reason))
 
     @admin.display(description=gettext_lazy("channel"))
     def channel_shown(self, row: Suppression) -> str:

@@ -13,10 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import TenantAdmin, signed_in
+from messaging.actions import Action
 from messaging.admin.fields import PrettyJSONField
 from messaging.admin.preview import html_document
-from messaging.content import templates
+from messaging.content import editing, templates
+from messaging.labels import TemplateState
 from messaging.models import Template, TemplateVersion
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.pages import problem_text
@@ -107,7 +110,8 @@ def latest(template: Template) -> TemplateVersion | None:
 class TemplateAdmin(TenantAdmin):
     """Named texts, in versions."""
 
-    audit_names = ("name",)
+    audit_actions = tuple(action for action in Action if action.startswith("template."))
+    saves_by_service = True
     purpose = gettext_lazy("Named texts that messages are made of. A draft is edited; once published, a version never changes.")
     empty_text = gettext_lazy("A template keeps the wording out of the calling systems: they send its name and the variables.")
     first_step = (gettext_lazy("Write a template"), "admin:messaging_template_add")
@@ -126,6 +130,9 @@ class TemplateAdmin(TenantAdmin):
 
     class Media:
         js = ["js/preview.js"]
+
+    def audit_targets(self, obj: Template) -> list[str]:
+        return [obj.name]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Template]":
         versions = TemplateVersion.objects.filter(template=OuterRef("pk"))
@@ -165,14 +172,16 @@ class TemplateAdmin(TenantAdmin):
         return self.fieldsets if obj is None or self.has_change_permission(request, obj) else self.fieldsets[:1]
 
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        templates.book.forget()
-        values = form.cleaned_data
-        current = latest(obj)
+        by, values = Actor.of_request(request), form.cleaned_data
         wording = {name: values[name] for name in WORDING}
+        if not change:
+            editing.create_template(template=obj, wording=wording, by=by)
+            return
+        if described := {name: values[name] for name in form.changed_data if name not in WORDING}:
+            editing.change_template(template=obj, changes=described, by=by)
+        current = latest(obj)
         if current is None or any(getattr(current, name) != value for name, value in wording.items()):
-            draft = templates.save_draft(template=obj, author=f"user:{signed_in(request).get_username()}", **wording)
-            self.record(request, "draft", obj, version=draft.number)
+            editing.save_draft(template=obj, wording=wording, by=by)
 
     def response_add(self, request: HttpRequest, obj: Template, post_url_continue: Any = None) -> HttpResponse:
         return self._after(request, obj) or super().response_add(request, obj, post_url_continue)
@@ -194,11 +203,10 @@ class TemplateAdmin(TenantAdmin):
 
     def _publish(self, request: HttpRequest, template: Template) -> None:
         try:
-            version = templates.publish_draft(template=template)
+            version = editing.publish_draft(template=template, by=Actor.of_request(request))
         except (Conflict, Invalid) as problem:
             self.message_user(request, problem_text(problem), messages.ERROR)
         else:
-            self.record(request, "publish", template, version=version.number)
             self.message_user(request, _("Version {number} is published: new messages use it.").format(number=version.number))
 
     def render_change_form(
@@ -253,7 +261,7 @@ class TemplateAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Template) -> SafeString:
         live = getattr(row, "live_number", None)
-        return badge("archived" if row.is_archived else "published" if live else "unpublished")
+        return badge(TemplateState.ARCHIVED if row.is_archived else TemplateState.PUBLISHED if live else TemplateState.UNPUBLISHED)
 
     @admin.display(description=gettext_lazy("published version"))
     def published_number(self, row: Template) -> str:

@@ -92,7 +92,7 @@ class TemplateVersionAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, row: TemplateVersion) -> SafeString:
-        return badge(row.state)
+        return badge(TemplateVersion.State(row.state))
 
     @admin.display(description=gettext_lazy("channel"))
     def channel(self, row: TemplateVersion) -> str:

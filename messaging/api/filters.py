@@ -5,7 +5,8 @@ from django.db.models import QuerySet
 
 from messaging import selectors
 from messaging.channels.recipients import list_key
-from messaging.models import Batch, BatchStatus, Channel, Message, Provider, Status, Suppression, SuppressionReason, Template
+from messaging.channels.registry import CHANNEL_CHOICES
+from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
 from posthaste.lib.ids import first_id_at
 
 
@@ -14,7 +15,7 @@ class MessageFilter(django_filters.FilterSet):
 
     # No DISTINCT: a row has one state, and sorting all that were found for it would cost seconds.
     status = django_filters.MultipleChoiceFilter(choices=Status.choices, distinct=False, method="by_status")
-    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     batch = django_filters.UUIDFilter(field_name="batch_id")
     template = django_filters.CharFilter(field_name="template_version__template__name")
     provider = django_filters.UUIDFilter(field_name="provider_id")
@@ -45,7 +46,7 @@ class BatchFilter(django_filters.FilterSet):
     """`?status=running&name=…`."""
 
     status = django_filters.MultipleChoiceFilter(choices=BatchStatus.choices, distinct=False)
-    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     name = django_filters.CharFilter(lookup_expr="icontains")
 
     class Meta:
@@ -56,7 +57,7 @@ class BatchFilter(django_filters.FilterSet):
 class TemplateFilter(django_filters.FilterSet):
     """`?channel=email&is_archived=false`."""
 
-    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     is_archived = django_filters.BooleanFilter()
 
     class Meta:
@@ -67,7 +68,7 @@ class TemplateFilter(django_filters.FilterSet):
 class ProviderFilter(django_filters.FilterSet):
     """`?channel=sms&is_enabled=true`."""
 
-    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     kind = django_filters.CharFilter()
     is_enabled = django_filters.BooleanFilter()
 
@@ -80,7 +81,7 @@ class SuppressionFilter(django_filters.FilterSet):
     """`?recipient=ada@example.com&reason=unsubscribe`."""
 
     recipient = django_filters.CharFilter(method="by_recipient", help_text="Exactly, in its normalised form.")
-    channel = django_filters.ChoiceFilter(choices=Channel.choices)
+    channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     category = django_filters.CharFilter()
     reason = django_filters.ChoiceFilter(choices=SuppressionReason.choices)
 

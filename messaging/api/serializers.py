@@ -8,8 +8,9 @@ from rest_framework import serializers
 from accounts.api.base import Body
 from messaging import selectors
 from messaging.channels import registry
+from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
-from messaging.models import Batch, Channel, Message, Provider, Template, TemplateVersion
+from messaging.models import Batch, Message, Provider, Template, TemplateVersion
 from posthaste.lib.masking import mask_recipient
 
 
@@ -133,7 +134,7 @@ class ProviderIn(Body):
     """What makes a provider."""
 
     name = serializers.CharField(max_length=100)
-    channel = serializers.ChoiceField(choices=Channel.choices)
+    channel = serializers.ChoiceField(choices=CHANNEL_CHOICES)
     kind = serializers.ChoiceField(choices=registry.KINDS)
     config = serializers.DictField(default=dict, help_text="Fields depend on the kind; see docs/providers.md. Unknown ones are refused.")
     weight = serializers.IntegerField(min_value=0, max_value=1000, default=100)
@@ -216,7 +217,7 @@ class TemplateIn(DraftIn):
     """A new template with its first draft."""
 
     name = serializers.SlugField(max_length=80)
-    channel = serializers.ChoiceField(choices=Channel.choices)
+    channel = serializers.ChoiceField(choices=CHANNEL_CHOICES)
     category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Of messages that name none.")
     description = serializers.CharField(max_length=300, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")

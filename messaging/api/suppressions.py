@@ -5,9 +5,10 @@ from typing import Any, TypedDict
 from rest_framework import serializers
 
 from accounts.api.base import Body
+from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
-from messaging.models import Channel, Suppression, SuppressionReason
-from messaging.suppression.suppressions import MOST_AT_ONCE, masked
+from messaging.models import Suppression, SuppressionReason
+from messaging.suppression.suppressions import MAX_AT_ONCE, masked
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):
@@ -31,7 +32,7 @@ class SuppressionDetailOut(SuppressionOut):
 
 
 class _SuppressionFields(Body):
-    channel = serializers.ChoiceField(choices=Channel.choices, default="", allow_blank=True, help_text="Empty: all.")
+    channel = serializers.ChoiceField(choices=CHANNEL_CHOICES, default="", allow_blank=True, help_text="Empty: all.")
     category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category; empty: all.")
     reason = serializers.ChoiceField(choices=SuppressionReason.choices, default=SuppressionReason.API)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Empty: never.")
@@ -46,7 +47,7 @@ class SuppressionIn(_SuppressionFields):
 class SuppressionBulkIn(_SuppressionFields):
     """What puts many on the list."""
 
-    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MOST_AT_ONCE)
+    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MAX_AT_ONCE)
 
 
 class SuppressionsAdded(TypedDict):

@@ -1,15 +1,17 @@
 """What a channel adapter is: a folder with one class that sends and, where it can, reads receipts.
 
-To add one, see `docs/add-a-channel.md`: one folder here and one line in `registry.py`.
+To add one, see `docs/extend.md`: one folder, which `registry.py` finds.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from django.utils.functional import Promise
 from pydantic import BaseModel, ConfigDict
 
 
@@ -104,8 +106,8 @@ class Adapter(ABC):
     """
 
     kind: ClassVar[str]
-    title: ClassVar[str]
-    channels: ClassVar[frozenset[str]]  # channels this kind can serve
+    title: ClassVar[str | Promise]
+    channels: ClassVar[AbstractSet[str]]  # codes of the channels this kind can serve
     Config: ClassVar[type[ProviderConfig]]
 
     #: Messages one `send_many` call takes. 1: the provider is called once a message.

@@ -1,28 +1,46 @@
-"""The kinds of provider there are. A new one is a line in ADAPTERS."""
+"""The channels and the kinds of provider that there are.
 
+Both are found, not listed: the module or package `channels` of every installed app is imported, with all that stands directly in it. What
+these declare as channels is in CHANNELS; each class in them that derives from `Adapter` and has a `kind` is in ADAPTERS.
+"""
+
+import inspect
 import re
+from types import ModuleType
 from typing import Any
 
+from django.utils.functional import Promise
 from pydantic import SecretStr
 
-from messaging.channels.apprise import AppriseAdapter
+from messaging.channels import standard  # noqa: F401 - our own channels come first
 from messaging.channels.base import Adapter
-from messaging.channels.email import EmailAdapter
-from messaging.channels.http import HttpAdapter
-from messaging.channels.sandbox import SandboxAdapter
+from messaging.channels.channel import CHANNELS, channel_choices
+from posthaste.lib.discovery import import_from_apps
 
-#: The channels a caller may name, in the order they are shown.
-CHANNELS: tuple[str, ...] = ("sms", "email", "push", "wecom", "webhook", "chat")
+__all__ = ["ADAPTERS", "CHANNELS", "CHANNEL_CHOICES", "KINDS", "make_adapter", "redact_config", "validate_config"]
 
-ADAPTERS: dict[str, type[Adapter]] = {
-    "sandbox": SandboxAdapter,
-    "email": EmailAdapter,
-    "http": HttpAdapter,
-    "apprise": AppriseAdapter,
-}
+#: The kinds of provider, by the name that is stored.
+ADAPTERS: dict[str, type[Adapter]] = {}
 
-#: The names of the kinds, as choices.
+
+def add_kinds(module: ModuleType) -> None:
+    """Add the adapters that a module defines.
+
+    Raises:
+        ValueError: a kind is there twice.
+    """
+    for found in vars(module).values():
+        if not (inspect.isclass(found) and issubclass(found, Adapter) and found.__module__ == module.__name__ and hasattr(found, "kind")):
+            continue
+        if ADAPTERS.setdefault(found.kind, found) is not found:
+            raise ValueError(f"The kind of provider {found.kind} is declared twice.")
+
+
+for _module in import_from_apps("channels"):
+    add_kinds(_module)
+#: The names of the kinds and of the channels, as choices.
 KINDS: list[tuple[str, str]] = [(kind, kind) for kind in ADAPTERS]
+CHANNEL_CHOICES: list[tuple[str, str | Promise]] = channel_choices()
 
 REDACTED = "••••••"
 _USERINFO = re.compile(r"(?<=://)[^/@\s?#]+(?=@)")

@@ -1,4 +1,4 @@
-"""What of sending is configured while it runs; one subject a module. Read with `configcenter.hot`.
+"""What of sending is configured while it runs; one subject a module, each found automatically. The names below are for readers:
 
 from messaging.configuration import retry_policy
 retry_policy.value.most_retries

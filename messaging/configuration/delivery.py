@@ -2,31 +2,32 @@
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
-from messaging.models import Channel
+from messaging.channels.channel import CHANNELS
 from posthaste.lib import zones
 
 CATEGORY = re.compile(hot.NAME)
 NO_CHANNEL = _("There is no channel {value}. Known: {known}.")
 
 
-class Outside(StrEnum):
+class Outside(TextChoices):
     """What becomes of a message outside its hours."""
 
-    DEFER = "defer"
-    DROP = "drop"
+    DEFER = "defer", gettext_lazy("Wait")
+    DROP = "drop", gettext_lazy("Drop")
 
 
 def _check_channels(field: str, names: Iterable[str]) -> None:
-    """A rule for a channel that there is none of would never be looked at."""
-    hot.each(field, names, Channel.values.__contains__, NO_CHANNEL, known=", ".join(Channel.values))
+    """Refuse unknown channels: a rule for one would never apply."""
+    hot.each(field, names, CHANNELS.__contains__, NO_CHANNEL, known=", ".join(CHANNELS))
 
 
 def check_channel(name: str) -> None:
@@ -35,8 +36,8 @@ def check_channel(name: str) -> None:
     Raises:
         hot.Wrong: there is no such channel.
     """
-    if name not in Channel.values:
-        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(Channel.values))
+    if name not in CHANNELS:
+        raise hot.Wrong("channel", NO_CHANNEL, value=name[:100], known=", ".join(CHANNELS))
 
 
 def _check_categories(field: str, names: Iterable[str]) -> None:
@@ -50,11 +51,11 @@ class Duplicates(Shape):
     minutes: int = setting(
         10, _("Within"), _("The same content to the same recipient is suppressed within this time."), unit="min", ge=1, le=10_080
     )
-    channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
+    channels: list[str] = setting(list, _("Channels"), _("One per line. Empty: all."), widget="lines", max_length=20)
     exempt_categories: list[str] = setting(
         lambda: ["code"],
         _("Exempt categories"),
-        _("One a line: login codes are asked for twice on purpose."),
+        _("One per line. Login codes, for example, are requested twice on purpose."),
         widget="lines",
         max_length=50,
     )
@@ -67,14 +68,14 @@ class Duplicates(Shape):
 
 
 class Frequency(Shape):
-    """How often one recipient hears from us."""
+    """How many messages one recipient gets."""
 
     name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=hot.NAME)
-    category: str = setting("", _("Category"), _("Of the message; empty: all together."), pattern=hot.CATEGORY_OR_EMPTY)
-    channel: str = setting("", _("Channel"), _("Empty: all together."), max_length=10)
-    most: int = setting(5, _("Most"), _("Messages for each recipient in the time."), ge=1, le=100_000)
+    category: str = setting("", _("Category"), _("The message's category. Empty: all categories together."), pattern=hot.CATEGORY_OR_EMPTY)
+    channel: str = setting("", _("Channel"), _("Empty: all channels together."), max_length=10)
+    most: int = setting(5, _("Most"), _("Messages per recipient within the time."), ge=1, le=100_000)
     hours: float = setting(24.0, _("Within"), "", unit="h", ge=0.01, le=8_784)
-    outside: Outside = setting(Outside.DROP, _("Above it"), _("Wait until the recipient may hear from us again, or drop."))
+    outside: Outside = setting(Outside.DROP, _("Above the cap"), _("Defer the message until the cap allows it, or drop it."))
 
     @model_validator(mode="after")
     def _channel_exists(self) -> Self:
@@ -88,14 +89,16 @@ class Hours(Shape):
 
     name: str = setting("quiet", _("Name"), _("Shown in traces."), pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
-    category: str = setting("", _("Category"), _("Of the message; empty: all."), pattern=hot.CATEGORY_OR_EMPTY)
-    channels: list[str] = setting(list, _("Channels"), _("One a line; empty: all."), widget="lines", max_length=20)
+    category: str = setting("", _("Category"), _("The message's category. Empty: all."), pattern=hot.CATEGORY_OR_EMPTY)
+    channels: list[str] = setting(list, _("Channels"), _("One per line. Empty: all."), widget="lines", max_length=20)
     days: list[int] = setting(
-        lambda: [1, 2, 3, 4, 5, 6, 7], _("Days of the week"), _("1 Monday to 7 Sunday, one a line."), widget="lines", max_length=7
+        lambda: [1, 2, 3, 4, 5, 6, 7], _("Days of the week"), _("1 (Monday) to 7 (Sunday), one per line."), widget="lines", max_length=7
     )
-    start: str = setting("22:00", _("From"), _("On these days."), pattern=hot.CLOCK)
-    end: str = setting("08:00", _("Until"), _("Before the start: over midnight. The same as the start: the whole day."), pattern=hot.CLOCK)
-    outside: Outside = setting(Outside.DEFER, _("Then"), _("Wait until it may go out, or drop."))
+    start: str = setting("22:00", _("From"), _("Start time on these days."), pattern=hot.CLOCK)
+    end: str = setting(
+        "08:00", _("Until"), _("Earlier than the start: past midnight. Equal to the start: the whole day."), pattern=hot.CLOCK
+    )
+    outside: Outside = setting(Outside.DEFER, _("Then"), _("Defer the message until it may be sent, or drop it."))
 
     @model_validator(mode="after")
     def _parts_exist(self) -> Self:
@@ -109,27 +112,29 @@ class DeliveryRules(Module):
     """Duplicates, frequency, quiet hours and send windows. For urgent messages only the suppression list counts."""
 
     duplicates: Duplicates = setting(Duplicates, _("Duplicates"), _("The same text to the same recipient."))
-    frequency: list[Frequency] = setting(list, _("Frequency caps"), _("How often one recipient hears from us."), max_length=100)
-    quiet_hours: list[Hours] = setting(list, _("Quiet hours"), _("Nothing goes out between these times."), max_length=100)
-    send_windows: list[Hours] = setting(list, _("Send windows"), _("Goes out only between these times."), max_length=100)
+    frequency: list[Frequency] = setting(list, _("Frequency caps"), _("How many messages one recipient gets."), max_length=100)
+    quiet_hours: list[Hours] = setting(list, _("Quiet hours"), _("No messages are sent between these times."), max_length=100)
+    send_windows: list[Hours] = setting(list, _("Send windows"), _("Messages are sent only between these times."), max_length=100)
     default_time_zone: str = setting(
-        "UTC", _("Time zone"), _("Of recipients whose own is not known: a phone number tells its country."), max_length=64
+        "UTC", _("Time zone"), _("Used when the recipient's time zone is unknown. A phone number gives its country's zone."), max_length=64
     )
-    exempt_priority: int = setting(9, _("Exempt from priority"), _("From here on only the suppression list is looked at."), ge=1, le=10)
+    exempt_priority: int = setting(
+        9, _("Exempt from priority"), _("From this priority on, only the suppression list is checked."), ge=1, le=10
+    )
     jitter_minutes: int = setting(
-        10, _("Spread"), _("What waited for the morning goes out over so many minutes."), unit="min", ge=0, le=240
+        10, _("Spread"), _("Messages deferred until the morning are spread over this many minutes."), unit="min", ge=0, le=240
     )
     unsubscribe_categories: list[str] = setting(
         lambda: ["marketing"],
         _("Categories with an unsubscribe link"),
-        _("One a line. E-mails of these carry the one-click headers of RFC 8058; codes and notices should not."),
+        _("One per line. E-mails in these categories carry the one-click unsubscribe headers of RFC 8058. Codes and notices should not."),
         widget="lines",
         max_length=50,
     )
     bounce_codes: list[str] = setting(
         lambda: ["hard_bounce", "invalid_recipient", "unknown_subscriber"],
-        _("Codes of a hard bounce"),
-        _("One a line. A message that ends with one of these puts its recipient on the suppression list."),
+        _("Hard-bounce codes"),
+        _("One per line. A message that fails with one of these codes puts its recipient on the suppression list."),
         widget="lines",
         max_length=200,
     )
@@ -149,7 +154,7 @@ delivery_rules = hot.register(
     DeliveryRules,
     name="delivery_rules",
     title=_("Delivery rules"),
-    purpose=_("Duplicates, frequency caps, quiet hours and send windows, looked at right before a message goes out."),
+    purpose=_("Duplicates, frequency caps, quiet hours and send windows, checked just before a message is sent."),
     order=6,
     per_tenant=(
         "duplicates",

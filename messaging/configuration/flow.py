@@ -1,8 +1,9 @@
 """How much is let in, by whom."""
 
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -11,24 +12,24 @@ from configcenter.hot import Module, Shape, setting
 from posthaste.lib.flow.rules import Behaviour
 
 
-class Resource(StrEnum):
+class Resource(TextChoices):
     """What is guarded. A request belongs to one of them."""
 
-    API = "api"  # calls of the API other than handing over: lists, templates, configuration
-    ACCEPT = "accept"  # handing over messages: a batch costs its size
-    CALLBACK = "callback"  # receipts and inbound messages
-    PUBLIC = "public"  # pages without a login
+    API = "api", gettext_lazy("Any call of the API")  # calls of the API other than handing over: lists, templates, configuration
+    ACCEPT = "accept", gettext_lazy("Handing over messages")  # handing over messages: a batch costs its size
+    CALLBACK = "callback", gettext_lazy("Receipts and inbound messages")  # receipts and inbound messages
+    PUBLIC = "public", gettext_lazy("Pages without a login")  # pages without a login
 
 
-class Origin(StrEnum):
+class Origin(TextChoices):
     """For whom a rule counts separately."""
 
-    ALL = "all"  # everybody together
-    TENANT = "tenant"
-    KEY = "key"
-    IP = "ip"
-    RECIPIENT = "recipient"  # a hot parameter of single messages
-    TEMPLATE = "template"  # a hot parameter of accept
+    ALL = "all", gettext_lazy("Everybody together")  # everybody together
+    TENANT = "tenant", gettext_lazy("Tenant")
+    KEY = "key", gettext_lazy("API key")
+    IP = "ip", gettext_lazy("Address")
+    RECIPIENT = "recipient", gettext_lazy("Recipient")  # a hot parameter of single messages
+    TEMPLATE = "template", gettext_lazy("Template")  # a hot parameter of accept
 
 
 #: What a request to each resource is known by.
@@ -43,10 +44,10 @@ KNOWN_BY = {
 class Exception_(Shape):  # noqa: N801 - Exception is taken
     """Other limits for one value, instead of the rule's."""
 
-    value: str = setting("", _("Value"), _("Tenant's short name, key's prefix, address, recipient or template, exactly."), max_length=256)
-    per_second: float = setting(0.0, _("Rate"), _("Requests (or messages) a second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
-    at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
-    in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
+    value: str = setting("", _("Value"), _("Exact tenant short name, key prefix, address, recipient or template."), max_length=256)
+    per_second: float = setting(0.0, _("Rate"), _("Requests or messages per second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
+    at_once: int = setting(0, _("Concurrent requests"), _("Concurrent requests. 0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("In the window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
 
     @model_validator(mode="after")
     def _is_for_somebody(self) -> Self:
@@ -57,51 +58,60 @@ class Exception_(Shape):  # noqa: N801 - Exception is taken
 class FlowRule(Shape):
     """One rule: up to three layers, all of which must let a request pass."""
 
-    name: str = setting("rule", _("Name"), _("Shown in answers, traces and figures."), pattern=hot.NAME)
+    name: str = setting("rule", _("Name"), _("Shown in responses, traces and statistics."), pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
-    resource: Resource = setting(Resource.API, _("Resource"), _("What is guarded."))
-    origin: Origin = setting(Origin.TENANT, _("Counted for each"), _("Who shares one count."))
-    only: list[str] = setting(list, _("Only for"), _("Values the rule is for, one a line; empty: all."), widget="lines", max_length=1000)
+    resource: Resource = setting(Resource.API, _("Resource"), _("The resource that is limited."))
+    origin: Origin = setting(Origin.TENANT, _("Counted per"), _("What shares one counter."))
+    only: list[str] = setting(
+        list, _("Only for"), _("Values the rule applies to, one per line. Empty: all."), widget="lines", max_length=1000
+    )
     per_second: float = setting(
-        0.0, _("Rate"), _("Never more than this in any one second. A batch costs its size. 0: no limit."), unit="per s", ge=0, le=1_000_000
+        0.0, _("Rate"), _("Maximum in any one second. A batch counts as its size. 0: no limit."), unit="per s", ge=0, le=1_000_000
     )
     burst: int = setting(
         0,
         _("Burst"),
-        _("Above 0: so many may come at once after a quiet time, then the rate. Not with warm-up or queueing."),
+        _("Above 0: this many may arrive together after a quiet period, then the rate applies. Not with warm-up or queueing."),
         ge=0,
         le=1_000_000,
     )
-    at_once: int = setting(0, _("At once"), _("Requests in progress at the same time. 0: no limit."), ge=0, le=100_000)
-    in_window: int = setting(0, _("In the window"), _("Requests (or messages) within the window. 0: no limit."), ge=0, le=100_000_000)
+    at_once: int = setting(0, _("Concurrent requests"), _("Concurrent requests. 0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("In the window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
     window_seconds: int = setting(60, _("Window"), "", unit="s", ge=1, le=86_400)
-    behaviour: Behaviour = setting(Behaviour.REJECT, _("Above the rate"), _("Refuse, warm up slowly, let wait, or both."))
-    cold_factor: float = setting(3.0, _("Cold factor"), _("A cold start begins at rate ÷ this."), ge=1.1, le=100)
-    warm_up_seconds: float = setting(10.0, _("Warm-up"), _("Until the full rate is reached."), unit="s", ge=1, le=3600)
+    behaviour: Behaviour = setting(Behaviour.REJECT, _("Above the rate"), _("Refuse, warm up slowly, queue, or both."))
+    cold_factor: float = setting(3.0, _("Cold factor"), _("A cold start begins at the rate divided by this."), ge=1.1, le=100)
+    warm_up_seconds: float = setting(10.0, _("Warm-up"), _("Time until the full rate is reached."), unit="s", ge=1, le=3600)
     max_wait_ms: int = setting(
-        500, _("Longest wait"), _("Whoever would wait longer is refused. A waiting request keeps a thread."), unit="ms", ge=0, le=30_000
+        500,
+        _("Maximum wait"),
+        _("Requests that would wait longer are refused. A waiting request occupies a thread."),
+        unit="ms",
+        ge=0,
+        le=30_000,
     )
     urgent_reserve_percent: int = setting(
         10,
         _("Reserve for urgent"),
-        _("Messages of priority 9 and 10 that the rule refuses may take so much on top of it."),
+        _("Messages of priority 9 and 10 that the rule would refuse may use this much extra."),
         unit="%",
         ge=0,
         le=100,
     )
-    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Other limits for single values."), max_length=1000)
+    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Different limits for single values."), max_length=1000)
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         if self.origin not in KNOWN_BY[self.resource]:
             known = ", ".join(sorted(KNOWN_BY[self.resource]))
-            raise hot.Wrong("origin", _("Not known of requests to {resource}. Known: {known}."), resource=self.resource.value, known=known)
+            raise hot.Wrong(
+                "origin", _("Requests to {resource} do not have this. Use one of: {known}."), resource=self.resource.value, known=known
+            )
         hot.each("only", self.only, str.strip, _("Must not be empty."))
         hot.no_two("exceptions", (entry.value for entry in self.exceptions), _("There are two exceptions for {name}."))
         if self.burst and self.behaviour != Behaviour.REJECT:
-            raise hot.Wrong("burst", _("A burst goes with refusing only: set it to 0, or choose to refuse above the rate."))
+            raise hot.Wrong("burst", _("A burst works only with refusing. Set it to 0, or refuse above the rate."))
         if self.is_enabled and not (self.per_second or self.at_once or self.in_window or self.exceptions):
-            raise hot.Wrong("per_second", _("Set a rate, a number at once or a window, or disable the rule."))
+            raise hot.Wrong("per_second", _("Set a rate, a number of concurrent requests or a window, or disable the rule."))
         return self
 
 
@@ -109,23 +119,23 @@ class SystemProtection(Shape):
     """Bounds of a web process beyond which low priorities are refused first."""
 
     is_enabled: bool = setting(False, _("Enabled"), "")
-    load_per_core: float = setting(4.0, _("Load"), _("One-minute load average, by core."), unit=_("per core"), ge=0.1, le=1000)
-    latency_ms: int = setting(1_000, _("Latency"), _("Mean time of the last requests."), unit="ms", ge=1, le=60_000)
-    threads_percent: int = setting(90, _("Threads in use"), _("Of the web process."), unit="%", ge=1, le=100)
-    spared_priority: int = setting(9, _("Spared"), _("From this priority on nothing is refused for the system's sake."), ge=0, le=10)
+    load_per_core: float = setting(4.0, _("Load"), _("One-minute load average per core."), unit=_("per core"), ge=0.1, le=1000)
+    latency_ms: int = setting(1_000, _("Latency"), _("Mean latency of recent requests."), unit="ms", ge=1, le=60_000)
+    threads_percent: int = setting(90, _("Threads in use"), _("Share of the web process's threads in use."), unit="%", ge=1, le=100)
+    spared_priority: int = setting(9, _("Spared"), _("From this priority on, system protection refuses nothing."), ge=0, le=10)
 
 
 class AdaptiveLimit(Shape):
     """A rate that follows what the system can do."""
 
-    is_enabled: bool = setting(False, _("Enabled"), _("Learns from history and latency; its reasons are shown."))
+    is_enabled: bool = setting(False, _("Enabled"), _("Adjusts to history and latency. Its reasons are shown."))
     least_per_second: float = setting(100.0, _("Lower bound"), "", unit="per s", ge=1, le=1_000_000)
     most_per_second: float = setting(5_000.0, _("Upper bound"), "", unit="per s", ge=1, le=1_000_000)
     target_latency_ms: int = setting(
-        200, _("Target latency"), _("Above it the limit comes down, below it goes up."), unit="ms", ge=1, le=60_000
+        200, _("Target latency"), _("Above it the limit falls, below it the limit rises."), unit="ms", ge=1, le=60_000
     )
     step_percent: int = setting(10, _("Step"), _("Largest change in one step."), unit="%", ge=1, le=50)
-    every_seconds: float = setting(5.0, _("Every"), _("Between two steps."), unit="s", ge=1, le=3600)
+    every_seconds: float = setting(5.0, _("Every"), _("Time between two steps."), unit="s", ge=1, le=3600)
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
@@ -135,7 +145,7 @@ class AdaptiveLimit(Shape):
 
 
 def _first_rules() -> list[FlowRule]:
-    """What is in force until something is published: a second's, a moment's and a minute's worth for each tenant."""
+    """Return the rules in force until something is published: per tenant, a rate, a concurrency limit and a window."""
     return [
         FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
         FlowRule(name="api", resource=Resource.API, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
@@ -150,11 +160,11 @@ class FlowRules(Module):
     rules: list[FlowRule] = setting(
         _first_rules,
         _("Rules"),
-        _("Checked together in one step; a batch costs its size."),
+        _("Checked together in one step. A batch counts as its size."),
         max_length=200,
     )
     system: SystemProtection = setting(SystemProtection, _("System protection"), _("Low priorities are refused first."))
-    adaptive: AdaptiveLimit = setting(AdaptiveLimit, _("Adaptive limit"), _("For handing over messages, off at first."))
+    adaptive: AdaptiveLimit = setting(AdaptiveLimit, _("Adaptive limit"), _("For accepting messages. Disabled by default."))
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -166,7 +176,7 @@ flow_rules = hot.register(
     FlowRules,
     name="flow_rules",
     title=_("Flow rules"),
-    purpose=_("How much is let in: rate, requests at once and a sliding window, for each tenant, key or address."),
+    purpose=_("How much is accepted: rate, concurrent requests and a sliding window, per tenant, key or address."),
     order=3,
 )
 

@@ -12,18 +12,18 @@ from configcenter.hot import Module, setting
 class RetryPolicy(Module):
     """Exponential back-off with equal jitter."""
 
-    most_retries: int = setting(3, _("Retries"), _("Attempts after the first one; then the message is a dead letter."), ge=0, le=10)
+    most_retries: int = setting(3, _("Retries"), _("Attempts after the first. Then the message becomes a dead letter."), ge=0, le=10)
     base_seconds: float = setting(
-        5.0, _("First pause"), _("Doubles with every retry, and is shortened by up to half at random."), unit="s", ge=0.05, le=3600
+        5.0, _("First delay"), _("Doubles with every retry and is randomly shortened by up to half."), unit="s", ge=0.05, le=3600
     )
-    longest_seconds: float = setting(900.0, _("Longest pause"), _("What doubling stops at."), unit="s", ge=0.05, le=86_400)
+    longest_seconds: float = setting(900.0, _("Maximum delay"), _("The delay does not grow beyond this."), unit="s", ge=0.05, le=86_400)
     longest_retry_after_seconds: float = setting(
-        86_400.0, _("Longest wish of a provider"), _("A provider's Retry-After is followed up to this."), unit="s", ge=0, le=604_800
+        86_400.0, _("Maximum Retry-After"), _("A provider's Retry-After is honoured up to this."), unit="s", ge=0, le=604_800
     )
     lease_seconds: float = setting(
         30.0,
         _("Lease"),
-        _("How long a worker may hold messages without a sign of life before others take them over."),
+        _("How long a worker may hold messages without renewing its lease before another takes over."),
         unit="s",
         ge=1,
         le=600,
@@ -32,7 +32,7 @@ class RetryPolicy(Module):
     @model_validator(mode="after")
     def _pauses_fit(self) -> Self:
         if self.base_seconds > self.longest_seconds:
-            raise hot.Wrong("base_seconds", _("Must not be above the longest pause."))
+            raise hot.Wrong("base_seconds", _("Must not exceed the maximum delay."))
         return self
 
 
@@ -40,7 +40,7 @@ retry_policy = hot.register(
     RetryPolicy,
     name="retry_policy",
     title=_("Retry policy"),
-    purpose=_("How often and when a failed attempt is repeated."),
+    purpose=_("How often and when a failed attempt is retried."),
     order=5,
     per_tenant=("most_retries", "base_seconds", "longest_seconds"),
 )

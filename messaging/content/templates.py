@@ -1,4 +1,4 @@
-"""Templates: edit a draft, publish it, preview it; and the published ones as accept and deliver use them."""
+"""Templates: what a wording must be and how it looks; and the published ones as accept and deliver use them."""
 
 import threading
 import time
@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from inscriptis import get_text
 
-from messaging.models import Channel, Template, TemplateVersion
+from messaging.channels.channel import EMAIL
+from messaging.models import TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.html import sanitise
-from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.problems import Invalid
 
 CACHE_SECONDS = 2.0
 
@@ -109,7 +108,7 @@ def _needs_link(version: TemplateVersion) -> bool:
     return not renders(shown) and renders(shown | {unsubscribe.VARIABLE: unsubscribe.sample_url()})
 
 
-class TemplateBook:
+class TemplateCache:
     """Published templates by (tenant, name), remembered for two seconds; versions by id, for ever."""
 
     def __init__(self) -> None:
@@ -140,7 +139,7 @@ class TemplateBook:
             self._by_name.clear()
 
 
-book = TemplateBook()
+template_cache = TemplateCache()
 
 
 @lru_cache(maxsize=2000)
@@ -194,7 +193,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         except liquid.TemplateProblem as problem:
             errors.append({"field": field, "code": "template", "message": str(problem)})
             continue
-        if unsubscribe.VARIABLE in used and (channel != Channel.EMAIL or field == "subject"):
+        if unsubscribe.VARIABLE in used and (channel != EMAIL or field == "subject"):
             said = _("{{ unsubscribe_url }} is for the text and the HTML of e-mails: nothing else has an unsubscribe address.")
             errors.append({"field": field, "code": "not_allowed", "message": said})
         for name in sorted(used - names - {unsubscribe.VARIABLE}):
@@ -203,44 +202,6 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
             )
     if errors:
         raise Invalid(errors=errors)
-
-
-@transaction.atomic
-def save_draft(*, template: Template, subject: str, body: str, html: str, variables: list[dict[str, Any]], author: str) -> TemplateVersion:
-    """Write the template's draft, making a new version where there is none.
-
-    Raises:
-        Invalid: the wording has mistakes.
-    """
-    check_wording(channel=template.channel, subject=subject, body=body, html=html, variables=variables)
-    Template.objects.select_for_update().get(pk=template.pk)  # two authors: the second waits, then edits the same draft
-    draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
-    if draft is None:
-        newest = template.versions.order_by("-number").first()
-        draft = TemplateVersion(template=template, number=newest.number + 1 if newest else 1)
-    draft.subject, draft.body, draft.html, draft.variables, draft.created_by = subject, body, html, variables, author
-    draft.save()
-    return draft
-
-
-@transaction.atomic
-def publish_draft(*, template: Template) -> TemplateVersion:
-    """Make the draft the version that new messages use. Messages under way keep theirs.
-
-    Raises:
-        Conflict: there is no draft.
-        Invalid: the draft can't be rendered with its own examples.
-    """
-    Template.objects.select_for_update().get(pk=template.pk)
-    draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
-    if draft is None:
-        raise Conflict(_("There is no draft to publish."))
-    preview(version=draft, variables={})
-    template.versions.filter(state=TemplateVersion.State.PUBLISHED).update(state=TemplateVersion.State.RETIRED)
-    draft.state, draft.published_at = TemplateVersion.State.PUBLISHED, timezone.now()
-    draft.save()
-    transaction.on_commit(book.forget)
-    return draft
 
 
 def examples(version: TemplateVersion) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from django.utils import timezone
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing, retry_policy
 from messaging.delivery.journal import ClaimLost
-from messaging.delivery.provider_selection import Chooser
-from messaging.delivery.render import Job, job_for
-from messaging.delivery.rule_enforcement import Ruled
+from messaging.delivery.provider_selection import ProviderSelection
+from messaging.delivery.render import RenderedMessage, render_message
+from messaging.delivery.rule_enforcement import RuleEnforcement
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers.cache import LoadedProvider, provider_cache
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import Carrier, book
 from messaging.storage import store
 from messaging.storage.store import Claimed
 from messaging.suppression import suppressions
@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 0.5
 FAULT_PAUSE = timedelta(seconds=10)
 SAME_TIME = timedelta(seconds=5)  # clocks that differ by less are taken to agree: a claim may have to wait for its connection
-LONGEST_TASK_SECONDS = 1.0  # what a chunk has left then is put back, so that the thread is free for what is more urgent
+MAX_TASK_SECONDS = 1.0  # what a chunk has left then is put back, so that the thread is free for what is more urgent
 NO_SLOT_PAUSE = timedelta(seconds=0.5)  # all connections to the provider are in use
-LONGEST_PACE_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
+MAX_CAP_WAIT_MS = 1_000  # a longer wait for a provider's cap gives the thread free and the message back
 
 
 def deliver(ids: Sequence[UUID]) -> int:
@@ -51,14 +51,14 @@ def deliver(ids: Sequence[UUID]) -> int:
     return Delivery().run(ids)
 
 
-class Delivery(Ruled):
+class Delivery(RuleEnforcement):
     """The delivery of one chunk."""
 
     def __init__(self) -> None:
         super().__init__(claim_id=new_id(), lease=timedelta(seconds=retry_policy.value.lease_seconds))
         self.calling: set[UUID] = set()  # of what is open, what a provider may be taking at this moment
         self.unjournaled = False
-        self.gives_way_at = time.monotonic() + LONGEST_TASK_SECONDS
+        self.gives_way_at = time.monotonic() + MAX_TASK_SECONDS
 
     def run(self, ids: Sequence[UUID]) -> int:
         """Deliver the chunk."""
@@ -71,11 +71,11 @@ class Delivery(Ruled):
         self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
         try:
             listed = suppressions.listed(rows, now=now)
-            jobs = [job for row in rows if (job := self._prepare(row, now))]
+            messages = [message for row in rows if (message := self._prepare(row, now))]
             connection.close()  # given back to the pool: nothing below holds one while it waits for a provider
-            jobs = self._allowed(jobs, listed)
-            while jobs:
-                jobs = self._round(jobs)
+            messages = self._allowed(messages, listed)
+            while messages:
+                messages = self._round(messages)
         except Exception:
             # A fault of ours before the provider was called: what is left is put off, not left to the lease.
             log.exception("delivery failed", claim=str(self.claim_id), left=len(self.open))
@@ -89,145 +89,145 @@ class Delivery(Ruled):
 
     # --- one message -----------------------------------------------------------------------------------------
 
-    def _prepare(self, row: Claimed, now: datetime) -> Job | None:
+    def _prepare(self, row: Claimed, now: datetime) -> RenderedMessage | None:
         self._line(row.id, "C", now, row.attempts)
         if row.expires_at and row.expires_at <= now:
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
         try:
-            return job_for(row)
+            return render_message(row)
         except liquid.TemplateProblem as problem:
             self._end(row, Status.FAILED, "template", str(problem))
             return None
 
-    def _round(self, jobs: list[Job]) -> list[Job]:
+    def _round(self, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """Gives each message to one provider; those whose provider could not be reached come back for the next one."""
-        again: list[Job] = []
-        by_carrier: dict[int, tuple[Carrier, list[Job]]] = {}
-        self.chooser = Chooser()
-        for job in jobs:
-            if carrier := self._carrier_for(job):
-                by_carrier.setdefault(id(carrier), (carrier, []))[1].append(job)
+        again: list[RenderedMessage] = []
+        by_provider: dict[int, tuple[LoadedProvider, list[RenderedMessage]]] = {}
+        self.selection = ProviderSelection()
+        for message in messages:
+            if provider := self._provider_for(message):
+                by_provider.setdefault(id(provider), (provider, []))[1].append(message)
         connection.close()
-        for carrier, group in by_carrier.values():
+        for provider, group in by_provider.values():
             # Held for all calls of the chunk: threads that wait for a connection one call long would mostly change turns.
-            if carrier.slots is not None and not carrier.slots.acquire(timeout=max(0.0, self.gives_way_at - time.monotonic())):
-                for job in group:
-                    self._put_back(job.row, self._now() + NO_SLOT_PAUSE)
+            if provider.slots is not None and not provider.slots.acquire(timeout=max(0.0, self.gives_way_at - time.monotonic())):
+                for message in group:
+                    self._put_back(message.row, self._now() + NO_SLOT_PAUSE)
                 continue
             try:
-                again += self._calls(carrier, group)
+                again += self._calls(provider, group)
             finally:
-                if carrier.slots is not None:
-                    carrier.slots.release()
-        for trial in self.chooser.not_made():
+                if provider.slots is not None:
+                    provider.slots.release()
+        for trial in self.selection.not_made():
             self.tallies[trial].unused += 1
         return again
 
-    def _calls(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
+    def _calls(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """The calls of a chunk to one provider, one after the other, in one of the provider's places where it has a cap at once."""
         place = None
-        if carrier.max_at_once:
+        if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
-            place = concurrency_leases.take(f"provider:{carrier.provider_id}", at_once=carrier.max_at_once, longest_wait_seconds=longest)
+            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, longest_wait_seconds=longest)
             if place is None:
                 now = self._now()
-                for job in jobs:
-                    self._put_off_by_cap(job, carrier, now, now + NO_SLOT_PAUSE)
+                for message in messages:
+                    self._put_off_by_cap(message, provider, now, now + NO_SLOT_PAUSE)
                 return []
         try:
-            again: list[Job] = []
-            size = max(1, carrier.adapter.bulk_size)
-            for start in range(0, len(jobs), size):
-                again += self._call(carrier, jobs[start : start + size])
+            again: list[RenderedMessage] = []
+            size = max(1, provider.adapter.bulk_size)
+            for start in range(0, len(messages), size):
+                again += self._call(provider, messages[start : start + size])
             return again
         finally:
             if place is not None:
                 concurrency_leases.leave(place)
 
-    def _put_off_by_cap(self, job: Job, carrier: Carrier, now: datetime, due: datetime) -> None:
-        self._line(job.row.id, "X", now, Status.PENDING, f"cap:{record.word(carrier.name)}")
-        self._put_back(job.row, due)
+    def _put_off_by_cap(self, message: RenderedMessage, provider: LoadedProvider, now: datetime, due: datetime) -> None:
+        self._line(message.row.id, "X", now, Status.PENDING, f"cap:{record.word(provider.name)}")
+        self._put_back(message.row, due)
 
-    def _carrier_for(self, job: Job) -> Carrier | None:
+    def _provider_for(self, message: RenderedMessage) -> LoadedProvider | None:
         """Who takes a message now; None: nobody, and what becomes of it is noted."""
-        row = job.row
-        carriers = book.for_message(tenant_id=row.tenant_id, channel=row.channel, is_sandbox=row.is_sandbox)
-        choice = self.chooser.choose(carriers, tenant_id=row.tenant_id, channel=row.channel, without=job.tried)
-        carrier = choice.carrier
-        if carrier is None:
-            if choice.wait_seconds is None or job.error or choice.instead_of is None:
-                self._not_taken(job, job.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
+        row = message.row
+        providers = provider_cache.for_message(tenant_id=row.tenant_id, channel=row.channel, is_sandbox=row.is_sandbox)
+        choice = self.selection.select(providers, tenant_id=row.tenant_id, channel=row.channel, without=message.tried)
+        provider = choice.provider
+        if provider is None:
+            if choice.wait_seconds is None or message.error or choice.instead_of is None:
+                self._not_taken(message, message.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
             else:
                 self._wait_for_breaker(row, choice.instead_of.name, choice.wait_seconds)
             return None
-        host = carrier.adapter.host_of(job.request)
-        if host and (wait_seconds := self.chooser.host_waits(host)) is not None:
+        host = provider.adapter.host_of(message.request)
+        if host and (wait_seconds := self.selection.host_waits(host)) is not None:
             self._wait_for_breaker(row, host, wait_seconds, host=host)
             return None
         if choice.instead_of:
-            self._moved(row, choice.instead_of.name, carrier, "breaker")
-        elif job.left:
-            self._moved(row, job.left, carrier, "unreachable")
-        return carrier
+            self._moved(row, choice.instead_of.name, provider, "breaker")
+        elif message.left:
+            self._moved(row, message.left, provider, "unreachable")
+        return provider
 
     @staticmethod
-    def _breaker_of(carrier: Carrier, jobs: list[Job]) -> str | None:
+    def _breaker_of(provider: LoadedProvider, messages: list[RenderedMessage]) -> str | None:
         """Whose breaker a call counts for: the host's where the recipient names it, else the provider's."""
-        host = carrier.adapter.host_of(jobs[0].request)
-        return breaker_rules.of_host(host) if host else carrier.breaker
+        host = provider.adapter.host_of(messages[0].request)
+        return breaker_rules.of_host(host) if host else provider.breaker
 
-    def _call(self, carrier: Carrier, jobs: list[Job]) -> list[Job]:
+    def _call(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """One call to a provider."""
         if stopping.is_set() or time.monotonic() > self.gives_way_at:
-            for job in jobs:
-                self._put_back(job.row, self._now())
+            for message in messages:
+                self._put_back(message.row, self._now())
             return []
-        breaker = self._breaker_of(carrier, jobs)
-        if breaker and self.chooser.has_opened(breaker):
-            return jobs  # while they waited for their turn in this chunk: chosen anew
-        jobs = [job for job in jobs if not self._expired(job.row)]
-        if not jobs or not self._may_go(carrier, jobs) or not self._keep_lease():
+        breaker = self._breaker_of(provider, messages)
+        if breaker and self.selection.has_opened(breaker):
+            return messages  # while they waited for their turn in this chunk: chosen anew
+        messages = [message for message in messages if not self._expired(message.row)]
+        if not messages or not self._may_go(provider, messages) or not self._keep_lease():
             return []
-        if not carrier.adapter.idempotent and not self._begin(jobs):
+        if not provider.adapter.idempotent and not self._begin(messages):
             return []
-        self.calling = {job.row.id for job in jobs}
+        self.calling = {message.row.id for message in messages}
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
         try:
-            results = carrier.adapter.send_many([job.request for job in jobs])
+            results = provider.adapter.send_many([message.request for message in messages])
         except Exception as error:
-            log.exception("adapter failed", provider=carrier.name)
-            results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(jobs)
+            log.exception("adapter failed", provider=provider.name)
+            results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(messages)
         took = time.monotonic() - began
         took_ms = int(took * 1000)
-        if carrier.provider_id:
-            latencies.observe(carrier.provider_id, took * 1000)
-            self.called.add(carrier.provider_id)
+        if provider.provider_id:
+            latencies.observe(provider.provider_id, took * 1000)
+            self.called.add(provider.provider_id)
         if breaker:
-            breaker_rules.note_call(self.tallies[breaker, self.chooser.made(breaker)], breaker, results, took * 1000)
+            breaker_rules.note_call(self.tallies[breaker, self.selection.made(breaker)], breaker, results, took * 1000)
         again = []
-        for job, result in zip(jobs, results, strict=True):
+        for message, result in zip(messages, results, strict=True):
             if isinstance(result, Accepted):
-                self._taken(job.row, result, carrier, took_ms)
-            elif result.unreachable and not isinstance(result, OutcomeUnknown) and provider_routing.of(job.row.tenant_id).fail_over:
-                if carrier.breaker:
-                    breakers.rest(carrier.breaker, provider_routing.value.rest_seconds)
-                job.tried.add(carrier.provider_id)
-                job.error, job.left = result, carrier.name
-                self._line(job.row.id, "E", self._now(), took_ms, record.word(carrier.name), record.word(result.code))
-                again.append(job)
+                self._taken(message.row, result, provider, took_ms)
+            elif result.unreachable and not isinstance(result, OutcomeUnknown) and provider_routing.of(message.row.tenant_id).fail_over:
+                if provider.breaker:
+                    breakers.rest(provider.breaker, provider_routing.value.rest_seconds)
+                message.tried.add(provider.provider_id)
+                message.error, message.left = result, provider.name
+                self._line(message.row.id, "E", self._now(), took_ms, record.word(provider.name), record.word(result.code))
+                again.append(message)
             else:
-                self._not_taken(job, result, carrier, took_ms)
+                self._not_taken(message, result, provider, took_ms)
         self.calling = set()
         if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
             self._flush()
         return again
 
-    def _begin(self, jobs: list[Job]) -> bool:
+    def _begin(self, messages: list[RenderedMessage]) -> bool:
         """Notes in the journal what is about to be handed over; False if it belongs to others by now."""
         try:
-            self.journal.begin([job.row.id for job in jobs], self.done[self.noted :])
+            self.journal.begin([message.row.id for message in messages], self.done[self.noted :])
             self.noted = len(self.done)
         except ClaimLost:
             log.warning("claim lost", claim=str(self.claim_id))
@@ -243,18 +243,18 @@ class Delivery(Ruled):
         self.claim_id, self.unjournaled = renamed, True
         return held > 0
 
-    def _may_go(self, carrier: Carrier, jobs: list[Job]) -> bool:
+    def _may_go(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> bool:
         """Waits for the provider's cap, or puts the messages off when the wait would be long."""
-        if not carrier.max_per_second:
+        if not provider.max_per_second:
             return True
         wait_ms = flow.wait_for_turn(
-            f"provider:{carrier.provider_id}", count=len(jobs), per_second=carrier.max_per_second, longest_wait_ms=LONGEST_PACE_MS
+            f"provider:{provider.provider_id}", count=len(messages), per_second=provider.max_per_second, longest_wait_ms=MAX_CAP_WAIT_MS
         )
         if wait_ms < 0:
             now = self._now()
             due = now + timedelta(milliseconds=-wait_ms - 1)
-            for job in jobs:
-                self._put_off_by_cap(job, carrier, now, due)
+            for message in messages:
+                self._put_off_by_cap(message, provider, now, due)
             return False
         return True
 

@@ -18,14 +18,14 @@ from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing
 from messaging.delivery import retry
 from messaging.delivery.journal import ClaimLost, Journal
-from messaging.delivery.provider_selection import Chooser
-from messaging.delivery.render import Job
+from messaging.delivery.provider_selection import ProviderSelection
+from messaging.delivery.render import RenderedMessage
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers.cache import LoadedProvider
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import Carrier
 from messaging.queueing import breaker_backlog
-from messaging.queueing.breaker_backlog import Wait
+from messaging.queueing.breaker_backlog import BreakerWait
 from messaging.storage import store
 from messaging.storage.store import Claimed, Outcome
 from posthaste.lib import redis
@@ -36,7 +36,7 @@ from tracing.services import record
 log = structlog.get_logger(__name__)
 
 
-class Results:
+class OutcomeBuffer:
     """The results of one claim that are not written yet, and how each kind of result is noted."""
 
     def __init__(self, *, claim_id: UUID, lease: timedelta) -> None:
@@ -51,8 +51,8 @@ class Results:
         self.always_traced: set[UUID] = set()  # whatever the sampling says
         self.called: set[UUID] = set()  # providers
         self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
-        self.waits: set[Wait] = set()  # for whose breakers messages were put off
-        self.chooser = Chooser()  # of the present round
+        self.waits: set[BreakerWait] = set()  # for whose breakers messages were put off
+        self.selection = ProviderSelection()  # of the present round
         self.flushed_at = time.monotonic()
         self.ahead = timedelta()  # the database's clock, of ours
 
@@ -60,10 +60,10 @@ class Results:
         """The time by the database's clock: what is put back here is due there, where others look for it."""
         return timezone.now() + self.ahead
 
-    def _taken(self, row: Claimed, result: Accepted, carrier: Carrier, took_ms: int) -> None:
+    def _taken(self, row: Claimed, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
         now = self._now()
         start = max(row.due_at, row.created_at)
-        self._line(row.id, "S", now, took_ms, record.word(carrier.name))
+        self._line(row.id, "S", now, took_ms, record.word(provider.name))
         self._done(
             Outcome(
                 id=row.id,
@@ -72,17 +72,17 @@ class Results:
                 sent_at=now,
                 finished_at=now,
                 latency_ms=max(0, int((now - start).total_seconds() * 1000)),
-                provider_id=carrier.provider_id,
+                provider_id=provider.provider_id,
                 provider_message_id=result.provider_message_id[:200],
             )
         )
         self.events[row.tenant_id, "sent"] += 1
 
-    def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
-        row, now = job.row, self._now()
-        provider_id = carrier.provider_id if carrier else None
-        if carrier:
-            self._line(row.id, "E", now, took_ms, record.word(carrier.name), record.word(error.code))
+    def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
+        row, now = message.row, self._now()
+        provider_id = provider.provider_id if provider else None
+        if provider:
+            self._line(row.id, "E", now, took_ms, record.word(provider.name), record.word(error.code))
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
@@ -132,14 +132,14 @@ class Results:
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
         self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
         due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
-        self._put_back(row, due, breaker_backlog.code_of(whose), "It waits until a circuit breaker lets messages through.")
-        self.waits.add(Wait(row.tenant_id, row.channel, row.is_sandbox, host))
+        self._put_back(row, due, breaker_backlog.error_code_for(whose), "It waits until a circuit breaker lets messages through.")
+        self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
         self.events[row.tenant_id, "deferred"] += 1
 
-    def _moved(self, row: Claimed, before: str, carrier: Carrier, reason: str) -> None:
+    def _moved(self, row: Claimed, before: str, provider: LoadedProvider, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
         release = breaker_rules.release() if reason == "breaker" else provider_routing.now.release
-        self._line(row.id, "M", self._now(), record.word(before), record.word(carrier.name), f"{reason}@{release}")
+        self._line(row.id, "M", self._now(), record.word(before), record.word(provider.name), f"{reason}@{release}")
 
     def _done(self, outcome: Outcome) -> None:
         self.done.append(outcome)

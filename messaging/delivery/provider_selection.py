@@ -12,8 +12,8 @@ from uuid import UUID
 from messaging.configuration import provider_routing
 from messaging.configuration.providers import ProviderRouting, Strategy
 from messaging.providers import breakers as rules
+from messaging.providers.cache import LoadedProvider
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import Carrier
 from messaging.queueing import breaker_backlog
 from posthaste.lib.breaker import Phase, breakers
 
@@ -22,11 +22,11 @@ NEXT_TRIAL_SECONDS = (0.5, 1.5)  # what is tried next when the trial call of thi
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What becomes of a message now: a carrier takes it, or it waits, or (neither) there is nobody left to ask."""
+    """What becomes of a message now: a provider takes it, or it waits, or (neither) there is nobody left to ask."""
 
-    carrier: Carrier | None = None
+    provider: LoadedProvider | None = None
     #: Who would have been asked too, were its breaker closed.
-    instead_of: Carrier | None = None
+    instead_of: LoadedProvider | None = None
     #: Every breaker is open: seconds until one may be tried.
     wait_seconds: float | None = None
 
@@ -40,29 +40,34 @@ class Trial:
     is_made: bool = False
 
 
-def weights(carriers: Sequence[Carrier], routing: ProviderRouting, channel: str) -> tuple[Strategy, dict[UUID | None, int]]:
-    """Return the strategy for a channel and the configured weight of each carrier."""
+def weights(providers: Sequence[LoadedProvider], routing: ProviderRouting, channel: str) -> tuple[Strategy, dict[UUID | None, int]]:
+    """Return the strategy for a channel and the configured weight of each provider."""
     route = next((route for route in routing.channels if route.channel == channel), None)
     if route is None:
-        return routing.strategy, {c.provider_id: c.weight for c in carriers}
+        return routing.strategy, {c.provider_id: c.weight for c in providers}
     named = {entry.provider: entry.weight for entry in route.weights}
-    return route.strategy, {c.provider_id: named.get(c.name, c.weight) for c in carriers}
+    return route.strategy, {c.provider_id: named.get(c.name, c.weight) for c in providers}
 
 
 @dataclass(slots=True)
-class Chooser:
+class ProviderSelection:
     """The choices for one round of a chunk. Trial calls are asked for once a round and breaker."""
 
     trials: dict[str, Trial | None] = field(default_factory=dict)
     coming: Counter[str] = field(default_factory=Counter)  # messages that come back soon, to be the next trial calls
 
-    def choose(
-        self, carriers: Sequence[Carrier], *, tenant_id: int | None = None, channel: str = "", without: set[UUID | None] | None = None
+    def select(
+        self,
+        providers: Sequence[LoadedProvider],
+        *,
+        tenant_id: int | None = None,
+        channel: str = "",
+        without: set[UUID | None] | None = None,
     ) -> Choice:
-        """Choose among the carriers not tried yet."""
+        """Choose among the providers not tried yet."""
         routing = provider_routing.of(tenant_id)
         tried = without or set()
-        left = [c for c in carriers if c.provider_id not in tried]
+        left = [c for c in providers if c.provider_id not in tried]
         if not left or len(tried) >= routing.most_providers:
             return Choice()
         if len(left) == 1 and self._phase(left[0]) == Phase.CLOSED:
@@ -75,16 +80,16 @@ class Chooser:
         well = [c for c in left if phases[c.provider_id] == Phase.CLOSED]
         awake = [c for c in well if not (c.breaker and breakers.is_resting(c.breaker))] or well
         heaviest = max((weight[c.provider_id] for c in awake), default=0)
-        for carrier in sorted(tests, key=lambda c: -weight[c.provider_id]):
+        for provider in sorted(tests, key=lambda c: -weight[c.provider_id]):
             # Somebody must try it; one that is only a reserve is tried when there is need of it.
-            is_needed = not awake or (weight[carrier.provider_id] > (heaviest if strategy == Strategy.IN_ORDER else 0))
-            if is_needed and self._admit(carrier):
-                return Choice(carrier)
+            is_needed = not awake or (weight[provider.provider_id] > (heaviest if strategy == Strategy.IN_ORDER else 0))
+            if is_needed and self._admit(provider):
+                return Choice(provider)
         if awake:
-            carrier = _draw(awake, strategy, weight, drift_seconds=routing.drift_back_seconds)
-            least = weight[carrier.provider_id] if strategy == Strategy.IN_ORDER else 0
+            provider = _draw(awake, strategy, weight, drift_seconds=routing.drift_back_seconds)
+            least = weight[provider.provider_id] if strategy == Strategy.IN_ORDER else 0
             out = [c for c in left if phases[c.provider_id] != Phase.CLOSED and weight[c.provider_id] > least]
-            return Choice(carrier, instead_of=max(out, key=lambda c: weight[c.provider_id]) if out else None)
+            return Choice(provider, instead_of=max(out, key=lambda c: weight[c.provider_id]) if out else None)
         if tests:
             return Choice(wait_seconds=self._trial_wait(tests[0].breaker or ""), instead_of=tests[0])
         soonest = min(left, key=_wait)
@@ -123,11 +128,11 @@ class Chooser:
         """Return the breaker and epoch of each trial call that was granted and came to nothing."""
         return ((name, trial.epoch) for name, trial in self.trials.items() if trial and trial.epoch and not trial.is_made)
 
-    def _phase(self, carrier: Carrier) -> Phase:
-        return rules.phase(carrier.breaker) if carrier.breaker else Phase.CLOSED
+    def _phase(self, provider: LoadedProvider) -> Phase:
+        return rules.phase(provider.breaker) if provider.breaker else Phase.CLOSED
 
-    def _admit(self, carrier: Carrier) -> bool:
-        return carrier.breaker is not None and self._take(carrier.breaker, max(1, carrier.adapter.bulk_size))
+    def _admit(self, provider: LoadedProvider) -> bool:
+        return provider.breaker is not None and self._take(provider.breaker, max(1, provider.adapter.bulk_size))
 
     def _take(self, name: str, size: int) -> bool:
         """Takes a place in this round's trial call; asks for one first."""
@@ -142,13 +147,15 @@ class Chooser:
         return True
 
 
-def _wait(carrier: Carrier) -> float:
-    return breakers.wait_seconds(carrier.breaker) if carrier.breaker else 0.0
+def _wait(provider: LoadedProvider) -> float:
+    return breakers.wait_seconds(provider.breaker) if provider.breaker else 0.0
 
 
-def _draw(carriers: Sequence[Carrier], strategy: Strategy, weight: dict[UUID | None, int], *, drift_seconds: float) -> Carrier:
+def _draw(
+    providers: Sequence[LoadedProvider], strategy: Strategy, weight: dict[UUID | None, int], *, drift_seconds: float
+) -> LoadedProvider:
     """One of those that are well; weight 0 only where there is nothing else. What came back lately is drawn less often."""
-    weighted = [c for c in carriers if weight[c.provider_id] > 0] or list(carriers)[:1]
+    weighted = [c for c in providers if weight[c.provider_id] > 0] or list(providers)[:1]
     if len(weighted) == 1:
         return weighted[0]
     share = {c.provider_id: breakers.share(c.breaker, drift_seconds) if c.breaker else 1.0 for c in weighted}

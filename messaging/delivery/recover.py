@@ -15,11 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import Blocking, job
 from jobs.services import fence
+from messaging.channels.base import SendRequest
 from messaging.configuration import queues
 from messaging.delivery import journal, retry
 from messaging.delivery.journal import Evidence
 from messaging.models import Message, Status
-from messaging.providers import loaded
+from messaging.providers.cache import provider_cache
 from messaging.queueing import broker
 from messaging.queueing.publish import kick_feeder
 from messaging.storage import batches, store
@@ -31,7 +32,7 @@ from tracing.services.tally import tally
 log = structlog.get_logger(__name__)
 LOCK = "recover"
 LOOK_UP_LOCK = "look-up"
-MOST_A_ROUND = 2_000
+MAX_PER_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
 
 
@@ -80,7 +81,7 @@ def _recover(now: datetime) -> dict[str, int]:
 
 def recover_dead_claims(*, now: datetime) -> dict[str, int]:
     """Settle messages whose worker has let its lease run out."""
-    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MOST_A_ROUND]
+    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MAX_PER_ROUND]
     claims: dict[UUID, list[Message]] = defaultdict(list)
     for row in dead:
         if row.claim:
@@ -106,8 +107,8 @@ def _repeats_are_safe(row: Message) -> bool:
     """Whether every provider that can have taken the message, also one disabled since, ignores a second request with its id."""
     if row.is_sandbox:
         return True
-    carriers = loaded.book.every(row.tenant_id, row.channel)
-    return bool(carriers) and all(carrier.adapter.idempotent for carrier in carriers)
+    providers = provider_cache.all_of(row.tenant_id, row.channel)
+    return bool(providers) and all(provider.adapter.idempotent for provider in providers)
 
 
 def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool) -> Outcome:
@@ -141,7 +142,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
         return 0
     if waiting:
         oldest = oldest.filter(queued_at__lt=now - 10 * patience)
-    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MOST_A_ROUND])
+    ids = list(oldest.order_by("queued_at").values_list("pk", flat=True)[:MAX_PER_ROUND])
     if not ids:
         return 0
     with fence.guarded(LOCK):
@@ -178,13 +179,13 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
     counts: Counter[str] = Counter()
     rows = Message.objects.filter(status=Status.UNKNOWN, finished_at__gt=now - LOOK_UP_FOR, finished_at__lt=now - timedelta(seconds=5))
     for row in rows.order_by("finished_at")[:200]:
-        carrier = next((c for c in loaded.book.carriers(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
-        if carrier is None or row.provider_id is None:
+        provider = next((c for c in provider_cache.in_force(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
+        if provider is None or row.provider_id is None:
             continue
         try:
-            answer = carrier.adapter.lookup(loaded.SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
+            answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
         except Exception:
-            log.exception("look-up failed", provider=carrier.name)
+            log.exception("look-up failed", provider=provider.name)
             continue
         if answer == "accepted":
             with fence.guarded(LOOK_UP_LOCK):

@@ -10,7 +10,7 @@ from messaging.suppression import unsubscribe
 
 
 @dataclass(slots=True)
-class Job:
+class RenderedMessage:
     """One claimed message on its way to a provider."""
 
     row: Claimed
@@ -21,7 +21,7 @@ class Job:
     own_link: str = ""  # what makes its text differ from the same text for another message
 
 
-def job_for(row: Claimed) -> Job:
+def render_message(row: Claimed) -> RenderedMessage:
     """Render a message with the version it pinned and make the request for its provider.
 
     Raises:
@@ -48,4 +48,4 @@ def job_for(row: Claimed) -> Job:
         tenant_id=row.tenant_id,
         unsubscribe_url=header_url,
     )
-    return Job(row, request, own_link=unsubscribe.token_in(text_url) if text_url else "")
+    return RenderedMessage(row, request, own_link=unsubscribe.token_in(text_url) if text_url else "")

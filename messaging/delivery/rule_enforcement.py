@@ -10,13 +10,13 @@ from django.db import InterfaceError, OperationalError
 from messaging.channels.base import ProviderError
 from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
-from messaging.delivery.outcome_buffer import Results
-from messaging.delivery.render import Job
+from messaging.delivery.outcome_buffer import OutcomeBuffer
+from messaging.delivery.render import RenderedMessage
 from messaging.delivery.rules import check, counters
 from messaging.delivery.rules.check import Verdict
-from messaging.delivery.rules.counters import Asked
+from messaging.delivery.rules.counters import RuleQuery
 from messaging.models import Status, SuppressionReason
-from messaging.providers.loaded import Carrier
+from messaging.providers.cache import LoadedProvider
 from messaging.storage.store import Claimed, Outcome
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
@@ -25,27 +25,27 @@ log = structlog.get_logger(__name__)
 ENDED_WITHOUT_A_SEND = (Status.FAILED, Status.EXPIRED)
 
 
-class Ruled(Results):
+class RuleEnforcement(OutcomeBuffer):
     """Results of a claim to which the delivery rules apply."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]  # those of Results, as they are
-        self.held: dict[UUID, Asked] = {}  # what messages have claimed and counted in Redis
+        self.held: dict[UUID, RuleQuery] = {}  # what messages have claimed and counted in Redis
         self.bounced: dict[UUID, Claimed] = {}  # whose recipient does not exist
 
-    def _allowed(self, jobs: list[Job], listed: Mapping[UUID, str]) -> list[Job]:
+    def _allowed(self, messages: list[RenderedMessage], listed: Mapping[UUID, str]) -> list[RenderedMessage]:
         """The messages that may go out now; the others end here or are put off. At most one round trip to Redis."""
         now = self._now()
         applied = delivery_rules.now
-        verdicts = check.check(jobs, listed=listed, applied=applied, now=now)
+        verdicts = check.check(messages, listed=listed, applied=applied, now=now)
         self.held.update(verdicts.held)
         allowed = []
-        for job in jobs:
-            verdict = verdicts.against.get(job.row.id)
+        for message in messages:
+            verdict = verdicts.against.get(message.row.id)
             if verdict is None:
-                allowed.append(job)
+                allowed.append(message)
             else:
-                self._refuse(job.row, verdict, verdicts.release, now)
+                self._refuse(message.row, verdict, verdicts.release, now)
         return allowed
 
     def _refuse(self, row: Claimed, verdict: Verdict, release: int, now: datetime) -> None:
@@ -73,12 +73,12 @@ class Ruled(Results):
         )
         self.events[row.tenant_id, "deferred" if status == Status.PENDING else status.value] += 1
 
-    def _not_taken(self, job: Job, error: ProviderError, carrier: Carrier | None, took_ms: int) -> None:
-        row = job.row
+    def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
+        row = message.row
         codes = delivery_rules.of(row.tenant_id).bounce_codes
         if not row.is_sandbox and (error.hard_bounce or (error.permanent and error.code in codes)):
             self.bounced[row.id] = row
-        super()._not_taken(job, error, carrier, took_ms)
+        super()._not_taken(message, error, provider, took_ms)
 
     def _write(self) -> set[UUID]:
         written = super()._write()

@@ -79,7 +79,7 @@ class Frame:
         for name in ("subject", "body"):
             if getattr(request, name):
                 self._wrong(name, "not_allowed", _("Give either a template or subject and body, not both."))
-        self.wording = templates.book.published(self.caller.tenant_id, request.template)
+        self.wording = templates.template_cache.published(self.caller.tenant_id, request.template)
         if self.wording is None:
             self._wrong("template", "unknown", _("There is no published template {name}.").format(name=request.template))
         elif self.wording.channel != request.channel:

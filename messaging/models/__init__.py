@@ -1,14 +1,13 @@
 """Everything that is stored about messages, one subject a module."""
 
 from messaging.models.intake import IdempotencyKey
-from messaging.models.message import CHANNEL_CHOICES, IN_PROGRESS, TERMINAL, Batch, BatchStatus, Channel, Message, Status
+from messaging.models.message import IN_PROGRESS, TERMINAL, Batch, BatchStatus, Message, Status
 from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
 from messaging.models.suppression import Suppression, SuppressionReason
 from messaging.models.tally import NO_BATCH, NO_BUCKET, NO_HOUR, Tally, TallyChange
 from messaging.models.template import Template, TemplateVersion
 
 __all__ = [
-    "CHANNEL_CHOICES",
     "IN_PROGRESS",
     "NO_BATCH",
     "NO_BUCKET",
@@ -16,7 +15,6 @@ __all__ = [
     "TERMINAL",
     "Batch",
     "BatchStatus",
-    "Channel",
     "IdempotencyKey",
     "Message",
     "Provider",

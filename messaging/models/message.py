@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Tenant
 from accounts.roles import Access, Role
+from messaging.channels.channel import channel_choices
 from posthaste.lib.ids import new_id
 
 
@@ -31,20 +32,6 @@ STOPPED = (Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED)
 TERMINAL = (Status.SENT, Status.DELIVERED, Status.UNKNOWN, Status.FAILED, Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED)
 
 
-class Channel(models.TextChoices):
-    """Ways to reach somebody."""
-
-    SMS = "sms", _("SMS")
-    EMAIL = "email", _("E-mail")
-    PUSH = "push", _("App push")
-    WECOM = "wecom", _("WeCom")
-    WEBHOOK = "webhook", _("Webhook")
-    CHAT = "chat", _("Chat")
-
-
-CHANNEL_CHOICES = Channel.choices
-
-
 class BatchStatus(models.TextChoices):
     """States of a batch; `finished` means that no message of it is in progress any more."""
 
@@ -64,7 +51,7 @@ class Batch(models.Model):
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+", verbose_name=_("tenant"))
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("API key"))
     name = models.CharField(_("name"), max_length=200, blank=True)
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     template_version = models.ForeignKey(
         "messaging.TemplateVersion", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("template version")
     )
@@ -106,13 +93,13 @@ class Message(models.Model):
     batch = models.ForeignKey(
         Batch, models.PROTECT, null=True, blank=True, related_name="messages", db_index=False, db_constraint=False, verbose_name=_("batch")
     )
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     # 2,048 bytes is what an index of PostgreSQL can hold with room to spare
     recipient = models.CharField(_("recipient"), max_length=2048)
     priority = models.PositiveSmallIntegerField(_("priority"), default=5, validators=[MinValueValidator(0), MaxValueValidator(10)])
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
     is_sandbox = models.BooleanField(
-        _("sandbox"), default=False, help_text=_("Accepted with a sandbox key: never reaches a real provider.")
+        _("sandbox"), default=False, help_text=_("Accepted with a sandbox key: never sent to a real provider.")
     )
 
     # The database's defaults serve processes of the release before, which know nothing of these two.
@@ -122,7 +109,7 @@ class Message(models.Model):
         default="",
         db_default="",
         blank=True,
-        help_text=_("What kind it is, for delivery rules: marketing, code …"),
+        help_text=_("The kind of message, for delivery rules: marketing, code …"),
     )
     time_zone = models.CharField(
         _("time zone"),
@@ -130,7 +117,7 @@ class Message(models.Model):
         default="",
         db_default="",
         blank=True,
-        help_text=_("The recipient's own; empty: from the phone number."),
+        help_text=_("The recipient's time zone. Empty: derived from the phone number."),
     )
 
     template_version = models.ForeignKey(
@@ -147,17 +134,17 @@ class Message(models.Model):
     subject = models.CharField(_("subject"), max_length=998, blank=True)  # RFC 5322 line length
     body = models.TextField(_("body"), blank=True)
     segments = models.PositiveSmallIntegerField(_("SMS segments"), null=True, blank=True)
-    reference = models.CharField(_("reference"), max_length=128, blank=True, help_text=_("The caller's own name for it."))
+    reference = models.CharField(_("reference"), max_length=128, blank=True, help_text=_("The caller's own reference."))
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
     created_at = models.DateTimeField(_("accepted at"))
-    due_at = models.DateTimeField(_("due at"), help_text=_("Not sent before this time: scheduled, or waiting for a retry."))
+    due_at = models.DateTimeField(_("due at"), help_text=_("Not sent before this time: scheduled or waiting for a retry."))
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     queued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
     claimed_at = models.DateTimeField(_("claimed at"), null=True, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
-    latency_ms = models.PositiveIntegerField(_("latency (ms)"), null=True, blank=True, help_text=_("From due to taken by the provider."))
+    latency_ms = models.PositiveIntegerField(_("latency (ms)"), null=True, blank=True, help_text=_("From due to accepted by the provider."))
 
     # A worker's hold on the row: whoever writes a result must still hold it.
     claim = models.UUIDField(null=True, blank=True, editable=False)

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
 from accounts.roles import Access, Role
-from messaging.models.message import Channel, Message
+from messaging.channels.channel import channel_choices
+from messaging.models.message import Message
 from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.ids import new_id
 
@@ -29,30 +30,28 @@ class Provider(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
-    kind = models.CharField(_("kind"), max_length=20, help_text=_("Which adapter speaks to it."))
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
+    kind = models.CharField(_("kind"), max_length=20, help_text=_("The adapter that connects to it."))
     config = EncryptedJSONField(_("configuration"), default=dict)
     receipt_secret = EncryptedJSONField(_("receipt secret"), default=new_receipt_secret, editable=False)
     weight = models.PositiveSmallIntegerField(
         _("weight"),
         default=100,
         validators=[MaxValueValidator(1000)],
-        help_text=_("Share of the channel's traffic; 0: only when the others fail."),
+        help_text=_("Share of the channel's traffic. 0: used only when the others fail."),
     )
     max_per_second = models.PositiveIntegerField(
-        _("most per second"), null=True, blank=True, help_text=_("Messages wait, they do not fail. Empty: no cap.")
+        _("maximum per second"), null=True, blank=True, help_text=_("Messages above it wait; they do not fail. Empty: no cap.")
     )
     max_at_once = models.PositiveIntegerField(
-        _("most at once"),
+        _("maximum concurrent calls"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
-        help_text=_("Calls in progress at the same time, over all workers together. Messages wait, they do not fail. Empty: no cap."),
+        help_text=_("Concurrent calls, across all workers. Messages above it wait; they do not fail. Empty: no cap."),
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
-    is_stand_in = models.BooleanField(
-        _("stand-in"), default=False, help_text=_("Used only while the channel has no other enabled provider.")
-    )
+    is_stand_in = models.BooleanField(_("stand-in"), default=False, help_text=_("Used only if the channel has no other enabled provider."))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 

@@ -5,15 +5,15 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
 from accounts.roles import Access, Role
-from messaging.models.message import Channel
+from messaging.channels.channel import channel_choices
 from posthaste.lib.ids import new_id
 
 
 class SuppressionReason(models.TextChoices):
     """Why a recipient stands on the list."""
 
-    MANUAL = "manual", _("By hand")
-    API = "api", _("Over the API")
+    MANUAL = "manual", _("Manual")
+    API = "api", _("API")
     HARD_BOUNCE = "hard_bounce", _("Hard bounce")
     UNSUBSCRIBE = "unsubscribe", _("Unsubscribed")
     COMPLAINT = "complaint", _("Complaint")
@@ -29,10 +29,10 @@ class Suppression(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False, verbose_name=_("tenant"))
     # In the form of `messaging.channels.recipients.list_key`, so that capitals of an e-mail address make no difference.
     recipient = models.CharField(_("recipient"), max_length=2048)
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices, blank=True, help_text=_("Empty: all."))
-    category = models.CharField(_("category"), max_length=40, blank=True, help_text=_("Only messages of this category; empty: all."))
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices, blank=True, help_text=_("Empty: all channels."))
+    category = models.CharField(_("category"), max_length=40, blank=True, help_text=_("Only messages of this category. Empty: all."))
     reason = models.CharField(_("reason"), max_length=12, choices=SuppressionReason.choices, default=SuppressionReason.MANUAL)
-    message_id = models.UUIDField(_("message"), null=True, blank=True, editable=False, help_text=_("What caused it."))
+    message_id = models.UUIDField(_("message"), null=True, blank=True, editable=False, help_text=_("The message that caused the entry."))
     created_by = models.CharField(_("by"), max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True, help_text=_("In UTC. Empty: never."))

@@ -15,9 +15,10 @@ NO_BUCKET = -1
 
 
 class Count(models.Model):
-    """A number of messages. Three kinds, told apart by what is left at its default:
+    """A number of messages.
 
-    of a batch (batch, status), of an hour (tenant, hour, channel, status), of a latency (tenant, hour, bucket).
+    There are three kinds, distinguished by the fields left at their default: per batch (batch, status), per hour (tenant, hour, channel,
+    status), and per latency (tenant, hour, bucket).
     """
 
     tenant_lookup = "tenant_id"

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tenant
 from accounts.roles import Access, Role
-from messaging.models.message import Channel
+from messaging.channels.channel import channel_choices
 
 
 class Template(models.Model):
@@ -17,8 +17,8 @@ class Template(models.Model):
     access = Access(change=Role.AUTHOR)
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
-    name = models.SlugField(_("name"), max_length=80, help_text=_("What callers write in `template`."))
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    name = models.SlugField(_("name"), max_length=80, help_text=_("The name callers use in `template`."))
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     description = models.CharField(_("description"), max_length=300, blank=True)
     category = models.CharField(
         _("category"),
@@ -26,10 +26,10 @@ class Template(models.Model):
         blank=True,
         default="",
         validators=[RegexValidator(r"^[a-z0-9_.-]*\Z")],
-        help_text=_("Of messages that name none, for delivery rules: marketing, code …"),
+        help_text=_("Default category for messages that specify none, for delivery rules: marketing, code …"),
     )
     is_archived = models.BooleanField(
-        _("archived"), default=False, help_text=_("No longer accepted in new messages; those that are under way are sent.")
+        _("archived"), default=False, help_text=_("Not accepted for new messages. Messages in progress are still sent.")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
@@ -60,12 +60,14 @@ class TemplateVersion(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.DRAFT)
     subject = models.CharField(_("subject"), max_length=998, blank=True)
     body = models.TextField(_("text"), blank=True, help_text=_("Liquid, for example: Your code is {{ code }}."))
-    html = models.TextField(_("HTML"), blank=True, help_text=_("E-mail only. Sanitised; the text is made from it when the text is empty."))
+    html = models.TextField(
+        _("HTML"), blank=True, help_text=_("E-mail only. Sanitised. If the text is empty, it is generated from the HTML.")
+    )
     variables = models.JSONField(
         _("variables"),
         default=list,
         blank=True,
-        help_text=_('A list of {"name", "required", "example"}; a message without a required one is refused.'),
+        help_text=_('A list of {"name", "required", "example"}; a message that lacks a required variable is refused.'),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     created_by = models.CharField(_("author"), max_length=150, blank=True)

@@ -7,14 +7,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 
-class BreakerState(TextChoices):
-    """What a breaker lets through: everything, nothing, a few trial calls."""
-
-    OPEN = "open", gettext_lazy("Open")
-    HALF_OPEN = "half_open", gettext_lazy("Half-open")
-    CLOSED = "closed", gettext_lazy("Closed")
-
-
 class BreakerEvent(TextChoices):
     """What happens to a breaker."""
 

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from messaging import selectors
-from messaging.models import Channel, Provider
-from messaging.providers.breaker_labels import BreakerState
+from messaging.channels.channel import label_of
+from messaging.models import Provider
 from messaging.providers.breakers import PROVIDER, WEBHOOK, of_provider
-from posthaste.lib.breaker import State, breakers
+from posthaste.lib.breaker import Phase, State, breakers
 
 
 def _moment(milliseconds: int) -> datetime | None:
@@ -66,8 +66,8 @@ def of_installation() -> list[dict[str, Any]]:
     for row in rows:
         tenant = tenants.get(row["provider_id"])
         row["tenant"], row["tenant_id"] = (tenant.name, tenant.pk) if tenant else ("", None)
-        row["channel_name"] = Channel(row["channel"]).label
-    ranks = {state: rank for rank, state in enumerate(BreakerState)}
+        row["channel_name"] = label_of(row["channel"])
+    ranks = {Phase.OPEN: 0, Phase.HALF_OPEN: 1, Phase.CLOSED: 2}
     return sorted(rows, key=lambda row: (ranks[row["state"]], not row["forced"], row["kind"], row["title"]))
 
 

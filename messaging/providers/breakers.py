@@ -8,9 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import circuit_breakers
 from messaging.configuration.breakers import BreakerRule
+from messaging.models import Provider
 from posthaste.lib.breaker import Phase, Recording, Rule, Tally, breakers
 
 PROVIDER, WEBHOOK = "provider:", "webhook:"
@@ -68,13 +72,21 @@ def release() -> int:
     return circuit_breakers.now.release
 
 
-def force(*, name: str, to: str, seconds: float = 0, by: str) -> bool:
+def force(*, name: str, to: str, seconds: float = 0, by: Actor) -> bool:
     """Hold a breaker `open` or `closed`, or let it go (`automatic`), and return whether that changed anything.
+
+    Breakers live in Redis, so the audit entry is written right after.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    return breakers.force(name, to, by=by, seconds=seconds, release=release())
+    changed = breakers.force(name, to, by=str(by), seconds=seconds, release=release())
+    if changed:
+        own = Provider.objects.filter(pk=name.removeprefix(PROVIDER)) if name.startswith(PROVIDER) else Provider.objects.none()
+        owner = own.values_list("tenant_id", flat=True).first()
+        detail = {"state": to, **({"seconds": seconds} if seconds else {})}
+        audit.record(by=by, action=Action.BREAKER_FORCE, target=name, tenant_id=by.tenant_id if owner is None else owner, detail=detail)
+    return changed
 
 
 def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderError], took_ms: float) -> None:

@@ -1,128 +1,26 @@
-"""The providers of a channel, remembered per process for a moment; which of them takes a message is `choose`'s business."""
+"""Check, store, delete and test providers."""
 
-import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-import structlog
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
+from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.channels import registry
-from messaging.channels.base import Accepted, Adapter, ProviderError, SendRequest
+from messaging.channels.base import Accepted, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
-from messaging.providers.breakers import of_provider
-from messaging.providers.latency import latencies
+from messaging.models.provider import new_receipt_secret
+from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
+from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Conflict, Invalid
-
-log = structlog.get_logger(__name__)
-CACHE_SECONDS = 2.0
-SANDBOX = "sandbox"
-TASK_MS = 700  # what one task should last, so that an urgent message soon finds a free thread
-MOST_A_TASK = 100
-
-
-@dataclass(slots=True)
-class Carrier:
-    """A provider row made able to send. `provider_id` None: the sandbox that every installation has."""
-
-    provider_id: UUID | None
-    name: str
-    kind: str
-    weight: int
-    max_per_second: int | None
-    max_at_once: int | None  # calls
-    is_enabled: bool
-    is_stand_in: bool
-    adapter: Adapter
-    slots: threading.BoundedSemaphore | None = field(init=False)
-    breaker: str | None = field(init=False)  # its name
-
-    def __post_init__(self) -> None:
-        self.slots = threading.BoundedSemaphore(self.adapter.concurrency) if self.adapter.concurrency else None
-        self.breaker = of_provider(self.provider_id) if self.provider_id else None
-
-    def messages_a_task(self) -> int:
-        """Return how many messages one task should carry: few where a call takes long."""
-        bulk = self.adapter.bulk_size
-        latency = latencies.of(self.provider_id) if self.provider_id else None
-        most = self.adapter.chunk_size if latency is None else min(MOST_A_TASK, bulk * max(1, int(TASK_MS / max(1.0, latency))))
-        if self.max_per_second:
-            most = min(most, max(1, self.max_per_second * TASK_MS // 1000))
-        return max(bulk, most)
-
-
-class ProviderBook:
-    """The providers of each (tenant, channel), read from the database at most every two seconds."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entries: dict[tuple[int, str], tuple[float, list[Carrier]]] = {}
-        self._made: dict[UUID, tuple[Any, Carrier]] = {}
-        self._sandbox: Carrier | None = None
-
-    def carriers(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """Return the carriers in force: stand-ins only where there is nothing else."""
-        made = [c for c in self.every(tenant_id, channel) if c.is_enabled]
-        return [c for c in made if not c.is_stand_in] or made
-
-    def every(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """Return all carriers of a channel, also disabled ones."""
-        read_at, found = self._entries.get((tenant_id, channel), (0.0, []))
-        if time.monotonic() - read_at > CACHE_SECONDS:
-            # Credentials are read and decrypted only for rows that changed, and one that can't be does not take the others along.
-            rows = list(Provider.objects.filter(tenant_id=tenant_id, channel=channel).defer("config", "receipt_secret"))
-            with self._lock:
-                found = [carrier for row in rows if (carrier := self._carrier(row))]
-                self._entries[tenant_id, channel] = (time.monotonic(), found)
-        return found
-
-    def _carrier(self, row: Provider) -> Carrier | None:
-        version, carrier = self._made.get(row.pk, (None, None))
-        if carrier is None or version != row.updated_at:
-            try:
-                adapter = registry.make_adapter(row.kind, row.config)
-            except (ValueError, KeyError, ImproperlyConfigured):
-                log.exception("provider unusable", provider=str(row.pk))
-                return None
-            if carrier is not None:
-                carrier.adapter.close()
-            caps = (row.max_per_second, row.max_at_once)
-            carrier = Carrier(row.pk, row.name, row.kind, row.weight, *caps, row.is_enabled, row.is_stand_in, adapter)
-            self._made[row.pk] = (row.updated_at, carrier)
-        return carrier
-
-    def sandbox(self, tenant_id: int, channel: str) -> list[Carrier]:
-        """Return what sandbox keys may use: the tenant's sandbox providers, or the built-in one."""
-        own = [c for c in self.every(tenant_id, channel) if c.kind == SANDBOX and c.is_enabled]
-        if own:
-            return own
-        if self._sandbox is None:
-            self._sandbox = Carrier(None, "sandbox", SANDBOX, 1, None, None, True, True, registry.make_adapter(SANDBOX, {}))
-        return [self._sandbox]
-
-    def for_message(self, *, tenant_id: int, channel: str, is_sandbox: bool) -> list[Carrier]:
-        """Return the carriers that may take such a message."""
-        return self.sandbox(tenant_id, channel) if is_sandbox else self.carriers(tenant_id, channel)
-
-    def chunk_size(self, tenant_id: int, channel: str) -> int:
-        """Return how many messages one task should carry, whichever provider takes them."""
-        return min((c.messages_a_task() for c in self.carriers(tenant_id, channel)), default=MOST_A_TASK)
-
-    def forget(self) -> None:
-        """Make the next question read the database."""
-        with self._lock:
-            self._entries.clear()
-
-
-book = ProviderBook()
 
 
 def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -178,25 +76,42 @@ def change_caps(*, provider: Provider, caps: Mapping[str, int | None] | None) ->
 
 
 @transaction.atomic
-def save_provider(
-    *,
-    provider: Provider,
-    config: dict[str, Any],
-) -> Provider:
-    """Check and store a provider.
+def create_provider(*, provider: Provider, config: dict[str, Any], by: Actor) -> Provider:
+    """Check and store a new provider.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
     """
+    _save(provider, config)
+    _record(provider, Action.PROVIDER_CREATE, by, name=provider.name, kind=provider.kind)
+    return provider
+
+
+@transaction.atomic
+def change_provider(*, provider: Provider, config: dict[str, Any], fields: Iterable[str], by: Actor) -> Provider:
+    """Check and store a changed provider; `fields` are the names of those that changed.
+
+    Raises:
+        Invalid: a field is wrong, or the name is taken.
+    """
+    _save(provider, config)
+    _record(provider, Action.PROVIDER_CHANGE, by, fields=sorted(fields))
+    return provider
+
+
+def _save(provider: Provider, config: dict[str, Any]) -> None:
     provider.config = check_config(kind=provider.kind, channel=provider.channel, config=config)
     if Provider.objects.filter(tenant_id=provider.tenant_id, name=provider.name).exclude(pk=provider.pk).exists():
         raise Invalid.field("name", _("There is already a provider of this name."), "taken")
     provider.save()
-    transaction.on_commit(book.forget)
-    return provider
+    transaction.on_commit(provider_cache.forget)
 
 
-def delete_provider(*, provider: Provider) -> None:
+def _record(provider: Provider, action: Action, by: Actor, **detail: Any) -> None:
+    audit.record(by=by, action=action, target=provider.pk, tenant_id=provider.tenant_id, detail=detail)
+
+
+def delete_provider(*, provider: Provider, by: Actor) -> None:
     """Remove a provider that has carried nothing.
 
     Raises:
@@ -207,8 +122,26 @@ def delete_provider(*, provider: Provider) -> None:
         or ReceiptEntry.objects.filter(provider=provider).exists()
     ):
         raise Conflict(_("It has carried messages, whose history names it. Disable it instead."))
-    provider.delete()
-    book.forget()
+    with transaction.atomic():
+        _record(provider, Action.PROVIDER_DELETE, by, name=provider.name)
+        provider.delete()
+    provider_cache.forget()
+
+
+def reveal_receipt_secret(*, provider: Provider, by: Actor) -> str:
+    """Return the secret that receipts are signed with, and write down who looked."""
+    _record(provider, Action.PROVIDER_REVEAL_RECEIPT_SECRET, by)
+    secret: str = provider.receipt_secret
+    return secret
+
+
+@transaction.atomic
+def renew_receipt_secret(*, provider: Provider, by: Actor) -> str:
+    """Replace the secret that receipts are signed with, and return the new one. The old one stops working at once."""
+    secret = provider.receipt_secret = new_receipt_secret()
+    provider.save(update_fields=["receipt_secret", "updated_at"])
+    _record(provider, Action.PROVIDER_NEW_RECEIPT_SECRET, by)
+    return secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +157,19 @@ class TestResult:
     duration_ms: int
 
 
-def send_test(*, provider: Provider, recipient: str, text: str) -> TestResult:
-    """Send one message through a provider now, outside the queue, and return what came of it."""
+def send_test(*, provider: Provider, recipient: str, text: str, by: Actor) -> TestResult:
+    """Send one message through a provider now, outside the queue, and return what came of it.
+
+    Raises:
+        ValueError: the recipient is none of this channel.
+    """
+    result = _send_test(provider, recipient, text)
+    shown = mask_recipient(provider.channel, recipient)
+    _record(provider, Action.PROVIDER_TEST, by, ok=result.ok, code=result.code, recipient=shown)
+    return result
+
+
+def _send_test(provider: Provider, recipient: str, text: str) -> TestResult:
     recipient = normalise_recipient(provider.channel, recipient)
     adapter = registry.make_adapter(provider.kind, provider.config)
     began = time.monotonic()

@@ -5,7 +5,7 @@ broker should leave it within a moment, because the broker knows no turns: whoev
 So nobody's million stands there, it waits in the database, where tenants take turns.
 
 Whoever hands over takes room first, in one script for all processes. What was taken counts until it must be visible in the
-next count of the table: that is sure after SETTLED_MS for the smaller bound, and after LONGEST_MS for the capacity. So
+next count of the table: that is sure after SETTLED_MS for the smaller bound, and after MAX_MS for the capacity. So
 the capacity holds exactly as long as no commit takes longer than a second. Priorities 9 and 10 take no room: they come on top.
 """
 
@@ -24,7 +24,7 @@ FRESH_SECONDS = 0.25
 REST_SECONDS = 2.0  # Redis is not asked again for so long after it was away
 STALE_MS = 2_500  # an older count is no ground to refuse anybody: the feeder is gone, so the caller counts himself
 SETTLED_MS = 100
-LONGEST_MS = 1_000
+MAX_MS = 1_000
 SPARE = 50  # so many fit beside a backlog, for tenants that have none
 
 # KEYS[1] room (hash): counted, at (ms), pace, capacity, fed (by the feeder since the count), total (ever taken), t<n> (taken
@@ -93,7 +93,7 @@ def take(wanted: dict[int, int]) -> dict[int, int]:
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    arguments: list[int] = [STALE_MS, SETTLED_MS, LONGEST_MS, SPARE]
+    arguments: list[int] = [STALE_MS, SETTLED_MS, MAX_MS, SPARE]
     for tenant_id, number in wanted.items():
         arguments += (tenant_id, number)
     granted = _script()(keys=_keys(), args=arguments, client=redis.client())
@@ -128,7 +128,7 @@ def count() -> tuple[int, int]:
     return counted, int(total or 0)
 
 
-def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
+def bound(*, window: int, capacity: int, behind: Collection[int] = ()) -> None:
     """Set the bounds, and which tenants must stand in line.
 
     Raises:
@@ -136,7 +136,7 @@ def bound(*, pace: int, capacity: int, behind: Collection[int] = ()) -> None:
     """
     room, line = _keys()
     pipeline = redis.client().pipeline(transaction=True)
-    pipeline.hset(room, mapping={"pace": min(pace, capacity), "capacity": capacity})
+    pipeline.hset(room, mapping={"pace": min(window, capacity), "capacity": capacity})
     pipeline.delete(line)
     if behind:
         pipeline.sadd(line, *behind)
@@ -162,7 +162,7 @@ class Door:
             if not granted:
                 # Nobody feeds, so there is no line to stand in: up to its capacity the broker may have it.
                 capacity = queues.value.queue_capacity
-                bound(pace=capacity, capacity=capacity)
+                bound(window=capacity, capacity=capacity)
                 count()
                 granted = take(wanted)
         except redis.Unavailable:
@@ -176,7 +176,7 @@ class Door:
         if clock - self._read_at > FRESH_SECONDS:
             with self._lock:
                 if clock - self._read_at > FRESH_SECONDS:
-                    self._is_full, self._read_at = queue_statistics.last_measured().is_too_much, clock
+                    self._is_full, self._read_at = queue_statistics.latest().is_too_much, clock
         return self._is_full
 
 

@@ -28,7 +28,7 @@ import structlog
 from messaging.configuration import queues, thread_pools
 from messaging.configuration.pools import ThreadPools
 from messaging.queueing import queue_statistics
-from messaging.queueing.queue_statistics import Waiting
+from messaging.queueing.queue_statistics import QueueStatistics
 from posthaste.lib import redis
 from posthaste.lib.elastic import TaskPool, stopping
 
@@ -42,7 +42,7 @@ class Reading:
     """What the rule decides upon."""
 
     limits: ThreadPools
-    waiting: Waiting
+    waiting: QueueStatistics
     processes: int = 1
     queue_capacity: int = 10_000
 
@@ -99,7 +99,7 @@ class Autoscaler:
         self.worker = worker
         self.max_concurrency = max_concurrency
         self.min_concurrency = min_concurrency
-        self._waiting: Waiting | None = None
+        self._waiting: QueueStatistics | None = None
         self._processes = 1
         self._stepped_at = 0.0
         self._busy = 0  # the most threads that worked since the last step
@@ -150,10 +150,10 @@ class Autoscaler:
                 if stopping.is_set():
                     queue_statistics.forget_pool(_instance())
                     return
-                waiting = queue_statistics.last_measured()
+                waiting = queue_statistics.latest()
                 self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
                 self._waiting = waiting
-                queue_statistics.tell_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
+                queue_statistics.report_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
             except (OSError, redis.Unavailable) as error:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:

@@ -38,7 +38,7 @@ BATCHES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BacklogQueue:
     """A tenant's single messages (batch None) or one of its batches."""
 
     tenant_id: int
@@ -61,7 +61,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Heads:
+class BacklogHead:
     """What stands first in a line: since when, by priority; most urgent first."""
 
     weight: int
@@ -79,18 +79,18 @@ def _rows(sql: str, now: datetime) -> Iterator[tuple[Any, ...]]:
         yield from cursor.fetchall()
 
 
-def waiting(now: datetime) -> dict[Line, Heads]:
+def waiting(now: datetime) -> dict[BacklogQueue, BacklogHead]:
     """Return all lines in which something is due; a tenant's weight is shared among its lines."""
-    found: dict[Line, Heads] = {}
+    found: dict[BacklogQueue, BacklogHead] = {}
     for sql in (SINGLES, BATCHES):
         for tenant_id, batch_id, weight, priority, due_at in _rows(sql, now):
             if due_at is not None:
-                line = Line(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
-                found.setdefault(line, Heads(weight)).due_since[priority] = _time(due_at)
-    lines_of: dict[int, int] = {}
-    for line in found:
-        lines_of[line.tenant_id] = lines_of.get(line.tenant_id, 0) + 1
-    for line, heads in found.items():
-        heads.weight = max(1, 1000 * heads.weight // lines_of[line.tenant_id])
-        heads.due_since = dict(sorted(heads.due_since.items(), reverse=True))
+                queue = BacklogQueue(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
+                found.setdefault(queue, BacklogHead(weight)).due_since[priority] = _time(due_at)
+    queues_of: dict[int, int] = {}
+    for queue in found:
+        queues_of[queue.tenant_id] = queues_of.get(queue.tenant_id, 0) + 1
+    for queue, head in found.items():
+        head.weight = max(1, 1000 * head.weight // queues_of[queue.tenant_id])
+        head.due_since = dict(sorted(head.due_since.items(), reverse=True))
     return found

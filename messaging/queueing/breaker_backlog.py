@@ -22,21 +22,21 @@ from django.db.models import Q, QuerySet
 from messaging.configuration import provider_routing
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers import breakers as rules
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, breakers
 
 log = structlog.get_logger(__name__)
 PREFIX = "breaker:"
-LEAST_SECONDS, LONGEST_SECONDS = 60.0, 300.0  # beyond the least only where the breaker will surely be open for longer
+MIN_SECONDS, MAX_SECONDS = 60.0, 300.0  # beyond the least only where the breaker will surely be open for longer
 AWAY_SECONDS = 15.0  # nobody brings them forward while Redis is away
 SPREAD_SECONDS, SPREAD_SHARE = 1.0, 0.1  # what comes back by itself does so over a while, not all at once
-MOST_A_STATEMENT, MOST_A_LOOK = 5_000, 20_000
+MAX_PER_STATEMENT, MAX_PER_LOOK = 5_000, 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class BreakerWait:
     """Whom messages wait for: the providers of a tenant's channel, or a host that webhooks of the tenant name."""
 
     tenant_id: int
@@ -54,7 +54,7 @@ class Wait:
         return cls(int(tenant_id), channel, is_sandbox == "1", host)
 
 
-def code_of(whose: str) -> str:
+def error_code_for(whose: str) -> str:
     """Return the error code of messages that wait for a provider (its name) or a host."""
     return f"{PREFIX}{whose}"[:60]
 
@@ -63,14 +63,14 @@ def seconds(until_open: float) -> float:
     """Return the seconds to put a message off whose breaker may be tried in `until_open` seconds."""
     if breakers.is_away:
         return min(until_open, AWAY_SECONDS) + random.uniform(0, SPREAD_SECONDS)
-    return max(LEAST_SECONDS, min(until_open, LONGEST_SECONDS)) * (1 + random.uniform(0, SPREAD_SHARE))
+    return max(MIN_SECONDS, min(until_open, MAX_SECONDS)) * (1 + random.uniform(0, SPREAD_SHARE))
 
 
 def _key() -> str:
     return redis.key("breakers", "waits")
 
 
-def note(pipeline: Any, waits: Iterable[Wait]) -> None:
+def note(pipeline: Any, waits: Iterable[BreakerWait]) -> None:
     """Note within a pipeline for whom messages wait. Their rows must have been written before."""
     pipeline.sadd(_key(), *map(str, waits))
 
@@ -81,7 +81,7 @@ def bring_forward(*, now: datetime) -> int:
         noted: Any = redis.client().smembers(_key())
         if not noted:
             return 0
-        waits = [Wait.read(text.decode()) for text in noted]
+        waits = [BreakerWait.read(text.decode()) for text in noted]
         random.shuffle(waits)  # where many tenants wait for one host, another one tries it each time
         tried: set[str] = set()
         moved = sum(_look(wait, tried, now) for wait in waits)
@@ -93,7 +93,7 @@ def bring_forward(*, now: datetime) -> int:
     return moved
 
 
-def _look(wait: Wait, tried: set[str], now: datetime) -> int:
+def _look(wait: BreakerWait, tried: set[str], now: datetime) -> int:
     """Brings forward what may go now. The note is taken back first: who puts a message off meanwhile makes it anew."""
     names = {rules.of_host(wait.host): wait.host} if wait.host else _providers(wait)
     phases = {name: rules.phase(name) for name in names}
@@ -106,12 +106,12 @@ def _look(wait: Wait, tried: set[str], now: datetime) -> int:
         return 0
     redis.client().srem(_key(), str(wait))
     if is_over:
-        moved = _move(_waiting(wait, now, [wait.host] if wait.host else []), MOST_A_LOOK, now)
-        if moved >= MOST_A_LOOK:
+        moved = _move(_waiting(wait, now, [wait.host] if wait.host else []), MAX_PER_LOOK, now)
+        if moved >= MAX_PER_LOOK:
             redis.client().sadd(_key(), str(wait))
         return moved
     # Without fail-over each message waits for the provider that was drawn for it.
-    moved = _move(_waiting(wait, now, [names[name] for name in closed]), MOST_A_LOOK, now) if closed else 0
+    moved = _move(_waiting(wait, now, [names[name] for name in closed]), MAX_PER_LOOK, now) if closed else 0
     if half_open:
         tried |= half_open
         few = max(rules.rule(name).trial_calls for name in half_open)
@@ -123,18 +123,18 @@ def _look(wait: Wait, tried: set[str], now: datetime) -> int:
     return moved
 
 
-def _providers(wait: Wait) -> dict[str, str]:
+def _providers(wait: BreakerWait) -> dict[str, str]:
     """The names of the breakers of those who may carry such messages now, and of the providers; the built-in sandbox has none."""
-    carriers = book.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
-    return {carrier.breaker: carrier.name for carrier in carriers if carrier.breaker}
+    providers = provider_cache.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
+    return {provider.breaker: provider.name for provider in providers if provider.breaker}
 
 
-def _waiting(wait: Wait, now: datetime, whose: Iterable[str]) -> "QuerySet[Message]":
+def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySet[Message]":
     """The messages that wait there and are not due yet; of `whose`, or all."""
     rows = Message.objects.filter(
         tenant_id=wait.tenant_id, status=Status.PENDING, due_at__gt=now, channel=wait.channel, is_sandbox=wait.is_sandbox
     )
-    codes = [code_of(name) for name in whose]
+    codes = [error_code_for(name) for name in whose]
     return rows.filter(error_code__in=codes) if codes else rows.filter(error_code__startswith=PREFIX)
 
 
@@ -142,7 +142,7 @@ def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
     """Makes up to `most` of them due, the most urgent first."""
     moved = 0
     while moved < most:
-        step = min(MOST_A_STATEMENT, most - moved)
+        step = min(MAX_PER_STATEMENT, most - moved)
         ids = list(rows.order_by("-priority", "due_at").values_list("pk", flat=True)[:step])
         moved += _make_due(ids, now)
         if len(ids) < step:

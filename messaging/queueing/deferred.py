@@ -13,7 +13,7 @@ from messaging.models import Message, Status
 
 log = structlog.get_logger(__name__)
 PREFIX = "rule:"
-MOST_A_STATEMENT = 5_000
+MAX_PER_STATEMENT = 5_000
 #: Seconds after a change: workers apply it a moment later than we do, or three seconds later if they missed the notice, and a
 #: message that comes to one of those is put off by the old rule once more.
 LOOKS = (1.0, 6.0)
@@ -51,10 +51,10 @@ def pull_forward(*, now: datetime) -> int:
     """
     moved = 0
     while True:
-        ids = list(waiting().filter(due_at__gt=now).values_list("pk", flat=True)[:MOST_A_STATEMENT])
+        ids = list(waiting().filter(due_at__gt=now).values_list("pk", flat=True)[:MAX_PER_STATEMENT])
         changed = waiting().filter(pk__in=ids).update(due_at=now) if ids else 0
         moved += changed
-        if changed < MOST_A_STATEMENT:
+        if changed < MAX_PER_STATEMENT:
             break
     if moved:
         log.info("deferred messages looked at again", messages=moved)

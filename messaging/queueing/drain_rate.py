@@ -14,13 +14,13 @@ from math import ceil
 
 RATE_SECONDS = 1.0
 FEWEST = 5
-MOST_AHEAD = 2
+MAX_AHEAD = 2
 EMPTY_SHARE = 0.1  # what is left of the window when it was too small
 GROW_IDLE, GROW_BUSY = 2.0, 1.25
 EASE = 0.8  # how quickly a doubled window comes back to what the rate asks for
 
 
-class Pace:
+class DrainRate:
     """The drain of the broker, as the feeder sees it from look to look. Times are monotonic seconds."""
 
     def __init__(self) -> None:
@@ -70,6 +70,6 @@ class Pace:
         else:
             wider = int(self.window * EASE)
         if self.is_settled:
-            wider = min(wider, max(2 * threads, MOST_AHEAD * steady))  # the rate is known: a slow feeder is no reason for more
+            wider = min(wider, max(2 * threads, MAX_AHEAD * steady))  # the rate is known: a slow feeder is no reason for more
         self.window = max(FEWEST, min(capacity, max(steady, wider)))
         return self.window

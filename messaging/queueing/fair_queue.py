@@ -10,10 +10,10 @@ from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
 Source = TypeVar("Source", bound=Hashable)
-MOST_A_TURN = 20
+MAX_PER_TURN = 20
 
 
-class Turns(Generic[Source]):
+class FairQueue(Generic[Source]):
     """Hands out room among sources."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Turns(Generic[Source]):
         shares: dict[Source, int] = {}
         line = [(mark, position, source) for position, (source, mark) in enumerate(self._marks.items())]
         heapq.heapify(line)
-        turn = max(1, min(MOST_A_TURN, room // 4))
+        turn = max(1, min(MAX_PER_TURN, room // 4))
         while room > 0 and line:
             mark, position, source = heapq.heappop(line)
             number = min(turn, room)

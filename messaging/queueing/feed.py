@@ -26,9 +26,9 @@ from messaging.configuration import queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.providers import useful_threads
 from messaging.queueing import admission, backlog, breaker_backlog, broker, deferred, queue_statistics
-from messaging.queueing.backlog import Heads, Line
-from messaging.queueing.drain_rate import Pace
-from messaging.queueing.fair_queue import Turns
+from messaging.queueing.backlog import BacklogHead, BacklogQueue
+from messaging.queueing.drain_rate import DrainRate
+from messaging.queueing.fair_queue import FairQueue
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.queueing.queue_statistics import Pools
 from messaging.storage import batches, store, tally_totals
@@ -45,21 +45,21 @@ LOOK_SECONDS = 0.2
 CALM_LOOK_SECONDS = 0.5  # nothing waits, but messages go straight to the broker
 LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
 HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
-FEWEST_A_STEP = 100
+MIN_PER_STEP = 100
 TICK_MS = 900
-MOST_A_STATEMENT = 2_000
+MAX_PER_STATEMENT = 2_000
 URGENT_RESERVE = 1_000
 ROUTES_SECONDS = 2.0
 FRESH_SECONDS = 1.0
-MOST_RATES = 10_000
+MAX_RATES = 10_000
 
 
 class Feeder:
     """What a process remembers from look to look while it feeds."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
-        self.turns: Turns[Line] = Turns()
+        self.drain_rate = DrainRate()
+        self.fair_queue: FairQueue[BacklogQueue] = FairQueue()
         self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
         self.rates: dict[tuple[int, str], float] = {}  # at which they last left, while more was waiting
         self.is_waiting = False
@@ -97,20 +97,20 @@ class Feeder:
         """Return whether something waits or went past lately, so that another look is of use."""
         return clock - self._busy_at < 1.0
 
-    def _measure(self, clock: float, waiting: dict[Line, Heads]) -> int:
+    def _measure(self, clock: float, waiting: dict[BacklogQueue, BacklogHead]) -> int:
         """Counts what stands in the broker and sets the bounds; gives the window."""
         self._pools = queue_statistics.live_pools()
         content, total = admission.count()
-        self.pace.note(clock, left=self._content + total - self._total - content)
+        self.drain_rate.note(clock, left=self._content + total - self._total - content)
         if waiting or total != self._total:
             self._busy_at = clock
         self._content, self._total = content, total
         self._stuck = min(self._stuck, content)
-        if waiting and content and not self._stuck and self.pace.per_second == 0 and clock - self._depth_at > 1.0:
+        if waiting and content and not self._stuck and self.drain_rate.per_second == 0 and clock - self._depth_at > 1.0:
             self._depth_at = clock
             self._stuck = self._lost(content)
         bounds = queues.value
-        window = self.pace.adapt(
+        window = self.drain_rate.adapt(
             content=content - self._stuck,
             is_waiting=bool(waiting),
             threads=self._pools.threads,
@@ -119,17 +119,17 @@ class Feeder:
             hold_seconds=bounds.hold_seconds,
             expected=self._expected(clock, content=content, is_waiting=bool(waiting)),
         )
-        behind = {line.tenant_id for line in waiting if line.batch_id is None}
-        admission.bound(pace=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
+        behind = {queue.tenant_id for queue in waiting if queue.batch_id is None}
+        admission.bound(window=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
         return window
 
     def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:
         """Remembers the rate of what is on its way, and gives the least one known of it; 0 where nobody knows."""
         on_their_way = [route for route, at in self.routes.items() if clock - at < FRESH_SECONDS]
-        if is_waiting and content and self.pace.is_settled and self.pace.per_second:
-            if len(self.rates) > MOST_RATES:
+        if is_waiting and content and self.drain_rate.is_settled and self.drain_rate.per_second:
+            if len(self.rates) > MAX_RATES:
                 self.rates.clear()
-            self.rates |= dict.fromkeys(on_their_way, self.pace.per_second)
+            self.rates |= dict.fromkeys(on_their_way, self.drain_rate.per_second)
         return min((self.rates.get(route, 0.0) for route in on_their_way), default=0.0)
 
     @staticmethod
@@ -139,51 +139,51 @@ class Feeder:
         except broker.BROKER_ERRORS:
             return 0
 
-    def _tell(self, clock: float, now: datetime, waiting: dict[Line, Heads]) -> None:
+    def _tell(self, clock: float, now: datetime, waiting: dict[BacklogQueue, BacklogHead]) -> None:
         if clock - self._each_second_at > 1.0:
             self._each_second_at = clock
             queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
             routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
             self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
-            oldest = min((since for heads in waiting.values() for since in heads.due_since.values()), default=now)
-            queue_statistics.tell_pace(
-                per_second=self.pace.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful
+            oldest = min((since for head in waiting.values() for since in head.due_since.values()), default=now)
+            queue_statistics.publish_drain(
+                per_second=self.drain_rate.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful
             )
 
-    def _hand_over_urgent(self, waiting: dict[Line, Heads], now: datetime) -> int:
+    def _hand_over_urgent(self, waiting: dict[BacklogQueue, BacklogHead], now: datetime) -> int:
         """Moves what is urgent, on top of all bounds."""
-        urgent = [(line, priority) for line, heads in waiting.items() for priority in heads.due_since if priority >= URGENT]
-        return sum(self._move(line, line.due(now, priority), URGENT_RESERVE, now) for line, priority in urgent)
+        urgent = [(queue, priority) for queue, head in waiting.items() for priority in head.due_since if priority >= URGENT]
+        return sum(self._move(queue, queue.due(now, priority), URGENT_RESERVE, now) for queue, priority in urgent)
 
-    def _hand_over(self, waiting: dict[Line, Heads], left: int, now: datetime) -> int:
+    def _hand_over(self, waiting: dict[BacklogQueue, BacklogHead], left: int, now: datetime) -> int:
         """Moves up to `left` messages in turns, or as many as the time allows."""
-        weights = {line: heads.weight for line, heads in waiting.items() if min(heads.due_since) < URGENT}
+        weights = {queue: head.weight for queue, head in waiting.items() if min(head.due_since) < URGENT}
         fed, until = 0, time.monotonic() + HAND_OVER_SECONDS
-        step = max(FEWEST_A_STEP, left // 4)
+        step = max(MIN_PER_STEP, left // 4)
         while weights and fed < left and broker_is_up() and time.monotonic() < until:
-            for line, share in self.turns.share(min(step, left - fed), weights).items():
-                moved = self._take_turn(line, waiting[line], share, now)
+            for queue, share in self.fair_queue.share(min(step, left - fed), weights).items():
+                moved = self._take_turn(queue, waiting[queue], share, now)
                 fed += moved
                 if moved < share:
-                    self.turns.give_back(line, share - moved, weights.pop(line))
+                    self.fair_queue.give_back(queue, share - moved, weights.pop(queue))
         return fed
 
-    def _take_turn(self, line: Line, heads: Heads, share: int, now: datetime) -> int:
+    def _take_turn(self, queue: BacklogQueue, head: BacklogHead, share: int, now: datetime) -> int:
         moved = 0
-        for priority in [p for p in heads.due_since if p < URGENT]:
+        for priority in [p for p in head.due_since if p < URGENT]:
             while moved < share:
-                most = min(MOST_A_STATEMENT, share - moved)
-                step = self._move(line, line.due(now, priority), most, now)
+                most = min(MAX_PER_STATEMENT, share - moved)
+                step = self._move(queue, queue.due(now, priority), most, now)
                 moved += step
                 if step < most:
                     break
         return moved
 
-    def _move(self, line: Line, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
+    def _move(self, queue: BacklogQueue, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
         """Moves up to `most` rows to `queued` and publishes them; what the broker does not take goes back."""
         with transaction.atomic():
-            if not line.hold():
+            if not queue.hold():
                 return 0
             chosen = list(rows.select_for_update(skip_locked=True)[:most].values_list("pk", "tenant_id", "channel", "priority"))
             if not chosen:

@@ -1,14 +1,20 @@
 """What people do with messages and batches: cancel, retry, pause, resume, decide about unknown outcomes."""
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts.models import AuditEntry
+from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing.publish import kick_feeder
 from messaging.storage import batches
@@ -16,6 +22,7 @@ from messaging.storage.batches import NOT_BEGUN
 from posthaste.lib.problems import Conflict
 
 AT_ONCE_SECONDS = 0.2  # a caller who cancels a small batch finds all its messages cancelled
+STEP = 500  # messages that one transaction of a bulk call touches
 RETRYABLE = (Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED)
 
 
@@ -28,28 +35,73 @@ class Cancelled:
     unknown: int
 
 
-def cancel_messages(*, ids: Sequence[UUID], now: datetime) -> int:
+def cancel_messages(*, ids: Sequence[UUID], by: Actor, now: datetime) -> int:
     """Cancel those that no worker has claimed yet and return their number."""
-    return Message.objects.filter(pk__in=ids, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
+    return _many(Action.MESSAGE_CANCEL, lambda part: _cancel(part, now), ids, by)
 
 
-def cancel_message(*, message: Message, now: datetime) -> None:
+def cancel_message(*, message: Message, by: Actor, now: datetime) -> None:
     """Cancel one message.
 
     Raises:
         Conflict: it is being sent, or has ended.
     """
-    if not cancel_messages(ids=[message.pk], now=now):
-        message.refresh_from_db(fields=["status"])
+    if not _one(Action.MESSAGE_CANCEL, lambda part: _cancel(part, now), message, by):
         raise Conflict(_("It is too late: the message is {status}.").format(status=message.status), current_status=message.status)
 
 
-@transaction.atomic
-def retry_messages(*, ids: Sequence[UUID], now: datetime) -> int:
+def _cancel(ids: Sequence[UUID], now: datetime) -> int:
+    return Message.objects.filter(pk__in=ids, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
+
+
+def _one(action: Action, act: Callable[[Sequence[UUID]], int], message: Message, by: Actor) -> bool:
+    """Do something with one message and write it down; without effect, only its state is read again."""
+    was = message.status
+    with transaction.atomic():
+        done = act([message.pk])
+        if done:
+            audit.record(by=by, action=action, target=message.pk, tenant_id=message.tenant_id, detail={"was": str(was)})
+    if not done:
+        message.refresh_from_db(fields=["status"])
+    return bool(done)
+
+
+def _many(action: Action, act: Callable[[Sequence[UUID]], int], ids: Sequence[UUID], by: Actor) -> int:
+    """Do something with many messages, some at a time; an entry for each tenant counts them with each step."""
+    owners: dict[int, list[UUID]] = defaultdict(list)
+    for part in _steps(ids):
+        for pk, tenant_id in Message.objects.filter(pk__in=part).values_list("pk", "tenant_id"):
+            owners[tenant_id].append(pk)
+    total = 0
+    for tenant_id, own in owners.items():
+        entry, done = None, 0
+        first = [str(pk) for pk in own[: audit.NAMED]]
+        for part in _steps(own):
+            with transaction.atomic():
+                done += act(part)
+                said: dict[str, Any] = {"target": f"{done} messages", "detail": {"count": done, "first": first}}
+                if entry is None:
+                    entry = audit.record(by=by, action=action, tenant_id=tenant_id, **said)
+                else:
+                    audit.complete(entry, **said)
+        total += done
+    return total
+
+
+def _steps(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    return (ids[start : start + STEP] for start in range(0, len(ids), STEP))
+
+
+def retry_messages(*, ids: Sequence[UUID], by: Actor, now: datetime) -> int:
     """Send dead letters, unknown, expired and cancelled messages once more, with fresh retries.
 
-    An expiry that has passed is lifted: whoever asks for it now wants it now. Their batches run again.
+    An expiry that has passed is lifted: who asks for it now wants it now. Their batches run again.
     """
+    return _many(Action.MESSAGE_RETRY, lambda part: _retry(part, now), ids, by)
+
+
+@transaction.atomic
+def _retry(ids: Sequence[UUID], now: datetime) -> int:
     _finish_cancelling(ids, now)
     rows = Message.objects.filter(pk__in=ids, status__in=RETRYABLE)
     concerned = list(rows.exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct())
@@ -82,66 +134,98 @@ def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
             Message.objects.filter(batch=batch, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 
 
-def retry_message(*, message: Message, now: datetime) -> None:
+def retry_message(*, message: Message, by: Actor, now: datetime) -> None:
     """Send one message once more.
 
     Raises:
         Conflict: it is under way, or has been sent.
     """
-    if not retry_messages(ids=[message.pk], now=now):
-        message.refresh_from_db(fields=["status"])
+    if not _one(Action.MESSAGE_RETRY, lambda part: _retry(part, now), message, by):
         raise Conflict(
             _("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status),
             current_status=message.status,
         )
 
 
-def settle_unknown(*, ids: Sequence[UUID], status: Status, now: datetime) -> int:
-    """Write an operator's decision (sent or failed) about messages with an unknown outcome."""
-    if status not in (Status.SENT, Status.FAILED):
+SETTLED = {Status.SENT: Action.MESSAGE_SETTLE_SENT, Status.FAILED: Action.MESSAGE_SETTLE_FAILED}
+
+
+def settle_unknown(*, ids: Sequence[UUID], status: Status, by: Actor, now: datetime) -> int:
+    """Write an operator's decision (sent or failed) about messages with an unknown outcome and return their number."""
+    if status not in SETTLED:
         raise ValueError(status)
+    return _many(SETTLED[status], lambda part: _settle(part, status, now), ids, by)
+
+
+def settle_message(*, message: Message, status: Status, by: Actor, now: datetime) -> None:
+    """Write an operator's decision (sent or failed) about one message with an unknown outcome.
+
+    Raises:
+        Conflict: its outcome is known.
+    """
+    if not _one(SETTLED[status], lambda part: _settle(part, status, now), message, by):
+        raise Conflict(_("The outcome of this message is not in doubt any more."), current_status=message.status)
+
+
+def reveal_recipient(*, message: Message, by: Actor) -> str:
+    """Return the recipient of a message in clear, and write down who looked."""
+    audit.record(by=by, action=Action.MESSAGE_REVEAL, target=message.pk, tenant_id=message.tenant_id)
+    return message.recipient
+
+
+def _settle(ids: Sequence[UUID], status: Status, now: datetime) -> int:
     times = {"sent_at": now} if status == Status.SENT else {}
     return Message.objects.filter(pk__in=ids, status=Status.UNKNOWN).update(status=status, finished_at=now, claim=None, **times)
 
 
-def _change(batch: Batch, *, source: Sequence[str], target: str, refused: str) -> None:
+def _change(batch: Batch, *, source: Sequence[str], target: str, refused: str, action: Action, by: Actor) -> AuditEntry:
+    """Change a batch's state and write it down; only within a transaction."""
     if not Batch.objects.filter(pk=batch.pk, status__in=source).update(status=target):
         batch.refresh_from_db(fields=["status"])
         raise Conflict(refused.format(status=batch.status), current_status=batch.status)
     batch.status = target
+    return audit.record(by=by, action=action, target=batch.pk, tenant_id=batch.tenant_id)
 
 
-def pause_batch(*, batch: Batch) -> int:
+def pause_batch(*, batch: Batch, by: Actor) -> int:
     """Stop a batch where it stands and return the number of messages taken back from the broker.
 
     Raises:
         Conflict: it does not run.
     """
-    _change(
-        batch,
-        source=[BatchStatus.RUNNING],
-        target=BatchStatus.PAUSED,
-        refused=_("Only a running batch can be paused; this one is {status}."),
-    )
-    return batches.take_back_paused(batch.pk)
+    with transaction.atomic():
+        entry = _change(
+            batch,
+            source=[BatchStatus.RUNNING],
+            target=BatchStatus.PAUSED,
+            refused=_("Only a running batch can be paused; this one is {status}."),
+            action=Action.BATCH_PAUSE,
+            by=by,
+        )
+    held = batches.take_back_paused(batch.pk)
+    audit.complete(entry, detail={"taken_back": held})
+    return held
 
 
-def resume_batch(*, batch: Batch) -> None:
+def resume_batch(*, batch: Batch, by: Actor) -> None:
     """Let a paused batch go on.
 
     Raises:
         Conflict: it is not paused.
     """
-    _change(
-        batch,
-        source=[BatchStatus.PAUSED],
-        target=BatchStatus.RUNNING,
-        refused=_("Only a paused batch can be resumed; this one is {status}."),
-    )
+    with transaction.atomic():
+        _change(
+            batch,
+            source=[BatchStatus.PAUSED],
+            target=BatchStatus.RUNNING,
+            refused=_("Only a paused batch can be resumed; this one is {status}."),
+            action=Action.BATCH_RESUME,
+            by=by,
+        )
     kick_feeder()
 
 
-def cancel_batch(*, batch: Batch, now: datetime) -> Cancelled:
+def cancel_batch(*, batch: Batch, by: Actor, now: datetime) -> Cancelled:
     """Cancel what of a batch has not begun and return how many that were.
 
     It takes effect with the batch's own state and what is taken back from the broker; what waits in the database is marked in the
@@ -151,11 +235,13 @@ def cancel_batch(*, batch: Batch, now: datetime) -> Cancelled:
         Conflict: the batch has ended.
     """
     with transaction.atomic():
-        _change(
+        entry = _change(
             batch,
             source=[BatchStatus.RUNNING, BatchStatus.PAUSED],
             target=BatchStatus.CANCELLED,
             refused=_("Only a running or paused batch can be cancelled; this one is {status}."),
+            action=Action.BATCH_CANCEL,
+            by=by,
         )
         before = Message.objects.filter(batch=batch, status=Status.CANCELLED).count()
     batches.take_back_cancelled(batch.pk, now=now, states=(Status.QUEUED,))
@@ -163,5 +249,7 @@ def cancel_batch(*, batch: Batch, now: datetime) -> Cancelled:
     counts = batches.counts_by_state(batch.pk)
     cancelled = counts.get(Status.CANCELLED, 0) + counts.get(Status.PENDING, 0) - before
     unknown = counts.get(Status.UNKNOWN, 0)
+    result = Cancelled(cancelled, sum(counts.values()) - cancelled - unknown, unknown)
+    audit.complete(entry, detail={"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown})
     transaction.on_commit(kick_feeder, robust=True)
-    return Cancelled(cancelled, sum(counts.values()) - cancelled - unknown, unknown)
+    return result

@@ -12,7 +12,7 @@ import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
 
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.queues import URGENT, broker_priority
@@ -89,7 +89,7 @@ def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
     for route, identifier in routed:
         groups[route].append(identifier)
     for route in sorted(groups, key=lambda r: -r.priority):
-        size = 1 if route.priority >= URGENT else book.chunk_size(route.tenant_id, route.channel)
+        size = 1 if route.priority >= URGENT else provider_cache.chunk_size(route.tenant_id, route.channel)
         ids = groups[route]
         for start in range(0, len(ids), size):
             yield Chunk(*route, ids[start : start + size])

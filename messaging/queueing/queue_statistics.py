@@ -18,16 +18,16 @@ from posthaste.lib.queues import SEND
 
 COUNT_UP_TO = 100_000  # beyond this the exact number changes nobody's decision
 EXPIRES_SECONDS = 10
-PACE_EXPIRES_SECONDS = 3
+DRAIN_EXPIRES_SECONDS = 3
 BACKLOG_EVERY_SECONDS = 5.0
 #: Counting may take this share of the time; where it takes long it is done less often.
 COUNTING_SHARE = 0.05
 #: However long it took: the pool does not fall back before it knows that less is waiting.
-LONGEST_REST_SECONDS = 10.0
+MAX_REST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueStatistics:
     """Messages handed to the broker and not yet claimed, messages due that stand in the database, and when to say no.
 
     `due` is exact up to COUNT_UP_TO; `is_too_much` tells that it has passed `max_backlog`. `per_second` is how many
@@ -67,7 +67,7 @@ def _count(rows: "QuerySet[Message]", up_to: int = COUNT_UP_TO) -> int:
     return rows.order_by().values("due_at")[:up_to].count()  # a column of the feeder's index: the table is not looked at
 
 
-class _Backlog:
+class _DueCounter:
     """What is due: counted each second while that is cheap, and to the very end only every few seconds."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Backlog:
         if began >= self._next:
             self.number = _count(due)
             took = time.monotonic() - began
-            self._next = began + (min(LONGEST_REST_SECONDS, took / COUNTING_SHARE) if took > 0.02 else 0.0)
+            self._next = began + (min(MAX_REST_SECONDS, took / COUNTING_SHARE) if took > 0.02 else 0.0)
         elif self.number and not due.exists():
             # It is all gone, and the next count far off: nobody should wait for it to hear that.
             self.number = 0
@@ -97,14 +97,14 @@ class _Backlog:
         return self._is_too_much
 
 
-_backlog = _Backlog()
+_due_counter = _DueCounter()
 
 
-def measure(now: datetime) -> Waiting:
+def measure(now: datetime) -> QueueStatistics:
     """Count what waits and tell everybody through Redis."""
-    due = _that_may_go(now)
-    number = _backlog.count(due)
-    waiting = Waiting(count_queued(), number, _backlog.is_too_much(due, number))
+    due = _movable(now)
+    number = _due_counter.count(due)
+    waiting = QueueStatistics(count_queued(), number, _due_counter.is_too_much(due, number))
     try:
         redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due} {waiting.is_too_much:d}", ex=EXPIRES_SECONDS)
     except redis.Unavailable:
@@ -112,7 +112,7 @@ def measure(now: datetime) -> Waiting:
     return waiting
 
 
-def _that_may_go(now: datetime) -> "QuerySet[Message]":
+def _movable(now: datetime) -> "QuerySet[Message]":
     """What is due, without batches that stand still: nothing makes those smaller, so they must neither keep the pool large nor turn
     callers away.
     """
@@ -127,29 +127,31 @@ def count_queued(up_to: int = COUNT_UP_TO) -> int:
     return Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by().values("queued_at")[:up_to].count()
 
 
-def tell_pace(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
+def publish_drain(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
     """Return how fast messages leave, which only the feeder knows."""
-    told = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
-    redis.client().set(redis.key("pace"), orjson.dumps(told), ex=PACE_EXPIRES_SECONDS)
+    reported = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
+    redis.client().set(redis.key("pace"), orjson.dumps(reported), ex=DRAIN_EXPIRES_SECONDS)
 
 
-def last_measured() -> Waiting:
+def latest() -> QueueStatistics:
     """Return the last measurement; nothing waiting where there is none."""
     try:
         stored, pace = redis.client().mget(redis.key("waiting"), redis.key("pace"))
     except redis.Unavailable:
         stored = pace = None
     if not stored:
-        return Waiting()
+        return QueueStatistics()
     in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
-    told: dict[str, Any] = orjson.loads(pace) if pace else {}
-    return Waiting(in_broker, due, any(too_much), told.get("per_second"), told.get("oldest_seconds", 0.0), told.get("useful_threads"))
+    reported: dict[str, Any] = orjson.loads(pace) if pace else {}
+    return QueueStatistics(
+        in_broker, due, any(too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads")
+    )
 
 
 # --- the pools that are alive ---------------------------------------------------------------------------------
 
 
-def tell_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> None:
+def report_pool(instance: str, figures: dict[str, Any], *, alive_seconds: int) -> None:
     """Report a pool's figures; a pool that has told nothing for `alive_seconds` counts as gone."""
     register, now = redis.key("pools", SEND), time.time()
     pipeline = redis.client().pipeline(transaction=False)
@@ -167,7 +169,7 @@ def forget_pool(instance: str) -> None:
     pipeline.execute()
 
 
-def told_by_pools() -> list[dict[str, Any]]:
+def reported_pools() -> list[dict[str, Any]]:
     """Return the figures of the pools that are alive, as they told them a moment ago.
 
     Raises:
@@ -175,8 +177,8 @@ def told_by_pools() -> list[dict[str, Any]]:
     """
     client = redis.client()
     names: Any = client.zrangebyscore(redis.key("pools", SEND), time.time(), "+inf")
-    told = client.mget([redis.key("pool", SEND, name.decode()) for name in names]) if names else []
-    return [orjson.loads(value) for value in told if value]
+    reported = client.mget([redis.key("pool", SEND, name.decode()) for name in names]) if names else []
+    return [orjson.loads(value) for value in reported if value]
 
 
 def live_pools() -> Pools:
@@ -185,5 +187,5 @@ def live_pools() -> Pools:
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    pools = told_by_pools()
+    pools = reported_pools()
     return Pools(len(pools), sum(p["threads"] for p in pools), sum(p["active_count"] for p in pools))

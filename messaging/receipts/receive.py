@@ -17,7 +17,7 @@ from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
 from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, Status, SuppressionReason
 from messaging.providers import breakers
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.storage.store import storable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
@@ -54,11 +54,11 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
         Invalid: the body is not understood; nothing was applied.
     """
     # Also a disabled one: its receipts still come.
-    carrier = next((c for c in book.every(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
-    if carrier is None:
+    loaded_provider = next((c for c in provider_cache.all_of(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
+    if loaded_provider is None:
         raise Invalid(_("The provider's configuration can't be used; mend it first."))
     try:
-        receipts = carrier.adapter.parse_receipt(body, headers)
+        receipts = loaded_provider.adapter.parse_receipt(body, headers)
     except ReceiptError as error:
         raise Invalid.field("", str(error)) from None
     return apply_all(provider=provider, receipts=receipts, now=now)

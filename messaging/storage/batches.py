@@ -43,8 +43,9 @@ def reopen(ids: Collection[UUID]) -> None:
 
 
 def _step(batch_id: UUID, *, while_it_is: str, states: tuple[str, ...], changes: dict[str, Any]) -> int:
-    """Changes a few messages of a batch, unless it has been resumed or sent again meanwhile. Rows that a worker is just claiming are
-    left to it: waiting for them could end in a circle.
+    """Change some messages of a batch and return their number; none if the batch has changed state meanwhile.
+
+    Rows that a worker is claiming are skipped: waiting for them could deadlock.
     """
     with transaction.atomic():
         if not Batch.objects.filter(pk=batch_id, status=while_it_is).order_by().select_for_update(no_key=True).values_list("pk"):
@@ -76,8 +77,9 @@ def take_back_cancelled(batch_id: UUID, *, now: datetime, states: tuple[str, ...
 
 
 def sweep(*, now: datetime, seconds: float = SWEEP_SECONDS) -> int:
-    """Go on, for a limited time, with what cancelled and paused batches have left over, and with what came back to
-    them for a retry; it gives the number of rows.
+    """Take back what cancelled and paused batches have left, for a limited time, and return the number of rows.
+
+    This includes messages that came back to such a batch for a retry.
     """
     until = time.monotonic() + seconds
     swept = 0

@@ -1,4 +1,4 @@
-"""Pages for recipients: the unsubscribe link. No login: whoever holds the link is the recipient, as RFC 8058 wants it."""
+"""Pages for recipients: the unsubscribe link. No login: possession of the link identifies the recipient (RFC 8058)."""
 
 from typing import Any
 
@@ -10,14 +10,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from messaging.models import Channel
+from accounts.services.audit import Actor
+from messaging.channels.channel import EMAIL
 from messaging.suppression import unsubscribe as links
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.masking import mask_recipient
 
 
 @never_cache
-@csrf_exempt  # mail programs post here by themselves, without cookies; the token is what allows it
+@csrf_exempt  # mail programs post here automatically, without cookies; the token authorises the request
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Ask (GET), or take the recipient off and say so (POST), or take that back (POST with `undo`).
@@ -36,15 +37,16 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     undone = False
     if request.method == "POST":
+        recipient = Actor.recipient(ip=client_ip(request))
         if "undo" in request.POST:
-            undone = links.undo(link, ip=client_ip(request))
+            undone = links.undo(link, by=recipient)
         else:
-            links.unsubscribe(link, now=now, ip=client_ip(request))
+            links.unsubscribe(link, by=recipient, now=now)
     listed = links.is_listed(link, now=now)
     context: dict[str, Any] = {
         "title": _("You are unsubscribed") if listed else _("Unsubscribe"),
         "sender": tenant.name,
-        "address": mask_recipient(Channel.EMAIL, link.recipient),
+        "address": mask_recipient(EMAIL, link.recipient),
         "category": link.category,
         "listed": listed,
         "undone": undone,
@@ -53,7 +55,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _private(response: HttpResponse) -> HttpResponse:
-    """The address is a secret: it goes to no other site, and into no index."""
+    """Keep the secret address from other sites and from search engines."""
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response

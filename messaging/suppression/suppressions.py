@@ -15,14 +15,17 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
+from messaging.channels.channel import CHAT, EMAIL, SMS
 from messaging.channels.recipients import list_key, normalise_anywhere, normalise_recipient
-from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.models import Suppression, SuppressionReason
 from messaging.storage.store import Claimed
 from posthaste.lib.ids import new_id
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Invalid
 
-MOST_AT_ONCE = 10_000
+MAX_AT_ONCE = 10_000
 STEP = 500  # rows a statement: SQLite takes no more values than that at once
 
 
@@ -130,10 +133,9 @@ def add(
     channel: str,
     category: str,
     reason: SuppressionReason,
-    author: str,
+    by: Actor,
     now: datetime,
     expires_at: datetime | None = None,
-    ip: str | None = None,
     field: str = "recipients",
 ) -> int:
     """Check recipients, put them on the list, write that down, and return the number of those that were not there.
@@ -154,20 +156,19 @@ def add(
     if errors:
         raise Invalid(errors=errors)
     with transaction.atomic():
-        added = suppress(entries, tenant_id=tenant_id, reason=reason, author=author, now=now, expires_at=expires_at)
+        added = suppress(entries, tenant_id=tenant_id, reason=reason, author=str(by), now=now, expires_at=expires_at)
         audit.record(
-            actor=author,
-            action="suppression.add",
+            by=by,
+            action=Action.SUPPRESSION_ADD,
             target=masked(entries[0].recipient, channel) if len(entries) == 1 else f"{len(entries)} recipients",
             tenant_id=tenant_id,
             detail={"added": added, "channel": channel, "category": category, "reason": str(reason)},
-            ip=ip,
         )
     return added
 
 
 @transaction.atomic
-def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None) -> int:
+def remove(*, entries: Sequence[Suppression], by: Actor) -> int:
     """Take entries off the list, write that down for each tenant, and return the number of those that were still there."""
     removed = 0
     for tenant_id in sorted({entry.tenant_id for entry in entries}):
@@ -179,7 +180,7 @@ def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None
         if number:
             target = masked(own[0].recipient, own[0].channel) if len(own) == 1 else f"{number} recipients"
             detail = {"removed": number, "reasons": sorted({str(entry.reason) for entry in own})}
-            audit.record(actor=author, action="suppression.remove", target=target, tenant_id=tenant_id, detail=detail, ip=ip)
+            audit.record(by=by, action=Action.SUPPRESSION_REMOVE, target=target, tenant_id=tenant_id, detail=detail)
         removed += number
     return removed
 
@@ -187,5 +188,5 @@ def remove(*, entries: Sequence[Suppression], author: str, ip: str | None = None
 def masked(recipient: str, channel: str) -> str:
     """Return a recipient of the list fit to be shown."""
     if not channel:
-        channel = Channel.SMS if recipient.startswith("+") else Channel.EMAIL if "@" in recipient else Channel.CHAT
+        channel = SMS if recipient.startswith("+") else EMAIL if "@" in recipient else CHAT
     return mask_recipient(channel, recipient)

@@ -15,9 +15,12 @@ from django.db import transaction
 
 from accounts.models import Tenant
 from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
+from messaging.channels.channel import EMAIL
 from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
-from messaging.models import Channel, Suppression, SuppressionReason
+from messaging.models import Suppression, SuppressionReason
 from messaging.storage.store import Claimed
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
@@ -42,7 +45,7 @@ class Link:
 
 def applies(*, tenant_id: int, channel: str, category: str) -> bool:
     """Return whether messages of this kind have an unsubscribe address: e-mails of the categories that the rules name."""
-    return channel == Channel.EMAIL and category in delivery_rules.of(tenant_id).unsubscribe_categories
+    return channel == EMAIL and category in delivery_rules.of(tenant_id).unsubscribe_categories
 
 
 def header_url(row: Claimed) -> str:
@@ -105,36 +108,36 @@ def tenant_of(link: Link) -> Tenant | None:
 def is_listed(link: Link, *, now: datetime) -> bool:
     """Return whether the recipient gets no messages of the category any more."""
     same = Suppression.objects.filter(tenant_id=link.tenant_id, recipient=list_key(link.recipient))
-    return same.filter(suppressions.in_force(now), channel__in=("", Channel.EMAIL), category__in=("", link.category)).exists()
+    return same.filter(suppressions.in_force(now), channel__in=("", EMAIL), category__in=("", link.category)).exists()
 
 
 @transaction.atomic
-def unsubscribe(link: Link, *, now: datetime, ip: str | None = None) -> bool:
+def unsubscribe(link: Link, *, by: Actor, now: datetime) -> bool:
     """Put the recipient on the list for the category; False if they stood there already."""
-    entry = Entry(list_key(link.recipient), Channel.EMAIL, link.category, link.message_id)
-    added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author="recipient", now=now)
+    entry = Entry(list_key(link.recipient), EMAIL, link.category, link.message_id)
+    added = suppressions.suppress([entry], tenant_id=link.tenant_id, reason=SuppressionReason.UNSUBSCRIBE, author=str(by), now=now)
     if added:
-        _write_down("suppression.unsubscribe", link, ip)
+        _write_down(Action.SUPPRESSION_UNSUBSCRIBE, link, by)
     return bool(added)
 
 
 @transaction.atomic
-def undo(link: Link, *, ip: str | None = None) -> bool:
+def undo(link: Link, *, by: Actor) -> bool:
     """Take back what the recipient did with such a link, and nothing that others did; False if there is nothing."""
     own = Suppression.objects.filter(
         tenant_id=link.tenant_id,
         recipient=list_key(link.recipient),
-        channel=Channel.EMAIL,
+        channel=EMAIL,
         category=link.category,
         reason=SuppressionReason.UNSUBSCRIBE,
     )
     removed, _each = own.delete()
     if removed:
-        _write_down("suppression.undo", link, ip)
+        _write_down(Action.SUPPRESSION_UNDO, link, by)
     return bool(removed)
 
 
-def _write_down(action: str, link: Link, ip: str | None) -> None:
-    target = suppressions.masked(link.recipient, Channel.EMAIL)
+def _write_down(action: Action, link: Link, by: Actor) -> None:
+    target = suppressions.masked(link.recipient, EMAIL)
     detail = {"category": link.category, "message": str(link.message_id)}
-    audit.record(actor="recipient", action=action, target=target, tenant_id=link.tenant_id, detail=detail, ip=ip)
+    audit.record(by=by, action=action, target=target, tenant_id=link.tenant_id, detail=detail)

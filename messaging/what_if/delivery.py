@@ -19,9 +19,9 @@ from messaging.delivery.rules import hours
 from messaging.models import Message, Suppression
 from posthaste.lib.ids import first_id_at
 
-MOST_MESSAGES = 1_000_000
-MOST_SECONDS = 20.0
-MOST_REMEMBERED = 500_000  # texts, and counts; the oldest are forgotten first
+MAX_MESSAGES = 1_000_000
+MAX_SECONDS = 20.0
+MAX_REMEMBERED = 500_000  # texts, and counts; the oldest are forgotten first
 
 
 class Sent(NamedTuple):
@@ -48,7 +48,7 @@ class Sent(NamedTuple):
         return self.sent_at or max(self.created_at, min(self.due_at, self.created_at + timedelta(days=366)))
 
     def text(self) -> bytes:
-        """The content, as far as it can be told without rendering: the same template with the same variables gives the same text."""
+        """Return a digest of the content without rendering: the same template and variables give the same text."""
         digest = blake2b(digest_size=16)
         variables = orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS) if self.variables else b""
         who = f"{self.tenant_id}\0{self.is_sandbox}\0{self.channel}\0{list_key(self.recipient)}\0{self.template_version_id}"
@@ -78,10 +78,10 @@ def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterato
 
 def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """Return what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
-    counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MOST_SECONDS
+    counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MAX_SECONDS
     stopped_at: datetime | None = None
     for sent in recorded(since, until, tenant_id):
-        if counts.messages >= MOST_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
+        if counts.messages >= MAX_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
             stopped_at = sent.created_at
             break
         counts.messages += 1
@@ -98,7 +98,7 @@ class _Replay:
         self.heard: OrderedDict[tuple[str, int, bool, str], deque[datetime]] = OrderedDict()
 
     def look(self, sent: Sent, counts: _Counts) -> None:
-        """Passes one message through hours, duplicates and caps, as `messaging.delivery.rules.check` does."""
+        """Pass one message through hours, duplicates and caps, as `messaging.delivery.rules.check` does."""
         rules, at = self.draft.of(sent.tenant_id), sent.at
         if sent.priority >= rules.exempt_priority:
             counts.exempt += 1
@@ -134,7 +134,7 @@ class _Replay:
             self.texts[text] = at
             self.texts.move_to_end(text)
         for memory in (self.texts, self.heard):
-            while len(memory) > MOST_REMEMBERED:
+            while len(memory) > MAX_REMEMBERED:
                 memory.popitem(last=False)
 
 

@@ -21,9 +21,9 @@ from posthaste.lib.flow.rules import Plan
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.queues import URGENT
 
-MOST_REQUESTS = 500_000
-MOST_SECONDS = 20.0
-MOST_COUNTERS = 50_000
+MAX_REQUESTS = 500_000
+MAX_SECONDS = 20.0
+MAX_COUNTERS = 50_000
 WORST_MINUTES = TOP_TENANTS = 10
 
 
@@ -81,11 +81,11 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
     tenants = dict(Tenant.objects.values_list("pk", "slug"))
     keys = dict(ApiKey.objects.values_list("pk", "prefix"))
     templates = dict(TemplateVersion.objects.values_list("pk", "template__name"))
-    model, counts, until_clock = Model(most=MOST_COUNTERS), _Counts(), time.monotonic() + MOST_SECONDS
+    model, counts, until_clock = Model(most=MAX_COUNTERS), _Counts(), time.monotonic() + MAX_SECONDS
     timed: dict[Plan, Plan] = {}
     stopped_at: datetime | None = None
     for handed in handed_over(since, until, tenant_id):
-        if counts.requests >= MOST_REQUESTS or (counts.requests % 1_000 == 999 and time.monotonic() > until_clock):
+        if counts.requests >= MAX_REQUESTS or (counts.requests % 1_000 == 999 and time.monotonic() > until_clock):
             stopped_at = handed.at
             break
         values = {
@@ -105,7 +105,7 @@ def _without_leases(plan: Plan, timed: dict[Plan, Plan]) -> Plan:
         return plan
     found = timed.get(plan)
     if found is None:
-        if len(timed) >= MOST_COUNTERS:
+        if len(timed) >= MAX_COUNTERS:
             timed.clear()
         pairs = [pair for pair in zip(plan.checks, plan.labels, strict=True) if pair[0].kind != "l"]
         found = timed[plan] = plan._replace(checks=tuple(check for check, _l in pairs), labels=tuple(label for _c, label in pairs))

@@ -14,7 +14,7 @@ from messaging.configuration.providers import ChannelRoute, ProviderRouting, Str
 from messaging.models import Message, Provider
 from posthaste.lib.ids import first_id_at
 
-MOST_MESSAGES = 1_000_000
+MAX_MESSAGES = 1_000_000
 UNKNOWN_LATENCY_MS = 1_000.0  # of a provider that carried nothing in the span
 
 
@@ -24,7 +24,7 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
     if tenant_id is not None:
         span = span.filter(tenant_id=tenant_id)
     # Bounded by where the millionth message lies, which the primary key tells.
-    last = span.values_list("id", "created_at")[MOST_MESSAGES : MOST_MESSAGES + 1].first()
+    last = span.values_list("id", "created_at")[MAX_MESSAGES : MAX_MESSAGES + 1].first()
     carried = span.exclude(provider=None).filter(id__lt=last[0]) if last else span.exclude(provider=None)
     recorded: dict[tuple[int, str], dict[UUID, tuple[int, float]]] = defaultdict(dict)
     groups = carried.order_by().values_list("tenant_id", "channel", "provider_id").annotate(n=Count("pk"), ms=Avg("latency_ms"))

@@ -1,9 +1,10 @@
 """When somebody is told that something is wrong, and who."""
 
 import re
-from enum import StrEnum
 from typing import Self
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -13,34 +14,34 @@ from configcenter.hot import Module, Shape, setting
 RECEIVER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://[^\s/]+\S*")
 
 
-class Figure(StrEnum):
+class Figure(TextChoices):
     """What an alarm looks at."""
 
-    BACKLOG = "backlog"
-    OLDEST_SECONDS = "oldest_seconds"
-    FAILED_PERCENT = "failed_percent"
-    SUCCESS_PERCENT = "success_percent"
-    LATENCY_P95_MS = "latency_p95_ms"
-    POOL_USAGE_PERCENT = "pool_usage_percent"
-    BREAKER_OPEN = "breaker_open"
-    PROCESS_MISSING = "process_missing"
-    JOB_FAILED = "job_failed"
-    LIMITER_LOCAL = "limiter_local"
+    BACKLOG = "backlog", gettext_lazy("Messages waiting")
+    OLDEST_SECONDS = "oldest_seconds", gettext_lazy("Age of the oldest, seconds")
+    FAILED_PERCENT = "failed_percent", gettext_lazy("Failed, per cent")
+    SUCCESS_PERCENT = "success_percent", gettext_lazy("Successful, per cent")
+    LATENCY_P95_MS = "latency_p95_ms", gettext_lazy("Latency p95, milliseconds")
+    POOL_USAGE_PERCENT = "pool_usage_percent", gettext_lazy("Use of the thread pool, per cent")
+    BREAKER_OPEN = "breaker_open", gettext_lazy("Open breakers")
+    PROCESS_MISSING = "process_missing", gettext_lazy("Missing processes")
+    JOB_FAILED = "job_failed", gettext_lazy("Failed jobs")
+    LIMITER_LOCAL = "limiter_local", gettext_lazy("Limits kept without Redis")
 
 
-class Comparison(StrEnum):
+class Comparison(TextChoices):
     """How the figure is compared to the bound."""
 
-    ABOVE = "above"
-    BELOW = "below"
+    ABOVE = "above", gettext_lazy("above")
+    BELOW = "below", gettext_lazy("below")
 
 
-class Severity(StrEnum):
+class Severity(TextChoices):
     """How loud it is."""
 
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+    INFO = "info", gettext_lazy("Information")
+    WARNING = "warning", gettext_lazy("Warning")
+    CRITICAL = "critical", gettext_lazy("Critical")
 
 
 class AlarmRule(Shape):

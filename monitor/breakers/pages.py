@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.services import audit, rights
+from accounts.services import rights
+from accounts.services.audit import Actor
 from messaging.providers import breaker_states, breakers
 from messaging.providers.breaker_labels import event_label, reason_text
 from posthaste.lib import redis
-from posthaste.lib.addresses import client_ip
 from posthaste.ui.pages import at, page, staff_page
 
 HOLDS = {"open", "closed", "automatic"}
@@ -51,10 +51,7 @@ def _hold(request: HttpRequest, rows: list[dict[str, Any]]) -> HttpResponse:
     if row is None or to not in HOLDS:
         raise Http404
     seconds = 60 * min(int(minutes), MAX_MINUTES) if minutes.isdecimal() and len(minutes) < 6 else 0
-    author = f"user:{request.user.get_username()}"
-    if breakers.force(name=name, to=to, seconds=seconds, by=author):
-        detail = {"state": to, "seconds": seconds}
-        audit.record(actor=author, action="breaker.force", target=name, tenant_id=row["tenant_id"], detail=detail, ip=client_ip(request))
+    if breakers.force(name=name, to=to, seconds=seconds, by=Actor.of_request(request)):
         messages.success(request, _("All workers know within half a second."))
     return HttpResponseRedirect(reverse("config-breaker", args=[name]))
 

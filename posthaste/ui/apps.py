@@ -9,4 +9,4 @@ class UiConfig(AppConfig):
     label = "ui"
 
     def ready(self) -> None:
-        autodiscover_modules("navigation", "pages")
+        autodiscover_modules("labels", "navigation", "pages")

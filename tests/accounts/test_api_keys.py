@@ -11,11 +11,11 @@ from accounts.scopes import ADMIN, SCOPES
 from accounts.services import api_keys
 from accounts.services.api_keys import issue_api_key, recognise, revoke_api_key
 from messaging.models import BatchStatus, Message, Status
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.scopes import READ, SEND
 from posthaste import env
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
-from tests.builders import Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant
+from tests.builders import TESTER, Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "shop", "scopes": [SEND]}
@@ -93,9 +93,9 @@ def test_a_wrong_field_is_named_and_no_key_is_made(changed: dict[str, object], f
 def test_issuing_without_a_scope_or_with_an_unknown_one_is_refused_below_the_api_too() -> None:
     tenant = make_tenant()
     with pytest.raises(Invalid):
-        issue_api_key(tenant=tenant, name="none", scopes=[])
+        issue_api_key(tenant=tenant, name="none", scopes=[], by=TESTER)
     with pytest.raises(Invalid):
-        issue_api_key(tenant=tenant, name="unknown", scopes=["messages:everything"])
+        issue_api_key(tenant=tenant, name="unknown", scopes=["messages:everything"], by=TESTER)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_the_kind_in_the_key_cannot_be_changed_by_its_holder() -> None:
 def test_a_revoked_key_is_refused_for_ever() -> None:
     key, clear = make_key(make_tenant())
     assert call(clear) == 200
-    assert revoke_api_key(key=key, now=timezone.now())
+    assert revoke_api_key(key=key, now=timezone.now(), by=TESTER)
     assert call(clear) == 401
-    assert not revoke_api_key(key=key, now=timezone.now())
+    assert not revoke_api_key(key=key, now=timezone.now(), by=TESTER)
 
 
 def test_a_key_revoked_in_another_process_is_refused_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +284,8 @@ def test_a_sandbox_keys_messages_never_reach_a_real_provider(own_sandbox: bool) 
     )
     message = Message.objects.get(pk=json_of(answer)["id"])
     assert message.is_sandbox
-    carriers = book.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
-    assert {carrier.kind for carrier in carriers} == {"sandbox"}
+    loaded_providers = provider_cache.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
+    assert {loaded_provider.kind for loaded_provider in loaded_providers} == {"sandbox"}
 
 
 def test_a_live_keys_messages_go_to_the_real_provider_and_past_the_stand_in() -> None:
@@ -295,8 +295,8 @@ def test_a_live_keys_messages_go_to_the_real_provider_and_past_the_stand_in() ->
     answer = make_api(tenant, SEND).post("/api/messages/", {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"})
     message = Message.objects.get(pk=json_of(answer)["id"])
     assert not message.is_sandbox
-    carriers = book.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
-    assert [carrier.provider_id for carrier in carriers] == [real.pk]
+    loaded_providers = provider_cache.for_message(tenant_id=tenant.pk, channel="sms", is_sandbox=message.is_sandbox)
+    assert [loaded_provider.provider_id for loaded_provider in loaded_providers] == [real.pk]
 
 
 def test_a_batch_of_a_sandbox_key_is_sandbox_throughout() -> None:

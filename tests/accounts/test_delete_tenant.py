@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from accounts.services.api_keys import issue_api_key
-from tests.builders import make_message, make_tenant
+from tests.builders import TESTER, make_message, make_tenant
 
 pytestmark = pytest.mark.django_db
 _numbers = count(1)
@@ -31,7 +31,7 @@ def page_of(tenant: Tenant) -> str:
 
 def test_a_tenant_that_has_sent_nothing_is_deleted_once_its_short_name_is_typed() -> None:
     shop, other = make_tenant("Shop"), make_tenant("Other")
-    issue_api_key(tenant=shop, name="Till", scopes=["messages:send"])
+    issue_api_key(tenant=shop, name="Till", scopes=["messages:send"], by=TESTER)
     boss = client_of()
     change = boss.get(reverse("admin:accounts_tenant_change", args=[shop.pk])).content.decode()
     assert page_of(shop) in change

@@ -16,6 +16,7 @@ from messaging.providers.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.builders import (
     Api,
+    actor,
     fields_of,
     json_of,
     make_api,
@@ -81,19 +82,21 @@ def make_everything(name: str) -> Owned:
         template=template,
         provider=make_provider(tenant, name="A's own provider"),
         suppression=make_suppression(tenant),
-        entry=audit.record(actor="user:a", action="test", target="A's own", tenant_id=tenant.pk),
+        entry=audit.record(by=actor("user:a"), action="test", target="A's own", tenant_id=tenant.pk),
         item=make_item(tenant),
     )
 
 
 def make_item(tenant: Tenant) -> ConfigItem:
     """A text that was published twice, and a namespace beside it with nothing in it."""
-    full, _empty = (items.create_namespace(tenant=tenant, slug=slug, name="", actor="user:a") for slug in ("a-own-drawer", "a-own-empty"))
+    full, _empty = (
+        items.create_namespace(tenant=tenant, slug=slug, name="", by=actor("user:a")) for slug in ("a-own-drawer", "a-own-empty")
+    )
     item = items.create_item(
-        namespace=full, group="a-own-group", data_id="a-own.yaml", format="yaml", description="A's own", actor="user:a"
+        namespace=full, group="a-own-group", data_id="a-own.yaml", format="yaml", description="A's own", by=actor("user:a")
     )
     for text in ("of: A", "of: A still"):
-        releases.publish(item=item, content=text, comment="A's own", author="user:a")
+        releases.publish(item=item, content=text, comment="A's own", by=actor("user:a"))
     return item
 
 
@@ -182,7 +185,7 @@ def test_the_samples_are_right_their_owner_is_let_in() -> None:
                 make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
             if "/gray/" in route.pattern:
                 gray = {"content": "of: some", "labels": ["zone=b"], "percent": 0}
-                releases.start_gray(item=owner.item, comment="A's own", author="user:a", **gray)  # type: ignore[arg-type]
+                releases.start_gray(item=owner.item, comment="A's own", by=actor("user:a"), **gray)  # type: ignore[arg-type]
             answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
             if answer.status_code not in (200, 201, 204):
                 refused[f"{method} {route}"] = answer.content

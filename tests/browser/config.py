@@ -12,8 +12,9 @@ from configcenter import hot
 from configcenter.models import ConfigItem
 from configcenter.services import drafts, instances, items, releases
 from configcenter.services.instances import Identity, State, Version
+from tests.builders import actor
 
-BY: dict[str, Any] = {"author": "user:ada", "ip": "127.0.0.1"}
+BY: dict[str, Any] = {"by": actor("user:ada")}
 
 
 def _text(item: ConfigItem, **fields: object) -> str:
@@ -49,7 +50,7 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
     releases.publish(item=override, content='{"most_retries": 7}', comment="As agreed", **BY)
     namespace = items.default_namespace(None)
     item = items.create_item(
-        namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Shop prices", actor="user:ada"
+        namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Shop prices", by=actor("user:ada")
     )
     releases.publish(item=item, content="shop:\n  name: Acme\n  currency: EUR\n", comment="First", **BY)
     drafts.save_draft(

@@ -29,6 +29,7 @@ from posthaste.lib import locks
 from posthaste.lib.ids import new_id
 from tests.browser.config import config_pages, report_instances
 from tests.browser.recipients import MISSING, recipient_pages
+from tests.builders import TESTER
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -139,7 +140,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     ReceiptEntry.objects.create(provider=provider, message=letter, reported="delivered", outcome="applied")
     IdempotencyKey.objects.create(tenant=tenant, key="order-77", digest=b"1" * 32, target=letter.pk, created_at=now)
     AuditEntry.objects.create(tenant=tenant, actor="user:admin", action="message.retry", target=str(letter.pk))
-    key, _clear = issue_api_key(tenant=tenant, name="Shop", scopes=["messages:send"])
+    key, _clear = issue_api_key(tenant=tenant, name="Shop", scopes=["messages:send"], by=TESTER)
     failed = Message.objects.filter(status=Status.FAILED).first()
     unknown = Message.objects.filter(status=Status.UNKNOWN).first()
     assert failed

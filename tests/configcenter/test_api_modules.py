@@ -109,7 +109,7 @@ def test_the_shape_of_a_module_comes_with_its_words(api: Api) -> None:
         1000,
         100,
         "threads",
-        "Most threads",
+        "Maximum threads",
     )
     with override("zh-hans"):
         assert json_of(api.get(POOLS))["schema"]["properties"].keys() == schema["properties"].keys()

@@ -13,7 +13,7 @@ from accounts.models import AuditEntry
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services import releases
 from configcenter.services.changes import md5_of
-from tests.builders import make_tenant
+from tests.builders import actor, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 
@@ -144,7 +144,7 @@ def test_a_tenants_items_and_namespaces_are_its_own(file: Path) -> None:
 def test_a_gray_release_from_the_console_that_stands_in_the_way_is_ended(file: Path) -> None:
     item("set", "a", str(file))
     made = ConfigItem.objects.get()
-    releases.start_gray(item=made, content=None, labels=["zone=b"], percent=0, comment="", author="user:ada")
+    releases.start_gray(item=made, content=None, labels=["zone=b"], percent=0, comment="", by=actor("user:ada"))
     assert refused("item", "publish", "a", str(file))[0] == 4
     assert told("gray", "status", "a")["labels"] == ["zone=b"]
     assert told("gray", "promote", "a", "-m", "good")["number"] == 2

@@ -14,10 +14,11 @@ from configcenter.nacos import items as nacos
 from configcenter.nacos.identity import Who
 from configcenter.services import items, releases, transfer
 from posthaste.lib.problems import Conflict, Invalid
+from tests.builders import actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 YAML, JSON = "a: 1\n", '{"a": 1}'
-BY: dict[str, Any] = {"comment": "", "author": "user:ada"}
+BY: dict[str, Any] = {"comment": "", "by": actor("user:ada")}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def row_locks() -> None:
 def item() -> ConfigItem:
     """Written in JSON and called text, so that it may become either: a format is changed only to one that fits."""
     namespace = items.default_namespace(None)
-    made = items.create_item(namespace=namespace, group="G", data_id="d", format="text", actor="user:ada")
+    made = items.create_item(namespace=namespace, group="G", data_id="d", format="text", by=actor("user:ada"))
     releases.publish(item=made, content=JSON, **BY)
     return made
 
@@ -70,7 +71,7 @@ def meet(*calls: Callable[[], object]) -> list[str]:
 
 
 def to_json() -> None:
-    items.change_item(item=fresh(), format="json", actor="user:ada")
+    items.change_item(item=fresh(), format="json", by=actor("user:ada"))
 
 
 def publish() -> None:
@@ -89,7 +90,7 @@ def publish_over_nacos() -> None:
 def import_file() -> None:
     entry = {"namespace": "public", "group": "G", "data_id": "d", "content": YAML, "format": "yaml"}
     document = {"kind": transfer.KIND, "version": transfer.VERSION, "items": [entry]}
-    transfer.import_(data=orjson.dumps(document), policy="overwrite", dry_run=False, author="user:ada")
+    transfer.import_(data=orjson.dumps(document), policy="overwrite", dry_run=False, by=actor("user:ada"))
 
 
 def roll_back() -> None:

@@ -27,14 +27,14 @@ from accounts.services.api_keys import revoke_api_key
 from accounts.services.sign_in import too_many_attempts
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigState
-from configcenter.nacos.application import MOST_BODY_BYTES, ROOT, ROUTES, in_thread
+from configcenter.nacos.application import MAX_BODY_BYTES, ROOT, ROUTES, in_thread
 from configcenter.nacos.application import nacos as application
 from configcenter.nacos.listening import Key, Listeners
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, releases
-from configcenter.services.validation import MOST_BYTES
+from configcenter.services.validation import MAX_BYTES
 from posthaste.env import ROOT as TREE
-from tests.builders import make_key, make_tenant, poll
+from tests.builders import TESTER, actor, make_key, make_tenant, poll
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.guard import guard
 
@@ -72,8 +72,8 @@ def published(tenant: Tenant | None, data_id: str, content: str) -> ConfigItem:
     """Publish as the console does."""
     namespace = items.default_namespace(tenant)
     item = ConfigItem.objects.filter(namespace=namespace, group=GROUP, data_id=data_id).first()
-    item = item or items.create_item(namespace=namespace, group=GROUP, data_id=data_id, format="text", actor="user:test")
-    releases.publish(item=item, content=content, comment="", author="user:test")
+    item = item or items.create_item(namespace=namespace, group=GROUP, data_id=data_id, format="text", by=actor("user:test"))
+    releases.publish(item=item, content=content, comment="", by=actor("user:test"))
     return item
 
 
@@ -165,9 +165,9 @@ def test_the_real_client_is_told_what_its_key_may_not(server: NacosServer, tmp_p
 
 def test_nobody_reaches_another_tenants_items_under_any_name(server: NacosServer) -> None:
     owner, stranger = make_tenant(), make_tenant("Other")
-    namespace = items.create_namespace(tenant=owner, slug="secret-place", name="", actor="user:test")
-    item = items.create_item(namespace=namespace, group=GROUP, data_id="app", format="text", actor="user:test")
-    releases.publish(item=item, content="A's own", comment="", author="user:test")
+    namespace = items.create_namespace(tenant=owner, slug="secret-place", name="", by=actor("user:test"))
+    item = items.create_item(namespace=namespace, group=GROUP, data_id="app", format="text", by=actor("user:test"))
+    releases.publish(item=item, content="A's own", comment="", by=actor("user:test"))
     published(owner, "app", "A's own")
     published(None, "app", "the installation's own")
     key = make_key(stranger)[1]
@@ -195,7 +195,7 @@ def test_keys_of_the_operator_reach_the_installation_and_read_the_modules(server
     with pytest.raises(nacos.NacosException, match="privilege"):
         modules.publish_config(name, MODULES, "{}")
     item = items.module_item(name)
-    releases.publish(item=item, content=items.defaults(item), comment="", author="user:test")
+    releases.publish(item=item, content=items.defaults(item), comment="", by=actor("user:test"))
     assert modules.get_config(name, MODULES) == ConfigItem.objects.get(pk=item.pk).current.content  # type: ignore[union-attr]
 
 
@@ -245,7 +245,7 @@ def test_a_token_ends_with_its_key(server: NacosServer) -> None:
     asked = {"dataId": "app", "group": GROUP, "accessToken": token["accessToken"]}
     assert server.call("GET", "/cs/configs", **asked).status == 404
     assert server.call("GET", "/cs/configs", **{**asked, "accessToken": token["accessToken"][:-1] + "A"}).status in (403, 404)
-    revoke_api_key(key=key, now=timezone.now())
+    revoke_api_key(key=key, now=timezone.now(), by=TESTER)
     poll(lambda: server.call("GET", "/cs/configs", **asked).status == 403)
 
 
@@ -294,7 +294,7 @@ def test_a_waiting_listener_hears_of_a_removal_and_of_nothing_else(server: Nacos
         published(tenant, "other", "noise")
         published(make_tenant("Other"), "app", "another tenant's")
         assert not waits.done()
-        releases.remove(item=item, comment="", author="user:test")
+        releases.remove(item=item, comment="", by=actor("user:test"))
         assert waits.result(3) == f"app\x02{GROUP}\x01"
 
 
@@ -357,14 +357,14 @@ def test_content_that_is_too_large_or_not_of_its_type_is_refused_and_nothing_is_
     def post(body: bytes, **more: Any) -> Any:
         return server.call("POST", "/cs/configs", key=key, body=body, headers=FORM, **names, **more)
 
-    assert post(b"content=" + b"x" * (MOST_BYTES + 1)).status == 413
-    assert post(b"content=" + b"x" * MOST_BODY_BYTES).status == 413
+    assert post(b"content=" + b"x" * (MAX_BYTES + 1)).status == 413
+    assert post(b"content=" + b"x" * MAX_BODY_BYTES).status == 413
     assert post(b"content=%7B", type="json").status == 400
     assert post(b"content=%00").status == 400
     assert post(b"content=%FF").status == 400
     assert post(b"content=").json()["errors"][0]["field"] == "content"
     assert not ConfigItem.objects.exists()
-    assert post(b"content=" + b"x" * MOST_BYTES).status == 200
+    assert post(b"content=" + b"x" * MAX_BYTES).status == 200
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from configcenter.services import drafts, instances, items, loading, releases
 from configcenter.services.drafts import DraftConflict
 from configcenter.services.releases import GrayRunning, NoGray, NothingToPublish
 from posthaste.lib.problems import Invalid, NotFound
-from tests.builders import make_tenant
+from tests.builders import actor, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 
@@ -31,12 +31,12 @@ def text(**changes: Any) -> str:
 
 
 def publish(item: ConfigItem, content: str | None = None, **options: Any) -> ConfigRelease:
-    return releases.publish(item=item, content=content, comment="because", author="user:ada", **options)
+    return releases.publish(item=item, content=content, comment="because", by=actor("user:ada"), **options)
 
 
 def save(item: ConfigItem, content: str, based_on: int | None = None) -> ConfigItem:
     version = item.draft_version if based_on is None else based_on
-    return drafts.save_draft(item=item, content=content, based_on=version, author="user:ada", now=timezone.now())
+    return drafts.save_draft(item=item, content=content, based_on=version, by=actor("user:ada"), now=timezone.now())
 
 
 def running() -> Any:
@@ -137,30 +137,30 @@ def test_a_rollback_is_a_new_release_and_the_draft_follows() -> None:
     first = publish(pools(), text(max_threads=110))
     publish(pools(), text(max_threads=900))
     item = save(pools(), text(max_threads=901))
-    release = releases.rollback(item=item, to=first, comment="too many", author="user:ada")
+    release = releases.rollback(item=item, to=first, comment="too many", by=actor("user:ada"))
     assert (release.number, release.action, release.based_on) == (3, ReleaseAction.ROLLBACK, first)
     assert running().value.max_threads == 110
     assert pools().draft is None
     with pytest.raises(NothingToPublish):
         publish(pools())
     with pytest.raises(NothingToPublish):
-        releases.rollback(item=pools(), to=first, comment="", author="user:ada")
+        releases.rollback(item=pools(), to=first, comment="", by=actor("user:ada"))
 
 
 def test_a_release_of_another_item_is_no_place_to_go_back_to() -> None:
     other = publish(items.module_item("queues"), '{"queue_capacity": 500}')
     publish(pools(), text(max_threads=110))
     with pytest.raises(Invalid):
-        releases.rollback(item=pools(), to=other, comment="", author="user:ada")
+        releases.rollback(item=pools(), to=other, comment="", by=actor("user:ada"))
 
 
 def test_a_removed_module_is_back_at_its_defaults() -> None:
     publish(pools(), text(max_threads=110))
     assert running().value.max_threads == 110
-    releases.remove(item=pools(), comment="", author="user:ada")
+    releases.remove(item=pools(), comment="", by=actor("user:ada"))
     assert (running().value.max_threads, running().release) == (100, 0)
     with pytest.raises(NothingToPublish):
-        releases.remove(item=pools(), comment="", author="user:ada")
+        releases.remove(item=pools(), comment="", by=actor("user:ada"))
 
 
 # --- gray releases -------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def become() -> Callable[..., None]:
 
 
 def gray(item: ConfigItem, content: str | None = None, labels: tuple[str, ...] = (), percent: int = 0) -> ConfigRelease:
-    return releases.start_gray(item=item, content=content, labels=list(labels), percent=percent, comment="try", author="user:ada")
+    return releases.start_gray(item=item, content=content, labels=list(labels), percent=percent, comment="try", by=actor("user:ada"))
 
 
 def test_a_gray_release_runs_where_the_label_is_and_nowhere_else(become: Callable[..., None]) -> None:
@@ -209,9 +209,9 @@ def test_a_gray_release_is_widened_and_promoted(become: Callable[..., None]) -> 
     assert pools().draft is None
     become("web")
     assert running().release == 0
-    releases.widen_gray(item=pools(), labels=[], percent=100, author="user:ada")
+    releases.widen_gray(item=pools(), labels=[], percent=100, by=actor("user:ada"))
     assert running().release == 1
-    release = releases.promote_gray(item=pools(), comment="good", author="user:ada")
+    release = releases.promote_gray(item=pools(), comment="good", by=actor("user:ada"))
     assert (running().release, running().value.max_threads) == (release.number, 220)
     assert pools().gray is None
 
@@ -221,17 +221,17 @@ def test_an_abandoned_gray_release_leaves_every_instance(become: Callable[..., N
     gray(pools(), text(max_threads=220), percent=100)
     become("web")
     assert running().value.max_threads == 220
-    release = releases.abandon_gray(item=pools(), comment="bad", author="user:ada")
+    release = releases.abandon_gray(item=pools(), comment="bad", by=actor("user:ada"))
     assert (running().release, running().value.max_threads) == (release.number, 110)
     with pytest.raises(NoGray):
-        releases.abandon_gray(item=pools(), comment="", author="user:ada")
+        releases.abandon_gray(item=pools(), comment="", by=actor("user:ada"))
 
 
 def test_abandoning_where_nothing_was_published_leads_back_to_the_defaults(become: Callable[..., None]) -> None:
     gray(pools(), text(max_threads=220), percent=100)
     become("web")
     assert running().value.max_threads == 220
-    releases.abandon_gray(item=pools(), comment="", author="user:ada")
+    releases.abandon_gray(item=pools(), comment="", by=actor("user:ada"))
     assert (running().release, running().value.max_threads) == (0, 100)
 
 
@@ -242,7 +242,7 @@ def test_while_a_gray_release_runs_only_a_rollback_goes_past_it() -> None:
         publish(pools(), text(max_threads=330))
     with pytest.raises(GrayRunning):
         gray(pools(), text(max_threads=330), percent=100)
-    releases.rollback(item=pools(), to=first, comment="", author="user:ada")
+    releases.rollback(item=pools(), to=first, comment="", by=actor("user:ada"))
     assert pools().gray is None
     assert running().value.max_threads == 110
 
@@ -267,7 +267,7 @@ def test_a_tenant_has_its_own_value_of_the_fields_it_may_have() -> None:
     publish(items.module_item("retry_policy"), '{"most_retries": 6, "lease_seconds": 25}')
     loading.apply_released()
     assert (policy.of(shop.pk).most_retries, policy.of(shop.pk).lease_seconds) == (1, 25)
-    releases.remove(item=items.module_item("retry_policy", tenant=shop), comment="", author="user:ada")
+    releases.remove(item=items.module_item("retry_policy", tenant=shop), comment="", by=actor("user:ada"))
     loading.apply_released()
     assert policy.of(shop.pk).most_retries == 6
 
@@ -317,7 +317,7 @@ def test_what_is_not_valid_any_more_keeps_the_value_before_and_is_told() -> None
 )
 def test_a_free_form_item_is_checked_by_its_format(kind: str, good: str, bad: str) -> None:
     namespace = items.default_namespace(None)
-    item = items.create_item(namespace=namespace, group="DEFAULT_GROUP", data_id="app", format=kind, actor="user:ada")
+    item = items.create_item(namespace=namespace, group="DEFAULT_GROUP", data_id="app", format=kind, by=actor("user:ada"))
     with pytest.raises(Invalid) as error:
         publish(item, bad)
     assert fields_of(error) == ["content"]
@@ -326,26 +326,26 @@ def test_a_free_form_item_is_checked_by_its_format(kind: str, good: str, bad: st
 
 
 def test_names_are_given_once_and_have_the_form_that_nacos_knows() -> None:
-    namespace = items.create_namespace(tenant=None, slug="dev", name="Development", actor="user:ada")
+    namespace = items.create_namespace(tenant=None, slug="dev", name="Development", by=actor("user:ada"))
     with pytest.raises(items.Exists):
-        items.create_namespace(tenant=None, slug="dev", name="", actor="user:ada")
-    items.create_item(namespace=namespace, group="g", data_id="d", format="text", actor="user:ada")
+        items.create_namespace(tenant=None, slug="dev", name="", by=actor("user:ada"))
+    items.create_item(namespace=namespace, group="g", data_id="d", format="text", by=actor("user:ada"))
     with pytest.raises(items.Exists):
-        items.create_item(namespace=namespace, group="g", data_id="d", format="text", actor="user:ada")
+        items.create_item(namespace=namespace, group="g", data_id="d", format="text", by=actor("user:ada"))
     with pytest.raises(Invalid):
-        items.create_item(namespace=namespace, group="a b", data_id="d", format="text", actor="user:ada")
+        items.create_item(namespace=namespace, group="a b", data_id="d", format="text", by=actor("user:ada"))
     with pytest.raises(NotFound):
         items.get_item(namespace=namespace, group="g", data_id="none")
 
 
 def test_a_namespace_with_something_in_force_is_not_deleted() -> None:
-    namespace = items.create_namespace(tenant=None, slug="dev", name="", actor="user:ada")
-    item = items.create_item(namespace=namespace, group="g", data_id="d", format="text", actor="user:ada")
+    namespace = items.create_namespace(tenant=None, slug="dev", name="", by=actor("user:ada"))
+    item = items.create_item(namespace=namespace, group="g", data_id="d", format="text", by=actor("user:ada"))
     publish(item, "hello")
     with pytest.raises(items.NotEmpty):
-        items.delete_namespace(namespace=namespace, actor="user:ada")
-    releases.remove(item=item, comment="", author="user:ada")
-    items.delete_namespace(namespace=namespace, actor="user:ada")
+        items.delete_namespace(namespace=namespace, by=actor("user:ada"))
+    releases.remove(item=item, comment="", by=actor("user:ada"))
+    items.delete_namespace(namespace=namespace, by=actor("user:ada"))
     assert not ConfigItem.objects.filter(pk=item.pk).exists()
 
 

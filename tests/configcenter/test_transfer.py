@@ -10,13 +10,13 @@ from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services import items, releases, transfer
 from configcenter.services.transfer import ImportConflict
 from posthaste.lib.problems import Invalid
-from tests.builders import make_tenant
+from tests.builders import actor, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 
 
 def publish(item: ConfigItem, content: str) -> ConfigRelease:
-    return releases.publish(item=item, content=content, comment="", author="user:ada")
+    return releases.publish(item=item, content=content, comment="", by=actor("user:ada"))
 
 
 def something() -> None:
@@ -24,8 +24,8 @@ def something() -> None:
     tenant = make_tenant("Shop", slug="shop")
     publish(items.module_item("queues"), '{"queue_capacity": 500}')
     publish(items.module_item("retry_policy", tenant=tenant), '{"most_retries": 1}')
-    namespace = items.create_namespace(tenant=None, slug="dev", name="", actor="user:ada")
-    item = items.create_item(namespace=namespace, group="G", data_id="app.yaml", format="yaml", actor="user:ada")
+    namespace = items.create_namespace(tenant=None, slug="dev", name="", by=actor("user:ada"))
+    item = items.create_item(namespace=namespace, group="G", data_id="app.yaml", format="yaml", by=actor("user:ada"))
     publish(item, "a: 1\n")
 
 
@@ -34,7 +34,7 @@ def exported() -> bytes:
 
 
 def imported(data: bytes, policy: str = "abort", *, dry_run: bool = False, **options: Any) -> dict[str, str]:
-    report = transfer.import_(data=data, policy=policy, dry_run=dry_run, author="user:ada", **options)
+    report = transfer.import_(data=data, policy=policy, dry_run=dry_run, by=actor("user:ada"), **options)
     return {entry.item: entry.outcome for entry in report.items}
 
 
@@ -49,7 +49,7 @@ def test_what_goes_out_comes_back_the_same() -> None:
     data = exported()
     assert set(imported(data).values()) == {"unchanged"}
     for item in selectors.everything():
-        releases.remove(item=item, comment="", author="user:ada")
+        releases.remove(item=item, comment="", by=actor("user:ada"))
     assert selectors.everything().count() == 0
     assert imported(data, dry_run=True) == {"queues": "created", "retry_policy@shop": "created", "dev/G/app.yaml": "created"}
     assert selectors.everything().count() == 0

@@ -23,11 +23,11 @@ from configcenter.services import instances, items, loading, releases
 from posthaste import env
 from posthaste.env import ROOT
 from posthaste.lib import redis
-from tests.builders import make_message, make_tenant, poll
+from tests.builders import actor, make_message, make_tenant, poll
 from tests.peers.instance import APART, DEAF, Watching
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
-HOW: dict[str, Any] = {"comment": "", "author": "user:ada"}
+HOW: dict[str, Any] = {"comment": "", "by": actor("user:ada")}
 
 
 def database_url() -> str:
@@ -100,7 +100,7 @@ def test_gray_releases_reach_their_instances_and_leave_all_of_them(start: Callab
     poll(lambda: two.seen_at("b", gray.number), what="the gray release is where its label is")
     state = poll(lambda: (found := standing()).on_gray == 1 and found.running == 2 and found, what="both have told")
     assert (two.seen_at("a", gray.number), state.expected) == (0.0, 2)
-    releases.widen_gray(item=pools(), labels=[], percent=100, author="user:ada")
+    releases.widen_gray(item=pools(), labels=[], percent=100, by=actor("user:ada"))
     poll(lambda: two.seen_at("a", gray.number), what="widened, it is everywhere")
     abandoned = releases.abandon_gray(item=pools(), **HOW)
     poll(lambda: two.all_saw(abandoned.number), what="abandoned, it has left everybody")
@@ -132,7 +132,7 @@ def test_instances_tell_which_overrides_they_run_and_drop_those_of_a_deleted_ten
     assert hot.module("retry_policy").of(shop.pk).most_retries == 1  # this process has no such label
     slug = shop.slug
     assert f"retry_policy@{slug}" in selectors.instances_told()[0]["overrides"]
-    delete_tenant(tenant=shop, actor="user:ada")
+    delete_tenant(tenant=shop, by=actor("user:ada"))
     poll(lambda: told() == {theirs: 1}, what="nothing of the deleted tenant is left")
     loading.apply_released()
     assert set(hot.module("retry_policy").now.by_tenant) == {other.pk}
@@ -144,12 +144,12 @@ def test_a_tenant_that_has_sent_something_is_not_deleted_and_keeps_its_overrides
     item = items.module_item("retry_policy", tenant=tenant)
     releases.publish(item=item, content='{"most_retries": 1}', **HOW)
     with pytest.raises(TenantInUse):
-        delete_tenant(tenant=tenant, actor="user:ada")
+        delete_tenant(tenant=tenant, by=actor("user:ada"))
     item.refresh_from_db()
     assert item.current is not None
     empty = make_tenant("Empty", slug="empty")
     drawer = items.default_namespace(empty)
-    items.create_item(namespace=drawer, group="G", data_id="d", format="text", actor="user:ada")
+    items.create_item(namespace=drawer, group="G", data_id="d", format="text", by=actor("user:ada"))
     with pytest.raises(CommandError):
         call_command("delete_tenant", "empty")
     call_command("delete_tenant", "empty", "--yes", stdout=StringIO())
@@ -162,9 +162,10 @@ def test_a_lost_notice_is_made_good_within_five_seconds(start: Callable[..., Wat
     pools()
     program = (
         "import os, signal, django; django.setup()\n"
+        "from accounts.services.audit import Actor\n"
         "from configcenter.services import changes, items, releases\n"
         "changes.tell = lambda revision: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"releases.publish(item=items.module_item('thread_pools'), content='{text(110)}', comment='', author='user:ada')\n"
+        f"releases.publish(item=items.module_item('thread_pools'), content='{text(110)}', comment='', by=Actor.command('test'))\n"
     )
     settings = {"DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": database_url()}
     two = start(DEAF, "well")

@@ -38,9 +38,10 @@ NEW_TENANTS = """
 from accounts.models import Tenant
 from accounts.scopes import SCOPES
 from accounts.services.api_keys import issue_api_key
+from accounts.services.audit import Actor
 for n in range(%d):
     tenant = Tenant.objects.create(name="customer", slug="%s-" + str(n))
-    print(issue_api_key(tenant=tenant, name="test", scopes=list(SCOPES))[1])
+    print(issue_api_key(tenant=tenant, name="test", scopes=list(SCOPES), by=Actor.system("test"))[1])
 """
 
 

@@ -10,7 +10,7 @@ from celery import current_app
 from celery.exceptions import NotRegistered
 from celery.schedules import crontab
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from structlog.testing import capture_logs
 
 from jobs import registry
@@ -52,6 +52,15 @@ def test_the_scheduler_writes_the_registered_jobs_into_its_table() -> None:
     assert not PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_row_whose_job_is_not_installed_any_more_is_not_started() -> None:
+    every = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(name="removed", task="removed.job", interval=every)
+    scheduler = LeaderScheduler(app=current_app._get_current_object())
+    assert "feed" in scheduler.schedule
+    assert "removed" not in scheduler.schedule
+
+
 def test_a_job_is_routed_to_its_queue_and_an_unknown_task_nowhere() -> None:
     job("tests.tidy", every=timedelta(hours=1), queue="delayed", **DECLARED)(lambda: None)
     router = current_app.amqp.Router()
@@ -79,10 +88,9 @@ def test_a_declaration_that_contradicts_itself_is_refused(wrong: dict[str, Any])
 
 
 def test_a_name_is_taken_once() -> None:
-    for taken in ({"entry": "feed"}, {}):
-        job("tests.once", every=timedelta(hours=1), **DECLARED)(lambda: None) if not taken else None
+    for name, entry in (("messaging.feed", "another"), ("tests.once", "feed")):
         with pytest.raises(ValueError, match="declared twice"):
-            job("tests.once", every=timedelta(hours=1), **taken, **DECLARED)(lambda: None)
+            job(name, every=timedelta(hours=1), entry=entry, **DECLARED)(lambda: None)
 
 
 def test_the_worker_runs_the_function_with_the_time_of_the_run() -> None:

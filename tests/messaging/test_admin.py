@@ -14,10 +14,11 @@ from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.channels.base import SendRequest
 from messaging.channels.sandbox import outbox
-from messaging.content import templates
+from messaging.content import editing
 from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
-from messaging.providers.loaded import save_provider
+from messaging.providers.loaded import create_provider
 from posthaste.lib.ids import new_id
+from tests.builders import TESTER, untraced
 
 pytestmark = pytest.mark.django_db
 SMS = "+8613812345678"
@@ -45,16 +46,16 @@ def message(owner: Tenant, status: str = Status.SENT, **values: Any) -> Message:
 
 def provider(owner: Tenant, name: str = "Gateway", **config: Any) -> Provider:
     row = Provider(tenant=owner, name=name, channel="sms", kind="http")
-    return save_provider(provider=row, config={"url": "https://gateway.example.com/send", "headers": {"X-Key": "very-secret"}, **config})
+    config = {"url": "https://gateway.example.com/send", "headers": {"X-Key": "very-secret"}, **config}
+    with untraced() as by:
+        return create_provider(provider=row, config=config, by=by)
 
 
 def template(owner: Tenant, name: str = "code") -> Template:
-    made = Template.objects.create(tenant=owner, name=name, channel="sms")
-    templates.save_draft(
-        template=made, subject="", body="Your code is {{ code }}", html="", variables=[{"name": "code", "example": "4711"}], author="t"
-    )
-    templates.publish_draft(template=made)
-    return made
+    wording = {"subject": "", "body": "Your code is {{ code }}", "html": "", "variables": [{"name": "code", "example": "4711"}]}
+    made = Template(tenant=owner, name=name, channel="sms")
+    with untraced() as by:
+        return editing.create_template(template=made, wording=wording, publish=True, by=by)
 
 
 def page(client: Client, name: str, *args: Any, **query: Any) -> str:
@@ -401,7 +402,7 @@ def test_the_cap_at_once_is_explained_checked_and_stored() -> None:
     mine = tenant("mine")
     client = staff("op", Role.OPERATOR, mine)
     add, config = reverse("admin:messaging_provider_add"), '{"url": "https://gateway.example.com/"}'
-    assert "over all workers together" in client.get(add).content.decode()
+    assert "across all workers" in client.get(add).content.decode()
     for wrong in ("0", "-1", "10001", "x"):
         answer = client.post(add, provider_form(mine, max_at_once=wrong, configuration=config))
         assert set(answer.context["adminform"].form.errors) == {"max_at_once"}
@@ -422,7 +423,7 @@ def test_a_provider_is_made_for_the_own_tenant_only() -> None:
 def test_a_test_message_goes_out_and_is_audited_masked() -> None:
     mine = tenant("mine")
     client = staff("op", Role.OPERATOR, mine)
-    row = save_provider(provider=Provider(tenant=mine, name="Sandbox", channel="sms", kind="sandbox"), config={})
+    row = create_provider(provider=Provider(tenant=mine, name="Sandbox", channel="sms", kind="sandbox"), config={}, by=TESTER)
     address = reverse("admin:messaging_provider_test", args=[row.pk])
     assert "Taken by the provider" in client.post(address, {"recipient": SMS, "text": "Hi"}).content.decode()
     assert "sandbox_refused" in client.post(address, {"recipient": "+15005550001", "text": "Hi"}).content.decode()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.utils import translation
 
-from messaging.admin.labels import event_reason, event_word
+from messaging.labels import event_label, event_reason
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_reason_is_said_in_words(reason: str, said: str) -> None:
 
 
 def test_what_ends_by_itself_is_not_called_a_rule() -> None:
-    assert event_word({"event": "rule", "reason": "expired"}) == "Ended"
-    assert event_word({"event": "rule", "reason": "rule:duplicate"}) == "Decided by a rule"
-    assert event_word({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Put off"
-    assert event_word({"event": "of-tomorrow"}) == "of-tomorrow"
+    assert event_label({"event": "rule", "reason": "expired"}) == "Ended"
+    assert event_label({"event": "rule", "reason": "rule:duplicate"}) == "Decided by a rule"
+    assert event_label({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Put off"
+    assert event_label({"event": "of-tomorrow"}) == "of-tomorrow"

@@ -1,6 +1,6 @@
-"""Writing traces: compact lines appended to one Redis string a message, in pipelines that are sent anyway.
+"""Write traces: compact lines appended to one Redis string per message, in pipelines that are sent anyway.
 
-A line is one letter, the milliseconds since the message's id was made, and what else there is to say:
+A line is one letter, the milliseconds since the message's id was made, and the details:
 
     C<ms> <attempt>                  claimed by a worker
     S<ms> <duration ms> <provider>   taken by the provider
@@ -10,10 +10,10 @@ A line is one letter, the milliseconds since the message's id was made, and what
     M<ms> <from> <to> <reason>@<release>     moved to another provider: breaker, unreachable
     X<ms> <status> <reason>[@<release>] [<delay ms>]   ended, or was put off, by a rule; as of which release of the rules
 
-Of the messages that are not sampled (module *tracing*) only what is no routine is written: failures, retries, decisions, with what
-else is told of the message at the same moment.
+For a message that is not sampled (module *tracing*) only failures, retries and decisions are written, with the other events of the
+same flush.
 
-Where Redis is away nothing is written and nobody waits: the message row tells the main times by itself.
+If Redis is away nothing is written and nothing waits: the message row keeps the main times.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -27,7 +27,7 @@ from posthaste.lib import ids, redis
 from tracing.configuration import tracing
 
 COUNTER_SECONDS = 180
-BLANK = "\N{NO-BREAK SPACE}"  # stands for a blank inside a word: a reader gives the blank back
+BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restores it
 ROUTINE = frozenset("CSK")  # what happens to every message that goes well
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
@@ -46,13 +46,13 @@ def trace_key(message_id: UUID) -> bytes:
 
 
 def line(code: str, message_id: UUID, at: datetime, *words: object) -> str:
-    """Make one event of a trace."""
+    """Return one event of a trace as a line."""
     since = max(0, int(at.timestamp() * 1000) - ids.unix_ms(message_id))
     return " ".join((f"{code}{since}", *map(str, words))) + "\n"
 
 
 def word(text: str) -> str:
-    """Make one word of a text, as a line is split at blanks; `tracing.selectors` undoes it."""
+    """Return a text as one word, because a line is split at spaces; `tracing.selectors` reverses it."""
     return BLANK.join(text.split())[:40] or "-"
 
 
@@ -67,8 +67,9 @@ def _worth_keeping(message_id: UUID, added: Iterable[str], always: Collection[UU
 
 
 def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Collection[UUID] = ()) -> None:
-    """Add events to the traces of messages within a pipeline of the caller's; those in `always` are written whether
-    they are sampled or not.
+    """Add events to the traces of messages, in the caller's pipeline.
+
+    Messages in `always` are written even if they are not sampled.
     """
     settings = tracing.value
     if settings.sample_percent < 100:
@@ -79,7 +80,7 @@ def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Coll
 
 
 def count(pipeline: Any, now: datetime, tenant_id: int, event: str, by: int = 1) -> None:
-    """Count what happened in this second, for the live figures, within a pipeline of the caller's."""
+    """Count an event in its second for the live figures, in the caller's pipeline."""
     name = redis.key("n", int(now.timestamp()))
     pipeline.hincrby(name, f"{tenant_id}:{event}", by)
     pipeline.expire(name, COUNTER_SECONDS)

@@ -1,6 +1,7 @@
-"""Live counts of this process, told to Redis a few times a second instead of once a group of messages.
+"""Count events in this process and publish the counts to Redis a few times a second.
 
-They are figures to look at: what a process counted in its last quarter of a second dies with it.
+Publishing once per group of messages would cost a round trip each. If the process dies, the live figures of its last quarter of a second
+are lost; nothing else depends on them.
 """
 
 import os
@@ -15,7 +16,7 @@ EVERY_SECONDS = 0.25
 
 
 class Tally:
-    """Counts of (second, tenant, event) that have not been told yet."""
+    """Counts of (second, tenant, event) that are not published yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,10 +31,10 @@ class Tally:
                 self._counts[second, tenant_id, event] += number
             if self._pid != os.getpid():  # first use in this process: threads do not survive a fork
                 self._pid = os.getpid()
-                threading.Thread(target=self._tell, name="tally", daemon=True).start()
+                threading.Thread(target=self._publish_periodically, name="tally", daemon=True).start()
 
     def flush(self) -> None:
-        """Report Redis what has been counted; while Redis is away, it is forgotten."""
+        """Publish the counts to Redis. While Redis is away, they are dropped."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:
@@ -46,7 +47,7 @@ class Tally:
         except redis.Unavailable:
             pass
 
-    def _tell(self) -> None:
+    def _publish_periodically(self) -> None:
         pause = threading.Event()
         while not pause.wait(EVERY_SECONDS):
             self.flush()

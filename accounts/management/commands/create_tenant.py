@@ -10,8 +10,9 @@ from django.db import transaction
 
 from accounts.models import KeyKind, Tenant
 from accounts.scopes import SCOPES
-from accounts.services import audit
 from accounts.services.api_keys import issue_api_key
+from accounts.services.audit import Actor
+from accounts.services.tenants import create_tenant
 from posthaste.lib.problems import Invalid
 
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--scope", action="append", choices=sorted(SCOPES), help="may be given several times; default: all")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        by = Actor.command("create_tenant")
         try:
             validate_slug(options["slug"])
             with transaction.atomic():
@@ -38,20 +40,13 @@ class Command(BaseCommand):
                     weight=options["weight"],
                     is_operator=options["operator"],
                 )
-                tenant.full_clean()
-                tenant.save()
-                key, clear = issue_api_key(
+                create_tenant(tenant=tenant, by=by)
+                _key, clear = issue_api_key(
                     tenant=tenant,
                     name="first key",
                     kind=KeyKind.SANDBOX if options["sandbox"] else KeyKind.LIVE,
                     scopes=options["scope"] or list(SCOPES),
-                )
-                audit.record(
-                    actor="command:create_tenant",
-                    action="tenant.create",
-                    target=tenant.slug,
-                    tenant_id=tenant.pk,
-                    detail={"key": key.prefix},
+                    by=by,
                 )
         except Invalid as error:
             raise CommandError(str(error.errors)) from None

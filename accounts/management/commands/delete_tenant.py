@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Tenant
+from accounts.services.audit import Actor
 from accounts.services.tenants import TenantInUse, delete_tenant
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         if not options["yes"]:
             raise CommandError(f"This deletes {tenant.name} and can't be undone. Say --yes.", returncode=2)
         try:
-            delete_tenant(tenant=tenant, actor="command:delete_tenant")
+            delete_tenant(tenant=tenant, by=Actor.command("delete_tenant"))
         except TenantInUse as error:
             raise CommandError(str(error.detail), returncode=4) from None
         self.stdout.write(f"{options['slug']} is deleted.")

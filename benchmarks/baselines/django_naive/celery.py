@@ -30,7 +30,7 @@ http = urllib3.PoolManager(maxsize=2, retries=False, timeout=5.0)
 
 @app.task(name="naive.send")
 def send_message(message_id: str) -> None:
-    """Sends one message; the provider takes it at once, or answers over HTTP."""
+    """Send one message; the provider takes it at once, or answers over HTTP."""
     message = Message.objects.get(pk=message_id)
     message.status = "sending"
     message.attempts += 1

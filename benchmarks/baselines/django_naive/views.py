@@ -34,7 +34,7 @@ class MessageSerializer(serializers.ModelSerializer):
 
 
 class MessageCreate(CreateAPIView):
-    """POST /api/messages/"""
+    """Answer POST /api/messages/."""
 
     serializer_class = MessageSerializer
     permission_classes = [HasKey]

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import form, live, reading
-from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigItem, Format
@@ -49,7 +50,7 @@ def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
 @for_subject
 def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Throw the draft away."""
-    drafts.discard_draft(item=subject.item, **author_of(request))
+    drafts.discard_draft(item=subject.item, by=Actor.of_request(request))
     messages.success(request, _("The draft is gone. What is in force did not change."))
     return HttpResponseRedirect(subject.url())
 
@@ -96,12 +97,12 @@ def _save(request: HttpRequest, subject: Subject, content: str) -> HttpResponse:
     if content == subject.effective and (item.draft is not None or item.current is not None or subject.handle is not None):
         if item.draft_version != based_on:
             return _conflict(request, subject, content, began)
-        drafts.discard_draft(item=item, **author_of(request))
+        drafts.discard_draft(item=item, by=Actor.of_request(request))
         messages.info(request, _("That is what is in force: there is no draft."))
         return HttpResponseRedirect(subject.url())
     if content != item.draft:
         try:
-            drafts.save_draft(item=item, content=content, based_on=based_on, now=timezone.now(), **author_of(request))
+            drafts.save_draft(item=item, content=content, based_on=based_on, now=timezone.now(), by=Actor.of_request(request))
         except drafts.DraftConflict:
             return _conflict(request, subject, content, began)
         messages.success(request, _("The draft is saved. It is not in force yet."))

@@ -7,8 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from configcenter import selectors
-from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
@@ -82,7 +83,7 @@ def release(request: HttpRequest, subject: Subject, number: int) -> HttpResponse
         comment = request.POST.get("comment", "").strip()
         try:
             if comment:
-                made = releases.rollback(item=subject.item, to=found, comment=comment, **author_of(request))
+                made = releases.rollback(item=subject.item, to=found, comment=comment, by=Actor.of_request(request))
                 said = _("Version {n} brings back version {old} and is on its way to all instances.")
                 messages.success(request, said.format(n=made.number, old=found.number))
                 return HttpResponseRedirect(subject.url())
@@ -115,7 +116,7 @@ def remove(request: HttpRequest, subject: Subject) -> HttpResponse:
             error, status = _("Type {name} to go on.").format(name=name), 422
         else:
             try:
-                releases.remove(item=subject.item, comment=comment or _("Removed"), **author_of(request))
+                releases.remove(item=subject.item, comment=comment or _("Removed"), by=Actor.of_request(request))
                 messages.success(request, _("{name} is out of force. Its history stays.").format(name=name))
                 return HttpResponseRedirect(subject.url())
             except Problem as refusal:

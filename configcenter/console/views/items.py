@@ -11,12 +11,11 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Tenant
 from accounts.services import rights
-from accounts.staff.tenant_admin import signed_in
+from accounts.services.audit import Actor
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
 from posthaste.ui.paginator import page_of
@@ -84,8 +83,7 @@ def create(request: HttpRequest) -> HttpResponse:
         try:
             item = items.create_item(
                 namespace=namespace,
-                actor=f"user:{signed_in(request).get_username()}",
-                ip=client_ip(request),
+                by=Actor.of_request(request),
                 **{name: typed[name] for name in ("group", "data_id", "format", "description")},
             )
             return HttpResponseRedirect(reverse("config:item-edit", args=[item.pk]))
@@ -113,8 +111,7 @@ def about(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Change the format and the description of an item."""
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
     try:
-        who = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
-        items.change_item(item=subject.item, **wanted, **who)
+        items.change_item(item=subject.item, **wanted, by=Actor.of_request(request))
         messages.success(request, _("Format and description are saved."))
     except Invalid as invalid:
         messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
@@ -128,16 +125,16 @@ def namespaces(request: HttpRequest) -> HttpResponse:
     typed = {name: request.POST.get(name, "").strip() for name in ("tenant", "slug", "name", "description")}
     errors: dict[str, str] = {}
     if request.method == "POST":
-        who: dict[str, Any] = {"actor": f"user:{signed_in(request).get_username()}", "ip": client_ip(request)}
+        by = Actor.of_request(request)
         try:
             if "delete" in request.POST:
                 namespace = get_object_or_404(of_people(), pk=_pk(request.POST["delete"]) or 0)
-                items.delete_namespace(namespace=namespace, **who)
+                items.delete_namespace(namespace=namespace, by=by)
                 messages.success(request, _("The namespace {name} is deleted.").format(name=namespace.slug))
             else:
                 tenant = get_object_or_404(Tenant, pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
                 made = {name: typed[name] for name in ("slug", "name", "description")}
-                items.create_namespace(tenant=tenant, **made, **who)
+                items.create_namespace(tenant=tenant, **made, by=by)
                 messages.success(request, _("The namespace {name} is there.").format(name=typed["slug"]))
             return HttpResponseRedirect(reverse("config:namespaces"))
         except Invalid as invalid:

@@ -10,6 +10,7 @@ from accounts.services import rights
 from configcenter import hot, selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
+from configcenter.labels import InstanceState
 from configcenter.models import MODULES, ConfigItem, ConfigState
 
 
@@ -63,13 +64,16 @@ def instances(request: HttpRequest) -> HttpResponse:
     rows = []
     for instance in running or []:
         errors = [{"module": key.partition("@")[0], "text": text} for key, text in sorted(instance.errors.items())]
-        behind = instance.revision < revision
+        is_behind = instance.revision < revision
+        state = InstanceState.BEHIND if is_behind else InstanceState.APPLIED
+        if errors or instance.source != "database":
+            state = InstanceState.REFUSED if errors else InstanceState.SNAPSHOT
         rows.append(
             {
                 "instance": instance,
                 "errors": errors,
-                "behind": behind,
-                "state": "refused" if errors else "snapshot" if instance.source != "database" else "behind" if behind else "applied",
+                "behind": is_behind,
+                "state": state,
             }
         )
     return page(

@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import live
-from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Subject, for_subject
 from configcenter.services import releases
 from configcenter.services.differences import diff
@@ -39,7 +40,7 @@ def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
         return _show(request, subject, typed=typed, errors={"comment": _("Say why: it stands in the history.")}, status=422)
     text = request.POST.get("based_on", "")
     based_on = int(text) if text.isdecimal() and len(text) < 10 else -1
-    say = {"comment": typed["comment"], "based_on": based_on, **author_of(request)}
+    say: dict[str, Any] = {"comment": typed["comment"], "based_on": based_on, "by": Actor.of_request(request)}
     try:
         if to_some:
             release = releases.start_gray(item=item, content=None, **spread_of(request), **say)
@@ -123,16 +124,16 @@ def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
 def gray(request: HttpRequest, subject: Subject) -> HttpResponse:
     """Widen, promote or abandon a gray release."""
     verb, comment = request.POST.get("verb", ""), request.POST.get("comment", "").strip()
-    who = author_of(request)
+    by = Actor.of_request(request)
     try:
         if verb == "widen":
-            releases.widen_gray(item=subject.item, **spread_of(request), **who)
+            releases.widen_gray(item=subject.item, **spread_of(request), by=by)
             messages.success(request, _("The gray release has a new reach."))
         elif verb == "promote":
-            done = releases.promote_gray(item=subject.item, comment=comment or _("Promoted"), **who)
+            done = releases.promote_gray(item=subject.item, comment=comment or _("Promoted"), by=by)
             messages.success(request, _("Version {n} is on its way to all instances.").format(n=done.number))
         elif verb == "abandon":
-            releases.abandon_gray(item=subject.item, comment=comment or _("Abandoned"), **who)
+            releases.abandon_gray(item=subject.item, comment=comment or _("Abandoned"), by=by)
             messages.success(request, _("The gray release is stopped; its instances go back to what all the others run."))
     except Problem as problem:
         messages.error(request, problem_text(problem))

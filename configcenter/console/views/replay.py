@@ -47,7 +47,7 @@ WORDS = {
     "worst_minutes": gettext_noop("Worst minutes"),
 }
 SPANS = {"1": 1, "6": 6, "24": 24, "168": 168}  # hours
-MOST_HOURS = 24 * 31
+MAX_HOURS = 24 * 31
 
 
 @staff_page(allowed=rights.may_view)
@@ -95,7 +95,7 @@ def _span(request: HttpRequest) -> tuple[datetime, datetime]:
     given = [_moment(request.GET.get(name, "")) for name in ("since", "until")]
     if given[0] is not None:
         until = min(given[1] or now, now)
-        return max(min(given[0], until), until - timedelta(hours=MOST_HOURS)), until
+        return max(min(given[0], until), until - timedelta(hours=MAX_HOURS)), until
     return now - timedelta(hours=SPANS.get(request.GET.get("hours", ""), 24)), now
 
 

@@ -11,16 +11,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
+from accounts.services.audit import Actor
 from configcenter import hot
-from configcenter.console.access import author_of, page, staff_page
+from configcenter.console.access import page, staff_page
 from configcenter.console.views.items import of_people
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import transfer as files
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text
 
-MOST_BYTES = 8 << 20
-MOST_ERRORS = 20
+MAX_BYTES = 8 << 20
+MAX_ERRORS = 20
 
 
 @staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
@@ -32,12 +33,12 @@ def transfer(request: HttpRequest) -> HttpResponse:
         is_trial = "apply" not in request.POST
         try:
             report = files.import_(
-                data=data, policy=policy, dry_run=is_trial, comment=request.POST.get("comment", ""), **author_of(request)
+                data=data, policy=policy, dry_run=is_trial, comment=request.POST.get("comment", ""), by=Actor.of_request(request)
             )
         except Problem as refusal:
             problem, status = problem_text(refusal), refusal.status
             if refusal.errors:
-                problem = f"{refusal.detail} " + " ".join(f"{e['field']}: {e['message']}" for e in refusal.errors[:MOST_ERRORS])
+                problem = f"{refusal.detail} " + " ".join(f"{e['field']}: {e['message']}" for e in refusal.errors[:MAX_ERRORS])
         if report is not None and not is_trial:
             number = report.count("created") + report.count("updated")
             messages.success(request, _("Imported items: {n}").format(n=number))
@@ -67,7 +68,7 @@ def _posted(request: HttpRequest) -> bytes:
     """The file, or the one that the page kept from the trial before."""
     file: Any = request.FILES.get("file")
     if file is not None:
-        return bytes(file.read(MOST_BYTES)) if file.size <= MOST_BYTES else b""
+        return bytes(file.read(MAX_BYTES)) if file.size <= MAX_BYTES else b""
     try:
         return base64.b64decode(request.POST.get("data", ""), validate=True)
     except binascii.Error:

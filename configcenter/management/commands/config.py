@@ -1,7 +1,8 @@
-"""`manage.py config get|set|discard|publish|gray|rollback|history|diff|export|import|instances|item|namespace`: the configuration
-from a shell.
+"""The `manage.py config` command: the configuration from a shell.
 
-Exit status: 0 done · 1 something is away · 2 wrong use · 3 not valid · 4 conflicts with the present state · 5 there is no such thing.
+Verbs: get, set, discard, publish, gray, rollback, history, diff, export, import, instances, item, namespace.
+
+Exit status: 0 done · 1 something is away · 2 wrong usage · 3 invalid · 4 conflict with the current state · 5 not found.
 """
 
 import sys
@@ -13,6 +14,7 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.management import gray, items
 from configcenter.models import ConfigItem
@@ -21,7 +23,6 @@ from configcenter.services import items as config_items
 from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
-AUTHOR = "command:config"
 STATUS: tuple[tuple[type[Problem], int], ...] = ((Invalid, 3), (Conflict, 4), (NotFound, 5), (Problem, 1))
 
 
@@ -77,7 +78,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         self.as_json = options["json"]
-        self.author = f"{AUTHOR} ({options['author']})" if options.get("author") else AUTHOR
+        self.by = Actor.command("config", author=options.get("author") or "")
         try:
             getattr(self, f"_{verb}")(options)
         except Problem as error:
@@ -94,7 +95,7 @@ class Command(BaseCommand):
         self.stdout.write(text.rstrip("\n"))
 
     def _row(self, options: dict[str, Any], name: str = "") -> ConfigItem:
-        """The free-form item, module or override that the arguments name."""
+        """Return the free-form item, module or override that the arguments name."""
         if "data_id" in options:
             return items.find(options)
         return config_items.module_item(name or options["module"], tenant=items.tenant_of(options))
@@ -155,24 +156,24 @@ class Command(BaseCommand):
             fields.assign(value, path, fields.written(text))
         content = orjson.dumps(value).decode()
         config_items.validate(item, content)  # a shell has no page that marks what is wrong in a draft: nothing wrong is kept
-        saved = drafts.save_draft(item=item, content=content, based_on=item.draft_version, author=self.author, now=timezone.now())
+        saved = drafts.save_draft(item=item, content=content, based_on=item.draft_version, by=self.by, now=timezone.now())
         self._say({"draft_version": saved.draft_version}, f"Draft {saved.draft_version} of {config_items.name_of(item)}. Not in force yet.")
 
     def _discard(self, options: dict[str, Any]) -> None:
-        item = drafts.discard_draft(item=self._row(options), author=self.author)
+        item = drafts.discard_draft(item=self._row(options), by=self.by)
         self._say({"draft_version": item.draft_version}, f"{config_items.name_of(item)} has no draft.")
 
     def _publish(self, options: dict[str, Any]) -> None:
-        release = releases.publish(item=self._row(options), comment=options["comment"], author=self.author)
+        release = releases.publish(item=self._row(options), comment=options["comment"], by=self.by)
         self._say(items.as_dict(release), f"Version {release.number} is in force.")
 
     def _gray(self, options: dict[str, Any]) -> None:
-        gray.run(item=self._row(options), options=options, author=self.author, say=self._say)
+        gray.run(item=self._row(options), options=options, by=self.by, say=self._say)
 
     def _rollback(self, options: dict[str, Any]) -> None:
         item = self._row(options)
         to = selectors.release(item, options["version"])
-        release = releases.rollback(item=item, to=to, comment=options["comment"], author=self.author)
+        release = releases.rollback(item=item, to=to, comment=options["comment"], by=self.by)
         self._say(items.as_dict(release), f"Version {release.number} is in force, with the text of version {to.number}.")
 
     def _history(self, options: dict[str, Any]) -> None:
@@ -213,9 +214,7 @@ class Command(BaseCommand):
             data = sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}", returncode=2) from None
-        report = transfer.import_(
-            data=data, policy=options["policy"], dry_run=options["dry_run"], author=self.author, comment=options["comment"]
-        )
+        report = transfer.import_(data=data, policy=options["policy"], dry_run=options["dry_run"], by=self.by, comment=options["comment"])
         lines = [f"{entry.outcome:10} {entry.item}{_wrong(entry.errors)}" for entry in report.items]
         lines.append("Nothing was changed: this was a trial." if report.is_dry_run else "Done.")
         data_out = [
@@ -244,16 +243,16 @@ class Command(BaseCommand):
                 else:
                     self.stdout.write(text, ending="")  # as it is: its md5 is counted to the last blank
             case "set":
-                items.set_(options, self.author, self._say)
+                items.set_(options, self.by, self._say)
             case "publish":
-                items.publish(options, self.author, self._say)
+                items.publish(options, self.by, self._say)
             case "delete":
-                items.delete(options, self.author, self._say)
+                items.delete(options, self.by, self._say)
             case as_with_modules:
                 getattr(self, f"_{as_with_modules}")(options)
 
     def _namespace(self, options: dict[str, Any]) -> None:
-        items.namespaces(options, self.author, self._say)
+        items.namespaces(options, self.by, self._say)
 
 
 def _wrong(errors: list[dict[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.services import audit
+from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api.filters import BatchFilter
 from messaging.api.serializers import BatchOut
@@ -63,8 +63,7 @@ class BatchPause(BatchView):
     @extend_schema(summary="Pause a batch", request=None)
     def post(self, request: Request, id: str) -> Response:
         batch = self.get_object()
-        held = operate.pause_batch(batch=batch)
-        audit.record_request(request, action="batch.pause", target=batch.pk, detail={"taken_back": held})
+        operate.pause_batch(batch=batch, by=Actor.of_request(request))
         return Response(BatchOut(batch).data)
 
 
@@ -78,8 +77,7 @@ class BatchResume(BatchView):
         batch = self.get_object()
         if batch.messages.filter(is_sandbox=False).exists():
             self.caller.must_be_live()
-        operate.resume_batch(batch=batch)
-        audit.record_request(request, action="batch.resume", target=batch.pk)
+        operate.resume_batch(batch=batch, by=Actor.of_request(request))
         return Response(BatchOut(batch).data)
 
 
@@ -104,7 +102,6 @@ class BatchCancel(BatchView):
     )
     def post(self, request: Request, id: str) -> Response:
         batch = self.get_object()
-        result = operate.cancel_batch(batch=batch, now=timezone.now())
+        result = operate.cancel_batch(batch=batch, by=Actor.of_request(request), now=timezone.now())
         answer = {"cancelled": result.cancelled, "too_late": result.too_late, "unknown": result.unknown}
-        audit.record_request(request, action="batch.cancel", target=batch.pk, detail=answer)
         return Response({**answer, "batch": BatchOut(batch).data})

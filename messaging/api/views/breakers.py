@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
 from accounts.scopes import ADMIN
-from accounts.services import audit
+from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.providers import breaker_states, breakers
 from posthaste.lib import redis
@@ -147,6 +147,5 @@ class BreakerForce(BreakerView):
         self.caller.must_be_live()
         self.one(name)
         values = self.validated(ForceIn)
-        breakers.force(name=name, to=values["state"], seconds=values.get("seconds", 0), by=self.caller.actor)
-        audit.record_request(request, action="breaker.force", target=name, detail=values)
+        breakers.force(name=name, to=values["state"], seconds=values.get("seconds", 0), by=Actor.of_request(request))
         return Response(BreakerOut(self.one(name)).data)

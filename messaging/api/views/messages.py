@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.services import audit
+from accounts.services.audit import Actor
 from messaging import selectors, traces
 from messaging.api import schemas
 from messaging.api.filters import MessageFilter
@@ -102,8 +102,7 @@ class MessageCancel(MessageView):
     )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
-        operate.cancel_message(message=message, now=timezone.now())
-        audit.record_request(request, action="message.cancel", target=message.pk)
+        operate.cancel_message(message=message, by=Actor.of_request(request), now=timezone.now())
         message.refresh_from_db()
         return Response(MessageDetailOut(message).data)
 
@@ -123,9 +122,7 @@ class MessageRetry(MessageView):
         message = self.get_object()
         if not message.is_sandbox:
             self.caller.must_be_live()
-        before = message.status
-        operate.retry_message(message=message, now=timezone.now())
-        audit.record_request(request, action="message.retry", target=message.pk, detail={"was": before})
+        operate.retry_message(message=message, by=Actor.of_request(request), now=timezone.now())
         message.refresh_from_db()
         return Response(MessageDetailOut(message).data)
 

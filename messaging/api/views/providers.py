@@ -11,15 +11,15 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from accounts.scopes import ADMIN
-from accounts.services import audit
+from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import ProviderFilter
 from messaging.channels import registry
 from messaging.channels.sandbox import outbox
 from messaging.models import Provider
-from messaging.models.provider import new_receipt_secret
 from messaging.providers import loaded
+from messaging.providers.cache import SANDBOX
 from messaging.scopes import READ
 from posthaste.lib import redis
 from posthaste.lib.pagination import CursorPages
@@ -57,8 +57,7 @@ class ProviderCollection(ListModelMixin, ProviderView):
         values = self.validated(s.ProviderIn)
         config, caps = values.pop("config"), values.pop("caps")
         provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), max_at_once=caps.get("at_once"), **values)
-        loaded.save_provider(provider=provider, config=config)
-        audit.record_request(request, action="provider.create", target=provider.pk, detail={"name": provider.name, "kind": provider.kind})
+        loaded.create_provider(provider=provider, config=config, by=Actor.of_request(request))
         return Response(s.ProviderCreatedOut(provider).data, status=201)
 
 
@@ -91,8 +90,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
             loaded.change_caps(provider=provider, caps=values.pop("caps"))
         for name, value in values.items():
             setattr(provider, name, value)
-        loaded.save_provider(provider=provider, config=config)
-        audit.record_request(request, action="provider.change", target=provider.pk, detail={"fields": sorted(request.data)})
+        loaded.change_provider(provider=provider, config=config, fields=request.data, by=Actor.of_request(request))
         return Response(s.ProviderOut(provider).data)
 
     @extend_schema(
@@ -102,8 +100,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
     )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        loaded.delete_provider(provider=provider)
-        audit.record_request(request, action="provider.delete", target=id, detail={"name": provider.name})
+        loaded.delete_provider(provider=provider, by=Actor.of_request(request))
         return Response(status=204)
 
 
@@ -120,14 +117,13 @@ class ProviderTest(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        if provider.kind != loaded.SANDBOX:
+        if provider.kind != SANDBOX:
             self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
-            result = loaded.send_test(provider=provider, recipient=values["recipient"], text=values["text"])
+            result = loaded.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
         except ValueError as error:
             raise Invalid.field("recipient", str(error)) from None
-        audit.record_request(request, action="provider.test", target=provider.pk, detail={"ok": result.ok, "code": result.code})
         return Response(s.TestSendOut(result).data)
 
 
@@ -141,9 +137,7 @@ class ProviderSecret(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        provider.receipt_secret = new_receipt_secret()
-        provider.save(update_fields=["receipt_secret", "updated_at"])
-        audit.record_request(request, action="provider.new_receipt_secret", target=provider.pk)
+        loaded.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
         return Response(s.ProviderCreatedOut(provider).data)
 
 

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api.filters import SuppressionFilter
 from messaging.api.suppressions import (
@@ -23,7 +24,6 @@ from messaging.api.suppressions import (
 from messaging.models import Suppression
 from messaging.scopes import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
 from messaging.suppression import suppressions
-from posthaste.lib.addresses import client_ip
 from posthaste.lib.pagination import CursorPages
 
 
@@ -46,9 +46,8 @@ class SuppressionView(TenantView):
             category=values["category"],
             reason=values["reason"],
             expires_at=values.get("expires_at"),
-            author=self.caller.actor,
+            by=Actor.of_request(request),
             now=timezone.now(),
-            ip=client_ip(request),
             field=field,
         )
 
@@ -109,5 +108,5 @@ class SuppressionItem(RetrieveModelMixin, SuppressionView):
     def delete(self, request: Request, id: str) -> Response:
         entry = self.get_object()
         self.caller.must_be_live()
-        suppressions.remove(entries=[entry], author=self.caller.actor, ip=client_ip(request))
+        suppressions.remove(entries=[entry], by=Actor.of_request(request))
         return Response(status=204)

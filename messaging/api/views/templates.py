@@ -1,6 +1,5 @@
 """Templates: drafts, versions, publishing, previews."""
 
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -9,15 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.services import audit
+from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import serializers as s
 from messaging.api.filters import TemplateFilter
-from messaging.content import templates
+from messaging.content import editing, templates
 from messaging.models import Template, TemplateVersion
 from messaging.scopes import TEMPLATES_READ, TEMPLATES_WRITE
 from posthaste.lib.pagination import CursorPages
-from posthaste.lib.problems import Invalid, NotFound
+from posthaste.lib.problems import NotFound
 
 
 class TemplateView(TenantView):
@@ -51,19 +50,10 @@ class TemplateCollection(ListModelMixin, TemplateView):
     )
     def post(self, request: Request) -> Response:
         values = self.validated(s.TemplateIn)
-        with transaction.atomic():
-            try:
-                with transaction.atomic():
-                    template = Template.objects.create(
-                        tenant_id=self.tenant_id, **{name: values[name] for name in ("name", "channel", "category", "description")}
-                    )
-            except IntegrityError:
-                raise Invalid.field("name", _("There is already a template of this name."), "taken") from None
-            wording = {name: values[name] for name in ("subject", "body", "html", "variables")}
-            templates.save_draft(template=template, author=self.caller.actor, **wording)
-            if values["publish"]:
-                templates.publish_draft(template=template)
-            audit.record_request(request, action="template.create", target=template.name, detail={"published": values["publish"]})
+        described = {name: values[name] for name in ("name", "channel", "category", "description")}
+        wording = {name: values[name] for name in ("subject", "body", "html", "variables")}
+        template = Template(tenant_id=self.tenant_id, **described)
+        editing.create_template(template=template, wording=wording, publish=values["publish"], by=Actor.of_request(request))
         return Response(s.TemplateOut(self.get_queryset().get(pk=template.pk)).data, status=201)
 
 
@@ -79,11 +69,7 @@ class TemplateItem(RetrieveModelMixin, TemplateView):
     @extend_schema(summary="Describe or archive a template", request=s.TemplateChange, responses=s.TemplateOut)
     def patch(self, request: Request, name: str) -> Response:
         template = self.get_object()
-        for field, value in self.validated(s.TemplateChange, partial=True).items():
-            setattr(template, field, value)
-        template.save()
-        templates.book.forget()
-        audit.record_request(request, action="template.change", target=template.name, detail={"fields": sorted(request.data)})
+        editing.change_template(template=template, changes=self.validated(s.TemplateChange, partial=True), by=Actor.of_request(request))
         return Response(s.TemplateOut(template).data)
 
 
@@ -97,8 +83,7 @@ class TemplateDraft(TemplateView):
     )
     def put(self, request: Request, name: str) -> Response:
         template = self.get_object()
-        draft = templates.save_draft(template=template, author=self.caller.actor, **self.validated(s.DraftIn))
-        audit.record_request(request, action="template.draft", target=template.name, detail={"version": draft.number})
+        draft = editing.save_draft(template=template, wording=self.validated(s.DraftIn), by=Actor.of_request(request))
         return Response(s.VersionOut(draft).data)
 
 
@@ -115,8 +100,7 @@ class TemplatePublish(TemplateView):
     )
     def post(self, request: Request, name: str) -> Response:
         template = self.get_object()
-        version = templates.publish_draft(template=template)
-        audit.record_request(request, action="template.publish", target=template.name, detail={"version": version.number})
+        version = editing.publish_draft(template=template, by=Actor.of_request(request))
         return Response(s.VersionOut(version).data)
 
 

@@ -20,7 +20,7 @@ from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
 from posthaste.lib.problems import Invalid, NotFound
 
-LONGEST_SPAN = timedelta(days=7)
+MAX_SPAN = timedelta(days=7)
 
 
 class WhatIfIn(Body):
@@ -84,8 +84,8 @@ def span_of(values: dict[str, Any]) -> dict[str, datetime]:
     since = values.get("since") or until - timedelta(hours=1)
     if since >= until:
         raise Invalid.field("since", _("Must lie before until."))
-    if until - since > LONGEST_SPAN:
-        raise Invalid.field("since", _("At most {n} days.").format(n=LONGEST_SPAN.days))
+    if until - since > MAX_SPAN:
+        raise Invalid.field("since", _("At most {n} days.").format(n=MAX_SPAN.days))
     return {"since": since, "until": until}
 
 

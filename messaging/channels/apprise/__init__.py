@@ -94,7 +94,7 @@ class AppriseAdapter(Adapter):
 
 
 def _failure(detail: str) -> ProviderError:
-    """The plugin says no more than False; the last answer it got tells the rest."""
+    """Return the error of a failed call. The plugin returns only False; the last response has the details."""
     calls = transport.calls
     if calls.lost:
         return OutcomeUnknown("connection_lost", detail)

@@ -9,6 +9,7 @@ import time
 from email.utils import formataddr
 from typing import Literal, Self
 
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -59,7 +60,7 @@ class EmailConfig(ProviderConfig):
 
 class EmailAdapter(Adapter):
     kind = "email"
-    title = "E-mail (SMTP)"
+    title = gettext_lazy("E-mail (SMTP)")
     channels = frozenset({"email"})
     Config = EmailConfig
 

@@ -14,7 +14,7 @@ from inscriptis import get_text
 
 from messaging.channels.base import ProviderError
 
-MOST_REMEMBERED = 32_768  # characters; longer texts are composed each time
+MAX_REMEMBERED = 32_768  # characters; longer texts are composed each time
 _OF_THE_RECIPIENT = ("To", "Message-ID", "Date")
 
 
@@ -24,7 +24,7 @@ def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: s
     Raises:
         ProviderError: a header holds what no header may hold.
     """
-    make = _common if len(body) + len(html) > MOST_REMEMBERED else _remembered
+    make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
     try:
         common = make(sender, reply_to, subject, body, html)
     except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
@@ -36,7 +36,7 @@ def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: s
 
 
 def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
-    """What is the same for everybody: the text and the headers about it."""
+    """Return what is the same for all recipients: the text and its headers."""
     try:
         text = body or (get_text(html).strip() if html else "")
     except (ValueError, LookupError, RecursionError):

@@ -10,13 +10,13 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from posthaste.lib import deadlines, http
 
-MOST_SECONDS = 25.0
+MAX_SECONDS = 25.0
 #: Local part and domain that need no quotes (RFC 5321, section 4.1.2: Dot-string and Domain).
 PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 
 
 def _path(address: str) -> str:
-    """An address between angle brackets; smtplib's parser, a tenth of the cost of a mail, sees only what is unusual."""
+    """Return an address in angle brackets. Only unusual ones go through smtplib's parser, a tenth of the cost of a mail."""
     return f"<{address}>" if PLAIN.fullmatch(address) else smtplib.quoteaddr(address)
 
 
@@ -46,8 +46,9 @@ class GuardedSMTP(smtplib.SMTP):
         super().send(s)
 
     def hand_over(self, sender: str, recipient: str, content: bytes) -> None:
-        """Send one message of CRLF lines, its envelope in one round trip where the server takes several
-        commands at once (RFC 2920).
+        """Send one message of CRLF lines.
+
+        The envelope takes one round trip if the server supports pipelining (RFC 2920).
 
         Raises:
             smtplib.SMTPException: as `sendmail`.
@@ -119,13 +120,13 @@ class Connection(EmailBackend):
             raise smtplib.SMTPServerDisconnected("not connected")
         client.content_sent = False
         if client.sock is not None:
-            deadlines.time_socket(client.sock, self.timeout or MOST_SECONDS)  # the message before may have shrunk it
+            deadlines.time_socket(client.sock, self.timeout or MAX_SECONDS)  # the message before may have shrunk it
         client.hand_over(sender, recipient, content)
 
     def time_by_kernel(self) -> None:
         """Have the kernel watch the time-out from now on; for connections without TLS."""
         if self.connection is not None and self.connection.sock is not None:
-            deadlines.time_by_kernel(self.connection.sock, self.timeout or MOST_SECONDS)
+            deadlines.time_by_kernel(self.connection.sock, self.timeout or MAX_SECONDS)
 
     def is_alive(self) -> bool:
         """Ask the server."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
+from django.utils.translation import gettext_lazy
 from standardwebhooks import Webhook
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, SendRequest
@@ -26,7 +27,7 @@ _BULK_KEYS = uuid.UUID("5b1f6c1e-52a7-4d0b-9a6e-0a3b8f6f7c11")
 
 class HttpAdapter(Adapter):
     kind = "http"
-    title = "HTTP gateway"
+    title = gettext_lazy("HTTP gateway")
     channels = frozenset({"sms", "push", "wecom", "webhook", "chat"})
     Config = HttpConfig
 
@@ -192,7 +193,7 @@ def _fill(template: Any, variables: dict[str, Any]) -> bytes:
 
 
 def _copy(error: ProviderError) -> ProviderError:
-    """An exception object carries a traceback and is handled one by one, so each message gets its own."""
+    """Return a copy of an error: an exception carries a traceback, so each message needs its own."""
     return type(error)(
         error.code,
         error.detail,

@@ -66,7 +66,7 @@ def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A time that cannot be read is left out: losing it is better than losing the receipt."""
+    """Return the time, or None if it cannot be read: losing it is better than losing the receipt."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             # Above 10**11 (the year 5138 in seconds) it must be milliseconds.

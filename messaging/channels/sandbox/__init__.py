@@ -22,10 +22,12 @@ from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import orjson
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, Receipt, ReceiptError, SendRequest
+from messaging.channels.channel import CHANNELS
 
 Behaviour = Literal["fail", "fail-once", "fail-twice", "fail-always", "bounce", "slow-down", "timeout"]
 
@@ -71,8 +73,8 @@ def _keep_nothing(requests: Sequence[SendRequest]) -> None:
 
 class SandboxAdapter(Adapter):
     kind = "sandbox"
-    title = "Sandbox"
-    channels = frozenset({"sms", "email", "push", "wecom", "webhook", "chat"})
+    title = gettext_lazy("Sandbox")
+    channels = CHANNELS.keys()  # every one, also those of other apps
     Config = SandboxConfig
 
     bulk_size = 100

@@ -18,9 +18,9 @@ from uuid import UUID
 from configcenter.hot import Applied
 from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import DeliveryRules, Frequency, Outside
-from messaging.delivery.render import Job
+from messaging.delivery.render import RenderedMessage
 from messaging.delivery.rules import counters, hours
-from messaging.delivery.rules.counters import Asked, Cap, Told
+from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.storage.store import Claimed
 from posthaste.lib import redis
 
@@ -42,16 +42,16 @@ class Verdicts:
 
     release: int  # the number of the configuration's release that was looked at
     against: dict[UUID, Verdict] = field(default_factory=dict)
-    held: dict[UUID, Asked] = field(default_factory=dict)  # what those that may go have claimed and counted
+    held: dict[UUID, RuleQuery] = field(default_factory=dict)  # what those that may go have claimed and counted
 
 
-def check(jobs: Sequence[Job], *, listed: Mapping[UUID, str], applied: Applied[DeliveryRules], now: datetime) -> Verdicts:
+def check(messages: Sequence[RenderedMessage], *, listed: Mapping[UUID, str], applied: Applied[DeliveryRules], now: datetime) -> Verdicts:
     """Return which messages of a chunk may not go out now. `listed` names those on the suppression list, with why."""
     found = Verdicts(applied.release)
-    asking: list[tuple[Asked, tuple[Frequency, ...]]] = []
+    asking: list[tuple[RuleQuery, tuple[Frequency, ...]]] = []
     blocks: dict[tuple[int, str, str], hours.Block | None] = {}
-    for job in jobs:
-        row = job.row
+    for message in messages:
+        row = message.row
         if reason := listed.get(row.id):
             found.against[row.id] = Verdict(f"rule:suppressed:{reason}", "The recipient is on the suppression list.")
             continue
@@ -64,9 +64,9 @@ def check(jobs: Sequence[Job], *, listed: Mapping[UUID, str], applied: Applied[D
             continue
         if not rules.duplicates.is_enabled and not rules.frequency:
             continue
-        asked, caps = _asked(rules, job)
-        if asked.keys:
-            asking.append((asked, caps))
+        queries, caps = _asked(rules, message)
+        if queries.keys:
+            asking.append((queries, caps))
     _count(asking, found, now)
     return found
 
@@ -90,20 +90,20 @@ def digest(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _asked(rules: DeliveryRules, job: Job) -> tuple[Asked, tuple[Frequency, ...]]:
-    row, request = job.row, job.request
+def _asked(rules: DeliveryRules, message: RenderedMessage) -> tuple[RuleQuery, tuple[Frequency, ...]]:
+    row, request = message.row, message.request
     scope, who = scope_of(row), list_key(row.recipient)
     content_key, duplicates = "", rules.duplicates
     concerned = row.category not in duplicates.exempt_categories and (not duplicates.channels or row.channel in duplicates.channels)
     if duplicates.is_enabled and concerned:
         texts = (request.subject, request.body, request.html)
-        if job.own_link:  # each message has a link of its own: the same text is still the same
-            texts = (request.subject, request.body.replace(job.own_link, ""), request.html.replace(job.own_link, ""))
+        if message.own_link:  # each message has a link of its own: the same text is still the same
+            texts = (request.subject, request.body.replace(message.own_link, ""), request.html.replace(message.own_link, ""))
         content_key = redis.key("d", scope, digest(row.channel, who, *texts))
     caps = tuple(cap for cap in rules.frequency if cap.category in ("", row.category) and cap.channel in ("", row.channel))
     counted = digest(who) if caps else ""
     return (
-        Asked(
+        RuleQuery(
             id=row.id,
             content_key=content_key,
             lasts_ms=duplicates.minutes * 60_000,
@@ -113,22 +113,22 @@ def _asked(rules: DeliveryRules, job: Job) -> tuple[Asked, tuple[Frequency, ...]
     )
 
 
-def _count(asking: Sequence[tuple[Asked, tuple[Frequency, ...]]], found: Verdicts, now: datetime) -> None:
+def _count(asking: Sequence[tuple[RuleQuery, tuple[Frequency, ...]]], found: Verdicts, now: datetime) -> None:
     try:
-        told = counters.check([asked for asked, _caps in asking], now=now)
+        answers = counters.check([queries for queries, _caps in asking], now=now)
     except redis.Unavailable:
-        for asked, _caps in asking:
+        for queries, _caps in asking:
             said = "Duplicates and frequency can't be looked at while Redis is away."
-            found.against[asked.id] = Verdict("rule:unchecked", said, now + UNCHECKED_PAUSE)
+            found.against[queries.id] = Verdict("rule:unchecked", said, now + UNCHECKED_PAUSE)
         return
-    for (asked, caps), answer in zip(asking, told, strict=True):
+    for (queries, caps), answer in zip(asking, answers, strict=True):
         if answer.verdict == 0:
-            found.held[asked.id] = asked
+            found.held[queries.id] = queries
         else:
-            found.against[asked.id] = _refused(caps, answer, now)
+            found.against[queries.id] = _refused(caps, answer, now)
 
 
-def _refused(caps: Sequence[Frequency], answer: Told, now: datetime) -> Verdict:
+def _refused(caps: Sequence[Frequency], answer: RuleAnswer, now: datetime) -> Verdict:
     if answer.verdict < 0:
         return Verdict("rule:duplicate", "The same text went to the same recipient a short while ago.")
     cap = caps[answer.verdict - 1]

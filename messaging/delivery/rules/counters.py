@@ -86,7 +86,7 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RuleQuery:
     """What has to be asked about one message."""
 
     id: UUID
@@ -100,38 +100,38 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RuleAnswer:
     """The answer: 0 it may go, -1 it is a duplicate, n its n-th cap is reached; and how long that lasts."""
 
     verdict: int
     wait: timedelta
 
 
-def check(asked: Sequence[Asked], *, now: datetime) -> list[Told]:
+def check(queries: Sequence[RuleQuery], *, now: datetime) -> list[RuleAnswer]:
     """Ask about all messages at once, in their order, and keep what those claim that may go.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away; nothing is known and nothing was kept, or all of it was.
     """
-    if not asked:
+    if not queries:
         return []
     words: list[str | bytes | int] = [int(now.timestamp() * 1000)]
-    for one in asked:
+    for one in queries:
         words += [one.id.bytes, one.lasts_ms if one.content_key else 0, len(one.caps)]
         for cap in one.caps:
             words += [cap.window_ms, cap.most]
-    keys = [key for one in asked for key in one.keys]
-    told = redis.client().eval(CHECK, len(keys), *keys, *words)  # type: ignore[arg-type]  # numbers are words as well
-    return [Told(int(told[n]), timedelta(milliseconds=int(told[n + 1]))) for n in range(0, len(told), 2)]  # type: ignore[arg-type,index]
+    keys = [key for one in queries for key in one.keys]
+    answers = redis.client().eval(CHECK, len(keys), *keys, *words)  # type: ignore[arg-type]  # numbers are words as well
+    return [RuleAnswer(int(answers[n]), timedelta(milliseconds=int(answers[n + 1]))) for n in range(0, len(answers), 2)]  # type: ignore[arg-type,index]
 
 
-def release(asked: Sequence[Asked]) -> None:
+def release(queries: Sequence[RuleQuery]) -> None:
     """Return back what messages had claimed that will never go out; while Redis is away it runs out by itself."""
-    keys = [key for one in asked for key in one.keys]
+    keys = [key for one in queries for key in one.keys]
     if not keys:
         return
     words: list[str | bytes | int] = []
-    for one in asked:
+    for one in queries:
         words += [one.id.bytes, 1 if one.content_key else 0, len(one.caps)]
     try:
         redis.client().eval(RELEASE, len(keys), *keys, *words)  # type: ignore[arg-type]  # numbers are words as well

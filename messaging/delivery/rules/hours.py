@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from messaging.configuration.delivery import DeliveryRules, Hours, Outside
 from posthaste.lib import zones
 
-MOST_STEPS = 40  # from one end of a rule to the next; more means that they leave no gap
+MAX_STEPS = 40  # from one end of a rule to the next; more means that they leave no gap
 TOMORROW = timedelta(days=1)
 DAYS_AHEAD = 8
 
@@ -39,7 +39,7 @@ def block(rules: DeliveryRules, *, category: str, channel: str, zone: ZoneInfo, 
     rule, code, until = first
     if rule.outside == Outside.DROP:
         return Block(code, None)
-    for _step in range(MOST_STEPS):
+    for _step in range(MAX_STEPS):
         after = schedule.closed(until)
         if after is None:
             return Block(code, until + schedule.spread(until, minutes=rules.jitter_minutes))

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
-class Phase(StrEnum):
+
+class Phase(TextChoices):
     """Whether calls may be made."""
 
-    CLOSED = "closed"  # yes
-    OPEN = "open"  # no
-    HALF_OPEN = "half_open"  # a few, on trial
+    CLOSED = "closed", _("Closed")  # yes
+    OPEN = "open", _("Open")  # no
+    HALF_OPEN = "half_open", _("Half-open")  # a few, on trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,24 @@ window, and at least 99 of 101 hundredths of it.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 PARTS = 100
 LEASE_SECONDS = 10  # of a request in progress; prolonged while its process lives
 SLOTS = 1 << 20  # so many counters has a hot parameter at most: strangers can't fill Redis with made-up values
 
 
-class Behaviour(StrEnum):
+class Behaviour(TextChoices):
     """What happens above the rate; the names are Sentinel's."""
 
-    REJECT = "reject"
-    WARM_UP = "warm_up"  # a cold start begins at rate ÷ cold factor (Guava's SmoothWarmingUp)
-    QUEUE = "queue"  # one after the other, evenly; who would wait too long is refused
-    WARM_UP_QUEUE = "warm_up_queue"
+    REJECT = "reject", _("Refuse")
+    WARM_UP = "warm_up", _("Warm up, then refuse")  # a cold start begins at rate ÷ cold factor (Guava's SmoothWarmingUp)
+    QUEUE = "queue", _("Let wait")  # one after the other, evenly; who would wait too long is refused
+    WARM_UP_QUEUE = "warm_up_queue", _("Warm up and let wait")
 
 
 class Check(NamedTuple):

@@ -1,10 +1,10 @@
-"""The vocabulary that every page shares: a state's colour, icon and word; icons; times; bars.
+"""What every page shares: badges of states, icons, times, numbers, bars. The states themselves are declared by the apps.
 
 Usable in templates (`{% load interface %}`) and in Python, so that a list column and a page show the same thing.
 Widths are attributes of SVG, never styles: the Content-Security-Policy allows no inline style.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,62 +12,15 @@ from uuid import UUID
 from django import template
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from posthaste.lib.masking import mask_recipient
+from posthaste.ui import badges
 
 register = template.Library()
 
-#: Message states in the order of charts: state → (tone of tokens.css, word). The icon has the state's name.
-MESSAGE_STATES: dict[str, tuple[str, Promise]] = {
-    "pending": ("pending", gettext_lazy("Pending")),
-    "queued": ("queued", gettext_lazy("Queued")),
-    "sending": ("sending", gettext_lazy("Sending")),
-    "sent": ("sent", gettext_lazy("Sent")),
-    "delivered": ("delivered", gettext_lazy("Delivered")),
-    "unknown": ("unknown", gettext_lazy("Unknown")),
-    "failed": ("failed", gettext_lazy("Failed")),
-    "suppressed": ("suppressed", gettext_lazy("Suppressed")),
-    "cancelled": ("cancelled", gettext_lazy("Cancelled")),
-    "expired": ("expired", gettext_lazy("Expired")),
-}
-#: What else has a state: state → (tone, icon, word).
-OTHER_STATES: dict[str, tuple[str, str, Promise]] = {
-    "running": ("sending", "play", gettext_lazy("Running")),
-    "paused": ("unknown", "pause", gettext_lazy("Paused")),
-    "finished": ("delivered", "delivered", gettext_lazy("Finished")),
-    "draft": ("pending", "edit", gettext_lazy("Draft")),
-    "published": ("delivered", "sent", gettext_lazy("Published")),
-    "retired": ("cancelled", "cancelled", gettext_lazy("Retired")),
-    "archived": ("cancelled", "cancelled", gettext_lazy("Archived")),
-    "unpublished": ("unknown", "edit", gettext_lazy("Not published")),
-    "active": ("delivered", "sent", gettext_lazy("Active")),
-    "inactive": ("cancelled", "cancelled", gettext_lazy("Inactive")),
-    "revoked": ("failed", "failed", gettext_lazy("Revoked")),
-    "enabled": ("delivered", "sent", gettext_lazy("Enabled")),
-    "disabled": ("cancelled", "cancelled", gettext_lazy("Disabled")),
-    "stand_in": ("suppressed", "layers", gettext_lazy("Stand-in")),
-    "applied": ("delivered", "sent", gettext_lazy("Applied")),
-    "duplicate": ("cancelled", "layers", gettext_lazy("Duplicate")),
-    "late": ("unknown", "expired", gettext_lazy("Late")),
-    "unmatched": ("failed", "unknown", gettext_lazy("Unmatched")),
-    "sandbox": ("suppressed", "outbox", gettext_lazy("Sandbox")),
-    "live": ("delivered", "sent", gettext_lazy("Live")),
-    "behind": ("unknown", "expired", gettext_lazy("Behind")),
-    "refused": ("failed", "failed", gettext_lazy("Refused")),
-    "snapshot": ("unknown", "layers", gettext_lazy("From its snapshot")),
-    "in_force": ("delivered", "sent", gettext_lazy("In force")),
-    "gray": ("suppressed", "gray", gettext_lazy("Gray release")),
-    "defaults": ("cancelled", "cancelled", gettext_lazy("Defaults")),
-    # circuit breakers
-    "closed": ("delivered", "sent", gettext_lazy("Closed")),
-    "half_open": ("unknown", "retry", gettext_lazy("Half-open")),
-    "open": ("failed", "failed", gettext_lazy("Open")),
-}
 NOTHING = "–"
 
 
@@ -80,21 +33,10 @@ def icon(name: str) -> SafeString:
 
 
 @register.simple_tag
-def badge(state: str, word: str = "") -> SafeString:
-    """Return a state's badge: colour, icon and word."""
-    state = str(state)
-    if state in MESSAGE_STATES:
-        tone, shown = MESSAGE_STATES[state]
-        picture = state
-    else:
-        tone, picture, shown = OTHER_STATES.get(state, ("pending", "pending", state))  # type: ignore[assignment]
-    return format_html('<span class="badge tone-{}">{}{}</span>', tone, icon(picture), word or shown)
-
-
-@register.simple_tag
-def word_of(state: str) -> str:
-    """Return the word for a message's state."""
-    return str(MESSAGE_STATES[state][1]) if state in MESSAGE_STATES else state
+def badge(state: str, of: str = "", label: str = "") -> SafeString:
+    """Return a state's badge: colour, icon and word. `of` names its enumeration, `label` is shown instead of its own word."""
+    look = badges.shown(state, of)
+    return format_html('<span class="badge tone-{}">{}{}</span>', look.tone, icon(look.icon), label or look.label)
 
 
 @register.simple_tag
@@ -164,27 +106,27 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{formats.number_format(value, use_l10n=True)} %"
 
 
-def segments(counts: Mapping[str, int], order: Iterable[str] = MESSAGE_STATES) -> list[dict[str, Any]]:
+def segments(counts: Mapping[str, int], of: str) -> list[dict[str, Any]]:
     """Lay counts by state side by side: each with start and width in per cent of their sum."""
     total = sum(counts.values())
     found, start = [], 0.0
-    for state in order:
+    for state in badges.in_order(of):
         if number := counts.get(state, 0):
             width = 100.0 * number / total
-            found.append({"state": state, "number": number, "start": round(start, 3), "width": round(width, 3)})
+            found.append({"look": badges.shown(state, of), "number": number, "start": round(start, 3), "width": round(width, 3)})
             start += width
     return found
 
 
 @register.simple_tag
-def state_bar(counts: Mapping[str, int]) -> SafeString:
+def state_bar(counts: Mapping[str, int], of: str) -> SafeString:
     """Return a bar of the states' shares, with its figures as text for those who can't see it."""
-    parts = segments(counts)
-    label = ", ".join(f"{MESSAGE_STATES[p['state']][1]} {thousands(p['number'])}" for p in parts) or _("Empty")
+    parts = segments(counts, of)
+    label = ", ".join(f"{part['look'].label} {thousands(part['number'])}" for part in parts) or _("Empty")
     bars = format_html_join(
         "",
         '<rect class="fill-{}" x="{}%" y="0" width="{}%" height="100%"><title>{}</title></rect>',
-        ((p["state"], p["start"], p["width"], f"{MESSAGE_STATES[p['state']][1]}: {thousands(p['number'])}") for p in parts),
+        ((p["look"].tone, p["start"], p["width"], f"{p['look'].label}: {thousands(p['number'])}") for p in parts),
     )
     return format_html('<svg class="bar" role="img" aria-label="{}">{}</svg>', label, bars)
 

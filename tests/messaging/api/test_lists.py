@@ -16,6 +16,7 @@ from messaging.models import Message, Status
 from tests.builders import (
     RECIPIENTS,
     Api,
+    actor,
     json_of,
     make_api,
     make_batch,
@@ -217,7 +218,7 @@ def test_every_list_has_pages_that_visit_each_row_once(path: str, api: Api, tena
         make_template(tenant)
         make_provider(tenant)
         make_batch(tenant)
-        audit.record(actor="user:x", action="test", target=n, tenant_id=tenant.pk)
+        audit.record(by=actor("user:x"), action="test", target=n, tenant_id=tenant.pk)
     key = "name" if path == "/api/templates/" else "id"
     pages, _back = walk(api, path, limit=3, key=key)
     seen = [row for page in pages for row in page]
@@ -282,7 +283,7 @@ def test_a_list_costs_the_same_number_of_queries_however_many_rows_it_shows(path
             template, provider = make_template(tenant), make_provider(tenant)
             make_message(tenant, template_version=published(template), provider=provider, batch=make_batch(tenant, sent=1, pending=1))
             make_key(tenant)
-            audit.record(actor="user:x", action="test", tenant_id=tenant.pk)
+            audit.record(by=actor("user:x"), action="test", tenant_id=tenant.pk)
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:

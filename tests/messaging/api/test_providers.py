@@ -9,7 +9,8 @@ from django.db import connection
 from accounts.models import AuditEntry, Tenant
 from accounts.scopes import ADMIN, SCOPES
 from messaging.models import Message, Provider, Status
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
+from posthaste.lib.masking import mask_recipient
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
 
@@ -231,11 +232,11 @@ def test_a_name_is_given_once(api: Api) -> None:
 
 def test_a_removed_provider_is_gone(api: Api, tenant: Tenant) -> None:
     provider = make_provider(tenant)
-    assert [carrier.provider_id for carrier in book.carriers(tenant.pk, "sms")] == [provider.pk]
+    assert [loaded_provider.provider_id for loaded_provider in provider_cache.in_force(tenant.pk, "sms")] == [provider.pk]
     assert api.delete(f"{URL}{provider.pk}/").status_code == 204
     assert api.get(f"{URL}{provider.pk}/").status_code == 404
-    book.forget()
-    assert book.carriers(tenant.pk, "sms") == []
+    provider_cache.forget()
+    assert provider_cache.in_force(tenant.pk, "sms") == []
     assert AuditEntry.objects.get().target == str(provider.pk)
 
 
@@ -298,7 +299,9 @@ def test_a_test_message_tells_what_the_provider_said(recipient: str, ok: bool, c
     assert bool(shown["provider_message_id"]) is ok
     assert shown["duration_ms"] >= 0
     assert Message.objects.count() == 0, "outside the queue"
-    assert AuditEntry.objects.get().detail == {"ok": ok, "code": code}
+    detail = AuditEntry.objects.get().detail
+    assert detail == {"ok": ok, "code": code, "recipient": mask_recipient("sms", recipient)}
+    assert recipient not in str(detail)
 
 
 def test_a_test_message_through_a_gateway_arrives_there(api: Api, tenant: Tenant) -> None:

@@ -22,7 +22,7 @@ from messaging.models import Message
 from messaging.queueing.admission import door
 from messaging.scopes import READ, SEND
 from posthaste.lib.flow import system
-from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_template, make_tenant
+from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Loop, through_wsgi
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -139,7 +139,7 @@ def keys() -> Iterator[dict[str, str]]:
     tenant = make_tenant()
     make_template(tenant, name="code")
     revoked, clear = make_key(tenant, SEND)
-    revoke_api_key(key=revoked, now=timezone.now())
+    revoke_api_key(key=revoked, now=timezone.now(), by=TESTER)
     expired, late = make_key(tenant, SEND)
     type(expired).objects.filter(pk=expired.pk).update(expires_at=timezone.now() - timedelta(days=1))
     yield {

@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from messaging.channels.recipients import _valid_phone, normalise_recipient
+from messaging.channels.recipients import normalise_recipient
+from messaging.channels.standard import _valid_phone
 
 
 @pytest.mark.parametrize(

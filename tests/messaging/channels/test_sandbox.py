@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, Receipt, ReceiptError, SendRequest
-from messaging.channels.recipients import SANDBOX_NUMBERS, normalise_recipient
+from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import make_adapter
 from messaging.channels.sandbox import NUMBERS, SandboxAdapter, outbox
+from messaging.channels.standard import SANDBOX_NUMBERS
 from tests.messaging.channels.requests import text_message
 
 

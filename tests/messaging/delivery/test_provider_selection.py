@@ -16,11 +16,11 @@ from messaging.configuration import circuit_breakers, provider_routing
 from messaging.configuration.breakers import BreakerRule, ReceiptRule
 from messaging.configuration.providers import ChannelRoute, ProviderWeight, Strategy
 from messaging.delivery.deliver import deliver
-from messaging.delivery.provider_selection import Chooser
+from messaging.delivery.provider_selection import ProviderSelection
 from messaging.models import Message, Provider, Status
 from messaging.providers.breakers import of_host, of_provider
+from messaging.providers.cache import provider_cache
 from messaging.providers.latency import latencies
-from messaging.providers.loaded import book
 from messaging.receipts import receive
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Rule, Tally, breakers
@@ -104,10 +104,10 @@ def test_an_open_breaker_moves_traffic_at_once_and_the_trace_says_why(rules: Non
     first.script(Answer(status=503), times=1000)
     assert statuses(send(tenant, 10)) == {"sent": 10}  # by fail-over
     assert breakers.phase(of_provider(bad.pk)) == Phase.OPEN
-    asked = first.asked.total()
+    queries = first.asked.total()
     moved = send(tenant, 10)
     assert statuses(moved) == {"sent": 10}
-    assert first.asked.total() == asked, "nobody asks it any more"
+    assert first.asked.total() == queries, "nobody asks it any more"
     (event,) = [e for e in events_of(moved[0]) if e["event"] == "moved_to_another_provider"]
     assert (event["from"], event["to"], event["reason"], event["release"]) == ("bad", "good", "breaker", 0)
 
@@ -192,8 +192,8 @@ def test_a_provider_that_takes_everything_and_delivers_nothing_opens_by_its_rece
     with circuit_breakers.set(providers=BreakerRule(**RULE), receipts=ReceiptRule(min_receipts=10, failed_percent=50)):
         rows = send(tenant, 12)
         assert statuses(rows) == {"sent": 12}
-        told = [Receipt("failed" if n < 6 else "delivered", message_id=row.pk, code="not_delivered") for n, row in enumerate(rows)]
-        receive.apply_all(provider=only, receipts=told, now=timezone.now())
+        answers = [Receipt("failed" if n < 6 else "delivered", message_id=row.pk, code="not_delivered") for n, row in enumerate(rows)]
+        receive.apply_all(provider=only, receipts=answers, now=timezone.now())
         assert breakers.phase(of_provider(only.pk)) == Phase.OPEN
         state = breakers.state(of_provider(only.pk))
         assert (state.why, state.number, state.of, state.code) == ("receipts", 6, 12, "not_delivered")
@@ -201,8 +201,8 @@ def test_a_provider_that_takes_everything_and_delivers_nothing_opens_by_its_rece
 
 
 def report(provider: Provider, rows: list[Message], status: Any) -> None:
-    told = [Receipt(status, message_id=row.pk, code="not_delivered") for row in rows]
-    receive.apply_all(provider=provider, receipts=told, now=timezone.now())
+    answers = [Receipt(status, message_id=row.pk, code="not_delivered") for row in rows]
+    receive.apply_all(provider=provider, receipts=answers, now=timezone.now())
 
 
 @pytest.mark.parametrize(("reported", "phase"), [("delivered", Phase.CLOSED), ("failed", Phase.OPEN)])
@@ -279,8 +279,8 @@ def test_a_wrong_path_or_password_of_one_recipient_says_nothing_about_the_host(r
 def drawn(tenant: Tenant, count: int = 400) -> Counter[str]:
     found: Counter[str] = Counter()
     for _ in range(count):
-        choice = Chooser().choose(book.carriers(tenant.pk, "sms"), tenant_id=tenant.pk, channel="sms")
-        found[choice.carrier.name if choice.carrier else "nobody"] += 1
+        choice = ProviderSelection().select(provider_cache.in_force(tenant.pk, "sms"), tenant_id=tenant.pk, channel="sms")
+        found[choice.provider.name if choice.provider else "nobody"] += 1
     return found
 
 

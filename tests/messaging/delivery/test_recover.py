@@ -167,10 +167,10 @@ def test_only_one_at_a_time_asks_for_unknown_outcomes() -> None:
 
 
 def test_whoever_was_overtaken_while_he_asked_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = HttpAdapter.lookup
+    queries = HttpAdapter.lookup
 
     def slow(self: HttpAdapter, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
-        answer = asked(self, request)
+        answer = queries(self, request)
         held = locks.current(recover.LOOK_UP_LOCK)
         assert held is not None
         Fence.objects.update_or_create(name=held.name, defaults={"token": held.fencing_token + 1})  # another one has written meanwhile

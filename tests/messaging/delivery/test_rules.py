@@ -22,12 +22,22 @@ from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules, Hours
 from messaging.delivery.deliver import deliver
 from messaging.delivery.rules import counters, hours
-from messaging.delivery.rules.counters import Asked, Cap, Told
+from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.models import Message, Status
 from messaging.queueing import deferred, feed, operate
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
-from tests.builders import close_committer, make_api, make_batch, make_message, make_provider, make_suppression, make_template, make_tenant
+from tests.builders import (
+    TESTER,
+    close_committer,
+    make_api,
+    make_batch,
+    make_message,
+    make_provider,
+    make_suppression,
+    make_template,
+    make_tenant,
+)
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -190,15 +200,15 @@ def test_a_cap_that_defers_puts_the_message_off_until_there_is_room(tenant: Any,
 
 def test_the_window_slides(tenant: Any) -> None:
     cap = Cap(redis.key("f", tenant.pk, "sliding"), 60_000, 2)
-    told = [counters.check([Asked(new_id(), caps=(cap,))], now=NOON + timedelta(seconds=s))[0] for s in (0, 30, 45, 60, 61, 90)]
-    assert [answer.verdict for answer in told] == [0, 0, 1, 0, 1, 0]
-    assert told[2].wait == timedelta(seconds=15)
+    answers = [counters.check([RuleQuery(new_id(), caps=(cap,))], now=NOON + timedelta(seconds=s))[0] for s in (0, 30, 45, 60, 61, 90)]
+    assert [answer.verdict for answer in answers] == [0, 0, 1, 0, 1, 0]
+    assert answers[2].wait == timedelta(seconds=15)
 
 
 def test_one_refusal_takes_nothing_from_the_other_rules(tenant: Any) -> None:
     roomy, full = (Cap(redis.key("f", tenant.pk, name), 60_000, most) for name, most in (("roomy", 9), ("full", 1)))
-    counters.check([Asked(new_id(), caps=(full,))], now=NOON)
-    refused = Asked(new_id(), redis.key("d", tenant.pk, "text"), 60_000, (roomy, full))
+    counters.check([RuleQuery(new_id(), caps=(full,))], now=NOON)
+    refused = RuleQuery(new_id(), redis.key("d", tenant.pk, "text"), 60_000, (roomy, full))
     assert counters.check([refused], now=NOON)[0].verdict == 2
     assert redis.client().exists(*refused.keys[:2]) == 0
 
@@ -424,19 +434,19 @@ def test_rules_that_make_no_sense_are_refused(value: dict[str, Any]) -> None:
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """About how many messages the counters are asked, each time."""
-    asked: list[int] = []
+    queries: list[int] = []
     real = counters.check
 
-    def check(rows: Sequence[Asked], *, now: datetime) -> list[Told]:
-        asked.append(len(rows))
+    def check(rows: Sequence[RuleQuery], *, now: datetime) -> list[RuleAnswer]:
+        queries.append(len(rows))
         return real(rows, now=now)
 
     monkeypatch.setattr(counters, "check", check)
-    return asked
+    return queries
 
 
 def test_a_chunk_of_a_hundred_costs_no_more_queries_and_round_trips_than_one_of_two(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("messaging.delivery.deliver.LONGEST_TASK_SECONDS", 30.0)
+    monkeypatch.setattr("messaging.delivery.deliver.MAX_TASK_SECONDS", 30.0)
     counted: list[tuple[int, int]] = []
     scripts = watched(monkeypatch)
     rules: dict[str, Any] = {
@@ -451,18 +461,18 @@ def test_a_chunk_of_a_hundred_costs_no_more_queries_and_round_trips_than_one_of_
             deliver([row.pk for row in rows])
             after = redis.client().info("commandstats")["cmdstat_eval"]["calls"]
         assert {reload(row).status for row in rows} == {Status.SENT}
-        asked = [q["sql"] for q in queries.captured_queries if "messaging_suppression" in q["sql"]]
-        assert len(asked) == 1
+        queries = [q["sql"] for q in queries.captured_queries if "messaging_suppression" in q["sql"]]
+        assert len(queries) == 1
         counted.append((len(queries), after - before))
     assert counted[1] == counted[2]
     assert scripts == [1, 2, 100]
 
 
 def test_without_rules_no_counter_is_asked(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = watched(monkeypatch)
+    queries = watched(monkeypatch)
     message = queued(tenant)
     deliver([message.pk])
-    assert (reload(message).status, asked) == (Status.SENT, [0])
+    assert (reload(message).status, queries) == (Status.SENT, [0])
 
 
 def test_decisions_are_counted_live(tenant: Any, gateway: Gateway) -> None:
@@ -500,4 +510,4 @@ def test_category_and_time_zone_come_with_the_message_or_from_the_template() -> 
 
 def test_a_suppressed_message_stays_suppressed_when_somebody_sends_again_what_failed(tenant: Any) -> None:
     row = make_message(tenant, status=Status.SUPPRESSED)
-    assert operate.retry_messages(ids=[row.pk], now=timezone.now()) == 0
+    assert operate.retry_messages(ids=[row.pk], by=TESTER, now=timezone.now()) == 0

@@ -8,9 +8,9 @@ import pytest
 
 from messaging.delivery import deliver as delivering
 from messaging.models import Message, Status
-from messaging.providers import loaded
+from messaging.providers import cache
+from messaging.providers.cache import ProviderCache
 from messaging.providers.latency import Latencies
-from messaging.providers.loaded import ProviderBook
 from posthaste.lib import redis
 from tests.builders import make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
@@ -36,20 +36,20 @@ def test_a_task_carries_as_many_messages_as_go_out_in_well_under_a_second(
     tenant = make_tenant()
     provider = make_provider(tenant, kind="http", config={"url": "https://gateway.example/send"})
     redis.client().hset(redis.key("latency"), provider.pk.hex, str(milliseconds))
-    monkeypatch.setattr(loaded, "latencies", Latencies())  # of a process that has read nothing yet
-    assert ProviderBook().chunk_size(tenant.pk, "sms") == messages
+    monkeypatch.setattr(cache, "latencies", Latencies())  # of a process that has read nothing yet
+    assert ProviderCache().chunk_size(tenant.pk, "sms") == messages
 
 
 def test_while_nobody_knows_how_long_a_call_takes_a_task_carries_what_its_adapter_says() -> None:
     tenant = make_tenant()
     make_provider(tenant, kind="http", config={"url": "https://gateway.example/send"})
-    assert ProviderBook().chunk_size(tenant.pk, "sms") == 20
+    assert ProviderCache().chunk_size(tenant.pk, "sms") == 20
 
 
 def test_a_slow_cap_makes_small_tasks() -> None:
     tenant = make_tenant()
     make_provider(tenant, kind="http", config={"url": "https://gateway.example/send"}, max_per_second=5)
-    assert ProviderBook().chunk_size(tenant.pk, "sms") == 3
+    assert ProviderCache().chunk_size(tenant.pk, "sms") == 3
 
 
 def test_what_one_process_sees_of_a_provider_others_know(gateway: Gateway) -> None:
@@ -64,7 +64,7 @@ def test_what_one_process_sees_of_a_provider_others_know(gateway: Gateway) -> No
 def test_a_chunk_that_takes_too_long_gives_its_thread_back_and_the_rest_waits_again(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "LONGEST_TASK_SECONDS", 0.25)
+    monkeypatch.setattr(delivering, "MAX_TASK_SECONDS", 0.25)
     tenant = make_tenant()
     make_provider(tenant, kind="http", config={"url": gateway.url})
     rows = queued(tenant, 10, attempts=0)
@@ -79,15 +79,15 @@ def test_a_chunk_that_takes_too_long_gives_its_thread_back_and_the_rest_waits_ag
 def test_threads_beyond_a_providers_connections_put_their_messages_back_instead_of_waiting_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivering, "LONGEST_TASK_SECONDS", 0.0)  # as if their time were used up
+    monkeypatch.setattr(delivering, "MAX_TASK_SECONDS", 0.0)  # as if their time were used up
     with MailServer() as server:
         tenant = make_tenant()
         config = {"host": server.host, "port": server.port, "security": "none", "from_email": "shop@example.com", "max_connections": 1}
         make_provider(tenant, channel="email", kind="email", config=config)
-        carrier = delivering.book.carriers(tenant.pk, "email")[0]
-        assert carrier.slots is not None
+        loaded_provider = delivering.provider_cache.in_force(tenant.pk, "email")[0]
+        assert loaded_provider.slots is not None
         [row] = queued(tenant, 1, channel="email", recipient="anna@example.com", subject="Hi")
-        with carrier.slots, ThreadPoolExecutor(1) as other:
+        with loaded_provider.slots, ThreadPoolExecutor(1) as other:
             other.submit(delivering.deliver, [row.pk]).result()
     row.refresh_from_db()
     assert (row.status, row.attempts) == ("pending", 0)

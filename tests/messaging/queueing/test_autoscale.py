@@ -7,12 +7,12 @@ from messaging.configuration import retry_policy
 from messaging.configuration.pools import ThreadPools
 from messaging.delivery import retry
 from messaging.queueing.autoscale import Reading, wanted_threads
-from messaging.queueing.queue_statistics import Waiting
+from messaging.queueing.queue_statistics import QueueStatistics
 from posthaste.lib.queues import broker_priority
 
 
 def reading(waiting: int, **limits: int) -> Reading:
-    return Reading(ThreadPools(**limits), Waiting(in_broker=waiting // 2, due=waiting - waiting // 2))
+    return Reading(ThreadPools(**limits), QueueStatistics(in_broker=waiting // 2, due=waiting - waiting // 2))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_no_step_is_taken_during_the_cool_down_but_limits_hold_at_once() -> None
 def slow(
     due: int, *, per_second: float | None, oldest: float = 0.0, useful: int | None = None, processes: int = 1, **limits: int
 ) -> Reading:
-    waiting = Waiting(due=due, per_second=per_second, oldest_seconds=oldest, useful_threads=useful)
+    waiting = QueueStatistics(due=due, per_second=per_second, oldest_seconds=oldest, useful_threads=useful)
     return Reading(ThreadPools(**limits), waiting, processes)
 
 

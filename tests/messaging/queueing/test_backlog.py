@@ -56,7 +56,7 @@ def test_a_batch_that_stands_still_turns_nobody_away_and_keeps_no_threads(api: A
 
 
 def test_a_backlog_that_is_gone_is_told_although_the_next_count_is_far_off(api: Api) -> None:
-    backlog, due = queue_statistics._Backlog(), Message.objects.filter(status=Status.PENDING)
+    backlog, due = queue_statistics._DueCounter(), Message.objects.filter(status=Status.PENDING)
     assert backlog.count(due) == 21
     backlog._next = time.monotonic() + 60  # the last count took long
     assert backlog.count(due) == 21

@@ -17,7 +17,7 @@ from messaging.delivery.deliver import deliver
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers.breakers import of_host, of_provider
 from messaging.queueing import breaker_backlog, feed
-from messaging.queueing.breaker_backlog import Wait
+from messaging.queueing.breaker_backlog import BreakerWait
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Rule, Tally, breakers
 from posthaste.lib.ids import new_id
@@ -38,17 +38,17 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def sms(tenant: Tenant) -> Wait:
-    return Wait(tenant.pk, "sms", False)
+def sms(tenant: Tenant) -> BreakerWait:
+    return BreakerWait(tenant.pk, "sms", False)
 
 
 def put_off(tenant: Tenant, whose: str = "only", **fields: Any) -> Message:
     """Make a message that waits for a breaker."""
     later = timezone.now() + timedelta(minutes=1)
-    return make_message(tenant, status=Status.PENDING, **{"due_at": later, "error_code": breaker_backlog.code_of(whose), **fields})
+    return make_message(tenant, status=Status.PENDING, **{"due_at": later, "error_code": breaker_backlog.error_code_for(whose), **fields})
 
 
-def noted(*waits: Wait) -> None:
+def noted(*waits: BreakerWait) -> None:
     pipeline = redis.client().pipeline(transaction=False)
     breaker_backlog.note(pipeline, waits)
     pipeline.execute()
@@ -142,7 +142,7 @@ def test_another_provider_that_may_be_called_brings_them_forward_too(tenant: Ten
     noted(sms(tenant))
     assert look() == 0
     make_provider(tenant, name="new")
-    breaker_backlog.book.forget()
+    breaker_backlog.provider_cache.forget()
     assert (look(), due(row)) == (1, [True])
 
 
@@ -161,7 +161,7 @@ def test_without_fail_over_each_waits_for_its_own_provider(tenant: Tenant) -> No
 def test_messages_to_a_host_wait_for_that_host_alone(tenant: Tenant) -> None:
     make_provider(tenant, channel="webhook", kind="http", config={})
     well, ill = (put_off(tenant, host, channel="webhook", recipient=f"https://{host}/in") for host in ("well.example", "ill.example"))
-    noted(*(Wait(tenant.pk, "webhook", False, host) for host in ("well.example", "ill.example")))
+    noted(*(BreakerWait(tenant.pk, "webhook", False, host) for host in ("well.example", "ill.example")))
     open_it(of_host("ill.example"))
     assert (look(), due(well, ill)) == (1, [True, False])
 
@@ -169,7 +169,7 @@ def test_messages_to_a_host_wait_for_that_host_alone(tenant: Tenant) -> None:
 def test_of_many_tenants_that_wait_for_one_host_one_tries_it_at_a_time() -> None:
     tenants = [make_tenant(f"Tenant {n}") for n in range(3)]
     rows = [put_off(tenant, "ill.example", channel="webhook", recipient="https://ill.example/in") for tenant in tenants]
-    noted(*(Wait(tenant.pk, "webhook", False, "ill.example") for tenant in tenants))
+    noted(*(BreakerWait(tenant.pk, "webhook", False, "ill.example") for tenant in tenants))
     breakers.force(of_host("ill.example"), "open", by="test")
     breakers.force(of_host("ill.example"), "automatic", by="test")
     assert (look(), sum(due(*rows))) == (1, 1)
@@ -200,8 +200,8 @@ def test_more_than_one_look_can_move_is_gone_on_with_at_the_next_and_the_urgent_
     make_provider(tenant, name="only")
     usual, urgent = [put_off(tenant) for _ in range(4)], put_off(tenant, priority=9)
     noted(sms(tenant))
-    monkeypatch.setattr(breaker_backlog, "MOST_A_STATEMENT", 2)
-    monkeypatch.setattr(breaker_backlog, "MOST_A_LOOK", 3)
+    monkeypatch.setattr(breaker_backlog, "MAX_PER_STATEMENT", 2)
+    monkeypatch.setattr(breaker_backlog, "MAX_PER_LOOK", 3)
     assert (look(), due(urgent), sum(due(*usual))) == (3, [True], 2)
     assert (look(), sum(due(*usual)), notes()) == (2, 4, set())
 
@@ -236,8 +236,8 @@ def test_it_is_never_put_off_beyond_its_expiry(tenant: Tenant) -> None:
 
 
 def test_while_redis_is_away_nobody_could_bring_it_forward_so_it_waits_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert breaker_backlog.seconds(10) >= breaker_backlog.LEAST_SECONDS
-    assert breaker_backlog.seconds(float("inf")) <= 1.1 * breaker_backlog.LONGEST_SECONDS
+    assert breaker_backlog.seconds(10) >= breaker_backlog.MIN_SECONDS
+    assert breaker_backlog.seconds(float("inf")) <= 1.1 * breaker_backlog.MAX_SECONDS
     nobody = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(redis, "client", lambda: nobody)
     breakers.phase(f"test:{new_id().hex}")

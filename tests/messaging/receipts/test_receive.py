@@ -13,10 +13,11 @@ from standardwebhooks import Webhook
 from accounts.models import Tenant
 from messaging import traces
 from messaging.models import Message, Provider, ReceiptEntry, Status
-from messaging.providers.loaded import book, save_provider
+from messaging.providers.cache import provider_cache
+from messaging.providers.loaded import change_provider
 from messaging.storage import store
 from messaging.storage.store import Outcome
-from tests.builders import json_of, make_api, make_key, make_message, make_provider, make_tenant
+from tests.builders import TESTER, json_of, make_api, make_key, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 CONFIG = {"url": "https://gateway.example.com/send"}
@@ -127,8 +128,8 @@ def test_the_path_answers_without_its_slash(provider: Provider) -> None:
 
 def test_receipts_of_a_disabled_provider_still_count(provider: Provider) -> None:
     provider.is_enabled = False
-    save_provider(provider=provider, config=provider.config)
-    book.forget()
+    change_provider(provider=provider, config=provider.config, fields=[], by=TESTER)
+    provider_cache.forget()
     assert json_of(post(provider, report(delivered(carried(provider))))) == counts(applied=1)
 
 

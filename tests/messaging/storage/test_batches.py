@@ -14,7 +14,7 @@ from messaging.queueing import backlog, broker, feed, operate
 from messaging.storage import batches, store
 from posthaste.lib.ids import new_id
 from posthaste.lib.queues import SEND
-from tests.builders import make_batch, make_provider, make_tenant, poll
+from tests.builders import TESTER, make_batch, make_provider, make_tenant, poll
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -49,7 +49,7 @@ def books(batch: Batch) -> dict[str, int]:
 @pytest.mark.usefixtures("_slow")
 def test_the_rest_of_a_big_batch_counts_as_cancelled_before_it_is_marked(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=7, queued=3, sent=1)
-    answer = operate.cancel_batch(batch=batch, now=timezone.now())
+    answer = operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert (answer.cancelled, answer.too_late, answer.unknown) == (10, 1, 0)
     assert states(batch) == {"pending": 5, "cancelled": 5, "sent": 1}
     assert books(batch) == {"cancelled": 10, "sent": 1}
@@ -59,14 +59,14 @@ def test_the_rest_of_a_big_batch_counts_as_cancelled_before_it_is_marked(tenant:
 
 def test_a_small_batch_is_marked_at_once(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=7, queued=3)
-    operate.cancel_batch(batch=batch, now=timezone.now())
+    operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert states(batch) == {"cancelled": 10}
 
 
 @pytest.mark.usefixtures("_slow")
 def test_a_sweep_that_ends_half_way_is_gone_on_with_by_the_next(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=9)
-    operate.cancel_batch(batch=batch, now=timezone.now())
+    operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     left = []
     while states(batch).get("pending"):
         batches.sweep(now=timezone.now(), seconds=-1.0)
@@ -81,13 +81,16 @@ def test_a_sweep_that_ends_half_way_is_gone_on_with_by_the_next(tenant: Tenant) 
 
 def test_how_many_were_cancelled_leaves_out_those_that_had_been_before(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=2, cancelled=3, sending=1, unknown=1)
-    answer = operate.cancel_batch(batch=batch, now=timezone.now())
+    answer = operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert (answer.cancelled, answer.too_late, answer.unknown) == (2, 4, 1)
 
 
 def test_nothing_is_handed_over_that_was_found_before_its_batch_stopped(tenant: Tenant) -> None:
     held = broker.depth(SEND)
-    for stop in (lambda batch: operate.pause_batch(batch=batch), lambda batch: operate.cancel_batch(batch=batch, now=timezone.now())):
+    for stop in (
+        lambda batch: operate.pause_batch(batch=batch, by=TESTER),
+        lambda batch: operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now()),
+    ):
         batch = make_batch(tenant, pending=3)
         now = timezone.now()
         waiting = backlog.waiting(now)
@@ -105,7 +108,7 @@ def test_what_is_being_handed_over_while_its_batch_is_cancelled_is_taken_back(te
     line = backlog.Line(tenant.pk, batch.pk)
 
     def cancel() -> None:
-        operate.cancel_batch(batch=batch, now=timezone.now())
+        operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
         connection.close()
 
     cancelling = threading.Thread(target=cancel)
@@ -151,7 +154,7 @@ def test_a_row_that_a_worker_is_claiming_is_left_to_it_and_swept_should_it_fail(
     done: list[operate.Cancelled] = []
 
     def cancel() -> None:
-        done.append(operate.cancel_batch(batch=batch, now=timezone.now()))
+        done.append(operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now()))
         connection.close()
 
     with transaction.atomic():
@@ -176,10 +179,10 @@ def test_what_a_paused_batch_still_has_in_the_broker_is_taken_back_by_the_sweep(
 @pytest.mark.usefixtures("_slow")
 def test_one_message_sent_again_does_not_bring_a_cancelled_batch_back(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=8, failed=1)
-    operate.cancel_batch(batch=batch, now=timezone.now())
+    operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert states(batch)["pending"] == 6
     failed = batch.messages.get(status=Status.FAILED)
-    assert operate.retry_messages(ids=[failed.pk], now=timezone.now()) == 1
+    assert operate.retry_messages(ids=[failed.pk], by=TESTER, now=timezone.now()) == 1
     batch.refresh_from_db()
     assert batch.status == BatchStatus.RUNNING
     assert states(batch) == {"pending": 1, "cancelled": 8}
@@ -190,9 +193,9 @@ def test_one_message_sent_again_does_not_bring_a_cancelled_batch_back(tenant: Te
 @pytest.mark.usefixtures("_slow")
 def test_a_message_that_waits_to_be_marked_can_be_sent_again(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=8)
-    operate.cancel_batch(batch=batch, now=timezone.now())
+    operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     one = batch.messages.filter(status=Status.PENDING)[0]
-    assert operate.retry_messages(ids=[one.pk], now=timezone.now()) == 1
+    assert operate.retry_messages(ids=[one.pk], by=TESTER, now=timezone.now()) == 1
     assert states(batch) == {"pending": 1, "cancelled": 7}
 
 
@@ -215,7 +218,7 @@ def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenan
         connection.close()
 
     with transaction.atomic():
-        operate.retry_messages(ids=[failed.pk], now=timezone.now())
+        operate.retry_messages(ids=[failed.pk], by=TESTER, now=timezone.now())
         settling = threading.Thread(target=settle)
         settling.start()
         settling.join(10)

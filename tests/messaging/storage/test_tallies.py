@@ -15,7 +15,7 @@ from messaging.queueing import operate
 from messaging.storage import batches, partitions, store, tallies
 from messaging.storage import tally_totals as adding
 from posthaste.lib.ids import new_id
-from tests.builders import make_batch, make_message, make_tenant
+from tests.builders import TESTER, make_batch, make_message, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -57,9 +57,9 @@ def test_they_are_exact_through_the_life_of_messages(tenant: Tenant) -> None:
     outcomes = [store.Outcome(id=pk, status=Status.SENT.value, attempts=1, latency_ms=n) for n, pk in enumerate(ids[:2])]
     store.write_outcomes([*outcomes, store.Outcome(id=ids[2], status=Status.FAILED.value, attempts=1)], claim_id=claim)
     assert_exact()
-    operate.cancel_batch(batch=batch, now=timezone.now())
+    operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert_exact()
-    operate.retry_messages(ids=ids, now=timezone.now())
+    operate.retry_messages(ids=ids, by=TESTER, now=timezone.now())
     assert_exact()
     Message.objects.filter(pk=ids[0]).delete()
     assert_exact()

@@ -16,11 +16,11 @@ from messaging.channels.base import Receipt
 from messaging.configuration import delivery_rules
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status, Suppression, SuppressionReason
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.receipts import receive
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
-from tests.builders import fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
+from tests.builders import actor, fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
 from tests.peers.smtp import MailServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -85,7 +85,7 @@ def test_for_all_channels_a_recipient_stands_in_the_form_that_messages_have() ->
     given = ["+86 138-1234-5678", "Ada@Example.COM", "HTTPS://Hooks.example.com", "room-7"]
     now = timezone.now()
     suppressions.add(
-        tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, author="user:a", now=now
+        tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, by=actor("user:a"), now=now
     )
     assert recipients(tenant) == sorted(["+8613812345678", "ada@example.com", "HTTPS://Hooks.example.com", "room-7"])
 
@@ -131,8 +131,8 @@ def test_two_who_add_the_same_at_once_leave_one_entry() -> None:
 def server() -> Iterator[MailServer]:
     with MailServer() as running:
         yield running
-        for _version, carrier in book._made.values():
-            carrier.adapter.close()
+        for _version, loaded_provider in provider_cache._made.values():
+            loaded_provider.adapter.close()
 
 
 def mail_to(tenant: Any, recipient: str, **fields: Any) -> Message:

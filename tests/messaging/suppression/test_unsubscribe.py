@@ -12,7 +12,7 @@ from messaging.configuration import delivery_rules
 from messaging.content.templates import Wording
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status, Suppression
-from messaging.providers.loaded import book
+from messaging.providers.cache import provider_cache
 from messaging.suppression import unsubscribe
 from messaging.suppression.unsubscribe import Link
 from posthaste import env
@@ -39,8 +39,8 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 def server() -> Iterator[MailServer]:
     with MailServer() as running:
         yield running
-        for _version, carrier in book._made.values():
-            carrier.adapter.close()
+        for _version, loaded_provider in provider_cache._made.values():
+            loaded_provider.adapter.close()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from messaging.configuration.delivery import DeliveryRules
 from messaging.configuration.providers import ProviderRouting
 from messaging.models import Message
 from messaging.what_if import delivery
-from tests.builders import fields_of, json_of, make_api, make_message, make_provider, make_tenant
+from tests.builders import TESTER, fields_of, json_of, make_api, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)  # 20:00 in Shanghai
@@ -89,7 +89,7 @@ def test_a_replay_that_would_take_too_much_stops_and_says_so(monkeypatch: pytest
     tenant = make_tenant()
     for n in range(5):
         sent(tenant, n)
-    monkeypatch.setattr(delivery, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(delivery, "MAX_MESSAGES", 3)
     report = replay({})
     assert (report["messages"], report["is_whole"]) == (3, False)
     assert report["until"] == START + timedelta(minutes=3)
@@ -151,7 +151,7 @@ BY_RULE = "/api/config/modules/delivery_rules"
 def override(handle: Handle[Any], tenant: Any, **own: Any) -> None:
     """Publish what a tenant has of its own; no process follows it, as the replay reads what is released."""
     item = items.module_item(handle.name, tenant=tenant)
-    releases.publish(item=item, content=json.dumps(own), comment="", author="test")
+    releases.publish(item=item, content=json.dumps(own), comment="", by=TESTER)
 
 
 def test_each_tenant_is_judged_by_the_draft_with_its_own_override_on_top() -> None:
@@ -212,7 +212,7 @@ def test_a_draft_of_an_override_is_replayed_for_its_tenant_alone_on_top_of_what_
     tenant, other = make_tenant(), make_tenant("Other", is_operator=True)
     base = items.module_item("delivery_rules")
     cap = {"name": "once", "most": 1, "hours": 24}
-    releases.publish(item=base, content=json.dumps({"frequency": [cap], "jitter_minutes": 0}), comment="", author="test")
+    releases.publish(item=base, content=json.dumps({"frequency": [cap], "jitter_minutes": 0}), comment="", by=TESTER)
     for owner in (tenant, other):
         sent(owner, 0)
         sent(owner, 180)

@@ -69,7 +69,7 @@ def test_what_it_cannot_know_is_said(tenant: Tenant) -> None:
 def test_a_replay_that_is_too_long_ends_and_says_so(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     for second in range(5):
         make_message(tenant, at=BEGIN + timedelta(seconds=second))
-    monkeypatch.setattr(flow, "MOST_REQUESTS", 3)
+    monkeypatch.setattr(flow, "MAX_REQUESTS", 3)
     report = replay(rules(per_second=1))
     assert (report["requests"], report["is_whole"], report["until"]) == (3, False, BEGIN + timedelta(seconds=3))
 

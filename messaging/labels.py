@@ -1,0 +1,129 @@
+"""How the states of messages, batches, templates, providers and breakers look, and the words for what decided about a message."""
+
+from typing import Any
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from messaging.models import BatchStatus, ReceiptOutcome, Status, SuppressionReason, TemplateVersion
+from posthaste.lib.breaker import Phase
+from posthaste.ui import badges
+from posthaste.ui.badges import Look
+from tracing.labels import EventKind
+
+
+class MessageMark(TextChoices):
+    """What else is said of a message beside its state."""
+
+    SANDBOX = "sandbox", gettext_lazy("Sandbox")
+
+
+class TemplateState(TextChoices):
+    """Whether messages can be sent with a template."""
+
+    PUBLISHED = "published", gettext_lazy("Published")
+    UNPUBLISHED = "unpublished", gettext_lazy("Not published")
+    ARCHIVED = "archived", gettext_lazy("Archived")
+
+
+class ProviderState(TextChoices):
+    """Whether a provider carries messages."""
+
+    ENABLED = "enabled", gettext_lazy("Enabled")
+    STAND_IN = "stand_in", gettext_lazy("Stand-in")
+    DISABLED = "disabled", gettext_lazy("Disabled")
+
+
+badges.register("message", Status, {status: Look(status.value, status.value) for status in Status})
+badges.register("message_mark", MessageMark, {MessageMark.SANDBOX: Look("suppressed", "outbox")})
+badges.register(
+    "batch",
+    BatchStatus,
+    {
+        BatchStatus.RUNNING: Look("sending", "play"),
+        BatchStatus.PAUSED: Look("unknown", "pause"),
+        BatchStatus.FINISHED: Look("delivered", "delivered"),
+        BatchStatus.CANCELLED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "template",
+    TemplateState,
+    {
+        TemplateState.PUBLISHED: Look("delivered", "sent"),
+        TemplateState.UNPUBLISHED: Look("unknown", "edit"),
+        TemplateState.ARCHIVED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "template_version",
+    TemplateVersion.State,
+    {
+        TemplateVersion.State.DRAFT: Look("pending", "edit"),
+        TemplateVersion.State.PUBLISHED: Look("delivered", "sent"),
+        TemplateVersion.State.RETIRED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "provider",
+    ProviderState,
+    {
+        ProviderState.ENABLED: Look("delivered", "sent"),
+        ProviderState.STAND_IN: Look("suppressed", "layers"),
+        ProviderState.DISABLED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "receipt",
+    ReceiptOutcome,
+    {
+        ReceiptOutcome.APPLIED: Look("delivered", "sent"),
+        ReceiptOutcome.DUPLICATE: Look("cancelled", "layers", gettext_lazy("Duplicate")),
+        ReceiptOutcome.LATE: Look("unknown", "expired", gettext_lazy("Late")),
+        ReceiptOutcome.UNMATCHED: Look("failed", "unknown", gettext_lazy("Unmatched")),
+    },
+)
+badges.register("suppression", SuppressionReason, dict.fromkeys(SuppressionReason, Look("suppressed", "suppressed")))
+badges.register(
+    "breaker",
+    Phase,
+    {Phase.OPEN: Look("failed", "failed"), Phase.HALF_OPEN: Look("unknown", "retry"), Phase.CLOSED: Look("delivered", "sent")},
+)
+
+#: What decided: the beginning of a reason, and its words; what follows the beginning is `name`.
+REASONS = {
+    "breaker:": gettext_lazy("the circuit breaker of {name} is open"),
+    "cap:": gettext_lazy("{name} takes no more at this moment"),
+    "rule:suppressed:": gettext_lazy("the recipient is on the suppression list: {name}"),
+    "rule:quiet:": gettext_lazy("quiet hours: {name}"),
+    "rule:window:": gettext_lazy("outside its hours: {name}"),
+    "rule:frequency:": gettext_lazy("frequency cap: {name}"),
+    "rule:duplicate": gettext_lazy("the same text went to this recipient a short while ago"),
+    "rule:unchecked": gettext_lazy("duplicates and frequency could not be looked at while Redis was away"),
+    "breaker": gettext_lazy("its circuit breaker is open"),
+    "unreachable": gettext_lazy("it could not be reached"),
+    "expired": gettext_lazy("its time had run out"),
+    "template": gettext_lazy("its template could not be filled in"),
+}
+DECISIONS = ("rule:", "breaker:", "cap:")
+
+
+def event_label(event: dict[str, Any]) -> str:
+    """Say what happened. Not all that ends a message, or lets it wait, is a rule."""
+    if event["event"] == EventKind.RULE and event.get("status") == Status.PENDING:
+        return _("Put off")
+    if event["event"] == EventKind.RULE and not event.get("reason", "").startswith(DECISIONS):
+        return _("Ended")
+    return EventKind.label_of(event["event"])
+
+
+def event_reason(reason: str) -> str:
+    """Say why, or nothing where only the code is known."""
+    for beginning, words in REASONS.items():
+        if reason == beginning or (beginning.endswith(":") and reason.startswith(beginning)):
+            name = reason.removeprefix(beginning)
+            if beginning == "rule:suppressed:" and name in SuppressionReason.values:
+                name = str(SuppressionReason(name).label)
+            return str(words).format(name=name)
+    return ""

@@ -1,0 +1,75 @@
+"""Figures of messages, queues and pools. What is counted in the database is counted up to a bound, so that it stays cheap."""
+
+from collections.abc import Mapping
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from messaging.models import Message, Status
+from messaging.queueing import broker, queue_statistics
+from messaging.queueing.queue_statistics import COUNT_UP_TO
+from messaging.statistics import event_rates
+from posthaste.lib.metrics import metric
+
+
+@metric("queued_messages", help=_("Messages in the broker that no worker has taken yet, counted up to 100,000."), unit="messages")
+def queued_messages() -> float:
+    """Return the last measurement, which is made every second."""
+    return queue_statistics.latest().in_broker
+
+
+@metric("due_messages", help=_("Messages that are due and wait in the database, counted up to 100,000."), unit="messages")
+def due_messages() -> float:
+    """Return the last measurement, which is made every second."""
+    return queue_statistics.latest().due
+
+
+@metric("scheduled_messages", help=_("Messages that are due later, counted up to 100,000."), unit="messages")
+def scheduled_messages() -> float:
+    """Count what is pending and not due."""
+    rows = Message.objects.filter(status=Status.PENDING, due_at__gt=timezone.now()).order_by()
+    return rows.values("due_at")[:COUNT_UP_TO].count()
+
+
+@metric(
+    "sending_messages", help=_("Messages that a worker has taken and that have no outcome yet, counted up to 100,000."), unit="messages"
+)
+def sending_messages() -> float:
+    """Count what is being sent."""
+    return Message.objects.filter(status=Status.SENDING).order_by().values("lease_until")[:COUNT_UP_TO].count()
+
+
+@metric("oldest_due_seconds", help=_("For how long the oldest message that waits in the database has been due."), unit="seconds")
+def oldest_due_seconds() -> float:
+    """Return what the feeder reported; 0 where nothing waits."""
+    return queue_statistics.latest().oldest_seconds
+
+
+@metric("drain_rate", help=_("Messages a second that leave the broker; missing while nothing waits."))
+def drain_rate() -> float | None:
+    """Return what the feeder reported."""
+    return queue_statistics.latest().per_second
+
+
+@metric("message_event_rate", help=_("What happens to messages, a second, over the last ten seconds."), labels=("event",))
+def message_event_rate() -> Mapping[str, float]:
+    """Return the rates of all tenants together."""
+    return event_rates(tenant_id=None, now=timezone.now())
+
+
+@metric("pool_threads", help=_("Threads of a worker's pool that sends."), labels=("instance",))
+def pool_threads() -> Mapping[str, float]:
+    """Return what the pools reported within five seconds."""
+    return {pool["instance"]: pool["threads"] for pool in queue_statistics.reported_pools()}
+
+
+@metric("pool_busy_threads", help=_("Threads of a worker's pool that are at work."), labels=("instance",))
+def pool_busy_threads() -> Mapping[str, float]:
+    """Return what the pools reported within five seconds."""
+    return {pool["instance"]: pool["active_count"] for pool in queue_statistics.reported_pools()}
+
+
+@metric("broker_tasks", help=_("Tasks that wait in a queue of the broker."), labels=("queue",))
+def broker_tasks() -> Mapping[str, float]:
+    """Ask the broker."""
+    return {name: float(number) for name, number in broker.depths().items()}

@@ -1,0 +1,171 @@
+"""What each recipe of docs/extend.md promises, checked in a process in which the recipe's app is installed.
+
+python -m tests.architecture.recipes page    # test_recipes.py starts it, with the settings of such an installation
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from uuid import UUID
+
+import django
+
+CHECKS: dict[str, Callable[[], None]] = {}
+
+
+def check(function: Callable[[], None]) -> Callable[[], None]:
+    """Add a check under its function's name."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+@check
+def page() -> None:
+    """The page answers in the admin's frame and stands in the navigation, for those who may open it."""
+    from django.test import Client
+
+    from accounts.models import User
+
+    assert Client().get("/orders/open/").status_code == 302
+    clients = {name: Client() for name in ("boss", "clerk")}
+    for name, client in clients.items():
+        client.force_login(User.objects.create(username=name, is_staff=True, is_superuser=name == "boss"))
+    assert clients["clerk"].get("/orders/open/").status_code == 403
+    answer = clients["boss"].get("/orders/open/")
+    shown = answer.content.decode()
+    assert answer.status_code == 200
+    assert "A-1042" in shown
+    assert '<a class="entry" href="/orders/open/" title="Open orders" aria-current="page">' in shown
+    assert 'href="/orders/open/"' in clients["boss"].get("/admin/").content.decode()
+    assert 'href="/orders/open/"' not in clients["clerk"].get("/admin/").content.decode()
+
+
+@check
+def job() -> None:
+    """The job is in the schedule, in the admin and in its queue, and a worker runs it."""
+    from celery import current_app
+    from django.test import Client
+    from django_celery_beat.models import PeriodicTask
+    from structlog.testing import capture_logs
+
+    from accounts.models import User
+    from jobs.scheduler import LeaderScheduler
+
+    scheduler = LeaderScheduler(app=current_app._get_current_object())
+    assert "orders.close_forgotten" in scheduler.schedule  # of crontabs it holds the next two hours, and always those at 4
+    row = PeriodicTask.objects.get(task="orders.close_forgotten")
+    assert (row.enabled, row.crontab.hour, row.crontab.minute) == (True, "4", "30")
+    assert current_app.amqp.Router().route({}, "orders.close_forgotten")["queue"].name == "notification"
+    with capture_logs() as logged:
+        current_app.tasks["orders.close_forgotten"]()
+    assert [entry["event"] for entry in logged] == ["closed forgotten orders"]
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
+    shown = client.get("/admin/django_celery_beat/periodictask/").content.decode()
+    assert "Close forgotten orders" in shown
+    assert "5 minutes" in shown
+
+
+@check
+def configuration() -> None:
+    """The module is in the console and in the API with its default, and a draft outside its limits is refused."""
+    from django.test import Client
+
+    from accounts.models import User
+    from tests.builders import json_of, make_api, make_tenant
+
+    api = make_api(make_tenant(is_operator=True))
+    found = json_of(api.get("/api/config/modules/orders/"))
+    assert found["effective"] == {"closed_after_days": 30}
+    assert found["schema"]["properties"]["closed_after_days"]["maximum"] == 365
+    assert json_of(api.post("/api/config/modules/orders/validate/", {"content": {"closed_after_days": 0}}))["errors"]
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
+    assert "When orders are closed." in client.get("/config/").content.decode()
+    assert "Closed after" in client.get("/config/modules/orders/").content.decode()
+
+
+@check
+def metric() -> None:
+    """The figure is at /metrics."""
+    from tests.builders import make_api, make_tenant
+
+    answer = make_api(make_tenant(is_operator=True), "statistics:read").get("/metrics")
+    assert answer.status_code == 200
+    assert 'posthaste_open_orders{country="cn"} 17.0' in answer.content.decode()
+
+
+@check
+def provider_kind() -> None:
+    """A provider of the kind is made over the API and sends its test message; a refusal is told."""
+    from django.test import Client
+
+    from accounts.models import User
+    from tests.builders import json_of, make_api, make_tenant
+
+    api = make_api(make_tenant())
+    assert "pager" in {kind["kind"] for kind in json_of(api.get("/api/provider-kinds/"))}
+    config = {"url": os.environ["PAGER_URL"], "token": "topsecret"}
+    made = api.post("/api/providers/", {"name": "Pager", "channel": "push", "kind": "pager", "config": config})
+    assert made.status_code == 201, made.content
+    assert b"topsecret" not in made.content
+    test = f"/api/providers/{json_of(made)['id']}/test/"
+    sent = json_of(api.post(test, {"recipient": "device-token-0001", "text": "Hello"}))
+    assert (sent["ok"], sent["provider_message_id"]) == (True, "page-1"), sent
+    refused = json_of(api.post(test, {"recipient": "device-token-0001", "text": "refuse this"}))
+    assert (refused["ok"], refused["code"]) == (False, "http_422"), refused
+    assert api.post("/api/providers/", {"name": "SMS", "channel": "sms", "kind": "pager", "config": config}).status_code == 422
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
+    assert "From the service&#x27;s settings page." in client.get("/admin/messaging/provider/add/").content.decode()
+
+
+@check
+def channel() -> None:
+    """A message for the channel is accepted, delivered through the sandbox, and shown; no table changes."""
+    from django.core.management import call_command
+
+    from messaging.delivery.deliver import deliver
+    from tests.builders import json_of, make_api, make_provider, make_tenant
+
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+    tenant = make_tenant()
+    make_provider(tenant, channel="voice", kind="sandbox")
+    api = make_api(tenant)
+    accepted = api.post("/api/messages/", {"channel": "voice", "recipient": "+86 138-1234-5678", "body": "Your taxi is here."})
+    assert accepted.status_code == 202, accepted.content
+    identifier = json_of(accepted)["id"]
+    deliver([UUID(identifier)])
+    message = json_of(api.get(f"/api/messages/{identifier}/"))
+    assert (message["channel"], message["status"]) == ("voice", "sent"), message
+    [entry] = json_of(api.get("/api/sandbox/outbox/"))
+    assert (entry["channel"], entry["recipient"]) == ("voice", "+8613812345678")
+    [row] = json_of(api.get("/api/messages/", channel="voice"))["results"]
+    assert (row["id"], row["recipient"]) == (identifier, "+86 138****5678")
+    assert api.post("/api/messages/", {"channel": "voice", "recipient": "nobody", "body": "Hello"}).status_code == 422
+    template = {"name": "taxi", "channel": "voice", "body": "Your taxi is here."}
+    assert api.post("/api/templates/", template).status_code == 201
+    assert '"voice"' in api.get("/api/schema/", format="json").content.decode()
+
+
+def main() -> None:
+    """Run one check; the exit status tells how it went."""
+    from django.test.utils import setup_test_environment
+
+    from configcenter.services import watch
+
+    setup_test_environment()
+    watch.never_here()
+    try:
+        CHECKS[sys.argv[1]]()
+    except BaseException:  # noqa: BLE001 - the test that waits for us shows it
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)  # threads that would go on are no business of the check
+
+
+if __name__ == "__main__":
+    django.setup()
+    main()

@@ -1,0 +1,85 @@
+"""A run of the tests always ends, says why, and counts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.progress import Counts
+from tests.run import Deadline, counted
+
+LONG = Deadline(quiet_seconds=100, whole_seconds=100)
+
+
+def run(folder: Path, code: str, deadline: Deadline = LONG) -> Counts:
+    """Run pytest on one file, without this project's configuration."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_it.py").write_text(code)
+    arguments = ["-c", str(folder / "pytest.ini"), "-p", "no:django", "-p", "no:cacheprovider", str(folder)]
+    return counted(arguments, dict(os.environ), deadline)
+
+
+def test_outcomes_are_those_of_the_tests(tmp_path: Path) -> None:
+    code = """
+import pytest
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError
+def test_good(): pass
+def test_bad(): assert False
+def test_skipped(): pytest.skip("no")
+def test_torn_down_badly(broken): pass
+"""
+    assert run(tmp_path, code) == Counts(passed=1, failed=2, skipped=1)
+
+
+def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    assert run(tmp_path, "import nothing_of_that_name") == Counts(failed=1)
+
+
+def test_a_thread_that_would_keep_the_process_alive_fails_the_run_and_its_stack_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import threading, time
+def sleeps_long():
+    time.sleep(1000)
+def test_leaves_a_thread():
+    threading.Thread(target=sleeps_long, name="left behind").start()
+"""
+    counts = run(tmp_path, code)
+    printed = capfd.readouterr()
+    assert counts == Counts(passed=1, failed=1)
+    assert "Thread left behind:" in printed.err
+    assert "in sleeps_long" in printed.err
+
+
+def test_a_test_that_never_ends_is_ended_with_the_stacks_and_what_is_known_so_far(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import threading
+def test_good(): pass
+def test_never_ends():
+    threading.Event().wait()
+def test_after(): pass
+"""
+    counts = run(tmp_path, code, Deadline(quiet_seconds=5, whole_seconds=1000))
+    printed = capfd.readouterr()
+    assert counts == Counts(passed=1, failed=1)
+    assert "no test has begun or ended for 5 s" in printed.out
+    assert "So far: 1 passed, 0 failed, 0 skipped; not ended: test_it.py::test_never_ends" in printed.out
+    assert "in test_never_ends" in printed.err
+
+
+def test_a_run_that_goes_on_and_on_is_ended_as_a_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = """
+import pytest, time
+@pytest.mark.parametrize("n", range(10_000))
+def test_short(n): time.sleep(0.2)
+"""
+    counts = run(tmp_path, code, Deadline(quiet_seconds=1000, whole_seconds=6))
+    assert counts.passed > 0
+    assert counts.failed == 1
+    assert "the run has taken 6 s" in capfd.readouterr().out
