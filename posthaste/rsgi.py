@@ -23,7 +23,7 @@ from django.conf import settings
 from messaging.api.single import Accepted, Call, Checked, Refused, receive
 from posthaste import env
 from posthaste.lib import languages
-from posthaste.lib.addresses import believed_ip
+from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
 from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
 
@@ -70,7 +70,7 @@ class Entrance:
         call = Call(
             path=scope.path,
             authorization=header("authorization", ""),
-            ip=believed_ip(remote=address_of(scope), forwarded_for=all_of(scope, "x-forwarded-for")),
+            ip=client_ip_behind_proxies(remote=address_of(scope), forwarded_for=all_of(scope, "x-forwarded-for")),
             content_type=header("content-type", ""),
             idempotency_key=header("idempotency-key"),
             language=languages.negotiate(header("accept-language", ""), all_of(scope, "cookie", separator="; ")),

@@ -111,4 +111,4 @@ def forget() -> None:
         redis.client().delete(*admission._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
     breakers.forget()
     publish.watch.is_up = True
-    outage.database.over()
+    outage.database.mark_up()

@@ -28,7 +28,7 @@ from configcenter.nacos.sharing import Shared
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import items as config_items
 from configcenter.services.namespaces import Place, name, namespaces, place, writable
-from posthaste.lib.addresses import believed_ip
+from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge
 
@@ -214,7 +214,7 @@ async def _answer(scope: dict[str, Any], receive: Any) -> Answer:
     headers = {field.decode("latin-1").lower(): value.decode("latin-1") for field, value in scope["headers"]}
     body = await _body(headers, receive)
     remote = (scope.get("client") or ("127.0.0.1", 0))[0]
-    ip = believed_ip(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
+    ip = client_ip_behind_proxies(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
     fields = protocol.parameters(scope.get("query_string", b""), body)
     call = Call(fields, headers, ip, receive)
     if route.scopes is None:

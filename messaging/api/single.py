@@ -113,18 +113,18 @@ class Checked:
         return self._end(outcome)
 
     def _end(self, outcome: Answer | BaseException) -> Accepted | Refused:
-        system.gauge.ended(self.began)
+        system.load_monitor.finish(self.began)
         gate.over(self.entry)
         if not isinstance(outcome, Answer):
             return refused(outcome, language=self.language)
-        outage.database.over()
+        outage.database.mark_up()
         return Accepted(outcome, self.entry.passed if self.entry is not None else None)
 
 
 def refused(error: BaseException, *, language: str) -> Refused:
     """Return an error as an outcome, and note it where the database is lost."""
     if outage.is_connection_lost(error):
-        outage.database.noticed()
+        outage.database.mark_down()
     return Refused(error, language)
 
 
@@ -134,7 +134,7 @@ def caller_of(call: Call) -> Caller:
     Raises:
         Problem: The key is missing, wrong or lacks the scope, the body is not declared as JSON, or the database is away.
     """
-    if outage.database.spares():
+    if outage.database.is_down():
         raise Unavailable
     caller = recognise(call.authorization, ip=call.ip, now=timezone.now())
     if not caller.may(SEND):
@@ -188,11 +188,11 @@ def check(call: Call, caller: Caller | None = None) -> Checked | Refused:
 
 
 def _checked_or_refused(call: Call, caller: Caller | None) -> Checked | Refused:
-    began = system.gauge.began()
+    began = system.load_monitor.start()
     try:
         return _check(call, caller or caller_of(call), began)
     except Exception as error:  # noqa: BLE001 - it is the outcome
-        system.gauge.ended(began)
+        system.load_monitor.finish(began)
         return refused(error, language=call.language)
 
 

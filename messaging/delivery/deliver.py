@@ -32,7 +32,7 @@ from messaging.suppression import suppressions
 from posthaste.lib import flow, liquid
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
-from posthaste.lib.flow.concurrency_leases import places
+from posthaste.lib.flow.concurrency_leases import concurrency_leases
 from posthaste.lib.ids import new_id
 from tracing.configuration import tracing
 from tracing.services import record
@@ -129,7 +129,7 @@ class Delivery(RuleEnforcement):
         place = None
         if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
-            place = places.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, longest_wait_seconds=longest)
+            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, longest_wait_seconds=longest)
             if place is None:
                 now = self._now()
                 for message in messages:
@@ -143,7 +143,7 @@ class Delivery(RuleEnforcement):
             return again
         finally:
             if place is not None:
-                places.leave(place)
+                concurrency_leases.leave(place)
 
     def _put_off_by_cap(self, message: RenderedMessage, provider: LoadedProvider, now: datetime, due: datetime) -> None:
         self._line(message.row.id, "X", now, Status.PENDING, f"cap:{record.word(provider.name)}")

@@ -202,13 +202,13 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
 
 def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
     """Whoever came while a group waited in vain for the database is told at once, not after a time-out of his own."""
-    if outage.database.spares():
+    if outage.database.is_down():
         raise Unavailable
     try:
         return _write_what_is_let_in(group)
     except Exception as error:
         if outage.is_connection_lost(error):
-            outage.database.noticed()
+            outage.database.mark_down()
         raise
 
 

@@ -11,7 +11,7 @@ from posthaste.lib import redis
 from posthaste.lib.flow import gate, system
 from posthaste.lib.flow.adaptive import Adaptive, Settings
 from posthaste.lib.flow.limiter import Pass, limiter
-from posthaste.lib.flow.plan_cache import book
+from posthaste.lib.flow.plan_cache import plan_cache
 from posthaste.lib.flow.rules import Limits, Rule
 from posthaste.lib.queues import URGENT
 
@@ -58,7 +58,7 @@ def put_in_force(value: FlowRules) -> None:
     limit = None
     if value.adaptive.is_enabled:
         limit = min(value.adaptive.most_per_second, max(value.adaptive.least_per_second, adaptive.limit or value.adaptive.most_per_second))
-    book.put(rules_of(value, adaptive_limit=limit))
+    plan_cache.put(rules_of(value, adaptive_limit=limit))
     bounds = value.system
     gate.protection = (
         system.Bounds(bounds.load_per_core, bounds.latency_ms, bounds.threads_percent, bounds.spared_priority)
@@ -82,8 +82,8 @@ def follow() -> None:
     settings = flow_rules.value.adaptive
     if not settings.is_enabled:
         return
-    gauge, figures = system.gauge, gate.figures
-    seen = (gauge.finished, figures.messages, gauge.took_ms, figures.refused[ADAPTIVE])
+    load, counted = system.load_monitor, gate.process_totals
+    seen = (load.finished, counted.messages, load.took_ms, counted.refused[ADAPTIVE])
     before = adaptive.limit
     try:
         limit = adaptive.tick(

@@ -16,7 +16,7 @@ from messaging.configuration.flow import FlowRules, Resource, flow_rules
 from messaging.intake.limits import rules_of
 from messaging.models import Batch, Message, TemplateVersion
 from posthaste.lib.flow.model import Model
-from posthaste.lib.flow.plan_cache import RuleBook
+from posthaste.lib.flow.plan_cache import PlanCache
 from posthaste.lib.flow.rules import Plan
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.queues import URGENT
@@ -76,8 +76,8 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
 def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """Return what the rules would have done to what was handed over in a span; of one tenant, or of all."""
     rules = draft.value  # no tenant has limits of its own: those of a tenant are exceptions within the rules
-    book = RuleBook()
-    book.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
+    plans = PlanCache()
+    plans.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
     tenants = dict(Tenant.objects.values_list("pk", "slug"))
     keys = dict(ApiKey.objects.values_list("pk", "prefix"))
     templates = dict(TemplateVersion.objects.values_list("pk", "template__name"))
@@ -94,7 +94,7 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
             "template": templates.get(handed.version_id or 0, ""),
             "recipient": handed.recipient,
         }
-        plan = book.plan(Resource.ACCEPT, values)
+        plan = plans.plan(Resource.ACCEPT, values)
         _ask(model, _without_leases(plan, timed), handed, counts)
     return _report(counts, tenants, since=since, until=until, stopped_at=stopped_at, rules=rules)
 

@@ -16,7 +16,7 @@ from accounts.tenancy import tenants_of
 from messaging import statistics
 from messaging.scopes import STATISTICS
 from posthaste.lib import redis
-from posthaste.lib.addresses import believed_ip
+from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.problems import Problem
 
 EVERY_SECONDS = 1.0
@@ -82,7 +82,7 @@ class LiveStatistics(AsyncWebsocketConsumer):
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
         try:
             remote = (self.scope.get("client") or ("127.0.0.1", 0))[0]
-            ip = believed_ip(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
+            ip = client_ip_behind_proxies(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
             caller: Caller = recognise(headers.get("authorization", ""), ip=ip, now=timezone.now())
         except Problem:
             return False, None

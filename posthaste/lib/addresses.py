@@ -9,10 +9,12 @@ from posthaste import env
 
 def client_ip(request: HttpRequest) -> str:
     """Return the IP address of whoever sent an HTTP request."""
-    return believed_ip(remote=request.META.get("REMOTE_ADDR") or "", forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    return client_ip_behind_proxies(
+        remote=request.META.get("REMOTE_ADDR") or "", forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", "")
+    )
 
 
-def believed_ip(*, remote: str, forwarded_for: str) -> str:
+def client_ip_behind_proxies(*, remote: str, forwarded_for: str) -> str:
     """Return the client's IP address, from the connection's other end and what proxies wrote.
 
     `X-Forwarded-For` is believed only as far back as TRUSTED_PROXIES says: what stands left of that was written by

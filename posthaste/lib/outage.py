@@ -20,7 +20,7 @@ class Outage:
         self._is_back.set()
         self._asks = False
 
-    def noticed(self) -> None:
+    def mark_down(self) -> None:
         """Note a failure."""
         with self._lock:
             self._is_back.clear()
@@ -28,11 +28,11 @@ class Outage:
                 self._asks = True
                 threading.Thread(target=self._ask, name="outage", daemon=True).start()
 
-    def over(self) -> None:
+    def mark_up(self) -> None:
         """Note a success."""
         self._is_back.set()
 
-    def spares(self) -> bool:
+    def is_down(self) -> bool:
         """Return whether the caller should not even try."""
         return not self._is_back.is_set()
 

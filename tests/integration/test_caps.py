@@ -30,7 +30,7 @@ def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_eve
     batch = customer.send_batch(150)
     urgent = [customer.send(priority=9) for _ in range(10)]
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
-        held = f"{stack.environment['REDIS_PREFIX']}:flow:places:provider:{made['id']}"
+        held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{made['id']}"
         senders: set[bytes] = set()  # a lease begins with what names its process
 
         def both_send() -> bool:

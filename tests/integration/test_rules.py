@@ -63,7 +63,7 @@ def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_w
     others = customer.send_batch(MESSAGES)  # the load: nobody's rule keeps these
     poll(lambda: len(gateway.taken) >= PLACES, every=0.01)
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
-        held = f"{stack.environment['REDIS_PREFIX']}:flow:places:provider:{provider['id']}"
+        held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{provider['id']}"
         ids = customer.ids(others)
         senders: set[bytes] = set()  # a lease begins with what names its process
         stack.publish("delivery_rules", quiet_hours=[])

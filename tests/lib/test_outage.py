@@ -10,9 +10,9 @@ from tests.builders import poll
 
 def test_while_nothing_failed_everybody_may_try() -> None:
     outage = Outage(lambda: False)
-    assert not outage.spares()
-    outage.over()
-    assert not outage.spares()
+    assert not outage.is_down()
+    outage.mark_up()
+    assert not outage.is_down()
 
 
 def test_after_a_failure_everybody_is_spared_until_it_answers_again() -> None:
@@ -24,26 +24,26 @@ def test_after_a_failure_everybody_is_spared_until_it_answers_again() -> None:
         return back.is_set()
 
     outage = Outage(probe, every_seconds=0.01)
-    outage.noticed()
+    outage.mark_down()
     assert asked.acquire(timeout=5)
     assert asked.acquire(timeout=5), "it goes on asking"
-    assert outage.spares()
+    assert outage.is_down()
     back.set()
-    poll(lambda: not outage.spares())
+    poll(lambda: not outage.is_down())
 
     back.clear()
-    outage.noticed()
-    assert outage.spares(), "it may go away again"
+    outage.mark_down()
+    assert outage.is_down(), "it may go away again"
     back.set()
-    poll(lambda: not outage.spares())
+    poll(lambda: not outage.is_down())
 
 
 def test_a_caller_that_succeeds_ends_the_outage_too() -> None:
     outage = Outage(lambda: False, every_seconds=0.01)
-    outage.noticed()
-    assert outage.spares()
-    outage.over()
-    assert not outage.spares()
+    outage.mark_down()
+    assert outage.is_down()
+    outage.mark_up()
+    assert not outage.is_down()
 
 
 def test_only_a_lost_connection_counts_as_an_outage() -> None:

@@ -44,7 +44,7 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
     adaptive.tick(settings, requests=0, messages=0, took_ms=0, refused=0)
     with flow_rules.set(rules=[rule], adaptive=AdaptiveLimit(is_enabled=True), system=SystemProtection(is_enabled=True)):
         assert [api.post("/api/messages/", SMS).status_code for _ in range(3)] == [202, 429, 429]
-        totals.figures.tell()
+        totals.process_totals.publish()
         seen = json_of(api.get(URL))
         assert {"rule": "as-shown", "number": 2} in seen["refused"]
         assert (seen["is_local"], seen["let_in"] >= 1, seen["system"]["is_enabled"]) == (False, True, True)

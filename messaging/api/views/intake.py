@@ -67,7 +67,7 @@ def as_response(reply: Reply) -> HttpResponse:
 
 
 def _take_batch(call: Call, caller: Caller) -> Reply:
-    with system.gauge.watch():
+    with system.load_monitor.watch():
         repeatable = single.repeatable_of(call)
         earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
         if earlier is not None:
@@ -77,7 +77,7 @@ def _take_batch(call: Call, caller: Caller) -> Reply:
         cost = max(1, min(len(body.recipients), prepare.MAX_RECIPIENTS))  # more are refused as invalid
         with limits.handing_over(caller, ip=call.ip, cost=cost, priority=body.priority, template=body.template) as passed:
             answer = _accept_batch(body, caller, repeatable)
-    outage.database.over()
+    outage.database.mark_up()
     return _accepted(answer, passed=passed)
 
 

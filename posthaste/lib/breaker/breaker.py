@@ -22,8 +22,8 @@ AWAY_SECONDS = 2.0  # between two questions while Redis does not answer
 TRIAL_LEASE_SECONDS = 30.0  # a trial call that was never heard of again is given up
 ASK_AGAIN_SECONDS = 0.2  # after all trial calls were taken
 NEVER = float("-inf")
-MOST_LISTED = 64  # receipts whose messages' times are told one by one: those of trial messages are the latest
-MOST_LOCAL = 5_000  # breakers that a process counts by itself
+MAX_LISTED = 64  # receipts whose messages' times are told one by one: those of trial messages are the latest
+MAX_LOCAL = 5_000  # breakers that a process counts by itself
 
 
 def _script(name: str) -> str:
@@ -84,7 +84,7 @@ class Recording:
             int(rule.longest_open_seconds * 1000),
             int(rule.receipt_seconds * 1000),
             rule.receipt_percent,
-            " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MOST_LISTED, tally.taken)),
+            " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MAX_LISTED, tally.taken)),
         )
 
     def hear(self, answers: Sequence[Any]) -> None:
@@ -150,7 +150,7 @@ class Breakers:
         """Return this process's own breaker of that name."""
         found = self._locals.get(name)
         if found is None:
-            if len(self._locals) >= MOST_LOCAL:
+            if len(self._locals) >= MAX_LOCAL:
                 self._locals.clear()
             found = self._locals[name] = LocalBreaker()
         return found

@@ -20,7 +20,7 @@ from posthaste.lib.flow.rules import LEASE_SECONDS, Check, Label, Plan
 LOOK_AGAIN_SECONDS = 0.02
 
 
-class Places(Limiter):
+class ConcurrencyLeases(Limiter):
     """One a process; beside the limiter of what comes in, whose processes are others."""
 
     group = "senders"
@@ -30,14 +30,14 @@ class Places(Limiter):
         self._alone_since = 0.0
         self._own: dict[str, str] = {}  # lease → key, taken while Redis was away
         self._own_lock = threading.Lock()
-        self._lines: dict[str, threading.Lock] = {}
+        self._queues: dict[str, threading.Lock] = {}
 
     def take(self, name: str, *, at_once: int, longest_wait_seconds: float) -> Pass | None:
         """Wait for a place and return it, to be given back with `leave`; None: there was none in that time."""
         plan = _plan(self.space, name, at_once)
         until = time.monotonic() + longest_wait_seconds
-        line = self._lines.setdefault(name, threading.Lock())
-        if not line.acquire(timeout=max(0.0, longest_wait_seconds)):
+        queue = self._queues.setdefault(name, threading.Lock())
+        if not queue.acquire(timeout=max(0.0, longest_wait_seconds)):
             return None
         try:
             while True:
@@ -48,7 +48,7 @@ class Places(Limiter):
                     return None
                 time.sleep(LOOK_AGAIN_SECONDS)
         finally:
-            line.release()
+            queue.release()
 
     def leave(self, passed: Pass) -> None:
         if passed.is_local:
@@ -81,11 +81,11 @@ _plans: dict[tuple[Any, ...], Plan] = {}
 def _plan(space: str, name: str, at_once: int) -> Plan:
     found = _plans.get((space, name, at_once))
     if found is None:
-        key = redis.key("flow", "places", *([space] if space else []), name)
+        key = redis.key("flow", "leases", *([space] if space else []), name)
         check = Check(key, "l", at_once, LEASE_SECONDS * 1_000_000, 0, 0, 0.0, 0.0, 0, 0)
         found = _plans[space, name, at_once] = Plan((check,), (Label(name, "at-once", at_once, 0),), (key,), "")
     return found
 
 
-places = Places()
-os.register_at_fork(after_in_child=places._start)
+concurrency_leases = ConcurrencyLeases()
+os.register_at_fork(after_in_child=concurrency_leases._start)

@@ -1,6 +1,6 @@
 """What entrances call: `with gate.enter(…)` lets a request in, lets it wait, or raises the 429.
 
-Which rules are in force is said by whoever has them (`book.put`); this module knows resources and values only.
+Which rules are in force is said by whoever has them (`plan_cache.put`); this module knows resources and values only.
 """
 
 import time
@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib.flow import headers, system
 from posthaste.lib.flow.limiter import Pass, limiter
-from posthaste.lib.flow.plan_cache import book
+from posthaste.lib.flow.plan_cache import plan_cache
 from posthaste.lib.flow.rules import Plan
-from posthaste.lib.flow.totals import figures
+from posthaste.lib.flow.totals import process_totals
 from posthaste.lib.problems import TooMany
 
 #: In force for this process; None: no protection.
@@ -31,9 +31,9 @@ def protect(priority: int = system.DEFAULT_PRIORITY) -> None:
     bounds = protection
     if bounds is None or priority >= bounds.spared_priority:
         return
-    pressure, source = system.gauge.pressure(bounds)
+    pressure, source = system.load_monitor.pressure(bounds)
     if priority < system.refused_below(pressure, bounds.spared_priority):
-        figures.refused[f"system:{source}"] += 1
+        process_totals.refused[f"system:{source}"] += 1
         raise TooMany(
             _("The platform is busy and takes urgent requests first. Try again shortly."), retry_after_seconds=2, limited_by="system"
         )
@@ -45,7 +45,7 @@ def ask(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool
     Raises:
         TooMany: a rule says no. Nothing was taken from any rule.
     """
-    plan = book.plan(resource, values)
+    plan = plan_cache.plan(resource, values)
     return ask_for(plan, cost=cost, urgent=urgent) if plan.checks else None
 
 
@@ -57,10 +57,10 @@ def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
     """
     passed = limiter.enter(plan, cost=cost, urgent=urgent)
     if passed.allowed:
-        figures.let_in += 1
-        figures.messages += cost
+        process_totals.let_in += 1
+        process_totals.messages += cost
         if passed.answer.wait_us:
-            figures.waited += 1
+            process_totals.waited += 1
             time.sleep(passed.answer.wait_us / 1_000_000)
         return passed
     raise refusal(passed, cost)
@@ -69,7 +69,7 @@ def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
 def refusal(passed: Pass, cost: int) -> TooMany:
     """Return the 429 of a pass that was refused."""
     label = passed.plan.labels[passed.answer.check - 1]
-    figures.refused[label.rule] += 1
+    process_totals.refused[label.rule] += 1
     if passed.answer.verdict == -1:
         text = _("This counts {cost}, and the rule {rule} lets {quota} in at once: it would never be let in. Send smaller batches.")
     elif label.layer == "at-once":
@@ -109,7 +109,7 @@ class Entry:
 
 def entry(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bool = False) -> Entry | None:
     """Prepare the permission that `let_in` asks for; None: no rule fits. Give it to `over` in the end."""
-    plan = book.plan(resource, values)
+    plan = plan_cache.plan(resource, values)
     return Entry(plan, cost, urgent) if plan.checks else None
 
 
@@ -139,8 +139,8 @@ def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
             if not passed.allowed:
                 refused[id(entry)] = refusal(passed, entry.cost)
                 continue
-            figures.let_in += 1
-            figures.messages += entry.cost
+            process_totals.let_in += 1
+            process_totals.messages += entry.cost
             entry.passed = passed
             if entry.is_over:  # whoever wanted it has given up meanwhile
                 leave(passed)
@@ -164,6 +164,6 @@ def enter(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bo
 def forget() -> None:
     """Begin with counters of its own: for tests."""
     limiter.forget()
-    book.space = limiter.space
-    figures.__init__()  # type: ignore[misc]
-    system.gauge.__init__()  # type: ignore[misc]
+    plan_cache.space = limiter.space
+    process_totals.__init__()  # type: ignore[misc]
+    system.load_monitor.__init__()  # type: ignore[misc]

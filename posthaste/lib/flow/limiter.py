@@ -26,7 +26,7 @@ from posthaste.lib.batching import Combiner
 from posthaste.lib.flow.local import LocalLimiter
 from posthaste.lib.flow.model import Answer
 from posthaste.lib.flow.rules import LEASE_SECONDS, Plan
-from posthaste.lib.flow.wire_format import Question, packed
+from posthaste.lib.flow.wire_format import Query, encode
 
 log = structlog.get_logger(__name__)
 SOURCE = (Path(__file__).parent / "enter.lua").read_text()
@@ -75,7 +75,7 @@ class Limiter:
         self._calls = 0
         self._lock = threading.Lock()
         self._line = threading.Lock()  # the connection
-        self._combiner: Combiner[Question, list[int]] = Combiner(self._call, max_batch=MAX_BATCH)
+        self._combiner: Combiner[Query, list[int]] = Combiner(self._call, max_batch=MAX_BATCH)
         self._connection: Any = None
         self._leaving: deque[tuple[str, str]] = deque()
         self._held: dict[str, tuple[tuple[str, ...], float]] = {}
@@ -167,17 +167,17 @@ class Limiter:
 
     # --- one call --------------------------------------------------------------------------------------------
 
-    def _call(self, questions: Sequence[Question], now_us: int = 0) -> list[list[int]]:
+    def _call(self, questions: Sequence[Query], now_us: int = 0) -> list[list[int]]:
         """One call of the script on the limiter's own connection: of whoever leads, or of `enter_all`."""
         with self._line:
             return self._call_alone(questions, now_us)
 
-    def _call_alone(self, questions: Sequence[Question], now_us: int) -> list[list[int]]:
+    def _call_alone(self, questions: Sequence[Query], now_us: int) -> list[list[int]]:
         self._calls += 1
         leaves: list[str] = []
         while self._leaving and len(leaves) < 2_000:
             leaves += self._leaving.popleft()
-        body = packed(questions, leaves)
+        body = encode(questions, leaves)
         if self._connection is None:
             self._connection = store.own_connection(timeout_seconds=ANSWER_SECONDS)
         # Twice, as an idle connection may have died. Should the first have been heard all the same, it counted too much, not too little.

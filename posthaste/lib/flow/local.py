@@ -11,7 +11,7 @@ from functools import lru_cache
 from posthaste.lib.flow.model import Answer, Model
 from posthaste.lib.flow.rules import Check
 
-MOST_COUNTERS = 10_000
+MAX_COUNTERS = 10_000
 
 
 @lru_cache(maxsize=4096)
@@ -26,7 +26,7 @@ class LocalLimiter:
 
     def __init__(self) -> None:
         self.processes = 1
-        self._model = Model(most=MOST_COUNTERS)
+        self._model = Model(most=MAX_COUNTERS)
         self._lock = threading.Lock()
 
     def enter(self, checks: Sequence[Check], *, cost: int, urgent: bool, lease: str) -> Answer:

@@ -6,7 +6,7 @@ from posthaste.lib import redis
 from posthaste.lib.flow import headers
 from posthaste.lib.flow.rules import Plan, Rule, checks_of
 
-MOST_PLANS = 20_000
+MAX_PLANS = 20_000
 NOTHING = Plan((), (), (), "")
 
 
@@ -28,7 +28,7 @@ def plan_for(rules: Iterable[Rule], values: Mapping[str, str], *, prefix: str) -
     return Plan(checks, labels, tuple(check.key for check in checks if check.kind == "l"), headers.policies(labels), waits)
 
 
-class RuleBook:
+class PlanCache:
     """The rules of each resource. Swapped as a whole, so that a reader sees one release."""
 
     def __init__(self) -> None:
@@ -62,11 +62,11 @@ class RuleBook:
         name = (resource, self.space, *[values.get(origin, "") for origin in origins])
         plan = plans.get(name)
         if plan is None:
-            if len(plans) >= MOST_PLANS:
+            if len(plans) >= MAX_PLANS:
                 plans.clear()  # made-up values must not fill the memory
             prefix = redis.key("flow", self.space) if self.space else redis.key("flow")
             plan = plans[name] = plan_for(self.rules(resource), values, prefix=prefix)
         return plan
 
 
-book = RuleBook()
+plan_cache = PlanCache()

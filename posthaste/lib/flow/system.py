@@ -19,7 +19,7 @@ LOAD_EVERY_SECONDS = 1.0
 WEIGHT = 0.02  # of a new latency in the moving mean: about the last fifty requests
 FORGET_SECONDS = 2.0  # a mean that nothing has renewed for so long says nothing
 DEFAULT_PRIORITY = 5  # of requests that have none
-MOST_PRIORITY = 10
+MAX_PRIORITY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Bounds:
     spared_priority: int
 
 
-class Gauge:
+class LoadMonitor:
     """What this process knows about itself."""
 
     def __init__(self, *, threads: int | None = None) -> None:
@@ -49,19 +49,19 @@ class Gauge:
     @contextmanager
     def watch(self) -> Iterator[None]:
         """Count a request and time it."""
-        began = self.began()
+        began = self.start()
         try:
             yield
         finally:
-            self.ended(began)
+            self.finish(began)
 
-    def began(self) -> float:
-        """Count a request; give what it returns to `ended`."""
+    def start(self) -> float:
+        """Count a request; give what it returns to `finish`."""
         with self._lock:
             self.in_progress += 1
         return time.perf_counter()
 
-    def ended(self, began: float) -> None:
+    def finish(self, began: float) -> None:
         """Count a request out, and how long it took."""
         took_ms = 1000 * (time.perf_counter() - began)
         with self._lock:
@@ -103,4 +103,4 @@ def refused_below(pressure: float, spared_priority: int) -> int:
     return min(spared_priority, max(1, ceil((pressure - 1) * 2 * spared_priority)))
 
 
-gauge = Gauge()
+load_monitor = LoadMonitor()

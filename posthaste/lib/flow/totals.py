@@ -10,7 +10,7 @@ from posthaste.lib.flow.limiter import limiter
 KEEP_SECONDS = 7200
 
 
-class Figures:
+class ProcessTotals:
     """Since the process began."""
 
     def __init__(self) -> None:
@@ -18,40 +18,40 @@ class Figures:
         self.messages = 0
         self.waited = 0
         self.refused: Counter[str] = Counter()  # by rule
-        self._told: Counter[str] = Counter()
+        self._published: Counter[str] = Counter()
 
     def _now(self) -> "Counter[str]":
         found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})
         found.update({f"refused:{rule}": number for rule, number in self.refused.items()})
         return found
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Add what is new to the counts of this minute.
 
         Raises:
-            posthaste.lib.redis.Unavailable: Redis is away; the next call tells it.
+            posthaste.lib.redis.Unavailable: Redis is away; the next call adds it.
         """
         now = self._now()
-        fresh = now - self._told
+        fresh = now - self._published
         if not fresh:
             return
-        name = redis.key("flow", "figures", int(time.time() // 60))
+        name = redis.key("flow", "totals", int(time.time() // 60))
         pipeline = redis.client().pipeline(transaction=False)
         for field, number in fresh.items():
             pipeline.hincrby(name, field, number)
         pipeline.expire(name, KEEP_SECONDS)
         pipeline.execute()
-        self._told = now
+        self._published = now
 
 
-figures = Figures()
+process_totals = ProcessTotals()
 
 
-def _tell() -> None:
-    figures.tell()
+def _publish() -> None:
+    process_totals.publish()
 
 
-limiter.on_tick.append(_tell)
+limiter.on_tick.append(_publish)
 
 
 def recent(*, minutes: int = 5) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def recent(*, minutes: int = 5) -> dict[str, Any]:
     minute = int(time.time() // 60)
     pipeline = redis.client().pipeline(transaction=False)
     for back in range(minutes):
-        pipeline.hgetall(redis.key("flow", "figures", minute - back))
+        pipeline.hgetall(redis.key("flow", "totals", minute - back))
     total: Counter[str] = Counter()
     for found in pipeline.execute():
         total.update({name.decode(): int(number) for name, number in found.items()})

@@ -35,7 +35,7 @@ class FlowLimited(APIView):
         return values
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with system.gauge.watch():
+        with system.load_monitor.watch():
             try:
                 return super().dispatch(request, *args, **kwargs)
             finally:
@@ -46,7 +46,7 @@ class FlowLimited(APIView):
         if not self.flow_resource:
             return
         # Whoever operates the installation must be able to take back the very bounds that refuse everybody.
-        gate.protect(system.MOST_PRIORITY if getattr(request.user, "is_operator", False) else system.DEFAULT_PRIORITY)
+        gate.protect(system.MAX_PRIORITY if getattr(request.user, "is_operator", False) else system.DEFAULT_PRIORITY)
         self.flow_pass = gate.ask(self.flow_resource, self.flow_values(request))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 #: Cost, urgent (0 or 1), lease, checks.
-Question = tuple[int, int, str, tuple[Any, ...]]
+Query = tuple[int, int, str, tuple[Any, ...]]
 
 
-def packed(questions: Sequence[Question], leaves: Sequence[str] = ()) -> bytes:
+def encode(questions: Sequence[Query], leaves: Sequence[str] = ()) -> bytes:
     """Write questions for the script. What many of them share, as those of one tenant do, is written once."""
     plans: list[tuple[Any, ...]] = []
     places: dict[int, int] = {}

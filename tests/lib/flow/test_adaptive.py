@@ -7,7 +7,7 @@ import pytest
 from posthaste import env
 from posthaste.lib.flow import adaptive
 from posthaste.lib.flow.adaptive import Adaptive, Seen, Settings, Step, step
-from posthaste.lib.flow.system import Bounds, Gauge, refused_below
+from posthaste.lib.flow.system import Bounds, LoadMonitor, refused_below
 
 SETTINGS = Settings(least=100, most=1000, target_latency_ms=200, step_percent=10, every_seconds=5)
 
@@ -59,8 +59,8 @@ def test_all_processes_share_one_limit_and_one_of_them_takes_the_step(monkeypatc
 
 def test_the_pressure_says_who_is_refused() -> None:
     bounds = Bounds(load_per_core=1000, latency_ms=100, threads_percent=50, spared_priority=9)
-    gauge = Gauge(threads=10)
-    assert refused_below(gauge.pressure(bounds)[0], 9) == 0
-    gauge.in_progress = 6
-    assert gauge.pressure(bounds) == (1.2, "threads")
+    load = LoadMonitor(threads=10)
+    assert refused_below(load.pressure(bounds)[0], 9) == 0
+    load.in_progress = 6
+    assert load.pressure(bounds) == (1.2, "threads")
     assert [refused_below(p, 9) for p in (0.99, 1.0, 1.2, 1.5, 9.0)] == [0, 1, 4, 9, 9]

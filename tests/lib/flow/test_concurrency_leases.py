@@ -9,7 +9,7 @@ import pytest
 from posthaste.lib import redis
 from posthaste.lib.flow import concurrency_leases as places_module
 from posthaste.lib.flow import limiter as limiter_module
-from posthaste.lib.flow.concurrency_leases import Places
+from posthaste.lib.flow.concurrency_leases import ConcurrencyLeases
 from tests.builders import poll
 from tests.services import Service
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.both_stacks
 
 
 def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() -> None:
-    one, other, name = Places(), Places(), secrets.token_hex(6)
+    one, other, name = ConcurrencyLeases(), ConcurrencyLeases(), secrets.token_hex(6)
     first, second = (place.take(name, at_once=2, longest_wait_seconds=0) for place in (one, other))
     assert first
     assert second
@@ -31,11 +31,11 @@ def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() ->
     assert time.monotonic() - began < 3
     other.leave(second)
     other.leave(third)
-    poll(lambda: redis.client().zcard(redis.key("flow", "places", name)) == 0, seconds=5)
+    poll(lambda: redis.client().zcard(redis.key("flow", "leases", name)) == 0, seconds=5)
 
 
 def test_a_hundred_threads_that_wait_ask_no_more_often_than_one() -> None:
-    holds, waits, name = Places(), Places(), secrets.token_hex(6)
+    holds, waits, name = ConcurrencyLeases(), ConcurrencyLeases(), secrets.token_hex(6)
     held = holds.take(name, at_once=1, longest_wait_seconds=0)
     threads = [threading.Thread(target=waits.take, args=(name,), kwargs={"at_once": 1, "longest_wait_seconds": 0.5}) for _ in range(100)]
     for thread in threads:
@@ -51,21 +51,21 @@ def test_while_redis_is_away_a_process_has_its_share_once_the_leases_have_run_ou
 ) -> None:
     monkeypatch.setattr(limiter_module, "REST_SECONDS", 0.1)
     monkeypatch.setattr(places_module, "LEASE_SECONDS", 2)
-    places = Places()
-    before = places.take("a", at_once=5, longest_wait_seconds=0)
+    leases = ConcurrencyLeases()
+    before = leases.take("a", at_once=5, longest_wait_seconds=0)
     assert before
     poll(lambda: redis.client().exists(redis.key("flow", "senders")), seconds=5)
     own_redis.kill()
-    places.local.processes, places.rank = 3, 1  # from here on the keeper learns of nobody
-    assert places.take("a", at_once=5, longest_wait_seconds=0) is None, "what others hold may still be in progress"
-    taken = poll(lambda: places.take("a", at_once=5, longest_wait_seconds=0), seconds=10)
+    leases.local.processes, leases.rank = 3, 1  # from here on the keeper learns of nobody
+    assert leases.take("a", at_once=5, longest_wait_seconds=0) is None, "what others hold may still be in progress"
+    taken = poll(lambda: leases.take("a", at_once=5, longest_wait_seconds=0), seconds=10)
     # five among three: two for the first and the second of them, and one of these two is held since before
-    assert places.take("a", at_once=5, longest_wait_seconds=0) is None
-    places.rank = 2
-    assert places.take("b", at_once=2, longest_wait_seconds=0) is None, "two among three leave nothing to the third"
-    places.leave(taken)
-    places.leave(before)
-    places.rank = 1
-    assert places.take("a", at_once=5, longest_wait_seconds=0)
+    assert leases.take("a", at_once=5, longest_wait_seconds=0) is None
+    leases.rank = 2
+    assert leases.take("b", at_once=2, longest_wait_seconds=0) is None, "two among three leave nothing to the third"
+    leases.leave(taken)
+    leases.leave(before)
+    leases.rank = 1
+    assert leases.take("a", at_once=5, longest_wait_seconds=0)
     own_redis.start()
-    poll(lambda: (place := places.take("a", at_once=5, longest_wait_seconds=0)) and not place.is_local, seconds=5)
+    poll(lambda: (place := leases.take("a", at_once=5, longest_wait_seconds=0)) and not place.is_local, seconds=5)

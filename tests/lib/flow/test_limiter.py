@@ -18,7 +18,7 @@ from posthaste.lib import redis
 from posthaste.lib.flow import headers
 from posthaste.lib.flow import limiter as limiter_module
 from posthaste.lib.flow.limiter import Limiter, Pass
-from posthaste.lib.flow.plan_cache import RuleBook, plan_for
+from posthaste.lib.flow.plan_cache import PlanCache, plan_for
 from posthaste.lib.flow.rules import Limits, Plan, Rule
 from tests.builders import poll
 from tests.lib.flow.spans import most_in_any_span
@@ -158,21 +158,21 @@ def test_headers_name_every_policy_and_what_is_left_of_the_tightest() -> None:
 
 
 def test_a_plan_is_made_once_for_each_caller_and_rules_are_swapped_as_a_whole() -> None:
-    book = RuleBook()
-    book.put([Rule("a", "accept", "tenant", Limits(per_second=5)), Rule("b", "accept", "key", Limits(at_once=2), only=frozenset({"k1"}))])
-    first = book.plan("accept", {"tenant": "acme", "key": "k1"})
-    assert book.plan("accept", {"tenant": "acme", "key": "k1"}) is first
+    cache = PlanCache()
+    cache.put([Rule("a", "accept", "tenant", Limits(per_second=5)), Rule("b", "accept", "key", Limits(at_once=2), only=frozenset({"k1"}))])
+    first = cache.plan("accept", {"tenant": "acme", "key": "k1"})
+    assert cache.plan("accept", {"tenant": "acme", "key": "k1"}) is first
     assert [label.policy for label in first.labels] == ["a-rate", "b-at-once"]
-    assert [label.policy for label in book.plan("accept", {"tenant": "acme", "key": "k2"}).labels] == ["a-rate"]
-    assert book.plan("other", {"tenant": "acme"}).checks == ()
-    book.put([])
-    assert book.plan("accept", {"tenant": "acme", "key": "k1"}).checks == ()
+    assert [label.policy for label in cache.plan("accept", {"tenant": "acme", "key": "k2"}).labels] == ["a-rate"]
+    assert cache.plan("other", {"tenant": "acme"}).checks == ()
+    cache.put([])
+    assert cache.plan("accept", {"tenant": "acme", "key": "k1"}).checks == ()
 
 
 def test_made_up_values_make_no_more_counters_than_there_are_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     from posthaste.lib.flow import rules
 
     monkeypatch.setattr(rules, "SLOTS", 16)
-    book = RuleBook()
-    book.put([Rule("a", "public", "ip", Limits(per_second=5))])
-    assert len({book.plan("public", {"ip": f"10.0.{n // 256}.{n % 256}"}).checks[0].key for n in range(2000)}) == 16
+    cache = PlanCache()
+    cache.put([Rule("a", "public", "ip", Limits(per_second=5))])
+    assert len({cache.plan("public", {"ip": f"10.0.{n // 256}.{n % 256}"}).checks[0].key for n in range(2000)}) == 16

@@ -62,7 +62,7 @@ def limited(**fields: Any) -> Callable[[pytest.MonkeyPatch], AbstractContextMana
 
 
 def overloaded(patch: pytest.MonkeyPatch) -> AbstractContextManager[Any]:
-    patch.setattr(system.Gauge, "load_per_core", lambda _self: 1_000.0)
+    patch.setattr(system.LoadMonitor, "load_per_core", lambda _self: 1_000.0)
     return flow_rules.set(system=SystemProtection(is_enabled=True, load_per_core=1.0))
 
 

@@ -314,11 +314,11 @@ def test_whoever_stood_behind_a_group_that_waited_for_the_database_in_vain_is_to
     """He would otherwise wait for a time-out of his own, after that of the group before."""
     away = outage.Outage(lambda: False, every_seconds=0.01)
     monkeypatch.setattr(outage, "database", away)
-    away.noticed()
+    away.mark_down()
     with pytest.raises(Unavailable):
         accept.accept_message(row_for(caller))
     assert not Message.objects.exists()
-    away.over()
+    away.mark_up()
     assert accept.accept_message(row_for(caller))
 
 

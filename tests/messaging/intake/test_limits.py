@@ -158,7 +158,7 @@ def test_a_queue_lets_requests_wait_their_turn(api: Api) -> None:
         began = time.monotonic()
         assert [api.post(URL, SMS).status_code for _ in range(3)] == [202, 202, 202]
     assert time.monotonic() - began >= 0.4
-    assert gate.figures.waited
+    assert gate.process_totals.waited
 
 
 def test_other_calls_of_the_api_have_rules_of_their_own(api: Api) -> None:
@@ -205,14 +205,14 @@ def test_pages_without_a_login_are_counted_by_address_and_the_docs_are_not() -> 
 
 def test_under_pressure_low_priorities_are_refused_first_and_urgent_ones_never(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     with flow_rules.set(system=SystemProtection(is_enabled=True, load_per_core=1000, latency_ms=60_000, threads_percent=50)):
-        monkeypatch.setattr(system.gauge, "_threads", 100)
+        monkeypatch.setattr(system.load_monitor, "_threads", 100)
         assert api.post(URL, SMS | {"priority": 0}).status_code == 202
-        system.gauge.in_progress = 55  # a little too many
+        system.load_monitor.in_progress = 55  # a little too many
         refused = api.post(URL, SMS | {"priority": 0})
         assert (refused.status_code, json_of(refused)["limited_by"]) == (429, "system")
         assert refused["Retry-After"]
         assert api.post(URL, SMS | {"priority": 5}).status_code == 202
-        system.gauge.in_progress = 90
+        system.load_monitor.in_progress = 90
         assert [api.post(URL, SMS | {"priority": p}).status_code for p in (5, 8, 9, 10)] == [429, 429, 202, 202]
 
 
@@ -235,5 +235,5 @@ def test_what_was_refused_is_counted_for_everybody_to_see(api: Api) -> None:
         for _ in range(3):
             api.post(URL, SMS)
     before = totals.recent(minutes=2)["refused"].get("tight", 0)
-    totals.figures.tell()
+    totals.process_totals.publish()
     assert totals.recent(minutes=2)["refused"]["tight"] == before + 2
