@@ -310,7 +310,7 @@ def test_the_fastest_gets_more(tenant: Tenant) -> None:
     for one, took in ((a, 10.0), (b, 190.0)):
         latencies.observe(one.pk, took)
     pipeline = redis.client().pipeline(transaction=False)
-    latencies.tell(pipeline, {a.pk, b.pk})
+    latencies.publish(pipeline, {a.pk, b.pk})
     pipeline.execute()
     latencies._read_at = -60.0
     with provider_routing.set(strategy=Strategy.FASTEST):
