@@ -7,7 +7,7 @@ from accounts.services.audit import Actor
 from messaging.channels.registry import CHANNELS
 from messaging.content import editing
 from messaging.models import Provider, Template
-from messaging.providers.loaded import create_provider
+from messaging.providers.editing import create_provider
 
 TEMPLATES: list[dict[str, Any]] = [
     {

@@ -20,7 +20,7 @@ from configcenter.hot import Applied, Handle
 from messaging.content import editing, templates
 from messaging.intake import accept
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
-from messaging.providers.loaded import create_provider
+from messaging.providers.editing import create_provider
 from posthaste.lib.ids import first_id_at, new_id
 
 _numbers = itertools.count(1)

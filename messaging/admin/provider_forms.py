@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from messaging.admin.fields import PrettyJSONField
 from messaging.channels import registry
 from messaging.models import Provider
-from messaging.providers import loaded
+from messaging.providers import editing
 from posthaste.lib.problems import Invalid
 
 
@@ -48,12 +48,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("configuration", _("Give a JSON object: {…}."))
             return values
         if not self.instance._state.adding:  # an id is given before the row is stored
-            config = loaded.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
+            config = editing.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
         if registry.REDACTED in json.dumps(config, ensure_ascii=False):
             self.add_error("configuration", _("There is no stored secret behind a mask here: write the secret itself."))
             return values
         try:
-            self.checked = loaded.check_config(kind=values["kind"], channel=values["channel"], config=config)
+            self.checked = editing.check_config(kind=values["kind"], channel=values["channel"], config=config)
         except Invalid as problem:
             for error in problem.errors:
                 field, _dot, inner = str(error["field"]).partition(".")

@@ -24,7 +24,7 @@ from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
 from messaging.channels import registry
 from messaging.labels import ProviderState
 from messaging.models import Message, Provider
-from messaging.providers import breaker_states, breakers, loaded
+from messaging.providers import breaker_states, breakers, editing
 from messaging.providers.breaker_labels import reason_text
 from posthaste import env
 from posthaste.lib import redis
@@ -159,9 +159,9 @@ class ProviderAdmin(TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
         by = Actor.of_request(request)
         if change:
-            loaded.change_provider(provider=obj, config=form.checked, fields=form.changed_data, by=by)
+            editing.change_provider(provider=obj, config=form.checked, fields=form.changed_data, by=by)
         else:
-            loaded.create_provider(provider=obj, config=form.checked, by=by)
+            editing.create_provider(provider=obj, config=form.checked, by=by)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
@@ -233,7 +233,7 @@ class ProviderAdmin(TenantAdmin):
         if request.method == "POST" and form.is_valid():
             recipient = form.cleaned_data["recipient"]
             try:
-                result = loaded.send_test(
+                result = editing.send_test(
                     provider=provider, recipient=recipient, text=form.cleaned_data["text"], by=Actor.of_request(request)
                 )
             except ValueError as error:
@@ -243,13 +243,13 @@ class ProviderAdmin(TenantAdmin):
     def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Show the secret that receipts are signed with, once, and write down who looked."""
         provider = self.own(request, str(pk), change=True)
-        loaded.reveal_receipt_secret(provider=provider, by=Actor.of_request(request))
+        editing.reveal_receipt_secret(provider=provider, by=Actor.of_request(request))
         return self._secret_page(request, provider, is_new=False)
 
     def new_secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Replace the secret; the old one stops working at once."""
         provider = self.own(request, str(pk), change=True)
-        loaded.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
+        editing.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
         self.message_user(request, _("The old secret no longer works."), messages.WARNING)
         return self._secret_page(request, provider, is_new=True)
 

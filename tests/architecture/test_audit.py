@@ -12,7 +12,8 @@ from accounts.services.audit import Actor
 from configcenter.services import drafts, items, releases, transfer
 from jobs.services import lock_control
 from messaging.content import editing
-from messaging.providers import breakers, loaded
+from messaging.providers import breakers
+from messaging.providers import editing as provider_editing
 from messaging.queueing import operate
 from messaging.suppression import suppressions, unsubscribe
 from posthaste.env import ROOT
@@ -27,7 +28,7 @@ VERBS = (
 #: What changes nothing that is stored, or is the engine's own work.
 WITHOUT = {"change_caps"}
 MODULES = (
-    api_keys, people, tenants, drafts, items, releases, transfer, lock_control, editing, breakers, loaded, operate, suppressions,
+    api_keys, people, tenants, drafts, items, releases, transfer, lock_control, editing, breakers, provider_editing, operate, suppressions,
     unsubscribe,
 )  # fmt: skip
 

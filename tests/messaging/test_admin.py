@@ -16,7 +16,7 @@ from messaging.channels.base import SendRequest
 from messaging.channels.sandbox import outbox
 from messaging.content import editing
 from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
-from messaging.providers.loaded import create_provider
+from messaging.providers.editing import create_provider
 from posthaste.lib.ids import new_id
 from tests.builders import TESTER, untraced
 

@@ -18,7 +18,7 @@ from messaging.api.filters import ProviderFilter
 from messaging.channels import registry
 from messaging.channels.sandbox import outbox
 from messaging.models import Provider
-from messaging.providers import loaded
+from messaging.providers import editing
 from messaging.providers.cache import SANDBOX
 from messaging.scopes import READ
 from posthaste.lib import redis
@@ -57,7 +57,7 @@ class ProviderCollection(ListModelMixin, ProviderView):
         values = self.validated(s.ProviderIn)
         config, caps = values.pop("config"), values.pop("caps")
         provider = Provider(tenant_id=self.tenant_id, max_per_second=caps.get("per_second"), max_at_once=caps.get("at_once"), **values)
-        loaded.create_provider(provider=provider, config=config, by=Actor.of_request(request))
+        editing.create_provider(provider=provider, config=config, by=Actor.of_request(request))
         return Response(s.ProviderCreatedOut(provider).data, status=201)
 
 
@@ -85,12 +85,12 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         values = self.validated(s.ProviderChange, partial=True)
         config: dict[str, Any] = provider.config
         if "config" in values:
-            config = loaded.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
+            config = editing.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
         if "caps" in values:
-            loaded.change_caps(provider=provider, caps=values.pop("caps"))
+            editing.change_caps(provider=provider, caps=values.pop("caps"))
         for name, value in values.items():
             setattr(provider, name, value)
-        loaded.change_provider(provider=provider, config=config, fields=request.data, by=Actor.of_request(request))
+        editing.change_provider(provider=provider, config=config, fields=request.data, by=Actor.of_request(request))
         return Response(s.ProviderOut(provider).data)
 
     @extend_schema(
@@ -100,7 +100,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
     )
     def delete(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        loaded.delete_provider(provider=provider, by=Actor.of_request(request))
+        editing.delete_provider(provider=provider, by=Actor.of_request(request))
         return Response(status=204)
 
 
@@ -121,7 +121,7 @@ class ProviderTest(ProviderView):
             self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
-            result = loaded.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
+            result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
         except ValueError as error:
             raise Invalid.field("recipient", str(error)) from None
         return Response(s.TestSendOut(result).data)
@@ -137,7 +137,7 @@ class ProviderSecret(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        loaded.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
+        editing.renew_receipt_secret(provider=provider, by=Actor.of_request(request))
         return Response(s.ProviderCreatedOut(provider).data)
 
 

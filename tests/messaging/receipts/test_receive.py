@@ -14,7 +14,7 @@ from accounts.models import Tenant
 from messaging import traces
 from messaging.models import Message, Provider, ReceiptEntry, Status
 from messaging.providers.cache import provider_cache
-from messaging.providers.loaded import change_provider
+from messaging.providers.editing import change_provider
 from messaging.storage import store
 from messaging.storage.store import Outcome
 from tests.builders import TESTER, json_of, make_api, make_key, make_message, make_provider, make_tenant
