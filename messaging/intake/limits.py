@@ -13,6 +13,7 @@ from posthaste.lib.flow.adaptive import Adaptive, Settings
 from posthaste.lib.flow.limiter import Pass, limiter
 from posthaste.lib.flow.plan_cache import plan_cache
 from posthaste.lib.flow.rules import Limits, Rule
+from posthaste.lib.flow.totals import process_totals
 from posthaste.lib.queues import URGENT
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,7 @@ def follow() -> None:
     settings = flow_rules.value.adaptive
     if not settings.is_enabled:
         return
-    load, counted = system.load_monitor, gate.process_totals
+    load, counted = system.load_monitor, process_totals
     seen = (load.finished, counted.messages, load.took_ms, counted.refused[ADAPTIVE])
     before = adaptive.limit
     try:

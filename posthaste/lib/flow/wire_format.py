@@ -1,4 +1,4 @@
-"""Questions to the script of `enter.lua`, as they travel."""
+"""Wire format: queries to the script of `enter.lua`, as they travel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ import msgspec
 Query = tuple[int, int, str, tuple[Any, ...]]
 
 
-def encode(questions: Sequence[Query], leaves: Sequence[str] = ()) -> bytes:
-    """Write questions for the script. What many of them share, as those of one tenant do, is written once."""
+def encode(queries: Sequence[Query], leaves: Sequence[str] = ()) -> bytes:
+    """Return queries as MessagePack for the script. What many of them share, as those of one tenant do, is written once."""
     plans: list[tuple[Any, ...]] = []
-    places: dict[int, int] = {}
+    indexes: dict[int, int] = {}
     asked = []
-    for cost, urgent, lease, checks in questions:
-        place = places.get(id(checks))
-        if place is None:
+    for cost, urgent, lease, checks in queries:
+        index = indexes.get(id(checks))
+        if index is None:
             plans.append(checks)
-            place = places[id(checks)] = len(plans)
-        asked.append((cost, urgent, lease, place))
+            index = indexes[id(checks)] = len(plans)
+        asked.append((cost, urgent, lease, index))
     return msgspec.msgpack.encode((asked, leaves, plans))
