@@ -20,8 +20,23 @@ from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
 
 __all__ = [
-    "Line", "ModuleState", "diff", "everything", "free_items", "history", "reported_instances", "json_schema", "live_instances",
-    "module_overview", "module_state", "namespaces", "overrides", "reached_items", "reached_namespaces", "release", "takes_part",
+    "Line",
+    "ModuleState",
+    "diff",
+    "everything",
+    "free_items",
+    "history",
+    "json_schema",
+    "live_instances",
+    "module_overview",
+    "module_state",
+    "namespaces",
+    "overrides",
+    "reached_items",
+    "reached_namespaces",
+    "release",
+    "reported_instances",
+    "takes_part",
 ]  # fmt: skip
 
 

@@ -200,7 +200,9 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     title, day = _title(member), str(member.get("day", "")) if isinstance(member, Mapping) else ""
     entries_shown = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown not in (title, day)]
     # Where nothing differs, the usual values: a row that says nothing but its number would have to be opened to be read.
-    entries_shown = [entry for entry in entries_shown if entry.differs] or [entry for entry in entries_shown if entry.kind != "switch" and entry.value]
+    entries_shown = [entry for entry in entries_shown if entry.differs] or [
+        entry for entry in entries_shown if entry.kind != "switch" and entry.value
+    ]
     said = [
         f"{entry.title} {entry.shown}" if entry.kind == "switch" or (entry.kind == "number" and not entry.unit) else entry.shown
         for entry in entries_shown
