@@ -20,8 +20,23 @@ from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
 
 __all__ = [
-    "Line", "ModuleState", "diff", "everything", "free_items", "history", "instances_told", "json_schema", "live_instances",
-    "module_overview", "module_state", "namespaces", "overrides", "reached_items", "reached_namespaces", "release", "takes_part",
+    "Line",
+    "ModuleState",
+    "diff",
+    "everything",
+    "free_items",
+    "history",
+    "json_schema",
+    "live_instances",
+    "module_overview",
+    "module_state",
+    "namespaces",
+    "overrides",
+    "reached_items",
+    "reached_namespaces",
+    "release",
+    "reported_instances",
+    "takes_part",
 ]  # fmt: skip
 
 
@@ -67,7 +82,7 @@ def live_instances(overrides: Sequence[ConfigItem] = ()) -> list[Instance] | Non
         return None
 
 
-def instances_told() -> list[dict[str, Any]]:
+def reported_instances() -> list[dict[str, Any]]:
     """Return what every process that is alive told, as plain data, with tenants by their short names.
 
     Raises:
@@ -77,10 +92,10 @@ def instances_told() -> list[dict[str, Any]]:
     ids = {int(key.partition("@")[2]) for each in found for key in (*each.overrides, *each.errors) if "@" in key}
     slugs = dict(Tenant.objects.filter(pk__in=ids).values_list("pk", "slug"))
 
-    def named(told: dict[str, Any]) -> dict[str, Any]:
-        return {_named(key, slugs): value for key, value in told.items()}
+    def named(reported: dict[str, Any]) -> dict[str, Any]:
+        return {_named(key, slugs): value for key, value in reported.items()}
 
-    return [(told := asdict(each)) | {name: named(told[name]) for name in ("overrides", "errors")} for each in found]
+    return [(reported := asdict(each)) | {name: named(reported[name]) for name in ("overrides", "errors")} for each in found]
 
 
 def _named(key: str, slugs: Mapping[int, str]) -> str:

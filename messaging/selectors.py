@@ -64,17 +64,17 @@ def batch_counts(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
 
 
 def open_batches(tenant_id: int | None, *, limit: int) -> list[Batch]:
-    """Return the newest batches that are running or paused, each with its summary as `books`; of all tenants for None."""
+    """Return the newest batches that are running or paused, each with its summary as `totals`; of all tenants for None."""
     rows = Batch.objects.filter(status__in=[BatchStatus.RUNNING, BatchStatus.PAUSED]).order_by("-id")
     found = list((rows if tenant_id is None else owned_by(rows, tenant_id))[:limit])
     counts = batch_counts(found)
     for batch in found:
-        batch.books = batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
+        batch.totals = batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
     return found
 
 
 def batch_summary(batch: Batch, counts: dict[str, int]) -> dict[str, Any]:
-    """Return the books of a batch: accepted = in progress + ended, exactly."""
+    """Return the totals of a batch: accepted = in progress + ended, exactly."""
     in_progress = sum(counts[status] for status in IN_PROGRESS)
     ended = sum(counts.values()) - in_progress
     return {

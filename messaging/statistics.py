@@ -83,7 +83,7 @@ def _ahead(tenant_id: int | None, now: datetime) -> dict[str, int]:
 
 def pools() -> list[dict[str, Any]]:
     """Return the live figures of each worker's pool, as the workers told them within five seconds."""
-    return sorted(({"queue": SEND, **told} for told in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
+    return sorted(({"queue": SEND, **pool} for pool in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
 
 
 def queues() -> dict[str, dict[str, Any]]:

@@ -96,7 +96,7 @@ class InstanceCollection(TenantView):
     def get(self, request: Request) -> Response:
         must_operate(self.caller)
         try:
-            return Response(selectors.instances_told())
+            return Response(selectors.reported_instances())
         except redis.Unavailable:
             raise Unavailable from None
 

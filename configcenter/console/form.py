@@ -198,12 +198,14 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     standard = blank(inner)
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
     title, day = _title(member), str(member.get("day", "")) if isinstance(member, Mapping) else ""
-    told = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown not in (title, day)]
+    entries_shown = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown not in (title, day)]
     # Where nothing differs, the usual values: a row that says nothing but its number would have to be opened to be read.
-    told = [entry for entry in told if entry.differs] or [entry for entry in told if entry.kind != "switch" and entry.value]
+    entries_shown = [entry for entry in entries_shown if entry.differs] or [
+        entry for entry in entries_shown if entry.kind != "switch" and entry.value
+    ]
     said = [
         f"{entry.title} {entry.shown}" if entry.kind == "switch" or (entry.kind == "number" and not entry.unit) else entry.shown
-        for entry in told
+        for entry in entries_shown
     ]
     for entry in _all(entries):
         entry.differs, entry.default = False, ""

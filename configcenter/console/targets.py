@@ -19,7 +19,7 @@ from configcenter.services import items, validation
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """One thing that is drafted, published and rolled back."""
 
     item: ConfigItem
@@ -88,8 +88,8 @@ class Subject:
         return changes.in_fields(self.handle.model, changes.values_of(before), changes.values_of(after))
 
 
-def for_subject(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Hand a view the subject of its address, in place of its name or number."""
+def for_target(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Hand a view the target of its address, in place of its name or number."""
 
     @wraps(view)
     def found(request: HttpRequest, *args: Any, name: str = "", pk: int = 0, **kwargs: Any) -> HttpResponse:
@@ -98,7 +98,7 @@ def for_subject(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
     return found
 
 
-def of_module(request: HttpRequest, name: str) -> Subject:
+def of_module(request: HttpRequest, name: str) -> Target:
     """Return the module of an address, or a tenant's override of it (`?tenant=`)."""
     try:
         handle = hot.module(name)
@@ -106,14 +106,14 @@ def of_module(request: HttpRequest, name: str) -> Subject:
         raise Http404 from None
     slug = request.GET.get("tenant", "")
     if not slug:
-        return Subject(items.module_item(name), handle)
+        return Target(items.module_item(name), handle)
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None or not handle.per_tenant:
         raise Http404
-    return Subject(items.module_item(name, tenant=tenant), handle, tenant)
+    return Target(items.module_item(name, tenant=tenant), handle, tenant)
 
 
-def of_item(pk: int) -> Subject:
+def of_item(pk: int) -> Target:
     """Return the free-form item of an address; a module has its own address."""
     item = (
         ConfigItem.objects.select_related("namespace__tenant", "current", "gray")
@@ -123,4 +123,4 @@ def of_item(pk: int) -> Subject:
     )
     if item is None:
         raise Http404
-    return Subject(item)
+    return Target(item)

@@ -40,7 +40,7 @@ def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[
         raise NoGray("No gray release of this item is running.")
     live = selectors.live_instances([item])
     taking = [each.id for each in live or [] if selectors.takes_part(each, item, labels=item.gray_labels, percent=item.gray_percent)]
-    told = {
+    report = {
         "number": item.gray.number,
         "labels": item.gray_labels,
         "percent": item.gray_percent,
@@ -49,4 +49,4 @@ def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[
     }
     whom = ", ".join([*item.gray_labels, *([f"{item.gray_percent} % of the others"] if item.gray_percent else [])])
     reach = "Redis is away: instances can't be asked" if live is None else f"{len(taking)} of {len(live)} instances take part"
-    say(told, "\n".join([f"Gray release v{item.gray.number} for {whom}: {reach}.", *(f"  {name}" for name in taking)]))
+    say(report, "\n".join([f"Gray release v{item.gray.number} for {whom}: {reach}.", *(f"  {name}" for name in taking)]))

@@ -178,10 +178,10 @@ def list_(options: dict[str, Any], say: Say) -> None:
         + (f"  gray v{item.gray.number}" if item.gray else "")
         for item in found
     ]
-    say([told(item) for item in found], "\n".join(lines) or "There are no items.")
+    say([described(item) for item in found], "\n".join(lines) or "There are no items.")
 
 
-def told(item: ConfigItem) -> dict[str, Any]:
+def described(item: ConfigItem) -> dict[str, Any]:
     """Return what is known of an item, without its texts; the names are those of the API."""
     current = item.current
     return {
@@ -217,7 +217,7 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
         raise NotFound(_("Nothing of this item is in force."))
     else:
         text = item.current.content
-    return told(item) | {"content": text}, text
+    return described(item) | {"content": text}, text
 
 
 def _found_or_made(options: dict[str, Any], by: Actor) -> ConfigItem:
@@ -249,7 +249,7 @@ def set_(options: dict[str, Any], by: Actor, say: Say) -> None:
             item = drafts.save_draft(item=item, content=text, based_on=based_on, by=by, now=timezone.now())
     name = items.name_of(item)
     kept = f"Draft {item.draft_version} of {name} ({item.format}). Not in force yet." if text is not None else f"{name} is changed."
-    say(told(item), kept)
+    say(described(item), kept)
 
 
 def publish(options: dict[str, Any], by: Actor, say: Say) -> None:

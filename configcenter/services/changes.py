@@ -34,7 +34,7 @@ def channel() -> str:
     return redis.key("config")
 
 
-def tell(revision: int) -> None:
+def notify(revision: int) -> None:
     """Notify all processes of a new revision. A lost notice does no harm: they poll every few seconds."""
     try:
         redis.client().publish(channel(), str(revision))
@@ -128,5 +128,5 @@ def next_revision() -> int:
         ConfigState.objects.get_or_create(pk=ConfigState.ONLY)
         ConfigState.objects.filter(pk=ConfigState.ONLY).update(revision=F("revision") + 1)
     revision = ConfigState.objects.values_list("revision", flat=True).get(pk=ConfigState.ONLY)
-    transaction.on_commit(lambda: tell(revision), robust=True)
+    transaction.on_commit(lambda: notify(revision), robust=True)
     return revision

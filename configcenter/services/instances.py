@@ -112,7 +112,7 @@ def report(*, who: Identity, state: State, started_at: datetime, client: "Redis 
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     name, now = own_id(who), time.time()
-    told = {
+    reported = {
         "kind": who.kind,
         "host": who.host,
         "pid": os.getpid(),
@@ -125,7 +125,7 @@ def report(*, who: Identity, state: State, started_at: datetime, client: "Redis 
         "seen_at": now,
     }
     pipeline = (client or redis.client()).pipeline(transaction=False)
-    pipeline.set(_key(name), orjson.dumps(told), ex=ALIVE_SECONDS)
+    pipeline.set(_key(name), orjson.dumps(reported), ex=ALIVE_SECONDS)
     pipeline.zadd(_register(), {name: now + ALIVE_SECONDS})
     pipeline.zremrangebyscore(_register(), "-inf", now - 60)
     pipeline.expire(_overrides_key(name), ALIVE_SECONDS)
@@ -153,8 +153,8 @@ def live() -> list[Instance]:
     """
     client = redis.client()
     names: Any = client.zrangebyscore(_register(), time.time(), "+inf")
-    told = client.mget([_key(name.decode()) for name in names]) if names else []
-    found = [_read(name.decode(), orjson.loads(value)) for name, value in zip(names, told, strict=True) if value]
+    reported = client.mget([_key(name.decode()) for name in names]) if names else []
+    found = [_read(name.decode(), orjson.loads(value)) for name, value in zip(names, reported, strict=True) if value]
     return sorted(found, key=lambda instance: (instance.kind, instance.host, instance.pid))
 
 
@@ -182,10 +182,10 @@ def with_overrides(found: Sequence[Instance], keys: Sequence[str] | None = None)
     ]
 
 
-def _read(name: str, told: dict[str, Any]) -> Instance:
-    versions = {module: Version(**version) for module, version in told.pop("versions").items()}
-    started, seen = (datetime.fromtimestamp(told.pop(field), UTC) for field in ("started_at", "seen_at"))
-    return Instance(id=name, versions=versions, started_at=started, seen_at=seen, **told)
+def _read(name: str, reported: dict[str, Any]) -> Instance:
+    versions = {module: Version(**version) for module, version in reported.pop("versions").items()}
+    started, seen = (datetime.fromtimestamp(reported.pop(field), UTC) for field in ("started_at", "seen_at"))
+    return Instance(id=name, versions=versions, started_at=started, seen_at=seen, **reported)
 
 
 def errors_of(instance: Instance, module: str) -> str:

@@ -107,7 +107,7 @@ class Loader:
         versions, overrides = dict(self.state.versions), dict(self.state.overrides)
         errors: dict[str, str] = {}
 
-        def told(row: Row, before: Version | None) -> Version:
+        def version_of(row: Row, before: Version | None) -> Version:
             """Return what is reported about a running release. If it ran before, keep the lag that was measured then."""
             if before is not None and (before.number, before.md5) == (row["number"], row["md5"]):
                 return before
@@ -134,7 +134,7 @@ class Loader:
                 key = instances.key_of(handle.name, row["tenant"])
                 if key not in wrong:  # what is wrong keeps what was told of the value before
                     into = versions if row["tenant"] is None else overrides
-                    into[key] = told(row, into.get(key))
+                    into[key] = version_of(row, into.get(key))
             if applied.release == 0:
                 versions[handle.name] = Version(0, applied.md5)
             kept = {instances.key_of(handle.name, tenant) for tenant in applied.by_tenant}

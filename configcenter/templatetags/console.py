@@ -1,4 +1,4 @@
-"""Addresses of a subject's pages, for the templates of the console."""
+"""Addresses of a target's pages, for the templates of the console."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ register = template.Library()
 
 
 @register.simple_tag
-def url_of(subject: Any, verb: str, number: int | None = None) -> str:
+def url_of(target: Any, verb: str, number: int | None = None) -> str:
     """Return the address of a page of a module, an override or an item."""
-    address: str = subject.url(verb, number=number)
+    address: str = target.url(verb, number=number)
     return address

@@ -58,7 +58,7 @@ class BatchAdmin(ReadOnly):
         counts = selectors.batch_counts(rows)
         for batch in rows:
             batch.counts = counts[batch.pk]  # type: ignore[attr-defined]
-            batch.books = selectors.batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
+            batch.totals = selectors.batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]
 
     def get_urls(self) -> Any:
         own = [path("<uuid:pk>/do/<slug:verb>/", self.admin_site.admin_view(require_POST(self.do)), name=self.url_name("do"))]
@@ -83,11 +83,11 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Batch) -> SafeString:
-        books = row.books  # type: ignore[attr-defined]
+        totals = row.totals  # type: ignore[attr-defined]
         return format_html(
             '<span class="progress">{} <span class="figure">{}</span></span>',
-            state_bar(books["counts"], "message"),
-            percent(books["progress_percent"]),
+            state_bar(totals["counts"], "message"),
+            percent(totals["progress_percent"]),
         )
 
     @admin.display(description=gettext_lazy("accepted"))
@@ -118,7 +118,7 @@ class BatchAdmin(ReadOnly):
             "detail",
             batch,
             title=str(batch)[:80],
-            books=batch.books,  # type: ignore[attr-defined]
+            totals=batch.totals,  # type: ignore[attr-defined]
             states=[{"state": state, "number": counts[state]} for state in Status.values],
             success=counts[Status.SENT] + counts[Status.DELIVERED],
             not_begun=counts[Status.PENDING] + counts[Status.QUEUED],

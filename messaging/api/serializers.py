@@ -58,7 +58,7 @@ class MessageDetailOut(MessageOut):
 
 
 class BatchOut(serializers.ModelSerializer[Batch]):
-    """A batch with its books."""
+    """A batch with its totals."""
 
     template = serializers.CharField(source="template_version.template.name", default=None)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)

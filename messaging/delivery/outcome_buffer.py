@@ -177,7 +177,7 @@ class OutcomeBuffer:
         record.append(pipeline, self.lines, always=self.always_traced)
         for (tenant_id, event), number in self.events.items():
             record.count(pipeline, now, tenant_id, event, number)
-        latencies.tell(pipeline, self.called)
+        latencies.publish(pipeline, self.called)
         self.called.clear()
         recording = breakers.recording(pipeline)
         for (name, epoch), tally in self.tallies.items():
@@ -193,6 +193,6 @@ class OutcomeBuffer:
         self.lines.clear()
         self.flushed_at = time.monotonic()
         try:
-            recording.hear(pipeline.execute())
+            recording.handle_answers(pipeline.execute())
         except redis.Unavailable:
             pass

@@ -32,7 +32,7 @@ class Latencies:
             before = self.of(provider_id) or milliseconds
         self._seen[provider_id] = before + WEIGHT * (milliseconds - before)
 
-    def tell(self, pipeline: Any, provider_ids: set[UUID]) -> None:
+    def publish(self, pipeline: Any, provider_ids: set[UUID]) -> None:
         """Report the others what this process sees, within a pipeline of the caller's."""
         seen = {provider_id.hex: f"{self._seen[provider_id]:.1f}" for provider_id in provider_ids if provider_id in self._seen}
         if seen:

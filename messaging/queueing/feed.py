@@ -90,7 +90,7 @@ class Feeder:
             fed = self._hand_over(waiting, wanted, now)
             if fed < wanted:
                 admission.give_back(wanted - fed)
-        self._tell(clock, now, waiting)
+        self._publish_statistics(clock, now, waiting)
         return urgent + fed
 
     def is_busy(self, clock: float) -> bool:
@@ -139,7 +139,7 @@ class Feeder:
         except broker.BROKER_ERRORS:
             return 0
 
-    def _tell(self, clock: float, now: datetime, waiting: dict[BacklogQueue, BacklogHead]) -> None:
+    def _publish_statistics(self, clock: float, now: datetime, waiting: dict[BacklogQueue, BacklogHead]) -> None:
         if clock - self._each_second_at > 1.0:
             self._each_second_at = clock
             queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()

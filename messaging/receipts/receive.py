@@ -102,7 +102,7 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
         ReceiptEntry.objects.bulk_create(entries)
         _list_bounced(provider, receipts, rows, entries, now)
     applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
-    _tell(provider, applied, now)
+    _report(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
     log.info("receipts", provider=str(provider.pk), **counts)
     return counts
@@ -153,7 +153,7 @@ def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
     return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
 
 
-def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
     """Traces, live figures and the provider's breaker, in one pipeline."""
     if not applied:
         return
@@ -172,7 +172,7 @@ def _tell(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) ->
     taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]
     recording = breakers.note_receipts(pipeline, provider_id=provider.pk, taken=taken, code=code)
     try:
-        recording.hear(pipeline.execute())
+        recording.handle_answers(pipeline.execute())
     except redis.Unavailable:
         pass
 

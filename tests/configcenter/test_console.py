@@ -517,7 +517,7 @@ def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
     assert "version 2: not valid" in client.get(at("retry_policy", tenant="shop")).content.decode()
     assert "version 2: not valid" in client.get(reverse("config:instances")).content.decode()
     assert client.get(at("retry_policy", "tenants")).status_code == 200
-    assert any(run["errors"].get("retry_policy@shop") for run in selectors.instances_told())
+    assert any(run["errors"].get("retry_policy@shop") for run in selectors.reported_instances())
     assert client.get(at("retry_policy", "reach", tenant="shop") + "&percent=100").json()["text"]
 
 

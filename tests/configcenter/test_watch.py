@@ -131,7 +131,7 @@ def test_instances_tell_which_overrides_they_run_and_drop_those_of_a_deleted_ten
     loading.apply_released()
     assert hot.module("retry_policy").of(shop.pk).most_retries == 1  # this process has no such label
     slug = shop.slug
-    assert f"retry_policy@{slug}" in selectors.instances_told()[0]["overrides"]
+    assert f"retry_policy@{slug}" in selectors.reported_instances()[0]["overrides"]
     delete_tenant(tenant=shop, by=actor("user:ada"))
     poll(lambda: told() == {theirs: 1}, what="nothing of the deleted tenant is left")
     loading.apply_released()
@@ -164,7 +164,7 @@ def test_a_lost_notice_is_made_good_within_five_seconds(start: Callable[..., Wat
         "import os, signal, django; django.setup()\n"
         "from accounts.services.audit import Actor\n"
         "from configcenter.services import changes, items, releases\n"
-        "changes.tell = lambda revision: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "changes.notify = lambda revision: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"releases.publish(item=items.module_item('thread_pools'), content='{text(110)}', comment='', by=Actor.command('test'))\n"
     )
     settings = {"DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": database_url()}

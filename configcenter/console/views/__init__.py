@@ -1,1 +1,1 @@
-"""The views of the console, a subject a module."""
+"""The views of the console, one topic a module."""

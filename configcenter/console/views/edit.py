@@ -14,7 +14,7 @@ from configcenter import selectors
 from configcenter.console import form, live, reading
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
-from configcenter.console.targets import Subject, for_subject
+from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigItem, Format
 from configcenter.services import drafts, items
 from configcenter.services.differences import diff
@@ -24,43 +24,43 @@ LATEST = 5
 
 
 @staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
-@for_subject
-def edit(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def edit(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what is edited and in force, and save the draft."""
     if request.method != "POST":
-        content = subject.effective if subject.item.draft is None else subject.item.draft
-        return _show(request, subject, content, began=content, errors=_complaints(subject, subject.item.draft))
-    if subject.handle is not None:
-        moved = reading.rearranged(subject.handle.model, request.POST, only=subject.only)
+        content = target.effective if target.item.draft is None else target.item.draft
+        return _show(request, target, content, began=content, errors=_complaints(target, target.item.draft))
+    if target.handle is not None:
+        moved = reading.rearranged(target.handle.model, request.POST, only=target.only)
         if moved is not None:
             values, place = moved
             return _show(
                 request,
-                subject,
+                target,
                 orjson.dumps(values).decode(),
                 began=request.POST.get("began", ""),
                 based_on=_number(request, "based_on"),
                 release=_number(request, "release"),
                 opened=place,
             )
-    return _save(request, subject, _typed(request, subject))
+    return _save(request, target, _typed(request, target))
 
 
 @staff_page(allowed=rights.may_edit, methods=("POST",))
-@for_subject
-def discard(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def discard(request: HttpRequest, target: Target) -> HttpResponse:
     """Throw the draft away."""
-    drafts.discard_draft(item=subject.item, by=Actor.of_request(request))
+    drafts.discard_draft(item=target.item, by=Actor.of_request(request))
     messages.success(request, _("The draft is gone. What is in force did not change."))
-    return HttpResponseRedirect(subject.url())
+    return HttpResponseRedirect(target.url())
 
 
 @staff_page(allowed=rights.may_view)
-@for_subject
-def live_json(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def live_json(request: HttpRequest, target: Target) -> HttpResponse:
     """Return the versions that instances run, for a page that stays open."""
-    assert subject.handle
-    return JsonResponse(live.of_item(subject.item, selectors.live_instances([subject.item])))
+    assert target.handle
+    return JsonResponse(live.of_item(target.item, selectors.live_instances([target.item])))
 
 
 def _number(request: HttpRequest, name: str) -> int:
@@ -68,74 +68,74 @@ def _number(request: HttpRequest, name: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
-def _typed(request: HttpRequest, subject: Subject) -> str:
+def _typed(request: HttpRequest, target: Target) -> str:
     """The text that was typed or put together from the inputs, in its one form where it is valid."""
-    if subject.handle is None:
+    if target.handle is None:
         return request.POST.get("content", "").replace("\r\n", "\n")
-    values = reading.read(subject.handle.model, request.POST, only=subject.only)
-    return items.canonical(subject.item, orjson.dumps(values).decode())
+    values = reading.read(target.handle.model, request.POST, only=target.only)
+    return items.canonical(target.item, orjson.dumps(values).decode())
 
 
-def _complaints(subject: Subject, content: str | None) -> list[Any]:
+def _complaints(target: Target, content: str | None) -> list[Any]:
     if content is None:
         return []
     try:
-        items.validate(subject.item, content)
+        items.validate(target.item, content)
     except Invalid as invalid:
         return invalid.errors
     return []
 
 
-def _save(request: HttpRequest, subject: Subject, content: str) -> HttpResponse:
-    item, began = subject.item, request.POST.get("began", "").replace("\r\n", "\n")
+def _save(request: HttpRequest, target: Target, content: str) -> HttpResponse:
+    item, began = target.item, request.POST.get("began", "").replace("\r\n", "\n")
     based_on, release = _number(request, "based_on"), _number(request, "release")
-    if errors := _complaints(subject, content):
-        return _show(request, subject, content, began=began, errors=errors, based_on=based_on, release=release, status=422)
+    if errors := _complaints(target, content):
+        return _show(request, target, content, began=began, errors=errors, based_on=based_on, release=release, status=422)
     # A publish without a draft leaves the draft's version as it is, but the editor began from what was in force before.
     if release != _release(item):
-        return _conflict(request, subject, content, began)
-    if content == subject.effective and (item.draft is not None or item.current is not None or subject.handle is not None):
+        return _conflict(request, target, content, began)
+    if content == target.effective and (item.draft is not None or item.current is not None or target.handle is not None):
         if item.draft_version != based_on:
-            return _conflict(request, subject, content, began)
+            return _conflict(request, target, content, began)
         drafts.discard_draft(item=item, by=Actor.of_request(request))
         messages.info(request, _("That is what is in force: there is no draft."))
-        return HttpResponseRedirect(subject.url())
+        return HttpResponseRedirect(target.url())
     if content != item.draft:
         try:
             drafts.save_draft(item=item, content=content, based_on=based_on, now=timezone.now(), by=Actor.of_request(request))
         except drafts.DraftConflict:
-            return _conflict(request, subject, content, began)
+            return _conflict(request, target, content, began)
         messages.success(request, _("The draft is saved. It is not in force yet."))
-    return HttpResponseRedirect(subject.url("publish" if "review" in request.POST else "edit"))
+    return HttpResponseRedirect(target.url("publish" if "review" in request.POST else "edit"))
 
 
 def _release(item: ConfigItem) -> int:
     return item.current.number if item.current else 0
 
 
-def _conflict(request: HttpRequest, subject: Subject, content: str, began: str) -> HttpResponse:
+def _conflict(request: HttpRequest, target: Target, content: str, began: str) -> HttpResponse:
     """What was typed stays; who changed what since stands above it, and saving again goes on top of that.
 
     Fields of a module in which nothing was typed take over what the other one wrote, so that saving again does not undo it.
     """
-    subject.item.refresh_from_db()
-    subject.__dict__.pop("effective", None)
-    item = subject.item
-    theirs = subject.effective if item.draft is None else item.draft
+    target.item.refresh_from_db()
+    target.__dict__.pop("effective", None)
+    item = target.item
+    theirs = target.effective if item.draft is None else item.draft
     by, at = (item.draft_by, item.draft_at) if item.draft is not None else ("", None)
     if item.draft is None and item.current is not None:
         by, at = item.current.author, item.current.at
-    if subject.handle:
-        content = items.canonical(subject.item, _merged(began, theirs, content))
+    if target.handle:
+        content = items.canonical(target.item, _merged(began, theirs, content))
     conflict = {
         "by": by,
         "at": at,
         "is_draft": item.draft is not None,
-        "changes": subject.changes(began, theirs),
-        "mine": subject.changes(theirs, content),
-        "lines": [] if subject.handle else diff(began, theirs),
+        "changes": target.changes(began, theirs),
+        "mine": target.changes(theirs, content),
+        "lines": [] if target.handle else diff(began, theirs),
     }
-    return _show(request, subject, content, began=theirs, conflict=conflict, status=409)
+    return _show(request, target, content, began=theirs, conflict=conflict, status=409)
 
 
 def _merged(began: str, theirs: str, mine: str) -> str:
@@ -147,7 +147,7 @@ def _merged(began: str, theirs: str, mine: str) -> str:
 
 def _show(
     request: HttpRequest,
-    subject: Subject,
+    target: Target,
     content: str,
     *,
     began: str,
@@ -158,13 +158,13 @@ def _show(
     conflict: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    item = subject.item
+    item = target.item
     context: dict[str, Any] = {
-        "title": subject.title,
-        "purpose": subject.purpose,
-        "tab": "modules" if subject.handle else "items",
+        "title": target.title,
+        "purpose": target.purpose,
+        "tab": "modules" if target.handle else "items",
         "page": "edit",
-        "subject": subject,
+        "target": target,
         "item": item,
         "content": content,
         "began": began,
@@ -174,16 +174,16 @@ def _show(
         "latest": list(item.releases.order_by("-number")[:LATEST]),
         "status_code": status,
     }
-    if subject.handle is None:
+    if target.handle is None:
         context["errors"] = [str(error["message"]) for error in errors or []]
         context["formats"] = Format.choices
         return page(request, "item", status=status, **context)
     context["form"] = form.build(
-        subject.handle.model,
+        target.handle.model,
         values_of(content),
-        base=subject.base,
+        base=target.base,
         errors=errors or [],
-        only=subject.only,
+        only=target.only,
         open_paths=frozenset([opened]) if opened else frozenset(),
     )
     context["opened"] = opened

@@ -13,7 +13,7 @@ from accounts.models import Tenant
 from accounts.services import rights
 from accounts.services.audit import Actor
 from configcenter.console.access import page, staff_page
-from configcenter.console.targets import Subject, for_subject
+from configcenter.console.targets import Target, for_target
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items
 from posthaste.lib.problems import Conflict, Invalid, Problem
@@ -55,7 +55,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         title=_("Items"),
         purpose=_("Texts that other systems read: by the API, or with a Nacos client."),
         tab="items",
-        items=[Subject(item) for item in found],
+        items=[Target(item) for item in found],
         newer=newer,
         older=older,
         namespaces=namespaces,
@@ -106,16 +106,16 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @staff_page(allowed=rights.may_edit, methods=("POST",))
-@for_subject
-def about(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def about(request: HttpRequest, target: Target) -> HttpResponse:
     """Change the format and the description of an item."""
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
     try:
-        items.change_item(item=subject.item, **wanted, by=Actor.of_request(request))
+        items.change_item(item=target.item, **wanted, by=Actor.of_request(request))
         messages.success(request, _("Format and description are saved."))
     except Invalid as invalid:
         messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
-    return HttpResponseRedirect(subject.url())
+    return HttpResponseRedirect(target.url())
 
 
 @staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))

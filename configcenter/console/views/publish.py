@@ -12,7 +12,7 @@ from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
-from configcenter.console.targets import Subject, for_subject
+from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
 from configcenter.services.differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
@@ -20,15 +20,15 @@ from posthaste.ui.pages import problem_text
 
 
 @staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
-@for_subject
-def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def publish(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what publishing the draft changes, and publish it."""
-    item = subject.item
+    item = target.item
     if request.method != "POST":
         if item.draft is None:
             messages.info(request, _("There is no draft to publish."))
-            return HttpResponseRedirect(subject.url())
-        return _show(request, subject)
+            return HttpResponseRedirect(target.url())
+        return _show(request, target)
     to_some = request.POST.get("reach") == "some"
     typed = {
         "comment": request.POST.get("comment", "").strip(),
@@ -37,7 +37,7 @@ def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
         "percent": request.POST.get("percent", "").strip(),
     }
     if not typed["comment"]:
-        return _show(request, subject, typed=typed, errors={"comment": _("Say why: it stands in the history.")}, status=422)
+        return _show(request, target, typed=typed, errors={"comment": _("Say why: it stands in the history.")}, status=422)
     text = request.POST.get("based_on", "")
     based_on = int(text) if text.isdecimal() and len(text) < 10 else -1
     say: dict[str, Any] = {"comment": typed["comment"], "based_on": based_on, "by": Actor.of_request(request)}
@@ -50,17 +50,17 @@ def publish(request: HttpRequest, subject: Subject) -> HttpResponse:
         errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
         own = {name: said for name, said in errors.items() if name in ("labels", "percent")}
         if own:
-            return _show(request, subject, typed=typed, errors=own, status=422)
-        return _show(request, subject, typed=typed, problem=problem_text(invalid), status=422)
+            return _show(request, target, typed=typed, errors=own, status=422)
+        return _show(request, target, typed=typed, problem=problem_text(invalid), status=422)
     except Conflict as conflict:
         item.refresh_from_db()
         if item.draft is None:
             messages.error(request, str(conflict.detail or conflict.title))
-            return HttpResponseRedirect(subject.url())
-        return _show(request, subject, typed=typed, problem=str(conflict.detail), status=409)
+            return HttpResponseRedirect(target.url())
+        return _show(request, target, typed=typed, problem=str(conflict.detail), status=409)
     said = _("Version {n} is on its way to some instances.") if to_some else _("Version {n} is published and on its way to all instances.")
     messages.success(request, said.format(n=release.number))
-    return HttpResponseRedirect(subject.url())
+    return HttpResponseRedirect(target.url())
 
 
 def spread_of(request: HttpRequest) -> dict[str, Any]:
@@ -77,27 +77,27 @@ def spread_of(request: HttpRequest) -> dict[str, Any]:
 
 def _show(
     request: HttpRequest,
-    subject: Subject,
+    target: Target,
     *,
     typed: dict[str, str] | None = None,
     errors: dict[str, str] | None = None,
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    item, draft = subject.item, subject.item.draft or ""
-    running = selectors.live_instances() if subject.handle else None
+    item, draft = target.item, target.item.draft or ""
+    running = selectors.live_instances() if target.handle else None
     return page(
         request,
         "publish",
         status=status,
-        title=_("Publish {name}").format(name=subject.title),
+        title=_("Publish {name}").format(name=target.title),
         purpose=_("What changes with this draft. Nothing is in force before you publish it."),
-        tab="modules" if subject.handle else "items",
+        tab="modules" if target.handle else "items",
         page="publish",
-        subject=subject,
+        target=target,
         item=item,
-        changes=subject.changes(subject.effective, draft),
-        lines=diff(subject.effective, draft),
+        changes=target.changes(target.effective, draft),
+        lines=diff(target.effective, draft),
         typed=typed or {"reach": "all", "percent": "10"},
         errors=errors or {},
         problem=problem,
@@ -107,34 +107,34 @@ def _show(
 
 
 @staff_page(allowed=rights.may_view)
-@for_subject
-def reach_json(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def reach_json(request: HttpRequest, target: Target) -> HttpResponse:
     """Return which live instances a gray release would be for, while its form is being filled in."""
     running = selectors.live_instances() or []
     labels, percent = request.GET.get("labels", "").replace(",", " ").split(), request.GET.get("percent", "0")
     wanted = min(int(percent), 100) if percent.isdecimal() and len(percent) < 4 else 0
-    found = live.reached(subject.item, running, labels=labels, percent=wanted)
+    found = live.reached(target.item, running, labels=labels, percent=wanted)
     said = _("{n} of {total} instances would take part") if len(running) != 1 else _("{n} of one instance would take part")
     kinds = ", ".join(f"{kind} × {number}" for kind, number in sorted(Counter(instance.kind for instance in found).items()))
     return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
 
 
 @staff_page(allowed=rights.may_publish, methods=("POST",))
-@for_subject
-def gray(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def gray(request: HttpRequest, target: Target) -> HttpResponse:
     """Widen, promote or abandon a gray release."""
     verb, comment = request.POST.get("verb", ""), request.POST.get("comment", "").strip()
     by = Actor.of_request(request)
     try:
         if verb == "widen":
-            releases.widen_gray(item=subject.item, **spread_of(request), by=by)
+            releases.widen_gray(item=target.item, **spread_of(request), by=by)
             messages.success(request, _("The gray release has a new reach."))
         elif verb == "promote":
-            done = releases.promote_gray(item=subject.item, comment=comment or _("Promoted"), by=by)
+            done = releases.promote_gray(item=target.item, comment=comment or _("Promoted"), by=by)
             messages.success(request, _("Version {n} is on its way to all instances.").format(n=done.number))
         elif verb == "abandon":
-            releases.abandon_gray(item=subject.item, comment=comment or _("Abandoned"), by=by)
+            releases.abandon_gray(item=target.item, comment=comment or _("Abandoned"), by=by)
             messages.success(request, _("The gray release is stopped; its instances go back to what all the others run."))
     except Problem as problem:
         messages.error(request, problem_text(problem))
-    return HttpResponseRedirect(subject.url())
+    return HttpResponseRedirect(target.url())

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from accounts.services import rights
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
-from configcenter.console.targets import Subject, for_subject
+from configcenter.console.targets import Target, for_target
 from configcenter.services import validation, what_if
 from posthaste.lib.problems import Invalid
 from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
@@ -51,20 +51,20 @@ MAX_HOURS = 24 * 31
 
 
 @staff_page(allowed=rights.may_view)
-@for_subject
-def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def replay(request: HttpRequest, target: Target) -> HttpResponse:
     """Replay the draft (or what is in force) over recorded traffic and show what it would have done."""
-    handle, item = subject.handle, subject.item
+    handle, item = target.handle, target.item
     if handle is None or handle.what_if is None:
         raise Http404
     report: dict[str, Any] | None = None
     problem = ""
     since, until = _span(request)
     if "run" in request.GET:
-        content = values_of(item.draft if item.draft is not None else subject.effective)
+        content = values_of(item.draft if item.draft is not None else target.effective)
         try:
-            if subject.tenant:
-                report = what_if.replay_override(handle, item, content, tenant=subject.tenant, since=since, until=until)
+            if target.tenant:
+                report = what_if.replay_override(handle, item, content, tenant=target.tenant, since=since, until=until)
             else:
                 report = what_if.replay_value(handle, handle.model(**content), since=since, until=until)
         except ValidationError as error:
@@ -78,7 +78,7 @@ def replay(request: HttpRequest, subject: Subject) -> HttpResponse:
         purpose=_("The draft, replayed over the traffic of a past span. Nothing is sent and nothing changes."),
         tab="modules",
         page="replay",
-        subject=subject,
+        target=target,
         item=item,
         parts=_parts(report) if report is not None else None,
         since=since,

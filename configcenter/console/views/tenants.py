@@ -9,38 +9,38 @@ from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
-from configcenter.console.targets import Subject, for_subject
+from configcenter.console.targets import Target, for_target
 
 
 @staff_page(allowed=rights.may_view)
-@for_subject
-def tenants(request: HttpRequest, subject: Subject) -> HttpResponse:
+@for_target
+def tenants(request: HttpRequest, target: Target) -> HttpResponse:
     """List the overrides of a module and lead to any tenant's."""
-    handle = subject.handle
+    handle = target.handle
     if handle is None or not handle.per_tenant:
         raise Http404
     if wanted := request.GET.get("choose", ""):
         tenant = Tenant.objects.filter(slug=wanted).first()
         if tenant is not None:
-            return HttpResponseRedirect(Subject(subject.item, handle, tenant).url())
+            return HttpResponseRedirect(Target(target.item, handle, tenant).url())
     fields = {name: _(info.title) for name, info in handle.model.model_fields.items() if name in handle.per_tenant and info.title}
     found = []
     rows = list(selectors.overrides(handle.name))
     running = selectors.live_instances(rows)
     for item in rows:
         own = values_of(item.current.content if item.current else "")
-        of_tenant = Subject(item, handle, item.override_of)
+        of_tenant = Target(item, handle, item.override_of)
         own_words = [fields[name] for name in fields if name in own]
-        found.append({"subject": of_tenant, "item": item, "fields": own_words, "instances": live.of_item(item, running)})
+        found.append({"target": of_tenant, "item": item, "fields": own_words, "instances": live.of_item(item, running)})
     return page(
         request,
         "tenants",
-        title=subject.title,
+        title=target.title,
         purpose=_("Tenants with values of their own. Everything else they inherit from the installation."),
         tab="modules",
         page="tenants",
-        subject=subject,
-        item=subject.item,
+        target=target,
+        item=target.item,
         rows=found,
         fields=list(fields.values()),
         tenants=Tenant.objects.order_by("name"),

@@ -223,7 +223,7 @@ class Command(BaseCommand):
         self._say({"dry_run": report.is_dry_run, "items": data_out}, "\n".join(lines))
 
     def _instances(self, options: dict[str, Any]) -> None:
-        found = selectors.instances_told()
+        found = selectors.reported_instances()
         lines = [
             f"{told['id']:40} {told['source']:9} revision {told['revision']}"
             + "".join(f"  {name} v{run['number']}" for name, run in {**told["versions"], **told["overrides"]}.items() if run["number"])

@@ -49,7 +49,7 @@ class BatchItem(RetrieveModelMixin, BatchView):
     scopes = {"GET": READ}
 
     @extend_schema(
-        summary="One batch with its books", description="`accepted` = `in_progress` + `ended`, exactly; `counts` has every state."
+        summary="One batch with its totals", description="`accepted` = `in_progress` + `ended`, exactly; `counts` has every state."
     )
     def get(self, request: Request, id: str) -> Response:
         return self.retrieve(request)

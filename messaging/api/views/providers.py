@@ -95,7 +95,7 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
 
     @extend_schema(
         summary="Remove a provider",
-        description="409 once it has carried messages: disable it instead, so that the books stay whole.",
+        description="409 once it has carried messages: disable it instead, so that its history stays complete.",
         responses={204: None},
     )
     def delete(self, request: Request, id: str) -> Response:
