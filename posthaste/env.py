@@ -5,7 +5,6 @@ A wrong or missing value stops the process at start with one clear line. Every f
 """
 
 import ipaddress
-import os
 import re
 import sys
 from functools import cache
@@ -17,14 +16,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 INSECURE_SECRET = "insecure-development-secret-0123456789-0123456789-0123456789"
-
-#: Variables of earlier versions, and the field of the hot configuration that each has become.
-MOVED = {
-    "LEASE_SECONDS": "retry_policy.lease_seconds",
-    "ORPHAN_SECONDS": "queues.orphan_seconds",
-    "RETRY_BASE_SECONDS": "retry_policy.base_seconds",
-    "TRACE_RETENTION_DAYS": "tracing.retention_days",
-}
 
 Listed = Annotated[list[str], NoDecode]
 
@@ -146,8 +137,6 @@ def explain(error: ValidationError) -> str:
 @cache
 def load() -> Environment:
     """Read the environment once, or end the process with a clear message and exit status 2."""
-    for name in MOVED.keys() & os.environ.keys():
-        print(f"Posthaste no longer reads {name}: publish {MOVED[name]} instead (manage.py config).", file=sys.stderr)
     try:
         return Environment()
     except ValidationError as error:

@@ -105,7 +105,7 @@ def forget() -> None:
     provider_cache.forget()
     templates.template_cache.forget()
     templates.wording.cache_clear()
-    admission.door.__init__()  # type: ignore[misc]
+    admission.admission_control.__init__()  # type: ignore[misc]
     feed._feeder.__init__()  # type: ignore[misc]
     with suppress(redis.Unavailable):
         redis.client().delete(*admission._keys(), redis.key("breakers"), redis.key("breakers", "waits"))

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services.api_keys import Caller, recognise
 from messaging.intake import accept, bodies, limits, prepare
 from messaging.intake.accept import Answer, Repeatable
-from messaging.queueing.admission import door
+from messaging.queueing.admission import admission_control
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
@@ -164,7 +164,7 @@ def refuse_beyond_the_backlog(priority: int) -> None:
     Raises:
         TooMany: The backlog is full.
     """
-    if priority < URGENT and door.is_full():
+    if priority < URGENT and admission_control.is_full():
         raise TooMany(
             gettext_lazy("Too many messages are waiting to be sent. Nothing was stored; try again later."), retry_after_seconds=30
         )

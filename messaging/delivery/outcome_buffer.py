@@ -193,6 +193,6 @@ class OutcomeBuffer:
         self.lines.clear()
         self.flushed_at = time.monotonic()
         try:
-            recording.hear(pipeline.execute())
+            recording.handle_answers(pipeline.execute())
         except redis.Unavailable:
             pass

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 
 from messaging.intake.bodies import BatchIn
 from messaging.models import Batch, IdempotencyKey, Status
-from messaging.queueing.admission import door
+from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.storage import store
 from messaging.storage.store import NewRow
@@ -120,7 +120,7 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
                 outcomes[id(intake)] = earlier
         straight = [row for row in fresh if row.due_at <= now and broker_is_up()]
         # Urgent ones always have room; the rest queue up in the database when the broker holds enough.
-        room = door.admit(Counter(row.tenant_id for row in straight if row.priority < URGENT))
+        room = admission_control.admit(Counter(row.tenant_id for row in straight if row.priority < URGENT))
         straight = [row for row in straight if row.priority >= URGENT or _has_room(room, row.tenant_id)]
         for row in straight:
             row.status, row.queued_at = Status.QUEUED.value, now

@@ -1,12 +1,11 @@
-"""Room in the broker: how many more messages may be handed to it, for all processes together.
+"""Admission to the broker: how many more messages it may be given, for all processes together.
 
-There are two bounds. `queue_capacity` is never passed. The smaller one follows the pace (see `pace`): what stands in the
-broker should leave it within a moment, because the broker knows no turns: whoever comes last waits for all that is there.
-So nobody's million stands there, it waits in the database, where tenants take turns.
+There are two limits. `queue_capacity` is never exceeded. The window is smaller and follows the drain rate: the broker is first come,
+first served, so it holds only what leaves it within a moment. One tenant's million waits in the database, where tenants take turns.
 
-Whoever hands over takes room first, in one script for all processes. What was taken counts until it must be visible in the
-next count of the table: that is sure after SETTLED_MS for the smaller bound, and after MAX_MS for the capacity. So
-the capacity holds exactly as long as no commit takes longer than a second. Priorities 9 and 10 take no room: they come on top.
+A process reserves room first, in one script. A reservation counts until the next count of the table must show it: after SETTLED_MS
+for the window, after MAX_MS for the capacity. So the capacity holds exactly as long as no commit takes longer than a second. Priorities
+9 and 10 need no room. While Redis is away nothing goes straight to the broker: messages wait for the feeder.
 """
 
 import threading
@@ -22,14 +21,14 @@ from posthaste.lib import redis
 
 FRESH_SECONDS = 0.25
 REST_SECONDS = 2.0  # Redis is not asked again for so long after it was away
-STALE_MS = 2_500  # an older count is no ground to refuse anybody: the feeder is gone, so the caller counts himself
+STALE_MS = 2_500  # an older count proves nothing: the feeder is gone, so the caller counts
 SETTLED_MS = 100
 MAX_MS = 1_000
 SPARE = 50  # so many fit beside a backlog, for tenants that have none
 
-# KEYS[1] room (hash): counted, at (ms), pace, capacity, fed (by the feeder since the count), total (ever taken), t<n> (taken
-#         in the n-th tenth of a second)
-# KEYS[2] tenants (set) whose single messages stand in line in the database: they take their turns there
+# KEYS[1] admission (hash): counted, at (ms), window, capacity, fed (by the feeder since the count), total (ever taken), t<n>
+#         (taken in the n-th tenth of a second)
+# KEYS[2] tenants (set) whose single messages wait in the database: they take their turns there
 # ARGV    stale, settled, longest (ms), spare; then tenant and number wanted, as often as needed; tenant 0 is the feeder
 # returns the numbers granted, or nothing if the last count is too old to tell
 TAKE = """
@@ -52,9 +51,9 @@ local counted = room.counted + (room.fed or 0)
 local granted = {}
 local taken = 0
 for i = 5, #ARGV, 2 do
-  local pace = room.pace
-  if ARGV[i] ~= '0' then pace = pace + math.max(math.floor(pace / 2), tonumber(ARGV[4])) end
-  local left = math.min(pace - counted - recent, room.capacity - counted - possible) - taken
+  local window = room.window
+  if ARGV[i] ~= '0' then window = window + math.max(math.floor(window / 2), tonumber(ARGV[4])) end
+  local left = math.min(window - counted - recent, room.capacity - counted - possible) - taken
   local grant = math.max(0, math.min(tonumber(ARGV[i + 1]), left))
   if ARGV[i] ~= '0' and redis.call('SISMEMBER', KEYS[2], ARGV[i]) == 1 then grant = 0 end
   if grant > 0 then
@@ -79,7 +78,7 @@ def _script() -> Any:
 
 
 def _keys() -> list[str]:
-    return [redis.key("room"), redis.key("room", "behind")]
+    return [redis.key("admission"), redis.key("admission", "behind")]
 
 
 def _now_ms() -> int:
@@ -101,14 +100,14 @@ def take(wanted: dict[int, int]) -> dict[int, int]:
 
 
 def give_back(number: int) -> None:
-    """Return back room that the feeder took and did not need.
+    """Give back room that the feeder reserved and did not need.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     pipeline = redis.client().pipeline(transaction=True)
-    pipeline.hincrby(redis.key("room"), "fed", -number)
-    pipeline.hincrby(redis.key("room"), "total", -number)
+    pipeline.hincrby(redis.key("admission"), "fed", -number)
+    pipeline.hincrby(redis.key("admission"), "total", -number)
     pipeline.execute()
 
 
@@ -122,29 +121,29 @@ def count() -> tuple[int, int]:
     at = _now_ms()
     counted = queue_statistics.count_queued()
     pipeline = client.pipeline(transaction=True)
-    pipeline.hset(redis.key("room"), mapping={"counted": counted, "at": at, "fed": 0})
-    pipeline.hget(redis.key("room"), "total")
+    pipeline.hset(redis.key("admission"), mapping={"counted": counted, "at": at, "fed": 0})
+    pipeline.hget(redis.key("admission"), "total")
     total = pipeline.execute()[-1]
     return counted, int(total or 0)
 
 
 def bound(*, window: int, capacity: int, behind: Collection[int] = ()) -> None:
-    """Set the bounds, and which tenants must stand in line.
+    """Set the bounds, and which tenants' messages wait their turn.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    room, line = _keys()
+    admission, behind_key = _keys()
     pipeline = redis.client().pipeline(transaction=True)
-    pipeline.hset(room, mapping={"pace": min(window, capacity), "capacity": capacity})
-    pipeline.delete(line)
+    pipeline.hset(admission, mapping={"window": min(window, capacity), "capacity": capacity})
+    pipeline.delete(behind_key)
     if behind:
-        pipeline.sadd(line, *behind)
-        pipeline.pexpire(line, STALE_MS)
+        pipeline.sadd(behind_key, *behind)
+        pipeline.pexpire(behind_key, STALE_MS)
     pipeline.execute()
 
 
-class Door:
+class AdmissionControl:
     """The way straight to the broker, as accept uses it, and the bound of the backlog."""
 
     def __init__(self) -> None:
@@ -160,7 +159,7 @@ class Door:
         try:
             granted = take(wanted)
             if not granted:
-                # Nobody feeds, so there is no line to stand in: up to its capacity the broker may have it.
+                # No feeder runs, so no backlog is served first: the broker may fill up to its capacity.
                 capacity = queues.value.queue_capacity
                 bound(window=capacity, capacity=capacity)
                 count()
@@ -180,4 +179,4 @@ class Door:
         return self._is_full
 
 
-door = Door()
+admission_control = AdmissionControl()

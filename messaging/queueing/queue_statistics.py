@@ -130,21 +130,21 @@ def count_queued(up_to: int = COUNT_UP_TO) -> int:
 def publish_drain(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
     """Return how fast messages leave, which only the feeder knows."""
     reported = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
-    redis.client().set(redis.key("pace"), orjson.dumps(reported), ex=DRAIN_EXPIRES_SECONDS)
+    redis.client().set(redis.key("drain"), orjson.dumps(reported), ex=DRAIN_EXPIRES_SECONDS)
 
 
 def latest() -> QueueStatistics:
     """Return the last measurement; nothing waiting where there is none."""
     try:
-        stored, pace = redis.client().mget(redis.key("waiting"), redis.key("pace"))
+        stored, drain = redis.client().mget(redis.key("waiting"), redis.key("drain"))
     except redis.Unavailable:
-        stored = pace = None
+        stored = drain = None
     if not stored:
         return QueueStatistics()
-    in_broker, due, *too_much = map(int, stored.split())  # a feeder of the version before told two numbers
-    reported: dict[str, Any] = orjson.loads(pace) if pace else {}
+    in_broker, due, is_too_much = map(int, stored.split())
+    reported: dict[str, Any] = orjson.loads(drain) if drain else {}
     return QueueStatistics(
-        in_broker, due, any(too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads")
+        in_broker, due, bool(is_too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads")
     )
 
 

@@ -172,7 +172,7 @@ def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) 
     taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]
     recording = breakers.note_receipts(pipeline, provider_id=provider.pk, taken=taken, code=code)
     try:
-        recording.hear(pipeline.execute())
+        recording.handle_answers(pipeline.execute())
     except redis.Unavailable:
         pass
 

@@ -135,10 +135,10 @@ class Bridge:
         self._pool.shutdown(wait=False)
 
     def _call(self, environ: Environ, protocol: Any) -> _Whole | None:
-        told: dict[str, Any] = {}
+        started: dict[str, Any] = {}
 
         def start_response(status: str, headers: Headers, _error: Any = None) -> None:
-            told.update(status=int(status[:3]), headers=[(name.lower(), value) for name, value in headers])
+            started.update(status=int(status[:3]), headers=[(name.lower(), value) for name, value in headers])
 
         answer = self._application(environ, start_response)
         try:
@@ -149,8 +149,8 @@ class Bridge:
                 if len(first) > WHOLE_BYTES:
                     break
             else:
-                return _Whole(told["status"], told["headers"], bytes(first))
-            send = self._in_the_loop(self._start(protocol, told)).send_bytes
+                return _Whole(started["status"], started["headers"], bytes(first))
+            send = self._in_the_loop(self._start(protocol, started)).send_bytes
             for piece in chain((bytes(first),), pieces):
                 self._in_the_loop(send(piece))
             return None
@@ -159,8 +159,8 @@ class Bridge:
                 close()
 
     @staticmethod
-    async def _start(protocol: Any, told: dict[str, Any]) -> Any:
-        return protocol.response_stream(told["status"], told["headers"])
+    async def _start(protocol: Any, started: dict[str, Any]) -> Any:
+        return protocol.response_stream(started["status"], started["headers"])
 
     def _in_the_loop(self, awaitable: Any) -> Any:
         """What belongs to the loop's thread is done there, and waited for: a slow client holds up this thread, not the memory."""

@@ -39,7 +39,7 @@ def tell(breakers: Breakers, name: str, rule: Rule = RULE, *, epoch: int = 0, **
     pipeline.ping()  # something else goes the same way
     recording = breakers.recording(pipeline)
     recording.add(name, Tally(**counts), rule, release=7, epoch=epoch)
-    recording.hear(pipeline.execute())
+    recording.handle_answers(pipeline.execute())
 
 
 def opened(breakers: Breakers, name: str, rule: Rule = RULE) -> None:

@@ -87,11 +87,11 @@ class Recording:
             " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MAX_LISTED, tally.taken)),
         )
 
-    def hear(self, answers: Sequence[Any]) -> None:
+    def handle_answers(self, answers: Sequence[Any]) -> None:
         """Report the process, and its log, what moved."""
         for place in self._places:
             if answers[place]:
-                self._breakers.heard(answers[place])
+                self._breakers.handle_event(answers[place])
 
 
 class Breakers:
@@ -226,7 +226,7 @@ class Breakers:
         except redis.Unavailable:
             granted, epoch, event = self.local(name).admit(wanted, rule, TRIAL_LEASE_SECONDS), -1, b""
         if event:
-            self.heard(event)
+            self.handle_event(event)
         if granted == 0:
             self._refused[name] = time.monotonic() + ASK_AGAIN_SECONDS
         return granted, epoch
@@ -235,12 +235,12 @@ class Breakers:
         """Report what calls gave within a pipeline of the caller's."""
         return Recording(self, pipeline)
 
-    def heard(self, event: bytes) -> None:
+    def handle_event(self, event: bytes) -> None:
         """Take note of an event, and have the states read again at the next question."""
         self._read_at = NEVER
-        told = orjson.loads(event)
+        values = orjson.loads(event)
         log.warning(
-            "breaker", breaker=told["name"], **{k: v for k, v in told.items() if k not in ("name", "event", "at")}, now=told["event"]
+            "breaker", breaker=values["name"], **{k: v for k, v in values.items() if k not in ("name", "event", "at")}, now=values["event"]
         )
 
     # --- by hand, and for people -----------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Breakers:
         keys = _keys(name) + _windows(name)
         event: Any = redis.client().eval(FORCE, len(keys), *keys, name, release, to, int(seconds * 1000), by)
         if event:
-            self.heard(event)
+            self.handle_event(event)
         return bool(event)
 
     def names(self) -> list[str]:

@@ -209,8 +209,8 @@ def keep(name: str, *, holder: str, lease_ms: int = 0, count: int = 0) -> bool:
 def held() -> list[Held]:
     """Return the locks that are held now, by name."""
     client = redis.client()
-    told: Any = client.zrange(_key("names"), 0, -1)
-    names = [name.decode() for name in told]
+    found: Any = client.zrange(_key("names"), 0, -1)
+    names = [name.decode() for name in found]
     pipeline = client.pipeline(transaction=False)
     pipeline.time()
     for name in names:

@@ -19,7 +19,7 @@ from messaging.api import single
 from messaging.configuration.flow import FlowRule, Origin, Resource, SystemProtection, flow_rules
 from messaging.intake import bodies
 from messaging.models import Message
-from messaging.queueing.admission import door
+from messaging.queueing.admission import admission_control
 from messaging.scopes import READ, SEND
 from posthaste.lib.flow import system
 from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
@@ -78,7 +78,7 @@ def failing(name: str, error: Exception) -> Callable[[pytest.MonkeyPatch], Abstr
 
 
 def full(patch: pytest.MonkeyPatch) -> AbstractContextManager[Any]:
-    patch.setattr(door, "is_full", lambda: True)
+    patch.setattr(admission_control, "is_full", lambda: True)
     return nullcontext()
 
 

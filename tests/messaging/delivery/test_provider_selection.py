@@ -335,7 +335,7 @@ def test_what_came_back_gets_its_share_little_by_little(tenant: Tenant) -> None:
         pipeline = redis.client().pipeline(transaction=False)
         recording = breakers.recording(pipeline)
         recording.add(of_provider(a.pk), Tally(**counts), rule, release=0, epoch=epoch)
-        recording.hear(pipeline.execute())
+        recording.handle_answers(pipeline.execute())
 
     tell(0, calls=1, errors=1)
     _granted, epoch = poll(lambda: (answer := breakers.admit(of_provider(a.pk), rule))[0] and answer)

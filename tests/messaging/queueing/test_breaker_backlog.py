@@ -80,7 +80,7 @@ def report(name: str, rule: Rule, *, epoch: int = 0, **counts: Any) -> None:
     pipeline = redis.client().pipeline(transaction=False)
     recording = breakers.recording(pipeline)
     recording.add(name, Tally(**counts), rule, release=0, epoch=epoch)
-    recording.hear(pipeline.execute())
+    recording.handle_answers(pipeline.execute())
 
 
 def test_all_that_waits_for_a_provider_is_due_when_its_breaker_has_closed_and_nothing_else_is(tenant: Tenant) -> None:

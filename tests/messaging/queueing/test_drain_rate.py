@@ -129,7 +129,7 @@ database = pytest.mark.django_db(transaction=True)
 
 def wait_out_what_was_taken() -> None:
     """Forget what was taken lately, as time does."""
-    name = redis.key("room")
+    name = redis.key("admission")
     client: Any = redis.client()
     if taken := [field for field in client.hkeys(name) if field.startswith(b"t") and field != b"total"]:
         client.hdel(name, *taken)
@@ -144,9 +144,9 @@ def test_all_processes_together_never_take_more_than_the_capacity() -> None:
     lock = threading.Lock()
 
     def take(tenant_id: int) -> None:
-        door = admission.Door()  # as each process has its own
+        admission_control = admission.AdmissionControl()  # as each process has its own
         for _ in range(40):
-            got = door.admit(Counter({tenant_id: 13}))
+            got = admission_control.admit(Counter({tenant_id: 13}))
             with lock:
                 granted.update(got)
         connection.close()
@@ -197,7 +197,7 @@ def test_what_the_feeder_gives_back_is_free_again() -> None:
 @database
 def test_where_nobody_counts_the_door_counts_itself_up_to_the_capacity() -> None:
     make_batch(make_tenant(), queued=30)
-    assert admission.Door().admit(Counter({1: 20_000})) == {1: 10_000 - 30}
+    assert admission.AdmissionControl().admit(Counter({1: 20_000})) == {1: 10_000 - 30}
 
 
 # --- what the providers' caps let work -------------------------------------------------------------------------------
