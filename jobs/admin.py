@@ -1,12 +1,12 @@
 """Scheduled jobs in the admin: the pages of django-celery-beat in our frame, with an audit entry for each change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException, get_description
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -26,9 +26,13 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import SuperuserOnly
 from jobs import registry
+from jobs.actions import Action
 from jobs.labels import Switch
+from jobs.services import schedule
+from posthaste.lib.problems import NotFound
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
 #: A native field for times, in UTC as everywhere here.
@@ -73,6 +77,10 @@ def _expression(crontab: CrontabSchedule) -> str:
     return f"{crontab.minute} {crontab.hour} {crontab.day_of_month} {crontab.month_of_year} {crontab.day_of_week}"
 
 
+def _ids(queryset: "models.QuerySet[PeriodicTask]") -> list[int]:
+    return [*queryset.values_list("pk", flat=True)]
+
+
 admin.site.unregister([PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule])
 
 
@@ -105,6 +113,8 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     search_help_text = gettext_lazy("Part of the name or of the task.")
     formfield_overrides = NATIVE_TIMES
     readonly_fields = [*beat.PeriodicTaskAdmin.readonly_fields, "about"]
+    saves_by_service = True
+    audit_actions = (Action.JOB_CREATE, Action.JOB_CHANGE, Action.JOB_DELETE, Action.JOB_ENABLE, Action.JOB_DISABLE, Action.JOB_RUN)
     fieldsets = [
         (None, {"fields": ["name", "regtask", "about", "enabled", "description"], "classes": ["extrapretty", "wide"]}),
         *(fieldset for fieldset in beat.PeriodicTaskAdmin.fieldsets[1:] if "args" not in fieldset[1]["fields"]),  # jobs take none
@@ -174,32 +184,41 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     def crontab_translation(self, obj: PeriodicTask) -> str:
         return crontab_in_words(obj.crontab) if obj.crontab else NOTHING
 
+    # --- changes ---------------------------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: PeriodicTask, form: Any, change: bool) -> None:
+        if change:
+            schedule.change_job(job=obj, fields=form.changed_data, by=Actor.of_request(request))
+        else:
+            schedule.create_job(job=obj, by=Actor.of_request(request))
+
+    def delete_model(self, request: HttpRequest, obj: PeriodicTask) -> None:
+        schedule.delete_job(job=obj, by=Actor.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for job in queryset:
+            schedule.delete_job(job=job, by=Actor.of_request(request))
+
     # --- many at once ----------------------------------------------------------------------------------------
-
-    def _all(self, request: HttpRequest, queryset: Any, verb: str, act: Callable[[HttpRequest, Any], Any]) -> None:
-        jobs = list(queryset)
-        act(request, queryset)
-        for job in jobs:
-            self.record(request, verb, job, name=job.name)
-
-    def _switch(self, request: HttpRequest, queryset: Any, *, on: bool) -> None:
-        number = queryset.update(enabled=on, **({} if on else {"last_run_at": None}))
-        beat.PeriodicTasks.update_changed()
-        said = ngettext("{n} job is switched on.", "{n} jobs are switched on.", number) if on else ""
-        said = said or ngettext("{n} job is switched off.", "{n} jobs are switched off.", number)
-        self.message_user(request, said.format(n=number))
 
     @admin.action(description=gettext_lazy("Switch on"))
     def enable_tasks(self, request: HttpRequest, queryset: Any) -> None:
-        self._all(request, queryset, "enable", lambda request, rows: self._switch(request, rows, on=True))
+        number = schedule.enable_jobs(ids=_ids(queryset), by=Actor.of_request(request))
+        self.message_user(request, ngettext("{n} job is switched on.", "{n} jobs are switched on.", number).format(n=number))
 
     @admin.action(description=gettext_lazy("Switch off"))
     def disable_tasks(self, request: HttpRequest, queryset: Any) -> None:
-        self._all(request, queryset, "disable", lambda request, rows: self._switch(request, rows, on=False))
+        number = schedule.disable_jobs(ids=_ids(queryset), by=Actor.of_request(request))
+        self.message_user(request, ngettext("{n} job is switched off.", "{n} jobs are switched off.", number).format(n=number))
 
     @admin.action(description=gettext_lazy("Run now"))
     def run_tasks(self, request: HttpRequest, queryset: Any) -> None:
-        self._all(request, queryset, "run", super().run_tasks)
+        try:
+            number = schedule.run_jobs(ids=_ids(queryset), by=Actor.of_request(request))
+        except NotFound as problem:
+            self.message_user(request, str(problem.detail), level=messages.ERROR)
+        else:
+            self.message_user(request, ngettext("{n} job was started.", "{n} jobs were started.", number).format(n=number))
 
     actions = ["enable_tasks", "disable_tasks", "run_tasks"]
 

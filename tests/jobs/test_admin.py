@@ -64,8 +64,8 @@ def test_switching_and_running_jobs_is_audited(boss: Client, job: PeriodicTask) 
         job.refresh_from_db()
         assert job.enabled is is_enabled
     assert [*AuditEntry.objects.order_by("id").values_list("action", "target")] == [
-        ("periodictask.disable", str(job.pk)),
-        ("periodictask.enable", str(job.pk)),
+        ("job.disable", str(job.pk)),
+        ("job.enable", str(job.pk)),
     ]
 
 
@@ -79,7 +79,7 @@ def test_a_job_is_edited_with_a_native_time_and_audited(boss: Client, job: Perio
     assert answer.status_code == 302, answer.context["errors"] if answer.context else ""
     job.refresh_from_db()
     assert (job.start_time.isoformat(), job.task) == ("2026-12-01T08:00:00+00:00", "messaging.recover")
-    assert AuditEntry.objects.filter(action="periodictask.change", target=str(job.pk)).exists()
+    assert AuditEntry.objects.filter(action="job.change", target=str(job.pk)).exists()
 
 
 def test_a_job_says_in_chinese_what_the_package_leaves_in_english(boss: Client, job: PeriodicTask) -> None:
