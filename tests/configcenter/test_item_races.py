@@ -83,7 +83,7 @@ def publish_as_yaml() -> None:
 
 
 def publish_over_nacos() -> None:
-    who = Who("user:ada", tenant_id=None, reaches_installation=True, scopes=frozenset())
+    who = Who(actor("user:ada"), tenant_id=None, reaches_installation=True, scopes=frozenset())
     nacos.publish(who=who, fields={"dataId": "d", "group": "G", "content": YAML, "type": "yaml"}, ip="")
 
 

@@ -180,7 +180,7 @@ def test_pools_show_what_their_workers_told_and_their_sum(api: Api) -> None:
 @pytest.mark.usefixtures("live_figures_are_clean")
 def test_the_send_queue_counts_recipients_in_broker_and_database(api: Api) -> None:
     configure(queues, queue_capacity=1000)
-    redis.client().set(redis.key("waiting"), "400 350", ex=30)
+    redis.client().set(redis.key("waiting"), "400 350 0", ex=30)
     queue = json_of(api.get("/api/messages/statistics/realtime"))["queues"]["message.send"]
     assert {name: queue[name] for name in ("depth", "capacity", "usage_percent", "in_broker", "waiting_in_database")} == {
         "depth": 750, "capacity": 1000, "usage_percent": 75.0, "in_broker": 400, "waiting_in_database": 350,

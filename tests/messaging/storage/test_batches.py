@@ -105,7 +105,7 @@ def test_nothing_is_handed_over_that_was_found_before_its_batch_stopped(tenant: 
 @needs_row_locks
 def test_what_is_being_handed_over_while_its_batch_is_cancelled_is_taken_back(tenant: Tenant) -> None:
     batch = make_batch(tenant, pending=5)
-    line = backlog.Line(tenant.pk, batch.pk)
+    queue = backlog.BacklogQueue(tenant.pk, batch.pk)
 
     def cancel() -> None:
         operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
@@ -113,8 +113,8 @@ def test_what_is_being_handed_over_while_its_batch_is_cancelled_is_taken_back(te
 
     cancelling = threading.Thread(target=cancel)
     with transaction.atomic():
-        assert line.hold()
-        ids = list(line.due(timezone.now(), 5).values_list("pk", flat=True))
+        assert queue.hold()
+        ids = list(queue.due(timezone.now(), 5).values_list("pk", flat=True))
         cancelling.start()
         poll(lambda: waiting_for_locks() > 0, what="the cancel waits for the feeder")
         assert store.move(ids, source=Status.PENDING, status=Status.QUEUED, queued_at=timezone.now()) == 5
