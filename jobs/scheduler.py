@@ -30,7 +30,7 @@ return 0
 """
 
 
-class LeaderScheduler(DatabaseScheduler):
+class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
     """django-celery-beat's scheduler, ticking only in the process that leads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -97,7 +97,7 @@ class TenantAdminPage(TenantAdmin):
         return self.page(request, "delete", tenant, status=409 if stays and status != 200 else status, title=title, purpose="", **context)
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Tenant]":
-        rows = super().get_queryset(request)
+        rows: models.QuerySet[Tenant] = super().get_queryset(request)
         return rows.annotate(
             people=Count("members", distinct=True), keys=Count("api_keys", filter=Q(api_keys__revoked_at=None), distinct=True)
         )
@@ -123,7 +123,7 @@ class TenantAdminPage(TenantAdmin):
 
 
 @admin.register(User)
-class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
+class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
     """People who sign in here."""
 
     purpose = gettext_lazy("People who sign in here. What they may do follows from their memberships.")
@@ -163,7 +163,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         # Django's page saves by its own form and reports to log_change: one transaction for both.
         with transaction.atomic():
-            return super().user_change_password(request, id, form_url)  # type: ignore[no-any-return]
+            return super().user_change_password(request, id, form_url)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         if request.resolver_match is not None and request.resolver_match.url_name == "auth_user_password_change":
@@ -178,7 +178,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
             people.delete_user(user=user, by=Actor.of_request(request))
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
-        return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
+        return super().get_queryset(request).prefetch_related("memberships__tenant")
 
     @admin.display(description=gettext_lazy("name"))
     def full_name(self, row: User) -> str:

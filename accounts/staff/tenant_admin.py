@@ -165,7 +165,7 @@ class Audited(AuditedHistory):
         self, request: HttpRequest, template: str, obj: models.Model | None = None, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
         """Return a page of this admin in the site's frame."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         base = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -237,7 +237,7 @@ class TenantAdmin(Audited):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.related_model is Tenant:
             # No shortcuts to add or change a tenant: that is another page's business.
-            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False  # type: ignore[attr-defined]
+            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False
         return field
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -298,7 +298,7 @@ class Rows(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)  # type: ignore[assignment]
+        self.result_list = list(self.result_list)
         pages: Any = self.model_admin
         pages.prepare(request, self.result_list)
 

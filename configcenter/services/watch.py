@@ -117,7 +117,7 @@ class Watch:
 
     def _subscribe(self) -> None:
         self._next_subscribe = time.monotonic() + REPORT_SECONDS
-        subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        subscription = self._client.pubsub(ignore_subscribe_messages=True)
         try:
             subscription.subscribe(channel())
             self._subscription = subscription

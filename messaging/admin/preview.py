@@ -19,6 +19,6 @@ def html_document(html: str) -> HttpResponse:
         f'<!doctype html><html lang="und"><head><meta charset="utf-8"><title>HTML</title></head><body>{html}</body></html>'
     )
     response._csp_config = POLICY  # type: ignore[attr-defined]  # what django-csp's decorator sets
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]  # frame-ancestors says it more exactly
+    response.xframe_options_exempt = True  # frame-ancestors says it more exactly
     response["Cache-Control"] = "no-store"
     return response

@@ -136,13 +136,10 @@ class TemplateAdmin(TenantAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Template]":
         versions = TemplateVersion.objects.filter(template=OuterRef("pk"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                live_number=Subquery(versions.filter(state=State.PUBLISHED).values("number")[:1]),
-                draft_number=Subquery(versions.filter(state=State.DRAFT).values("number")[:1]),
-            )
+        rows: QuerySet[Template] = super().get_queryset(request)
+        return rows.annotate(
+            live_number=Subquery(versions.filter(state=State.PUBLISHED).values("number")[:1]),
+            draft_number=Subquery(versions.filter(state=State.DRAFT).values("number")[:1]),
         )
 
     def get_urls(self) -> Any:

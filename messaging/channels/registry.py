@@ -75,7 +75,7 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
             f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}."
         )
     checked = adapter.Config.model_validate(config, context={"channel": channel})
-    return _reveal(checked.model_dump(exclude_unset=True))
+    return {name: _reveal(value) for name, value in checked.model_dump(exclude_unset=True).items()}
 
 
 def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:

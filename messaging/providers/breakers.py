@@ -75,7 +75,9 @@ def release() -> int:
 def force(*, name: str, to: str, seconds: float = 0, by: Actor) -> bool:
     """Hold a breaker `open` or `closed`, or let it go (`automatic`), and return whether that changed anything.
 
-    Breakers live in Redis, so the audit entry is written right after.
+    The audit entry is written after the change: breakers live in Redis, which no transaction of the database covers, and only Redis
+    says whether anything changed. An entry written before would tell of changes that were never made. If the process dies between the
+    two, the breaker itself still says who holds it, in its state and its events.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -144,11 +144,11 @@ def forget_before(*, moment: datetime) -> int:
         for ids in _chunks(moment):
             with fence.guarded(LOCK):
                 ReceiptEntry.objects.filter(message_id__in=ids).delete()
-                Message.objects.filter(pk__in=ids)._raw_delete("default")  # type: ignore[attr-defined]
+                Message.objects.filter(pk__in=ids)._raw_delete("default")
             removed += len(ids)
     bound = first_id_at(moment)
     with fence.guarded(LOCK):
-        ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")  # type: ignore[attr-defined]
+        ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")
         Batch.objects.filter(pk__lt=bound, messages=None).delete()
     tally_totals.forget_before(moment=moment)
     return removed

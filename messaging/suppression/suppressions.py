@@ -52,7 +52,7 @@ def listed(rows: Sequence[Claimed], *, now: datetime) -> dict[UUID, str]:
     found: dict[tuple[int, str], list[tuple[str, str, str]]] = {}
     tenants, recipients = sorted({tenant for tenant, _to in wanted}), sorted({to for _tenant, to in wanted})
     for tenant_id, recipient, *rest in _entries(tenants, recipients, now):
-        found.setdefault((tenant_id, recipient), []).append(tuple(rest))  # type: ignore[arg-type]
+        found.setdefault((tenant_id, recipient), []).append(tuple(rest))
     if not found:
         return {}
     answer = {}

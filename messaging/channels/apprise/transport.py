@@ -95,7 +95,7 @@ class GuardedSession(requests.Session):
                 if len(content) > http.MAX_BODY_BYTES:
                     answer.raw.close()
                 answer.raw.release_conn()
-                answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True  # type: ignore[attr-defined]
+                answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True
         except (requests.RequestException, OSError, http.OutboundError) as error:
             if deadlines.something_was_sent():
                 calls.lost = type(error).__name__
