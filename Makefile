@@ -23,16 +23,8 @@ test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on Postg
 chaos: $(VENV)/.dev-installed ## kills, stops and cuts off every part under load, several times each, and closes the books
 	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --hours 8 --stack production tests/chaos $(ARGS)
 
-# The settings of `check --deploy` are those of a production installation; nothing is written outside the temporary folder.
 check: $(VENV)/.dev-installed ## linter, types, templates, import layers, missing migrations, deployment check
-	@echo "ruff"; $(VENV)/bin/ruff check .
-	@echo "mypy"; $(VENV)/bin/mypy
-	@echo "templates"; $(VENV)/bin/djlint templates --lint --quiet
-	@echo "import layers"; $(VENV)/bin/lint-imports --no-cache
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export DATA_DIR="$$folder" DATABASE_URL= HTTPS=true \
-	  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(60))')" ALLOWED_HOSTS=posthaste.example && \
-	  echo "migrations" && $(PY) manage.py makemigrations --check --dry-run && \
-	  echo "deployment" && $(PY) manage.py check --deploy --fail-level WARNING
+	@exec $(PY) -m tests.check
 
 bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## measurements, each with the baseline it is compared to
 	@exec $(PY) -m benchmarks.run $(ARGS)

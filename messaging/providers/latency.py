@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 
 WEIGHT = 0.1  # of the latest call in the moving average
 FRESH_SECONDS = 2.0
@@ -20,6 +21,10 @@ class Latencies:
     """Moving averages of the milliseconds a call takes, by provider."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self._lock = threading.Lock()
         self._seen: dict[UUID, float] = {}
         self._told: dict[UUID, float] = {}
@@ -53,3 +58,4 @@ class Latencies:
 
 
 latencies = Latencies()
+on_reset(latencies.forget)

@@ -34,6 +34,7 @@ from messaging.queueing.queue_statistics import Pools
 from messaging.storage import batches, store, tally_totals
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
+from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import DELAYED, SEND, URGENT
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,10 @@ class Feeder:
     """What a process remembers from look to look while it feeds."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self.drain_rate = DrainRate()
         self.fair_queue: FairQueue[BacklogQueue] = FairQueue()
         self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
@@ -198,6 +203,7 @@ class Feeder:
 
 
 _feeder = Feeder()
+on_reset(_feeder.forget)
 
 
 def feed(*, now: datetime) -> int:

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from messaging.providers.cache import provider_cache
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import URGENT, broker_priority
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,10 @@ class BrokerWatch:
         self._lock = threading.Lock()
         self.is_up = True
 
+    def forget(self) -> None:
+        """Take the broker for up, as a process that has just started."""
+        self.is_up = True
+
     def failed(self) -> bool:
         """Note a failure and return whether it is the first one."""
         with self._lock:
@@ -76,6 +81,7 @@ class BrokerWatch:
 
 
 watch = BrokerWatch()
+on_reset(watch.forget)
 
 
 def broker_is_up() -> bool:
