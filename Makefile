@@ -23,16 +23,8 @@ test: $(VENV)/.dev-installed node_modules/.installed ## run the full suite on Po
 chaos: $(VENV)/.dev-installed ## kill, stop and cut off every part under load, several times each, and account for all messages
 	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --hours 8 --stack production tests/chaos $(ARGS)
 
-# `check --deploy` runs with production settings. It writes to a temporary folder only.
 check: $(VENV)/.dev-installed ## run linter, type checker, template linter, import layers, migration and deployment checks
-	@echo "ruff"; $(VENV)/bin/ruff check .
-	@echo "mypy"; $(VENV)/bin/mypy
-	@echo "templates"; $(VENV)/bin/djlint templates --lint --quiet
-	@echo "import layers"; $(VENV)/bin/lint-imports --no-cache
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export DATA_DIR="$$folder" DATABASE_URL= HTTPS=true \
-	  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(60))')" ALLOWED_HOSTS=posthaste.example && \
-	  echo "migrations" && $(PY) manage.py makemigrations --check --dry-run && \
-	  echo "deployment" && $(PY) manage.py check --deploy --fail-level WARNING
+	@exec $(PY) -m tests.check
 
 bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## run the benchmarks, each with its baseline
 	@exec $(PY) -m benchmarks.run $(ARGS)

@@ -83,32 +83,14 @@ def own_redis(tmp_path: Path) -> "Iterator[Service]":
 
 
 def forget() -> None:
-    """Empty the caches of this process."""
+    """Empty what this process remembers, and what belongs to all processes in Redis and is not a row."""
     from django.apps import apps
 
     if not apps.ready:  # a test without Django
         return
-    from accounts.services import api_keys
-    from configcenter import hot
-    from configcenter.services import loading
-    from messaging.content import templates
-    from messaging.providers.cache import provider_cache
-    from messaging.queueing import admission, feed, publish
-    from posthaste.lib import outage, redis
-    from posthaste.lib.breaker import breakers
-    from posthaste.lib.flow import gate
+    from messaging.queueing import admission
+    from posthaste.lib import process_state, redis
 
-    api_keys.forget_cached_keys()
-    loading.forget()
-    hot.reset()
-    gate.forget()
-    provider_cache.forget()
-    templates.template_cache.forget()
-    templates.wording.cache_clear()
-    admission.admission_control.__init__()  # type: ignore[misc]
-    feed._feeder.__init__()  # type: ignore[misc]
+    process_state.reset()
     with suppress(redis.Unavailable):
-        redis.client().delete(*admission._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
-    breakers.forget()
-    publish.watch.is_up = True
-    outage.database.mark_up()
+        redis.client().delete(*admission.redis_keys(), redis.key("breakers"), redis.key("breakers", "waits"))

@@ -21,6 +21,7 @@ from accounts.scopes import ADMIN, SCOPES
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
+from posthaste.lib.process_state import on_reset
 
 FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 CACHE_SECONDS = 2.0  # a revoked key works at most this long
@@ -166,6 +167,7 @@ def _load(prefix: str) -> Caller | None:
     )
 
 
+@on_reset
 def forget_cached_keys() -> None:
     """Empty this process's memory of keys."""
     _cache.clear()
