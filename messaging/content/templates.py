@@ -88,7 +88,7 @@ def _fill(source: str, variables: dict[str, Any], *, html: bool = False) -> str:
 
 
 def _links(version: TemplateVersion) -> bool:
-    """Whether a wording uses the built-in variable, and not one of its own that has this name."""
+    """Return whether a version uses the built-in variable rather than a declared one with the same name."""
     if any(v["name"] == unsubscribe.VARIABLE for v in version.variables):
         return False
     return any(unsubscribe.VARIABLE in liquid.variables_used(source) for source in (version.body, version.html) if source)

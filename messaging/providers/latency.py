@@ -45,10 +45,10 @@ class Latencies:
             pipeline.expire(redis.key("latency"), EXPIRE_SECONDS)
 
     def of(self, provider_id: UUID) -> float | None:
-        """Return the milliseconds a call takes at present, None where nobody has called yet."""
+        """Return the milliseconds that a call takes at present, None if there has been no call yet."""
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             with self._lock:
-                self._read_at = time.monotonic()  # also when Redis is away: nobody waits for it twice
+                self._read_at = time.monotonic()  # also when Redis is away, so that only one call waits for it
                 try:
                     stored: Any = redis.client().hgetall(redis.key("latency"))
                 except redis.Unavailable:

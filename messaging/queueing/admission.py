@@ -114,7 +114,7 @@ def give_back(number: int) -> None:
 
 
 def count() -> tuple[int, int]:
-    """Count what stands in the broker and return it with the number that ever took room.
+    """Return the number of messages in the broker and the number ever admitted.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
