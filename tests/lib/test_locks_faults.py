@@ -20,7 +20,6 @@ from posthaste.lib.locks import NotAcquired
 from tests import packages
 from tests.services import Redis, Valkey
 
-
 HOLD = """
 import sys
 from posthaste.lib import locks
