@@ -31,23 +31,6 @@ def pytest_sessionstart() -> None:
         flush.install()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let tests/run.py share out the folders of tests."""
-    parser.addoption("--only-folders", default="", help="folders of tests/, with commas: nothing else is run")
-    parser.addoption("--without-folders", default="", help="folders of tests/, with commas, that are left out")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the folders asked for."""
-    only, without = ({*filter(None, config.getoption(name).split(","))} for name in ("--only-folders", "--without-folders"))
-    if not only and not without:
-        return
-    folder_of = {item: item.path.relative_to(env.ROOT / "tests").parts[0] for item in items}
-    kept = [item for item in items if folder_of[item] not in without and (not only or folder_of[item] in only)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-    items[:] = kept
-
-
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way."""

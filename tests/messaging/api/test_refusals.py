@@ -26,7 +26,7 @@ from posthaste.lib.flow import system
 from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Loop, through_wsgi
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db(transaction=True)
 SINGLE, BATCH = "/api/messages/", "/api/messages/batch"
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
 ROWS = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIENTS["sms"]}]}
