@@ -14,7 +14,7 @@ POLICY = {
 
 
 def html_document(html: str) -> HttpResponse:
-    """Wrap sanitised HTML in a document with a policy of its own."""
+    """Wrap sanitised HTML in a document with its own content security policy."""
     response = HttpResponse(
         f'<!doctype html><html lang="und"><head><meta charset="utf-8"><title>HTML</title></head><body>{html}</body></html>'
     )

@@ -218,10 +218,10 @@ class TemplateAdmin(TenantAdmin):
     # --- preview of what is being written --------------------------------------------------------------------
 
     def _written(self, request: HttpRequest) -> TemplateVersion:
-        """The version that the form on the page would make; it is not stored.
+        """Build an unsaved version from the fields of the form.
 
         Raises:
-            Invalid: the variables are no JSON.
+            Invalid: the variables are not valid JSON.
         """
         if not signed_in(request).has_perm("messaging.view_template"):
             raise Http404

@@ -38,8 +38,8 @@ LIMIT_HEADERS = [
         int,
         OpenApiParameter.HEADER,
         response=[429],
-        description="Seconds until the same request fits, if nobody else comes first. Missing: waiting does not help, the batch is larger "
-        "than the limit itself; send smaller ones.",
+        description="Seconds until the same request fits, if no other request comes first. Missing: waiting does not help, the batch is "
+        "larger than the limit itself; send smaller ones.",
     ),
 ]
 REPLAYED = OpenApiParameter(

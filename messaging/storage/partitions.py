@@ -2,7 +2,7 @@
 
 The id is a UUIDv7, whose first 48 bits are the time: a range of ids is a span of time, so the table is partitioned by its own
 primary key and the id alone stays unique. Old days are dropped whole instead of deleted row by row. What no prepared
-partition takes (the job has not run for two weeks) lies in the default partition and is moved when its day is made.
+partition takes (the job has not run for two weeks) goes to the default partition and is moved when its day is made.
 """
 
 from collections.abc import Iterator

@@ -67,7 +67,7 @@ class GuardedSMTP(smtplib.SMTP):
             if taken[0] == 250:
                 return
             refused = smtplib.SMTPDataError(*taken)
-        elif data[0] == 354:  # it waits for a text that nobody is to have
+        elif data[0] == 354:  # the server waits for the text; end it empty
             self.send(b".\r\n")
             self.getreply()
             self.content_sent = False

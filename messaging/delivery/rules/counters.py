@@ -126,7 +126,7 @@ def check(queries: Sequence[RuleQuery], *, now: datetime) -> list[RuleAnswer]:
 
 
 def release(queries: Sequence[RuleQuery]) -> None:
-    """Return back what messages had claimed that will never go out; while Redis is away it runs out by itself."""
+    """Give back what messages had claimed that will never go out; while Redis is away, the claims expire."""
     keys = [key for one in queries for key in one.keys]
     if not keys:
         return
