@@ -36,7 +36,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 @pytest.fixture(scope="package")
 def table() -> Iterator[Table]:
-    """What the books of each fault said; the long form leaves it in a file."""
+    """Collect the totals of each fault; the long form keeps them in a file."""
     table = Table()
     yield table
     if "CHAOS_STRIKES" in os.environ and table.entries:

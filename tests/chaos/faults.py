@@ -50,7 +50,7 @@ def end_in_order(name: str) -> Fault:
 
 
 def kill_worker_while_it_sends(storm: Storm) -> None:
-    """The recorder takes its time; when it has been asked, the worker dies before the answer."""
+    """Kill the worker after the recorder was asked and before it answers."""
     before = len(storm.recorder.lines())
     storm.recorder.script(delay_ms=1500, times=3)
     poll(lambda: len(storm.recorder.lines()) > before, seconds=20, every=0.005, reason="the recorder was not asked")
@@ -106,7 +106,7 @@ WRITE_RESULTS = "UPDATE ON messaging_message FOR EACH ROW WHEN (OLD.status = 'se
 
 
 def freeze_worker(storm: Storm) -> None:
-    """Stopped longer than its lease, then resumed: what it writes late must not undo what others did."""
+    """Stop a worker for longer than its lease and resume it: what it writes late must not undo what others did."""
     at = storm.installation
     at.stack.kill("worker", signal.SIGSTOP)
     at.stack.start("worker", label="worker-2")
@@ -134,7 +134,7 @@ def faketime_library() -> Path | None:
 
 
 def clock_jump(storm: Storm) -> None:
-    """A worker whose clock jumps ahead, or back, by minutes, while another one is right; then it dies with claims in its hands."""
+    """Set one worker's clock minutes ahead or back while another's is right; then kill it with claims in progress."""
     at = storm.installation
     library = faketime_library()
     assert library

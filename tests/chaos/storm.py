@@ -160,5 +160,5 @@ class Storm:
 
 
 def wait(seconds: float) -> None:
-    """The length of an outage: what is tested is what happens meanwhile."""
+    """Wait for the length of an outage; what happens meanwhile is what is tested."""
     time.sleep(seconds)

@@ -44,7 +44,7 @@ def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
+    """Start the whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
 
     At the end, after all that was killed, stopped and cancelled, no message may stand where nobody looks for it.
     """

@@ -20,7 +20,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 @pytest.fixture
 def rules(stack: Stack) -> Iterator[None]:
-    """What a test publishes is gone after it."""
+    """Put the rules back after a test has published its own."""
     usual = stack.http.get("/api/config/modules/flow_rules/").json()["effective"]
     yield
     stack.configure("flow_rules", **usual)

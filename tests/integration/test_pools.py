@@ -33,7 +33,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
-    """A customer whose provider is the gateway; the pool is at its ten threads before and after, with the limits as they were."""
+    """Make a customer of the gateway; the pool has its ten threads before and after, and its usual limits."""
     made = Customer(stack)
     made.gateway(gateway, config={"timeout_seconds": 20})
     at_rest(stack, made)
