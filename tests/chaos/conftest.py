@@ -19,6 +19,14 @@ from tests.services import PRODUCTION, Services
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
 WAITS: dict[str, dict[str, Any]] = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
 DISK_MEGABYTES = 1024
+TIMEOUT_SECONDS = 840  # less than a run waits for a test (tests/run.py); the waits inside end long before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests as long as a slow or busy machine needs."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @contextmanager
