@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -161,7 +162,7 @@ def clock_jump(storm: Storm) -> None:
     }
     with environment(at.stack.environment, clock):
         at.stack.start("worker", label="worker-clock")
-    said = lambda: at.stack.log_tail("worker-clock", 50)  # noqa: E731
+    said = partial(at.stack.log_tail, "worker-clock", 50)
     poll(lambda: "ready" in said(), progress=said, reason=said)
     offset.write_text(f"{random.choice('+-')}{CLOCK_JUMP_SECONDS}")
     wait(3)

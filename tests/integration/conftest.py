@@ -1,6 +1,7 @@
 """The running product for the tests of this folder."""
 
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def second_worker(stack: Stack, request: pytest.FixtureRequest) -> Iterator[None
     """Another sending process for as long as the test runs."""
     label = f"worker-{request.module.__name__.rpartition('.')[2]}"  # a name that no other file uses, so that its log is its own
     stack.start("worker", label=label)
-    said = lambda: stack.log_tail(label)  # noqa: E731
+    said = partial(stack.log_tail, label)
     poll(lambda: "ready" in said(), progress=said, reason=said)
     yield
     stack.end(label)

@@ -1,5 +1,7 @@
 """The processes themselves: they come up together, and the ways by which other tests hurt them work."""
 
+from functools import partial
+
 import pytest
 
 from tests.integration.customer import IN_PROGRESS
@@ -38,7 +40,7 @@ def test_a_process_that_was_killed_can_be_started_again(stack: Stack, name: str)
 def test_a_second_worker_can_join_and_leaves_in_order(stack: Stack) -> None:
     # A label of its own: the log of one that another test had started says that it is ready, too.
     stack.start("worker", label="joining")
-    said = lambda: stack.log_tail("joining")  # noqa: E731
+    said = partial(stack.log_tail, "joining")
     poll(lambda: " ready." in said(), progress=said, reason=said)
     assert send_one(stack) in ("sent", "delivered")
     stack.end("joining")
