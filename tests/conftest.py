@@ -1,5 +1,7 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posthaste import env
+from tests.stacks import stacks_of
 
 if TYPE_CHECKING:
     from tests.services import Service
+
+#: Threads of the product that live as long as the process, by how their names begin.
+LASTING_THREADS = ("configuration", "flow-keeper", "lock-watchdog", "outage", "broker-probe", "tally", "autoscaler-readings", "heartbeat-")
+THREADS_END_SECONDS = 20.0  # generous: a test that leaves none never waits
 
 
 def pytest_report_header() -> str:
@@ -55,6 +62,22 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "posthaste.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_left() -> Iterator[None]:
+    """Fail a test that leaves a thread behind: it would go on into the tests that follow."""
+    before = {*threading.enumerate()}
+    yield
+
+    def left() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one not in before and not one.name.startswith(LASTING_THREADS)]
+
+    deadline = time.monotonic() + THREADS_END_SECONDS
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if remaining := left():
+        pytest.fail(f"The test left threads behind:\n{stacks_of(remaining)}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)
