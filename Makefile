@@ -1,46 +1,38 @@
-# Posthaste: every command a person needs. `make help` lists them.
+# All commands of the project. `make help` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help run test chaos check bench receiver clean
 
 VENV := .venv
-# The baselines' packages, so that the product's environment stays clean
+# A separate environment for the packages of the benchmark baselines
 VENV_BENCH := .venv-bench
 PY := $(VENV)/bin/python
 # Extra arguments for `make test`, `make bench` and `make receiver`, e.g. make test ARGS="-k batch"
 ARGS ?=
 
-help: ## this list
+help: ## list the commands
 	@echo "Posthaste"; echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo; echo "  PORT, WS_PORT, DATABASE_URL, BROKER_URL and REDIS_URL change where make run listens and what it uses."
+	@echo; echo "  Set PORT, WS_PORT, DATABASE_URL, BROKER_URL or REDIS_URL to change where make run listens and what it uses."
 
-run: $(VENV)/.run-installed node_modules/.installed ## install what is missing, start everything here, print the addresses
+run: $(VENV)/.run-installed node_modules/.installed ## install dependencies, start everything locally, print the addresses
 	@exec $(PY) -m deploy.local
 
-test: $(VENV)/.dev-installed node_modules/.installed ## the whole suite on PostgreSQL, RabbitMQ, Redis, and on the embedded stack
+test: $(VENV)/.dev-installed node_modules/.installed ## run the full suite on PostgreSQL, RabbitMQ, Redis, and on the embedded stack
 	@exec $(PY) -m tests.run $(ARGS)
 
-chaos: $(VENV)/.dev-installed ## kills, stops and cuts off every part under load, several times each, and closes the books
+chaos: $(VENV)/.dev-installed ## kill, stop and cut off every part under load, several times each, and account for all messages
 	@CHAOS_STRIKES=$${CHAOS_STRIKES:-3} exec $(PY) -m tests.run --hours 8 --stack production tests/chaos $(ARGS)
 
-# The settings of `check --deploy` are those of a production installation; nothing is written outside the temporary folder.
-check: $(VENV)/.dev-installed ## linter, types, templates, import layers, missing migrations, deployment check
-	@echo "ruff"; $(VENV)/bin/ruff check .
-	@echo "mypy"; $(VENV)/bin/mypy
-	@echo "templates"; $(VENV)/bin/djlint templates --lint --quiet
-	@echo "import layers"; $(VENV)/bin/lint-imports --no-cache
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export DATA_DIR="$$folder" DATABASE_URL= HTTPS=true \
-	  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(60))')" ALLOWED_HOSTS=posthaste.example && \
-	  echo "migrations" && $(PY) manage.py makemigrations --check --dry-run && \
-	  echo "deployment" && $(PY) manage.py check --deploy --fail-level WARNING
+check: $(VENV)/.dev-installed ## run linter, type checker, template linter, import layers, migration and deployment checks
+	@exec $(PY) -m tests.check
 
-bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## measurements, each with the baseline it is compared to
+bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## run the benchmarks, each with its baseline
 	@exec $(PY) -m benchmarks.run $(ARGS)
 
-receiver: $(VENV)/.dev-installed ## a local SMTP server and HTTP gateway to send to, printing what arrives
+receiver: $(VENV)/.dev-installed ## start a local SMTP server and HTTP gateway that print what they receive
 	@exec $(PY) -m tests.peers.receiver $(ARGS)
 
-clean: ## remove the local stack's data, logs and secrets (.local)
+clean: ## delete the local stack's data, logs and secrets (.local)
 	@sh deploy/install.sh clean
 
 $(VENV)/.run-installed: requirements.txt deploy/install.sh

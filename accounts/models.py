@@ -10,7 +10,7 @@ from posthaste.lib.ids import new_id
 
 
 class Tenant(models.Model):
-    """Whoever owns messages, templates, providers and keys. Nobody sees another tenant's."""
+    """The owner of messages, templates, providers and keys; invisible to other tenants."""
 
     tenant_lookup = "pk"
     access = Access()
@@ -41,7 +41,7 @@ class Tenant(models.Model):
 
 
 class ConfigRight(models.TextChoices):
-    """What a member of staff may do with the installation's configuration, each including what stands above it."""
+    """What a member of staff may do with the installation's configuration, each including those above it."""
 
     NONE = "", _("Nothing")
     VIEW = "view", _("Look")

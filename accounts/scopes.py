@@ -1,4 +1,4 @@
-"""The scopes of API keys: a registry that each app fills in a module `scopes` of its own.
+"""The scopes of API keys: a registry that each app fills in its module `scopes`.
 
     READ = declare("messages:read", gettext_lazy("read messages, batches and traces"), suggested=True)
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy
 
 ADMIN = "admin"
-#: Scope → what a key with it may do. `admin` stands last and includes all others.
+#: Scope → what a key with it may do. `admin` comes last and includes all others.
 SCOPES: dict[str, Any] = {ADMIN: gettext_lazy("everything, also providers and keys")}
 #: The scopes that are ticked when a key is issued in the admin.
 SUGGESTED: list[str] = []

@@ -28,6 +28,8 @@ from django.utils.translation import gettext_noop
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
+from posthaste.lib.process_state import on_reset
+
 log = structlog.get_logger(__name__)
 
 
@@ -224,6 +226,7 @@ def module(name: str) -> Handle[Any]:
     return _handles[name]
 
 
+@on_reset
 def reset() -> None:
     """Put the defaults of every module in force, for tests."""
     for handle in _handles.values():

@@ -63,7 +63,7 @@ def duration(span: timedelta) -> str:
 
 
 def crontab_in_words(crontab: CrontabSchedule) -> str:
-    """Say when a crontab comes round, in the reader's language; empty where nobody can tell."""
+    """Say when a crontab comes round, in the reader's language; empty if it cannot be described."""
     options = Options()
     options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
     options.use_24hour_time_format = True
@@ -95,8 +95,9 @@ class JobForm(beat.PeriodicTaskForm):  # type: ignore[misc]
         self.fields["regtask"].initial = self.instance.task
 
     def clean(self) -> dict[str, Any]:
-        if not (name := self.cleaned_data.get("regtask")):
-            return self.cleaned_data  # the field has said so
+        cleaned: dict[str, Any] = self.cleaned_data
+        if not (name := cleaned.get("regtask")):
+            return cleaned  # the field has said so
         self.cleaned_data["task"] = self.instance.task = name
         return super().clean()  # type: ignore[no-any-return]
 
@@ -121,14 +122,14 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": _("Scheduled jobs"), **(extra_context or {})})  # type: ignore[no-any-return]
+        return super().changelist_view(request, {"title": _("Scheduled jobs"), **(extra_context or {})})
 
     def changeform_view(self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         words = {crontab.pk: crontab_in_words(crontab) for crontab in CrontabSchedule.objects.all()}
         named = {"list_title": _("Scheduled jobs"), "crontabs_in_words": words}
         if job := self.get_object(request, object_id) if object_id else None:
             named["heading"] = job.name
-        return super().changeform_view(request, object_id, form_url, {**named, **(extra_context or {})})  # type: ignore[no-any-return]
+        return super().changeform_view(request, object_id, form_url, {**named, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("state"), ordering="enabled")
     def state(self, row: PeriodicTask) -> SafeString:
@@ -162,7 +163,7 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
 
     @admin.display(description=gettext_lazy("what it does"))
     def about(self, row: PeriodicTask) -> SafeString | str:
-        """What the registry knows of the job."""
+        """Describe the job as the registry knows it."""
         found = registry.find(row.task)
         if found is None:
             return _("This installation has no job of this name, so nothing runs.") if row.task else NOTHING

@@ -44,9 +44,8 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 
-def load_messaging(*, tenant: Tenant) -> None:
+def load_messaging(*, tenant: Tenant, by: Actor) -> None:
     """Make the demo's templates and stand-in providers where they are missing."""
-    by = Actor.command("load_demo")
     for channel in CHANNELS:
         if not Provider.objects.filter(tenant=tenant, channel=channel, is_stand_in=True).exists():
             provider = Provider(tenant=tenant, name=f"Sandbox {channel}", channel=channel, kind="sandbox", is_stand_in=True)

@@ -20,7 +20,7 @@ def _kind(hostname: str) -> str:
     return hostname.partition("@")[0]
 
 
-@worker_init.connect(weak=False)
+@worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _configure_worker(sender: Any, **_kwargs: Any) -> None:
     """Before the first task, and when Django has been set up."""
     from configcenter.services import watch
@@ -28,19 +28,19 @@ def _configure_worker(sender: Any, **_kwargs: Any) -> None:
     watch.start(_kind(sender.hostname))
 
 
-@beat_init.connect(weak=False)
+@beat_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _configure_beat(**_kwargs: Any) -> None:
     from configcenter.services import watch
 
     watch.start("beat")
 
 
-@worker_ready.connect(weak=False)
+@worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _sign_of_life(sender: Any, **_kwargs: Any) -> None:
     garbage.settle()
     heartbeat.start(_kind(sender.hostname))
 
 
-@setup_logging.connect(weak=False)
+@setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _leave_logging_alone(**_kwargs: Any) -> None:
     """Django has configured it; a receiver is all that Celery needs to keep its hands off."""

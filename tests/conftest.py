@@ -38,23 +38,6 @@ def pytest_sessionstart() -> None:
         flush.install()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let tests/run.py share out the folders of tests."""
-    parser.addoption("--only-folders", default="", help="folders of tests/, with commas: nothing else is run")
-    parser.addoption("--without-folders", default="", help="folders of tests/, with commas, that are left out")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the folders asked for."""
-    only, without = ({*filter(None, config.getoption(name).split(","))} for name in ("--only-folders", "--without-folders"))
-    if not only and not without:
-        return
-    folder_of = {item: item.path.relative_to(env.ROOT / "tests").parts[0] for item in items}
-    kept = [item for item in items if folder_of[item] not in without and (not only or folder_of[item] in only)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-    items[:] = kept
-
-
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way."""
@@ -106,32 +89,14 @@ def own_redis(tmp_path: Path) -> "Iterator[Service]":
 
 
 def forget() -> None:
-    """Empty the caches of this process."""
+    """Empty what this process remembers, and what belongs to all processes in Redis and is not a row."""
     from django.apps import apps
 
     if not apps.ready:  # a test without Django
         return
-    from accounts.services import api_keys
-    from configcenter import hot
-    from configcenter.services import loading
-    from messaging.content import templates
-    from messaging.providers.cache import provider_cache
-    from messaging.queueing import admission, feed, publish
-    from posthaste.lib import outage, redis
-    from posthaste.lib.breaker import breakers
-    from posthaste.lib.flow import gate
+    from messaging.queueing import admission
+    from posthaste.lib import process_state, redis
 
-    api_keys.forget_cached_keys()
-    loading.forget()
-    hot.reset()
-    gate.forget()
-    provider_cache.forget()
-    templates.template_cache.forget()
-    templates.wording.cache_clear()
-    admission.admission_control.__init__()  # type: ignore[misc]
-    feed._feeder.__init__()  # type: ignore[misc]
+    process_state.reset()
     with suppress(redis.Unavailable):
-        redis.client().delete(*admission._keys(), redis.key("breakers"), redis.key("breakers", "waits"))
-    breakers.forget()
-    publish.watch.is_up = True
-    outage.database.mark_up()
+        redis.client().delete(*admission.redis_keys(), redis.key("breakers"), redis.key("breakers", "waits"))

@@ -153,10 +153,17 @@ def only_both_stacks(arguments: list[str]) -> list[str]:
     return [*rest, "-m", f"({chosen.marks}) and both_stacks" if chosen.marks else "both_stacks"]
 
 
+def names_tests(arguments: list[str]) -> bool:
+    """Return whether the caller names files or folders of tests; then they are all that is run."""
+    return any(not argument.startswith("-") and (ROOT / argument.partition("::")[0]).exists() for argument in arguments)
+
+
 def run_other_side(arguments: list[str], deadline: Deadline) -> Counts:
     """Run what stands beside the main side."""
     counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments), deadline)
-    return counts + run_pytest("production", PRODUCTION, [*arguments, f"--only-folders={','.join(BESIDE)}"], deadline)
+    if names_tests(arguments):
+        return counts
+    return counts + run_pytest("production", PRODUCTION, [*arguments, *(f"tests/{folder}" for folder in BESIDE)], deadline)
 
 
 def run_both_sides(arguments: list[str], deadline: Deadline) -> Counts:
@@ -164,7 +171,8 @@ def run_both_sides(arguments: list[str], deadline: Deadline) -> Counts:
     command = [sys.executable, "-m", "tests.run", OTHER_SIDE, f"--hours={deadline.whole_seconds / 3600}", *arguments]
     with tempfile.TemporaryFile() as output:
         with guarded(command, dict(os.environ), output):
-            counts = run_pytest("production", PRODUCTION, [*arguments, f"--without-folders={','.join(BESIDE)}"], deadline)
+            beside = [] if names_tests(arguments) else [f"--ignore=tests/{folder}" for folder in BESIDE]
+            counts = run_pytest("production", PRODUCTION, [*arguments, *beside], deadline)
             print("=== what ran beside it: waiting for its end", flush=True)
         output.seek(0)
         *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]

@@ -43,7 +43,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Tenant)
 class TenantAdminPage(TenantAdmin):
-    """Whoever owns messages; made by superusers."""
+    """Tenants, which own messages; created by superusers."""
 
     purpose = gettext_lazy("Whoever owns messages, templates, providers and keys. Nobody sees another tenant's.")
     list_display = ["name", "slug", "state", "weight", "people", "keys", "created"]
@@ -64,7 +64,7 @@ class TenantAdminPage(TenantAdmin):
             tenants.create_tenant(tenant=obj, by=Actor.of_request(request))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A tenant's own administrators must not make their keys reach the whole installation."""
+        """Make `is_operator` read-only for a tenant's administrators: their keys must not reach the whole installation."""
         found = [*super().get_readonly_fields(request, obj)]
         return found if getattr(request.user, "is_superuser", False) else [*found, "is_operator"]
 
@@ -97,7 +97,7 @@ class TenantAdminPage(TenantAdmin):
         return self.page(request, "delete", tenant, status=409 if stays and status != 200 else status, title=title, purpose="", **context)
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Tenant]":
-        rows = super().get_queryset(request)
+        rows: models.QuerySet[Tenant] = super().get_queryset(request)
         return rows.annotate(
             people=Count("members", distinct=True), keys=Count("api_keys", filter=Q(api_keys__revoked_at=None), distinct=True)
         )
@@ -123,7 +123,7 @@ class TenantAdminPage(TenantAdmin):
 
 
 @admin.register(User)
-class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
+class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
     """People who sign in here."""
 
     purpose = gettext_lazy("People who sign in here. What they may do follows from their memberships.")
@@ -163,7 +163,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         # Django's page saves by its own form and reports to log_change: one transaction for both.
         with transaction.atomic():
-            return super().user_change_password(request, id, form_url)  # type: ignore[no-any-return]
+            return super().user_change_password(request, id, form_url)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         if request.resolver_match is not None and request.resolver_match.url_name == "auth_user_password_change":
@@ -178,7 +178,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
             people.delete_user(user=user, by=Actor.of_request(request))
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
-        return super().get_queryset(request).prefetch_related("memberships__tenant")  # type: ignore[no-any-return]
+        return super().get_queryset(request).prefetch_related("memberships__tenant")
 
     @admin.display(description=gettext_lazy("name"))
     def full_name(self, row: User) -> str:
@@ -207,12 +207,12 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin):  # type: ignore[misc]
 
 
 def _word(role: str) -> str:
-    """The first word of a role's label: its name without the explanation."""
+    """Return the name in a role's label, without the explanation after it."""
     return str(Role(role).label).replace("：", ":").partition(":")[0]
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new member is named, not chosen from a list: nobody should see who else uses this installation."""
+    """Ask for the name of a new member; a list to choose from would show who else uses this installation."""
 
     username = forms.CharField(
         label=gettext_lazy("user name"), max_length=150, help_text=gettext_lazy("An existing account, exactly as it signs in.")

@@ -21,6 +21,7 @@ from accounts.scopes import ADMIN, SCOPES
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
+from posthaste.lib.process_state import on_reset
 
 FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 CACHE_SECONDS = 2.0  # a revoked key works at most this long
@@ -29,7 +30,7 @@ LAST_USED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever is behind a valid API key."""
+    """The tenant and rights behind a valid API key."""
 
     key_id: int
     prefix: str
@@ -166,6 +167,7 @@ def _load(prefix: str) -> Caller | None:
     )
 
 
+@on_reset
 def forget_cached_keys() -> None:
     """Empty this process's memory of keys."""
     _cache.clear()
@@ -205,7 +207,7 @@ def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
 
 
 def _known(prefix: str) -> Caller | None:
-    """The key of a prefix, as it was at most CACHE_SECONDS ago."""
+    """Return the caller of a key prefix, at most CACHE_SECONDS old, or None."""
     loaded_at, caller = _cache.get(prefix, (0.0, None))
     if time.monotonic() - loaded_at > CACHE_SECONDS:
         caller = _load(prefix)

@@ -7,7 +7,7 @@ from accounts.models import ConfigRight, User
 from accounts.services.api_keys import Caller
 from posthaste.lib.problems import NotFound
 
-#: What a member of staff without the right is told.
+#: The refusal shown to a member of staff without the right.
 REFUSAL = gettext_lazy("Your account has no such right to the configuration. A superuser can give it on your user's page.")
 #: Each includes those before it.
 RANKS = (ConfigRight.NONE, ConfigRight.VIEW, ConfigRight.EDIT, ConfigRight.PUBLISH)

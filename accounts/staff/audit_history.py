@@ -1,4 +1,4 @@
-"""What became of a row, whoever changed it: Django's own history knows of the admin alone, the audit trail also of API and commands."""
+"""The history of a row from the audit trail: Django's own history covers only the admin, the trail also API and commands."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
             "rows": rows,
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/object_history.html", context)
 
     def entries_about(self, request: HttpRequest, obj: models.Model) -> "models.QuerySet[AuditEntry]":

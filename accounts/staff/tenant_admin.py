@@ -32,7 +32,7 @@ COUNT_UP_TO = 10_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to a limit; what lies behind it is found by filters, not by turning pages."""
+    """Count up to a limit; rows beyond it are found with filters, not by turning pages."""
 
     @cached_property
     def count(self) -> int:
@@ -165,7 +165,7 @@ class Audited(AuditedHistory):
         self, request: HttpRequest, template: str, obj: models.Model | None = None, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
         """Return a page of this admin in the site's frame."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         base = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -216,7 +216,7 @@ class TenantAdmin(Audited):
         return False
 
     def has_operate_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Whether the reader may act on rows whose fields nobody edits."""
+        """Return whether the user may act on rows whose fields are read-only."""
         return self._allowed(request, "change", obj)
 
     @property
@@ -237,7 +237,7 @@ class TenantAdmin(Audited):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.related_model is Tenant:
             # No shortcuts to add or change a tenant: that is another page's business.
-            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False  # type: ignore[attr-defined]
+            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False
         return field
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -263,10 +263,10 @@ class TenantAdmin(Audited):
         )
 
     def own(self, request: HttpRequest, object_id: str, *, change: bool = False) -> Any:
-        """Return a row of the reader's, or answer as if there were none.
+        """Return a row that the user may see.
 
         Raises:
-            Http404: there is none, or it is somebody else's.
+            Http404: there is none, or it belongs to another tenant.
             PermissionDenied: it may be seen, not changed.
         """
         obj = self.get_object(request, object_id)
@@ -298,7 +298,7 @@ class Rows(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)  # type: ignore[assignment]
+        self.result_list = list(self.result_list)
         pages: Any = self.model_admin
         pages.prepare(request, self.result_list)
 

@@ -17,13 +17,13 @@ from posthaste.lib.problems import Conflict, NotFound
 
 
 class DraftConflict(Conflict):
-    """Somebody else changed the draft meanwhile. `draft_version` is the present one, `draft_by` and `draft_at` say whose it is."""
+    """Another user changed the draft meanwhile: `draft_version` is the current one, saved by `draft_by` at `draft_at`."""
 
     code = "draft_conflict"
 
 
 def draft_conflict(item: ConfigItem) -> DraftConflict:
-    """Make the error for whoever comes second, with who was quicker."""
+    """Make the error for the second of two editors, naming the first."""
     who: dict[str, Any] = {"draft_by": item.draft_by, "draft_at": item.draft_at, "draft_version": item.draft_version}
     return DraftConflict(
         _("The draft was changed by {who} meanwhile. Look at it, and save again on top of version {version}.").format(
@@ -39,7 +39,7 @@ def save_draft(*, item: ConfigItem, content: str, based_on: int, by: Actor, now:
     `based_on` is the `draft_version` that the author saw.
 
     Raises:
-        DraftConflict: somebody was quicker.
+        DraftConflict: another user saved first.
         Invalid: it can't be stored.
     """
     check_text(content)

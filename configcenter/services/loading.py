@@ -22,6 +22,7 @@ from configcenter.services import instances
 from configcenter.services.instances import Identity, State, Version
 from configcenter.services.validation import explain, merged
 from posthaste import env
+from posthaste.lib.process_state import on_reset
 
 log = structlog.get_logger(__name__)
 RELEASE_FIELDS = ("number", "content", "md5", "revision", "at")
@@ -37,6 +38,10 @@ class Loader:
     """What this process has in force, and where it is from. One a process; threads may call it at once."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self.who: Identity | None = None
         self.state = State()
         self._rows: list[Row] | None = None
@@ -121,7 +126,7 @@ class Loader:
             running = self._applied.get(handle.name)
             wanted = [(row["tenant"], row["number"], row["md5"]) for row in own]
             if running is not None and running[0] == wanted and running[1] is handle.now:
-                continue  # nobody published it, nobody put something else in its place
+                continue  # neither published anew nor replaced by a test
             applied, wrong = _applied_of(handle, own)
             if wrong:
                 errors |= {key: text[:500] for key, text in wrong.items()}
@@ -229,6 +234,7 @@ def apply_released() -> bool:
         return loader.state.source == "defaults" and loader.load_snapshot()
 
 
+@on_reset
 def forget() -> None:
-    """Forget what was applied: for tests, beside `hot.reset()`."""
-    loader.__init__()  # type: ignore[misc]
+    """Forget what was applied."""
+    loader.forget()

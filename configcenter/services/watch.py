@@ -117,11 +117,11 @@ class Watch:
 
     def _subscribe(self) -> None:
         self._next_subscribe = time.monotonic() + REPORT_SECONDS
-        subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        subscription = self._client.pubsub(ignore_subscribe_messages=True)
         try:
             subscription.subscribe(channel())
             self._subscription = subscription
-            self._next_poll = 0.0  # what was published while nobody listened
+            self._next_poll = 0.0  # for what was published while there was no subscription
         except redis.Unavailable:
             subscription.close()
 

@@ -20,11 +20,12 @@ def held_locks() -> list[Held]:
 
 
 def force_release(*, name: str, by: Actor) -> Held:
-    """Free a lock for the next one and give who held it. The holder is told within a second, and what he still
-    writes is refused as soon as somebody else has written.
+    """Free a lock for the next holder and return who held it.
+
+    The old holder is notified within a second; its writes are refused as soon as the next holder has written.
 
     Raises:
-        NotFound: nobody holds it.
+        NotFound: it is not held.
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     found = locks.force_release(name)

@@ -213,7 +213,7 @@ class MessageAdmin(ReadOnly):
         if not message.template_version_id:
             return templates.Rendered(message.subject, message.body), ""
         try:
-            # The recipient's own link would take them off at a click of whoever looks at the page.
+            # The real link would unsubscribe the recipient as soon as a viewer of the page clicked it.
             shown = unsubscribe.sample_url()
             return templates.wording(message.template_version_id).render(message.variables, unsubscribe_url=shown), ""
         except TemplateProblem as problem:

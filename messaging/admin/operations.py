@@ -6,6 +6,7 @@ from functools import partial
 
 from messaging.models import Status
 from messaging.queueing import operate
+from messaging.storage.batches import NOT_BEGUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ def _settle(status: Status) -> Operation:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "cancel": Operation(operate.NOT_BEGUN, operate.cancel_message, operate.cancel_messages),
+    "cancel": Operation(NOT_BEGUN, operate.cancel_message, operate.cancel_messages),
     "retry": Operation(operate.RETRYABLE, operate.retry_message, operate.retry_messages),
     "settle_sent": _settle(Status.SENT),
     "settle_failed": _settle(Status.FAILED),

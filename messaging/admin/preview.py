@@ -14,11 +14,11 @@ POLICY = {
 
 
 def html_document(html: str) -> HttpResponse:
-    """Wrap sanitised HTML in a document with a policy of its own."""
+    """Wrap sanitised HTML in a document with its own content security policy."""
     response = HttpResponse(
         f'<!doctype html><html lang="und"><head><meta charset="utf-8"><title>HTML</title></head><body>{html}</body></html>'
     )
     response._csp_config = POLICY  # type: ignore[attr-defined]  # what django-csp's decorator sets
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]  # frame-ancestors says it more exactly
+    response.xframe_options_exempt = True  # frame-ancestors says it more exactly
     response["Cache-Control"] = "no-store"
     return response

@@ -68,7 +68,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TestForm(forms.Form):
-    """To whom a test goes, and what it says."""
+    """Ask for the recipient and the text of a test message."""
 
     __test__ = False
 

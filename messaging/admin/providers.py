@@ -109,7 +109,7 @@ class ProviderAdmin(TenantAdmin):
 
     @staticmethod
     def _breakers(rows: list[Provider]) -> list[dict[str, Any]]:
-        """What their breakers say; nothing while Redis is away."""
+        """Return the breaker states of the providers, or an empty list while Redis is away."""
         try:
             return breaker_states.of_providers(rows)
         except redis.Unavailable:
@@ -126,7 +126,7 @@ class ProviderAdmin(TenantAdmin):
         return own + super().get_urls()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        # `configuration` is the form's own field; it stands in a fieldset, and Django would look for it in the model.
+        # `configuration` exists on the form only; because a fieldset names it, Django would look for it in the model.
         kwargs["fields"] = [name for name in ProviderForm.Meta.fields if not (obj and name == "tenant")]
         return super().get_form(request, obj, change=change, **kwargs)
 

@@ -136,13 +136,10 @@ class TemplateAdmin(TenantAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Template]":
         versions = TemplateVersion.objects.filter(template=OuterRef("pk"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                live_number=Subquery(versions.filter(state=State.PUBLISHED).values("number")[:1]),
-                draft_number=Subquery(versions.filter(state=State.DRAFT).values("number")[:1]),
-            )
+        rows: QuerySet[Template] = super().get_queryset(request)
+        return rows.annotate(
+            live_number=Subquery(versions.filter(state=State.PUBLISHED).values("number")[:1]),
+            draft_number=Subquery(versions.filter(state=State.DRAFT).values("number")[:1]),
         )
 
     def get_urls(self) -> Any:
@@ -221,10 +218,10 @@ class TemplateAdmin(TenantAdmin):
     # --- preview of what is being written --------------------------------------------------------------------
 
     def _written(self, request: HttpRequest) -> TemplateVersion:
-        """The version that the form on the page would make; it is not stored.
+        """Build an unsaved version from the fields of the form.
 
         Raises:
-            Invalid: the variables are no JSON.
+            Invalid: the variables are not valid JSON.
         """
         if not signed_in(request).has_perm("messaging.view_template"):
             raise Http404

@@ -112,7 +112,7 @@ def _query(variables: dict[str, Any]) -> str:
 
 
 def _changes(version: TemplateVersion) -> list[dict[str, Any]]:
-    """What differs from the version before, line by line."""
+    """Return the differences from the previous version, line by line."""
     before = version.template.versions.filter(number__lt=version.number).order_by("-number").first()
     if before is None:
         return []

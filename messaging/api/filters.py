@@ -10,7 +10,7 @@ from messaging.models import Batch, BatchStatus, Message, Provider, Status, Supp
 from posthaste.lib.ids import first_id_at
 
 
-class MessageFilter(django_filters.FilterSet):
+class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?status=failed&status=unknown&channel=sms&created_after=…`."""
 
     # No DISTINCT: a row has one state, and sorting all that were found for it would cost seconds.
@@ -42,7 +42,7 @@ class MessageFilter(django_filters.FilterSet):
         return rows.filter(pk__lt=first_id_at(value))  # type: ignore[arg-type]
 
 
-class BatchFilter(django_filters.FilterSet):
+class BatchFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?status=running&name=…`."""
 
     status = django_filters.MultipleChoiceFilter(choices=BatchStatus.choices, distinct=False)
@@ -54,7 +54,7 @@ class BatchFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class TemplateFilter(django_filters.FilterSet):
+class TemplateFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?channel=email&is_archived=false`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
@@ -65,7 +65,7 @@ class TemplateFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class ProviderFilter(django_filters.FilterSet):
+class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?channel=sms&is_enabled=true`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
@@ -77,7 +77,7 @@ class ProviderFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class SuppressionFilter(django_filters.FilterSet):
+class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?recipient=ada@example.com&reason=unsubscribe`."""
 
     recipient = django_filters.CharFilter(method="by_recipient", help_text="Exactly, in its normalised form.")

@@ -38,8 +38,8 @@ LIMIT_HEADERS = [
         int,
         OpenApiParameter.HEADER,
         response=[429],
-        description="Seconds until the same request fits, if nobody else comes first. Missing: waiting does not help, the batch is larger "
-        "than the limit itself; send smaller ones.",
+        description="Seconds until the same request fits, if no other request comes first. Missing: waiting does not help, the batch is "
+        "larger than the limit itself; send smaller ones.",
     ),
 ]
 REPLAYED = OpenApiParameter(
@@ -76,7 +76,7 @@ def batch_request() -> dict[str, Any]:
     return schema
 
 
-class AcceptedOut(serializers.Serializer):
+class AcceptedOut(serializers.Serializer[dict[str, Any]]):
     """Answer to a single message."""
 
     id = serializers.UUIDField()
@@ -85,7 +85,7 @@ class AcceptedOut(serializers.Serializer):
     segments = serializers.IntegerField(required=False, help_text="SMS only: segments it will take.")
 
 
-class RejectedOut(serializers.Serializer):
+class RejectedOut(serializers.Serializer[dict[str, Any]]):
     """One bad row of a batch."""
 
     index = serializers.IntegerField()
@@ -94,7 +94,7 @@ class RejectedOut(serializers.Serializer):
     message = serializers.CharField()
 
 
-class BatchAcceptedOut(serializers.Serializer):
+class BatchAcceptedOut(serializers.Serializer[dict[str, Any]]):
     """Answer to a batch."""
 
     batch_id = serializers.UUIDField()
@@ -102,7 +102,7 @@ class BatchAcceptedOut(serializers.Serializer):
     rejected = RejectedOut(many=True)
 
 
-class NodeOut(serializers.Serializer):
+class NodeOut(serializers.Serializer[dict[str, Any]]):
     """One node of a trace."""
 
     name = serializers.ChoiceField(choices=["queue", "process", "send", "callback"])
@@ -110,14 +110,14 @@ class NodeOut(serializers.Serializer):
     status = serializers.ChoiceField(choices=["ok", "failed", "waiting"])
 
 
-class TraceStatisticsOut(serializers.Serializer):
+class TraceStatisticsOut(serializers.Serializer[dict[str, Any]]):
     """Sums over the nodes."""
 
     total_duration_ms = serializers.IntegerField()
     success_rate = serializers.FloatField()
 
 
-class TraceOut(serializers.Serializer):
+class TraceOut(serializers.Serializer[dict[str, Any]]):
     """The way of a message."""
 
     trace_id = serializers.CharField()

@@ -39,7 +39,7 @@ class _SuppressionFields(Body):
 
 
 class SuppressionIn(_SuppressionFields):
-    """What puts somebody on the list."""
+    """The request body that adds a recipient to the suppression list."""
 
     recipient = serializers.CharField(max_length=2048)
 

@@ -22,7 +22,7 @@ def normalise_recipient(channel: str, value: str) -> str:
 
 
 def list_key(recipient: str) -> str:
-    """Return the form in which a normalised recipient stands on lists: capitals of an address mean nothing."""
+    """Return the form of a normalised recipient that lists store: addresses are compared without regard to case."""
     return recipient.lower() if "@" in recipient else recipient
 
 

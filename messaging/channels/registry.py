@@ -1,7 +1,7 @@
-"""The channels and the kinds of provider that there are.
+"""The registry of channels and provider kinds.
 
-Both are found, not listed: the module or package `channels` of every installed app is imported, with all that stands directly in it. What
-these declare as channels is in CHANNELS; each class in them that derives from `Adapter` and has a `kind` is in ADAPTERS.
+Both are discovered, not listed: the module or package `channels` of every installed app is imported together with its direct submodules.
+The channels they declare end up in CHANNELS; each of their classes that derives from `Adapter` and has a `kind` ends up in ADAPTERS.
 """
 
 import inspect
@@ -75,7 +75,7 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
             f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}."
         )
     checked = adapter.Config.model_validate(config, context={"channel": channel})
-    return _reveal(checked.model_dump(exclude_unset=True))
+    return {name: _reveal(value) for name, value in checked.model_dump(exclude_unset=True).items()}
 
 
 def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:

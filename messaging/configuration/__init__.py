@@ -1,4 +1,6 @@
-"""What of sending is configured while it runs; one subject a module, each found automatically. The names below are for readers:
+"""Hot configuration of sending: one subject a module, each discovered automatically.
+
+Import the values from here:
 
 from messaging.configuration import retry_policy
 retry_policy.value.most_retries

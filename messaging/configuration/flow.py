@@ -1,4 +1,4 @@
-"""How much is let in, by whom."""
+"""Flow control: how much of whose traffic is accepted."""
 
 from typing import Self
 
@@ -22,7 +22,7 @@ class Resource(TextChoices):
 
 
 class Origin(TextChoices):
-    """For whom a rule counts separately."""
+    """The dimension by which a rule counts separately."""
 
     ALL = "all", gettext_lazy("Everybody together")  # everybody together
     TENANT = "tenant", gettext_lazy("Tenant")

@@ -15,6 +15,7 @@ from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.html import sanitise
 from posthaste.lib.problems import Invalid
+from posthaste.lib.process_state import on_reset
 
 CACHE_SECONDS = 2.0
 
@@ -87,7 +88,7 @@ def _fill(source: str, variables: dict[str, Any], *, html: bool = False) -> str:
 
 
 def _links(version: TemplateVersion) -> bool:
-    """Whether a wording uses the built-in variable, and not one of its own that has this name."""
+    """Return whether a version uses the built-in variable rather than a declared one with the same name."""
     if any(v["name"] == unsubscribe.VARIABLE for v in version.variables):
         return False
     return any(unsubscribe.VARIABLE in liquid.variables_used(source) for source in (version.body, version.html) if source)
@@ -140,12 +141,16 @@ class TemplateCache:
 
 
 template_cache = TemplateCache()
+on_reset(template_cache.forget)
 
 
 @lru_cache(maxsize=2000)
 def wording(version_id: int) -> Wording:
     """Return a pinned version."""
     return Wording.of(TemplateVersion.objects.select_related("template").get(pk=version_id))
+
+
+on_reset(wording.cache_clear)
 
 
 def check_wording(*, channel: str, subject: str, body: str, html: str, variables: list[dict[str, Any]]) -> None:

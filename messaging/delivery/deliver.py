@@ -101,7 +101,7 @@ class Delivery(RuleEnforcement):
             return None
 
     def _round(self, messages: list[RenderedMessage]) -> list[RenderedMessage]:
-        """Gives each message to one provider; those whose provider could not be reached come back for the next one."""
+        """Give each message to one provider and return those whose provider could not be reached, for the next round."""
         again: list[RenderedMessage] = []
         by_provider: dict[int, tuple[LoadedProvider, list[RenderedMessage]]] = {}
         self.selection = ProviderSelection()
@@ -125,7 +125,7 @@ class Delivery(RuleEnforcement):
         return again
 
     def _calls(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> list[RenderedMessage]:
-        """The calls of a chunk to one provider, one after the other, in one of the provider's places where it has a cap at once."""
+        """Call one provider for a chunk, one call after the other, holding a concurrency lease where the provider has a cap."""
         place = None
         if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
@@ -150,7 +150,7 @@ class Delivery(RuleEnforcement):
         self._put_back(message.row, due)
 
     def _provider_for(self, message: RenderedMessage) -> LoadedProvider | None:
-        """Who takes a message now; None: nobody, and what becomes of it is noted."""
+        """Return the provider that takes a message now; None if there is none, with the outcome recorded."""
         row = message.row
         providers = provider_cache.for_message(tenant_id=row.tenant_id, channel=row.channel, is_sandbox=row.is_sandbox)
         choice = self.selection.select(providers, tenant_id=row.tenant_id, channel=row.channel, without=message.tried)
@@ -225,7 +225,7 @@ class Delivery(RuleEnforcement):
         return again
 
     def _begin(self, messages: list[RenderedMessage]) -> bool:
-        """Notes in the journal what is about to be handed over; False if it belongs to others by now."""
+        """Record in the journal what is about to be handed over; return False if another worker holds the claim by now."""
         try:
             self.journal.begin([message.row.id for message in messages], self.done[self.noted :])
             self.noted = len(self.done)
@@ -244,7 +244,7 @@ class Delivery(RuleEnforcement):
         return held > 0
 
     def _may_go(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> bool:
-        """Waits for the provider's cap, or puts the messages off when the wait would be long."""
+        """Wait for the provider's rate cap and return True, or postpone the messages if the wait would be long."""
         if not provider.max_per_second:
             return True
         wait_ms = flow.wait_for_turn(

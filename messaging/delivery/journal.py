@@ -1,12 +1,12 @@
 """What a worker was doing when it died: a small write-ahead journal a claim, in Redis.
 
-Before each call to a provider that has no idempotency key of its own, the worker notes which messages it is about to
-hand over, together with the results of the call before: one round trip a call. Who recovers the claim can then tell
-three kinds apart: results that were only not yet written (they are), messages whose call had begun (`unknown`), and
-messages that had not been touched (sent again without risk).
+Before each call to a provider without idempotency keys, the worker notes which messages it is about to
+hand over, together with the results of the call before: one round trip a call. Recovery of the claim can then tell
+three kinds apart: results that had not been written yet (they are written now), messages whose call had begun (`unknown`),
+and messages that had not been touched (sent again without risk).
 
-Recovering seals the journal first: a worker that was only stopped for a while finds that it can write no more, and leaves
-alone what by then belongs to others.
+Recovery seals the journal first: a worker that had only been paused finds that it can no longer write, and leaves alone
+what other workers own by then.
 
 The journal is evidence only while Redis kept it: it carries the server's run id, and where that has changed, or the
 journal is missing, every message of the claim counts as begun.
@@ -35,7 +35,10 @@ def _run_id_in(_span: int) -> str:
 
 
 def _run_id() -> str:
-    """The server's run id, asked for every few seconds. An old one only makes a journal less trustworthy than it is."""
+    """Return the Redis server's run id, at most a few seconds old.
+
+    A stale one is safe: a journal then merely looks less trustworthy than it is.
+    """
     return _run_id_in(int(time.monotonic() / RUN_ID_SECONDS))
 
 
@@ -44,7 +47,7 @@ def _key(claim_id: UUID) -> str:
 
 
 # KEYS[1] the journal, KEYS[2] where it is kept once sealed, ARGV[1] seconds to keep the seal; returns the entries written so
-# far. From now on RPUSHX fails, and whoever recovers again, after the first one died half-way, finds the same entries.
+# far. From now on RPUSHX fails, and a second recovery, after the first one died half-way, finds the same entries.
 SEAL = """
 if redis.call('TYPE', KEYS[1]).ok == 'list' then
   redis.call('RENAME', KEYS[1], KEYS[2])

@@ -57,7 +57,7 @@ class OutcomeBuffer:
         self.ahead = timedelta()  # the database's clock, of ours
 
     def _now(self) -> datetime:
-        """The time by the database's clock: what is put back here is due there, where others look for it."""
+        """Return the time by the database's clock, because rows put back become due by that clock."""
         return timezone.now() + self.ahead
 
     def _taken(self, row: Claimed, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
@@ -126,7 +126,7 @@ class OutcomeBuffer:
         self._done(Outcome(id=row.id, status=status, attempts=row.attempts - 1, due_at=due, error_code=code, error_detail=detail))
 
     def _wait_for_breaker(self, row: Claimed, whose: str, seconds: float, *, host: str = "") -> None:
-        """Nobody may be called now: the message comes back when somebody can be, or is brought forward (see `waiting`)."""
+        """Postpone a message until a breaker may let calls through; `breaker_backlog` may bring it forward."""
         now = self._now()
         due = now + timedelta(seconds=seconds)
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
@@ -149,7 +149,7 @@ class OutcomeBuffer:
         self.lines[message_id].append(record.line(code, message_id, at, *words))
 
     def _write(self) -> set[UUID]:
-        """Writes the outcomes, and goes on trying while the database is away: they are known to nobody else."""
+        """Write the outcomes and return the ids still held; retry while the database is away, as no other process knows them."""
         give_up = time.monotonic() + self.lease.total_seconds()
         tries = 0
         while True:
@@ -159,7 +159,7 @@ class OutcomeBuffer:
                 connection.close()
                 if tries == 0:
                     with suppress(ClaimLost):
-                        self.journal.begin([], self.done[self.noted :])  # whoever recovers this claim will find them there
+                        self.journal.begin([], self.done[self.noted :])  # recovery of this claim will find them there
                     log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():
@@ -167,7 +167,7 @@ class OutcomeBuffer:
                 time.sleep(min(0.05 * 2**tries, 1.0))
 
     def _flush(self, *, last: bool = False) -> None:
-        """Writes what is done: one statement, one pipeline."""
+        """Write the finished outcomes with one statement and one pipeline."""
         written = self._write()
         connection.close()
         if len(written) < len(self.done):

@@ -22,7 +22,7 @@ NEXT_TRIAL_SECONDS = (0.5, 1.5)  # what is tried next when the trial call of thi
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What becomes of a message now: a provider takes it, or it waits, or (neither) there is nobody left to ask."""
+    """The decision for a message: a provider takes it, or it waits, or (neither) no provider is left to try."""
 
     provider: LoadedProvider | None = None
     #: Who would have been asked too, were its breaker closed.
@@ -81,7 +81,7 @@ class ProviderSelection:
         awake = [c for c in well if not (c.breaker and breakers.is_resting(c.breaker))] or well
         heaviest = max((weight[c.provider_id] for c in awake), default=0)
         for provider in sorted(tests, key=lambda c: -weight[c.provider_id]):
-            # Somebody must try it; one that is only a reserve is tried when there is need of it.
+            # Some call must test it; a provider that is only a reserve is tested when it is needed.
             is_needed = not awake or (weight[provider.provider_id] > (heaviest if strategy == Strategy.IN_ORDER else 0))
             if is_needed and self._admit(provider):
                 return Choice(provider)
@@ -104,7 +104,10 @@ class ProviderSelection:
         return breaker_backlog.seconds(breakers.wait_seconds(name)) if phase == Phase.OPEN else self._trial_wait(name)
 
     def _trial_wait(self, name: str) -> float:
-        """The seconds until a message comes back that found all trial calls of a half-open breaker taken: as few soon as may be needed."""
+        """Return the seconds that a message waits when all trial calls of a half-open breaker are taken.
+
+        Only as many messages as there are trial calls come back soon.
+        """
         until_tried = breakers.wait_seconds(name)
         self.coming[name] += 1
         if until_tried <= 0 and self.coming[name] < rules.rule(name).trial_calls:
@@ -135,7 +138,7 @@ class ProviderSelection:
         return provider.breaker is not None and self._take(provider.breaker, max(1, provider.adapter.bulk_size))
 
     def _take(self, name: str, size: int) -> bool:
-        """Takes a place in this round's trial call; asks for one first."""
+        """Reserve space for messages in this round's trial call, requesting the call first if necessary."""
         if name not in self.trials:
             granted, epoch = breakers.admit(name, rules.rule(name), release=rules.release())
             # It has closed meanwhile: this round still sends one call's worth, the next one sees it closed.

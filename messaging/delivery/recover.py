@@ -37,9 +37,9 @@ LOOK_UP_FOR = timedelta(hours=1)
 
 
 def recover(*, now: datetime) -> dict[str, int]:
-    """Take back what nobody works on any more and return the number of rows by what became of them.
+    """Take back abandoned rows and return their number by outcome.
 
-    One at a time: two would read the same journals. Without Redis it goes on alone, as each row is guarded by its claim.
+    One process at a time: two would read the same journals. Without Redis it runs unlocked, as each row is guarded by its claim.
     """
     with ExitStack() as stack:
         try:
@@ -201,7 +201,10 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
 
 
 def _send_again(row: Message, due: datetime) -> int:
-    """Puts a message back that its provider never got. Its batch, closed meanwhile, opens again, or nobody would feed it."""
+    """Put back a message that its provider never received.
+
+    A batch that was closed meanwhile is reopened; otherwise the feeder would ignore the message.
+    """
     with fence.guarded(LOOK_UP_LOCK):
         batches.reopen([row.batch_id] if row.batch_id else [])
         return store.move([row.pk], source=Status.UNKNOWN, status=Status.PENDING, due_at=due, finished_at=None)

@@ -34,7 +34,7 @@ class RuleEnforcement(OutcomeBuffer):
         self.bounced: dict[UUID, Claimed] = {}  # whose recipient does not exist
 
     def _allowed(self, messages: list[RenderedMessage], listed: Mapping[UUID, str]) -> list[RenderedMessage]:
-        """The messages that may go out now; the others end here or are put off. At most one round trip to Redis."""
+        """Return the messages that may go out now; end or postpone the others, with at most one round trip to Redis."""
         now = self._now()
         applied = delivery_rules.now
         verdicts = check.check(messages, listed=listed, applied=applied, now=now)
@@ -53,7 +53,7 @@ class RuleEnforcement(OutcomeBuffer):
         until = verdict.until
         if until is None:
             status = Status.SUPPRESSED
-        else:  # what would wait beyond its time ends now, so that whoever waits for it knows
+        else:  # what would wait past its expiry ends now, so that the caller learns of it
             status = Status.EXPIRED if row.expires_at and row.expires_at <= until else Status.PENDING
         reason = f"{verdict.code}@{release}"
         if until is not None and status == Status.PENDING:
@@ -86,7 +86,10 @@ class RuleEnforcement(OutcomeBuffer):
         return written
 
     def _list_bounced(self, gone: Sequence[Claimed]) -> None:
-        """After the results are written: whoever dies in between leaves a recipient off the list, who bounces once more."""
+        """Suppress recipients that bounced, after the results are written.
+
+        If the process dies in between, the recipient is not listed and bounces once more.
+        """
         for tenant_id in sorted({row.tenant_id for row in gone}):
             entries = [Entry(list_key(row.recipient), row.channel, "", row.id) for row in gone if row.tenant_id == tenant_id]
             reason = SuppressionReason.HARD_BOUNCE

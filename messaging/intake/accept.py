@@ -4,8 +4,8 @@ Single messages of many request threads are written together (see `posthaste.lib
 COPY, one task for each route, one Redis pipeline. Within a caller's own transaction the write joins it and the tasks
 are published after its commit.
 
-What if the process dies: before the commit, nothing is stored and nobody was told. After the commit and before the
-publish, the rows stand as `queued` without a task; `recover` finds them.
+What if the process dies: before the commit, nothing is stored and no answer was sent. After the commit and before the
+publish, the rows are `queued` without a task; `recover` finds them.
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller is told; the same again for a repeated request."""
+    """The answer to the caller, the same for a repeated request."""
 
     id: UUID
     segments: int | None
@@ -157,10 +157,10 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
-    """Writes the idempotency keys of a group and gives the answers of those that had been used before.
+    """Write the idempotency keys of a group and return the answers of those that had been used before.
 
     Two processes with the same key: the second INSERT waits for the first one's commit, then does nothing, and the
-    SELECT after it sees whose message stands there. Sorted, so that two groups never wait for each other in a circle.
+    SELECT after it sees which message holds the key. Sorted, so that two groups never deadlock.
     """
     keyed = sorted((i for i in group if i.repeatable), key=lambda i: (i.row.tenant_id, i.repeatable.key))  # type: ignore[union-attr]
     if not keyed:
@@ -201,7 +201,7 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
 
 
 def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
-    """Whoever came while a group waited in vain for the database is told at once, not after a time-out of his own."""
+    """Write a group; if the database went away while it waited, refuse it at once instead of after another time-out."""
     if outage.database.is_down():
         raise Unavailable
     try:

@@ -89,7 +89,7 @@ def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, st
 
 
 def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
-    """Msgspec stops at the first mistake: for the answer each field is tried by itself, so that all are named."""
+    """Build the error that names every wrong field: msgspec stops at the first, so each field is decoded separately."""
     raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if body.lstrip()[:1] == b"{" else None
     if raw is None:
         return Invalid.field("", _("The body must be a JSON object."), "invalid")

@@ -15,7 +15,7 @@ NOTHING: dict[str, Any] = {"let_in": None, "messages": None, "waited": None, "re
 
 
 def now() -> dict[str, Any]:
-    """Return what all processes counted lately; None for numbers that nobody knows while Redis is away.
+    """Return what all processes counted lately; None for numbers that are unknown while Redis is away.
 
     Keys: minutes, is_local, processes, let_in, messages, waited, refused (rows of rule and number), system, adaptive.
     """

@@ -27,7 +27,7 @@ MAX_SCHEDULE_AHEAD = timedelta(days=365)
 
 
 def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
-    """What keeps a JSON object of the caller's from being stored and passed on: nothing, as a rule."""
+    """Return the errors that keep a JSON object of the caller's from being stored and passed on; usually none."""
     try:
         size = len(orjson.dumps(value)) if value else 0
     except TypeError:  # orjson's error for what it can't write

@@ -146,7 +146,7 @@ class Message(models.Model):
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), null=True, blank=True, help_text=_("From due to accepted by the provider."))
 
-    # A worker's hold on the row: whoever writes a result must still hold it.
+    # A worker's hold on the row: a result is written only while it is held.
     claim = models.UUIDField(null=True, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
 

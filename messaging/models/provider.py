@@ -22,7 +22,7 @@ def new_receipt_secret() -> str:
 
 
 class Provider(models.Model):
-    """One account at somebody who takes messages for a channel."""
+    """One account with a service that delivers messages of a channel."""
 
     tenant_lookup = "tenant_id"
     access = Access(change=Role.OPERATOR)

@@ -10,7 +10,7 @@ from posthaste.lib.ids import new_id
 
 
 class SuppressionReason(models.TextChoices):
-    """Why a recipient stands on the list."""
+    """Why a recipient is on the list."""
 
     MANUAL = "manual", _("Manual")
     API = "api", _("API")

@@ -82,7 +82,7 @@ def of_hosts() -> list[dict[str, Any]]:
 
 
 def find(name: str, *, tenant_id: int, with_hosts: bool) -> dict[str, Any] | None:
-    """Return one breaker: of the tenant's own provider, or of a host to whoever may see hosts.
+    """Return one breaker: of the tenant's own provider, or of a host if `with_hosts`.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -42,7 +42,7 @@ def counts_calls(name: str) -> bool:
 
 
 def phase(name: str) -> Phase:
-    """Return whether calls may be made. One that is switched off is open only where somebody holds it open."""
+    """Return whether calls may be made; a breaker that is switched off is open only while an operator holds it open."""
     found = breakers.phase(name)
     if found == Phase.CLOSED or counts_calls(name) or breakers.is_forced(name):
         return found
@@ -75,7 +75,9 @@ def release() -> int:
 def force(*, name: str, to: str, seconds: float = 0, by: Actor) -> bool:
     """Hold a breaker `open` or `closed`, or let it go (`automatic`), and return whether that changed anything.
 
-    Breakers live in Redis, so the audit entry is written right after.
+    The audit entry is written after the change: breakers live in Redis, which no transaction of the database covers, and only Redis
+    says whether anything changed. An entry written before would tell of changes that were never made. If the process dies between the
+    two, the breaker itself still says who holds it, in its state and its events.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -90,9 +92,9 @@ def force(*, name: str, to: str, seconds: float = 0, by: Actor) -> bool:
 
 
 def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderError], took_ms: float) -> None:
-    """Count in one call with what it gave for each of its messages.
+    """Count one call by its results, one for each of its messages.
 
-    A call failed when at least half of its messages met a fault of whoever was called. A refusal of the message itself is an answer like
+    A call failed when at least half of its messages met a fault of the service called. A refusal of the message itself is an answer like
     any other, and so is one that only came to nothing.
     """
     is_host = name.startswith(WEBHOOK)
@@ -102,9 +104,9 @@ def note_call(tally: Tally, name: str, results: Sequence[Accepted | ProviderErro
 
 
 def is_fault(error: ProviderError, *, of_host: bool) -> bool:
-    """Return whether an error says something about whoever was called rather than about the message.
+    """Return whether an error is the fault of the service called rather than of the message.
 
-    A host serves many recipients: only what tells of the host itself counts, no wrong path or password of one of them.
+    A host serves many recipients: only faults of the host itself count, not a wrong path or password of one recipient.
     """
     if error.permanent:
         return False

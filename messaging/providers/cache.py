@@ -17,6 +17,7 @@ from messaging.channels.base import Adapter
 from messaging.models import Provider
 from messaging.providers.breakers import of_provider
 from messaging.providers.latency import latencies
+from posthaste.lib.process_state import on_reset
 
 log = structlog.get_logger(__name__)
 CACHE_SECONDS = 2.0
@@ -119,3 +120,4 @@ class ProviderCache:
 
 
 provider_cache = ProviderCache()
+on_reset(provider_cache.forget)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 
 WEIGHT = 0.1  # of the latest call in the moving average
 FRESH_SECONDS = 2.0
@@ -20,6 +21,10 @@ class Latencies:
     """Moving averages of the milliseconds a call takes, by provider."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self._lock = threading.Lock()
         self._seen: dict[UUID, float] = {}
         self._told: dict[UUID, float] = {}
@@ -40,10 +45,10 @@ class Latencies:
             pipeline.expire(redis.key("latency"), EXPIRE_SECONDS)
 
     def of(self, provider_id: UUID) -> float | None:
-        """Return the milliseconds a call takes at present, None where nobody has called yet."""
+        """Return the milliseconds that a call takes at present, None if there has been no call yet."""
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             with self._lock:
-                self._read_at = time.monotonic()  # also when Redis is away: nobody waits for it twice
+                self._read_at = time.monotonic()  # also when Redis is away, so that only one call waits for it
                 try:
                     stored: Any = redis.client().hgetall(redis.key("latency"))
                 except redis.Unavailable:
@@ -53,3 +58,4 @@ class Latencies:
 
 
 latencies = Latencies()
+on_reset(latencies.forget)

@@ -13,7 +13,7 @@ MARGIN = 1.2  # latencies vary, and rendering and writing take time too
 
 
 def _threads_of(provider: LoadedProvider, processes: int) -> float | None:
-    """What one provider keeps busy: as many calls as its connections allow, or as its caps let through, whichever is less."""
+    """Return the number of threads that one provider can keep busy: the lower of its connection limit and its caps."""
     bounds = []
     if provider.adapter.concurrency:
         bounds.append(float(provider.adapter.concurrency * processes))

@@ -18,6 +18,7 @@ from typing import Any
 from messaging.configuration import queues
 from messaging.queueing import queue_statistics
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 
 FRESH_SECONDS = 0.25
 REST_SECONDS = 2.0  # Redis is not asked again for so long after it was away
@@ -77,7 +78,8 @@ def _script() -> Any:
     return redis.client().register_script(TAKE)
 
 
-def _keys() -> list[str]:
+def redis_keys() -> list[str]:
+    """Return the keys that all processes share."""
     return [redis.key("admission"), redis.key("admission", "behind")]
 
 
@@ -95,7 +97,7 @@ def take(wanted: dict[int, int]) -> dict[int, int]:
     arguments: list[int] = [STALE_MS, SETTLED_MS, MAX_MS, SPARE]
     for tenant_id, number in wanted.items():
         arguments += (tenant_id, number)
-    granted = _script()(keys=_keys(), args=arguments, client=redis.client())
+    granted = _script()(keys=redis_keys(), args=arguments, client=redis.client())
     return dict(zip(wanted, granted, strict=True)) if granted else {}
 
 
@@ -112,7 +114,7 @@ def give_back(number: int) -> None:
 
 
 def count() -> tuple[int, int]:
-    """Count what stands in the broker and return it with the number that ever took room.
+    """Return the number of messages in the broker and the number ever admitted.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -133,7 +135,7 @@ def bound(*, window: int, capacity: int, behind: Collection[int] = ()) -> None:
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    admission, behind_key = _keys()
+    admission, behind_key = redis_keys()
     pipeline = redis.client().pipeline(transaction=True)
     pipeline.hset(admission, mapping={"window": min(window, capacity), "capacity": capacity})
     pipeline.delete(behind_key)
@@ -147,6 +149,10 @@ class AdmissionControl:
     """The way straight to the broker, as accept uses it, and the bound of the backlog."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self._lock = threading.Lock()
         self._read_at = -60.0
         self._is_full = False
@@ -180,3 +186,4 @@ class AdmissionControl:
 
 
 admission_control = AdmissionControl()
+on_reset(admission_control.forget)

@@ -3,16 +3,16 @@
 Usage above `grow_above_percent` (80) adds `grow_by` (10) threads, usage below `shrink_below_percent` (20) takes away
 `shrink_by` (5), between the limits of the module *thread pools*, at most once a cool-down. Usage is the number of recipients
 that wait (in the broker and due in the database) against `queue_capacity`; tasks would mislead, as one carries up to a
-hundred of them. Two things more make it grow, because with a slow provider even a short queue takes long: the time to drain
+hundred of them. Two more things make it grow, because with a slow provider even a short queue takes long: the time to drain
 (what waits, at the present rate), and the age of the oldest message. It takes a step down only when as many threads are
 idle, and not to where draining would again take too long; and it does not grow past what the caps of the providers let
-through (see `ceiling`).
+through (see `useful_threads`).
 
-Limits are those of one process: each has a pool of its own, and more processes are more threads. What is shared is what the
-caps allow, which the processes divide among them.
+Limits apply to one process: each has its own pool, so more processes mean more threads. What the caps allow is divided among
+the processes.
 
 Limits are hot configuration: read where they are compared, so a new release acts at the next look of the event loop. What waits
-is read from Redis, and figures are told, in a thread of its own, so that nothing slow ever holds up Celery's event loop, which only
+is read from Redis, and statistics are published, in a separate thread, so that nothing slow ever holds up Celery's event loop, which only
 compares numbers a few times a second.
 """
 

@@ -62,7 +62,7 @@ class BacklogQueue:
 
 @dataclass(slots=True)
 class BacklogHead:
-    """What stands first in a line: since when, by priority; most urgent first."""
+    """The head of a backlog queue: how long it has been due, by priority; most urgent first."""
 
     weight: int
     due_since: dict[int, datetime] = field(default_factory=dict)

@@ -1,12 +1,12 @@
-"""What waits for a breaker, and is brought forward as soon as somebody may be called.
+"""Messages that wait for a breaker, and are brought forward as soon as a provider may be called.
 
-A message that finds all breakers open has been fed, claimed and put back, three updates of its row. So it is put back for a minute or
-more, however soon the breaker will be tried, and the clock looks every second whether what is waited for has come: a few messages are
-brought forward while a breaker is half-open, to be its trial calls, and all when one has closed, or when there is another provider.
+A message that finds all breakers open has been fed, claimed and put back: three updates of its row. So it is postponed for a minute or
+more, however soon the breaker will be tested, and a job checks every second whether the wait is over: a few messages are brought
+forward as trial calls while a breaker is half-open, and all of them once one has closed or another provider is available.
 
-For whom messages wait is noted in Redis by whoever puts them off, after their rows are written; the rows say it in `error_code`. Should
-the note be lost (Redis lost its memory, the clock's process died between two steps), they come back at their own time. While Redis is away,
-they are put off for seconds only.
+The worker that postpones messages records in Redis what they wait for, after their rows are written; the rows say it in `error_code`. If
+that record is lost (Redis lost its memory, the job's process died between two steps), they come back when they are due. While Redis is
+away, they are postponed for seconds only.
 """
 
 import random
@@ -30,14 +30,14 @@ from posthaste.lib.breaker import Phase, breakers
 log = structlog.get_logger(__name__)
 PREFIX = "breaker:"
 MIN_SECONDS, MAX_SECONDS = 60.0, 300.0  # beyond the least only where the breaker will surely be open for longer
-AWAY_SECONDS = 15.0  # nobody brings them forward while Redis is away
-SPREAD_SECONDS, SPREAD_SHARE = 1.0, 0.1  # what comes back by itself does so over a while, not all at once
+AWAY_SECONDS = 15.0  # they cannot be brought forward while Redis is away
+SPREAD_SECONDS, SPREAD_SHARE = 1.0, 0.1  # messages that come back without being brought forward do so over a while
 MAX_PER_STATEMENT, MAX_PER_LOOK = 5_000, 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerWait:
-    """Whom messages wait for: the providers of a tenant's channel, or a host that webhooks of the tenant name."""
+    """What messages wait for: the providers of a tenant's channel, or a host that webhooks of the tenant name."""
 
     tenant_id: int
     channel: str
@@ -71,12 +71,12 @@ def _key() -> str:
 
 
 def note(pipeline: Any, waits: Iterable[BreakerWait]) -> None:
-    """Note within a pipeline for whom messages wait. Their rows must have been written before."""
+    """Record within a pipeline what messages wait for. Their rows must have been written before."""
     pipeline.sadd(_key(), *map(str, waits))
 
 
 def bring_forward(*, now: datetime) -> int:
-    """Make due what waits for somebody who may be called by now, and return the number. The clock calls it."""
+    """Make messages due whose breaker lets calls through again, and return the number. A job calls it every second."""
     try:
         noted: Any = redis.client().smembers(_key())
         if not noted:
@@ -124,13 +124,13 @@ def _look(wait: BreakerWait, tried: set[str], now: datetime) -> int:
 
 
 def _providers(wait: BreakerWait) -> dict[str, str]:
-    """The names of the breakers of those who may carry such messages now, and of the providers; the built-in sandbox has none."""
+    """Return the eligible providers' names by breaker; the built-in sandbox has no breaker."""
     providers = provider_cache.for_message(tenant_id=wait.tenant_id, channel=wait.channel, is_sandbox=wait.is_sandbox)
     return {provider.breaker: provider.name for provider in providers if provider.breaker}
 
 
 def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySet[Message]":
-    """The messages that wait there and are not due yet; of `whose`, or all."""
+    """Return the waiting messages that are not due yet: those of the breakers in `whose`, or all."""
     rows = Message.objects.filter(
         tenant_id=wait.tenant_id, status=Status.PENDING, due_at__gt=now, channel=wait.channel, is_sandbox=wait.is_sandbox
     )
@@ -139,7 +139,7 @@ def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySe
 
 
 def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
-    """Makes up to `most` of them due, the most urgent first."""
+    """Make up to `most` of the rows due, the most urgent first, and return the number."""
     moved = 0
     while moved < most:
         step = min(MAX_PER_STATEMENT, most - moved)
@@ -151,7 +151,7 @@ def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
 
 
 def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> int:
-    """Makes a few due, of those that have used the fewest attempts: no message uses up its own for all."""
+    """Make a few rows due, those with the fewest attempts, so that no message spends all its attempts on trial calls."""
     ids: list[UUID] = []
     for attempts in ({"attempts": 0}, {"attempts": 1}, {"attempts__gt": 1}):
         ids += rows.filter(**attempts).order_by().values_list("pk", flat=True)[: few - len(ids)]

@@ -1,9 +1,9 @@
-"""How much the broker should hold: what leaves it within a moment.
+"""How many messages the broker should hold: what leaves it within a moment.
 
     window = rate × hold_seconds
 
 with the rate at which messages left the broker during the last second, and `hold_seconds` from the module *queues*. That is little enough
-that whoever comes last waits for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds
+that the last message waits for a moment only, and enough to keep the workers busy until the feeder looks again. When the feeder finds
 the broker all but empty although more is waiting, the window was too small: it doubles where threads are idle, so that the first second
 of a big batch takes a few looks to find its pace, and grows a little where all of them have work in their hands. A route that was fed
 before is remembered with its rate: there the second look goes straight to it.
@@ -31,7 +31,7 @@ class DrainRate:
     def note(self, clock: float, *, left: int) -> None:
         """Note that so many messages have left the broker since the last time."""
         if not self._last or clock - self._last > 2 * RATE_SECONDS:
-            self._left.clear()  # nobody looked for a while
+            self._left.clear()  # there was no look for a while
             self._began = clock
         else:
             self._left.append((clock, max(0, left)))
@@ -59,7 +59,7 @@ class DrainRate:
         """
         if not threads:
             self.window = 0
-            return capacity  # nobody works: whatever stands there stands in nobody's way
+            return capacity  # no worker runs: a full broker is in no one's way
         if not is_waiting:
             self._calm_at = self._last
         steady = int((self.per_second or 0.0) * hold_seconds)

@@ -1,8 +1,8 @@
-"""Whose turn it is: weighted fair queueing over everything that waits.
+"""Weighted fair queueing over everything that waits.
 
 Each source has a mark that moves on by `messages / weight`; the next few messages always come from the source with the lowest
 mark (stride scheduling: Waldspurger and Weihl, 1995). Marks are kept from look to look, so sources that go short
-in one are first in the next. Who comes new, or comes back, begins where the others stand: nobody saves up turns.
+in one are first in the next. A source that is new, or comes back, starts at the current mark: turns cannot be saved up.
 """
 
 import heapq

@@ -1,12 +1,12 @@
 """Feed: the one mechanism that moves what is `pending` and due into the broker.
 
 Big batches, scheduled sends, retries after their back-off, what was lost: all wait as rows. The broker holds only what
-leaves it within a moment (see `pace`), and never more than `queue_capacity`, so that pausing or cancelling bites at once and
-nobody's million stands before somebody's ten. Tenants take turns by weight, and within a tenant its single messages and
-its batches (see `turns`).
+leaves it within a moment (see `drain_rate`), and never more than `queue_capacity`, so that pausing or cancelling takes effect
+at once and one tenant's million does not delay another's ten. Tenants take turns by weight, and within a tenant its single
+messages and its batches (see `fair_queue`).
 
-While anything waits, one feeder looks five times a second, under a fenced lock; the clock's ticks meanwhile count the backlog. If it
-dies after the commit and before the publish, the rows stand as `queued` without a task and `recover` brings them back;
+While anything waits, one feeder looks five times a second, under a fenced lock; scheduled runs meanwhile count the backlog. If it
+dies after the commit and before the publish, the rows are `queued` without a task and `recover` brings them back;
 if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has taken over.
 """
 
@@ -34,6 +34,7 @@ from messaging.queueing.queue_statistics import Pools
 from messaging.storage import batches, store, tally_totals
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
+from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import DELAYED, SEND, URGENT
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,10 @@ class Feeder:
     """What a process remembers from look to look while it feeds."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self.drain_rate = DrainRate()
         self.fair_queue: FairQueue[BacklogQueue] = FairQueue()
         self.routes: dict[tuple[int, str], float] = {}  # where messages went lately, and when
@@ -98,7 +103,7 @@ class Feeder:
         return clock - self._busy_at < 1.0
 
     def _measure(self, clock: float, waiting: dict[BacklogQueue, BacklogHead]) -> int:
-        """Counts what stands in the broker and sets the bounds; gives the window."""
+        """Count the messages in the broker, set the bounds, and return the window."""
         self._pools = queue_statistics.live_pools()
         content, total = admission.count()
         self.drain_rate.note(clock, left=self._content + total - self._total - content)
@@ -124,7 +129,7 @@ class Feeder:
         return window
 
     def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:
-        """Remembers the rate of what is on its way, and gives the least one known of it; 0 where nobody knows."""
+        """Remember the drain rate of the routes in the broker and return the lowest one known of them; 0 if none is."""
         on_their_way = [route for route, at in self.routes.items() if clock - at < FRESH_SECONDS]
         if is_waiting and content and self.drain_rate.is_settled and self.drain_rate.per_second:
             if len(self.rates) > MAX_RATES:
@@ -152,12 +157,12 @@ class Feeder:
             )
 
     def _hand_over_urgent(self, waiting: dict[BacklogQueue, BacklogHead], now: datetime) -> int:
-        """Moves what is urgent, on top of all bounds."""
+        """Move urgent messages regardless of the bounds, and return the number."""
         urgent = [(queue, priority) for queue, head in waiting.items() for priority in head.due_since if priority >= URGENT]
         return sum(self._move(queue, queue.due(now, priority), URGENT_RESERVE, now) for queue, priority in urgent)
 
     def _hand_over(self, waiting: dict[BacklogQueue, BacklogHead], left: int, now: datetime) -> int:
-        """Moves up to `left` messages in turns, or as many as the time allows."""
+        """Move up to `left` messages in fair turns, as many as the time allows, and return the number."""
         weights = {queue: head.weight for queue, head in waiting.items() if min(head.due_since) < URGENT}
         fed, until = 0, time.monotonic() + HAND_OVER_SECONDS
         step = max(MIN_PER_STEP, left // 4)
@@ -181,7 +186,7 @@ class Feeder:
         return moved
 
     def _move(self, queue: BacklogQueue, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
-        """Moves up to `most` rows to `queued` and publishes them; what the broker does not take goes back."""
+        """Move up to `most` rows to `queued`, publish them, and return the number; what the broker refuses goes back."""
         with transaction.atomic():
             if not queue.hold():
                 return 0
@@ -198,6 +203,7 @@ class Feeder:
 
 
 _feeder = Feeder()
+on_reset(_feeder.forget)
 
 
 def feed(*, now: datetime) -> int:
@@ -239,7 +245,7 @@ def keep_feeding() -> None:
 
 
 def _hold_the_lock(until: float) -> bool:
-    """Looks again and again until the time is up; False when there is nothing left to look for."""
+    """Look repeatedly until the time is up; return False when nothing is left to feed."""
     with locks.simple(LOCK, lease_seconds=LOCK_SECONDS) as lock:
         while not stopping.is_set():
             lock.check()
@@ -280,9 +286,10 @@ def settle_batches(*, now: datetime) -> int:
 
 
 def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
-    """Changes those without a message in progress. Whoever puts a message back into progress holds its batch
-    (`batches.reopen`); so nobody does between the look that is made under the lock and the change, and no message is left behind
-    in a batch that has ended, where nobody would feed it.
+    """Change the batches that have no message in progress, and return the number.
+
+    Putting a message back into progress locks its batch (`batches.reopen`). So none is put back between the check, made under that
+    lock, and the change, and no message is left in an ended batch, which the feeder ignores.
     """
     # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
     busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])

@@ -126,7 +126,7 @@ def _retry(ids: Sequence[UUID], now: datetime) -> int:
 
 
 def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
-    """A cancelled batch that runs again for the sake of one message must have nothing left that was not meant."""
+    """Finish cancelling batches before some of their messages run again, so that only those run."""
     named = Message.objects.filter(pk__in=ids).exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()
     # Held until the end, so that no batch, one that runs neither, is settled before the message is back in progress: see `batches.reopen`.
     for batch in Batch.objects.filter(pk__in=list(named)).order_by("pk").select_for_update(no_key=True):
@@ -188,7 +188,7 @@ def _change(batch: Batch, *, source: Sequence[str], target: str, refused: str, a
 
 
 def pause_batch(*, batch: Batch, by: Actor) -> int:
-    """Stop a batch where it stands and return the number of messages taken back from the broker.
+    """Pause a batch and return the number of messages taken back from the broker.
 
     Raises:
         Conflict: it does not run.

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from messaging.providers.cache import provider_cache
 from posthaste import env
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import URGENT, broker_priority
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 #: What may go wrong while publishing: the broker is away, or its connection breaks.
 BROKER_ERRORS = (OperationalError, ConnectionError, TimeoutError, OSError, redis.Unavailable)
 CONFIRM_SECONDS = 3.0  # a broker that is out of memory or disk space takes nothing and says nothing
-PROBE_SECONDS = 2.0  # after a failure it is asked so often whether it is back, by a thread that nobody waits for
+PROBE_SECONDS = 2.0  # after a failure, how often a background thread asks whether it is back
 
 
 class BrokerAway(Exception):
@@ -47,14 +48,18 @@ class Route(NamedTuple):
 
 
 class BrokerWatch:
-    """Whether the broker takes tasks, as this process knows it.
+    """Whether the broker takes tasks, as far as this process knows.
 
-    A broker that hangs costs whoever asks it several seconds. So after a failure nobody does, what is accepted waits for the feeder, and
-    one thread asks until it answers again.
+    Each call to a broker that hangs costs several seconds. So after a failure no caller tries it, accepted messages wait for the feeder,
+    and one thread asks until the broker answers again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.is_up = True
+
+    def forget(self) -> None:
+        """Take the broker for up, as a process that has just started."""
         self.is_up = True
 
     def failed(self) -> bool:
@@ -69,13 +74,14 @@ class BrokerWatch:
         pause = threading.Event()
         while not self.is_up:
             pause.wait(PROBE_SECONDS)
-            # Whatever it says while it starts (no such virtual host yet, login refused), this thread must ask again: nobody else does.
+            # Whatever it says while it starts (no such virtual host yet, login refused), this thread must ask again: no other does.
             with suppress(Exception), current_app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=0, timeout=CONFIRM_SECONDS)
                 self.is_up = True
 
 
 watch = BrokerWatch()
+on_reset(watch.forget)
 
 
 def broker_is_up() -> bool:
@@ -96,8 +102,9 @@ def chunks(routed: Iterable[tuple[Route, UUID]]) -> Iterator[Chunk]:
 
 
 def _not_after_a_silence(error: Exception, _pause: float) -> None:
-    """Ends Celery's second attempt before it begins where the broker said nothing for CONFIRM_SECONDS: asking it again would cost as long
-    to connect, and once more to be confirmed. A connection that broke is worth another.
+    """Prevent Celery's second attempt after the broker was silent for CONFIRM_SECONDS.
+
+    Another attempt would take as long to connect, and once more to be confirmed. A broken connection is worth a second attempt.
     """
     if isinstance(error, TimeoutError):
         raise error
@@ -115,7 +122,7 @@ def send_task(name: str, *args: object, priority: int | None = None, expires: fl
             args=args,
             expires=expires,
             countdown=countdown,
-            # What Celery would print of the arguments, cut from a hundred ids and sent along for nobody to read.
+            # What Celery would print of the arguments, cut from a hundred ids and sent along unread.
             argsrepr="",
             kwargsrepr="",
             retry_policy={"errback": _not_after_a_silence},
@@ -166,7 +173,7 @@ def kick_feeder() -> None:
 
 
 def wait_for_kick(seconds: float) -> None:
-    """Rest for so long, or until somebody kicks the feeder."""
+    """Wait for `seconds`, or until the feeder is kicked."""
     try:
         redis.client().blpop([redis.key("kicks")], timeout=seconds)
     except redis.Unavailable:

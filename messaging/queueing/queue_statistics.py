@@ -1,6 +1,6 @@
-"""How much is waiting and how fast it leaves: told through Redis, read by accept, autoscaler and statistics without a query.
+"""How much is waiting and how fast it leaves: published through Redis, read by accept, autoscaler and statistics without a query.
 
-The feeder counts what stands in the broker at each of its looks; what waits in the database is counted once a second.
+The feeder counts what is in the broker at each of its looks; what waits in the database is counted once a second.
 """
 
 import time
@@ -16,7 +16,7 @@ from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib import redis
 from posthaste.lib.queues import SEND
 
-COUNT_UP_TO = 100_000  # beyond this the exact number changes nobody's decision
+COUNT_UP_TO = 100_000  # beyond this the exact number changes no decision
 EXPIRES_SECONDS = 10
 DRAIN_EXPIRES_SECONDS = 3
 BACKLOG_EVERY_SECONDS = 5.0
@@ -82,7 +82,7 @@ class _DueCounter:
             took = time.monotonic() - began
             self._next = began + (min(MAX_REST_SECONDS, took / COUNTING_SHARE) if took > 0.02 else 0.0)
         elif self.number and not due.exists():
-            # It is all gone, and the next count far off: nobody should wait for it to hear that.
+            # It is all gone, and the next count far off: readers should not have to wait for it.
             self.number = 0
         return self.number
 
@@ -113,8 +113,9 @@ def measure(now: datetime) -> QueueStatistics:
 
 
 def _movable(now: datetime) -> "QuerySet[Message]":
-    """What is due, without batches that stand still: nothing makes those smaller, so they must neither keep the pool large nor turn
-    callers away.
+    """Return the due messages, without those of paused or cancelled batches.
+
+    Nothing drains those, so they must neither keep the pool large nor get callers refused.
     """
     due = Message.objects.filter(status=Status.PENDING, due_at__lte=now)
     stopped = Batch.objects.filter(status=BatchStatus.PAUSED) | Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)

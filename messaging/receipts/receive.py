@@ -128,7 +128,7 @@ def _list_bounced(
 
 
 def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | None]:
-    """The messages meant, locked. Only those that this provider carried, or is carrying, can be."""
+    """Lock and return the message of each receipt, None where this provider has not handled such a message."""
     names = {r.provider_message_id for r in receipts if not r.message_id and r.provider_message_id}
     ours = Message.objects.filter(tenant_id=provider.tenant_id)
     ids = {r.message_id for r in receipts if r.message_id}

@@ -1,7 +1,7 @@
-"""Batches that stop: what stands in the broker is taken back at once, the rest is marked in the background.
+"""Batches that stop: what is in the broker is taken back at once, the rest is marked in the background.
 
 The state of the batch is what counts: the feeder hands over nothing of a batch that does not run, and holds the batch while it
-hands over (`lines.Line.hold`). So once the state is committed no row becomes `queued` any more, and only the few that are have to
+hands over (`BacklogQueue.hold`). So once the state is committed no row becomes `queued` any more, and only the few that are have to
 be found; 100,000 that are `pending` may stay so until `sweep` comes to them, and are counted as cancelled meanwhile
 (`selectors.batch_counts`).
 

@@ -2,7 +2,7 @@
 
 The id is a UUIDv7, whose first 48 bits are the time: a range of ids is a span of time, so the table is partitioned by its own
 primary key and the id alone stays unique. Old days are dropped whole instead of deleted row by row. What no prepared
-partition takes (the job has not run for two weeks) lies in the default partition and is moved when its day is made.
+partition takes (the job has not run for two weeks) goes to the default partition and is moved when its day is made.
 """
 
 from collections.abc import Iterator
@@ -144,11 +144,11 @@ def forget_before(*, moment: datetime) -> int:
         for ids in _chunks(moment):
             with fence.guarded(LOCK):
                 ReceiptEntry.objects.filter(message_id__in=ids).delete()
-                Message.objects.filter(pk__in=ids)._raw_delete("default")  # type: ignore[attr-defined]
+                Message.objects.filter(pk__in=ids)._raw_delete("default")
             removed += len(ids)
     bound = first_id_at(moment)
     with fence.guarded(LOCK):
-        ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")  # type: ignore[attr-defined]
+        ReceiptEntry.objects.filter(pk__lt=bound)._raw_delete("default")
         Batch.objects.filter(pk__lt=bound, messages=None).delete()
     tally_totals.forget_before(moment=moment)
     return removed

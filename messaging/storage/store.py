@@ -1,6 +1,6 @@
 """The bulk writer: every statement that moves many messages at once.
 
-Each transition is one guarded UPDATE; whoever changes no row was beaten and stops. PostgreSQL takes COPY and arrays,
+Each transition is one guarded UPDATE; a caller that changes no row was beaten and stops. PostgreSQL takes COPY and arrays,
 SQLite the same statements in its own dialect; both give the changed rows back with RETURNING (SQLite ≥ 3.35).
 """
 
@@ -166,7 +166,7 @@ def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelt
 
 
 def _json(text: Any) -> dict[str, Any]:
-    return {} if text == "{}" else orjson.loads(text)  # type: ignore[no-any-return]
+    return {} if text == "{}" else orjson.loads(text)
 
 
 def renew(*, claim_id: UUID, lease: timedelta) -> int:
@@ -207,8 +207,7 @@ def _value(outcome: Outcome, name: str) -> Any:
 def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     """Write the outcomes of messages held by `claim_id` and return the ids that were still held.
 
-    A row that was taken for lost meanwhile and stands as `unknown` under the same claim is still settled: the truth
-    has come after all.
+    A row that was taken for lost meanwhile, and is `unknown` under the same claim, still gets its outcome.
     """
     if not outcomes:
         return set()

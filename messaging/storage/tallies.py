@@ -28,16 +28,17 @@ def _sums(columns: str, where: str, values: list[Any]) -> list[tuple[Any, ...]]:
     sql = f"SELECT {columns}, sum(number)::bigint FROM {_BOTH.format(where=where)} GROUP BY {columns} HAVING sum(number) <> 0"
     with connection.cursor() as cursor:
         cursor.execute(sql, values * 2)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def by_batch(batch_ids: Iterable[UUID]) -> list[tuple[UUID, str, int]]:
     """Return the number of messages for each batch and state that has any, in one query."""
     ids = list(batch_ids)
     if are_kept():
-        return _sums("batch_id, status", "batch_id = ANY(%s)", [ids])  # type: ignore[return-value]
+        return _sums("batch_id, status", "batch_id = ANY(%s)", [ids])
     rows = Message.objects.filter(batch_id__in=ids).order_by().values_list("batch_id", "status")
-    return list(rows.annotate(n=Count("pk")))  # type: ignore[arg-type]
+    return list(rows.annotate(n=Count("pk")))
 
 
 def between(start: datetime, end: datetime, tenant_id: int | None) -> "QuerySet[Message]":
@@ -56,8 +57,8 @@ def by_channel(start: datetime, end: datetime, tenant_id: int | None) -> list[tu
     """Return the number of messages for each channel and state; the span is of whole hours."""
     if are_kept():
         where, values = _span(start, end, tenant_id)
-        return _sums("channel, status", f"{where} AND bucket < 0", values)  # type: ignore[return-value]
-    return list(between(start, end, tenant_id).values_list("channel", "status").annotate(n=Count("pk")))  # type: ignore[arg-type]
+        return _sums("channel, status", f"{where} AND bucket < 0", values)
+    return list(between(start, end, tenant_id).values_list("channel", "status").annotate(n=Count("pk")))
 
 
 def by_latency(start: datetime, end: datetime, tenant_id: int | None) -> list[tuple[int, int]]:
@@ -67,10 +68,10 @@ def by_latency(start: datetime, end: datetime, tenant_id: int | None) -> list[tu
     """
     if are_kept():
         where, values = _span(start, end, tenant_id)
-        found: list[tuple[int, int]] = _sums("bucket", f"{where} AND bucket >= 0", values)  # type: ignore[assignment]
+        found: list[tuple[int, int]] = _sums("bucket", f"{where} AND bucket >= 0", values)
         return [(middle_of(bucket), number) for bucket, number in sorted(found)]
     timed = between(start, end, tenant_id).filter(latency_ms__isnull=False)
-    return list(timed.order_by("latency_ms").values_list("latency_ms").annotate(n=Count("pk")))  # type: ignore[arg-type]
+    return list(timed.order_by("latency_ms").values_list("latency_ms").annotate(n=Count("pk")))
 
 
 def bucket_of(latency_ms: int) -> int:

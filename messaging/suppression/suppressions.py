@@ -1,4 +1,4 @@
-"""The suppression list: who stands on it, adding, removing.
+"""The suppression list: looking up, adding, removing.
 
 An entry names a recipient and, if it is not meant for everything, a channel or a category. Adding one that is there already
 changes nothing, so all of this may run twice; one that has run out is replaced.
@@ -31,7 +31,7 @@ STEP = 500  # rows a statement: SQLite takes no more values than that at once
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Whom to put on the list, in normalised form."""
+    """A recipient to put on the list, in normalised form."""
 
     recipient: str
     channel: str = ""
@@ -45,14 +45,14 @@ def in_force(now: datetime) -> Q:
 
 
 def listed(rows: Sequence[Claimed], *, now: datetime) -> dict[UUID, str]:
-    """Return which of the messages go to somebody on the list, with the reason: one query, however many."""
+    """Return the reason for each message whose recipient is on the list; one query, however many."""
     if not rows:
         return {}
     wanted = {(row.tenant_id, list_key(row.recipient)) for row in rows}
     found: dict[tuple[int, str], list[tuple[str, str, str]]] = {}
     tenants, recipients = sorted({tenant for tenant, _to in wanted}), sorted({to for _tenant, to in wanted})
     for tenant_id, recipient, *rest in _entries(tenants, recipients, now):
-        found.setdefault((tenant_id, recipient), []).append(tuple(rest))  # type: ignore[arg-type]
+        found.setdefault((tenant_id, recipient), []).append(tuple(rest))
     if not found:
         return {}
     answer = {}
@@ -78,7 +78,7 @@ def _entries(tenants: Sequence[int], recipients: Sequence[str], now: datetime) -
 
 
 def normalise(recipient: str, channel: str) -> str:
-    """Return a recipient as it stands on the list.
+    """Return a recipient in the form that the list stores.
 
     Raises:
         ValueError: with a sentence for the caller.
@@ -121,7 +121,7 @@ def suppress(
             for key, entry in part
             if key not in known
         ]
-        Suppression.objects.bulk_create(fresh, ignore_conflicts=True)  # somebody may have been quicker: it stands there all the same
+        Suppression.objects.bulk_create(fresh, ignore_conflicts=True)  # another request may have added it first: the result is the same
         added += len(fresh)
     return added
 

@@ -1,8 +1,7 @@
 """The unsubscribe link of e-mails (RFC 8058): made, read, obeyed, undone.
 
 The link names tenant, address, category and message in one encrypted and authenticated token (Fernet, the keys of ENCRYPTION_KEYS), so
-nobody can make one or read an address from it, and it works as long as the key is known, also when the message was deleted long
-since.
+it cannot be forged and reveals no address. It works as long as the key is known, even long after the message was deleted.
 """
 
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def text_url(row: Claimed) -> str | None:
 
 
 def sample_url() -> str:
-    """Return the address that stands in previews: it takes nobody off."""
+    """Return the address shown in previews: it unsubscribes no one."""
     return f"{_base()}/u/{SAMPLE}/"
 
 

@@ -75,7 +75,7 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
 
 def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """Return what the rules would have done to what was handed over in a span; of one tenant, or of all."""
-    rules = draft.value  # no tenant has limits of its own: those of a tenant are exceptions within the rules
+    rules = draft.value  # tenants have no separate limits: those of a tenant are exceptions within the rules
     plans = PlanCache()
     plans.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
     tenants = dict(Tenant.objects.values_list("pk", "slug"))

@@ -23,7 +23,7 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
     span = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until), is_sandbox=False).order_by("id")
     if tenant_id is not None:
         span = span.filter(tenant_id=tenant_id)
-    # Bounded by where the millionth message lies, which the primary key tells.
+    # Bounded by the position of the millionth message, which the primary key gives.
     last = span.values_list("id", "created_at")[MAX_MESSAGES : MAX_MESSAGES + 1].first()
     carried = span.exclude(provider=None).filter(id__lt=last[0]) if last else span.exclude(provider=None)
     recorded: dict[tuple[int, str], dict[UUID, tuple[int, float]]] = defaultdict(dict)
@@ -92,7 +92,7 @@ def _place(
     total = sum(number for number, _latency in had.values())
     share = shares(routing, providers, {pk: latency for pk, (_number, latency) in had.items()})
     names = {p.pk: p.name for p in providers}
-    if not share:  # all are disabled now: nobody else would have carried it
+    if not share:  # all are disabled now: no other provider would have carried it
         share = {pk: number / total for pk, (number, _latency) in had.items()}
     return [
         {

@@ -1,4 +1,4 @@
-"""When somebody is told that something is wrong, and who."""
+"""Alarm rules and the people they notify."""
 
 import re
 from typing import Self

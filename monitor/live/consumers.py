@@ -55,7 +55,7 @@ class Figures:
 figures = Figures()
 
 
-class LiveStatistics(AsyncWebsocketConsumer):
+class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """`/ws/statistics/`: the realtime statistics once a second, for signed-in staff or a key with `statistics:read`."""
 
     pushing: "asyncio.Task[None] | None" = None

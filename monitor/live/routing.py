@@ -10,7 +10,7 @@ from monitor.live.consumers import LiveStatistics
 websocket_urlpatterns = [re_path(r"^ws/statistics/?$", LiveStatistics.as_asgi())]
 
 
-class SameSite(OriginValidator):
+class SameSite(OriginValidator):  # type: ignore[misc]  # channels has no types
     """Refuses pages of other sites, whose visitors' cookies would come along.
 
     A browser always names the page's origin; who names none is a program, and needs an API key.

@@ -18,12 +18,12 @@ from celery.signals import worker_shutting_down
 stopping = threading.Event()
 
 
-@worker_shutting_down.connect(weak=False)
+@worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
 def _announce(**_kwargs: Any) -> None:
     stopping.set()
 
 
-class TaskPool(BasePool):
+class TaskPool(BasePool):  # type: ignore[misc]  # Celery has no types
     """Elastic thread pool; `num_processes` is the number of threads it wants to have."""
 
     body_can_be_buffer = True

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, connection
 
+from posthaste.lib.process_state import on_reset
+
 
 class Outage:
     """Known to be away from the first failure until the probe, or anybody else, succeeds."""
@@ -63,6 +65,7 @@ def _database_answers() -> bool:
 
 #: The database, as this process sees it.
 database = Outage(_database_answers)
+on_reset(database.mark_up)
 
 
 def is_connection_lost(error: BaseException) -> bool:

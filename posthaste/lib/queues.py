@@ -4,7 +4,7 @@ Our priorities run from 0 (whenever) to 10 (now). RabbitMQ's classic priority qu
 transport pops ten lists in order, 0 first, so there 0 is the most urgent and 9 and 10 share it.
 """
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from posthaste import env
 

@@ -61,7 +61,7 @@ def own_connection(*, timeout_seconds: float = SOCKET_SECONDS) -> Any:
     pool = client().connection_pool
     if pool.connection_class is not redis.Connection:
         return pool.connection_class(**pool.connection_kwargs)
-    connection = _OwnConnection(**{**pool.connection_kwargs, "socket_timeout": timeout_seconds})
+    connection = _OwnConnection(**{**pool.connection_kwargs, "socket_timeout": timeout_seconds})  # type: ignore[no-untyped-call]
     connection.kernel_seconds = timeout_seconds
     return connection
 

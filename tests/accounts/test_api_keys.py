@@ -22,7 +22,8 @@ NEW = {"name": "shop", "scopes": [SEND]}
 
 
 def call(clear: str, **options: object) -> int:
-    return Api(clear).request("GET", "/api/me/", **options).status_code  # type: ignore[arg-type]
+    status: int = Api(clear).request("GET", "/api/me/", **options).status_code  # type: ignore[arg-type]
+    return status
 
 
 def test_only_a_hash_of_the_secret_is_stored() -> None:

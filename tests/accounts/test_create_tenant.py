@@ -41,3 +41,10 @@ def test_the_first_key_of_an_operator_reaches_the_whole_configuration() -> None:
         call_command("create_tenant", *arguments, stdout=out)
         keys.append(out.getvalue().strip())
     assert [Api(key).get("/api/config/modules/").status_code for key in keys] == [200, 404]
+
+
+def test_the_audit_trail_says_which_command_made_the_tenant_and_its_key() -> None:
+    call_command("create_tenant", "shop", stdout=StringIO())
+    tenant = Tenant.objects.get(slug="shop")
+    entries = AuditEntry.objects.order_by("id").values_list("actor", "action", "tenant_id")
+    assert [*entries] == [("command:create_tenant", action, tenant.pk) for action in ("tenant.create", "key.issue")]

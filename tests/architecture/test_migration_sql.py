@@ -25,7 +25,7 @@ def lint(sql: str, *, excluded: list[str], folder: Path) -> str:
     """Return what squawk says about the statements, "" where it finds nothing."""
     file = folder / "migration.sql"
     file.write_text(sql)
-    command = [Path(sys.executable).with_name("squawk"), "--pg-version=14.0", "--assume-in-transaction", "--reporter=gcc"]
+    command = [str(Path(sys.executable).with_name("squawk")), "--pg-version=14.0", "--assume-in-transaction", "--reporter=gcc"]
     done = subprocess.run([*command, f"--exclude={','.join(excluded)}", file], capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 

@@ -1,8 +1,7 @@
 """No address is open by oversight."""
 
-from typing import Any
-
 import pytest
+from django.http.response import HttpResponseBase
 from django.test import Client
 from rest_framework.views import APIView
 
@@ -29,7 +28,7 @@ NO_SCOPE = {"api/me/"}
 pytestmark = pytest.mark.django_db
 
 
-def is_refused(route: Route, answer: Any) -> bool:
+def is_refused(route: Route, answer: HttpResponseBase) -> bool:
     """Return whether an answer shows nothing to a stranger."""
     if route.pattern.startswith("api/"):
         return answer.status_code == 401 and answer["Content-Type"] == "application/problem+json"

@@ -29,7 +29,7 @@ from tests.builders import (
     make_tenant,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 
 #: Not found by a key's tenant but by a signature; test_receipts shows that it reaches no other tenant.
 SIGNED = {"api/receipts/<uuid:provider>/"}

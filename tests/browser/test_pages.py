@@ -97,9 +97,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Something of everything, and the addresses of all pages."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
-    access = load_access({})
+    access = load_access({}, by=TESTER)
     tenant: Tenant = access["tenant"]
-    load_messaging(tenant=tenant)
+    load_messaging(tenant=tenant, by=TESTER)
     User.objects.filter(is_superuser=True).update(is_staff=True)
     version = TemplateVersion.objects.get(template__name="login-code")
     mail = TemplateVersion.objects.get(template__name="order-shipped")

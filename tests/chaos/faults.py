@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
-from kombu import Connection
+from kombu.connection import Connection
 
 from tests.chaos.storm import Storm, wait
 from tests.integration.customer import empty_queue, number, poll
@@ -89,7 +89,7 @@ def surely(connection: "psycopg.Connection[object]", statement: str) -> None:
     """Change the table's definition; under load that may end in a deadlock, and is tried again."""
     for _ in range(20):
         with suppress(psycopg.errors.DeadlockDetected):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
             return
     raise AssertionError("the table's definition could not be changed")
 

@@ -29,7 +29,7 @@ class Installation:
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement on the product's database."""
         with psycopg.connect(self.services["postgresql"].url, autocommit=True, connect_timeout=5) as connection:
-            cursor = connection.execute(statement)  # type: ignore[arg-type]
+            cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     def end_in_order(self, name: str) -> None:

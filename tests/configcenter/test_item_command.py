@@ -15,7 +15,7 @@ from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from tests.builders import actor, make_tenant
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 
 
 def config(*arguments: str) -> str:

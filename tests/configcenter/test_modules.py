@@ -10,7 +10,7 @@ from django.utils.translation import override
 from pydantic import BaseModel
 
 from configcenter import hot
-from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import items
 from configcenter.services.validation import WORDS
 from posthaste.lib.problems import Invalid
@@ -56,7 +56,7 @@ def document(path: str, value: Any) -> dict[str, Any]:
 
 def told(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
     try:
-        item = ConfigItem(namespace=items.ConfigNamespace(slug="posthaste"), group="posthaste", data_id=name, format="json")
+        item = ConfigItem(namespace=ConfigNamespace(slug="posthaste"), group="posthaste", data_id=name, format="json")
         items.validate(item, orjson.dumps(value).decode())
     except Invalid as error:
         return error.errors

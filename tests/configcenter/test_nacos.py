@@ -117,13 +117,17 @@ def test_the_real_clients_listener_hears_of_a_publish_in_the_console_within_a_se
         lags: list[float] = []
         assert process.stdout
         reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")), daemon=True)  # type: ignore[union-attr]
-        told = lambda number: json.loads(poll(lambda: lines[number : number + 1], seconds=20)[0])  # noqa: E731
+
+        def heard_at(number: int) -> dict[str, Any]:
+            answer: dict[str, Any] = json.loads(poll(lambda: lines[number : number + 1], seconds=20)[0])
+            return answer
+
         reader.start()
         poll(lambda: lines[:1] == ["ready\n"], seconds=20)
         for number, (data_id, content) in enumerate([("pool.properties", "size=20"), ("later", "new"), ("pool.properties", "size=30")], 1):
             began = time.time()
             published(tenant, data_id, content)
-            heard = told(number)
+            heard = heard_at(number)
             lags.append(heard["at"] - began)
             assert (heard["data_id"], heard["content"]) == (data_id, content)
         assert median(lags) < 1.0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from kombu import Connection
+from kombu.connection import Connection
 
 from posthaste.env import ROOT
 from tests.integration.stack import Http, Stack

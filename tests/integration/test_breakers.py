@@ -11,8 +11,6 @@ from tests.integration.customer import Customer, poll
 from tests.integration.stack import Stack
 from tests.peers.gateway import Answer, Gateway
 
-pytestmark = pytest.mark.both_stacks
-
 
 @pytest.fixture
 def customer(stack: Stack) -> Customer:

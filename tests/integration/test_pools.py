@@ -8,7 +8,7 @@ import orjson
 import psycopg
 import pytest
 import redis
-from kombu import Connection
+from kombu.connection import Connection
 
 from posthaste.lib import queues
 from tests.integration.customer import Customer, poll, what_waits

@@ -7,7 +7,7 @@ from posthaste.lib import locks
 from posthaste.lib.ids import new_id
 from tests.builders import json_of, make_api, make_tenant
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from kombu.exceptions import OperationalError
 
 from accounts.models import AuditEntry, User
+from accounts.services import audit
 from jobs.services import schedule
 from posthaste.lib.problems import NotFound
 from tests.builders import TESTER
@@ -118,7 +119,7 @@ def test_a_change_whose_entry_fails_is_not_stored(job: PeriodicTask, monkeypatch
     def fail(**_fields: Any) -> None:
         raise RuntimeError("no entry")
 
-    monkeypatch.setattr(schedule.audit, "record", fail)
+    monkeypatch.setattr(audit, "record", fail)
     for change in (schedule.disable_jobs, schedule.run_jobs):
         with pytest.raises(RuntimeError):
             change(ids=[job.pk], by=TESTER)

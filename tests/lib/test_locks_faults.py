@@ -20,8 +20,6 @@ from posthaste.lib.locks import NotAcquired
 from tests import packages
 from tests.services import Redis, Valkey
 
-pytestmark = pytest.mark.both_stacks
-
 HOLD = """
 import sys
 from posthaste.lib import locks

@@ -17,6 +17,7 @@ from messaging.channels.sandbox import outbox
 from messaging.content import editing
 from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
 from messaging.providers.editing import create_provider
+from posthaste.lib import redis
 from posthaste.lib.ids import new_id
 from tests.builders import TESTER, untraced
 
@@ -523,7 +524,7 @@ def test_the_overview_counts_the_own_tenants_messages_only() -> None:
 def test_the_outbox_shows_the_own_tenants_entries_masked() -> None:
     mine, other = tenant("mine"), tenant("other")
     client = staff("viewer", Role.VIEWER, mine)
-    outbox.redis.client().delete(outbox.key(mine.pk), outbox.key(other.pk))
+    redis.client().delete(outbox.key(mine.pk), outbox.key(other.pk))
     outbox.write([SendRequest(id=new_id(), channel="sms", recipient=SMS, body="To see", tenant_id=mine.pk)])
     outbox.write([SendRequest(id=new_id(), channel="sms", recipient=SMS, body="Not to see", tenant_id=other.pk)])
     shown = page(client, "outbox")

@@ -8,7 +8,7 @@ from accounts.models import AuditEntry, ConfigRight, User
 from messaging.providers import breakers
 from tests.builders import make_provider, make_tenant
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 
 
 def staff(right: str, name: str = "ada") -> Client:

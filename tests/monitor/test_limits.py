@@ -16,7 +16,7 @@ from posthaste.lib.flow.adaptive import Adaptive, Settings
 from tests.builders import RECIPIENTS, json_of, make_api, make_tenant
 from tests.monitor.test_breakers import staff
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
 URL = "/api/limits/"
 

@@ -75,7 +75,7 @@ def test_it_answers_while_redis_is_away(operator: Api, monkeypatch: pytest.Monke
     def away() -> Any:
         raise redis.Unavailable
 
-    monkeypatch.setattr(queue_statistics.redis, "client", away)
+    monkeypatch.setattr(redis, "client", away)
     found = samples(operator)
     assert found["posthaste_sending_messages"] == {(): 0}
     assert ("pool_threads",) in found["posthaste_metric_errors"]

@@ -60,7 +60,8 @@ def send_receipt(url: str, secret: str, message_id: str, status: str = "delivere
     )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.status
+            code: int = answer.status
+            return code
     except urllib.error.HTTPError as error:
         return error.code
 

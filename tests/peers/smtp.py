@@ -34,7 +34,7 @@ class Mail:
 
     @property
     def message(self) -> EmailMessage:
-        return message_from_bytes(self.raw, policy=policy.default)  # type: ignore[return-value]
+        return message_from_bytes(self.raw, policy=policy.default)
 
 
 class _Session(SMTP):
@@ -160,7 +160,7 @@ class _Controller(Controller):
     def _trigger_server(self) -> None:
         """Aiosmtpd connects to itself here to see an error early, and does not know what port 0 has become."""
         self.port = self.bound_port()
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
         self.handler.connections = 0
 
     def bound_port(self) -> int:

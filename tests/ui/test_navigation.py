@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import RequestFactory
 
-from accounts.models import ConfigRight, Member, Role, User
+from accounts.models import ConfigRight, Member, User
+from accounts.roles import Role
 from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group
 from tests.builders import make_tenant

@@ -35,7 +35,7 @@ class BreakerOut(serializers.Serializer[dict[str, Any]]):
     reason_of = serializers.IntegerField()
     reason_code = serializers.CharField()
     configuration_version = serializers.IntegerField(help_text="Of circuit_breakers, when it last moved.")
-    forced = serializers.CharField(help_text="open or closed where somebody holds it")
+    forced = serializers.CharField(help_text="open or closed while an operator holds it")
     forced_by = serializers.CharField()
     forced_until = serializers.DateTimeField(allow_null=True)
     calls = serializers.IntegerField()

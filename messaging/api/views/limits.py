@@ -50,7 +50,7 @@ class AdaptiveOut(serializers.Serializer[dict[str, Any]]):
 
 
 class LimitsOut(serializers.Serializer[dict[str, Any]]):
-    """What all processes counted in the last minutes; null where nobody knows, because Redis is away."""
+    """Counts of all processes over the last minutes; null where they are unknown because Redis is away."""
 
     minutes = serializers.IntegerField()
     is_local = serializers.BooleanField(help_text="Redis is away: each process keeps to its share of every limit.")

@@ -43,7 +43,8 @@ class MessageCollection(ListModelMixin, MessageView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":  # the hot path goes round DRF: see intake
             return intake.as_response(intake.answer_message(request))
-        return super().dispatch(request, *args, **kwargs)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
 
     @extend_schema(summary="List messages", description="Newest first; recipients are masked.")
     def get(self, request: Request) -> Response:
@@ -68,7 +69,8 @@ class BatchIntake(TenantView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
             return intake.as_response(intake.answer_batch(request))
-        return super().dispatch(request, *args, **kwargs)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
 
     @extend_schema(
         summary="Hand over a batch",

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from messaging.configuration.flow import Resource
+from messaging.models import ReceiptOutcome
 from messaging.receipts import receive
 from posthaste.lib.flow import gate
 from posthaste.lib.flow.views import FlowLimited
@@ -42,4 +43,4 @@ class ReceiptIntake(FlowLimited):
         body = request._request.body
         receive.verify(provider=row, body=body, headers=request.headers)
         counts = receive.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())
-        return Response({name: counts.get(name, 0) for name in receive.ReceiptOutcome.values})
+        return Response({name: counts.get(name, 0) for name in ReceiptOutcome.values})

@@ -84,7 +84,7 @@ class SuppressionBulk(SuppressionView):
 
     @extend_schema(
         summary="Suppress many recipients",
-        description="Up to 10,000. One bad recipient rejects all. Safe to repeat: who stands on the list already is left as it is.",
+        description="Up to 10,000. One bad recipient rejects all. Safe to repeat: recipients already on the list stay as they are.",
         request=SuppressionBulkIn,
         responses=SuppressionBulkOut,
     )

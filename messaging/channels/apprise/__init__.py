@@ -77,7 +77,7 @@ class AppriseAdapter(Adapter):
             transport.calls.lost, transport.calls.status, transport.calls.retry_after = "", 0, ""
             try:
                 with deadlines.time_limit(self.config.timeout_seconds):
-                    # Not Apprise.notify: that one would start threads and retry by itself.
+                    # Not Apprise.notify, which would start threads and retry on its own account.
                     done = service.notify(body=request.body, title=request.subject, body_format=NotifyFormat.TEXT)
             except http.OutboundError as error:
                 if error.sent or transport.calls.lost:

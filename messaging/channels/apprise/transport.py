@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from messaging.channels.apprise.pools import pool_classes
 from posthaste.lib import deadlines, http
 
-#: Over HTTP, and yet not offered: nostr opens WebSockets to relays by itself, vapid reads and writes key files.
+#: Over HTTP, and yet not offered: nostr opens its own WebSockets to relays, vapid reads and writes key files.
 NOT_OFFERED = frozenset({"nostr", "vapid"})
 
 
@@ -95,7 +95,7 @@ class GuardedSession(requests.Session):
                 if len(content) > http.MAX_BODY_BYTES:
                     answer.raw.close()
                 answer.raw.release_conn()
-                answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True  # type: ignore[attr-defined]
+                answer._content, answer._content_consumed = content[: http.MAX_BODY_BYTES], True
         except (requests.RequestException, OSError, http.OutboundError) as error:
             if deadlines.something_was_sent():
                 calls.lost = type(error).__name__
@@ -105,7 +105,7 @@ class GuardedSession(requests.Session):
 
 
 class _GuardedRequests(types.ModuleType):
-    """Stands in for the module `requests`: the same names, guarded calls."""
+    """Replace the module `requests`: the same names, guarded calls."""
 
     Session = GuardedSession
     session = GuardedSession
@@ -186,7 +186,7 @@ def schemas() -> list[str]:
 
 
 def instantiate(url: str) -> NotifyBase | None:
-    """Build the service a URL stands for; None if it is not understood or not offered."""
+    """Build the service that a URL describes; None if the URL is not understood or the service is not offered."""
     schema = url.partition("://")[0].lower()
     # An https:// URL may be the native form of a known service.
     if schema not in ("http", "https") and (schema not in _plugins or not offered(_plugins[schema])):

@@ -234,9 +234,9 @@ def _reply_error(code: int, reply: bytes | str) -> ProviderError:
 
 
 def _is_hard_bounce(code: int, reply: str) -> bool:
-    """Whether a refused recipient does not exist, as far as the answer tells: RFC 5321 (550, 551, 553), RFC 3463 (5.1.x, 5.2.1).
+    """Return whether the answer says that the refused recipient does not exist: RFC 5321 (550, 551, 553), RFC 3463 (5.1.x, 5.2.1).
 
-    Servers say 550 of what they take for spam as well; then the enhanced code is another one (5.7.x), and nobody is to blame.
+    Servers also answer 550 to suspected spam. The enhanced code then differs (5.7.x), and the address may well exist.
     """
     if code not in (550, 551, 553):
         return False

@@ -25,12 +25,12 @@ class GuardedSMTP(smtplib.SMTP):
 
     content_sent = False
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return http.client().connect(host, port, timeout=timeout)
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:
-            self.file = deadlines.reading_file(self.sock)  # type: ignore[assignment]
+            self.file = deadlines.reading_file(self.sock)
         reply = super().getreply()
         if reply[0] == 354:  # "go ahead": what follows is the text
             self.content_sent = True
@@ -67,7 +67,7 @@ class GuardedSMTP(smtplib.SMTP):
             if taken[0] == 250:
                 return
             refused = smtplib.SMTPDataError(*taken)
-        elif data[0] == 354:  # it waits for a text that nobody is to have
+        elif data[0] == 354:  # the server waits for the text; end it empty
             self.send(b".\r\n")
             self.getreply()
             self.content_sent = False
@@ -96,7 +96,7 @@ class GuardedTLS(GuardedSMTP):
         self.context = context
         super().__init__(*args, **kwargs)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self.context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=self._host)  # type: ignore[attr-defined]
 
 

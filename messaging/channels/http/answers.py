@@ -61,7 +61,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def mapped_error(answer: Response, mappings: list[ErrorMapping], *, success: bool) -> ProviderError | None:
-    """Return the error that the first fitting mapping stands for."""
+    """Return the error of the first mapping that matches the answer."""
     data: Any = None
     parsed = False
     for mapping in mappings:

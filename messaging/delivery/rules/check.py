@@ -5,7 +5,7 @@ caps together. The list is asked with one query for the chunk, while it is claim
 where a rule wants one. A message from the exempt priority on meets the list alone.
 
 If Redis is away, what a rule of duplicates or frequency concerns is put off for a few seconds at a time: it would otherwise go out
-unchecked, which nobody can take back. All else goes on.
+unchecked, which cannot be undone. All other messages go on.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def _block(rules: DeliveryRules, row: Claimed, now: datetime, known: dict[tuple[
     """Worked out once for each category and zone of the chunk; the messages of a chunk have one tenant and channel."""
     zone = hours.zone_of(channel=row.channel, recipient=row.recipient, named=row.time_zone, default=rules.default_time_zone)
     key = (row.tenant_id, row.category, zone.key)
-    if key not in known or known[key] is not None:  # each that waits gets a pause of its own
+    if key not in known or known[key] is not None:  # each waiting message gets its own pause
         known[key] = hours.block(rules, category=row.category, channel=row.channel, zone=zone, now=now)
     return known[key]
 
@@ -97,7 +97,7 @@ def _asked(rules: DeliveryRules, message: RenderedMessage) -> tuple[RuleQuery, t
     concerned = row.category not in duplicates.exempt_categories and (not duplicates.channels or row.channel in duplicates.channels)
     if duplicates.is_enabled and concerned:
         texts = (request.subject, request.body, request.html)
-        if message.own_link:  # each message has a link of its own: the same text is still the same
+        if message.own_link:  # every message has its own link: equal texts must still compare as equal
             texts = (request.subject, request.body.replace(message.own_link, ""), request.html.replace(message.own_link, ""))
         content_key = redis.key("d", scope, digest(row.channel, who, *texts))
     caps = tuple(cap for cap in rules.frequency if cap.category in ("", row.category) and cap.channel in ("", row.channel))

@@ -121,12 +121,12 @@ def check(queries: Sequence[RuleQuery], *, now: datetime) -> list[RuleAnswer]:
         for cap in one.caps:
             words += [cap.window_ms, cap.most]
     keys = [key for one in queries for key in one.keys]
-    answers = redis.client().eval(CHECK, len(keys), *keys, *words)  # type: ignore[arg-type]  # numbers are words as well
-    return [RuleAnswer(int(answers[n]), timedelta(milliseconds=int(answers[n + 1]))) for n in range(0, len(answers), 2)]  # type: ignore[arg-type,index]
+    answers = redis.client().eval(CHECK, len(keys), *keys, *words)  # numbers are words as well
+    return [RuleAnswer(int(answers[n]), timedelta(milliseconds=int(answers[n + 1]))) for n in range(0, len(answers), 2)]
 
 
 def release(queries: Sequence[RuleQuery]) -> None:
-    """Return back what messages had claimed that will never go out; while Redis is away it runs out by itself."""
+    """Give back what messages had claimed that will never go out; while Redis is away, the claims expire."""
     keys = [key for one in queries for key in one.keys]
     if not keys:
         return
@@ -134,6 +134,6 @@ def release(queries: Sequence[RuleQuery]) -> None:
     for one in queries:
         words += [one.id.bytes, 1 if one.content_key else 0, len(one.caps)]
     try:
-        redis.client().eval(RELEASE, len(keys), *keys, *words)  # type: ignore[arg-type]  # numbers are words as well
+        redis.client().eval(RELEASE, len(keys), *keys, *words)  # numbers are words as well
     except redis.Unavailable:
         pass

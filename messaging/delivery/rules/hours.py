@@ -83,7 +83,7 @@ def _clock(text: str) -> time:
 
 
 def _end_of(rule: Hours, local: datetime) -> datetime | None:
-    """When the span ends that `local` lies in, in UTC. A span that began yesterday belongs to yesterday's day of the week."""
+    """Return when the span that contains `local` ends, in UTC; a span that began yesterday counts for yesterday's weekday."""
     start, end = _clock(rule.start), _clock(rule.end)
     for back in (0, 1):
         day = local.date() - timedelta(days=back)

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from accounts.services.audit import Actor
 from accounts.services.demo import load_access
 from messaging.demo import load_messaging
 
@@ -27,9 +28,10 @@ class Command(BaseCommand):
             known = json.loads(output.read_text())
         except (OSError, ValueError):
             known = {}
+        by = Actor.command("load_demo")
         with transaction.atomic():
-            access = load_access(known)
-            load_messaging(tenant=access.pop("tenant"))
+            access = load_access(known, by=by)
+            load_messaging(tenant=access.pop("tenant"), by=by)
         written = {"base_url": options["base_url"], "ws_url": options["ws_url"], **access}
         output.parent.mkdir(parents=True, exist_ok=True)
         temporary = output.with_suffix(".tmp")

@@ -13,6 +13,7 @@ import structlog
 from posthaste.lib import redis
 from posthaste.lib.breaker.local import LocalBreaker
 from posthaste.lib.breaker.state import Phase, Rule, State, Tally
+from posthaste.lib.process_state import on_reset
 
 log = structlog.get_logger(__name__)
 FRESH_SECONDS = 0.5
@@ -333,3 +334,4 @@ def _sum(window: dict[bytes, bytes], now_ms: float) -> tuple[int, int, int]:
 
 
 breakers = Breakers()
+on_reset(breakers.forget)

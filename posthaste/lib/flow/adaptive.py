@@ -109,14 +109,14 @@ class Adaptive:
         before = Step(**json.loads(found)) if found else Step(settings.most, "start", 0.0, 0.0)
         if turn:
             numbers = {name.decode(): int(value) for name, value in last.items()}
-            seen = Seen(
+            observed = Seen(
                 requests=numbers.get("requests", 0),
                 messages=numbers.get("messages", 0),
                 took_ms=numbers.get("took_ms", 0),
                 refused=numbers.get("refused", 0),
                 seconds=settings.every_seconds,
             )
-            after = step(before, seen, settings, now=now)
+            after = step(before, observed, settings, now=now)
             body = json.dumps({"limit": after.limit, "reason": after.reason, "knee": after.knee, "knee_at": after.knee_at})
             pipeline = client.pipeline(transaction=False)
             pipeline.set(state, body, ex=86_400)
@@ -126,9 +126,9 @@ class Adaptive:
                     "limit": round(after.limit, 1),
                     "before": round(before.limit, 1),
                     "reason": after.reason,
-                    "latency_ms": round(seen.latency_ms, 1),
-                    "per_second": round(seen.per_second, 1),
-                    "refused": seen.refused,
+                    "latency_ms": round(observed.latency_ms, 1),
+                    "per_second": round(observed.per_second, 1),
+                    "refused": observed.refused,
                 }
                 pipeline.lpush(reasons, json.dumps(entry))
                 pipeline.ltrim(reasons, 0, KEEP_REASONS - 1)

@@ -17,6 +17,7 @@ from posthaste.lib.flow.plan_cache import plan_cache
 from posthaste.lib.flow.rules import Plan
 from posthaste.lib.flow.totals import process_totals
 from posthaste.lib.problems import TooMany
+from posthaste.lib.process_state import on_reset
 
 #: In force for this process; None: no protection.
 protection: system.Bounds | None = None
@@ -161,9 +162,10 @@ def enter(resource: str, values: Mapping[str, str], *, cost: int = 1, urgent: bo
         leave(passed)
 
 
+@on_reset
 def forget() -> None:
     """Begin with counters of its own: for tests."""
     limiter.forget()
     plan_cache.space = limiter.space
-    process_totals.__init__()  # type: ignore[misc]
-    system.load_monitor.__init__()  # type: ignore[misc]
+    process_totals.forget()
+    system.load_monitor.forget()

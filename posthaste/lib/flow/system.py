@@ -36,11 +36,15 @@ class LoadMonitor:
     """What this process knows about itself."""
 
     def __init__(self, *, threads: int | None = None) -> None:
+        self._threads = threads
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self.in_progress = 0
         self.latency_ms = 0.0
         self.finished = 0
         self.took_ms = 0.0
-        self._threads = threads
         self._lock = threading.Lock()
         self._seen_at = 0.0
         self._load = 0.0

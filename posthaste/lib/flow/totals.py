@@ -14,6 +14,10 @@ class ProcessTotals:
     """Since the process began."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
         self.let_in = 0
         self.messages = 0
         self.waited = 0

@@ -188,7 +188,7 @@ def take(name: str, *, holder: str, owner: str, lease_ms: int, waits: bool) -> t
 
 def await_turn(holder: str, *, seconds: float) -> None:
     """Sleep until it is this waiter's turn, at most so many seconds."""
-    redis.client().blpop([_key("turn", holder)], timeout=max(0.01, seconds))  # type: ignore[arg-type]
+    redis.client().blpop([_key("turn", holder)], timeout=max(0.01, seconds))
 
 
 def leave(name: str, *, holder: str) -> None:

@@ -12,7 +12,7 @@ from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from tests.builders import fields_of, json_of, make_api, make_provider, make_tenant
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+pytestmark = pytest.mark.django_db
 URL = "/api/breakers/"
 
 

@@ -29,7 +29,7 @@ from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
-from posthaste.lib.queues import DELAYED
+from posthaste.lib.queues import DELAYED, declared
 from tests import crowds
 from tests.builders import RECIPIENTS, Api, close_committer, configure, json_of, make_batch, make_key, make_tenant, poll
 from tracing.selectors import per_second
@@ -44,7 +44,7 @@ def _servers_are_clean() -> Iterator[None]:
     """Empty queues, and no measurement of another test."""
     broker.declare()
     with current_app.pool.acquire(block=True, timeout=5) as held:
-        for queue in broker.declared():
+        for queue in declared():
             queue.bind(held.default_channel).purge()
     redis.client().delete(redis.key("waiting"), redis.key("kick"))
     yield

@@ -9,7 +9,7 @@ import pytest
 from messaging.delivery import deliver as delivering
 from messaging.models import Message, Status
 from messaging.providers import cache
-from messaging.providers.cache import ProviderCache
+from messaging.providers.cache import ProviderCache, provider_cache
 from messaging.providers.latency import Latencies
 from posthaste.lib import redis
 from tests.builders import make_message, make_provider, make_tenant
@@ -84,7 +84,7 @@ def test_threads_beyond_a_providers_connections_put_their_messages_back_instead_
         tenant = make_tenant()
         config = {"host": server.host, "port": server.port, "security": "none", "from_email": "shop@example.com", "max_connections": 1}
         make_provider(tenant, channel="email", kind="email", config=config)
-        loaded_provider = delivering.provider_cache.in_force(tenant.pk, "email")[0]
+        loaded_provider = provider_cache.in_force(tenant.pk, "email")[0]
         assert loaded_provider.slots is not None
         [row] = queued(tenant, 1, channel="email", recipient="anna@example.com", subject="Hi")
         with loaded_provider.slots, ThreadPoolExecutor(1) as other:

@@ -16,6 +16,7 @@ from messaging.configuration.breakers import BreakerRule
 from messaging.delivery.deliver import deliver
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers.breakers import of_host, of_provider
+from messaging.providers.cache import provider_cache
 from messaging.queueing import breaker_backlog, feed
 from messaging.queueing.breaker_backlog import BreakerWait
 from posthaste.lib import redis
@@ -142,7 +143,7 @@ def test_another_provider_that_may_be_called_brings_them_forward_too(tenant: Ten
     noted(sms(tenant))
     assert look() == 0
     make_provider(tenant, name="new")
-    breaker_backlog.provider_cache.forget()
+    provider_cache.forget()
     assert (look(), due(row)) == (1, [True])
 
 

@@ -202,12 +202,12 @@ def test_where_nobody_counts_the_door_counts_itself_up_to_the_capacity() -> None
 @pytest.fixture
 def _no_latencies() -> None:
     redis.client().delete(redis.key("latency"))
-    latencies.__init__()  # type: ignore[misc]
+    latencies.forget()
 
 
 def told(provider_id: object, milliseconds: float) -> None:
     redis.client().hset(redis.key("latency"), provider_id.hex, milliseconds)  # type: ignore[attr-defined]
-    latencies.__init__()  # type: ignore[misc]
+    latencies.forget()
 
 
 @both

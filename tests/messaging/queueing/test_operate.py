@@ -11,6 +11,7 @@ from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing import operate
 from messaging.storage import store
 from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Conflict
 from tests.builders import TESTER, Api, json_of, make_api, make_batch, make_message, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -109,7 +110,7 @@ def test_of_two_who_cancel_at_once_one_is_told_that_it_was_too_late(tenant: Tena
     message = make_message(tenant)
     same = Message.objects.get(pk=message.pk)  # as another request has read it
     operate.cancel_message(message=message, by=TESTER, now=timezone.now())
-    with pytest.raises(operate.Conflict):
+    with pytest.raises(Conflict):
         operate.cancel_message(message=same, by=TESTER, now=timezone.now())
 
 
@@ -140,13 +141,13 @@ def test_pausing_twice_at_once_takes_back_once(tenant: Tenant) -> None:
     batch = make_batch(tenant, queued=2)
     same = Batch.objects.get(pk=batch.pk)
     assert operate.pause_batch(batch=batch, by=TESTER) == 2
-    with pytest.raises(operate.Conflict):
+    with pytest.raises(Conflict):
         operate.pause_batch(batch=same, by=TESTER)
     assert batch.status == same.status == BatchStatus.PAUSED
 
 
 def test_a_refused_cancel_of_a_batch_changes_none_of_its_messages(tenant: Tenant) -> None:
     batch = make_batch(tenant, status=BatchStatus.FINISHED, pending=1)
-    with pytest.raises(operate.Conflict):
+    with pytest.raises(Conflict):
         operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert batch.messages.get().status == Status.PENDING

@@ -1,0 +1,195 @@
+"""Pages of single rows: an owner of one tenant changes no row of another in which he only looks.
+
+The addresses are those of the admin: a new page must say here what it is asked, or that it changes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import models
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import ApiKey, Member, Tenant, User
+from accounts.roles import Role
+from accounts.tenancy import owned_by, tenant_path
+from messaging.content import editing
+from messaging.models import Batch, Message, Provider, Status, Template
+from tests.architecture.test_roles import state
+from tests.architecture.test_tenants import Owned, make_everything
+from tests.builders import RECIPIENTS, TESTER, make_message, make_tenant
+
+pytestmark = pytest.mark.django_db
+PAGES = {model: page for model, page in admin.site._registry.items() if tenant_path(model) is not None}
+#: What Django gives every model.
+LISTS, ADD, CHANGE, DELETE = {"changelist", "history"}, "add", "change", "delete"
+#: Pages that change nothing, and why a reader may have them.
+READS = {
+    "messaging_batch_change": "shows a batch, whatever the method",
+    "messaging_message_change": "shows a message, whatever the method",
+    "messaging_templateversion_change": "shows a version, whatever the method",
+    "messaging_message_html": "shows a message's text",
+    "messaging_templateversion_html": "shows a version's text",
+    "messaging_template_live_preview": "renders what was sent with the request; no row is read",
+    "messaging_template_live_html": "renders what was sent with the request; no row is read",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a page is asked: the row, what else stands in the address, what is posted. TENANT stands for the row's tenant."""
+
+    model: type[models.Model]
+    row: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+TENANT = "(the tenant)"
+WORDING = {"subject": "", "body": "Mine {{ code }}", "html": "", "variables": '[{"name": "code", "required": true, "example": "1"}]'}
+PROVIDER = {"name": "mine", "channel": "sms", "kind": "sandbox", "configuration": "{}", "weight": "1"}
+CASES: dict[str, list[Case]] = {
+    "accounts_apikey_revoke": [Case(ApiKey)],
+    "messaging_batch_do": [
+        Case(Batch, {"status": "running"}, more={"verb": "pause"}),
+        Case(Batch, {"status": "paused"}, more={"verb": "resume"}),
+        Case(Batch, {"status": "running"}, more={"verb": "cancel"}),
+    ],
+    "messaging_message_reveal": [Case(Message)],
+    "messaging_message_do": [
+        Case(Message, {"status": Status.PENDING}, more={"verb": "cancel"}),
+        Case(Message, {"status": Status.FAILED}, more={"verb": "retry"}),
+        Case(Message, {"status": Status.UNKNOWN}, more={"verb": "settle_sent"}),
+        Case(Message, {"status": Status.UNKNOWN}, more={"verb": "settle_failed"}),
+    ],
+    "messaging_provider_test": [Case(Provider, data={"recipient": RECIPIENTS["sms"], "text": "Hello"})],
+    "messaging_provider_secret": [Case(Provider)],
+    "messaging_provider_new_secret": [Case(Provider)],
+    "messaging_provider_breaker": [Case(Provider, data={"to": "open"})],
+    "messaging_template_publish": [Case(Template)],
+    "accounts_member_change": [Case(Member, {"user__username": "bob"}, {"role": "operator"})],
+    "accounts_member_delete": [Case(Member, {"user__username": "bob"}, {"post": "yes"})],
+    "messaging_provider_change": [Case(Provider, data=PROVIDER)],
+    "messaging_template_change": [Case(Template, data={"name": "a-own-words", "channel": "sms", "description": "mine", **WORDING})],
+}
+#: What is added to a tenant.
+ADDED: dict[str, dict[str, Any]] = {
+    "accounts_apikey_add": {"tenant": TENANT, "name": "mine", "kind": "live", "scopes": ["messages:read"]},
+    "accounts_member_add": {"tenant": TENANT, "username": "carol", "role": "viewer"},
+    "messaging_provider_add": {"tenant": TENANT, **PROVIDER},
+    "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
+    "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
+}  # fmt: skip
+
+
+def walked() -> list[tuple[type[models.Model], str]]:
+    """Return the models of tenants with the names of their pages."""
+    return [(model, pattern.name) for model, page in PAGES.items() for pattern in page.get_urls() if pattern.name]
+
+
+def standard(model: type[models.Model], verb: str) -> str:
+    return f"{model._meta.app_label}_{model._meta.model_name}_{verb}"
+
+
+def is_refused(answer: Any) -> bool:
+    """Whether a page was not shown; where there is no such row for a reader, Django's own pages lead to the start."""
+    return answer.status_code in (403, 404) or (answer.status_code == 302 and answer["Location"] == reverse("admin:index"))
+
+
+@pytest.fixture
+def other() -> Owned:
+    made = make_everything("Other")
+    make_message(made.tenant, status=Status.UNKNOWN)
+    for name in ("bob", "carol"):
+        User.objects.create(username=name, is_staff=True)
+    Member.objects.create(user=User.objects.get(username="bob"), tenant=made.tenant, role=Role.VIEWER)
+    wording = {"subject": "", "body": "Second {{ code }}", "html": "", "variables": [{"name": "code", "required": True, "example": "1"}]}
+    editing.save_draft(template=made.template, wording=wording, by=TESTER)
+    return made
+
+
+@pytest.fixture
+def client(other: Owned) -> Client:
+    user = User.objects.create(username="ada", is_staff=True)
+    Member.objects.create(user=user, tenant=make_tenant("Own"), role=Role.OWNER)
+    Member.objects.create(user=user, tenant=other.tenant, role=Role.VIEWER)
+    client = Client(raise_request_exception=True)
+    client.force_login(user)
+    return client
+
+
+def address(name: str, case: Case, tenant: Tenant) -> str:
+    row = owned_by(case.model._default_manager.all(), tenant.pk).filter(**case.row).first()
+    assert row is not None, "nothing to try it on"
+    pattern = next(pattern for page in PAGES.values() for pattern in page.get_urls() if pattern.name == name)
+    key = next(known for known in pattern.pattern.converters if known not in case.more)
+    return reverse(f"admin:{name}", kwargs={key: row.pk, **case.more})
+
+
+def posted(data: Mapping[str, Any], tenant: Tenant) -> dict[str, Any]:
+    return {name: tenant.pk if value == TENANT else value for name, value in data.items()}
+
+
+SINGLE = [pytest.param(name, case, id="-".join([name, *case.more.values()])) for name, cases in CASES.items() for case in cases]
+
+
+def test_every_page_of_the_admin_says_here_what_it_changes() -> None:
+    known = {*CASES, *ADDED, *READS}
+    standards = {standard(model, verb) for model in PAGES for verb in (*LISTS, ADD, CHANGE, DELETE)}
+    names = {name for _model, name in walked()}
+    assert sorted(names - known - standards) == []
+    assert sorted(known - names) == []
+
+
+@pytest.mark.parametrize(("name", "case"), SINGLE)
+def test_an_owner_elsewhere_changes_nothing_on_a_page_of_a_row(name: str, case: Case, other: Owned, client: Client) -> None:
+    path, before = address(name, case, other.tenant), state(other)
+    assert is_refused(client.post(path, posted(case.data, other.tenant)))
+    assert state(other) == before
+
+
+@pytest.mark.parametrize(("name", "case"), SINGLE)
+def test_a_stranger_finds_no_such_row(name: str, case: Case, other: Owned, client: Client) -> None:
+    Member.objects.filter(user__username="ada", tenant=other.tenant).delete()
+    path, before = address(name, case, other.tenant), state(other)
+    assert is_refused(client.post(path, posted(case.data, other.tenant)))
+    assert state(other) == before
+
+
+@pytest.mark.parametrize(("name", "case"), SINGLE)
+def test_the_same_page_has_an_effect_for_an_owner_of_the_tenant(name: str, case: Case, other: Owned, client: Client) -> None:
+    Member.objects.filter(user__username="ada", tenant=other.tenant).update(role=Role.OWNER)
+    path, before = address(name, case, other.tenant), state(other)
+    answer = client.post(path, posted(case.data, other.tenant))
+    assert state(other) != before, answer.context and answer.context.get("errors")
+
+
+def test_nothing_is_added_to_a_tenant_in_which_one_only_looks(other: Owned, client: Client) -> None:
+    before, wrong = state(other), {}
+    for model in PAGES:
+        name = standard(model, ADD)
+        answer = client.post(reverse(f"admin:{name}"), posted(ADDED.get(name, {"tenant": TENANT}), other.tenant))
+        if answer.status_code not in (403, 404) and not (answer.status_code in (200, 422) and name in ADDED):
+            wrong[name] = answer.status_code
+    assert (wrong, state(other)) == ({}, before)
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_the_same_is_added_by_an_owner_of_the_tenant(name: str, other: Owned, client: Client) -> None:
+    Member.objects.filter(user__username="ada", tenant=other.tenant).update(role=Role.OWNER)
+    before = state(other)
+    answer = client.post(reverse(f"admin:{name}"), posted(ADDED[name], other.tenant))
+    assert state(other) != before, answer.context and answer.context.get("errors")
+
+
+@pytest.mark.parametrize("verb", [CHANGE, DELETE])
+@pytest.mark.parametrize("model", PAGES, ids=lambda model: model.__name__)
+def test_no_row_is_changed_or_deleted_by_one_who_only_looks(model: type[models.Model], verb: str, other: Owned, client: Client) -> None:
+    before, name = state(other), standard(model, verb)
+    for row in owned_by(model._default_manager.all(), other.tenant.pk):
+        answer = client.post(reverse(f"admin:{name}", args=[row.pk]), {"post": "yes", "name": other.tenant.slug})
+        assert name in READS or is_refused(answer), (row, answer.status_code)
+    assert state(other) == before
