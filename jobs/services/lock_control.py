@@ -32,5 +32,5 @@ def force_release(*, name: str, by: Actor) -> Held:
     if found is None:
         raise NotFound(_("Nobody holds a lock of this name."))
     detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
-    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, tenant_id=by.tenant_id, detail=detail)
+    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, detail=detail)
     return found
