@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.stacks import stacks_of
 
 LEFT_THREADS = 70  # exit status: tests left threads that would have kept the process alive
 EXIT_SECONDS = 10.0  # what the process may take to end when all is reported; one that leaves nothing ends at once
@@ -87,12 +88,8 @@ class Progress:
 def end_with_stacks(errors: int) -> None:
     """Print the stacks of the threads that keep the process alive, and end it."""
     left = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
-    frames = sys._current_frames()
-    text = [f"\npytest did not end: {len(left)} threads that are not daemons were left.\n"]
-    for thread in left or [threading.main_thread()]:
-        frame = frames.get(thread.ident or 0)
-        text += [f"Thread {thread.name}:\n", *(traceback.format_stack(frame) if frame else [])]
-    os.write(errors, "".join(text).encode(errors="replace"))
+    text = f"\npytest did not end: {len(left)} threads that are not daemons were left.\n{stacks_of(left or [threading.main_thread()])}"
+    os.write(errors, text.encode(errors="replace"))
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(LEFT_THREADS)

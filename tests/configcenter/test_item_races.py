@@ -1,8 +1,8 @@
 """The format of an item is changed while a text of it comes into force: whoever is first, the text is written in the format that stands."""
 
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from configcenter.nacos import items as nacos
 from configcenter.nacos.identity import Who
 from configcenter.services import items, releases, transfer
 from posthaste.lib.problems import Conflict, Invalid
+from tests import crowds
 from tests.builders import actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,19 +55,17 @@ def meet(*calls: Callable[[], object]) -> list[str]:
             call()
         except (Invalid, Conflict) as error:
             errors.append(error.code)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=one, args=(call,)) for call in calls]
+    begun = []
     with transaction.atomic():
         list(ConfigItem.objects.select_for_update())
-        for number, thread in enumerate(threads, 1):
-            thread.start()
-            deadline = time.monotonic() + 10
+        for number, call in enumerate(calls, 1):
+            begun.append(crowds.start(partial(one, call)))
+            deadline = time.monotonic() + crowds.JOIN_SECONDS
             while waiting() < number:
                 assert time.monotonic() < deadline, "it waits for nobody"
-    for thread in threads:
-        thread.join(20)
+    for caller in begun:
+        caller.join()
     return errors
 
 

@@ -1,13 +1,12 @@
 """From a draft to what is in force, and back."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import AuditEntry
@@ -17,6 +16,7 @@ from configcenter.services import drafts, instances, items, loading, releases
 from configcenter.services.drafts import DraftConflict
 from configcenter.services.releases import GrayRunning, NoGray, NothingToPublish
 from posthaste.lib.problems import Invalid, NotFound
+from tests import crowds
 from tests.builders import actor, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -371,17 +371,10 @@ def test_publishes_that_meet_stand_one_after_the_other_and_none_is_lost() -> Non
     outcomes: list[str] = []
 
     def one(number: int) -> None:
-        try:
-            publish(pools(), text(max_threads=200 + number))
-            outcomes.append("published")
-        finally:
-            connection.close()
+        publish(pools(), text(max_threads=200 + number))
+        outcomes.append("published")
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    crowds.at_once(*(partial(one, number) for number in range(8)))
     assert outcomes == ["published"] * 8
     found = list(ConfigRelease.objects.filter(item=pools()).order_by("number").values_list("number", "revision"))
     assert [number for number, _revision in found] == list(range(1, 9))
@@ -401,13 +394,7 @@ def test_of_two_who_publish_the_same_draft_one_does() -> None:
             outcomes.append("published")
         except (DraftConflict, NothingToPublish) as error:
             outcomes.append(error.code)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    crowds.at_once(one, one)
     assert sorted(outcomes) in (["draft_conflict", "published"], ["nothing_to_publish", "published"])
     assert ConfigRelease.objects.count() == 1

@@ -2,7 +2,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,8 +44,26 @@ def writer() -> Writer:
     return Writer()
 
 
+_made: list[Batcher[Any, Any]] = []
+
+
+def kept(batcher: Batcher[Any, Any]) -> Batcher[Any, Any]:
+    """Have a batcher's threads end with the test."""
+    _made.append(batcher)
+    return batcher
+
+
+@pytest.fixture(autouse=True)
+def _batchers_end() -> Iterator[None]:
+    """End the threads of what the test has made."""
+    yield
+    for batcher in _made:
+        batcher.close()
+    _made.clear()
+
+
 def committer_of(writer: Any, **options: Any) -> Batcher[Any, Any]:
-    return Batcher(together(writer, splits_on=(Refused,)), **options)
+    return kept(Batcher(together(writer, splits_on=(Refused,)), **options))
 
 
 def submit_all(committer: Batcher[Any, Any], items: Sequence[Any]) -> list[Any]:
@@ -114,12 +132,12 @@ def test_an_error_that_may_concern_all_fails_all_and_nothing_is_written_twice(wr
 
 def test_an_exception_as_outcome_is_raised_to_the_one_it_belongs_to() -> None:
     bad = Refused("yours")
-    committer: Batcher[Any, Any] = Batcher(together(lambda group: [bad if item == "b" else item for item in group]))
+    committer: Batcher[Any, Any] = kept(Batcher(together(lambda group: [bad if item == "b" else item for item in group])))
     assert submit_all(committer, ["a", "b"]) == ["a", bad]
 
 
 def test_a_writer_that_forgets_an_outcome_is_an_error_for_all() -> None:
-    committer: Batcher[Any, Any] = Batcher(together(lambda _group: []))
+    committer: Batcher[Any, Any] = kept(Batcher(together(lambda _group: [])))
     with pytest.raises(ValueError, match="zip"):
         committer.submit("a")
 
@@ -150,7 +168,7 @@ def test_one_thread_writes_however_many_submit() -> None:
         writers.add(threading.get_ident())
         return list(group)
 
-    committer: Batcher[Any, Any] = Batcher(together(write))
+    committer: Batcher[Any, Any] = kept(Batcher(together(write)))
     submit_all(committer, list(range(50)))
     assert len(writers) == 1
     assert threading.get_ident() not in writers
@@ -192,7 +210,7 @@ Publish = Callable[[Any], None]
 
 def pool_of(work: Callable[[Any, Publish], None], *, after: Callable[[], None] = lambda: None, **options: Any) -> Batcher[Any, Any]:
     """Make a batcher for the running event loop."""
-    return Batcher(one_by_one(work, after=after), **{"threads": 2, "max_batch": 16, "loop": asyncio.get_running_loop(), **options})
+    return kept(Batcher(one_by_one(work, after=after), **{"threads": 2, "max_batch": 16, "loop": asyncio.get_running_loop(), **options}))
 
 
 def through_a_pool(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from posthaste.lib.elastic import TaskPool, stopping
+from tests import crowds
 from tests.builders import poll
 
 
@@ -152,13 +153,11 @@ def test_stopping_finishes_what_is_under_way_and_leaves_the_rest_to_the_broker()
     for n in range(6):
         apply(pool, work, n)
     poll(lambda: len(work.begun) == 2)
-    stopper = threading.Thread(target=pool.stop)
-    stopper.start()
+    stopper = crowds.start(pool.stop)
     poll(stopping.is_set)
     work.gate.set()
-    stopper.join(10)
+    stopper.join()
     stopping.clear()
-    assert not stopper.is_alive()
     assert sorted(work.done) == sorted(work.begun)
     assert len(work.done) == 2
     assert not any(thread.is_alive() for thread in pool._threads)

@@ -1,6 +1,5 @@
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posthaste.lib.http import BrokenOff, GuardedClient, Refused, TimedOut, is_permitted
+from tests import crowds
 from tests.builders import poll
 from tests.peers.certificate import make_certificate
 from tests.peers.gateway import Answer, Gateway
@@ -299,11 +299,7 @@ def test_connections_are_reused_among_threads(gateway: Gateway) -> None:
         for _ in range(50):
             client.request("POST", gateway.url, body=b"{}", headers={"Idempotency-Key": "k"})
 
-    threads = [threading.Thread(target=send) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    crowds.at_once(*[send] * 8)
     assert gateway.counts() == {"k": 400}
     assert gateway.connections <= 8
 

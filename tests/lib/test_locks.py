@@ -8,6 +8,7 @@ import pytest
 from posthaste.lib import locks, redis
 from posthaste.lib.ids import new_id
 from posthaste.lib.locks import LockLost, NotAcquired, server
+from tests import crowds
 from tests.builders import poll
 
 pytestmark = pytest.mark.both_stacks
@@ -192,9 +193,7 @@ def test_a_lock_without_a_lease_is_renewed_past_three_of_them(name: str, short_l
 
 
 def test_what_a_thread_left_behind_is_not_renewed_for_ever(name: str, short_lease: float) -> None:
-    thread = threading.Thread(target=lambda: locks.simple(name).__enter__())
-    thread.start()
-    thread.join()
+    crowds.at_once(lambda: locks.simple(name).__enter__())
     with locks.simple(name, wait_seconds=5):
         pass
 

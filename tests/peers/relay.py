@@ -17,7 +17,7 @@ class Relay:
         self.is_silent = False
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="relay", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

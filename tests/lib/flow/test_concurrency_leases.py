@@ -10,6 +10,7 @@ from posthaste.lib import redis
 from posthaste.lib.flow import concurrency_leases as places_module
 from posthaste.lib.flow import limiter as limiter_module
 from posthaste.lib.flow.concurrency_leases import ConcurrencyLeases
+from tests import crowds
 from tests.builders import poll
 from tests.services import Service
 
@@ -37,11 +38,7 @@ def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() ->
 def test_a_hundred_threads_that_wait_ask_no_more_often_than_one() -> None:
     holds, waits, name = ConcurrencyLeases(), ConcurrencyLeases(), secrets.token_hex(6)
     held = holds.take(name, at_once=1, longest_wait_seconds=0)
-    threads = [threading.Thread(target=waits.take, args=(name,), kwargs={"at_once": 1, "longest_wait_seconds": 0.5}) for _ in range(100)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    crowds.at_once(*[lambda: waits.take(name, at_once=1, longest_wait_seconds=0.5)] * 100)
     assert held
     assert waits._calls <= 0.5 / places_module.LOOK_AGAIN_SECONDS + 100, "the first one looks, the others ask once at most"
 

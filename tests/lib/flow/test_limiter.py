@@ -20,6 +20,7 @@ from posthaste.lib.flow import limiter as limiter_module
 from posthaste.lib.flow.limiter import Limiter, Pass
 from posthaste.lib.flow.plan_cache import PlanCache, plan_for
 from posthaste.lib.flow.rules import Limits, Plan, Rule
+from tests import crowds
 from tests.builders import poll
 from tests.lib.flow.spans import most_in_any_span
 
@@ -134,18 +135,14 @@ def test_requests_that_wait_together_while_redis_dies_are_all_answered(own_redis
         while not stop.is_set():
             answered.append(limiter.enter(plan))
 
-    crowd = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in crowd:
-        thread.start()
+    crowd = crowds.start(*[ask] * 8)
     poll(lambda: len(answered) > 100)
     own_redis.kill()
     poll(lambda: limiter.is_local)
     before = len(answered)
     poll(lambda: len(answered) > before + 100)
     stop.set()
-    for thread in crowd:
-        thread.join(timeout=5)
-        assert not thread.is_alive()
+    crowd.join()
 
 
 def test_headers_name_every_policy_and_what_is_left_of_the_tightest() -> None:

@@ -80,7 +80,7 @@ class Loop:
         from posthaste.rsgi import Entrance
 
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread = threading.Thread(target=self.loop.run_forever, name="entrance", daemon=True)
         self.thread.start()
         self.entrance = Entrance()
         interval = sys.getswitchinterval()
@@ -102,5 +102,5 @@ class Loop:
     def close(self) -> None:
         self.entrance.__rsgi_del__(self.loop)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
+        self.thread.join(60)
         self.loop.close()

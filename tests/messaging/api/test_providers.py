@@ -11,6 +11,7 @@ from accounts.scopes import ADMIN, SCOPES
 from messaging.models import Message, Provider, Status
 from messaging.providers.cache import provider_cache
 from posthaste.lib.masking import mask_recipient
+from tests import crowds
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
 
@@ -157,23 +158,16 @@ def test_of_two_changes_at_once_none_undoes_the_other(api: Api) -> None:
     together = threading.Barrier(2)
 
     def change(name: str) -> None:
-        try:
-            for number in range(1, 11):
-                together.wait(20)
-                api.patch(f"{URL}{identifier}/", {"caps": {name: number}})
-                together.wait(20)
-                provider = Provider.objects.get()
-                seen.append((provider.max_per_second, provider.max_at_once))
-        finally:
-            connection.close()
+        for number in range(1, 11):
+            together.wait(crowds.JOIN_SECONDS)
+            api.patch(f"{URL}{identifier}/", {"caps": {name: number}})
+            together.wait(crowds.JOIN_SECONDS)
+            provider = Provider.objects.get()
+            seen.append((provider.max_per_second, provider.max_at_once))
 
     seen: list[tuple[int | None, int | None]] = []
-    threads = [threading.Thread(target=change, args=(name,)) for name in ("per_second", "at_once")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert seen == [(number, number) for number in range(1, 11) for _thread in threads]
+    crowds.at_once(lambda: change("per_second"), lambda: change("at_once"))
+    assert seen == [(number, number) for number in range(1, 11) for _caller in range(2)]
 
 
 @pytest.mark.parametrize(

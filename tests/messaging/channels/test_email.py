@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from messaging.channels.base import OutcomeUnknown, ProviderError
 from messaging.channels.email import EmailAdapter
 from messaging.channels.registry import make_adapter, validate_config
+from tests import crowds
 from tests.messaging.channels.requests import mail
 from tests.peers.certificate import make_certificate
 from tests.peers.smtp import DROP, MailServer
@@ -107,11 +107,7 @@ def test_one_connection_serves_many_messages(server: MailServer) -> None:
 
 def test_threads_share_a_bounded_number_of_connections(server: MailServer) -> None:
     adapter = adapter_for(server, max_connections=3)
-    threads = [threading.Thread(target=adapter.send_many, args=([mail() for _ in range(5)],)) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    crowds.at_once(*(lambda: adapter.send_many([mail() for _ in range(5)]) for _ in range(12)))
     assert len(server.messages) == 60
     assert server.connections <= 3
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from standardwebhooks import Webhook
 
 from posthaste.env import ROOT
 from posthaste.lib.http import GuardedClient
+from tests import crowds
 from tests.peers.gateway import Answer, Gateway, Received
 from tests.peers.receiver import send_receipt
 
@@ -71,11 +73,7 @@ def test_two_hundred_connections_at_once_lose_nothing(gateway: Gateway) -> None:
                 sock.sendall(f"POST /send HTTP/1.1\r\nIdempotency-Key: {number}-{turn}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
                 assert sock.recv(4096).startswith(b"HTTP/1.1 200")
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    crowds.at_once(*(partial(send, number) for number in range(200)))
     assert (len(gateway.counts()), gateway.connections) == (600, 200)
 
 

@@ -1,17 +1,16 @@
 """Accept with real commits: many requests at once, one group, one transaction."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 from celery import current_app
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -31,6 +30,7 @@ from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Unavailable
 from posthaste.lib.queues import DELAYED, declared
+from tests import crowds
 from tests.builders import RECIPIENTS, Api, close_committer, configure, json_of, make_batch, make_key, make_tenant, poll
 from tracing.selectors import per_second
 
@@ -68,17 +68,7 @@ def caller(clear: str) -> Caller:
 
 def at_once(number: int, call: Callable[[int], Any]) -> list[Any]:
     """Call from so many threads at the same moment and return what they got, in order."""
-    together = threading.Barrier(number)
-
-    def run(index: int) -> Any:
-        together.wait(30)
-        try:
-            return call(index)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(run, range(number)))
+    return crowds.at_once(*(partial(call, index) for index in range(number)))
 
 
 def post(clear: str, body: Any, key: str = "") -> Any:

@@ -2,11 +2,11 @@
 
 import threading
 from collections import Counter
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 
 from messaging.providers import useful_threads
 from messaging.providers.cache import provider_cache
@@ -15,6 +15,7 @@ from messaging.queueing import admission, queue_statistics
 from messaging.queueing.drain_rate import FEWEST, DrainRate
 from messaging.queueing.fair_queue import FairQueue
 from posthaste.lib import redis
+from tests import crowds
 from tests.builders import make_batch, make_provider, make_tenant
 
 HOLD_SECONDS = 0.6
@@ -149,13 +150,8 @@ def test_all_processes_together_never_take_more_than_the_capacity() -> None:
             got = admission_control.admit(Counter({tenant_id: 13}))
             with lock:
                 granted.update(got)
-        connection.close()
 
-    threads = [threading.Thread(target=take, args=(n + 1,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    crowds.at_once(*(partial(take, n + 1) for n in range(8)))
     assert sum(granted.values()) == 1_000
     assert admission.take({admission.FEEDER: 500}) == {admission.FEEDER: 0}
 

@@ -1,6 +1,5 @@
 """Batches that stop: at once for what is sent, in the background for what is only written down."""
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from messaging.queueing import backlog, broker, feed, operate
 from messaging.storage import batches, store
 from posthaste.lib.ids import new_id
 from posthaste.lib.queues import SEND
+from tests import crowds
 from tests.builders import TESTER, make_batch, make_provider, make_tenant, poll
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -109,16 +109,14 @@ def test_what_is_being_handed_over_while_its_batch_is_cancelled_is_taken_back(te
 
     def cancel() -> None:
         operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
-        connection.close()
 
-    cancelling = threading.Thread(target=cancel)
     with transaction.atomic():
         assert queue.hold()
         ids = list(queue.due(timezone.now(), 5).values_list("pk", flat=True))
-        cancelling.start()
+        cancelling = crowds.start(cancel)
         poll(lambda: waiting_for_locks() > 0, what="the cancel waits for the feeder")
         assert store.move(ids, source=Status.PENDING, status=Status.QUEUED, queued_at=timezone.now()) == 5
-    cancelling.join(10)
+    cancelling.join()
     assert states(batch) == {"cancelled": 5}
 
 
@@ -131,13 +129,10 @@ def test_the_feeder_does_not_wait_for_a_batch_that_is_just_being_stopped(tenant:
 
     def look() -> None:
         fed.append(feed.Feeder()._hand_over(waiting, 100, now))
-        connection.close()
 
     with transaction.atomic():
         Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.PAUSED)
-        looking = threading.Thread(target=look)
-        looking.start()
-        looking.join(10)
+        crowds.at_once(look)
         assert fed == [0]
 
 
@@ -155,14 +150,11 @@ def test_a_row_that_a_worker_is_claiming_is_left_to_it_and_swept_should_it_fail(
 
     def cancel() -> None:
         done.append(operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now()))
-        connection.close()
 
     with transaction.atomic():
         now = timezone.now()
         store.claim([first], claim_id=new_id(), now=now, lease=timedelta(seconds=30))
-        cancelling = threading.Thread(target=cancel)
-        cancelling.start()
-        cancelling.join(10)
+        crowds.at_once(cancel)
         assert (done[0].cancelled, done[0].too_late) == (2, 1)
         transaction.set_rollback(True)
     assert states(batch) == {"queued": 1, "cancelled": 2}
@@ -215,13 +207,10 @@ def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenan
 
     def settle() -> None:
         settled.append(feed.settle_batches(now=timezone.now()))
-        connection.close()
 
     with transaction.atomic():
         operate.retry_messages(ids=[failed.pk], by=TESTER, now=timezone.now())
-        settling = threading.Thread(target=settle)
-        settling.start()
-        settling.join(10)
+        crowds.at_once(settle)
         assert settled == [0]
     assert [line.batch_id for line in backlog.waiting(timezone.now())] == [batch.pk]
     assert feed.settle_batches(now=timezone.now()) == 0

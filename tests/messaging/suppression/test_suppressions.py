@@ -1,12 +1,10 @@
 """The suppression list: over the API, in the admin, and filled by bounces."""
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -20,6 +18,7 @@ from messaging.providers.cache import provider_cache
 from messaging.receipts import receive
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
+from tests import crowds
 from tests.builders import actor, fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
 from tests.peers.smtp import MailServer
 
@@ -103,24 +102,11 @@ def test_an_entry_that_has_run_out_is_replaced_and_one_that_stands_is_left() -> 
 def test_two_who_add_the_same_at_once_leave_one_entry() -> None:
     tenant, now = make_tenant(), timezone.now()
     entries = [Entry(f"{n}@example.com") for n in range(50)]
-    together = threading.Barrier(4)
-    failures: list[BaseException] = []
 
     def add() -> None:
-        try:
-            together.wait(10)
-            suppressions.suppress(entries, tenant_id=tenant.pk, reason=SuppressionReason.API, author="key:x", now=now)
-        except BaseException as error:  # noqa: BLE001 - told by the test
-            failures.append(error)
-        finally:
-            connection.close()
+        suppressions.suppress(entries, tenant_id=tenant.pk, reason=SuppressionReason.API, author="key:x", now=now)
 
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert failures == []
+    crowds.at_once(*[add] * 4)
     assert len(recipients(tenant)) == 50
 
 
