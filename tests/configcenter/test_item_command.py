@@ -114,7 +114,7 @@ def test_a_text_of_another_format_comes_into_force_with_it(file: Path) -> None:
         (["item", "set", "a"], 2, "Give a FILE"),
         (["item", "publish", "none"], 5, "There is no item"),
         (["namespace", "create", "a b"], 3, "slug: 1 to 128 letters"),
-        (["namespace", "delete", "public"], 4, "This namespace is always there."),
+        (["namespace", "delete", "public"], 4, "This namespace can't be deleted."),
         (["export", "--namespace", "dev"], 5, "There is no namespace dev."),
     ],
 )

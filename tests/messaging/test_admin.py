@@ -426,7 +426,7 @@ def test_a_test_message_goes_out_and_is_audited_masked() -> None:
     client = staff("op", Role.OPERATOR, mine)
     row = create_provider(provider=Provider(tenant=mine, name="Sandbox", channel="sms", kind="sandbox"), config={}, by=TESTER)
     address = reverse("admin:messaging_provider_test", args=[row.pk])
-    assert "Taken by the provider" in client.post(address, {"recipient": SMS, "text": "Hi"}).content.decode()
+    assert "Accepted by the provider" in client.post(address, {"recipient": SMS, "text": "Hi"}).content.decode()
     assert "sandbox_refused" in client.post(address, {"recipient": "+15005550001", "text": "Hi"}).content.decode()
     assert "errorlist" in client.post(address, {"recipient": "nobody", "text": "Hi"}).content.decode()
     assert [entry.detail["ok"] for entry in AuditEntry.objects.filter(action="provider.test").order_by("id")] == [True, False]

@@ -22,7 +22,7 @@ def english() -> Iterator[None]:
         ("rule:suppressed:hard_bounce", "the recipient is on the suppression list: Hard bounce"),
         ("rule:quiet:night", "quiet hours: night"),
         ("rule:frequency:weekly", "frequency cap: weekly"),
-        ("rule:duplicate", "the same text went to this recipient a short while ago"),
+        ("rule:duplicate", "the same text was sent to this recipient recently"),
         ("unreachable", "it could not be reached"),
         ("breaker", "its circuit breaker is open"),
         ("rule:of-tomorrow", ""),

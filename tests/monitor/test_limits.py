@@ -67,7 +67,7 @@ def test_while_redis_is_away_everybody_who_looks_is_told_that_each_process_limit
     assert (seen["is_local"], seen["let_in"], seen["refused"]) == (True, None, [])
     text = page(client)
     assert "each process keeps to its share" in text
-    assert "Not known while Redis is away." in text
+    assert "Unknown while Redis is unavailable." in text
 
 
 def test_the_figures_of_all_tenants_are_for_operators(operator: Tenant) -> None:
