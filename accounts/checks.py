@@ -62,7 +62,7 @@ def _leads_to_a_tenant(model: type[models.Model], lookup: str) -> bool:
 
 
 def _field(model: type[models.Model], name: str) -> Any:
-    """A field by its name, or by that of its column; Django itself finds a foreign key by both."""
+    """Return a field of the model by name or column (Django finds a foreign key by either), or None."""
     try:
         return model._meta.get_field(name)
     except FieldDoesNotExist:

@@ -10,7 +10,7 @@ from posthaste.lib.ids import new_id
 
 
 class Tenant(models.Model):
-    """A tenant owns messages, templates, providers and keys. Tenants can't see each other's data."""
+    """The owner of messages, templates, providers and keys; invisible to other tenants."""
 
     tenant_lookup = "pk"
     access = Access()
@@ -45,7 +45,7 @@ class Tenant(models.Model):
 
 
 class ConfigRight(models.TextChoices):
-    """What a member of staff may do with the installation's configuration, each including what stands above it."""
+    """What a member of staff may do with the installation's configuration, each including those above it."""
 
     NONE = "", _("No access")
     VIEW = "view", _("View")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
-    """What a member may do, each including what stands below it."""
+    """What a member may do, each including those below it."""
 
     OWNER = "owner", _("Owner: everything, including keys and members")
     OPERATOR = "operator", _("Operator: sends, cancels, replays and manages providers")

@@ -1,4 +1,4 @@
-"""The scopes of API keys: a registry that each app fills in a module `scopes` of its own.
+"""The scopes of API keys: a registry that each app fills in its module `scopes`.
 
     READ = declare("messages:read", gettext_lazy("read messages, batches and traces"), suggested=True)
 

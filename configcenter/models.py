@@ -1,7 +1,7 @@
 """Hot configuration as rows: what is being edited, what was released, and which of it is in force.
 
-A typed module (`configcenter.hot`) and a free-form item of somebody's system are the same thing here: a text under namespace,
-group and data id. Modules lie in the installation's namespace MODULES, in the group MODULES, as canonical JSON; an override of a
+A typed module (`configcenter.hot`) and a free-form item of another system are the same thing here: a text under namespace,
+group and data id. Modules are in the installation's namespace MODULES, in the group MODULES, as canonical JSON; an override of a
 tenant's is another row of the same name with that tenant.
 """
 
@@ -68,7 +68,7 @@ class ConfigNamespace(models.Model):
 class ConfigItem(models.Model):
     """One text under namespace, group and data id: its draft, and what is in force."""
 
-    tenant_lookup = "namespace__tenant_id"  # also of an override: it lies in the installation's namespace, and operators edit it
+    tenant_lookup = "namespace__tenant_id"  # also of an override: it is in the installation's namespace, and operators edit it
 
     namespace = models.ForeignKey(ConfigNamespace, models.PROTECT, related_name="items", verbose_name=_("namespace"))
     group = models.CharField(_("group"), max_length=128)
@@ -80,7 +80,7 @@ class ConfigItem(models.Model):
 
     # null: nothing is being edited
     draft = models.TextField(_("draft"), null=True, blank=True)
-    #: Rises with every change of the draft: an editor names the one he began from, and the second of two is told.
+    #: Rises with every change of the draft: an editor names the one they began from, and the second of two gets a conflict.
     draft_version = models.PositiveIntegerField(default=0, editable=False)
     draft_by = models.CharField(_("draft by"), max_length=150, blank=True)
     draft_at = models.DateTimeField(_("draft changed"), null=True, blank=True)
@@ -142,7 +142,7 @@ class ConfigRelease(models.Model):
 class ConfigState(models.Model):
     """One row: the revision of the whole configuration, written by every publish in its transaction.
 
-    The lock on this row puts publishes in order, so that whoever has seen a revision has seen all before it.
+    The lock on this row puts publishes in order, so that a reader that has seen a revision has seen all before it.
     """
 
     tenant_lookup = None

@@ -42,10 +42,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ModuleState:
-    """How a module stands: what is in force, what is being edited, and who runs what.
+    """The state of a module: what is in force, what is being edited, and who runs what.
 
     `running` of `expected` instances run what they should: the gray release where it is for them, the released one elsewhere.
-    `slowest_ms` is the longest time from publishing to running, None where nobody measured one. `errors` are told by instances that
+    `slowest_ms` is the longest time from publishing to running, None if none was measured. `errors` are reported by instances that
     could not apply it. `release` is None while the defaults are in force.
     """
 
@@ -142,14 +142,14 @@ def takes_part(instance: Instance, item: ConfigItem, *, labels: list[str], perce
 
 
 def module_overview(live: list[Instance] | None = None) -> list[ModuleState]:
-    """Return how each module stands, in the order in which people see them; `live` spares asking Redis again."""
+    """Return the state of each module in display order; pass `live` to spare a read from Redis."""
     found = {item.data_id: item for item in _items(override_of=None)}
     seen = (live_instances() if live is None else live) or []
     return [_state(handle, found.get(handle.name), seen) for handle in hot.modules()]
 
 
 def module_state(name: str, live: list[Instance] | None = None) -> ModuleState:
-    """Return how one module stands.
+    """Return the state of one module.
 
     Raises:
         NotFound: there is none of that name.

@@ -63,7 +63,7 @@ def duration(span: timedelta) -> str:
 
 
 def crontab_in_words(crontab: CrontabSchedule) -> str:
-    """Say when a crontab comes round, in the reader's language; empty where nobody can tell."""
+    """Say when a crontab comes round, in the reader's language; empty if it cannot be described."""
     options = Options()
     options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
     options.use_24hour_time_format = True
@@ -163,7 +163,7 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
 
     @admin.display(description=gettext_lazy("what it does"))
     def about(self, row: PeriodicTask) -> SafeString | str:
-        """What the registry knows of the job."""
+        """Describe the job as the registry knows it."""
         found = registry.find(row.task)
         if found is None:
             return _("This installation has no job of this name, so nothing runs.") if row.task else NOTHING

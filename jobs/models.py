@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Fence(models.Model):
-    """One row a lock: whoever shows a smaller token than this was overtaken, and may not write."""
+    """One row a lock: a writer with a smaller token than this was overtaken and may not write."""
 
     tenant_lookup = None
 

@@ -49,7 +49,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         return [row for row in super().enabled_models() if registry.find(row.task)]
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        heartbeat.start("beat")  # whoever has not come so far does not hear SIGTERM yet either
+        heartbeat.start("beat")  # before this point SIGTERM is not handled either
         try:
             leads = bool(self._lead(keys=[redis.key("beat", "leader")], args=[self.owner, LEASE_MS]))
         except redis.Unavailable:

@@ -37,7 +37,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         batches=batches,
         tenants=tenants,
         tenant_id=tenant_id,
-        # Behind a reverse proxy /ws/ is at the same origin; without one it has a port of its own.
+        # Behind a reverse proxy /ws/ is at the same origin; without one it has its own port.
         ws_port="" if settings.trusted_proxies else settings.ws_port,
         purpose=_("What is happening now, and what needs attention."),
     )

@@ -43,7 +43,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Tenant)
 class TenantAdminPage(TenantAdmin):
-    """Whoever owns messages; made by superusers."""
+    """Tenants, which own messages; created by superusers."""
 
     purpose = gettext_lazy("A tenant owns messages, templates, providers and keys. Tenants can't see each other's data.")
     list_display = ["name", "slug", "state", "weight", "people", "keys", "created"]
@@ -64,7 +64,7 @@ class TenantAdminPage(TenantAdmin):
             tenants.create_tenant(tenant=obj, by=Actor.of_request(request))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A tenant's own administrators must not make their keys reach the whole installation."""
+        """Make `is_operator` read-only for a tenant's administrators: their keys must not reach the whole installation."""
         found = [*super().get_readonly_fields(request, obj)]
         return found if getattr(request.user, "is_superuser", False) else [*found, "is_operator"]
 
@@ -207,12 +207,12 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
 
 
 def _word(role: str) -> str:
-    """The first word of a role's label: its name without the explanation."""
+    """Return the name in a role's label, without the explanation after it."""
     return str(Role(role).label).replace("：", ":").partition(":")[0]
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new member is named, not chosen from a list: nobody should see who else uses this installation."""
+    """Ask for the name of a new member; a list to choose from would show who else uses this installation."""
 
     username = forms.CharField(
         label=gettext_lazy("user name"), max_length=150, help_text=gettext_lazy("The exact user name of an existing account.")

@@ -20,7 +20,7 @@ from posthaste.lib.pagination import CursorPages
 
 
 class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
-    """A key without its secret, which nobody has."""
+    """A key without its secret, which is not stored."""
 
     class Meta:
         model = ApiKey

@@ -30,7 +30,7 @@ LAST_USED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever is behind a valid API key."""
+    """The tenant and rights behind a valid API key."""
 
     key_id: int
     prefix: str
@@ -207,7 +207,7 @@ def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
 
 
 def _known(prefix: str) -> Caller | None:
-    """The key of a prefix, as it was at most CACHE_SECONDS ago."""
+    """Return the caller of a key prefix, at most CACHE_SECONDS old, or None."""
     loaded_at, caller = _cache.get(prefix, (0.0, None))
     if time.monotonic() - loaded_at > CACHE_SECONDS:
         caller = _load(prefix)

@@ -113,7 +113,7 @@ def complete(entry: AuditEntry, *, target: object | None = None, detail: dict[st
 
 
 def record_row(*, by: Actor, verb: str, row: models.Model, detail: dict[str, Any] | None = None) -> AuditEntry:
-    """Write one entry about a row that has no service of its own: the fallback of admin pages.
+    """Write one entry about a row without its own service: the fallback of admin pages.
 
     The action is `<model>.<verb>`, the target the row's key.
     """

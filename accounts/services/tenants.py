@@ -53,8 +53,9 @@ def change_tenant(*, tenant: Tenant, fields: Iterable[str], by: Actor) -> Tenant
 
 
 def delete_tenant(*, tenant: Tenant, by: Actor) -> None:
-    """Delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items. All processes
-    hear of it as of a publish, and go on with the installation's values.
+    """Delete a tenant that has sent nothing, with its keys, templates, providers, overrides and items.
+
+    All processes are notified as of a publish, and continue with the installation's values.
 
     Raises:
         TenantInUse: it has what is never deleted with it.

@@ -1,4 +1,4 @@
-"""What became of a row, whoever changed it: Django's own history knows of the admin alone, the audit trail also of API and commands."""
+"""The history of a row from the audit trail: Django's own history covers only the admin, the trail also API and commands."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ COUNT_UP_TO = 10_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to a limit; what lies behind it is found by filters, not by turning pages."""
+    """Count up to a limit; rows beyond it are found with filters, not by turning pages."""
 
     @cached_property
     def count(self) -> int:
@@ -216,7 +216,7 @@ class TenantAdmin(Audited):
         return False
 
     def has_operate_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Whether the reader may act on rows whose fields nobody edits."""
+        """Return whether the user may act on rows whose fields are read-only."""
         return self._allowed(request, "change", obj)
 
     @property
@@ -263,10 +263,10 @@ class TenantAdmin(Audited):
         )
 
     def own(self, request: HttpRequest, object_id: str, *, change: bool = False) -> Any:
-        """Return a row of the reader's, or answer as if there were none.
+        """Return a row that the user may see.
 
         Raises:
-            Http404: there is none, or it is somebody else's.
+            Http404: there is none, or it belongs to another tenant.
             PermissionDenied: it may be seen, not changed.
         """
         obj = self.get_object(request, object_id)

@@ -148,7 +148,7 @@ class ItemDraft(FreeItem):
 
     @extend_schema(
         summary="Save the draft",
-        description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
+        description="A draft may be invalid; `errors` of the answer names what is wrong. 409 if another user saved meanwhile.",
         request=item_shapes.ItemDraftIn,
         responses=inline_serializer("ItemDraftSaved", {"draft": item_shapes.ItemDraftOut(), "errors": WRONG}),
     )
@@ -211,8 +211,8 @@ class ItemDiff(FreeItem, modules.ModuleDiff):
     """`…/diff/`."""
 
 
-# A gray release of an item is started in the console only, as nobody but processes of Posthaste would follow it; but whoever finds
-# one in the way of a publish can end it here.
+# A gray release of an item is started in the console only, as only processes of Posthaste would follow it; but one that blocks
+# a publish can be ended here.
 class ItemGrayPromote(FreeItem, rollout.ModuleGrayPromote):
     """`…/gray/promote/`."""
 

@@ -67,7 +67,7 @@ class StandingOut(serializers.Serializer[Any]):
 
 
 class ModuleOut(serializers.Serializer[Any]):
-    """How a module stands."""
+    """The state of a module."""
 
     name = serializers.CharField()
     title = serializers.CharField()
@@ -91,10 +91,10 @@ class ModuleDetail(ModuleOut):
 
 
 class OverrideOut(serializers.Serializer[Any]):
-    """What a tenant has of its own in a module."""
+    """A tenant's override of a module."""
 
     name = serializers.CharField()
-    version = serializers.IntegerField(help_text="0: nothing of its own.")
+    version = serializers.IntegerField(help_text="0: no override.")
     md5 = serializers.CharField()
     own = serializers.JSONField(help_text="The fields it overrides.")
     effective = serializers.JSONField(help_text="The installation's value with them, where no gray release runs.")
@@ -131,7 +131,7 @@ class RollbackIn(Body):
 
 
 class SpreadIn(Body):
-    """Whom a gray release is for."""
+    """The instances a gray release is for."""
 
     labels = serializers.ListField(child=serializers.CharField(max_length=161), default=list, max_length=100)
     percent = serializers.IntegerField(min_value=0, max_value=100, default=0)

@@ -48,7 +48,7 @@ def draft_of(item: ConfigItem | None) -> dict[str, Any]:
 
 
 def module_of(state: ModuleState) -> dict[str, Any]:
-    """Return how a module stands."""
+    """Return the state of a module."""
     return {
         "name": state.handle.name,
         "title": _(state.handle.title),
@@ -107,7 +107,7 @@ class ModuleCollection(TenantView):
     serializer_class = module_shapes.ModuleOut
     filter_backends = ()
 
-    @extend_schema(summary="How every module of the configuration stands", responses=module_shapes.ModuleOut(many=True))
+    @extend_schema(summary="The state of every configuration module", responses=module_shapes.ModuleOut(many=True))
     def get(self, request: Request) -> Response:
         must_operate(self.caller)
         return Response([module_of(state) for state in selectors.module_overview()])
@@ -142,7 +142,7 @@ class ModuleDraft(ItemView):
 
     @extend_schema(
         summary="Save the draft",
-        description="A draft may be invalid; `errors` of the answer names what is wrong. 409 when somebody saved meanwhile.",
+        description="A draft may be invalid; `errors` of the answer names what is wrong. 409 if another user saved meanwhile.",
         request=module_shapes.ModuleDraftIn,
         responses=inline_serializer(
             "DraftSaved", {"draft": module_shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}

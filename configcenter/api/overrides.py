@@ -1,4 +1,4 @@
-"""What a tenant has of its own in a module: `/api/config/modules/{name}/override/…`, with the verbs of the installation's value."""
+"""A tenant's override of a module: `/api/config/modules/{name}/override/…`, with the verbs of the installation's value."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from configcenter.services.validation import merged
 
 
 def override_of(item: ConfigItem, name: str) -> dict[str, Any]:
-    """Return what a tenant has of its own in a module."""
+    """Return a tenant's override of a module."""
     handle = hot.module(name)
     base = orjson.loads(items.effective(items.module_item(name)))
     own = orjson.loads(items.effective(item))
@@ -50,11 +50,11 @@ class OverrideItem(ItemView):
     scopes = {"GET": CONFIG_READ, "DELETE": CONFIG_PUBLISH}
     is_override = True
 
-    @extend_schema(summary="What your tenant has of its own in a module", responses=module_shapes.OverrideOut)
+    @extend_schema(summary="Your tenant's override of a module", responses=module_shapes.OverrideOut)
     def get(self, request: Request, name: str) -> Response:
         return Response(override_of(self.item(), name))
 
-    @extend_schema(summary="Give up what your tenant has of its own", responses=module_shapes.ReleaseOut)
+    @extend_schema(summary="Remove your tenant's override", responses=module_shapes.ReleaseOut)
     def delete(self, request: Request, name: str) -> Response:
         return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
@@ -102,7 +102,7 @@ class OverrideGray(ModuleGray):
     is_override = True
 
     def standing(self, name: str) -> dict[str, Any]:
-        """Return how what was steered stands."""
+        """Return the state of the override after the change."""
         return override_of(self.item(), name)
 
 

@@ -50,7 +50,7 @@ class ModuleGray(ItemView):
         return Response(self.standing(name))
 
     def standing(self, name: str) -> dict[str, Any]:
-        """Return how what was steered stands."""
+        """Return the state of the module after the change."""
         return module_of(selectors.module_state(name))
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-#: Stands for the key of a block that is not there yet, one for each depth: the script of the page replaces it.
+#: Placeholder for the key of a block that is not there yet, one for each depth: the script of the page replaces it.
 NEW_KEY = "__new{depth}__"
 _LAST_PART = re.compile(r"(\.[^.\[\]]+|\[[^\[\]]*\])$")
 #: Units of the modules' fields: marked here, translated where they are shown.
@@ -56,7 +56,7 @@ class Entry:
     entries: list["Entry"] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     blank: Block | None = None
-    #: For a tenant's override: whether it has a value of its own. None: not a page of an override.
+    #: For a tenant's override: whether it has its own value. None: not a page of an override.
     own: bool | None = None
 
     @property
@@ -89,7 +89,7 @@ class Form:
 
     @property
     def groups(self) -> list[list[Entry]]:
-        """The entries as the page shows them: runs of simple fields, and each group of fields by itself."""
+        """The entries as the page shows them: runs of simple fields, and each group of fields separately."""
         found: list[list[Entry]] = []
         for entry in self.entries:
             if found and not entry.is_group and not found[-1][0].is_group:
@@ -194,7 +194,7 @@ def _entries(
 
 
 def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int, open_paths: frozenset[str]) -> Block:
-    # What differs inside a block is no matter: every block is somebody's own.
+    # Differences inside a block are not marked: every block was added by a user.
     standard = blank(inner)
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
     title, day = _title(member), str(member.get("day", "")) if isinstance(member, Mapping) else ""
@@ -236,7 +236,7 @@ def _title(member: Any) -> str:
 
 
 def _limits(info: FieldInfo, inner: Any) -> dict[str, Any]:
-    """The limits as attributes of an input."""
+    """Return the limits as attributes of an input."""
     limits: dict[str, Any] = {}
     for rule in info.metadata:
         for name, attribute in (("ge", "min"), ("le", "max"), ("max_length", "maxlength"), ("pattern", "pattern")):
@@ -295,7 +295,7 @@ def _all(entries: Iterable[Entry]) -> Iterable[Entry]:
 
 
 def _place(form: Form, errors: Iterable[Mapping[str, Any]]) -> None:
-    """Puts each error at its field, or at the nearest thing around it, and unfolds the blocks on the way."""
+    """Attach each error to its field, or to the nearest enclosing entry, and unfold the blocks on the way."""
     places: dict[str, Entry | Block] = {}
     blocks: dict[str, Block] = {}
     for entry in _all(form.entries):

@@ -18,8 +18,9 @@ def reached(item: ConfigItem, live: list[Instance], *, labels: list[str], percen
 
 
 def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
-    """Return how far the version of a module, or of a tenant's override of it, has come: a sentence, and a row for
-    each instance. For an override `live` must know it (`selectors.live_instances`).
+    """Return how many instances run the current version of a module or override: a sentence, and a row for each instance.
+
+    For an override, `live` must have been read with it (`selectors.live_instances`).
     """
     key, is_override = key_of(item.data_id, item.override_of_id), item.override_of_id is not None
     current = item.current.number if item.current else 0

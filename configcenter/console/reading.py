@@ -59,7 +59,7 @@ def _read(model: type[BaseModel], posted: QueryDict, path: str, only: frozenset[
 
 
 def _shape(model: type[BaseModel], posted: QueryDict, path: str, place: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values below `path` (as the page names it), and what each path of the page is called by its place in the lists."""
+    """Return the values below `path` (as the page names it), and for each path of the page its path by list index."""
     values: dict[str, Any] = {}
     paths: dict[str, str] = {}
     for name, info in model.model_fields.items():
@@ -98,7 +98,7 @@ def _value(kind: str, inner: Any, text: str) -> Any:
 
 
 def _number(inner: Any, text: str) -> Any:
-    """The number that was typed; what is none stays a text, for the class to complain about."""
+    """Return the number that was typed; text that is no number is returned unchanged, for the model to reject."""
     try:
         number = float(text)
         return int(text) if inner is int else number if number - number == 0 else text
@@ -107,7 +107,7 @@ def _number(inner: Any, text: str) -> Any:
 
 
 def _find(values: Any, path: str) -> tuple[Any, str]:
-    """What lies at a path such as `channels[0].weights`."""
+    """Return the value at a path such as `channels[0].weights`, and the rest of the path that was not found."""
     found = values
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
         if index and isinstance(found, list) and int(index) < len(found):

@@ -8,7 +8,7 @@ app_name = "config"
 
 
 def _life(before: str, name: str) -> list[URLPattern]:
-    """The pages of one thing."""
+    """Return the URL patterns of one module, override or item."""
     return [
         path(before, edit.edit, name=f"{name}-edit"),
         path(f"{before}discard/", edit.discard, name=f"{name}-discard"),

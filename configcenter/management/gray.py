@@ -20,9 +20,10 @@ def add_arguments(gray: Any) -> None:
 
 
 def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[Any, str], None]) -> None:
-    """Do what is asked with the gray release of an item, and return how it stands.
+    """Do what is asked with the gray release of an item, and print its state.
 
-    Raises: as the services of the same names; NoGray where none is running.
+    Raises:
+        NoGray: none is running. Otherwise as the services of the same names.
     """
     spread = {"labels": options["label"], "percent": options["percent"]}
     number, verb = 0, options["what"]
@@ -47,10 +48,10 @@ def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[
         "instances": None if live is None else len(live),
         "taking_part": None if live is None else taking,
     }
-    whom = ", ".join([*item.gray_labels, *([f"{item.gray_percent} % of the others"] if item.gray_percent else [])])
+    audience = ", ".join([*item.gray_labels, *([f"{item.gray_percent} % of the others"] if item.gray_percent else [])])
     reach = (
         "Redis is unavailable: the state of the instances is unknown"
         if live is None
         else f"{len(taking)} of {len(live)} instances take part"
     )
-    say(report, "\n".join([f"Gray release v{item.gray.number} for {whom}: {reach}.", *(f"  {name}" for name in taking)]))
+    say(report, "\n".join([f"Gray release v{item.gray.number} for {audience}: {reach}.", *(f"  {name}" for name in taking)]))

@@ -37,7 +37,7 @@ ROOT = "/nacos/v1"
 #: A MiB of content, each byte URL-encoded as three.
 MAX_BODY_BYTES = 4 * 1024 * 1024
 VERSION = "1.4.6"  # of the server whose API this is
-#: Few, as each holds a database connection while it works; whoever waits for a change is in none of them.
+#: Few, as each holds a database connection while it works; clients that wait for a change occupy none of them.
 THREADS = 4
 SEEN_SECONDS = 1.0
 MAX_SEEN = 10_000
@@ -152,7 +152,7 @@ def _well(_call: Call) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who may do what at an address. `scopes` is None where nobody need say who he is, for the reason in `open_because`."""
+    """Who may do what at an address. `scopes` is None where no sign-in is needed, for the reason in `open_because`."""
 
     handler: Callable[..., Any]
     scopes: tuple[str, ...] | None
@@ -230,7 +230,7 @@ _seen: dict[tuple[str, ...], tuple[float, Who]] = {}
 
 
 async def _identified(call: Call) -> Who:
-    """Who calls. Whoever was let in within the last second is let in again without asking a thread: clients come in swarms."""
+    """Return the caller, from memory if they were identified within the last second: clients come in swarms."""
     shown = (call.headers.get("authorization", ""), call.fields.get("accessToken", ""), call.headers.get("accesstoken", ""), call.ip)
     seen_at, who = _seen.get(shown, (0.0, None))
     if who is None or time.monotonic() - seen_at > SEEN_SECONDS:

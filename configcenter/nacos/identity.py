@@ -1,8 +1,8 @@
-"""Who calls: an API key, shown as it is or as a token that stands for it, or a member of staff who signed in.
+"""Who calls: an API key, shown as it is or as a token issued for it, or a member of staff who signed in.
 
 Nacos clients sign in with name and password and then show the token they were given with every call. The password is an API key
-(the name does not matter), or that of a member of staff. A token is signed and expires, and does not outlive what it stands for: key
-and user are looked at with every call, as they were at most two seconds ago.
+(the name does not matter), or that of a member of staff. A token is signed and expires, and does not outlive its key or user: both
+are checked with every call, as they were at most two seconds ago.
 """
 
 import time
@@ -69,7 +69,7 @@ def _of_user(user: User) -> Who:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a client is given: the text it shows with every call, and whom it stands for."""
+    """A token for a client: the text it shows with every call, and the caller it was issued to."""
 
     text: str
     who: Who
@@ -83,7 +83,7 @@ def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
         Forbidden: the key may not be used from this address, or the person may not look at the configuration.
         TooMany: so many attempts from this address or for this name.
     """
-    if FORM.fullmatch(password.strip()):  # 256 random bits: nobody guesses them, so a thousand systems may start at once
+    if FORM.fullmatch(password.strip()):  # 256 random bits cannot be guessed, so a thousand systems may start at once
         caller = recognise(f"Bearer {password.strip()}", ip=ip, now=now)
         return Token(signing.dumps({"key": caller.prefix, "id": caller.key_id}, salt=SALT), _of_key(caller))
     attempt = _attempt(username, ip)
@@ -132,7 +132,7 @@ def _user(pk: int) -> User | None:
 
 
 def identify(*, headers: Mapping[str, str], fields: Mapping[str, str], ip: str, now: datetime) -> Who:
-    """Return whoever shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
+    """Return the caller that shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
 
     Raises:
         Unauthenticated: there is neither, or it is wrong, expired or revoked.

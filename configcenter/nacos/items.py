@@ -76,7 +76,7 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
     kind = protocol.FORMATS.get(fields.get("type", "").strip().lower())
     namespace = writable(who, fields.get("tenant", ""))
     with transaction.atomic():  # an item that is made for a text that proves wrong is not kept
-        # The lock that puts publishes in order, before any other: nobody publishes between what is looked at here and what is written.
+        # The lock that puts publishes in order, before any other: no publish comes between this check and the write.
         list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
         item = _item(who, namespace, group, data_id, kind or Format.TEXT, ip)
         try:
@@ -93,7 +93,7 @@ def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: 
         pass
     try:
         return items.create_item(**own, format=kind, by=who.by(ip))
-    except items.Exists:  # somebody was quicker
+    except items.Exists:  # another request was quicker
         return items.get_item(**own)
 
 

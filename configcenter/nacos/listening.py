@@ -175,7 +175,7 @@ class Listeners:
             return self._known
         assert self._turn is not None
         async with self._turn:
-            # Whoever had the turn before may have looked up the same.
+            # The task that had the turn before may have looked up the same.
             missing = [key for key in keys if key not in self._known]
             if missing and len(self._known) + len(missing) > MAX_KNOWN:
                 self._known = {key: md5 for key, md5 in self._known.items() if key in self._waiting}
@@ -206,7 +206,7 @@ class Listeners:
         assert self._turn is not None
         async with self._turn:
             if self._revision < 0:
-                return  # nobody has asked for anything yet
+                return  # there has been no request yet
             present = await self._in_thread(present_revision)
             if present < self._revision:  # another database, or an older state of it
                 self._revision, changed = present, await self._in_thread(fingerprints, {*self._known, *self._waiting})

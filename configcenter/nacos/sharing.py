@@ -1,7 +1,7 @@
 """Many who read the same thing at the same time cause one read.
 
-After a publish a thousand clients get the same item within a second. Whoever comes while a read is under way shares the one that
-begins when that is over, never one that began before he came: so nobody is given a text older than his question.
+After a publish a thousand clients get the same item within a second. A request that comes while a read is under way shares
+the read that begins after it, never one that began before the request: so no answer is older than its question.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Shared(Generic[T]):
             answer = self._next[key] = asyncio.get_running_loop().create_future()
             if key not in self._reading:
                 self._reading[key] = asyncio.create_task(self._run(key, function))
-        return await asyncio.shield(answer)  # one who leaves takes it from nobody else
+        return await asyncio.shield(answer)  # a caller that is cancelled must not cancel it for the others
 
     async def _run(self, key: Hashable, function: Callable[[], Awaitable[T]]) -> None:
         try:

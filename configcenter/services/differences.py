@@ -15,7 +15,7 @@ CONTEXT_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a comparison, with its number on either side; `gap` stands for equal lines that are left out."""
+    """One line of a comparison, with its number on either side; `gap` marks equal lines that are left out."""
 
     kind: Literal["same", "removed", "added", "gap"]
     text: str

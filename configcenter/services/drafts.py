@@ -17,13 +17,13 @@ from posthaste.lib.problems import Conflict, NotFound
 
 
 class DraftConflict(Conflict):
-    """Someone else changed the draft in the meantime. `draft_version` is the current version; `draft_by` and `draft_at` tell who changed it and when."""
+    """Another user changed the draft meanwhile: `draft_version` is the current one, saved by `draft_by` at `draft_at`."""
 
     code = "draft_conflict"
 
 
 def draft_conflict(item: ConfigItem) -> DraftConflict:
-    """Make the error for whoever comes second, with who was quicker."""
+    """Make the error for the second of two editors, naming the first."""
     who: dict[str, Any] = {"draft_by": item.draft_by, "draft_at": item.draft_at, "draft_version": item.draft_version}
     return DraftConflict(
         _("The draft was changed by {who} in the meantime. Review it, then save again on top of version {version}.").format(
@@ -39,7 +39,7 @@ def save_draft(*, item: ConfigItem, content: str, based_on: int, by: Actor, now:
     `based_on` is the `draft_version` that the author saw.
 
     Raises:
-        DraftConflict: somebody was quicker.
+        DraftConflict: another user saved first.
         Invalid: it can't be stored.
     """
     check_text(content)

@@ -57,7 +57,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One live process, as it told a moment ago. `overrides`, by `key_of`, only where somebody asked for them (`with_overrides`)."""
+    """One live process, as last reported. `overrides`, by `key_of`, are present only if requested (`with_overrides`)."""
 
     id: str
     kind: str
@@ -141,7 +141,7 @@ def _report_overrides(name: str, overrides: Mapping[str, Version], client: "Redi
         pipeline.hset(_overrides_key(name), mapping={key: orjson.dumps(asdict(version)) for key, version in overrides.items()})
         pipeline.expire(_overrides_key(name), ALIVE_SECONDS)
     pipeline.execute()
-    _told_overrides.clear()  # a child of this process has a name of its own
+    _told_overrides.clear()  # a child of this process has its own name
     _told_overrides[name] = overrides
 
 

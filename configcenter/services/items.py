@@ -1,4 +1,4 @@
-"""Namespaces and items: made when they are first asked for, or by somebody. What is in them: `drafts` and `releases`."""
+"""Namespaces and items: created on first use, or explicitly. Their contents are in `drafts` and `releases`."""
 
 import re
 
@@ -137,10 +137,10 @@ def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format:
 def change_item(*, item: ConfigItem, format: str | None = None, description: str | None = None, by: Actor) -> ConfigItem:
     """Change the format or the description of a free-form item (None: as it is), and return the item as it is now.
 
-    What is in force, for all or for some, must be valid in the new format. A draft need not be: it is told what is wrong with it.
+    What is in force, for all or for some, must be valid in the new format. A draft need not be: its errors are shown.
 
     Raises:
-        Invalid: the format is none, or what is in force is not written in it.
+        Invalid: there is no such format, or what is in force is not written in it.
     """
     if format is not None:
         checked_format(format)
@@ -164,7 +164,7 @@ def change_item(*, item: ConfigItem, format: str | None = None, description: str
 
 
 def _must_fit(item: ConfigItem) -> None:
-    """Whoever reads what is in force is told the format: it must be true of it."""
+    """Check that the texts in force are valid in the item's format, as readers rely on it."""
     for release in (item.current, item.gray):
         if release is None:
             continue

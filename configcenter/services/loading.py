@@ -126,7 +126,7 @@ class Loader:
             running = self._applied.get(handle.name)
             wanted = [(row["tenant"], row["number"], row["md5"]) for row in own]
             if running is not None and running[0] == wanted and running[1] is handle.now:
-                continue  # nobody published it, nobody put something else in its place
+                continue  # neither published anew nor replaced by a test
             applied, wrong = _applied_of(handle, own)
             if wrong:
                 errors |= {key: text[:500] for key, text in wrong.items()}

@@ -125,8 +125,9 @@ def publish(
 
 
 def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
-    """Bring an earlier text into force again as a new release. A gray release ends, and the draft goes, so that
-    nobody publishes the mistake once more.
+    """Bring an earlier text into force again as a new release.
+
+    A gray release ends and the draft is discarded, so that the mistake is not published again.
 
     Raises:
         Invalid: the earlier text is not valid any more, or the release is of another item.
@@ -147,6 +148,7 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
 
 def remove(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = None) -> ConfigRelease:
     """Take an item out of force: a module goes back to its defaults, an override to the installation's value.
+
     Its history stays.
 
     Raises:

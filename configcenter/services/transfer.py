@@ -174,7 +174,7 @@ def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
 
 
 def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> ConfigItem:
-    """The item of an entry, made where there is none."""
+    """Return the item of an entry, creating it if there is none."""
     tenant = None
     if slug := entry.get("tenant"):
         tenant = Tenant.objects.filter(slug=slug).first()

@@ -137,7 +137,7 @@ def merged(handle: "hot.Handle[Any]", base: Mapping[str, Any], override: Mapping
 
 
 def base_of(handle: "hot.Handle[Any]", item: ConfigItem) -> dict[str, Any]:
-    """Return the value in force that an override lies on; the defaults where nothing was published."""
+    """Return the value in force beneath an override; the defaults if nothing was published."""
     base = ConfigItem.objects.filter(namespace_id=item.namespace_id, group=item.group, data_id=item.data_id, override_of=None)
     content = base.values_list("current__content", flat=True).first()
     return orjson.loads(content) if content else handle.model().model_dump(mode="json")  # type: ignore[no-any-return]

@@ -121,7 +121,7 @@ class Watch:
         try:
             subscription.subscribe(channel())
             self._subscription = subscription
-            self._next_poll = 0.0  # what was published while nobody listened
+            self._next_poll = 0.0  # for what was published while there was no subscription
         except redis.Unavailable:
             subscription.close()
 

@@ -62,7 +62,7 @@ def replay_value(
 def replay_override(
     handle: "hot.Handle[Any]", item: ConfigItem, own: Mapping[str, Any], *, tenant: Tenant, since: datetime, until: datetime
 ) -> dict[str, Any]:
-    """Replay what a tenant might have of its own over the traffic of that tenant and return the module's report.
+    """Replay a possible override over the traffic of its tenant and return the module's report.
 
     Raises:
         NotFound: the module has nothing to replay.

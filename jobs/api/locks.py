@@ -67,7 +67,7 @@ class LockRelease(LockView):
 
     @extend_schema(
         summary="Release a lock by force",
-        description="Frees the lock for the next one. The holder is told within a second, and what it still writes is refused.",
+        description="Frees the lock for the next one. The holder is notified within a second, and its later writes are refused.",
         request=LockRef,
         responses=LockOut,
     )

@@ -1,8 +1,8 @@
-"""The fence: a writer shows the token of his lock in the transaction he writes in, and is refused when somebody came after him.
+"""The fence: a writer shows the token of its lock in the transaction it writes in, and is refused if it was overtaken.
 
     with transaction.atomic():
         …                       # write
-        fence.check(lock)       # last: from here to the commit nobody newer can pass
+        fence.check(lock)       # last: from here to the commit no newer holder can pass
 
 One guarded UPDATE: `SET token = t WHERE name = n AND token <= t`. The row's lock makes two writers of one name take turns; should
 one be stopped between this and its commit, PostgreSQL ends its session after a few seconds instead of letting all others wait.
@@ -20,12 +20,12 @@ from posthaste.lib.locks import Hold, LockLost
 
 STOPPED_MS = 5_000
 UPDATE = f"UPDATE {Fence._meta.db_table} SET token = %s WHERE name = %s AND token <= %s"
-#: Returned for each row that was changed, so in the same round trip and only by whoever holds the row.
+#: Returned for each row that was changed, so in the same round trip and only where the row is locked.
 ENDS_WHEN_STOPPED = " RETURNING set_config('idle_in_transaction_session_timeout', %s, true)"
 
 
 class Overtaken(LockLost):
-    """Somebody took the lock later and has written: this transaction must not be committed."""
+    """A later holder of the lock has written: this transaction must not be committed."""
 
 
 def check(lock: Hold) -> None:
@@ -60,7 +60,7 @@ def check_current(name: str) -> None:
 
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
-    """This context is a transaction that is committed only if nobody has overtaken the lock that the caller holds under that name.
+    """Open a transaction that is committed only if the caller's lock of that name was not overtaken.
 
     Raises:
         Overtaken: as `check`.

@@ -20,16 +20,17 @@ def held_locks() -> list[Held]:
 
 
 def force_release(*, name: str, by: Actor) -> Held:
-    """Free a lock for the next one and give who held it. The holder is told within a second, and what he still
-    writes is refused as soon as somebody else has written.
+    """Free a lock for the next holder and return who held it.
+
+    The old holder is notified within a second; its writes are refused as soon as the next holder has written.
 
     Raises:
-        NotFound: nobody holds it.
+        NotFound: it is not held.
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     found = locks.force_release(name)
     if found is None:
         raise NotFound(_("This lock is not held."))
     detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
-    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, tenant_id=by.tenant_id, detail=detail)
+    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, detail=detail)
     return found

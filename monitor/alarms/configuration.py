@@ -1,4 +1,4 @@
-"""Which problems raise an alarm, and who is notified."""
+"""Alarm rules and the people they notify."""
 
 import re
 from typing import Self

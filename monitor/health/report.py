@@ -1,7 +1,7 @@
-"""Whether the parts that Posthaste stands on answer, and which of its processes live.
+"""Whether the services that Posthaste depends on answer, and which of its processes live.
 
 Written by hand: django-health-check's broker check speaks to RabbitMQ through a second client library and knows nothing of
-the Redis transport, while a load balancer should hear about the very connections that messages take.
+the Redis transport, while a load balancer should learn about the very connections that messages take.
 """
 
 from collections.abc import Callable

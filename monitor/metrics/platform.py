@@ -1,4 +1,4 @@
-"""What stands under the platform, and which of its processes live."""
+"""Metrics of the services beneath the platform, and of its live processes."""
 
 from collections.abc import Mapping
 

@@ -69,7 +69,7 @@ def _number(request: HttpRequest, name: str) -> int:
 
 
 def _typed(request: HttpRequest, target: Target) -> str:
-    """The text that was typed or put together from the inputs, in its one form where it is valid."""
+    """Return the text that was typed, or built from the inputs; canonical if it is valid."""
     if target.handle is None:
         return request.POST.get("content", "").replace("\r\n", "\n")
     values = reading.read(target.handle.model, request.POST, only=target.only)
@@ -114,9 +114,9 @@ def _release(item: ConfigItem) -> int:
 
 
 def _conflict(request: HttpRequest, target: Target, content: str, began: str) -> HttpResponse:
-    """What was typed stays; who changed what since stands above it, and saving again goes on top of that.
+    """Show the edit page again after a conflict, with the input kept and the other user's changes above it.
 
-    Fields of a module in which nothing was typed take over what the other one wrote, so that saving again does not undo it.
+    Saving again goes on top of those changes. Fields that were not edited take the other user's values, so that saving again keeps them.
     """
     target.item.refresh_from_db()
     target.__dict__.pop("effective", None)

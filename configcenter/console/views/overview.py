@@ -16,7 +16,7 @@ from configcenter.models import MODULES, ConfigItem, ConfigState
 
 @staff_page(allowed=rights.may_view)
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show every module: what is in force since when and by whom, what is being changed, how far it has come."""
+    """Show every module: its release, when and by which user, its draft, and how many instances run it."""
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)
     items: dict[str, ConfigItem] = {}
     overrides: dict[str, int] = {}

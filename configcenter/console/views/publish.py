@@ -66,10 +66,10 @@ def publish(request: HttpRequest, target: Target) -> HttpResponse:
 
 
 def spread_of(request: HttpRequest) -> dict[str, Any]:
-    """Read whom a gray release is for.
+    """Read which instances a gray release is for.
 
     Raises:
-        Invalid: the percentage is no number.
+        Invalid: the percentage is not a number.
     """
     percent = request.POST.get("percent", "").strip() or "0"
     if not percent.isdecimal() or len(percent) > 3:

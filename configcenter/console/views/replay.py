@@ -90,7 +90,7 @@ def replay(request: HttpRequest, target: Target) -> HttpResponse:
 
 
 def _span(request: HttpRequest) -> tuple[datetime, datetime]:
-    """The last so many hours, or from a moment to a moment in UTC; at most a month."""
+    """Return the span asked for, as the last hours or as start and end in UTC; at most a month."""
     now = timezone.now()
     given = [_moment(request.GET.get(name, "")) for name in ("since", "until")]
     if given[0] is not None:
@@ -108,7 +108,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _parts(report: dict[str, Any]) -> dict[str, Any]:
-    """A report as the page shows it: single figures, tables, and what must be known about both."""
+    """Split a report into what the page shows: single figures, tables, and notes on both."""
     figures, tables = [], []
     for name, value in report.items():
         if isinstance(value, list) and name != "notes":

@@ -65,7 +65,7 @@ def transfer(request: HttpRequest) -> HttpResponse:
 
 
 def _posted(request: HttpRequest) -> bytes:
-    """The file, or the one that the page kept from the trial before."""
+    """Return the uploaded file, or the one that the page kept from the dry run."""
     file: Any = request.FILES.get("file")
     if file is not None:
         return bytes(file.read(MAX_BYTES)) if file.size <= MAX_BYTES else b""
