@@ -30,7 +30,8 @@ class Tenant(models.Model):
         _("operates the installation"),
         default=False,
         help_text=_(
-            "Keys of this tenant with a configuration scope can access the configuration of the whole installation, not only the tenant's own."
+            "Keys of this tenant with a configuration scope can access the configuration of the whole installation, "
+            "not only the tenant's own."
         ),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

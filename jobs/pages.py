@@ -45,7 +45,8 @@ def locks(request: HttpRequest) -> HttpResponse:
         status=status,
         title=_("Locks"),
         purpose=_(
-            "A lock makes sure that something runs only once at a time. The database refuses writes of a former holder, so releasing a lock is safe."
+            "A lock makes sure that something runs only once at a time. "
+            "The database refuses writes of a former holder, so releasing a lock is safe."
         ),
         may_free=rights.may_publish(request.user),
         held=held,

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(unique=True, verbose_name='short name')),
                 ('weight', models.PositiveSmallIntegerField(default=1, help_text='Share of the sending capacity while several tenants wait. A tenant with weight 2 gets twice as much as one with weight 1.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)], verbose_name='weight')),
                 ('is_active', models.BooleanField(default=True, help_text='Keys of an inactive tenant are refused.', verbose_name='active')),
-                ('is_operator', models.BooleanField(default=False, help_text='Keys of this tenant with a configuration scope can access the configuration of the whole installation, not only the tenant's own.', verbose_name='operates the installation')),
+                ('is_operator', models.BooleanField(default=False, help_text="Keys of this tenant with a configuration scope can access the configuration of the whole installation, not only the tenant's own.", verbose_name='operates the installation')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
             ],
             options={
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
                 ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('config_right', models.CharField(blank=True, choices=[('', 'Nothing'), ('view', 'Look'), ('edit', 'Edit drafts'), ('publish', 'Publish, roll back, gray releases')], default='', help_text='What this user can do with the configuration of the whole installation. Superusers can do everything.', max_length=10, verbose_name='configuration')),
+                ('config_right', models.CharField(blank=True, choices=[('', 'No access'), ('view', 'View'), ('edit', 'Edit drafts'), ('publish', 'Publish, roll back, gray releases')], default='', help_text='What this user can do with the configuration of the whole installation. Superusers can do everything.', max_length=10, verbose_name='configuration')),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
             name='Member',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'Owner: everything, including keys and members'), ('operator', 'Operator: sends, cancels, replays and manages providers'), ('author', 'Author: edits templates'), ('viewer', 'Viewer: looks')], default='viewer', max_length=10, verbose_name='role')),
+                ('role', models.CharField(choices=[('owner', 'Owner: everything, including keys and members'), ('operator', 'Operator: sends, cancels, replays and manages providers'), ('author', 'Author: edits templates'), ('viewer', 'Viewer: read-only')], default='viewer', max_length=10, verbose_name='role')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL, verbose_name='user')),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='members', to='accounts.tenant', verbose_name='tenant')),

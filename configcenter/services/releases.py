@@ -44,7 +44,7 @@ class NoGray(Conflict):
 
 
 class ReleaseConflict(Conflict):
-    """The version in force is not the one the caller saw. `version` and `md5` are the current ones; `author` and `at` tell who published them and when."""
+    """The version in force is not the one the caller saw. `version`, `md5`, `author` and `at` describe the current one."""
 
     code = "release_conflict"
 
