@@ -98,8 +98,8 @@ class Frame:
     def _check_link(self) -> None:
         if not unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category):
             said = _(
-                "The template links to {{ unsubscribe_url }}, which e-mails of this category do not have. Give a category that has "
-                "unsubscribe links, or write the link between {% if unsubscribe_url %} and {% endif %}."
+                "The template uses {{ unsubscribe_url }}, which e-mails in this category do not have. Use a category with "
+                "unsubscribe links, or put the link between {% if unsubscribe_url %} and {% endif %}."
             )
             self._wrong("category", "no_unsubscribe_link", said)
 
