@@ -15,8 +15,9 @@ from contextlib import contextmanager
 import psycopg
 
 from benchmarks.rig import start_services
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll
 from tests.peers.gateway import Answer, Gateway
 
 UPDATES = "SELECT coalesce(sum(n_tup_upd), 0) FROM pg_stat_user_tables WHERE relname LIKE 'messaging_message%'"
@@ -78,9 +79,9 @@ def main() -> None:
         batch = wait(customer, table, options.messages, options.seconds)
         gateway._script.clear()
         with stopwatch("from being well again to closed"):
-            poll(lambda: state(customer, only) == "closed", seconds=120, every=0.05)
+            poll(lambda: state(customer, only) == "closed", quiet_seconds=120, every=0.05)
         with stopwatch("from closed to all sent"):
-            customer.finished(batch, seconds=300)
+            customer.finished(batch)
         print(f"  the first hundred: {customer.batch(first)['counts']}", flush=True)
         print("a breaker that is held open", flush=True)
         force = f"/api/breakers/provider:{only['id']}/force/"
@@ -88,9 +89,9 @@ def main() -> None:
         batch = wait(customer, table, options.messages, options.seconds)
         customer.http.post(force, {"state": "automatic"})
         with stopwatch("from being let go to closed"):
-            poll(lambda: state(customer, only) == "closed", seconds=120, every=0.05)
+            poll(lambda: state(customer, only) == "closed", quiet_seconds=120, every=0.05)
         with stopwatch("from closed to all sent"):
-            customer.finished(batch, seconds=300)
+            customer.finished(batch)
         print(f"  sent twice: {gateway.doubles()}", flush=True)
 
 

@@ -16,7 +16,7 @@ app.autodiscover_tasks()
 
 
 def _kind(hostname: str) -> str:
-    """`-n send@host`, `-n aux@host`"""
+    """Return the kind of a process from its host name: `send@host`, `aux@host`."""
     return hostname.partition("@")[0]
 
 

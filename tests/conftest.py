@@ -20,7 +20,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_sessionstart() -> None:
-    """A test says itself what is configured: an entrance that it imports must not start the thread that would say otherwise."""
+    """Keep entrances that a test imports from starting the watch: a test sets its own configuration."""
     from django.apps import apps
 
     if apps.ready:
@@ -42,7 +42,7 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 @pytest.fixture(autouse=True)
 def _no_memories() -> Iterator[None]:
-    """What a process remembers for a moment (keys, providers, templates, room in the broker) must not outlive a test."""
+    """Empty the process's caches before and after each test."""
     forget()
     yield
     forget()
@@ -50,7 +50,7 @@ def _no_memories() -> Iterator[None]:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> "Iterator[Service]":
-    """A Redis that the test may kill, in place of the one that all tests share."""
+    """Start a Redis that the test may kill, in place of the shared one."""
     from posthaste.lib import redis
     from tests.services import Redis, Valkey
 

@@ -69,10 +69,10 @@ class Service:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Makes what the server needs before its first start."""
+        """Make what the server needs before its first start."""
 
     def ping(self) -> None:
-        """Raises when the server does not answer yet."""
+        """Raise an error while the server does not answer yet."""
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:

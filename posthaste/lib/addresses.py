@@ -29,7 +29,7 @@ def client_ip_behind_proxies(*, remote: str, forwarded_for: str) -> str:
 
 
 def _address(text: str) -> str:
-    """The address in `10.0.0.1`, `10.0.0.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; nothing where there is none."""
+    """Return the address in `10.0.0.1`, `10.0.0.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; None where there is none."""
     for candidate in (text, text.strip("[]"), text.rpartition(":")[0].strip("[]")):
         try:
             return str(ipaddress.ip_address(candidate))

@@ -83,7 +83,7 @@ _watched: "WeakKeyDictionary[socket.socket, float]" = WeakKeyDictionary()
 
 
 def _kernel_timeout(sock: socket.socket) -> float | None:
-    """The time-out that the kernel watches, None where it watches none. TLS is spoken over another object than the plain socket's."""
+    """Return the time-out that the kernel watches, or None. TLS runs over another object than the plain socket's."""
     return _watched.get(sock) if sock.gettimeout() is None else None
 
 

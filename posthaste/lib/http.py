@@ -184,7 +184,7 @@ class _Line:
         return not poll.poll(0)
 
     def _perform(self, seconds: float, total_timeout: float, *, may_connect: bool) -> Response | None:
-        """Gives the answer, or None if a new connection is needed, none may be made, and nothing has been sent."""
+        """Return the response, or None if a new connection is needed, none may be made, and nothing has been sent."""
         curl, host = self._curl, self._target.host
         self._may_connect, self._refusal = may_connect, None
         self._head.clear()
@@ -306,7 +306,7 @@ class GuardedClient(Guard):
             old.close()
 
     def _sweep(self) -> list[_Line]:
-        """Takes out the handles that nobody has needed for a while."""
+        """Remove the handles that were not used for a while."""
         self._swept_at = time.monotonic()
         forgotten = []
         for key, idle in list(self._idle.items()):

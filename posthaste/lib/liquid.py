@@ -133,7 +133,7 @@ class RoomyEnvironment(BoundedEnvironment):
 
 @liquid_filter
 def to_json(value: object) -> str:
-    """The value as JSON, quotes included: `{"text": {{ body | json }}}`."""
+    """Return the value as JSON, quotes included: `{"text": {{ body | json }}}`."""
     if is_undefined(value):
         str(value)  # raises with the variable's name
     try:
@@ -201,9 +201,10 @@ _BLANKS = re.compile(r"\s{100}")
 
 
 def _check_source(source: str) -> None:
-    """The library's lexer is a regular expression that goes to the end of the text for each opening without a closing,
-    and for each bracket to the end of its tag: quadratic, minutes for 80 kB of `{{`. This is linear, and lets through only
-    what the lexer reads in one go.
+    """Refuse sources that would keep the library's lexer busy.
+
+    The lexer is a regular expression that runs to the end of the text for each opening without a closing, and for each bracket to the
+    end of its tag: quadratic, minutes for 80 kB of `{{`. This check is linear, and passes only what the lexer reads in one go.
     """
     position = 0
     while opening := _OPENING.search(source, position):

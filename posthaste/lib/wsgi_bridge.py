@@ -163,7 +163,7 @@ class Bridge:
         return protocol.response_stream(started["status"], started["headers"])
 
     def _in_the_loop(self, awaitable: Any) -> Any:
-        """What belongs to the loop's thread is done there, and waited for: a slow client holds up this thread, not the memory."""
+        """Run what belongs to the loop's thread there and wait: a slow client holds up this thread and fills no memory."""
         return asyncio.run_coroutine_threadsafe(_coroutine(awaitable), self._loop).result()
 
 

@@ -1,5 +1,6 @@
-"""Cursor pages of a list in any order: a page begins behind a row, so it costs the same however far down it lies, and rows that
-are added meanwhile move nothing.
+"""Cursor pages of a list in any order.
+
+A page begins behind a row, so it costs the same however far down it is, and rows that are added meanwhile move nothing.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ _numbers = count(1)
 
 
 def client_of(owner: Tenant | None = None) -> Client:
-    """An owner of that tenant, or a superuser."""
+    """Return a client signed in as an owner of the tenant, or as a superuser."""
     user = User.objects.create(username=f"person-{next(_numbers)}", is_staff=True, is_superuser=owner is None)
     if owner:
         Member.objects.create(user=user, tenant=owner, role=Role.OWNER)

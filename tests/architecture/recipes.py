@@ -22,7 +22,7 @@ def check(function: Callable[[], None]) -> Callable[[], None]:
 
 @check
 def page() -> None:
-    """The page answers in the admin's frame and stands in the navigation, for those who may open it."""
+    """Check that the page answers in the admin's frame and is in the navigation of those who may open it."""
     from django.test import Client
 
     from accounts.models import User
@@ -43,7 +43,7 @@ def page() -> None:
 
 @check
 def job() -> None:
-    """The job is in the schedule, in the admin and in its queue, and a worker runs it."""
+    """Check that the job is in the schedule, in the admin and in its queue, and that a worker runs it."""
     from celery import current_app
     from django.test import Client
     from django_celery_beat.models import PeriodicTask
@@ -69,7 +69,7 @@ def job() -> None:
 
 @check
 def configuration() -> None:
-    """The module is in the console and in the API with its default, and a draft outside its limits is refused."""
+    """Check that the module is in the console and the API with its default, and that a draft outside its limits is refused."""
     from django.test import Client
 
     from accounts.models import User
@@ -88,7 +88,7 @@ def configuration() -> None:
 
 @check
 def metric() -> None:
-    """The figure is at /metrics."""
+    """Check that /metrics has the figure."""
     from tests.builders import make_api, make_tenant
 
     answer = make_api(make_tenant(is_operator=True), "statistics:read").get("/metrics")
@@ -98,7 +98,7 @@ def metric() -> None:
 
 @check
 def provider_kind() -> None:
-    """A provider of the kind is made over the API and sends its test message; a refusal is told."""
+    """Check that a provider of the kind is made over the API, sends its test message, and reports a refusal."""
     from django.test import Client
 
     from accounts.models import User
@@ -123,7 +123,7 @@ def provider_kind() -> None:
 
 @check
 def channel() -> None:
-    """A message for the channel is accepted, delivered through the sandbox, and shown; no table changes."""
+    """Check that a message for the channel is accepted, delivered through the sandbox and shown, without a change of tables."""
     from django.core.management import call_command
 
     from messaging.delivery.deliver import deliver

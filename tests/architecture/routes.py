@@ -33,7 +33,7 @@ class Route:
 
 
 def _one(pattern: Any) -> tuple[str, str, tuple[str, ...]]:
-    """The pattern as written, a path that fits it, and its parameters."""
+    """Return the pattern as written, a path that fits it, and its parameters."""
     if not isinstance(pattern, RoutePattern):
         form, parameters = normalize(str(pattern.regex.pattern))[0]
         return str(pattern), form % {name: NAMES.get(name, "x") for name in parameters}, tuple(parameters)

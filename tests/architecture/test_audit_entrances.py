@@ -285,7 +285,7 @@ ACCOUNTS = [
 
 
 def nobodys(_w: World) -> None:
-    """The tenant of what belongs to the installation."""
+    """Return the tenant of what belongs to the installation."""
 
 
 def release_module(w: World, *, number: int = 1) -> None:

@@ -21,7 +21,7 @@ NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 @cache
 def sources() -> dict[str, str]:
-    """The product's own modules by their path, without migrations."""
+    """Return the product's own modules by their path, without migrations."""
     found = [ROOT / "manage.py", *(path for app in APPS for path in (ROOT / app).rglob("*.py"))]
     return {str(path.relative_to(ROOT)): path.read_text() for path in found if "migrations" not in path.parts}
 
@@ -75,7 +75,7 @@ def test_every_change_of_a_model_has_its_migration() -> None:
 
 
 def documented() -> dict[str, list[str]]:
-    """The rows of the tables in docs/configuration.md by the variable they begin with."""
+    """Return the rows of the tables in docs/configuration.md by the variable they begin with."""
     rows = {}
     for line in (ROOT / "docs/configuration.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]

@@ -88,7 +88,7 @@ def make_everything(name: str) -> Owned:
 
 
 def make_item(tenant: Tenant) -> ConfigItem:
-    """A text that was published twice, and a namespace beside it with nothing in it."""
+    """Make an item that was published twice, and an empty namespace beside it."""
     full, _empty = (
         items.create_namespace(tenant=tenant, slug=slug, name="", by=actor("user:a")) for slug in ("a-own-drawer", "a-own-empty")
     )

@@ -209,7 +209,7 @@ def browser() -> Iterator[Any]:
 def open_as(
     browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440
 ) -> tuple[Any, list[str]]:
-    """A page signed in as the user, and the list into which its console's complaints go."""
+    """Open a page signed in as the user, with a list that collects the complaints of its console."""
     client = Client()
     client.force_login(user)
     context = browser.new_context(viewport={"width": width, "height": 844 if width < 500 else 900}, color_scheme=scheme)
@@ -250,7 +250,7 @@ def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, st
 
 
 def faults(page: Any, address: str, pages: dict[str, str], language: str) -> list[str]:
-    """What is wrong with the pages, looked at one after the other."""
+    """Return the faults of the pages, opened one after the other."""
     wrong = []
     for name, path in pages.items():
         answer = page.goto(address + path, wait_until="load")

@@ -19,6 +19,14 @@ from tests.services import PRODUCTION, Services
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
 WAITS: dict[str, dict[str, Any]] = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
 DISK_MEGABYTES = 1024
+TIMEOUT_SECONDS = 840  # less than a run waits for a test (tests/run.py); the waits inside end long before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests as long as a slow or busy machine needs."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @contextmanager
@@ -36,7 +44,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 @pytest.fixture(scope="package")
 def table() -> Iterator[Table]:
-    """What the books of each fault said; the long form leaves it in a file."""
+    """Collect the totals of each fault; the long form keeps them in a file."""
     table = Table()
     yield table
     if "CHAOS_STRIKES" in os.environ and table.entries:

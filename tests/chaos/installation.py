@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import redis
 
-from tests.integration.customer import poll
+from tests.integration.mending import mend
 from tests.integration.stack import WEB_WORKERS, Stack
+from tests.integration.waiting import poll
 from tests.services import Services
 
 
@@ -38,12 +39,10 @@ class Installation:
         One that is only starting has nothing to end in order, so it may start first.
         """
         if name == "web":
-            poll(
-                lambda: self._living_children("web", self.stack.processes[name].pid) == WEB_WORKERS, seconds=60, reason="web does not start"
-            )
+            poll(lambda: self._living_children("web", self.stack.processes[name].pid) == WEB_WORKERS, reason="web does not start")
         if name in HEARTBEATS:
             sign_of_life = f"chaos:alive:{HEARTBEATS[name]}:{socket.gethostname()}:{self.stack.processes[name].pid}"
-            poll(lambda: self.redis.exists(sign_of_life), seconds=30, reason=f"{name} does not start")
+            poll(lambda: self.redis.exists(sign_of_life), reason=f"{name} does not start")
         self.stack.end(name)
         assert self.stack.processes[name].returncode == 0, f"{name}: {self.stack.log_tail(name)}"
 
@@ -66,7 +65,7 @@ class Installation:
                 return True
             return False
 
-        poll(listens, seconds=30, reason="web does not listen")
+        poll(listens, reason="web does not listen")
 
     def mend(self) -> None:
         """Put everything right that a test which failed has left behind."""
@@ -75,12 +74,7 @@ class Installation:
                 service.start()
             else:
                 service.thaw()
-        for label in [name for name in self.stack.processes if name not in NAMES]:
-            self.end_extra(label)
-        for name in NAMES:
-            if not self.stack.is_running(name):
-                self.stack.start(name)
+        mend(self.stack)
 
 
-NAMES = ("web", "ws", "worker", "worker-aux", "beat")
 HEARTBEATS = {"worker": "send", "worker-aux": "aux", "beat": "beat"}

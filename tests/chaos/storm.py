@@ -23,13 +23,13 @@ from deploy.local.installation import free_port
 from posthaste.env import ROOT
 from tests.chaos.installation import Installation
 from tests.chaos.table import Books
-from tests.integration.customer import Customer, number, poll
+from tests.integration.customer import Customer, number
+from tests.integration.waiting import reach
 
 CLIENTS = 5
 BATCH = 40
 BETWEEN_MESSAGES, BETWEEN_BATCHES, AFTER_A_REFUSAL = 0.03, 0.5, 0.05  # seconds
 FLOW = 30  # messages accepted between two strikes, at least
-SETTLE_SECONDS = 120.0
 
 
 class Recorder:
@@ -77,7 +77,6 @@ class Storm:
     def __init__(self, installation: Installation, folder: Path) -> None:
         self.installation = installation
         installation.mend()
-        installation.stack.wait_healthy()
         self.recorder = Recorder(folder)
         self.customer = Customer(installation.stack)
         self.customer.provider("sms", "http", {"url": self.recorder.url, "timeout_seconds": 2})
@@ -139,12 +138,12 @@ class Storm:
 
     def _traffic_flows(self) -> None:
         before = len(self.books.accepted)
-        poll(lambda: len(self.books.accepted) >= before + FLOW, seconds=60, reason=f"traffic never came back: {self.books.refused}")
+        reach(lambda: len(self.books.accepted), before + FLOW, reason=lambda: f"traffic never came back: {self.books.refused}")
 
     def close_the_books(self) -> Books:
         """Wait until nothing is in progress and compare what everybody saw."""
         self.installation.stack.wait_healthy()
-        poll(lambda: self.customer.in_progress() == 0, seconds=SETTLE_SECONDS, every=0.3, reason="messages are still in progress")
+        self.customer.all_settled()
         rows = self.customer.rows()
         self.books.stored = {row["trace_id"]: row["status"] for row in rows}
         for batch, accepted in self.batches.items():
@@ -160,5 +159,5 @@ class Storm:
 
 
 def wait(seconds: float) -> None:
-    """The length of an outage: what is tested is what happens meanwhile."""
+    """Wait for the length of an outage; what happens meanwhile is what is tested."""
     time.sleep(seconds)

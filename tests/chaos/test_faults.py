@@ -35,7 +35,6 @@ def close(storm: Storm, name: str, strikes: int, began: float, table: Table, cap
     books.check()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(STRIKES > 0, reason="the long form strikes all of these faults")
 def test_nothing_is_lost_or_doubled_in_a_storm_of_faults(storm: Storm, table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
@@ -43,7 +42,6 @@ def test_nothing_is_lost_or_doubled_in_a_storm_of_faults(storm: Storm, table: Ta
     close(storm, f"{len(TELLING)} faults in one storm", 1, began, table, capsys)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(not STRIKES, reason="every fault many times over takes ten minutes: make chaos")
 @pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_lost_or_doubled_when(storm: Storm, name: str, table: Table, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ MODULES = [handle.name for handle in hot.modules()]
 
 
 def staff(right: str = ConfigRight.PUBLISH, name: str = "ada") -> Client:
-    """A member of staff with this right, signed in."""
+    """Return a client signed in as a member of staff with this right."""
     user = User.objects.create(username=name, is_staff=True, config_right=right)
     client = Client()
     client.force_login(user)
@@ -135,7 +135,7 @@ FITTING: dict[str, Any] = {
 
 
 def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """The values with as much as possible of it different, and a member in every list."""
+    """Return the values with as many of them changed as possible, and a member in every list."""
     for name, info in model.model_fields.items():
         kind, inner = kind_of(info)
         if kind == "shape":

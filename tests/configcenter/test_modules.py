@@ -47,7 +47,7 @@ def spots(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def document(path: str, value: Any) -> dict[str, Any]:
-    """A module's value that says one thing, at a place."""
+    """Return a module's value with one thing set at a place."""
     made: Any = value
     for part in reversed(re.findall(r"[^.\[\]]+", path)):
         made = [made] if part == "0" else {part: made}

@@ -50,14 +50,14 @@ _revisions = iter(range(1_000, 10_000_000, 1_000))
 
 @pytest.fixture(scope="module")
 def server(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """The ws process."""
+    """Start the ws process."""
     with django_db_blocker.unblock(), running(tmp_path_factory.mktemp("nacos")) as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
 def _revision_that_rises(db: None) -> None:
-    """Tests empty the tables under the process; a revision that it has seen must not come again."""
+    """Let revisions rise from test to test: the tables are emptied under the process, which must not see one twice."""
     ConfigState(revision=next(_revisions)).save()
 
 

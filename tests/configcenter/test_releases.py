@@ -168,7 +168,7 @@ def test_a_removed_module_is_back_at_its_defaults() -> None:
 
 @pytest.fixture
 def become() -> Callable[..., None]:
-    """Makes this process another instance."""
+    """Make this process another instance."""
 
     def become(kind: str, *labels: str) -> None:
         loading.forget()

@@ -20,7 +20,7 @@ def publish(item: ConfigItem, content: str) -> ConfigRelease:
 
 
 def something() -> None:
-    """A module, an override and a free-form item in a namespace."""
+    """Publish a module, an override and a free-form item in a namespace."""
     tenant = make_tenant("Shop", slug="shop")
     publish(items.module_item("queues"), '{"queue_capacity": 500}')
     publish(items.module_item("retry_policy", tenant=tenant), '{"most_retries": 1}')

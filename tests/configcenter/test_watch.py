@@ -31,7 +31,7 @@ HOW: dict[str, Any] = {"comment": "", "by": actor("user:ada")}
 
 
 def database_url() -> str:
-    """The test's own database, for other processes."""
+    """Return the address of the test's own database, for other processes."""
     name = str(connection.settings_dict["NAME"])
     return f"{env.load().database_url.rpartition('/')[0]}/{name}" if env.load().is_postgresql else f"sqlite:///{name}"
 

@@ -1,7 +1,9 @@
 """The running product for the tests of this folder."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,8 +11,10 @@ from psycopg import sql
 from urllib3.util import parse_url
 
 from posthaste import env
-from tests.integration.customer import forgotten, poll
+from tests.integration.customer import forgotten
+from tests.integration.mending import effective, mend, mend_configuration
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll
 
 # Its own database, virtual host and Redis number: what unit tests write, truncate or consume in theirs must not meet it.
 NAME = "stack"
@@ -42,14 +46,51 @@ def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]
     }
 
 
+TIMEOUT_SECONDS = 840  # less than a run waits for a test (tests/run.py); the waits inside end long before
+HAS_FAILED = pytest.StashKey[bool]()
+USUAL = pytest.StashKey[dict[str, Any]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests as long as a slow or busy machine needs."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note that a test has failed: it may have left the configuration changed."""
+    report = yield
+    if report.failed:
+        item.session.stash[HAS_FAILED] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _whole(request: pytest.FixtureRequest) -> None:
+    """Begin each test with a healthy stack, whatever earlier tests did, and print what had to be mended."""
+    if "stack" not in request.fixturenames:
+        return
+    running: Stack = request.getfixturevalue("stack")
+    mended = mend(running)
+    if request.session.stash.get(HAS_FAILED, False):
+        usual = request.session.stash[USUAL]
+        mended += mend_configuration(running, usual)
+        request.session.stash[HAS_FAILED] = False
+    if mended:
+        print(f"Mended: {'; '.join(mended)}")  # noqa: T201
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
+def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Start the whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
 
     At the end, after all that was killed, stopped and cancelled, no message may stand where nobody looks for it.
     """
     folder = tmp_path_factory.mktemp("stack")
     with Stack(stack_environment(env.load(), folder), folder) as running:
+        request.session.stash[USUAL] = effective(running)
         yield running
         assert not forgotten(running)
 
@@ -59,8 +100,8 @@ def second_worker(stack: Stack, request: pytest.FixtureRequest) -> Iterator[None
     """Another sending process for as long as the test runs."""
     label = f"worker-{request.module.__name__.rpartition('.')[2]}"  # a name that no other file uses, so that its log is its own
     stack.start("worker", label=label)
-    poll(lambda: "ready" in stack.log(label).read_text(errors="replace"))
+    said = partial(stack.log_tail, label)
+    poll(lambda: "ready" in said(), progress=said, reason=said)
     yield
-    if stack.is_running(label):
-        stack.end(label)
+    stack.end(label)
     del stack.processes[label]

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -16,21 +15,12 @@ from kombu.connection import Connection
 
 from posthaste.env import ROOT
 from tests.integration.stack import Http, Stack
+from tests.integration.waiting import poll
 from tests.peers.gateway import Gateway
 
 IN_PROGRESS = {"pending", "queued", "sending"}
+COMMAND_SECONDS = 300.0  # manage.py takes two seconds, and much longer on a busy machine
 _numbers = itertools.count(10_000_000)
-
-
-def poll(what: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.05, reason: str | Callable[[], object] = "") -> Any:
-    """Ask until the answer is true and return it; at the deadline the test fails, and `reason` is asked why."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = what()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, (reason() if callable(reason) else reason) or f"still {answer!r} after {seconds} s"
-        time.sleep(every)
 
 
 _keys: dict[int, list[str]] = {}
@@ -51,7 +41,7 @@ def new_key(stack: Stack) -> str:
     if not keys:
         code = NEW_TENANTS % (24, uuid4().hex[:12])
         command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
-        made = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True, timeout=60)
+        made = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True, timeout=COMMAND_SECONDS)
         keys += made.stdout.split()
     return keys.pop()
 
@@ -87,7 +77,7 @@ def forgotten(stack: Stack) -> str:
 
 def _asked(stack: Stack, code: str) -> str:
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     return done.stdout + (done.stderr if done.returncode else "")
 
 
@@ -145,17 +135,28 @@ class Customer:
         assert sum(answer["counts"].values()) == answer["accepted"] == answer["in_progress"] + answer["ended"], answer
         return answer
 
-    def settled(self, message_id: str, *, seconds: float = 30.0) -> dict[str, Any]:
+    def settled(self, message_id: str) -> dict[str, Any]:
         """Wait until the message is no longer in progress and return it."""
-        poll(lambda: self.message(message_id)["status"] not in IN_PROGRESS, seconds=seconds, reason=f"not settled: {message_id}")
+        poll(
+            lambda: self.message(message_id)["status"] not in IN_PROGRESS,
+            progress=lambda: (self.message(message_id), self.in_progress()),
+            reason=lambda: f"not settled: {self.message(message_id)}",
+        )
         return self.message(message_id)
 
-    def finished(self, batch_id: str, *, seconds: float = 60.0) -> dict[str, Any]:
+    def finished(self, batch_id: str) -> dict[str, Any]:
         """Wait until the batch is finished and return it."""
         poll(
-            lambda: self.batch(batch_id)["status"] == "finished", seconds=seconds, every=0.2, reason=f"not finished: {self.batch(batch_id)}"
+            lambda: self.batch(batch_id)["status"] == "finished",
+            progress=lambda: self.batch(batch_id)["counts"],
+            every=0.2,
+            reason=lambda: f"not finished: {self.batch(batch_id)}",
         )
         return self.batch(batch_id)
+
+    def all_settled(self) -> None:
+        """Wait until none of the customer's messages is in progress."""
+        poll(lambda: self.in_progress() == 0, progress=self.in_progress, every=0.2, reason="messages are still in progress")
 
     def rows(self, **filters: Any) -> list[dict[str, Any]]:
         """Return the customer's messages, page by page."""

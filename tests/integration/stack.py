@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +16,11 @@ from deploy.local.installation import free_port
 from deploy.processes import Health, commands
 from posthaste.env import ROOT
 from tests.guard import guard
+from tests.integration.waiting import poll, sizes
 
-START_SECONDS = 90.0
-STOP_SECONDS = 30.0
-CONFIGURED_SECONDS = 10.0
+# How long nothing may move while processes start and end, and the longest wait.
+START_QUIET_SECONDS, START_SECONDS = 90.0, 400.0
+STOP_QUIET_SECONDS, STOP_SECONDS = 60.0, 300.0
 WEB_WORKERS = 2
 # Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
 QUICK: Mapping[str, Mapping[str, Any]] = {
@@ -82,6 +82,7 @@ class Stack:
             **environment,
         }
         self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=WEB_WORKERS, host="127.0.0.1")
+        self.usual = tuple(self.commands)  # the names of what always runs
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}
 
@@ -129,9 +130,15 @@ class Stack:
         output = self.folder / "demo.json"
         arguments = ["--output", str(output), "--base-url", self.base_url, "--ws-url", self.ws_url]
         process = self._spawn("prepare", [sys.executable, "-m", "deploy.local.prepare", *arguments])
-        status = process.wait(START_SECONDS)
+        poll(
+            lambda: process.poll() is not None,
+            progress=lambda: (sizes(self.log("prepare")), cpu_time(process.pid)),
+            quiet_seconds=START_QUIET_SECONDS,
+            cap_seconds=START_SECONDS,
+            reason=lambda: f"preparing the database does not end:\n{self.log_tail('prepare')}",
+        )
         guard().tell(f"-{process.pid}")
-        if status:
+        if process.returncode:
             raise NotHealthy(f"preparing the database failed:\n{self.log_tail('prepare')}")
         self.demo = json.loads(output.read_text())
 
@@ -154,10 +161,17 @@ class Stack:
 
     def configure(self, module: str, **changes: Any) -> None:
         """Publish a module with some fields changed and return when every process runs it."""
-        revision, deadline = self.publish(module, **changes), time.monotonic() + CONFIGURED_SECONDS
-        while any(instance["revision"] < revision for instance in self.http.get("/api/config/instances/").json()):
-            assert time.monotonic() < deadline, f"{module} is not applied everywhere"
-            time.sleep(0.02)
+        revision = self.publish(module, **changes)
+
+        def revisions() -> list[int]:
+            return sorted(instance["revision"] for instance in self.http.get("/api/config/instances/").json())
+
+        poll(
+            lambda: all(applied >= revision for applied in revisions()),
+            progress=revisions,
+            every=0.02,
+            reason=f"{module} is not applied everywhere",
+        )
 
     def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
         """Start a process, or under another label one more of its kind (a worker; servers need ports)."""
@@ -183,7 +197,7 @@ class Stack:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         if number not in (signal.SIGSTOP, signal.SIGCONT):
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_QUIET_SECONDS)
             guard().tell(f"-{process.pid}")
 
     def end(self, name: str) -> None:
@@ -191,8 +205,7 @@ class Stack:
         if self.is_running(name):
             self.send_signal(name, signal.SIGCONT)
             self.send_signal(name, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self.processes[name].wait(STOP_SECONDS)
+            self._wait_for_the_end(name)
         if name in self.processes:
             self.kill(name)
 
@@ -207,25 +220,63 @@ class Stack:
             if self.is_running(name):
                 self.send_signal(name, signal.SIGCONT)
                 self.send_signal(name, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in self.processes.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
+        self._wait_for_the_end(*self.processes)
         for name in self.processes:
             self.kill(name)
 
-    def wait_healthy(self, seconds: float = START_SECONDS) -> None:
+    def _wait_for_the_end(self, *names: str) -> None:
+        """Wait until processes have ended, or nothing moves in them."""
+        with suppress(AssertionError):
+            poll(
+                lambda: not any(self.is_running(name) for name in names),
+                progress=lambda: sizes(*map(self.log, names)),
+                quiet_seconds=STOP_QUIET_SECONDS,
+                cap_seconds=STOP_SECONDS,
+            )
+
+    def complaint(self) -> str:
+        """Say what is not well, or return an empty string."""
+        return Health(port=self.port, ws_port=self.ws_port).complaint()
+
+    def wait_healthy(self) -> None:
         """Return when every process works.
 
         A process that was killed counts as alive for the five seconds its last sign of life is valid.
 
-        Raises: NotHealthy with the end of the logs of what does not.
+        Raises:
+            NotHealthy: with the end of the logs of what does not.
         """
-        health = Health(port=self.port, ws_port=self.ws_port)
-        deadline = time.monotonic() + seconds
-        while complaint := health.complaint():
-            ended = [name for name in self.processes if not self.is_running(name)]
-            if ended or time.monotonic() > deadline:
-                tails = "".join(f"\n--- {name}\n{self.log_tail(name)}" for name in ended or self.processes)
-                raise NotHealthy(f"{complaint}; ended: {', '.join(ended) or 'none'}{tails}")
-            time.sleep(0.1)
+        complaint = ""
+
+        def is_over() -> bool:
+            nonlocal complaint
+            complaint = self.complaint()
+            return not complaint or bool(self._ended())
+
+        with suppress(AssertionError):
+            poll(
+                is_over,
+                progress=lambda: (complaint, sizes(*map(self.log, self.processes))),
+                quiet_seconds=START_QUIET_SECONDS,
+                cap_seconds=START_SECONDS,
+                every=0.1,
+            )
+        if complaint:
+            ended = self._ended()
+            tails = "".join(f"\n--- {name}\n{self.log_tail(name)}" for name in ended or self.processes)
+            raise NotHealthy(f"{complaint}; ended: {', '.join(ended) or 'none'}{tails}")
+
+    def _ended(self) -> list[str]:
+        return [name for name in self.processes if not self.is_running(name)]
+
+
+def stat_of(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on (proc_pidstat_of(5), field 3); empty: no such process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return []
+
+
+def cpu_time(pid: int) -> list[str]:
+    """Return the clock ticks a process has computed: one that works moves them, even if it says nothing."""
+    return stat_of(pid)[11:13]

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Answer, Gateway
 
 
@@ -64,7 +65,7 @@ def test_traffic_leaves_a_provider_in_trouble_within_two_seconds_and_returns_whe
         first.script(Answer(status=503), times=100_000)
     began = time.monotonic()
     batch = customer.send_batch(200)
-    poll(lambda: len(second.taken) >= 20, seconds=10, every=0.01)
+    reach(lambda: len(second.taken), 20, every=0.01)
     assert time.monotonic() - began < 3.5  # two seconds, and what a machine with many things to do adds
     assert customer.finished(batch)["counts"]["sent"] == 200
     history = breaker(customer, troubled)["history"]
@@ -77,7 +78,11 @@ def test_traffic_leaves_a_provider_in_trouble_within_two_seconds_and_returns_whe
     assert any(event["event"] == "moved_to_another_provider" and event["reason"] == "breaker" for events in traces for event in events)
     first.latency_ms = 0
     first._script.clear()  # it is well again
-    poll(lambda: customer.settled(customer.send()) and breaker(customer, troubled)["state"] == "closed", seconds=15, every=0.1)
+    poll(
+        lambda: customer.settled(customer.send()) and breaker(customer, troubled)["state"] == "closed",
+        progress=lambda: breaker(customer, troubled)["history"],
+        every=0.1,
+    )
     before = len(first.taken)
     assert customer.finished(customer.send_batch(50))["counts"]["sent"] == 50
     assert len(first.taken) - before >= 45
@@ -94,7 +99,7 @@ def test_a_provider_that_takes_everything_and_delivers_nothing_is_left_alone(cus
     assert customer.receipt(silent, reports)[1]["applied"] == 60
     shown = breaker(customer, silent)
     assert (shown["state"], shown["reason"], shown["reason_number"], shown["reason_code"]) == ("open", "receipts", 60, "not_delivered")
-    poll(lambda: customer.settled(customer.send()) and second.taken, seconds=5)
+    poll(lambda: customer.settled(customer.send()) and second.taken)
 
 
 def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_when_it_is_let_go(customer: Customer, first: Gateway) -> None:
@@ -108,5 +113,5 @@ def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_wh
     poll(lambda: customer.batch(batch)["counts"]["pending"] > 0)
     assert first.asked == {}
     assert customer.http.post(path, {"state": "open", "seconds": 1}).status == 200  # it runs out by itself
-    assert customer.finished(batch, seconds=30)["counts"]["sent"] == 50
+    assert customer.finished(batch)["counts"]["sent"] == 50
     assert sorted(first.taken.values()) == [1] * 50

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll
 from tests.peers.gateway import Gateway
 
 
@@ -38,7 +39,7 @@ def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_eve
             return len(senders) == 2
 
         poll(both_send, every=0.01)
-    assert customer.finished(batch, seconds=60)["counts"]["sent"] == 150
+    assert customer.finished(batch)["counts"]["sent"] == 150
     assert all(customer.settled(one)["status"] == "sent" for one in urgent)
     assert gateway.most_in_progress == 4, "all places are used, and never one more"
     assert gateway.doubles() == {}
@@ -56,7 +57,7 @@ def test_places_of_a_killed_worker_are_free_again(stack: Stack, customer: Custom
     stack.start("worker")
     gateway.latency_ms = 0
     late = customer.send(priority=9)
-    assert customer.settled(late, seconds=30)["status"] == "sent"
+    assert customer.settled(late)["status"] == "sent"
     assert 3 < time.monotonic() - killed_at < 20, "after the lease of ten seconds, not before the calls were over"
     assert gateway.most_in_progress == 2
     assert customer.message(late)["attempts"] == 1

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.customer import Customer, number, poll
+from tests.integration.customer import Customer, number
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Answer, Gateway
 from tests.peers.smtp import MailServer
 
@@ -58,7 +59,7 @@ def test_an_email_and_a_text_arrive_and_a_signed_receipt_makes_them_delivered(cu
 
 def test_a_batch_of_ten_thousand_reaches_the_gateway_once_each(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, bulk=True)
-    batch = customer.finished(customer.send_batch(10_000), seconds=90)
+    batch = customer.finished(customer.send_batch(10_000))
     assert batch["counts"]["sent"] == batch["accepted"] == 10_000
     assert len(gateway.taken) == 10_000
     assert gateway.doubles() == {}
@@ -67,11 +68,11 @@ def test_a_batch_of_ten_thousand_reaches_the_gateway_once_each(customer: Custome
 def test_a_batch_cancelled_while_running_stops_and_its_books_are_right(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, caps={"per_second": 50})
     batch_id = customer.send_batch(1_000)
-    poll(lambda: len(gateway.taken) >= 20)
+    reach(lambda: len(gateway.taken), 20)
     answer = customer.http.post(f"/api/batches/{batch_id}/cancel/").json()
     assert answer["cancelled"] > 0
     assert answer["cancelled"] + answer["too_late"] + answer["unknown"] == 1_000
-    poll(lambda: customer.batch(batch_id)["in_progress"] == 0)
+    poll(lambda: customer.batch(batch_id)["in_progress"] == 0, progress=lambda: customer.batch(batch_id)["counts"])
     batch = customer.batch(batch_id)
     assert batch["status"] == "cancelled"
     assert batch["counts"]["sent"] == len(gateway.taken) < 1_000
@@ -81,9 +82,9 @@ def test_a_batch_cancelled_while_running_stops_and_its_books_are_right(customer:
 def test_a_paused_batch_stands_still_until_it_is_resumed(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, caps={"per_second": 100})
     batch_id = customer.send_batch(400)
-    poll(lambda: len(gateway.taken) >= 20)
+    reach(lambda: len(gateway.taken), 20)
     assert customer.http.post(f"/api/batches/{batch_id}/pause/").status == 200
-    poll(lambda: customer.batch(batch_id)["counts"]["sending"] == 0)
+    poll(lambda: customer.batch(batch_id)["counts"]["sending"] == 0, progress=lambda: customer.batch(batch_id)["counts"])
     stood_at = customer.batch(batch_id)["counts"]["sent"]
     witness = customer.send(body="after the pause")  # when this one is through, a running batch would have moved on
     customer.settled(witness)
@@ -181,7 +182,7 @@ def test_a_providers_cap_is_never_exceeded_and_nothing_fails_for_it(customer: Cu
 def test_an_urgent_message_overtakes_a_backlog(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, caps={"per_second": 200})
     batch_id = customer.send_batch(2_000, priority=1)
-    poll(lambda: len(gateway.taken) >= 20)
+    reach(lambda: len(gateway.taken), 20)
     began = time.monotonic()
     urgent = customer.send(channel="push", recipient="device-token-1234", priority=10)
     customer.provider("push", "sandbox", {})

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from urllib3.exceptions import HTTPError
 
-from tests.integration.customer import Customer, number, poll
+from tests.integration.customer import Customer, number
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll
 
 BEFORE, AFTER = 100, 200  # a second: the drill's 1,000 and 2,000 in the same ratio, so that any machine can hand over more
 CLIENTS = 8
@@ -20,7 +21,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 @pytest.fixture
 def rules(stack: Stack) -> Iterator[None]:
-    """What a test publishes is gone after it."""
+    """Put the rules back after a test has published its own."""
     usual = stack.http.get("/api/config/modules/flow_rules/").json()["effective"]
     yield
     stack.configure("flow_rules", **usual)
@@ -104,7 +105,7 @@ def test_beyond_the_systems_bounds_low_priorities_are_refused_and_urgent_message
             refused[answer.json()["limited_by"]] += 1
         return int(answer.status)
 
-    poll(lambda: hand_over(0) == 429, seconds=10, every=0, reason="a mean latency of more than a millisecond is no pressure")
+    poll(lambda: hand_over(0) == 429, every=0, reason="a mean latency of more than a millisecond is no pressure")
     assert set(refused) == {"system"}
     assert [hand_over(10) for _ in range(20)] == [202] * 20
 
@@ -119,7 +120,7 @@ def test_the_adaptive_limit_comes_down_under_load_between_its_bounds_and_says_wh
         return found
 
     with Crowd(customer) as crowd:
-        poll(lambda: shown()["limit"] == 40, seconds=20, reason=f"it did not come down: {shown()}")
+        poll(lambda: shown()["limit"] == 40, progress=lambda: shown()["limit"], reason=lambda: f"it did not come down: {shown()}")
         poll(lambda: any(problem.get("limited_by") == "adaptive" for problem in crowd.refused))
     down = [step for step in shown()["steps"] if step["reason"] == "latency"]
     assert len(down) >= 2

@@ -11,8 +11,9 @@ import redis
 from kombu.connection import Connection
 
 from posthaste.lib import queues
-from tests.integration.customer import Customer, poll, what_waits
+from tests.integration.customer import Customer, what_waits
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Gateway
 
 DEFAULTS = {
@@ -33,7 +34,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
-    """A customer whose provider is the gateway; the pool is at its ten threads before and after, with the limits as they were."""
+    """Make a customer of the gateway; the pool has its ten threads before and after, and its usual limits."""
     made = Customer(stack)
     made.gateway(gateway, config={"timeout_seconds": 20})
     at_rest(stack, made)
@@ -44,7 +45,7 @@ def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
 def at_rest(stack: Stack, customer: Customer) -> None:
     """Put the pool back at once, where falling back in steps takes a quarter of a minute."""
     set_limits(stack, min_threads=10, max_threads=10)
-    poll(lambda: pool(customer)["threads"] == 10, seconds=60, reason=lambda: f"the pool does not obey its limits: {why(stack)}")
+    poll(lambda: pool(customer)["threads"] == 10, reason=lambda: f"the pool does not obey its limits: {why(stack)}")
     set_limits(stack, **DEFAULTS)
 
 
@@ -106,7 +107,7 @@ def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack
         assert time.monotonic() < until, f"never grew to the limit: {told_by_workers(stack)}, {realtime(customer)}"
     assert seen <= {10, 20, 30, 40}
     assert pool(customer)["active_count"] <= 40
-    batch = customer.finished(batch_id, seconds=90)
+    batch = customer.finished(batch_id)
     assert batch["counts"]["sent"] == 2_500
     assert gateway.doubles() == {}
     seen.clear()
@@ -120,7 +121,7 @@ def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, cus
     gateway.latency_ms = 500
     set_limits(stack, cooldown_seconds=0.5, grow_above_age_seconds=0)
     batch_id = customer.send_batch(300)
-    poll(lambda: told_by_workers(stack)[0]["threads"] >= 20, seconds=20)
+    poll(lambda: told_by_workers(stack)[0]["threads"] >= 20)
     assert pool(customer)["queue_usage_percent"] < 20
     assert customer.finished(batch_id)["counts"]["sent"] == 300
 
@@ -138,7 +139,7 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
     try:
         set_limits(stack, queue_capacity=100, cooldown_seconds=0.5)
         # Before the feeder has seen where the messages go it may take some steps.
-        poll(lambda: len(gateway.taken) > 100 and told_by_workers(stack)[0]["threads"] <= 20)
+        poll(lambda: len(gateway.taken) > 100 and told_by_workers(stack)[0]["threads"] <= 20, progress=lambda: len(gateway.taken))
         until = time.monotonic() + 3
         while time.monotonic() < until:
             assert told_by_workers(stack)[0]["threads"] <= 20
@@ -154,13 +155,13 @@ def test_new_limits_act_within_a_second_both_ways_under_load(stack: Stack, custo
         return bool(limits.get("min_threads", 0) <= threads <= limits.get("max_threads", 100))
 
     batch_id = customer.send_batch(4_000)
-    poll(lambda: len(gateway.taken) > 50)
+    reach(lambda: len(gateway.taken), 51)
     for wanted in ({"min_threads": 60}, {"min_threads": 5, "max_threads": 15}, {"min_threads": 50, "max_threads": 50}):
         changed_at = set_limits(stack, **wanted)
         while not within(wanted):
             assert time.monotonic() - changed_at < 1.0, wanted
-    poll(lambda: pool(customer)["threads"] == 50, seconds=2, reason="the statistics show it too")
-    assert customer.finished(batch_id, seconds=90)["counts"]["sent"] == 4_000, "a change cut a send off"
+    poll(lambda: pool(customer)["threads"] == 50, reason="the statistics show it too")
+    assert customer.finished(batch_id)["counts"]["sent"] == 4_000, "a change cut a send off"
     assert gateway.doubles() == {}
 
 
@@ -169,18 +170,18 @@ def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: 
     gateway.latency_ms = 400
     set_limits(stack, queue_capacity=200, cooldown_seconds=0.25, min_threads=10, max_threads=100)
     batch_id = customer.send_batch(6_000)
-    poll(lambda: told_by_workers(stack)[0]["threads"] == 100, seconds=30)
+    poll(lambda: told_by_workers(stack)[0]["threads"] == 100)
     until = time.monotonic() + 1.5
     while time.monotonic() < until:
         assert told_by_workers(stack)[0]["threads"] == 100
     published_at = set_limits(stack, min_threads=30, max_threads=200)
-    poll(lambda: told_by_workers(stack)[0]["threads"] > 100, seconds=5)
+    poll(lambda: told_by_workers(stack)[0]["threads"] > 100)
     took = time.monotonic() - published_at
     assert took < 1.0, f"the pool passed 100 only after {took:.2f} s"
     figures = told_by_workers(stack)[0]
     assert (figures["min_threads"], figures["max_threads"]) == (30, 200)
     customer.http.post(f"/api/batches/{batch_id}/cancel/")
-    poll(lambda: told_by_workers(stack)[0]["threads"] <= 40, seconds=60, reason=lambda: why(stack))
+    poll(lambda: told_by_workers(stack)[0]["threads"] <= 40, reason=lambda: why(stack))
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
         assert told_by_workers(stack)[0]["threads"] >= 30
@@ -199,9 +200,9 @@ def test_each_thread_has_one_task_and_what_is_not_yet_needed_stays_in_the_broker
     poll(lambda: told_by_workers(stack)[0]["threads"] == 10)
     for _ in range(waits):
         customer.send(priority=10)
-    poll(lambda: ready_tasks(stack) == waits - 10, seconds=3)
+    poll(lambda: ready_tasks(stack) == waits - 10)
     set_limits(stack, min_threads=25)
-    poll(lambda: ready_tasks(stack) == waits - 25, seconds=2, reason="never a task more than threads, and no thread without one")
+    poll(lambda: ready_tasks(stack) == waits - 25, reason="never a task more than threads, and no thread without one")
     assert not customer.rows(status="sent"), "so the difference was handed out and not given back"
     gateway.latency_ms = 0
     poll(lambda: customer.in_progress() == 0)
@@ -243,7 +244,7 @@ def test_two_workers_on_one_queue_share_the_work_and_double_nothing(stack: Stack
         before = {told["instance"]: told["completed_tasks"] for told in told_by_workers(stack)}
         set_limits(stack, min_threads=20, max_threads=20)
         poll(lambda: pool(customer)["threads"] == 40)
-        batch = customer.finished(customer.send_batch(4_000), seconds=90)
+        batch = customer.finished(customer.send_batch(4_000))
         done = [told["completed_tasks"] - before[told["instance"]] for told in told_by_workers(stack)]
         assert batch["counts"]["sent"] == len(gateway.taken) == 4_000
         assert gateway.doubles() == {}

@@ -3,13 +3,13 @@
 import signal
 import threading
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 from urllib3.exceptions import HTTPError
 
-from tests.integration.customer import Customer, empty_queue, poll
+from tests.integration.customer import Customer, empty_queue
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Gateway
 
 pytestmark = pytest.mark.both_stacks
@@ -26,13 +26,9 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def has_taken(gateway: Gateway, count: int) -> bool:
-    return len(gateway.taken) >= count
-
-
 def close_the_books(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
     """Every id has arrived; none twice; those shown as unknown are the only ones in doubt, and can be resent by hand."""
-    batch = customer.finished(batch_id, seconds=90)
+    batch = customer.finished(batch_id)
     counts: dict[str, int] = batch["counts"]
     assert counts["sent"] + counts["unknown"] == size
     everything, doubtful = customer.ids(batch_id), customer.ids(batch_id, status="unknown")
@@ -49,7 +45,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_noth
     customer.gateway(gateway)
     batch_id = customer.send_batch(2_000)
     for reached in (200, 900):
-        poll(partial(has_taken, gateway, reached))
+        reach(lambda: len(gateway.taken), reached)
         stack.kill("worker")
         stack.start("worker")
     counts = close_the_books(customer, gateway, batch_id, 2_000)
@@ -57,14 +53,14 @@ def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_noth
     assert counts["unknown"] <= 2 * 100
     for row in customer.http.get("/api/messages/", batch=batch_id, status="unknown", limit=200).json()["results"]:
         assert customer.http.post(f"/api/messages/{row['id']}/retry/").status == 200
-    poll(lambda: customer.batch(batch_id)["counts"]["sent"] == 2_000, seconds=60)
+    poll(lambda: customer.batch(batch_id)["counts"]["sent"] == 2_000, progress=lambda: customer.batch(batch_id)["counts"])
     assert customer.ids(batch_id) == set(gateway.taken), "after the operator's decision every id has arrived"
 
 
 def test_a_worker_asked_to_end_finishes_or_hands_back_what_it_holds(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway)
     batch_id = customer.send_batch(1_500)
-    poll(lambda: len(gateway.taken) >= 100)
+    reach(lambda: len(gateway.taken), 100)
     stack.end("worker")
     assert stack.processes["worker"].returncode == 0, stack.log_tail("worker")
     at_rest = customer.batch(batch_id)["counts"]
@@ -89,7 +85,7 @@ def test_tasks_lost_in_the_broker_are_found_in_the_database(stack: Stack, custom
     assert {customer.message(i)["status"] for i in ids} == {"queued"}
     assert empty_queue(stack, "message.send") > 0
     stack.start("worker")
-    assert {customer.settled(i, seconds=60)["status"] for i in ids} == {"sent"}
+    assert {customer.settled(i)["status"] for i in ids} == {"sent"}
     assert sorted(gateway.taken.values()) == [1] * 20
 
 
@@ -110,17 +106,17 @@ def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_st
     callers = [threading.Thread(target=talk) for _ in range(8)]
     for caller in callers:
         caller.start()
-    poll(lambda: len(accepted) >= 100)
+    reach(lambda: len(accepted), 100)
     stack.kill("web", signal.SIGKILL)
     stack.start("web")
     before = len(accepted)
-    poll(lambda: len(accepted) >= before + 100)
+    reach(lambda: len(accepted), before + 100)
     ended.set()
     for caller in callers:
         caller.join()
     stack.wait_healthy()
     everything = {row["trace_id"] for row in customer.rows()}
     assert {i.replace("-", "") for i in accepted} <= everything, "somebody was told 202 for a message that is not there"
-    poll(lambda: customer.in_progress() == 0, seconds=60, every=0.2)
+    customer.all_settled()
     assert everything == set(gateway.taken)
     assert gateway.doubles() == {}

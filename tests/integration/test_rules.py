@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 import redis
 
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Gateway
 
 RULE = "drill"
@@ -58,10 +59,10 @@ def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_w
     ruled_by = version(customer)
     drill = {"category": RULE, "time_zone": "UTC"}
     batch = customer.send_batch(MESSAGES, **drill)
-    poll(lambda: len(put_off(customer, batch)) == MESSAGES, every=0.2)
+    reach(lambda: len(put_off(customer, batch)), MESSAGES, every=0.2)
     assert gateway.taken == {}
     others = customer.send_batch(MESSAGES)  # the load: nobody's rule keeps these
-    poll(lambda: len(gateway.taken) >= PLACES, every=0.01)
+    reach(lambda: len(gateway.taken), PLACES, every=0.01)
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{provider['id']}"
         ids = customer.ids(others)
@@ -74,7 +75,7 @@ def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_w
                 senders.update(lease[:8] for lease in client.zrange(held, 0, -1))
             return len(gateway.taken) == 2 * MESSAGES
 
-        poll(all_have_left, every=0.01, seconds=30)
+        poll(all_have_left, progress=lambda: len(gateway.taken), every=0.01)
     assert time.monotonic() - lifted_at < SOON_SECONDS
     assert len(senders) == 2, "both workers send what the rule had put off"
     assert [customer.finished(one)["counts"]["sent"] for one in (batch, others)] == [MESSAGES, MESSAGES]
@@ -91,7 +92,7 @@ def test_a_rule_published_under_load_puts_off_what_follows_within_a_second(
 ) -> None:
     customer.gateway(gateway, caps={"at_once": 2})
     batch = customer.send_batch(MESSAGES, category=RULE, time_zone="UTC")
-    poll(lambda: len(gateway.taken) >= 10, every=0.01)
+    reach(lambda: len(gateway.taken), 10, every=0.01)
     stack.publish("delivery_rules", **quiet)
     published_at = time.time()
     poll(lambda: len(put_off(customer, batch)) + len(gateway.taken) == MESSAGES, every=0.2)

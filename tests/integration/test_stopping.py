@@ -8,8 +8,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.integration.customer import Customer, poll
+from tests.integration.customer import Customer
 from tests.integration.stack import Stack
+from tests.integration.waiting import poll, reach
 from tests.peers.gateway import Gateway
 
 pytestmark = pytest.mark.both_stacks
@@ -68,14 +69,18 @@ def timed(customer: Customer, batch_id: str, verb: str) -> dict[str, Any]:
 
 def still(customer: Customer, batch_id: str) -> dict[str, Any]:
     """Wait until nothing of a batch is with a worker, and return the batch."""
-    poll(lambda: not customer.batch(batch_id)["counts"]["sending"], seconds=20, reason="something is still being sent")
+    poll(
+        lambda: not customer.batch(batch_id)["counts"]["sending"],
+        progress=lambda: customer.batch(batch_id)["counts"],
+        reason="something is still being sent",
+    )
     return customer.batch(batch_id)
 
 
 def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_the_gateways(customer: Customer, gateway: Gateway) -> None:
     provider = customer.gateway(gateway, caps={"per_second": PER_SECOND})
     batch_id, size = big_batch(customer, provider)
-    poll(lambda: len(gateway.taken) >= 100, reason="the batch does not run")
+    reach(lambda: len(gateway.taken), 100, reason="the batch does not run")
 
     paused = timed(customer, batch_id, "pause")["counts"]
     standing = still(customer, batch_id)["counts"]
@@ -88,7 +93,7 @@ def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_
     assert len(gateway.taken) == standing["sent"] + 1
 
     timed(customer, batch_id, "resume")
-    poll(lambda: len(gateway.taken) >= standing["sent"] + 100, reason="the batch does not go on")
+    reach(lambda: len(gateway.taken), standing["sent"] + 100, reason="the batch does not go on")
 
     cancelled = timed(customer, batch_id, "cancel")
     counts = cancelled["batch"]["counts"]
@@ -98,7 +103,11 @@ def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_
     final = still(customer, batch_id)["counts"]
     assert final["sent"] <= counts["sent"] + counts["sending"] + counts["queued"]
     assert final["sent"] + final["cancelled"] == size
-    poll(lambda: customer.batch(batch_id)["finished_at"], seconds=60, reason="the rest is not marked")
+    poll(
+        lambda: customer.batch(batch_id)["finished_at"],
+        progress=lambda: customer.batch(batch_id)["counts"],
+        reason="the rest is not marked",
+    )
     assert not customer.http.get("/api/messages/", batch=batch_id, status="pending").json()["results"]
     assert customer.batch(batch_id)["counts"] == final
     assert len(gateway.taken) == final["sent"] + 1

@@ -56,7 +56,7 @@ def name() -> str:
 
 @contextmanager
 def other_process(name: str, how: str = "") -> Iterator["subprocess.Popen[str]"]:
-    """This context is a process that holds the lock, for one second, and writes a tenant when it is told to."""
+    """Start a process that holds the lock for one second and writes a tenant when told to."""
     database = str(connection.settings_dict["NAME"])
     url = f"sqlite:///{database}" if connection.vendor == "sqlite" else parse_url(env.load().database_url)._replace(path=f"/{database}").url
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": url}

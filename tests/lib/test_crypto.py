@@ -18,7 +18,7 @@ OLD, NEW = Fernet.generate_key(), Fernet.generate_key()
 
 @pytest.fixture
 def keys(settings: Any) -> Iterator[Keys]:
-    """Sets the keys in force: `keys(NEW, OLD)`."""
+    """Return a function that sets the keys in force: `keys(NEW, OLD)`."""
 
     def use(*some: bytes) -> None:
         settings.FIELD_ENCRYPTION_KEYS = list(some)

@@ -20,7 +20,7 @@ def name() -> str:
 
 @pytest.fixture
 def short_lease(monkeypatch: pytest.MonkeyPatch) -> float:
-    """The lease of locks that are renewed."""
+    """Shorten the lease of renewed locks and return it, in seconds."""
     monkeypatch.setattr(locks, "RENEWED_LEASE_SECONDS", 0.3)
     return 0.3
 

@@ -36,7 +36,7 @@ def name() -> str:
 
 @pytest.fixture
 def own_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
-    """A server that may be hurt, which the locks use."""
+    """Start a server for the locks that the test may damage."""
     server = (Redis if packages.redis_server() else Valkey)(tmp_path)
     client = Client.from_url(server.url, socket_timeout=2.0)
     monkeypatch.setattr(redis, "client", lambda: client)

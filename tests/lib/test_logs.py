@@ -58,7 +58,7 @@ def test_other_values_stay_as_they_are() -> None:
 
 @pytest.fixture
 def written() -> Iterator[StringIO]:
-    """What goes to the log, configured as in production, into memory."""
+    """Collect in memory what is logged, configured as in production."""
     before = structlog.get_config()
     config = logs.configure(log_format="json", level="info")
     stream = StringIO()

@@ -44,7 +44,9 @@ class _Session(SMTP):
 
 
 class MailServer:
-    """The server, in a thread of its own. `login`: user name and password it asks for; `tls`: a context for STARTTLS or TLS;
+    """The server, in its own thread.
+
+    `login`: user name and password it asks for; `tls`: a context for STARTTLS or TLS;
     `pipelining`: whether it says that it takes several commands at once, which aiosmtpd does anyway.
     """
 

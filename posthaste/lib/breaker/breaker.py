@@ -28,7 +28,7 @@ MAX_LOCAL = 5_000  # breakers that a process counts by itself
 
 
 def _script(name: str) -> str:
-    """A script as it travels, with each pipeline that reports calls: without comments and indentation."""
+    """Return a script without comments and indentation, as it travels with each pipeline that reports calls."""
     folder = Path(__file__).parent
     lines = (line.strip() for part in ("shared.lua", f"{name}.lua") for line in (folder / part).read_text().splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("--"))
@@ -180,8 +180,10 @@ class Breakers:
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
-        """Return the seconds until a breaker may be tried: until an open one is half-open, or until the receipts
-        of its trial calls are waited for no longer; infinite where it is held open until released.
+        """Return the seconds until a breaker may be tried.
+
+        An open one is tried when it is half-open, one whose trial calls were made when their receipts are overdue. Infinite while an
+        operator holds it open.
         """
         state, now = self.state(name), self._now_ms()
         if state.is_forced(now) and state.forced_until == 0:
@@ -323,7 +325,7 @@ class Breakers:
 
 
 def _sum(window: dict[bytes, bytes], now_ms: float) -> tuple[int, int, int]:
-    """Calls, slow and failed ones in the ten latest tenths."""
+    """Return the calls, the slow ones and the failed ones of the last ten tenths of the window."""
     sums = {"n": 0, "s": 0, "e": 0}
     width = int(window.get(b"w", 1))
     for field, value in window.items():

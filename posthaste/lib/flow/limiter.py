@@ -216,7 +216,7 @@ class Limiter:
                 self._keeper.start()
 
     def _keep(self) -> None:
-        """Gives leases back that no question took along, prolongs those of long requests, tells that this process lives."""
+        """Give back leases that no query carried, renew those of long requests, and report that this process lives."""
         told_at, calls, asked = 0.0, 0, False
         rest = threading.Event()  # never set
         while True:

@@ -59,8 +59,9 @@ limiter.on_tick.append(_publish)
 
 
 def recent(*, minutes: int = 5) -> dict[str, Any]:
-    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), and whether
-    this process limits by itself because Redis is away.
+    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule).
+
+    It also says whether this process limits alone because Redis is away.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -105,7 +105,7 @@ class Lock:
         return locked
 
     def _again(self) -> Hold | None:
-        """The hold that the caller already has, counted once more."""
+        """Return the hold that the caller already has, counted once more."""
         hold = mine.get(_place(self.name)) if self.is_reentrant else None
         if hold is None:
             return None
@@ -136,7 +136,7 @@ class Lock:
         return hold
 
     def _stand_in_line(self, identifier: str, owner: str, lease_ms: int) -> tuple[int, float]:
-        """Gives the token, and the time from which on the lease counts.
+        """Return the token, and the time from which the lease counts.
 
         Raises:
             NotAcquired: it was not free within `wait_seconds`.

@@ -134,7 +134,7 @@ watchdog = Watchdog()
 
 
 def _begin_anew() -> None:
-    """A child process holds nothing, and threads do not survive a fork."""
+    """Forget all holds in a child process: it holds nothing, and threads do not survive a fork."""
     mine.clear()
     watchdog.__init__()  # type: ignore[misc]
 

@@ -175,8 +175,9 @@ def _turns() -> str:
 
 
 def take(name: str, *, holder: str, owner: str, lease_ms: int, waits: bool) -> tuple[int, int]:
-    """Take the lock if it is free and nobody stands before us; gives the token, or 0 and for how many ms the
-    present lease lasts. Who `waits` is put in line, or stays there.
+    """Take the lock if it is free and no one is ahead in the queue.
+
+    Returns the token, or 0 and the milliseconds that the present lease lasts. A caller that `waits` joins the queue or stays in it.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away. The call may be repeated.

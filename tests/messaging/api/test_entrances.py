@@ -22,7 +22,7 @@ BATCH = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIE
 
 @pytest.fixture(params=["wsgi", "rsgi"])
 def call(request: pytest.FixtureRequest) -> Iterator[Call]:
-    """Calls the product as its web server does: through RSGI, or as a plain WSGI application."""
+    """Return a function that calls the product as its web server does: through RSGI, or as a plain WSGI application."""
     if request.param == "wsgi":
         yield through_wsgi
         return

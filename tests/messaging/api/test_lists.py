@@ -144,7 +144,7 @@ def test_no_list_breaks_on_a_strange_cursor(path: str, cursor: str, api: Api) ->
 def walk(
     api: Api, path: str, *, limit: int, between: Callable[[], Any] | None = None, key: str = "id", **query: Any
 ) -> tuple[list[list[Any]], list[str]]:
-    """The pages from the first to the last, and the cursors that lead back from each but the first."""
+    """Return the pages from first to last, and the cursors that lead back from each but the first."""
     pages: list[list[Any]] = []
     back: list[str] = []
     cursor: dict[str, str] = {}

@@ -29,7 +29,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes the permission back: as in production, only public addresses."""
+    """Withdraw the permission for the loopback network: as in production, only public addresses are reached."""
     monkeypatch.setenv("OUTBOUND_ALLOWED_NETWORKS", "")
     env.load.cache_clear()
     http.client.cache_clear()

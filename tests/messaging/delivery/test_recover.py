@@ -138,7 +138,7 @@ def test_a_task_lost_in_an_empty_broker_is_found_and_a_young_one_is_left_alone()
 
 
 def unknown_message(gateway: Gateway, batch_status: str) -> Message:
-    """A message with an unknown outcome, of a provider that can be asked, in a batch that is over."""
+    """Make a message with an unknown outcome in a batch that is over; its provider supports look-ups."""
     tenant = make_tenant()
     config = {"url": gateway.url, "lookup_url": f"http://127.0.0.1:{gateway.port}/messages/{{{{ id }}}}"}
     provider = make_provider(tenant, channel="sms", kind="http", config=config)

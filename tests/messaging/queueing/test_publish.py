@@ -36,7 +36,7 @@ def test_whoever_asks_whether_the_broker_is_back_goes_on_asking_while_it_refuses
 
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    """The way to the broker of an application of its own."""
+    """Start a relay between this process and the broker."""
     if not env.load().is_rabbitmq:
         pytest.skip("RabbitMQ confirms what it has taken")
     url = parse_url(env.load().broker_url)

@@ -34,7 +34,7 @@ def provider(tenant: Tenant) -> Provider:
 
 
 def signed(provider: Provider, body: bytes, *, at: datetime | None = None, secret: str = "", identifier: str = "evt_1") -> dict[str, str]:
-    """The headers of Standard Webhooks."""
+    """Return the headers of Standard Webhooks."""
     at = at or timezone.now()
     return {
         "webhook-id": identifier,

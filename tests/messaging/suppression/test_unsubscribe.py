@@ -49,7 +49,7 @@ def _reached_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(server: MailServer, tenant: Any, **fields: Any) -> Any:
-    """Sends one mail over SMTP and gives it as it arrived."""
+    """Send one mail over SMTP and return it as it arrived."""
     config = {"host": "127.0.0.1", "port": server.port, "security": "none", "from_email": "us@example.com"}
     make_provider(tenant, channel="email", kind="email", config=config)
     message = make_message(tenant, **{"channel": "email", "status": Status.QUEUED, "subject": "Sale", "category": "marketing", **fields})
