@@ -21,13 +21,18 @@ class Tenant(models.Model):
         _("weight"),
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text=_("Share of the sending capacity when several tenants wait: a tenant of weight 2 gets twice the turns."),
+        help_text=_(
+            "Share of the sending capacity while several tenants wait. A tenant with weight 2 gets twice as much as one with weight 1."
+        ),
     )
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Keys of an inactive tenant are refused."))
     is_operator = models.BooleanField(
         _("operates the installation"),
         default=False,
-        help_text=_("Keys of this tenant with a configuration scope reach the configuration of the whole installation, not only its own."),
+        help_text=_(
+            "Keys of this tenant with a configuration scope can access the configuration of the whole installation, "
+            "not only the tenant's own."
+        ),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -43,8 +48,8 @@ class Tenant(models.Model):
 class ConfigRight(models.TextChoices):
     """What a member of staff may do with the installation's configuration, each including those above it."""
 
-    NONE = "", _("Nothing")
-    VIEW = "view", _("Look")
+    NONE = "", _("No access")
+    VIEW = "view", _("View")
     EDIT = "edit", _("Edit drafts")
     PUBLISH = "publish", _("Publish, roll back, gray releases")
 
@@ -60,7 +65,7 @@ class User(AbstractUser):
         choices=ConfigRight.choices,
         default=ConfigRight.NONE,
         blank=True,
-        help_text=_("What they may do with the configuration of the whole installation. Superusers may everything."),
+        help_text=_("What this user can do with the configuration of the whole installation. Superusers can do everything."),
     )
 
     roles_by_tenant: dict[int, str]  # read once a request by `accounts.permissions`
@@ -104,13 +109,13 @@ class ApiKey(models.Model):
     access = Access(view=Role.OWNER, change=Role.OWNER)
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="api_keys", verbose_name=_("tenant"))
-    name = models.CharField(_("name"), max_length=100, help_text=_("Which system uses it."))
+    name = models.CharField(_("name"), max_length=100, help_text=_("The system that uses the key."))
     prefix = models.CharField(_("prefix"), max_length=8, unique=True, editable=False)
     # The secret has 256 random bits, so a fast hash is enough: there is nothing to guess by dictionary.
     digest = models.BinaryField(max_length=32, editable=False)
     kind = models.CharField(_("kind"), max_length=7, choices=KeyKind.choices, default=KeyKind.LIVE)
     scopes = models.JSONField(_("scopes"), default=list)
-    ip_ranges = models.JSONField(_("IP ranges"), default=list, blank=True, help_text=_("CIDR; empty: from anywhere."))
+    ip_ranges = models.JSONField(_("IP ranges"), default=list, blank=True, help_text=_("CIDR. Empty: any address."))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -129,7 +134,7 @@ class ApiKey(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, to what, from where. Written once, never changed."""
+    """Who did what, to which object, and from where. Entries never change."""
 
     tenant_lookup = "tenant_id"
     access = Access(view=Role.OWNER)

@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 class Role(models.TextChoices):
     """What a member may do, each including those below it."""
 
-    OWNER = "owner", _("Owner: everything, also keys and members")
-    OPERATOR = "operator", _("Operator: sends, cancels, replays, providers")
-    AUTHOR = "author", _("Author: templates")
-    VIEWER = "viewer", _("Viewer: looks")
+    OWNER = "owner", _("Owner: everything, including keys and members")
+    OPERATOR = "operator", _("Operator: sends, cancels, replays and manages providers")
+    AUTHOR = "author", _("Author: edits templates")
+    VIEWER = "viewer", _("Viewer: read-only")
 
 
 #: Each role includes those before it.

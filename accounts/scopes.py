@@ -10,8 +10,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy
 
 ADMIN = "admin"
-#: Scope → what a key with it may do. `admin` comes last and includes all others.
-SCOPES: dict[str, Any] = {ADMIN: gettext_lazy("everything, also providers and keys")}
+#: Scope → what a key with it may do. `admin` stands last and includes all others.
+SCOPES: dict[str, Any] = {ADMIN: gettext_lazy("everything, including providers and keys")}
 #: The scopes that are ticked when a key is issued in the admin.
 SUGGESTED: list[str] = []
 

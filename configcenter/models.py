@@ -94,7 +94,7 @@ class ConfigItem(models.Model):
         "configcenter.ConfigRelease", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("gray release")
     )
     gray_labels = models.JSONField(
-        _("labels"), default=list, blank=True, help_text=_("name=value; an instance with any of them takes part.")
+        _("labels"), default=list, blank=True, help_text=_("name=value. Instances with any of these labels take part.")
     )
     gray_percent = models.PositiveSmallIntegerField(_("per cent"), default=0, validators=[MaxValueValidator(100)])
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

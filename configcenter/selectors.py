@@ -214,7 +214,7 @@ def release(item: ConfigItem, number: int) -> ConfigRelease:
     """
     found = item.releases.filter(number=number).first()
     if found is None:
-        raise NotFound(_("There is no version {number} of this item; old ones are removed after a month.").format(number=number))
+        raise NotFound(_("This item has no version {number}. Old versions are removed after a month.").format(number=number))
     return found
 
 

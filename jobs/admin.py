@@ -106,7 +106,7 @@ class JobForm(beat.PeriodicTaskForm):  # type: ignore[misc]
 class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     """What the clock starts."""
 
-    purpose = gettext_lazy("What the clock starts. The platform's own jobs get their schedule back at every start.")
+    purpose = gettext_lazy("Jobs that run on a schedule. The platform's own jobs get their default schedule back at every start.")
     date_hierarchy = None
     form = JobForm
     list_display = ["job", "state", "when", "limits", "blocking", "queue_of_job", "last_run", "runs"]
@@ -247,7 +247,7 @@ class Schedule(SuperuserOnly):
 
 @admin.register(IntervalSchedule)
 class IntervalAdmin(Schedule):
-    purpose = gettext_lazy("Every so many seconds, minutes, hours or days.")
+    purpose = gettext_lazy("Every given number of seconds, minutes, hours or days.")
     list_display = ["words"]
 
     @admin.display(description=gettext_lazy("interval"))

@@ -22,15 +22,17 @@ def locks(request: HttpRequest) -> HttpResponse:
     error, status = "", 200
     if request.method == "POST":
         if request.POST.get("name", "").strip() != wanted:
-            error, status = _("Type {name} to go on.").format(name=wanted), 422
+            error, status = _("Type {name} to continue.").format(name=wanted), 422
         else:
             try:
                 freed = lock_control.force_release(name=wanted, by=Actor.of_request(request))
-                messages.success(request, _("{name} is free. {owner} is told within a second.").format(name=wanted, owner=freed.owner))
+                messages.success(
+                    request, _("{name} was released. {owner} is notified within a second.").format(name=wanted, owner=freed.owner)
+                )
             except Problem as problem:
                 messages.error(request, problem_text(problem))
             except redis.Unavailable:
-                messages.error(request, _("Nothing was changed: Redis is away. Try again."))
+                messages.error(request, _("Redis is unavailable, so nothing was changed. Try again."))
             return HttpResponseRedirect(reverse("config-locks"))
     away, held = False, []
     try:
@@ -42,7 +44,10 @@ def locks(request: HttpRequest) -> HttpResponse:
         "jobs/locks.html",
         status=status,
         title=_("Locks"),
-        purpose=_("What is held so that it runs once at a time. The database refuses whoever was overtaken, so freeing one is safe."),
+        purpose=_(
+            "A lock makes sure that something runs only once at a time. "
+            "The database refuses writes of a former holder, so releasing a lock is safe."
+        ),
         may_free=rights.may_publish(request.user),
         held=held,
         away=away,

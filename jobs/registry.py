@@ -46,10 +46,10 @@ Text = str | Promise
 class Blocking(TextChoices):
     """What happens to a run that is due while the one before it still runs."""
 
-    DISCARD = "discard", _("Left out")
+    DISCARD = "discard", _("Skipped")
     QUEUE = "queue", _("Waits for the running one")
     COVER = "cover", _("Takes over from the running one")
-    OVERLAP = "overlap", _("Runs beside it")
+    OVERLAP = "overlap", _("Runs in parallel")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -94,17 +94,17 @@ badges.register(
 #: What decided: the beginning of a reason, and its words; what follows the beginning is `name`.
 REASONS = {
     "breaker:": gettext_lazy("the circuit breaker of {name} is open"),
-    "cap:": gettext_lazy("{name} takes no more at this moment"),
+    "cap:": gettext_lazy("{name} is at its limit"),
     "rule:suppressed:": gettext_lazy("the recipient is on the suppression list: {name}"),
     "rule:quiet:": gettext_lazy("quiet hours: {name}"),
-    "rule:window:": gettext_lazy("outside its hours: {name}"),
+    "rule:window:": gettext_lazy("outside the send window: {name}"),
     "rule:frequency:": gettext_lazy("frequency cap: {name}"),
-    "rule:duplicate": gettext_lazy("the same text went to this recipient a short while ago"),
-    "rule:unchecked": gettext_lazy("duplicates and frequency could not be looked at while Redis was away"),
+    "rule:duplicate": gettext_lazy("the same text was sent to this recipient recently"),
+    "rule:unchecked": gettext_lazy("duplicates and frequency caps were not checked because Redis was unavailable"),
     "breaker": gettext_lazy("its circuit breaker is open"),
     "unreachable": gettext_lazy("it could not be reached"),
-    "expired": gettext_lazy("its time had run out"),
-    "template": gettext_lazy("its template could not be filled in"),
+    "expired": gettext_lazy("it had expired"),
+    "template": gettext_lazy("its template could not be rendered"),
 }
 DECISIONS = ("rule:", "breaker:", "cap:")
 
@@ -112,7 +112,7 @@ DECISIONS = ("rule:", "breaker:", "cap:")
 def event_label(event: dict[str, Any]) -> str:
     """Say what happened. Not all that ends a message, or lets it wait, is a rule."""
     if event["event"] == EventKind.RULE and event.get("status") == Status.PENDING:
-        return _("Put off")
+        return _("Deferred")
     if event["event"] == EventKind.RULE and not event.get("reason", "").startswith(DECISIONS):
         return _("Ended")
     return EventKind.label_of(event["event"])

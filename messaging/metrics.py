@@ -39,31 +39,31 @@ def sending_messages() -> float:
     return Message.objects.filter(status=Status.SENDING).order_by().values("lease_until")[:COUNT_UP_TO].count()
 
 
-@metric("oldest_due_seconds", help=_("For how long the oldest message that waits in the database has been due."), unit="seconds")
+@metric("oldest_due_seconds", help=_("How long the oldest message waiting in the database has been due."), unit="seconds")
 def oldest_due_seconds() -> float:
     """Return what the feeder reported; 0 where nothing waits."""
     return queue_statistics.latest().oldest_seconds
 
 
-@metric("drain_rate", help=_("Messages a second that leave the broker; missing while nothing waits."))
+@metric("drain_rate", help=_("Messages per second that leave the broker. Missing while nothing waits."))
 def drain_rate() -> float | None:
     """Return what the feeder reported."""
     return queue_statistics.latest().per_second
 
 
-@metric("message_event_rate", help=_("What happens to messages, a second, over the last ten seconds."), labels=("event",))
+@metric("message_event_rate", help=_("Messages per second by event, over the last ten seconds."), labels=("event",))
 def message_event_rate() -> Mapping[str, float]:
     """Return the rates of all tenants together."""
     return event_rates(tenant_id=None, now=timezone.now())
 
 
-@metric("pool_threads", help=_("Threads of a worker's pool that sends."), labels=("instance",))
+@metric("pool_threads", help=_("Threads in a worker's sending pool."), labels=("instance",))
 def pool_threads() -> Mapping[str, float]:
     """Return what the pools reported within five seconds."""
     return {pool["instance"]: pool["threads"] for pool in queue_statistics.reported_pools()}
 
 
-@metric("pool_busy_threads", help=_("Threads of a worker's pool that are at work."), labels=("instance",))
+@metric("pool_busy_threads", help=_("Busy threads in a worker's sending pool."), labels=("instance",))
 def pool_busy_threads() -> Mapping[str, float]:
     """Return what the pools reported within five seconds."""
     return {pool["instance"]: pool["active_count"] for pool in queue_statistics.reported_pools()}

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.scopes import declare
 
-SEND = declare("messages:send", gettext_lazy("hand over messages and batches"), suggested=True)
+SEND = declare("messages:send", gettext_lazy("submit messages and batches"), suggested=True)
 READ = declare("messages:read", gettext_lazy("read messages, batches and traces"), suggested=True)
 MANAGE = declare("messages:manage", gettext_lazy("cancel, retry, pause and resume"))
 TEMPLATES_READ = declare("templates:read", gettext_lazy("read and preview templates"))

@@ -39,7 +39,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         tenant_id=tenant_id,
         # Behind a reverse proxy /ws/ is at the same origin; without one it has its own port.
         ws_port="" if settings.trusted_proxies else settings.ws_port,
-        purpose=_("What goes on right now, and what needs somebody."),
+        purpose=_("What is happening now, and what needs attention."),
     )
 
 

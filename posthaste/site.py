@@ -17,7 +17,7 @@ class SignInForm(AdminAuthenticationForm):
 
     error_messages = {
         **AdminAuthenticationForm.error_messages,
-        "invalid_login": gettext_lazy("This name and this password do not sign in here. Both are written exactly, capitals included."),
+        "invalid_login": gettext_lazy("Incorrect user name or password. Both are case-sensitive."),
     }
 
 

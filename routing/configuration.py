@@ -44,62 +44,64 @@ class Assignment(Module):
     """From a text to an agent."""
 
     min_confidence_percent: int = setting(
-        60, _("Least confidence"), _("Below it the text goes to the fallback group."), unit="%", ge=0, le=100
+        60, _("Least confidence"), _("Texts below this go to the fallback group."), unit="%", ge=0, le=100
     )
     routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
-    fallback_group: str = setting("general", _("Fallback group"), _("For what nothing else fits."), max_length=80)
-    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and room."))
-    default_capacity: int = setting(5, _("Capacity"), _("Conversations an agent holds at once, unless set otherwise."), ge=1, le=100)
-    offer_seconds: int = setting(60, _("Offered for"), _("An agent who does not react loses it to the next."), unit="s", ge=5, le=3600)
-    same_agent_hours: float = setting(
-        24.0, _("Same agent within"), _("A customer who comes back meets the same agent."), unit="h", ge=0, le=720
+    fallback_group: str = setting("general", _("Fallback group"), _("Used when nothing else matches."), max_length=80)
+    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and free capacity."))
+    default_capacity: int = setting(5, _("Capacity"), _("Concurrent conversations per agent, unless set otherwise."), ge=1, le=100)
+    offer_seconds: int = setting(
+        60, _("Offered for"), _("If the agent does not respond in time, the next one gets it."), unit="s", ge=5, le=3600
     )
+    same_agent_hours: float = setting(24.0, _("Same agent within"), _("A returning customer gets the same agent."), unit="h", ge=0, le=720)
     overflow_minutes: int = setting(
-        10, _("Overflow after"), _("What waited so long may go to the fallback group."), unit="min", ge=1, le=1440
+        10, _("Overflow after"), _("Conversations that wait longer may go to the fallback group."), unit="min", ge=1, le=1440
     )
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         hot.filled(self, "fallback_group")
-        hot.no_two("routes", (route.intent for route in self.routes), _("The intent {name} stands here twice."))
+        hot.no_two("routes", (route.intent for route in self.routes), _("The intent {name} is listed twice."))
         return self
 
 
 class Target(Shape):
     """Times for one priority."""
 
-    priority: str = setting("normal", _("Priority"), _("Of the ticket: low, normal, high or urgent."), pattern="^(low|normal|high|urgent)$")
-    first_response_minutes: int = setting(60, _("First answer"), "", unit="min", ge=1, le=43_200)
-    next_response_minutes: int = setting(240, _("Next answer"), "", unit="min", ge=1, le=43_200)
+    priority: str = setting(
+        "normal", _("Priority"), _("The ticket's priority: low, normal, high or urgent."), pattern="^(low|normal|high|urgent)$"
+    )
+    first_response_minutes: int = setting(60, _("First response"), "", unit="min", ge=1, le=43_200)
+    next_response_minutes: int = setting(240, _("Next response"), "", unit="min", ge=1, le=43_200)
     resolution_minutes: int = setting(1440, _("Resolution"), "", unit="min", ge=1, le=525_600)
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         if self.first_response_minutes > self.resolution_minutes:
-            raise hot.Wrong("first_response_minutes", _("Must not be above the time of the resolution."))
+            raise hot.Wrong("first_response_minutes", _("Must not exceed the resolution time."))
         return self
 
 
 class OpenHours(Shape):
     """Open on one day of the week."""
 
-    day: int = setting(1, _("Day of the week"), _("1 Monday to 7 Sunday."), ge=1, le=7)
+    day: int = setting(1, _("Day of the week"), _("1 (Monday) to 7 (Sunday)."), ge=1, le=7)
     start: str = setting("09:00", _("From"), "", pattern=hot.CLOCK)
     end: str = setting("18:00", _("Until"), _("00:00 is the end of the day."), pattern=hot.CLOCK)
 
     @model_validator(mode="after")
     def _end_comes_after(self) -> Self:
         if self.end not in (MIDNIGHT, max(self.start, self.end)) or self.start == self.end != MIDNIGHT:
-            raise hot.Wrong("end", _("Must be after the start. Over midnight: two entries, the first until 00:00."))
+            raise hot.Wrong("end", _("Must be after the start. Past midnight: use two entries, the first until 00:00."))
         return self
 
 
 class ServiceLevels(Module):
     """Clocks of the service desk; they stand still outside business hours."""
 
-    time_zone: str = setting("UTC", _("Time zone"), _("Of the business hours."), max_length=64)
+    time_zone: str = setting("UTC", _("Time zone"), _("Time zone of the business hours."), max_length=64)
     hours: list[OpenHours] = setting(lambda: [OpenHours(day=day) for day in range(1, 6)], _("Business hours"), "", max_length=50)
-    holidays: list[str] = setting(list, _("Holidays"), _("Dates such as 2026-12-25, one a line."), widget="lines", max_length=400)
+    holidays: list[str] = setting(list, _("Holidays"), _("Dates such as 2026-12-25, one per line."), widget="lines", max_length=400)
     targets: list[Target] = setting(
         lambda: [
             Target(priority="urgent", first_response_minutes=15, next_response_minutes=60, resolution_minutes=240),
@@ -111,15 +113,15 @@ class ServiceLevels(Module):
         "",
         max_length=4,
     )
-    warn_percent: int = setting(80, _("Warn at"), _("Of the time used."), unit="%", ge=1, le=99)
-    reopen_days: int = setting(7, _("Reopens within"), _("An answer to a resolved ticket opens it again."), unit=_("days"), ge=0, le=365)
+    warn_percent: int = setting(80, _("Warn at"), _("Share of the time used."), unit="%", ge=1, le=99)
+    reopen_days: int = setting(7, _("Reopens within"), _("A reply to a resolved ticket reopens it."), unit=_("days"), ge=0, le=365)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if zones.zone(self.time_zone) is None:
-            raise hot.Wrong("time_zone", _("There is no time zone of this name. Give one such as Europe/Paris."))
+            raise hot.Wrong("time_zone", _("There is no time zone with this name. Use one such as Europe/Paris."))
         hot.each("holidays", self.holidays, _is_date, _("Must be a date such as 2026-12-25."))
-        hot.no_two("targets", (target.priority for target in self.targets), _("The priority {name} stands here twice."))
+        hot.no_two("targets", (target.priority for target in self.targets), _("The priority {name} is listed twice."))
         in_order = sorted(enumerate(self.hours), key=lambda pair: (pair[1].day, pair[1].start))
         for (_first, before), (index, after) in pairwise(in_order):
             # Minutes that count twice would make every clock run too fast.
@@ -139,12 +141,12 @@ class LinksAndCache(Module):
     """Links that are sent to customers, and how long pages are remembered."""
 
     link_hours: float = setting(72.0, _("Link works for"), "", unit="h", ge=0.1, le=8_784)
-    link_uses: int = setting(0, _("Uses"), _("How often a link opens. 0: as often as wanted."), ge=0, le=1000)
+    link_uses: int = setting(0, _("Uses"), _("How often a link can be opened. 0: no limit."), ge=0, le=1000)
     code_length: int = setting(8, _("Length of the code"), _("Characters of a short link."), ge=6, le=32)
     allowed_hosts: list[str] = setting(
-        list, _("Hosts"), _("That links may lead to, one a line; empty: any public one."), widget="lines", max_length=200
+        list, _("Hosts"), _("Hosts that links may lead to, one per line. Empty: any public host."), widget="lines", max_length=200
     )
-    warn_before_leaving: bool = setting(True, _("Warn"), _("A page between says where the link leads."))
+    warn_before_leaving: bool = setting(True, _("Warn"), _("An intermediate page shows where the link leads."))
     portal_cache_seconds: int = setting(60, _("Portal pages kept"), "", unit="s", ge=0, le=86_400)
     customer_cache_seconds: int = setting(30, _("Customers kept"), "", unit="s", ge=0, le=86_400)
 
@@ -176,7 +178,7 @@ links_and_cache = hot.register(
     LinksAndCache,
     name="links_and_cache",
     title=_("Links and cache"),
-    purpose=_("How long links work, where they may lead, and how long pages are remembered."),
+    purpose=_("How long links work, where they may lead, and how long pages are cached."),
     order=12,
     per_tenant=("link_hours", "link_uses", "allowed_hosts", "warn_before_leaving"),
 )

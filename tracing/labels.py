@@ -16,10 +16,10 @@ class Node(TextChoices):
 class EventKind(TextChoices):
     """What may happen on the way."""
 
-    CLAIMED = "claimed", _("Taken by a worker")
-    ACCEPTED_BY_PROVIDER = "accepted_by_provider", _("Taken by the provider")
-    PROVIDER_ERROR = "provider_error", _("Not taken by the provider")
-    RETRY_SCHEDULED = "retry_scheduled", _("Will be tried again")
+    CLAIMED = "claimed", _("Claimed by a worker")
+    ACCEPTED_BY_PROVIDER = "accepted_by_provider", _("Accepted by the provider")
+    PROVIDER_ERROR = "provider_error", _("Not accepted by the provider")
+    RETRY_SCHEDULED = "retry_scheduled", _("Will be retried")
     RECEIPT = "receipt", _("Receipt")
     MOVED_TO_ANOTHER_PROVIDER = "moved_to_another_provider", _("Moved to another provider")
     RULE = "rule", _("Decided by a rule")

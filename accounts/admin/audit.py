@@ -19,16 +19,16 @@ from posthaste.ui.templatetags.interface import ago
 class AuditAdmin(ReadOnly):
     """Who did what; written once."""
 
-    purpose = gettext_lazy("Who did what, to what, from where. Written once, never changed.")
+    purpose = gettext_lazy("Who did what, to which object, and from where. Entries never change.")
     rows_word = gettext_lazy("audit entries")
     list_display = ["when", "actor", "action_code", "target", "tenant", "ip"]
     list_display_links = ["when"]
     list_select_related = ["tenant"]
     search_fields = ["actor"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("Actor (user:name or key:prefix), action, or target, exactly.")
+    search_help_text = gettext_lazy("Exact actor (user:name or key:prefix), action or target.")
     fields = ["when", "actor", "action_code", "target", "tenant", "ip", "detail"]
     readonly_fields = ["when", "actor", "action_code", "target", "tenant", "ip", "detail"]
-    empty_text = gettext_lazy("Whatever is changed, revealed or replayed from now on is listed here.")
+    empty_text = gettext_lazy("Changes, revealed secrets and replays are listed here.")
 
     def get_search_results(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]", search_term: str) -> Any:
         term = search_term.strip()

@@ -34,7 +34,7 @@ class KeyForm(forms.Form):
     """What is asked when a key is issued."""
 
     tenant = forms.ModelChoiceField(Tenant.objects.none(), label=gettext_lazy("tenant"), empty_label=None)
-    name = forms.CharField(label=gettext_lazy("name"), max_length=100, help_text=gettext_lazy("Which system uses it."))
+    name = forms.CharField(label=gettext_lazy("name"), max_length=100, help_text=gettext_lazy("The system that uses the key."))
     kind = forms.ChoiceField(label=gettext_lazy("kind"), choices=KeyKind.choices, widget=forms.RadioSelect, initial=KeyKind.SANDBOX)
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("scopes"),
@@ -46,7 +46,7 @@ class KeyForm(forms.Form):
         label=gettext_lazy("IP ranges"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("One a line, such as 203.0.113.0/24. Empty: from anywhere."),
+        help_text=gettext_lazy("One per line, for example 203.0.113.0/24. Empty: any address."),
     )
     expires_at = forms.DateTimeField(
         label=gettext_lazy("expires"),
@@ -82,7 +82,7 @@ class ApiKeyAdmin(ReadOnly):
     """Keys: issued, looked at, revoked; never edited, and shown once."""
 
     audit_actions = (Action.KEY_ISSUE, Action.KEY_REVOKE)
-    purpose = gettext_lazy("What systems call the API with. Only a hash is kept: a key is shown once, when it is issued.")
+    purpose = gettext_lazy("Systems call the API with these keys. Only a hash is stored. A key is shown once, when you issue it.")
     list_display = ["name", "state", "prefix_shown", "kind_badge", "scope_list", "tenant", "last_used", "expires"]
     list_filter = ["kind", KeyStateFilter]
     list_select_related = ["tenant", "created_by"]
@@ -161,7 +161,7 @@ class ApiKeyAdmin(ReadOnly):
         """Revoke the key whose page it was asked on."""
         key = self.own(request, unquote(object_id), change=True)
         api_keys.revoke_api_key(key=key, now=timezone.now(), by=Actor.of_request(request))
-        self.message_user(request, _("{name} is revoked: within two seconds nobody can use it.").format(name=key.name))
+        self.message_user(request, _("{name} is revoked. It stops working within two seconds.").format(name=key.name))
         return self.back(request, key)
 
     @admin.action(description=gettext_lazy("Revoke"), permissions=["operate"])
@@ -182,7 +182,7 @@ class ApiKeyAdmin(ReadOnly):
             question=_("Revoke these keys?"),
             button=_("Revoke"),
             ids=[key.pk for key in keys],
-            consequence=_("Calls with them are refused within two seconds. This can't be undone."),
+            consequence=_("Calls with these keys are refused within two seconds. You can't undo this."),
             left_out=queryset.count() - len(keys),
             perform=perform,
         )
@@ -207,7 +207,7 @@ class ApiKeyAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("IP ranges"))
     def ranges(self, row: ApiKey) -> str:
-        return ", ".join(row.ip_ranges) or _("from anywhere")
+        return ", ".join(row.ip_ranges) or _("any address")
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def last_used(self, row: ApiKey) -> SafeString:

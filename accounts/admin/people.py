@@ -45,7 +45,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
 class TenantAdminPage(TenantAdmin):
     """Tenants, which own messages; created by superusers."""
 
-    purpose = gettext_lazy("Whoever owns messages, templates, providers and keys. Nobody sees another tenant's.")
+    purpose = gettext_lazy("A tenant owns messages, templates, providers and keys. Tenants can't see each other's data.")
     list_display = ["name", "slug", "state", "weight", "people", "keys", "created"]
     list_filter = ["is_active"]
     search_fields = ["name", "slug"]
@@ -82,7 +82,7 @@ class TenantAdminPage(TenantAdmin):
             raise PermissionDenied
         stays, error, status = tenants.why_it_stays(tenant=tenant), "", 200
         if request.method == "POST":
-            error, status = _("Type {name} to go on.").format(name=tenant.slug), 422
+            error, status = _("Type {name} to continue.").format(name=tenant.slug), 422
             if request.POST.get("name", "").strip() == tenant.slug:
                 error, status = "", 409
                 try:
@@ -90,7 +90,7 @@ class TenantAdminPage(TenantAdmin):
                 except tenants.TenantInUse as problem:
                     stays = str(problem.detail)
                 else:
-                    self.message_user(request, _("{name} is deleted.").format(name=tenant.name))
+                    self.message_user(request, _("{name} was deleted.").format(name=tenant.name))
                     return HttpResponseRedirect(reverse("admin:accounts_tenant_changelist"))
         context = {"stays": stays, "error": error, "belongings": [] if stays else tenants.belongings(tenant=tenant)}
         title = _("Delete {name}").format(name=tenant.name)
@@ -126,7 +126,7 @@ class TenantAdminPage(TenantAdmin):
 class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
     """People who sign in here."""
 
-    purpose = gettext_lazy("People who sign in here. What they may do follows from their memberships.")
+    purpose = gettext_lazy("People who sign in here. Their memberships determine what they can do.")
     list_display = ["username", "full_name", "email", "state", "roles", "last_seen"]
     list_filter = ["is_active", "is_staff", "is_superuser"]
     search_fields = ["username", "first_name", "last_name", "email"]
@@ -135,7 +135,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
     inlines = [MemberInline]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (gettext_lazy("Personal info"), {"fields": ("first_name", "last_name", "email")}),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "config_right")}),
         (gettext_lazy("Dates"), {"fields": ("last_signed_in", "joined")}),
     )
@@ -215,7 +215,7 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
     """Ask for the name of a new member; a list to choose from would show who else uses this installation."""
 
     username = forms.CharField(
-        label=gettext_lazy("user name"), max_length=150, help_text=gettext_lazy("An existing account, exactly as it signs in.")
+        label=gettext_lazy("user name"), max_length=150, help_text=gettext_lazy("The exact user name of an existing account.")
     )
 
     class Meta:
@@ -232,9 +232,9 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
         if name := values.get("username"):
             user = User.objects.filter(username=name, is_active=True).first()
             if user is None:
-                self.add_error("username", _("There is no active account of this name. A superuser can make one."))
+                self.add_error("username", _("There is no active account with this name. A superuser can create one."))
             elif values.get("tenant") and Member.objects.filter(tenant=values["tenant"], user=user).exists():
-                self.add_error("username", _("Is already a member of this tenant."))
+                self.add_error("username", _("This user is already a member of the tenant."))
             else:
                 self.instance.user = user
         return values
@@ -244,14 +244,14 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
 class MemberAdmin(TenantAdmin):
     """Roles of people in tenants."""
 
-    purpose = gettext_lazy("Who may do what in a tenant. Each role includes those below it.")
+    purpose = gettext_lazy("What each person can do in a tenant. Each role includes the roles below it.")
     form = MemberForm
     list_display = ["user", "role_word", "tenant", "created"]
     list_display_links = ["user"]
     list_filter = ["role"]
     list_select_related = ["user", "tenant"]
     search_fields = ["user__username", "user__email"]
-    empty_text = gettext_lazy("Nobody but superusers can work here yet.")
+    empty_text = gettext_lazy("Only superusers have access so far.")
     first_step = (gettext_lazy("Add a member"), "admin:accounts_member_add")
     audit_actions = (Action.MEMBER_CREATE, Action.MEMBER_CHANGE, Action.MEMBER_DELETE)
     saves_by_service = True

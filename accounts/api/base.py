@@ -23,7 +23,7 @@ class Body(serializers.Serializer[dict[str, Any]]):
                 raise
             errors = dict(error.detail)
         for name in data.keys() - self.fields.keys():
-            message = _("There is no such field. Known: {known}.").format(known=", ".join(self.fields))
+            message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
             errors[name] = [serializers.ErrorDetail(message, code="unknown")]
         if errors:
             raise serializers.ValidationError(errors)

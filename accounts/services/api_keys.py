@@ -62,7 +62,7 @@ class Caller:
             Forbidden: the key is a sandbox key.
         """
         if self.is_sandbox:
-            raise Forbidden(_("A sandbox key may not do this, as it never reaches a real provider. Use a live key."))
+            raise Forbidden(_("Sandbox keys can't do this because they never reach a real provider. Use a live key."))
 
 
 def digest(secret: str) -> bytes:
@@ -91,13 +91,13 @@ def issue_api_key(
         {
             "field": "scopes",
             "code": "unknown",
-            "message": _("There is no scope {scope}. Known: {known}.").format(scope=s, known=", ".join(SCOPES)),
+            "message": _("Unknown scope {scope}. Available: {known}.").format(scope=s, known=", ".join(SCOPES)),
         }
         for s in wanted
         if s not in SCOPES
     ]
     if not wanted:
-        errors.append({"field": "scopes", "code": "required", "message": _("Give at least one scope.")})
+        errors.append({"field": "scopes", "code": "required", "message": _("At least one scope is required.")})
     ranges = []
     for text in ip_ranges:
         try:
@@ -111,7 +111,7 @@ def issue_api_key(
                 }
             )
     if expires_at and expires_at <= timezone.now():
-        errors.append({"field": "expires_at", "code": "past", "message": _("Lies in the past.")})
+        errors.append({"field": "expires_at", "code": "past", "message": _("Must be in the future.")})
     if errors:
         raise Invalid(errors=errors)
     alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
@@ -186,12 +186,12 @@ def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
         raise Unauthenticated
     match = FORM.fullmatch(clear.strip())
     if match is None:
-        raise Unauthenticated(_("This is not an API key of Posthaste: they begin with ph_live_ or ph_test_."))
+        raise Unauthenticated(_("This is not a Posthaste API key. Keys begin with ph_live_ or ph_test_."))
     caller = _known(match[2])
     # Compared even when there is no such key, so that the time tells nothing.
     right = hmac.compare_digest(caller.digest if caller else b"\0" * 32, digest(clear.strip()))
     if caller is None or not right:
-        raise Unauthenticated(_("This API key is unknown or was revoked."))
+        raise Unauthenticated(_("This API key does not exist or has been revoked."))
     return _admit(caller, ip, now)
 
 
@@ -202,7 +202,7 @@ def recall(*, prefix: str, key_id: int, ip: str, now: datetime) -> Caller:
     """
     caller = _known(prefix)
     if caller is None or caller.key_id != key_id:
-        raise Unauthenticated(_("This API key is unknown or was revoked."))
+        raise Unauthenticated(_("This API key does not exist or has been revoked."))
     return _admit(caller, ip, now)
 
 
@@ -222,7 +222,7 @@ def _admit(caller: Caller, ip: str, now: datetime) -> Caller:
     if caller.expires_at and caller.expires_at <= now:
         raise Unauthenticated(_("This API key has expired."))
     if caller.networks and not any(ipaddress.ip_address(ip) in network for network in caller.networks):
-        raise Forbidden(_("This key may not be used from {ip}.").format(ip=ip))
+        raise Forbidden(_("This key can't be used from {ip}.").format(ip=ip))
     _note_use(caller, now)
     return caller
 

@@ -7,8 +7,8 @@ from accounts.models import ConfigRight, User
 from accounts.services.api_keys import Caller
 from posthaste.lib.problems import NotFound
 
-#: The refusal shown to a member of staff without the right.
-REFUSAL = gettext_lazy("Your account has no such right to the configuration. A superuser can give it on your user's page.")
+#: What a member of staff without the right is told.
+REFUSAL = gettext_lazy("Your account does not have this permission for the configuration. A superuser can grant it on your user page.")
 #: Each includes those before it.
 RANKS = (ConfigRight.NONE, ConfigRight.VIEW, ConfigRight.EDIT, ConfigRight.PUBLISH)
 
@@ -41,4 +41,4 @@ def must_operate(caller: Caller) -> None:
         NotFound: for this key there is nothing there.
     """
     if not caller.is_operator:
-        raise NotFound(_("There is nothing at this address that this key can see."))
+        raise NotFound(_("There is nothing at this address that this key can access."))

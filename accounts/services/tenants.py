@@ -20,7 +20,7 @@ _preparations: list[Callable[[Tenant], None]] = []
 
 
 class TenantInUse(Conflict):
-    """The tenant has messages or batches, which are kept. Make it inactive instead: its keys are refused then."""
+    """The tenant has messages or batches, which must be kept. Deactivate it instead; its keys are then refused."""
 
     code = "tenant_in_use"
 
@@ -103,4 +103,4 @@ def _must_be_unused(tenant: Tenant) -> None:
 
 
 def _in_use(tenant: Tenant) -> str:
-    return _("The tenant {slug} has messages or batches, which are kept. Make it inactive instead.").format(slug=tenant.slug)
+    return _("The tenant {slug} has messages or batches, which must be kept. Deactivate it instead.").format(slug=tenant.slug)

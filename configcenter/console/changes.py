@@ -61,7 +61,7 @@ def _members(inner: type[BaseModel], was: list[Any], now: list[Any], path: str, 
     for name in dict.fromkeys([*new, *old]):
         own_path, own_title = f"{path}[{name}]", f"{title} › {name}"
         if name not in new:
-            yield Change(own_path, own_title, gettext("there"), gettext("removed"))
+            yield Change(own_path, own_title, gettext("present"), gettext("removed"))
         elif name not in old:
             yield Change(own_path, own_title, "–", gettext("added"))
         else:

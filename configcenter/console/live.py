@@ -62,7 +62,7 @@ def of_item(item: ConfigItem, live: list[Instance] | None) -> dict[str, Any]:
 
 def _sentence(live: list[Instance] | None, applied: int, total: int, slowest: int | None) -> str:
     if live is None:
-        return _("Redis is away: instances can't be asked")
+        return _("Redis is unavailable: the state of the instances is unknown")
     if not total:
         return _("No instance is running")
     said = (_("{applied} of {total} instances") if total > 1 else _("{applied} of one instance")).format(applied=applied, total=total)

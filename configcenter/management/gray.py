@@ -49,5 +49,9 @@ def run(*, item: ConfigItem, options: dict[str, Any], by: Actor, say: Callable[[
         "taking_part": None if live is None else taking,
     }
     audience = ", ".join([*item.gray_labels, *([f"{item.gray_percent} % of the others"] if item.gray_percent else [])])
-    reach = "Redis is away: instances can't be asked" if live is None else f"{len(taking)} of {len(live)} instances take part"
+    reach = (
+        "Redis is unavailable: the state of the instances is unknown"
+        if live is None
+        else f"{len(taking)} of {len(live)} instances take part"
+    )
     say(report, "\n".join([f"Gray release v{item.gray.number} for {audience}: {reach}.", *(f"  {name}" for name in taking)]))

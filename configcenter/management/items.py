@@ -124,7 +124,7 @@ def tenant_of(options: dict[str, Any]) -> Tenant | None:
 def _namespace(options: dict[str, Any]) -> ConfigNamespace:
     tenant, slug = tenant_of(options), options["namespace"]
     if tenant is None and slug == MODULES:
-        raise Invalid.field("namespace", _("Only modules lie here; take another namespace."))
+        raise Invalid.field("namespace", _("This namespace holds only modules. Choose another one."))
     return items.find_namespace(tenant=tenant, slug=slug)
 
 
@@ -214,7 +214,7 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
     elif options["number"] is not None:
         text = selectors.release(item, options["number"]).content
     elif item.current is None:
-        raise NotFound(_("Nothing of this item is in force."))
+        raise NotFound(_("No version of this item is in force."))
     else:
         text = item.current.content
     return described(item) | {"content": text}, text

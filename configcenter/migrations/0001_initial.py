@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('draft_version', models.PositiveIntegerField(default=0, editable=False)),
                 ('draft_by', models.CharField(blank=True, max_length=150, verbose_name='draft by')),
                 ('draft_at', models.DateTimeField(blank=True, null=True, verbose_name='draft changed')),
-                ('gray_labels', models.JSONField(blank=True, default=list, help_text='name=value; an instance with any of them takes part.', verbose_name='labels')),
+                ('gray_labels', models.JSONField(blank=True, default=list, help_text='name=value. Instances with any of these labels take part.', verbose_name='labels')),
                 ('gray_percent', models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(100)], verbose_name='per cent')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('override_of', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='override of tenant')),

@@ -207,7 +207,7 @@ async def nacos(scope: dict[str, Any], receive: Any, send: Any) -> None:
 async def _answer(scope: dict[str, Any], receive: Any) -> Answer:
     methods = ROUTES.get(scope["path"].rstrip("/").removeprefix(ROOT)) if scope["path"].startswith(f"{ROOT}/") else None
     if methods is None:
-        raise NotFound(_("Only the configuration part of the Nacos open API v1 is spoken here, see docs/nacos.md."))
+        raise NotFound(_("Only the configuration part of the Nacos Open API v1 is supported. See docs/nacos.md."))
     route = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
     if route is None:
         raise NotAllowed(headers={"Allow": ", ".join(methods)})
@@ -244,7 +244,7 @@ async def _identified(call: Call) -> Who:
 async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
     """Read the form, up to the size limit."""
     said = headers.get("content-length", "0")
-    too_large = TooLarge(_("At most {n} MiB a request.").format(n=MAX_BODY_BYTES >> 20))
+    too_large = TooLarge(_("At most {n} MiB per request.").format(n=MAX_BODY_BYTES >> 20))
     if said.isascii() and said.isdecimal() and int(said[:12]) > MAX_BODY_BYTES:
         raise too_large
     chunks: list[bytes] = []
@@ -252,7 +252,7 @@ async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise Malformed(_("The request ended early."))
+            raise Malformed(_("The request ended before its body was complete."))
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > MAX_BODY_BYTES:

@@ -50,7 +50,7 @@ class Who:
         """
         for scope in scopes:
             if scope not in self.scopes:
-                raise Forbidden(_("This needs the scope {scope}.").format(scope=scope))
+                raise Forbidden(_("This requires the scope {scope}.").format(scope=scope))
 
 
 def _of_key(caller: Caller) -> Who:
@@ -91,9 +91,9 @@ def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
         raise TooMany(_("Too many attempts to sign in. Try again in a minute."), retry_after_seconds=60)
     user = authenticate(attempt, username=username, password=password)
     if not isinstance(user, User) or not user.is_staff:
-        raise Unauthenticated(_("Unknown name or password. Systems give an API key as the password."))
+        raise Unauthenticated(_("Unknown user name or password. Systems sign in with an API key as the password."))
     if not rights.may_view(user):
-        raise Forbidden(_("You have no right to look at the configuration of the installation."))
+        raise Forbidden(_("You don't have permission to view the configuration of the installation."))
     return Token(signing.dumps({"user": user.pk, "hash": _fingerprint(user)}, salt=SALT), _of_user(user))
 
 
@@ -150,10 +150,10 @@ def identify(*, headers: Mapping[str, str], fields: Mapping[str, str], ip: str, 
     except signing.SignatureExpired:
         raise Unauthenticated(_("The token has expired. Sign in again.")) from None
     except signing.BadSignature:
-        raise Unauthenticated(_("The token is none of ours. Sign in again.")) from None
+        raise Unauthenticated(_("The token is invalid. Sign in again.")) from None
     if "key" in stands_for:
         return _of_key(recall(prefix=stands_for["key"], key_id=stands_for["id"], ip=ip, now=now))
     user = _user(stands_for["user"])
     if user is None or not constant_time_compare(_fingerprint(user), stands_for["hash"]):
-        raise Unauthenticated(_("The token is not valid any more. Sign in again."))
+        raise Unauthenticated(_("The token is no longer valid. Sign in again."))
     return _of_user(user)

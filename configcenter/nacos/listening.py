@@ -136,7 +136,7 @@ class Listeners:
         if not seconds:
             return self._differs(waiter, await self._fingerprints(has))
         if self._number >= MAX_WAITING or self._of.get(actor, 0) >= MAX_WAITING_OF_ONE:
-            raise TooMany(_("Too many clients listen here. Start another ws process."), retry_after_seconds=5)
+            raise TooMany(_("Too many clients are listening. Start another ws process."), retry_after_seconds=5)
         self._enter(actor, waiter)  # before looking: what is published from here on wakes it
         try:
             known = await self._fingerprints(has)

@@ -113,7 +113,7 @@ def whole(fields: Mapping[str, str], field: str, default: int, most: int) -> int
     """Return a whole number from 1 to `most`. Raises: Invalid."""
     value = fields.get(field, "") or str(default)
     if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
-        raise Invalid.field(field, _("A whole number from 1."))
+        raise Invalid.field(field, _("Must be a whole number, 1 or greater."))
     return min(int(value), most)
 
 
@@ -174,7 +174,7 @@ def wait_seconds(headers: Mapping[str, str]) -> float:
     if not written or headers.get("long-pulling-timeout-no-hangup", "").strip().lower() == "true":
         return 0.0
     if not written.isascii() or not written.isdecimal() or len(written) > 9:
-        raise Invalid.field("Long-Pulling-Timeout", _("A whole number of milliseconds."))
+        raise Invalid.field("Long-Pulling-Timeout", _("Must be a whole number of milliseconds."))
     return min(max(int(written) / 1000 - EARLY_SECONDS, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
 
 

@@ -102,7 +102,7 @@ def changing(item: ConfigItem, action: Action, by: Actor, now: datetime | None) 
         rows = ConfigItem.objects.select_for_update(of=("self",)).select_related("namespace", "current", "gray", "override_of")
         fresh = rows.filter(pk=item.pk).first()
         if fresh is None:
-            raise NotFound(_("This item was deleted meanwhile."))
+            raise NotFound(_("This item was deleted in the meantime."))
         change = Change(fresh, revision, by, now or _clock())
         before = effective(fresh)
         yield change

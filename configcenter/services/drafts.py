@@ -26,7 +26,7 @@ def draft_conflict(item: ConfigItem) -> DraftConflict:
     """Make the error for the second of two editors, naming the first."""
     who: dict[str, Any] = {"draft_by": item.draft_by, "draft_at": item.draft_at, "draft_version": item.draft_version}
     return DraftConflict(
-        _("The draft was changed by {who} meanwhile. Look at it, and save again on top of version {version}.").format(
+        _("The draft was changed by {who} in the meantime. Review it, then save again on top of version {version}.").format(
             who=item.draft_by or _("a publish"), version=item.draft_version
         ),
         **who,
@@ -69,7 +69,7 @@ def discard_draft(*, item: ConfigItem, by: Actor) -> ConfigItem:
 def _again(item: ConfigItem) -> ConfigItem:
     fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
     if fresh is None:
-        raise NotFound(_("This item was deleted meanwhile."))
+        raise NotFound(_("This item was deleted in the meantime."))
     return fresh
 
 

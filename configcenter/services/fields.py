@@ -19,7 +19,7 @@ def parts_of(path: str) -> list[str]:
     """
     parts = _PART.findall(path)
     if not parts or "".join(parts) != re.sub(r"[\[\].]", "", path):
-        raise Invalid.field(path, _("Not a place such as rules[2].per_second."))
+        raise Invalid.field(path, _("Must be a path such as rules[2].per_second."))
     return parts
 
 
@@ -29,7 +29,7 @@ def _step(value: Any, part: str, path: str) -> Any:
         return part
     if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
         return int(part)
-    raise Invalid.field(path, _("There is no such field."), "unknown")
+    raise Invalid.field(path, _("Unknown field."), "unknown")
 
 
 def read(value: Any, path: str) -> Any:

@@ -24,13 +24,13 @@ NAME = re.compile(r"[a-zA-Z0-9_.:\-]+")
 
 
 class Exists(Conflict):
-    """There is already one of that name."""
+    """An object with this name already exists."""
 
     code = "already_exists"
 
 
 class NotEmpty(Conflict):
-    """A namespace with items in it is not deleted; remove them first."""
+    """A namespace that has items can't be deleted. Remove them first."""
 
     code = "not_empty"
 
@@ -69,7 +69,7 @@ def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
         handle = hot.module(name)
     except KeyError:
         known = ", ".join(known.name for known in hot.modules())
-        raise NotFound(_("There is no module {name}. Known: {known}.").format(name=name, known=known)) from None
+        raise NotFound(_("There is no module {name}. Available: {known}.").format(name=name, known=known)) from None
     if tenant is not None and not handle.per_tenant:
         raise NotFound(_("The module {name} is the same for all tenants.").format(name=name))
     found = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of")
@@ -121,7 +121,7 @@ def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format:
     _check_name("data_id", data_id, 256)
     checked_format(format)
     if namespace.tenant_id is None and namespace.slug == MODULES:
-        raise Invalid.field("namespace", _("Only modules lie here; take another namespace."))
+        raise Invalid.field("namespace", _("This namespace holds only modules. Choose another one."))
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -129,7 +129,7 @@ def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format:
                     namespace=namespace, group=group, data_id=data_id, format=format, description=description[:500]
                 )
         except IntegrityError:
-            raise Exists(_("There is already an item {group}/{data_id}.").format(group=group, data_id=data_id)) from None
+            raise Exists(_("The item {group}/{data_id} already exists.").format(group=group, data_id=data_id)) from None
         audit.record(by=by, action=Action.ITEM_CREATE, target=name_of(item), tenant_id=namespace.tenant_id)
     return item
 
@@ -149,7 +149,7 @@ def change_item(*, item: ConfigItem, format: str | None = None, description: str
         list(ConfigItem.objects.select_for_update().filter(pk=item.pk))
         fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
         if fresh is None:
-            raise NotFound(_("This item was deleted meanwhile."))
+            raise NotFound(_("This item was deleted in the meantime."))
         wanted = {"format": format, "description": None if description is None else description[:500]}
         changed = [name for name, value in wanted.items() if value is not None and value != getattr(fresh, name)]
         for name in changed:
@@ -184,13 +184,13 @@ def create_namespace(*, tenant: Tenant | None, slug: str, name: str, description
     """
     _check_name("slug", slug, 128)
     if slug == MODULES:  # also of a tenant's own: in a file its items could not be told from overrides
-        raise Exists(_("There is already a namespace {slug}.").format(slug=slug))
+        raise Exists(_("The namespace {slug} already exists.").format(slug=slug))
     with transaction.atomic():
         try:
             with transaction.atomic():
                 namespace = ConfigNamespace.objects.create(tenant=tenant, slug=slug, name=name[:128] or slug, description=description[:256])
         except IntegrityError:
-            raise Exists(_("There is already a namespace {slug}.").format(slug=slug)) from None
+            raise Exists(_("The namespace {slug} already exists.").format(slug=slug)) from None
         audit.record(by=by, action=Action.NAMESPACE_CREATE, target=slug, tenant_id=namespace.tenant_id)
     return namespace
 
@@ -202,12 +202,12 @@ def delete_namespace(*, namespace: ConfigNamespace, by: Actor) -> None:
         NotEmpty: it has items, or is one that is always there.
     """
     if namespace.slug == PUBLIC or (namespace.tenant_id is None and namespace.slug == MODULES):
-        raise NotEmpty(_("This namespace is always there."))
+        raise NotEmpty(_("This namespace can't be deleted."))
     with transaction.atomic():
         # Locked, so that no publish puts a text back while the items are looked at.
         items = list(ConfigItem.objects.select_for_update().filter(namespace=namespace))
         if any(item.current_id or item.gray_id or item.draft is not None for item in items):
-            raise NotEmpty(_("There are items in this namespace; remove them first."))
+            raise NotEmpty(_("This namespace still has items. Remove them first."))
         ConfigItem.objects.filter(namespace=namespace).delete()
         namespace.delete()
         audit.record(by=by, action=Action.NAMESPACE_DELETE, target=namespace.slug, tenant_id=namespace.tenant_id)

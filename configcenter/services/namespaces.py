@@ -73,13 +73,13 @@ def writable(who: Reader, written: str) -> ConfigNamespace:
     wanted = place(who, written)
     if wanted.holds_modules:
         raise Forbidden(
-            _("The modules are published in the console, over /api/config/ or by manage.py config; Nacos clients only read them.")
+            _("Publish modules in the console, through /api/config/ or with manage.py config. Nacos clients can only read them.")
         )
     if wanted.slug == PUBLIC:
         return default_namespace(Tenant.objects.get(pk=wanted.tenant_id) if wanted.tenant_id is not None else None)
     found = ConfigNamespace.objects.filter(Q(tenant_id=wanted.tenant_id), slug=wanted.slug).first()
     if found is None:
-        raise NotFound(_("There is no namespace {name}. Make it first.").format(name=written))
+        raise NotFound(_("There is no namespace {name}. Create it first.").format(name=written))
     return found
 
 

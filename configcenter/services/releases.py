@@ -26,7 +26,7 @@ LABEL = re.compile(r"[A-Za-z0-9_.\-]{1,60}=[A-Za-z0-9_.:/\-]{1,100}")
 
 
 class NothingToPublish(Conflict):
-    """There is no draft, or what it says is in force already."""
+    """There is no draft, or its content is already in force."""
 
     code = "nothing_to_publish"
 
@@ -44,7 +44,7 @@ class NoGray(Conflict):
 
 
 class ReleaseConflict(Conflict):
-    """Something else is in force than the caller saw. `version` and `md5` are the present ones, `author` and `at` say whose they are."""
+    """The version in force is not the one the caller saw. `version`, `md5`, `author` and `at` describe the current one."""
 
     code = "release_conflict"
 
@@ -55,11 +55,11 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
     is_another = version is not None and version != (now.number if now else 0)
     if is_another or (md5 is not None and md5.lower() != (now.md5 if now else "")):
         raise ReleaseConflict(
-            _("Version {number} by {who} is in force, not what you saw. Look at it, and decide again.").format(
+            _("Version {number} by {who} is now in force instead of the one you saw. Review it, then decide again.").format(
                 number=now.number, who=now.author
             )
             if now
-            else _("Nothing of this item is in force any more. Look at it, and decide again."),
+            else _("No version of this item is in force any more. Review it, then decide again."),
             version=now.number if now else 0,
             md5=now.md5 if now else "",
             author=now.author if now else "",
@@ -81,7 +81,7 @@ def _what_to_publish(change: Change, content: str | None, based_on: int | None =
     validate(item, content)
     content = canonical(item, content)
     if item.current is not None and item.current.content == content:
-        raise NothingToPublish(_("What you publish is in force already, as version {number}.").format(number=item.current.number))
+        raise NothingToPublish(_("The draft equals version {number}, which is already in force.").format(number=item.current.number))
     return content
 
 
@@ -138,7 +138,7 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
         validate(change.item, to.content)
         if change.item.gray is None and change.item.current is not None and change.item.current.content == to.content:
-            raise NothingToPublish(_("This text is in force already, as version {number}.").format(number=change.item.current.number))
+            raise NothingToPublish(_("This text is already in force as version {number}.").format(number=change.item.current.number))
         change.drop_draft()
         change.end_gray()
         release = change.item.current = change.release(ReleaseAction.ROLLBACK, to.content, comment, to)
@@ -156,7 +156,7 @@ def remove(*, item: ConfigItem, comment: str, by: Actor, now: datetime | None = 
     """
     with changing(item, Action.REMOVE, by, now) as change:
         if change.item.current is None and change.item.gray is None:
-            raise NothingToPublish(_("Nothing of this item is in force."))
+            raise NothingToPublish(_("No version of this item is in force."))
         before = change.item.current
         change.drop_draft()
         change.end_gray()
@@ -176,7 +176,7 @@ def _spread(labels: Sequence[str], percent: int) -> dict[str, Any]:
     if not 0 <= percent <= 100:
         raise Invalid.field("percent", _("A number from 0 to 100."))
     if not labels and not percent:
-        raise Invalid.field("percent", _("Name labels, or a percentage above 0: this would reach no instance."))
+        raise Invalid.field("percent", _("Set labels or a percentage above 0. Otherwise the release reaches no instance."))
     return {"labels": sorted(set(labels)), "percent": percent}
 
 

@@ -27,7 +27,7 @@ POLICIES: tuple[Policy, ...] = ("skip", "overwrite", "abort")
 
 
 class ImportConflict(Conflict):
-    """Items in the file say something else than what is in force here; `items` names them. Nothing was imported."""
+    """Items in the file differ from the versions in force. `items` lists them. Nothing was imported."""
 
     code = "import_conflict"
 
@@ -125,7 +125,7 @@ def _all_or_nothing(outcomes: list[Outcome]) -> None:
     conflicts = [outcome.item for outcome in outcomes if outcome.outcome == "conflict"]
     if conflicts:
         raise ImportConflict(
-            _("Something else is in force of {count} items. Nothing was imported; choose to skip or to overwrite them.").format(
+            _("{count} items differ from the versions in force. Nothing was imported. Choose to skip or overwrite them.").format(
                 count=len(conflicts)
             ),
             items=conflicts[:100],
@@ -138,9 +138,9 @@ def _read(data: bytes) -> list[dict[str, Any]]:
     except orjson.JSONDecodeError as error:
         raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
     if not isinstance(document, dict) or document.get("kind") != KIND or not isinstance(document.get("items"), list):
-        raise Invalid.field("", _("This is no exported configuration of Posthaste."), "malformed")
+        raise Invalid.field("", _("This is not a configuration exported by Posthaste."), "malformed")
     if document.get("version") != VERSION:
-        raise Invalid.field("version", _("This version of the file is not known here; export it again."))
+        raise Invalid.field("version", _("This file version is not supported. Export it again."))
     entries: list[dict[str, Any]] = document["items"]
     if len(entries) > MAX_ITEMS:
         raise Invalid.field("items", _("At most {n} items.").format(n=MAX_ITEMS), "too_long")
@@ -155,7 +155,7 @@ def _read(data: bytes) -> list[dict[str, Any]]:
                 raise Invalid.field(f"items[{index}].{name}", _("Must be a text."))
         if entry.get("md5") and md5_of(entry["content"]) != entry["md5"]:
             raise Invalid.field(
-                f"items[{index}].md5", _("Does not fit the content: the file was damaged or edited. Leave it out to import.")
+                f"items[{index}].md5", _("Does not match the content. The file was damaged or edited; omit this field to import it anyway.")
             )
     return entries
 

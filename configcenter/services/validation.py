@@ -23,15 +23,15 @@ WORDS = {
     "less_than_equal": gettext_noop("Must be at most {le}."),
     "greater_than": gettext_noop("Must be above {gt}."),
     "less_than": gettext_noop("Must be below {lt}."),
-    "missing": gettext_noop("Is needed."),
-    "extra_forbidden": gettext_noop("There is no such field."),
+    "missing": gettext_noop("Required."),
+    "extra_forbidden": gettext_noop("Unknown field."),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), gettext_noop("Must be a whole number.")),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), gettext_noop("Must be a number.")),
     **dict.fromkeys(("bool_type", "bool_parsing"), gettext_noop("Must be true or false.")),
     "string_type": gettext_noop("Must be a text."),
     "string_too_long": gettext_noop("At most {max_length} characters."),
     "string_too_short": gettext_noop("At least {min_length} characters."),
-    "string_pattern_mismatch": gettext_noop("Does not have the form {pattern}."),
+    "string_pattern_mismatch": gettext_noop("Must match {pattern}."),
     "list_type": gettext_noop("Must be a list."),
     "too_long": gettext_noop("At most {max_length} entries."),
     "too_short": gettext_noop("At least {min_length} entries."),
@@ -151,7 +151,7 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
             checked: dict[str, Any] = handle.model.model_validate(value).model_dump(mode="json")
             return checked
         errors = [
-            {"field": name, "code": "not_overridable", "message": _("A tenant has no value of its own here.")}
+            {"field": name, "code": "not_overridable", "message": _("Tenants can't override this field.")}
             for name in value
             if name not in handle.per_tenant
         ]

@@ -48,15 +48,13 @@ def replay_value(
     report = _replay(handle, hot.Applied(value, by_tenant=by_tenant), since=since, until=until, tenant_id=tenant_id)
     if by_tenant:
         said = ngettext(
-            "The override of one tenant lies on top, as it is released; its draft and its gray release are left out.",
-            "The overrides of {n} tenants lie on top, as they are released; their drafts and gray releases are left out.",
+            "The published override of one tenant is applied on top. Its draft and gray release are ignored.",
+            "The published overrides of {n} tenants are applied on top. Their drafts and gray releases are ignored.",
             len(by_tenant),
         )
         report["notes"].append(said.format(n=len(by_tenant)))
     if kept:
-        said = _(
-            "Together with this the overrides of these tenants would not be valid, and the values they have now would stay: {tenants}."
-        )
+        said = _("These tenants' overrides would become invalid with this version, so they would keep their current values: {tenants}.")
         report["notes"].append(said.format(tenants=", ".join(kept)))
     return report
 
@@ -74,7 +72,7 @@ def replay_override(
     value = validation.merged(handle, base, own)
     draft = hot.Applied(handle.model.model_validate(base), by_tenant={tenant.pk: value})
     report = _replay(handle, draft, since=since, until=until, tenant_id=tenant.pk)
-    report["notes"].append(_("Only this tenant was looked at, with its own values on top of those released for all."))
+    report["notes"].append(_("Only this tenant's traffic was replayed, with its own values on top of the published ones."))
     return report
 
 

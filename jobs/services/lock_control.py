@@ -30,7 +30,7 @@ def force_release(*, name: str, by: Actor) -> Held:
     """
     found = locks.force_release(name)
     if found is None:
-        raise NotFound(_("Nobody holds a lock of this name."))
+        raise NotFound(_("This lock is not held."))
     detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
     audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, detail=detail)
     return found

@@ -37,14 +37,14 @@ VERBS: dict[str, tuple[str, ...]] = {"pause": (BatchStatus.RUNNING,), "resume": 
 class BatchAdmin(ReadOnly):
     """Messages handed over in one call."""
 
-    purpose = gettext_lazy("Messages handed over in one call: how far each batch is, and what became of its messages.")
-    empty_text = gettext_lazy("Batches appear here when a system hands over up to 10,000 recipients with POST /api/messages/batch.")
+    purpose = gettext_lazy("Messages submitted in one call, with the progress and results of each batch.")
+    empty_text = gettext_lazy("Batches appear here when a system submits up to 10,000 recipients with POST /api/messages/batch.")
     list_display = ["title", "state", "progress", "accepted_shown", "failed", "way", "tenant", "created"]
     list_display_links = ["title"]
     list_filter = ["status", AcceptedFilter, "channel"]
     list_select_related = ["tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("Batch id, or the beginning of its name.")
+    search_help_text = gettext_lazy("Batch ID, or the start of its name.")
     actions = ["pause", "resume", "cancel"]
     ordering = ["-id"]
     audit_actions = (Action.BATCH_PAUSE, Action.BATCH_RESUME, Action.BATCH_CANCEL)
@@ -144,11 +144,11 @@ class BatchAdmin(ReadOnly):
         if verb == "pause":
             held = operate.pause_batch(batch=batch, by=by)
             return ngettext(
-                "Paused; {n} message taken back from the queue.", "Paused; {n} messages taken back from the queue.", held
+                "Paused. {n} message was taken back from the queue.", "Paused. {n} messages were taken back from the queue.", held
             ).format(n=held)
         if verb == "resume":
             operate.resume_batch(batch=batch, by=by)
-            return _("The batch goes on.")
+            return _("The batch continues.")
         result = operate.cancel_batch(batch=batch, by=by, now=timezone.now())
         return _("Cancelled: {cancelled} stopped, {too_late} were too late, {unknown} unknown.").format(
             cancelled=result.cancelled, too_late=result.too_late, unknown=result.unknown
@@ -196,5 +196,7 @@ class BatchAdmin(ReadOnly):
             ids=[batch.pk for batch in batches],
             left_out=queryset.count() - len(batches),
             perform=perform,
-            consequence=_("{n} messages that have not begun are stopped for good; those being sent go on.").format(n=thousands(stoppable)),
+            consequence=_("{n} messages that have not started are stopped for good. Messages being sent continue.").format(
+                n=thousands(stoppable)
+            ),
         )

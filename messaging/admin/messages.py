@@ -39,10 +39,8 @@ from tracing.labels import Node
 class MessageAdmin(ReadOnly):
     """Messages and what became of them."""
 
-    purpose = gettext_lazy("Every text to one recipient, and what became of it.")
-    empty_text = gettext_lazy(
-        "Messages appear here as soon as a system hands one over with POST /api/messages/. For that it needs an API key."
-    )
+    purpose = gettext_lazy("Every message to every recipient, with its result.")
+    empty_text = gettext_lazy("Messages appear here as soon as a system submits one with POST /api/messages/. It needs an API key.")
     first_step = None
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
@@ -50,7 +48,7 @@ class MessageAdmin(ReadOnly):
     list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("Message or trace id, recipient, or reference, exactly as it was given.")
+    search_help_text = gettext_lazy("Exact message ID, trace ID, recipient or reference.")
     actions = ["retry", "cancel", "settle_sent", "settle_failed"]
     ordering = ["-id"]
     sortable_by = ["accepted"]
@@ -162,10 +160,10 @@ class MessageAdmin(ReadOnly):
         dead = request.GET.get("state") == "dead"
         own = {
             "title": _("Dead letters") if dead else _("Messages"),
-            "purpose": _("Failed for good, or with an outcome nobody knows. Send them again, or decide what became of them.")
+            "purpose": _("Messages that failed for good or whose outcome is unknown. Send them again, or record their outcome.")
             if dead
             else self.purpose,
-            "empty_text": _("Nothing failed and nothing is in doubt.") if dead else self.empty_text,
+            "empty_text": _("No failed messages and no unknown outcomes.") if dead else self.empty_text,
             "quick": [
                 {"label": _("All"), "url": "?", "on": not request.GET.get("state")},
                 {"label": _("In progress"), "url": "?state=open", "on": request.GET.get("state") == "open"},
@@ -287,7 +285,7 @@ class MessageAdmin(ReadOnly):
             question=_("Send these messages again?"),
             button=_("Send again"),
             consequence=_(
-                "Failed, unknown, expired and cancelled ones start anew. One whose outcome is unknown may reach its recipient twice."
+                "Failed, unknown, expired and cancelled messages start again. A message with an unknown outcome may arrive twice."
             ),
         )
 
@@ -299,7 +297,7 @@ class MessageAdmin(ReadOnly):
             "cancel",
             question=_("Cancel these messages?"),
             button=_("Cancel them"),
-            consequence=_("Only those that no worker has begun to send can still be stopped."),
+            consequence=_("Only messages that no worker has started to send can be stopped."),
         )
 
     @admin.action(description=gettext_lazy("Outcome unknown: mark as sent"), permissions=["operate"])
@@ -310,7 +308,7 @@ class MessageAdmin(ReadOnly):
             "settle_sent",
             question=_("Mark these messages as sent?"),
             button=_("Mark as sent"),
-            consequence=_("You have seen at the provider that they went out. They are not sent again."),
+            consequence=_("You have checked with the provider that they were sent. They are not sent again."),
         )
 
     @admin.action(description=gettext_lazy("Outcome unknown: mark as failed"), permissions=["operate"])
@@ -321,5 +319,5 @@ class MessageAdmin(ReadOnly):
             "settle_failed",
             question=_("Mark these messages as failed?"),
             button=_("Mark as failed"),
-            consequence=_("You have seen at the provider that they did not go out. They can be sent again afterwards."),
+            consequence=_("You have checked with the provider that they were not sent. They can be sent again afterwards."),
         )

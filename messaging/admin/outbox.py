@@ -39,7 +39,7 @@ def outbox(request: HttpRequest) -> HttpResponse:
         request,
         "admin/messaging/outbox.html",
         title=_("Sandbox outbox"),
-        purpose=_("What the sandbox took instead of sending it: the latest 100 of at most 1,000."),
+        purpose=_("Messages that the sandbox kept instead of sending: the latest 100 of up to 1,000."),
         entries=entries,
         away=is_away,
         tenants=tenants,

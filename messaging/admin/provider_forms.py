@@ -17,12 +17,12 @@ from posthaste.lib.problems import Invalid
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A provider with its configuration as JSON, whose secrets stay masked and keep their value."""
 
-    kind = forms.ChoiceField(label=gettext_lazy("kind"), help_text=gettext_lazy("Which adapter speaks to it."))
+    kind = forms.ChoiceField(label=gettext_lazy("kind"), help_text=gettext_lazy("The adapter that connects to it."))
     configuration = PrettyJSONField(
         label=gettext_lazy("configuration"),
         required=False,
         rows=14,
-        help_text=gettext_lazy("JSON. A secret that still shows its mask keeps its value; write over it to change it."),
+        help_text=gettext_lazy("JSON. A masked secret keeps its value. Overwrite it to change it."),
     )
 
     class Meta:
@@ -45,12 +45,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         if "configuration" in self.errors or not values.get("kind") or not values.get("channel"):
             return values
         if not isinstance(config, dict):
-            self.add_error("configuration", _("Give a JSON object: {…}."))
+            self.add_error("configuration", _("Enter a JSON object: {…}."))
             return values
         if not self.instance._state.adding:  # an id is given before the row is stored
             config = editing.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
         if registry.REDACTED in json.dumps(config, ensure_ascii=False):
-            self.add_error("configuration", _("There is no stored secret behind a mask here: write the secret itself."))
+            self.add_error("configuration", _("No secret is stored behind this mask. Enter the secret itself."))
             return values
         try:
             self.checked = editing.check_config(kind=values["kind"], channel=values["channel"], config=config)
@@ -63,7 +63,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             pk=self.instance.pk
         )
         if taken.exists():
-            self.add_error("name", _("There is already a provider of this name."))
+            self.add_error("name", _("A provider with this name already exists."))
         return values
 
 

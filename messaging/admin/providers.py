@@ -59,8 +59,10 @@ class ProviderStateFilter(admin.SimpleListFilter):
 class ProviderAdmin(TenantAdmin):
     """Who carries a channel's messages."""
 
-    purpose = gettext_lazy("Who carries the messages of each channel. Several share them by weight; when one fails, the next takes over.")
-    empty_text = gettext_lazy("Without a provider a channel's messages can't leave. Begin with the one you have an account at.")
+    purpose = gettext_lazy(
+        "Providers send the messages of each channel. Several providers share the traffic by weight. When one fails, the next takes over."
+    )
+    empty_text = gettext_lazy("A channel can't send without a provider. Start with one where you have an account.")
     first_step = (gettext_lazy("Add a provider"), "admin:messaging_provider_add")
     form = ProviderForm
     audit_actions = tuple(action for action in Action if action.startswith(("provider.", "breaker.")))
@@ -220,9 +222,9 @@ class ProviderAdmin(TenantAdmin):
             try:
                 breakers.force(name=name, to=to, by=Actor.of_request(request))
             except redis.Unavailable:
-                self.message_user(request, _("Nothing was changed: Redis is away. Try again."), messages.ERROR)
+                self.message_user(request, _("Redis is unavailable, so nothing was changed. Try again."), messages.ERROR)
             else:
-                self.message_user(request, _("All workers know within half a second."), messages.SUCCESS)
+                self.message_user(request, _("All workers apply this within half a second."), messages.SUCCESS)
         return self.back(request, provider)
 
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:

@@ -21,7 +21,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id
 class ReceiptAdmin(ReadOnly):
     """What providers reported."""
 
-    purpose = gettext_lazy("What providers reported later about messages, and what became of each report.")
+    purpose = gettext_lazy("What providers later reported about messages, and how each report was handled.")
     empty_text = gettext_lazy("Receipts appear here when a provider calls the receipt address on its page.")
     tenant_column = ""
     list_display = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "received"]
@@ -29,7 +29,7 @@ class ReceiptAdmin(ReadOnly):
     list_filter = ["outcome", ("provider", OwnedFilter)]
     list_select_related = ["provider"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("Message id, or the provider's own id, exactly.")
+    search_help_text = gettext_lazy("Exact message ID or provider's ID.")
     ordering = ["-id"]
     sortable_by = ["received"]
     fields = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "detail", "received"]
@@ -79,12 +79,12 @@ class ReceiptAdmin(ReadOnly):
 class IdempotencyKeyAdmin(ReadOnly):
     """Which request a repeated call was answered from."""
 
-    purpose = gettext_lazy("Requests that carried Idempotency-Key: a repeated one gets the first one's answer.")
-    empty_text = gettext_lazy("Callers that send the header Idempotency-Key are remembered here for a day.")
+    purpose = gettext_lazy("Requests with an Idempotency-Key. A repeated request gets the first response.")
+    empty_text = gettext_lazy("Requests with the header Idempotency-Key are kept here for a day.")
     list_display = ["key_shown", "made", "tenant", "created"]
     list_select_related = ["tenant"]
     search_fields = ["key"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("The key, or the id of what it made, exactly.")
+    search_help_text = gettext_lazy("Exact key, or the ID of the object it created.")
     ordering = ["-id"]
     sortable_by = ()
     fields = ["key_shown", "made", "tenant_shown", "created"]
@@ -101,7 +101,7 @@ class IdempotencyKeyAdmin(ReadOnly):
     def key_shown(self, row: IdempotencyKey) -> SafeString:
         return format_html("<code>{}</code>", row.key)
 
-    @admin.display(description=gettext_lazy("made"))
+    @admin.display(description=gettext_lazy("created object"))
     def made(self, row: IdempotencyKey) -> SafeString:
         # A message or a batch: the search of messages knows both.
         return format_html(

@@ -35,11 +35,13 @@ class SuppressionForm(forms.Form):
     recipients = forms.CharField(
         label=gettext_lazy("recipients"),
         widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
-        help_text=gettext_lazy("One a line: phone numbers with + and country code, e-mail addresses, or whatever the channel takes."),
+        help_text=gettext_lazy(
+            "One per line: phone numbers with + and country code, e-mail addresses, or another form that the channel accepts."
+        ),
     )
     channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *CHANNEL_CHOICES])
     category = forms.RegexField(
-        CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category; empty: all.")
+        CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category. Empty: all.")
     )
     reason = forms.ChoiceField(
         label=gettext_lazy("reason"),
@@ -58,10 +60,10 @@ class SuppressionAdmin(ReadOnly):
     """Recipients that nothing is sent to."""
 
     purpose = gettext_lazy(
-        "Recipients that nothing, or nothing of one kind, is sent to: looked at right before every send, whatever the priority."
+        "Recipients that get no messages, or none of one category. The list is checked right before every send, whatever the priority."
     )
     empty_text = gettext_lazy(
-        "Recipients come here by hand, over the API, when they unsubscribe, and when a provider says that they do not exist."
+        "Recipients are added manually, through the API, when they unsubscribe, or when a provider reports that they do not exist."
     )
     first_step = (gettext_lazy("Add recipients"), "admin:messaging_suppression_add")
     list_display = ["recipient_masked", "reason_badge", "reach", "tenant", "message_link", "by", "expires"]
@@ -69,7 +71,7 @@ class SuppressionAdmin(ReadOnly):
     list_filter = ["reason", "channel"]
     list_select_related = ["tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
-    search_help_text = gettext_lazy("The whole recipient, exactly.")
+    search_help_text = gettext_lazy("The exact recipient.")
     actions = ["take_off"]
     ordering = ["-id"]
     sortable_by = ["by"]
@@ -130,23 +132,23 @@ class SuppressionAdmin(ReadOnly):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": _("Suppression list"), **(extra_context or {})})
 
-    @admin.action(description=gettext_lazy("Take off the list"), permissions=["operate"])
+    @admin.action(description=gettext_lazy("Remove from the list"), permissions=["operate"])
     def take_off(self, request: HttpRequest, queryset: "QuerySet[Suppression]") -> HttpResponse | None:
         rows = list(own_rows(request, queryset, at_least=self.least).order_by("-id")[:MAX_AT_ONCE])
 
         def perform() -> None:
             number = suppressions.remove(entries=rows, by=Actor.of_request(request))
-            self.message_user(request, ngettext("{n} recipient taken off.", "{n} recipients taken off.", number).format(n=number))
+            self.message_user(request, ngettext("{n} recipient removed.", "{n} recipients removed.", number).format(n=number))
 
         return confirm(
             self,
             request,
             queryset,
             action="take_off",
-            question=_("Take these recipients off the list?"),
-            button=_("Take off the list"),
+            question=_("Remove these recipients from the list?"),
+            button=_("Remove from the list"),
             ids=[row.pk for row in rows],
-            consequence=_("Messages to them go out again. Who has unsubscribed has to be asked first."),
+            consequence=_("They get messages again. Ask recipients who unsubscribed for their consent first."),
             left_out=max(0, queryset.count() - len(rows)),
             perform=perform,
         )
@@ -169,7 +171,7 @@ class SuppressionAdmin(ReadOnly):
     def category_shown(self, row: Suppression) -> str:
         return row.category or _("All")
 
-    @admin.display(description=gettext_lazy("for what"))
+    @admin.display(description=gettext_lazy("applies to"))
     def reach(self, row: Suppression) -> SafeString | str:
         if not row.channel and not row.category:
             return _("All")

@@ -49,20 +49,20 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 8, "class": "code"}),
-        help_text=gettext_lazy("E-mail only. Sanitised; the text is made from it when the text is empty."),
+        help_text=gettext_lazy("E-mail only. Sanitised. If the text is empty, it is generated from the HTML."),
     )
     variables = PrettyJSONField(
         label=gettext_lazy("variables"),
         required=False,
         initial=list,
         rows=6,
-        help_text=gettext_lazy('A list of {"name", "required", "example"}; a message without a required one is refused.'),
+        help_text=gettext_lazy('A list of {"name", "required", "example"}; a message that lacks a required variable is refused.'),
     )
 
     class Meta:
         model = Template
         fields = ["tenant", "name", "channel", "category", "description", "is_archived"]
-        help_texts = {"name": gettext_lazy("What callers write in the field template.")}
+        help_texts = {"name": gettext_lazy("The name callers use in `template`.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,7 +79,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         if "variables" in self.errors or not channel:
             return values
         if not isinstance(variables, list):
-            self.add_error("variables", _("Give a JSON list: […]."))
+            self.add_error("variables", _("Enter a JSON list: […]."))
             return values
         values["variables"] = variables
         try:
@@ -112,8 +112,8 @@ class TemplateAdmin(TenantAdmin):
 
     audit_actions = tuple(action for action in Action if action.startswith("template."))
     saves_by_service = True
-    purpose = gettext_lazy("Named texts that messages are made of. A draft is edited; once published, a version never changes.")
-    empty_text = gettext_lazy("A template keeps the wording out of the calling systems: they send its name and the variables.")
+    purpose = gettext_lazy("Named texts for messages. You edit a draft; a published version never changes.")
+    empty_text = gettext_lazy("With a template, calling systems send only its name and variables, not the wording.")
     first_step = (gettext_lazy("Write a template"), "admin:messaging_template_add")
     form = TemplateForm
     change_form_template = "admin/messaging/template/form.html"
@@ -230,9 +230,9 @@ class TemplateAdmin(TenantAdmin):
         try:
             declared = json.loads(variables)
         except ValueError:
-            raise Invalid.field("variables", _("This is not JSON yet.")) from None
+            raise Invalid.field("variables", _("Not valid JSON yet.")) from None
         if not isinstance(declared, list) or not all(isinstance(v, dict) and isinstance(v.get("name"), str) for v in declared):
-            raise Invalid.field("variables", _("Give a JSON list: […]."))
+            raise Invalid.field("variables", _("Enter a JSON list: […]."))
         wording = {name: request.POST.get(name, "")[:100_000] for name in ("subject", "body", "html")}
         return TemplateVersion(template=Template(channel=channel), variables=declared, **wording)
 

@@ -36,7 +36,7 @@ class VersionForm(forms.Form):
 class TemplateVersionAdmin(ReadOnly):
     """Wordings, as they were published."""
 
-    purpose = gettext_lazy("Every wording of every template. Messages pin the version they were accepted with.")
+    purpose = gettext_lazy("All versions of all templates. A message keeps the version it was accepted with.")
     tenant_column = ""
     list_display = ["title", "state_badge", "channel", "created_by", "created", "published"]
     list_display_links = ["title"]

@@ -154,7 +154,7 @@ def repeatable_of(call: Call) -> Repeatable | None:
     if key is None:
         return None
     if not KEY_FORM.fullmatch(key):
-        raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without blanks."))
+        raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without spaces."))
     return Repeatable(key, hashlib.sha256(b"\0".join((call.path.rstrip("/").encode(), call.body))).digest())
 
 

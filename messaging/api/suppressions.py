@@ -33,7 +33,7 @@ class SuppressionDetailOut(SuppressionOut):
 
 class _SuppressionFields(Body):
     channel = serializers.ChoiceField(choices=CHANNEL_CHOICES, default="", allow_blank=True, help_text="Empty: all.")
-    category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category; empty: all.")
+    category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category. Empty: all.")
     reason = serializers.ChoiceField(choices=SuppressionReason.choices, default=SuppressionReason.API)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Empty: never.")
 

@@ -34,7 +34,7 @@ def _phone(value: str) -> str:
 @lru_cache(maxsize=50_000)
 def _valid_phone(number: str) -> str:
     if not _PHONE.fullmatch(number):
-        raise ValueError(_("Give the phone number in international form, beginning with + and the country code, such as +8613812345678."))
+        raise ValueError(_("Use the international form: + and the country code, such as +8613812345678."))
     if number in SANDBOX_NUMBERS:
         return number
     try:
@@ -69,7 +69,7 @@ def _url(value: str) -> str:
     if len(value) > 2048:
         problem = _("The address has more than 2,048 characters.")
     elif not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
-        problem = _("The address holds characters that a URL must not hold.")
+        problem = _("The address contains characters that are not allowed in a URL.")
     if problem:
         raise ValueError(problem)
     try:
@@ -80,19 +80,19 @@ def _url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError(_("This is not an http or https address."))
     if "@" in parts.netloc:
-        raise ValueError(_("The address must not hold a user name or password."))
+        raise ValueError(_("The address must not contain a user name or password."))
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path or "/", parts.query, ""))
 
 
 def _push(value: str) -> str:
     if not _TOKEN.fullmatch(value):
-        raise ValueError(_("A push token has 8 to 2,048 printable characters and no blanks."))
+        raise ValueError(_("A push token has 8 to 2,048 printable characters and no spaces."))
     return value
 
 
 def _wecom(value: str) -> str:
     if not _WECOM.fullmatch(value):
-        raise ValueError(_("Give a WeCom user id or webhook key: 1 to 64 letters, digits and _ . @ -"))
+        raise ValueError(_("Enter a WeCom user ID or webhook key: 1 to 64 letters, digits and _ . @ -"))
     return value
 
 

@@ -15,7 +15,7 @@ from messaging.channels.channel import CHANNELS
 from posthaste.lib import zones
 
 CATEGORY = re.compile(hot.NAME)
-NO_CHANNEL = _("There is no channel {value}. Known: {known}.")
+NO_CHANNEL = _("There is no channel {value}. Available: {known}.")
 
 
 class Outside(TextChoices):
@@ -104,7 +104,7 @@ class Hours(Shape):
     def _parts_exist(self) -> Self:
         _check_channels("channels", self.channels)
         if not self.days or any(not 1 <= day <= 7 for day in self.days):  # without any, a window would never open
-            raise hot.Wrong("days", _("Give days from 1 (Monday) to 7 (Sunday)."))
+            raise hot.Wrong("days", _("Use days from 1 (Monday) to 7 (Sunday)."))
         return self
 
 
@@ -142,7 +142,7 @@ class DeliveryRules(Module):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if zones.zone(self.default_time_zone) is None:
-            raise hot.Wrong("default_time_zone", _("There is no time zone of this name. Give one such as Europe/Paris."))
+            raise hot.Wrong("default_time_zone", _("There is no time zone with this name. Use one such as Europe/Paris."))
         for field in ("frequency", "quiet_hours", "send_windows"):
             hot.no_two(field, (rule.name for rule in getattr(self, field)), _("There are two rules named {name}."))
         _check_categories("unsubscribe_categories", self.unsubscribe_categories)

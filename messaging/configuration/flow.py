@@ -16,7 +16,7 @@ class Resource(TextChoices):
     """What is guarded. A request belongs to one of them."""
 
     API = "api", gettext_lazy("Any call of the API")  # calls of the API other than handing over: lists, templates, configuration
-    ACCEPT = "accept", gettext_lazy("Handing over messages")  # handing over messages: a batch costs its size
+    ACCEPT = "accept", gettext_lazy("Submitting messages")  # handing over messages: a batch costs its size
     CALLBACK = "callback", gettext_lazy("Receipts and inbound messages")  # receipts and inbound messages
     PUBLIC = "public", gettext_lazy("Pages without a login")  # pages without a login
 
@@ -24,7 +24,7 @@ class Resource(TextChoices):
 class Origin(TextChoices):
     """The dimension by which a rule counts separately."""
 
-    ALL = "all", gettext_lazy("Everybody together")  # everybody together
+    ALL = "all", gettext_lazy("All callers together")  # everybody together
     TENANT = "tenant", gettext_lazy("Tenant")
     KEY = "key", gettext_lazy("API key")
     IP = "ip", gettext_lazy("Address")
@@ -122,7 +122,9 @@ class SystemProtection(Shape):
     load_per_core: float = setting(4.0, _("Load"), _("One-minute load average per core."), unit=_("per core"), ge=0.1, le=1000)
     latency_ms: int = setting(1_000, _("Latency"), _("Mean latency of recent requests."), unit="ms", ge=1, le=60_000)
     threads_percent: int = setting(90, _("Threads in use"), _("Share of the web process's threads in use."), unit="%", ge=1, le=100)
-    spared_priority: int = setting(9, _("Spared"), _("From this priority on, system protection refuses nothing."), ge=0, le=10)
+    spared_priority: int = setting(
+        9, _("Exempt from priority"), _("From this priority on, system protection refuses nothing."), ge=0, le=10
+    )
 
 
 class AdaptiveLimit(Shape):

@@ -56,10 +56,10 @@ class ProviderRouting(Module):
     )
     most_providers: int = setting(3, _("Maximum providers"), _("Providers tried per attempt."), ge=1, le=20)
     rest_seconds: float = setting(
-        5.0, _("Rest"), _("A provider that could not be reached is tried last for this long."), unit="s", ge=0, le=600
+        5.0, _("Cool-down"), _("A provider that could not be reached is tried last for this long."), unit="s", ge=0, le=600
     )
     drift_back_seconds: float = setting(
-        30.0, _("Drift back"), _("A recovered provider regains its full share after this long."), unit="s", ge=0, le=3600
+        30.0, _("Recovery time"), _("A recovered provider regains its full share after this long."), unit="s", ge=0, le=3600
     )
 
     @model_validator(mode="after")

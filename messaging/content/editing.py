@@ -28,7 +28,7 @@ def create_template(*, template: Template, wording: Mapping[str, Any], publish: 
         with transaction.atomic():
             template.save()
     except IntegrityError:
-        raise Invalid.field("name", _("There is already a template of this name."), "taken") from None
+        raise Invalid.field("name", _("A template with this name already exists."), "taken") from None
     _write(template, wording, by)
     if publish:
         _publish(template)

@@ -161,7 +161,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
     """
     errors: list[dict[str, Any]] = []
     if not (body or html):
-        errors.append({"field": "body", "code": "required", "message": _("Give a text.")})
+        errors.append({"field": "body", "code": "required", "message": _("Enter a text.")})
     if html and channel != "email":
         errors.append({"field": "html", "code": "not_allowed", "message": _("Only e-mail has HTML.")})
     if channel == "email" and not subject:
@@ -178,7 +178,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
                 }
             )
         elif name == unsubscribe.VARIABLE:
-            said = _("This variable is built in and filled in for each recipient: use it without declaring it.")
+            said = _("This variable is built in and filled in for each recipient. Use it without declaring it.")
             errors.append({"field": f"variables[{index}].name", "code": "reserved", "message": said})
         elif name in names:
             errors.append({"field": f"variables[{index}].name", "code": "twice", "message": _("This variable is already declared.")})
@@ -199,7 +199,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
             errors.append({"field": field, "code": "template", "message": str(problem)})
             continue
         if unsubscribe.VARIABLE in used and (channel != EMAIL or field == "subject"):
-            said = _("{{ unsubscribe_url }} is for the text and the HTML of e-mails: nothing else has an unsubscribe address.")
+            said = _("{{ unsubscribe_url }} works only in the text and HTML of e-mails.")
             errors.append({"field": field, "code": "not_allowed", "message": said})
         for name in sorted(used - names - {unsubscribe.VARIABLE}):
             errors.append(

@@ -156,7 +156,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     "messaging.look_up_unknown",
     entry="look up unknown outcomes",
     title=_("Look up unknown outcomes"),
-    purpose=_("Asks providers that can tell what became of messages whose outcome is not known."),
+    purpose=_("Asks providers for the outcome of messages whose outcome is unknown."),
     every=timedelta(seconds=30),
     timeout=timedelta(minutes=5),
     blocking=Blocking.DISCARD,

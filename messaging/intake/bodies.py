@@ -84,7 +84,7 @@ def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, st
         return {"field": ".".join(filter(None, (prefix, field, name))), "code": "required", "message": _("This field is required.")}
     if text.startswith("Object contains unknown field `"):
         name = text.split("`")[1]
-        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "unknown", "message": _("There is no such field.")}
+        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "unknown", "message": _("Unknown field.")}
     return {"field": ".".join(filter(None, (prefix, field))), "code": "invalid", "message": text}
 
 
@@ -98,7 +98,7 @@ def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) ->
     for name, value in raw.items():
         if name not in known:
             errors.append(
-                {"field": name, "code": "unknown", "message": _("There is no such field. Known: {known}.").format(known=", ".join(known))}
+                {"field": name, "code": "unknown", "message": _("Unknown field. Available: {known}.").format(known=", ".join(known))}
             )
             continue
         try:

@@ -15,7 +15,7 @@ KEEP = timedelta(hours=24)
     "messaging.forget_idempotency_keys",
     entry="forget idempotency keys",
     title=_("Remove idempotency keys"),
-    purpose=_("Removes what is remembered about requests with an Idempotency-Key after a day."),
+    purpose=_("Removes records of requests with an Idempotency-Key after a day."),
     every=timedelta(hours=1),
     timeout=timedelta(minutes=10),
     expires=timedelta(minutes=10),

@@ -31,7 +31,7 @@ def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         size = len(orjson.dumps(value)) if value else 0
     except TypeError:  # orjson's error for what it can't write
-        return [{"field": field, "code": "invalid", "message": _("Holds an integer of more than 64 bits, or is nested too deeply.")}]
+        return [{"field": field, "code": "invalid", "message": _("Contains an integer of more than 64 bits or is nested too deeply.")}]
     if size > MAX_JSON_BYTES:
         return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MAX_JSON_BYTES)}]
     return []
@@ -50,12 +50,12 @@ class Frame:
             self._wrong(
                 "channel",
                 "unknown",
-                _("There is no channel {channel}. Known: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
+                _("There is no channel {channel}. Available: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
             )
         self._check_text()
         self._check_times()
         if request.time_zone and zones.zone(request.time_zone) is None:
-            self._wrong("time_zone", "unknown", _("There is no time zone of this name. Give one such as Europe/Paris."))
+            self._wrong("time_zone", "unknown", _("There is no time zone with this name. Use one such as Europe/Paris."))
         self.category = request.category or (self.wording.category if self.wording else "")
         if self.wording and self.wording.needs_link:
             self._check_link()
@@ -72,13 +72,13 @@ class Frame:
         request = self.request
         if request.template is None:
             if not request.body:
-                self._wrong("body", "required", _("Give a template, or a body."))
+                self._wrong("body", "required", _("Set a template or a body."))
             elif request.channel == "email" and not request.subject:
                 self._wrong("subject", "required", _("An e-mail needs a subject."))
             return
         for name in ("subject", "body"):
             if getattr(request, name):
-                self._wrong(name, "not_allowed", _("Give either a template or subject and body, not both."))
+                self._wrong(name, "not_allowed", _("Set either a template or a subject and body, not both."))
         self.wording = templates.template_cache.published(self.caller.tenant_id, request.template)
         if self.wording is None:
             self._wrong("template", "unknown", _("There is no published template {name}.").format(name=request.template))
@@ -89,17 +89,17 @@ class Frame:
     def _check_times(self) -> None:
         request = self.request
         if request.send_at and request.send_at > self.now + MAX_SCHEDULE_AHEAD:
-            self._wrong("send_at", "too_far", _("At most a year ahead."))
+            self._wrong("send_at", "too_far", _("Must be within a year."))
         if request.expires_at and request.expires_at <= self.now:
-            self._wrong("expires_at", "past", _("Lies in the past."))
+            self._wrong("expires_at", "past", _("Must be in the future."))
         elif request.expires_at and request.send_at and request.expires_at <= request.send_at:
             self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
 
     def _check_link(self) -> None:
         if not unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category):
             said = _(
-                "The template links to {{ unsubscribe_url }}, which e-mails of this category do not have. Give a category that has "
-                "unsubscribe links, or write the link between {% if unsubscribe_url %} and {% endif %}."
+                "The template uses {{ unsubscribe_url }}, which e-mails in this category do not have. Use a category with "
+                "unsubscribe links, or put the link between {% if unsubscribe_url %} and {% endif %}."
             )
             self._wrong("category", "no_unsubscribe_link", said)
 
@@ -117,11 +117,11 @@ class Frame:
         segments = self.plain_segments
         if self.wording is not None:
             if self.wording.links_to_unsubscribe and unsubscribe.VARIABLE in variables:
-                said = _("This variable is built in and filled in for each recipient: leave it out.")
+                said = _("This variable is built in and filled in for each recipient. Leave it out.")
                 errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
             errors += [
-                {"field": f"variables.{name}", "code": "required", "message": _("The template needs this variable.")} for name in missing
+                {"field": f"variables.{name}", "code": "required", "message": _("The template requires this variable.")} for name in missing
             ]
             if not missing and not errors:
                 try:
@@ -131,7 +131,7 @@ class Frame:
                     errors.append({"field": "variables", "code": "template", "message": str(problem)})
         elif variables and request.template is None:
             errors.append(
-                {"field": "variables", "code": "not_allowed", "message": _("Variables need a template; a body is sent as it is.")}
+                {"field": "variables", "code": "not_allowed", "message": _("Variables require a template. A body is sent unchanged.")}
             )
         errors += _unstorable("variables", variables)
         if time_zone and zones.zone(time_zone) is None:
@@ -139,7 +139,7 @@ class Frame:
                 {
                     "field": "time_zone",
                     "code": "unknown",
-                    "message": _("There is no time zone of this name. Give one such as Europe/Paris."),
+                    "message": _("There is no time zone with this name. Use one such as Europe/Paris."),
                 }
             )
         if errors:
@@ -193,10 +193,10 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
     """
     frame = Frame(request, caller=caller, now=now)
     if not request.recipients:
-        frame.errors.append({"field": "recipients", "code": "required", "message": _("Give at least one recipient.")})
+        frame.errors.append({"field": "recipients", "code": "required", "message": _("At least one recipient is required.")})
     if len(request.recipients) > MAX_RECIPIENTS:
         frame.errors.append(
-            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients a request.").format(n=MAX_RECIPIENTS)}
+            {"field": "recipients", "code": "too_many", "message": _("At most {n} recipients per request.").format(n=MAX_RECIPIENTS)}
         )
     if frame.errors:
         raise Invalid(errors=frame.errors)

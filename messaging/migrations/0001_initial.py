@@ -128,7 +128,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('provider_message_id', models.CharField(blank=True, max_length=200, verbose_name="provider's id")),
                 ('reported', models.CharField(max_length=10, verbose_name='reported')),
-                ('outcome', models.CharField(choices=[('applied', 'Applied'), ('duplicate', 'Duplicate: nothing changed'), ('late', 'Late: the message had already ended otherwise'), ('unmatched', 'Unmatched: no such message')], max_length=10, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('applied', 'Applied'), ('duplicate', 'Duplicate: nothing changed'), ('late', 'Late: the message already had another outcome'), ('unmatched', 'Unmatched: no such message')], max_length=10, verbose_name='outcome')),
                 ('code', models.CharField(blank=True, max_length=60, verbose_name='code')),
                 ('detail', models.CharField(blank=True, max_length=500, verbose_name='detail')),
                 ('received_at', models.DateTimeField(auto_now_add=True, verbose_name='received')),

@@ -70,7 +70,7 @@ class ReceiptOutcome(models.TextChoices):
 
     APPLIED = "applied", _("Applied")
     DUPLICATE = "duplicate", _("Duplicate: nothing changed")
-    LATE = "late", _("Late: the message had already ended otherwise")
+    LATE = "late", _("Late: the message already had another outcome")
     UNMATCHED = "unmatched", _("Unmatched: no such message")
 
 

@@ -15,7 +15,7 @@ class BreakerEvent(TextChoices):
     CLOSED = "closed", gettext_lazy("Closed")
     FORCED_OPEN = "forced_open", gettext_lazy("Held open")
     FORCED_CLOSED = "forced_closed", gettext_lazy("Held closed")
-    RELEASED = "released", gettext_lazy("Let go")
+    RELEASED = "released", gettext_lazy("Hold released")
 
 
 def reason_text(shown: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def reason_text(shown: dict[str, Any]) -> str:
     if shown.get("forced"):
         return _("Held by {who}.").format(who=shown["forced_by"])
     if shown.get("waits_for_receipts_until"):
-        return _("Its trial messages were taken; it waits for their receipts.")
+        return _("Its trial messages were accepted. It waits for their receipts.")
     number, of, code = shown["reason_number"], shown["reason_of"], shown["reason_code"] or "?"
     match shown["reason"]:
         case "errors":
@@ -31,17 +31,17 @@ def reason_text(shown: dict[str, Any]) -> str:
         case "slow":
             return _("{number} of {of} calls were slow.").format(number=number, of=of)
         case "receipts" if shown["state"] == "closed":
-            return _("{number} of {of} receipts of its trial messages told of a delivery.").format(number=number, of=of)
+            return _("{number} of {of} receipts of its trial messages reported a delivery.").format(number=number, of=of)
         case "silence":
-            return _("Its trial messages were taken, and no receipt of them came.")
+            return _("Its trial messages were accepted, but no receipts arrived.")
         case "receipts":
-            return _("{number} of {of} receipts told of a failure, the last one of {code}.").format(number=number, of=of, code=code)
+            return _("{number} of {of} receipts reported a failure, the last one {code}.").format(number=number, of=of, code=code)
         case "trial" if shown["state"] == "closed":
             return _("Its trial calls succeeded.")
         case "trial":
             return _("A trial call was slow or failed.")
         case "forced":
-            return _("It was held by hand before.")
+            return _("It was held manually before.")
     return ""
 
 

@@ -31,12 +31,12 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
     """
     if kind not in registry.ADAPTERS:
         raise Invalid.field(
-            "kind", _("There is no kind {kind}. Known: {known}.").format(kind=kind, known=", ".join(registry.ADAPTERS)), "unknown"
+            "kind", _("There is no kind {kind}. Available: {known}.").format(kind=kind, known=", ".join(registry.ADAPTERS)), "unknown"
         )
     if channel not in registry.CHANNELS:
         raise Invalid.field(
             "channel",
-            _("There is no channel {channel}. Known: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)),
+            _("There is no channel {channel}. Available: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)),
             "unknown",
         )
     try:
@@ -102,7 +102,7 @@ def change_provider(*, provider: Provider, config: dict[str, Any], fields: Itera
 def _save(provider: Provider, config: dict[str, Any]) -> None:
     provider.config = check_config(kind=provider.kind, channel=provider.channel, config=config)
     if Provider.objects.filter(tenant_id=provider.tenant_id, name=provider.name).exclude(pk=provider.pk).exists():
-        raise Invalid.field("name", _("There is already a provider of this name."), "taken")
+        raise Invalid.field("name", _("A provider with this name already exists."), "taken")
     provider.save()
     transaction.on_commit(provider_cache.forget)
 
@@ -121,7 +121,7 @@ def delete_provider(*, provider: Provider, by: Actor) -> None:
         Message.objects.filter(tenant_id=provider.tenant_id, provider=provider).exists()
         or ReceiptEntry.objects.filter(provider=provider).exists()
     ):
-        raise Conflict(_("It has carried messages, whose history names it. Disable it instead."))
+        raise Conflict(_("It has sent messages that refer to it. Disable it instead."))
     with transaction.atomic():
         _record(provider, Action.PROVIDER_DELETE, by, name=provider.name)
         provider.delete()

@@ -216,7 +216,7 @@ def feed(*, now: datetime) -> int:
     "messaging.feed",
     entry="feed",
     title=_("Feed the queue"),
-    purpose=_("Hands the messages that are due to the broker, for as long as anything waits, and counts what waits."),
+    purpose=_("Hands due messages to the broker while any are waiting, and counts them."),
     every=timedelta(seconds=1),
     timeout=timedelta(seconds=RUN_SECONDS + 15),
     expires=timedelta(seconds=3),

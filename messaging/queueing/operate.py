@@ -164,7 +164,7 @@ def settle_message(*, message: Message, status: Status, by: Actor, now: datetime
         Conflict: its outcome is known.
     """
     if not _one(SETTLED[status], lambda part: _settle(part, status, now), message, by):
-        raise Conflict(_("The outcome of this message is not in doubt any more."), current_status=message.status)
+        raise Conflict(_("The outcome of this message is already known."), current_status=message.status)
 
 
 def reveal_recipient(*, message: Message, by: Actor) -> str:

@@ -56,7 +56,7 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
     # Also a disabled one: its receipts still come.
     loaded_provider = next((c for c in provider_cache.all_of(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
     if loaded_provider is None:
-        raise Invalid(_("The provider's configuration can't be used; mend it first."))
+        raise Invalid(_("The provider's configuration is invalid. Correct it first."))
     try:
         receipts = loaded_provider.adapter.parse_receipt(body, headers)
     except ReceiptError as error:

@@ -28,9 +28,9 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     link = links.read(token)
     tenant = links.tenant_of(link) if link else None
     if link is None or tenant is None:
-        said = _("It is incomplete or too old. Follow the link in the e-mail itself, or answer the sender.")
+        said = _("It is incomplete or too old. Use the link in the e-mail itself, or reply to the sender.")
         if token == links.SAMPLE:
-            said = _("It is the sample of a preview. In the e-mail itself each recipient has a link of their own.")
+            said = _("This is a sample link from a preview. In the e-mail, each recipient has a link of their own.")
         return _private(
             render(request, "messaging/unsubscribe_unknown.html", {"title": _("This link is not valid"), "said": said}, status=404)
         )

@@ -146,7 +146,7 @@ def add(
     errors: list[dict[str, Any]] = []
     entries = []
     if expires_at is not None and expires_at <= now:
-        errors.append({"field": "expires_at", "code": "past", "message": _("Lies in the past.")})
+        errors.append({"field": "expires_at", "code": "past", "message": _("Must be in the future.")})
     for index, recipient in enumerate(recipients):
         try:
             entries.append(Entry(normalise(str(recipient), channel), channel, category))

@@ -157,13 +157,13 @@ def _note(counts: _Counts, code: str, wait: timedelta | None) -> None:
 def _report(
     counts: _Counts, judged_by: Sequence[DeliveryRules], *, since: datetime, until: datetime, stopped_at: datetime | None
 ) -> dict[str, Any]:
-    notes = [_("What the rules of then suppressed or put off is looked at again like everything else.")]
+    notes = [_("Messages that were suppressed or deferred at the time are evaluated again like all others.")]
     if any(rules.duplicates.is_enabled for rules in judged_by):
         notes.append(_("Texts are compared by template and variables, without rendering them."))
     if Suppression.objects.exists():
-        notes.append(_("The suppression list is left out: it is no part of the rules, and it is always looked at."))
+        notes.append(_("The suppression list is not included. It is not one of the rules and is always checked."))
     if stopped_at is not None:
-        notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=stopped_at.isoformat()))
+        notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=stopped_at.isoformat()))
     suppressed, deferred = counts.suppressed.total(), counts.deferred.total()
     return {
         "since": since,

@@ -138,15 +138,15 @@ def _report(
     counts: _Counts, tenants: dict[int, str], *, since: datetime, until: datetime, stopped_at: datetime | None, rules: FlowRules
 ) -> dict[str, Any]:
     enabled = [rule for rule in rules.rules if rule.is_enabled]
-    notes = [_("Only what was accepted then is on record: what was refused then is not in it.")]
+    notes = [_("Only accepted requests were recorded. Requests refused at the time are not included.")]
     if any(rule.at_once for rule in enabled):
-        notes.append(_("Requests at once can't be replayed: how long each took was not recorded."))
+        notes.append(_("Concurrent requests can't be replayed because durations were not recorded."))
     if any(rule.resource != Resource.ACCEPT for rule in enabled):
-        notes.append(_("Only handing over messages is on record; rules of other resources were left out."))
+        notes.append(_("Only submitted messages were recorded. Rules for other resources are not included."))
     if any(rule.origin == "ip" and rule.resource == Resource.ACCEPT for rule in enabled):
-        notes.append(_("Addresses are not on record; rules that count them were left out."))
+        notes.append(_("Addresses were not recorded. Rules that count by address are not included."))
     if stopped_at is not None:
-        notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=stopped_at.isoformat()))
+        notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=stopped_at.isoformat()))
     return {
         "since": since,
         "until": stopped_at or until,

@@ -38,13 +38,13 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
         by_place[provider.tenant_id, provider.channel].append(provider)
     lines = [line for place, had in sorted(recorded.items()) for line in _place(draft.of(place[0]), place, had, by_place[place])]
     notes = [
-        _("What breakers and fail-over would have moved is not in it: they follow what providers do."),
-        _("Providers are taken as they are today: their weights, and which are enabled."),
+        _("Moves by breakers and fail-over are not included. They depend on how providers behave."),
+        _("The replay uses today's providers: their weights, and which are enabled."),
     ]
     if any(uses_latency(routing) for routing in draft.values(tenant_id)):
-        notes.append(_("How fast a provider was is not on record: the time that its messages took from due to taken stands for it."))
+        notes.append(_("Provider latency was not recorded. The time from due to accepted is used instead."))
     if last is not None:
-        notes.append(_("There was too much traffic for one replay: it ends at {time}.").format(time=last[1].isoformat()))
+        notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=last[1].isoformat()))
     return {
         "since": since,
         "until": last[1] if last else until,

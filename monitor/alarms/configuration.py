@@ -49,15 +49,15 @@ class AlarmRule(Shape):
 
     name: str = setting("alarm", _("Name"), "", pattern=hot.NAME)
     is_enabled: bool = setting(True, _("Enabled"), "")
-    figure: Figure = setting(Figure.BACKLOG, _("Figure"), _("What is looked at."))
-    comparison: Comparison = setting(Comparison.ABOVE, _("Is"), "")
-    bound: float = setting(0.0, _("Bound"), "", ge=0, le=1_000_000_000)
-    for_seconds: int = setting(60, _("For"), _("So long before it counts."), unit="s", ge=0, le=86_400)
+    figure: Figure = setting(Figure.BACKLOG, _("Metric"), _("The metric to watch."))
+    comparison: Comparison = setting(Comparison.ABOVE, _("Condition"), "")
+    bound: float = setting(0.0, _("Threshold"), "", ge=0, le=1_000_000_000)
+    for_seconds: int = setting(60, _("For"), _("How long the condition must hold."), unit="s", ge=0, le=86_400)
     severity: Severity = setting(Severity.WARNING, _("Severity"), "")
     receivers: list[str] = setting(
-        list, _("Receivers"), _("E-mail addresses or webhook addresses, one a line."), widget="lines", max_length=50
+        list, _("Receivers"), _("E-mail addresses or webhook addresses, one per line."), widget="lines", max_length=50
     )
-    repeat_minutes: int = setting(30, _("Again after"), _("While it lasts."), unit="min", ge=1, le=10_080)
+    repeat_minutes: int = setting(30, _("Repeat after"), _("While the alarm is active."), unit="min", ge=1, le=10_080)
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -87,7 +87,10 @@ class Alarms(Module):
         max_length=100,
     )
     quiet_start: str = setting(
-        "", _("Quiet from"), _("Only critical alarms are told in these hours; empty: always all."), pattern=hot.CLOCK_OR_EMPTY
+        "",
+        _("Quiet from"),
+        _("Only critical alarms are sent during these hours. Empty: all alarms are always sent."),
+        pattern=hot.CLOCK_OR_EMPTY,
     )
     quiet_end: str = setting("", _("Quiet until"), "", pattern=hot.CLOCK_OR_EMPTY)
 
@@ -96,10 +99,8 @@ class Alarms(Module):
         hot.no_two("rules", (rule.name for rule in self.rules), _("There are two rules named {name}."))
         if bool(self.quiet_start) != bool(self.quiet_end):
             missing = "quiet_end" if self.quiet_start else "quiet_start"
-            raise hot.Wrong(missing, _("Give both times, or neither."))
+            raise hot.Wrong(missing, _("Set both times, or neither."))
         return self
 
 
-alarms = hot.register(
-    Alarms, name="alarms", title=_("Alarms"), purpose=_("When somebody is told that something is wrong, and who."), order=9
-)
+alarms = hot.register(Alarms, name="alarms", title=_("Alarms"), purpose=_("Which problems raise an alarm, and who is notified."), order=9)

@@ -31,14 +31,14 @@ def all_breakers(request: HttpRequest) -> HttpResponse:
     except redis.Unavailable:
         away = True
         if request.method == "POST":
-            messages.error(request, _("Nothing was changed: Redis is away. Try again."))
+            messages.error(request, _("Redis is unavailable, so nothing was changed. Try again."))
     for row in rows:
         row["text"] = reason_text(row)
     return page(
         request,
         "monitor/breakers.html",
         title=_("Breakers"),
-        purpose=_("Providers and webhook hosts that are slow or failing are left alone for a while. All workers share what they see."),
+        purpose=_("Calls to slow or failing providers and webhook hosts stop for a while. All workers share this state."),
         rows=rows,
         away=away,
         now=timezone.now(),
@@ -52,7 +52,7 @@ def _hold(request: HttpRequest, rows: list[dict[str, Any]]) -> HttpResponse:
         raise Http404
     seconds = 60 * min(int(minutes), MAX_MINUTES) if minutes.isdecimal() and len(minutes) < 6 else 0
     if breakers.force(name=name, to=to, seconds=seconds, by=Actor.of_request(request)):
-        messages.success(request, _("All workers know within half a second."))
+        messages.success(request, _("All workers apply this within half a second."))
     return HttpResponseRedirect(reverse("config-breaker", args=[name]))
 
 
@@ -77,7 +77,7 @@ def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
         request,
         "monitor/breaker.html",
         title=row["title"] if row else _("Breaker"),
-        purpose=_("Its state, why, and what happened to it."),
+        purpose=_("Its state, the reason, and its history."),
         may_hold=rights.may_publish(request.user),
         row=row,
         history=history,

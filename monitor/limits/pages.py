@@ -10,12 +10,12 @@ from messaging.intake import limit_states
 from posthaste.ui.pages import at, page, staff_page
 
 REASONS = {
-    "latency": gettext_lazy("Answers took too long: it came down."),
-    "room": gettext_lazy("There was room, and it was used: it went up."),
-    "near_the_knee": gettext_lazy("It went up slowly, near where it was too much before."),
-    "enough": gettext_lazy("It was not used up: it stays."),
-    "no_traffic": gettext_lazy("Nothing was handed over: it stays."),
-    "start": gettext_lazy("The beginning."),
+    "latency": gettext_lazy("Responses took too long: lowered."),
+    "room": gettext_lazy("There was headroom, and it was used: raised."),
+    "near_the_knee": gettext_lazy("Raised slowly, close to a limit that was too high before."),
+    "enough": gettext_lazy("Not fully used: unchanged."),
+    "no_traffic": gettext_lazy("No messages were submitted: unchanged."),
+    "start": gettext_lazy("Initial value."),
 }
 SOURCES = {"load": gettext_lazy("Load"), "latency": gettext_lazy("Latency"), "threads": gettext_lazy("Threads in use")}
 MAX_STEPS = 20
@@ -31,7 +31,7 @@ def limits_now(request: HttpRequest) -> HttpResponse:
         request,
         "monitor/limits.html",
         title=_("Limits"),
-        purpose=_("What was let in and what was refused in the last five minutes, by all processes together."),
+        purpose=_("Requests accepted and refused in the last five minutes, across all processes."),
         seen=seen,
         refused=None if seen["let_in"] is None else sum(row["number"] for row in [*seen["refused"], *seen["system"]["refused"]]),
         system=[{**row, "rule": SOURCES.get(row["rule"], row["rule"])} for row in seen["system"]["refused"]],

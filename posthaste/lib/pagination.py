@@ -58,7 +58,7 @@ class CursorPages(BasePagination):
                 raise ValueError
             return direction, queryset.model._meta.pk.to_python(key)
         except (ValueError, IndexError, binascii.Error, ValidationError):
-            raise Invalid.field("cursor", _("Not a cursor of ours: take `next` or `previous` of an earlier answer.")) from None
+            raise Invalid.field("cursor", _("Invalid cursor. Use `next` or `previous` from an earlier response.")) from None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.older, "previous": self.newer})

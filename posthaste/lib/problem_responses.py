@@ -75,7 +75,7 @@ def from_exception(error: BaseException) -> Problem | None:
         case exceptions.PermissionDenied() | PermissionDenied():
             return Forbidden(str(error) or "")
         case exceptions.NotFound() | Http404():
-            return NotFound(_("There is nothing at this address that this key can see."))
+            return NotFound(_("There is nothing at this address that this key can access."))
         case exceptions.MethodNotAllowed():
             return NotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
@@ -83,7 +83,7 @@ def from_exception(error: BaseException) -> Problem | None:
         case exceptions.UnsupportedMediaType():
             return UnsupportedType(str(error.detail))
         case RequestDataTooBig():
-            return TooLarge(_("At most {n} MiB a request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
+            return TooLarge(_("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
         case exceptions.Throttled():
             return TooMany(str(error.detail), retry_after_seconds=int(getattr(error, "wait", None) or 1))
         case exceptions.APIException():
@@ -143,7 +143,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler403."""
-    return _page(403, "forbidden", _("You may not do that"), "error.html", request)
+    return _page(403, "forbidden", _("You don't have permission to do that"), "error.html", request)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -18,7 +18,7 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """The request is broken in another way than those listed here."""
+    """The request is invalid for a reason not listed here."""
 
     # The base of every error a caller can be told about; the reference shows what each class says of itself.
 
@@ -73,7 +73,7 @@ class Invalid(Problem):
 
 
 class Malformed(Problem):
-    """The body is not the JSON it says it is."""
+    """The body is not valid JSON."""
 
     status, code, title = 400, "malformed", "The body could not be read"
 
@@ -90,19 +90,19 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """The key lacks the scope, or may not be used from this address."""
+    """The key lacks the scope, or can't be used from this address."""
 
-    status, code, title = 403, "forbidden", "This key may not do that"
+    status, code, title = 403, "forbidden", "This key is not allowed to do that"
 
 
 class NotFound(Problem):
-    """There is no such thing, or it belongs to somebody else."""
+    """The object does not exist, or it belongs to someone else."""
 
     status, code, title = 404, "not_found", "Not found"
 
 
 class NotAllowed(Problem):
-    """The address exists, but not for this method; `Allow` names those it has."""
+    """The address exists but does not support this method. `Allow` lists the supported ones."""
 
     status, code, title = 405, "method_not_allowed", "This method is not allowed here"
 
@@ -110,17 +110,17 @@ class NotAllowed(Problem):
 class NotAcceptable(Problem):
     """The `Accept` header asks for something other than JSON."""
 
-    status, code, title = 406, "not_acceptable", "Only JSON is spoken here"
+    status, code, title = 406, "not_acceptable", "Only JSON is supported"
 
 
 class Conflict(Problem):
-    """The thing is in a state that does not allow this."""
+    """The object is in a state that does not allow this."""
 
-    status, code, title = 409, "conflict", "This conflicts with the present state"
+    status, code, title = 409, "conflict", "This conflicts with the current state"
 
 
 class TooLarge(Problem):
-    """More than one request may carry."""
+    """The request exceeds the size limit."""
 
     status, code, title = 413, "too_large", "The request is too large"
 
@@ -141,18 +141,18 @@ class TooMany(Problem):
 
 
 class Internal(Problem):
-    """A fault of ours. It is in the log with its details; what was stored before it stays."""
+    """An internal error. The details are logged. Anything stored before it is kept."""
 
     status, code, title = 500, "internal", "Something went wrong on our side"
 
 
 class Unavailable(Problem):
-    """A part that is needed is away. Where an answer was lost on the way, the request may have been stored all the same."""
+    """A required component is unavailable. If a response was lost, the request may still have been stored."""
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
     def __init__(self, detail: "str | Promise" = "", *, retry_after_seconds: int = 2) -> None:
         super().__init__(
-            detail or gettext_lazy("Try again shortly; with the same Idempotency-Key nothing is accepted twice."),
+            detail or gettext_lazy("Try again shortly. With the same Idempotency-Key, nothing is accepted twice."),
             headers={"Retry-After": str(retry_after_seconds)},
         )

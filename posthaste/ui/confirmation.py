@@ -38,7 +38,7 @@ def confirm(
         if not wants_number or request.POST.get("number", "").replace(",", "").strip() == str(number):
             perform()
             return None
-        error = _("Type {number} to go on.").format(number=number)
+        error = _("Type {number} to continue.").format(number=number)
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,

@@ -80,7 +80,7 @@ def staff_page(
                 return redirect_to_login(request.get_full_path(), reverse("admin:login"))
             needed = to_change if request.method == "POST" and to_change else allowed
             if not needed(request.user):
-                return problem_page(request, status=403, title=_("You may not do that"), detail=str(refusal))
+                return problem_page(request, status=403, title=_("You don't have permission to do that"), detail=str(refusal))
             if request.method not in methods:
                 return HttpResponseNotAllowed(methods)
             try:

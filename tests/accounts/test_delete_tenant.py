@@ -55,11 +55,11 @@ def test_a_tenant_that_has_sent_something_stays_and_the_page_says_why() -> None:
     make_message(shop)
     boss = client_of()
     asked = boss.get(page_of(shop)).content.decode()
-    assert f"The tenant {shop.slug} has messages or batches, which are kept. Make it inactive instead." in asked
+    assert f"The tenant {shop.slug} has messages or batches, which must be kept. Deactivate it instead." in asked
     assert 'name="name"' not in asked
     refused = boss.post(page_of(shop), {"name": shop.slug})
     assert refused.status_code == 409
-    assert "which are kept" in refused.content.decode()
+    assert "which must be kept" in refused.content.decode()
     assert Tenant.objects.filter(pk=shop.pk).exists()
     assert not AuditEntry.objects.filter(action="tenant.delete").exists()
 

@@ -30,7 +30,7 @@ def test_what_an_integrator_changed_over_the_api_stands_in_the_rows_history() ->
     tenant = make_tenant()
     row = make_provider(tenant)
     client = viewer(tenant)
-    assert "The audit trail has no entry about it." in history(client, "messaging_provider", row.pk)
+    assert "The audit trail has no entries for it." in history(client, "messaging_provider", row.pk)
     api = make_api(tenant)
     assert api.patch(f"/api/providers/{row.pk}/", {"weight": 7}).status_code == 200
     shown = history(client, "messaging_provider", row.pk)

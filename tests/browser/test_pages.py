@@ -390,7 +390,7 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     rules.nth(0).locator(":scope > .tools [data-remove]").click()
     page.get_by_role("button", name="Save, then review and publish").click()
     page.get_by_label("Why").fill("More rules")
-    page.get_by_role("radio", name="Some first: a gray release").check()
+    page.get_by_role("radio", name="Some instances first (gray release)").check()
     page.get_by_label("Per cent").fill("100")
     page.locator("[data-reach-url]").filter(has_text="would take part").wait_for()
     page.get_by_role("button", name="Publish", exact=True).click()

@@ -259,7 +259,7 @@ def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_ty
     answer = bob.post(at("queues"), second | {"max_backlog": "5000000"})
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "user:ada was quicker." in page
+    assert "user:ada saved first." in page
     assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     again = posted(page)
     assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "20000")
@@ -284,7 +284,7 @@ def test_whoever_began_before_a_publish_is_told_of_it() -> None:
     publish("queues", max_backlog=3_000_000)
     answer = client.post(at("queues"), typed | {"queue_capacity": "20000"})
     assert answer.status_code == 409
-    assert "user:bob was quicker." in answer.content.decode()
+    assert "user:bob saved first." in answer.content.decode()
 
 
 # --- publishing ---------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ def test_a_draft_of_an_override_is_replayed_for_its_tenant_with_what_all_have_be
     drafts.save_draft(item=item, content='{"most_retries": 7}', by=actor("user:bob"), based_on=0, now=timezone.now())
     page = client.get(at("retry_policy", "replay", tenant=tenant.slug) + "&run=1").content.decode()
     assert asked == [(tenant.pk, 7, 3, 9)]
-    assert "Only this tenant was looked at" in page
+    assert "Only this tenant&#x27;s traffic was replayed" in page
 
 
 # --- a tenant's own values ----------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_pydantics_errors_are_told_in_our_words() -> None:
         told = explain(error)  # type: ignore[arg-type]
     assert [(entry["field"], entry["message"]) for entry in told] == [
         ("number", "Must be at least 1."),
-        ("colour", "There is no such field."),
+        ("colour", "Unknown field."),
     ]
 
 

@@ -79,7 +79,7 @@ def test_whoever_saw_another_text_in_force_or_another_draft_is_refused(file: Pat
     item("publish", "a", str(file), "--if-version", "0", "--if-md5", "")
     file.write_text("two")
     status, said = refused("item", "publish", "a", str(file), "--if-md5", md5_of("other"))
-    assert (status, "Version 1 by command:config is in force" in said, "\n" in said) == (4, True, False)
+    assert (status, "Version 1 by command:config is now in force" in said, "\n" in said) == (4, True, False)
     assert refused("item", "publish", "a", str(file), "--if-version", "0")[0] == 4
     item("publish", "a", str(file), "--if-md5", md5_of("a: 1 \r\n\n").upper(), "--if-version", "1")
     item("set", "a", str(file), "--based-on", "0")
@@ -105,7 +105,7 @@ def test_a_text_of_another_format_comes_into_force_with_it(file: Path) -> None:
         (["item", "get", "none"], 5, "There is no item public/DEFAULT_GROUP/none."),
         (["item", "get", "none", "--namespace", "dev"], 5, "There is no namespace dev."),
         (["item", "list", "--tenant", "nobody"], 5, "There is no tenant nobody."),
-        (["item", "get", "queues", "--namespace", "posthaste", "--group", "posthaste"], 3, "Only modules lie here"),
+        (["item", "get", "queues", "--namespace", "posthaste", "--group", "posthaste"], 3, "holds only modules"),
         (["item", "publish", "a.json", "FILE"], 3, "content: Not valid JSON"),
         (["item", "set", "a.json", "FILE"], 3, "content: Not valid JSON"),
         (["item", "publish", "a b", "FILE"], 3, "data_id: 1 to 256 letters"),
@@ -114,7 +114,7 @@ def test_a_text_of_another_format_comes_into_force_with_it(file: Path) -> None:
         (["item", "set", "a"], 2, "Give a FILE"),
         (["item", "publish", "none"], 5, "There is no item"),
         (["namespace", "create", "a b"], 3, "slug: 1 to 128 letters"),
-        (["namespace", "delete", "public"], 4, "This namespace is always there."),
+        (["namespace", "delete", "public"], 4, "This namespace can't be deleted."),
         (["export", "--namespace", "dev"], 5, "There is no namespace dev."),
     ],
 )

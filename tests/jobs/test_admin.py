@@ -115,5 +115,5 @@ def test_a_job_shows_what_it_does_and_what_bounds_it(boss: Client, job: Periodic
     assert "Removes releases older than 30 days" in page
     assert "a run that takes longer is logged, not ended" in page
     listed = boss.get(LIST).content.decode()
-    for shown in ("Remove old releases", "configcenter.forget_old_releases", "10 minutes", "Runs beside it", "notification"):
+    for shown in ("Remove old releases", "configcenter.forget_old_releases", "10 minutes", "Runs in parallel", "notification"):
         assert shown in listed, shown

@@ -56,7 +56,7 @@ def test_a_problem_is_its_document() -> None:
     problem = problems.Conflict("Too late.", current_status="sent")
     assert orjson.loads(problem.as_response().content) == {
         "type": "/docs/errors#conflict",
-        "title": "This conflicts with the present state",
+        "title": "This conflicts with the current state",
         "status": 409,
         "code": "conflict",
         "detail": "Too late.",

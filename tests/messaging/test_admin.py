@@ -341,7 +341,7 @@ def test_a_batch_is_paused_resumed_and_cancelled_with_its_books_shown() -> None:
     batch.refresh_from_db()
     assert batch.status == BatchStatus.RUNNING
     listing, chosen = reverse("admin:messaging_batch_changelist"), {"action": "cancel", "_selected_action": [batch.pk]}
-    assert "2 messages that have not begun" in client.post(listing, chosen).content.decode()
+    assert "2 messages that have not started" in client.post(listing, chosen).content.decode()
     client.post(listing, chosen | {"confirmed": "1"})
     assert Message.objects.filter(batch=batch, status=Status.CANCELLED).count() == 2
     assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == ["batch.pause", "batch.resume", "batch.cancel"]
@@ -385,8 +385,8 @@ def test_a_providers_secrets_stay_masked_and_survive_an_edit() -> None:
     [
         ('{"url": "ftp://nowhere"}', "url: "),
         ('{"url": "https://x.example.com", "nonsense": 1}', "nonsense: "),
-        ('{"url": "https://x.example.com", "headers": {"A": "••••••"}}', "no stored secret behind a mask"),
-        ("[1]", "Give a JSON object"),
+        ('{"url": "https://x.example.com", "headers": {"A": "••••••"}}', "No secret is stored behind this mask"),
+        ("[1]", "Enter a JSON object"),
         ("{", "valid JSON"),
     ],
 )
@@ -426,7 +426,7 @@ def test_a_test_message_goes_out_and_is_audited_masked() -> None:
     client = staff("op", Role.OPERATOR, mine)
     row = create_provider(provider=Provider(tenant=mine, name="Sandbox", channel="sms", kind="sandbox"), config={}, by=TESTER)
     address = reverse("admin:messaging_provider_test", args=[row.pk])
-    assert "Taken by the provider" in client.post(address, {"recipient": SMS, "text": "Hi"}).content.decode()
+    assert "Accepted by the provider" in client.post(address, {"recipient": SMS, "text": "Hi"}).content.decode()
     assert "sandbox_refused" in client.post(address, {"recipient": "+15005550001", "text": "Hi"}).content.decode()
     assert "errorlist" in client.post(address, {"recipient": "nobody", "text": "Hi"}).content.decode()
     assert [entry.detail["ok"] for entry in AuditEntry.objects.filter(action="provider.test").order_by("id")] == [True, False]

@@ -18,11 +18,11 @@ def english() -> Iterator[None]:
     ("reason", "said"),
     [
         ("breaker:Main gateway", "the circuit breaker of Main gateway is open"),
-        ("cap:Main gateway", "Main gateway takes no more at this moment"),
+        ("cap:Main gateway", "Main gateway is at its limit"),
         ("rule:suppressed:hard_bounce", "the recipient is on the suppression list: Hard bounce"),
         ("rule:quiet:night", "quiet hours: night"),
         ("rule:frequency:weekly", "frequency cap: weekly"),
-        ("rule:duplicate", "the same text went to this recipient a short while ago"),
+        ("rule:duplicate", "the same text was sent to this recipient recently"),
         ("unreachable", "it could not be reached"),
         ("breaker", "its circuit breaker is open"),
         ("rule:of-tomorrow", ""),
@@ -36,5 +36,5 @@ def test_a_reason_is_said_in_words(reason: str, said: str) -> None:
 def test_what_ends_by_itself_is_not_called_a_rule() -> None:
     assert event_label({"event": "rule", "reason": "expired"}) == "Ended"
     assert event_label({"event": "rule", "reason": "rule:duplicate"}) == "Decided by a rule"
-    assert event_label({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Put off"
+    assert event_label({"event": "rule", "status": "pending", "reason": "cap:Main gateway"}) == "Deferred"
     assert event_label({"event": "of-tomorrow"}) == "of-tomorrow"

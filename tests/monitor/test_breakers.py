@@ -28,7 +28,7 @@ def test_a_breaker_is_held_open_by_hand_and_let_go_and_both_stand_in_history_and
     assert "Held by user:ada." in page
     assert "Held open" in page
     client.post(reverse("config-breakers"), {"name": name, "to": "automatic", "minutes": ""})
-    assert "Let go" in client.get(one).content.decode()
+    assert "Hold released" in client.get(one).content.decode()
     entries = AuditEntry.objects.filter(action="breaker.force", target=name).order_by("id")
     assert [(entry.actor, entry.tenant_id, entry.detail["state"], entry.detail.get("seconds", 0)) for entry in entries] == [
         ("user:ada", provider.tenant_id, "open", 600),

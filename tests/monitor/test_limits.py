@@ -52,22 +52,22 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
         assert (step["reason"], step["before"], step["latency_ms"], step["per_second"]) == ("latency", 1000.0, 1000.0, 900.0)
         assert seen["adaptive"]["limit"] == step["limit"] < 1000
         text = page(client)
-        assert "Answers took too long" in text
+        assert "Responses took too long" in text
         assert "as-shown" in text
 
 
 def test_while_redis_is_away_everybody_who_looks_is_told_that_each_process_limits_by_itself(operator: Tenant, own_redis: Any) -> None:
     api, client = make_api(operator, SEND, CONFIG_READ), staff(ConfigRight.VIEW)
     assert health.report()[1]["limits"] == "shared"
-    assert "each process keeps to its share" not in page(client)
+    assert "Each process enforces its own share" not in page(client)
     own_redis.kill()
     well, report = health.report()
     assert (well, report["limits"].partition(":")[0], report["checks"]["redis"]) == (False, "local", "away")
     seen = json_of(api.get(URL))
     assert (seen["is_local"], seen["let_in"], seen["refused"]) == (True, None, [])
     text = page(client)
-    assert "each process keeps to its share" in text
-    assert "Not known while Redis is away." in text
+    assert "Each process enforces its own share" in text
+    assert "Unknown while Redis is unavailable." in text
 
 
 def test_the_figures_of_all_tenants_are_for_operators(operator: Tenant) -> None:

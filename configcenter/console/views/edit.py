@@ -51,7 +51,7 @@ def edit(request: HttpRequest, target: Target) -> HttpResponse:
 def discard(request: HttpRequest, target: Target) -> HttpResponse:
     """Throw the draft away."""
     drafts.discard_draft(item=target.item, by=Actor.of_request(request))
-    messages.success(request, _("The draft is gone. What is in force did not change."))
+    messages.success(request, _("The draft was discarded. The version in force did not change."))
     return HttpResponseRedirect(target.url())
 
 
@@ -98,7 +98,7 @@ def _save(request: HttpRequest, target: Target, content: str) -> HttpResponse:
         if item.draft_version != based_on:
             return _conflict(request, target, content, began)
         drafts.discard_draft(item=item, by=Actor.of_request(request))
-        messages.info(request, _("That is what is in force: there is no draft."))
+        messages.info(request, _("This equals the version in force, so there is no draft."))
         return HttpResponseRedirect(target.url())
     if content != item.draft:
         try:

@@ -45,7 +45,7 @@ def history(request: HttpRequest, target: Target) -> HttpResponse:
     context = _frame(
         target,
         title=target.title,
-        purpose=_("Everything that was ever published here, at least of the last thirty days."),
+        purpose=_("Everything published here, for at least the last thirty days."),
         releases=found[:A_PAGE],
         older=target.url("history", before=found[A_PAGE - 1].number) if len(found) > A_PAGE else "",
     )
@@ -84,10 +84,10 @@ def release(request: HttpRequest, target: Target, number: int) -> HttpResponse:
         try:
             if comment:
                 made = releases.rollback(item=target.item, to=found, comment=comment, by=Actor.of_request(request))
-                said = _("Version {n} brings back version {old} and is on its way to all instances.")
+                said = _("Version {n} restores version {old} and is rolling out to all instances.")
                 messages.success(request, said.format(n=made.number, old=found.number))
                 return HttpResponseRedirect(target.url())
-            error, status = _("Say why: it stands in the history."), 422
+            error, status = _("Give a reason. It is kept in the history."), 422
         except Problem as refusal:
             problem, status = problem_text(refusal), refusal.status
     context = _frame(
@@ -113,13 +113,13 @@ def remove(request: HttpRequest, target: Target) -> HttpResponse:
     if request.method == "POST":
         comment = request.POST.get("comment", "").strip()
         if request.POST.get("name", "").strip() != name:
-            error, status = _("Type {name} to go on.").format(name=name), 422
+            error, status = _("Type {name} to continue.").format(name=name), 422
         else:
             try:
                 releases.remove(item=target.item, comment=comment or _("Removed"), by=Actor.of_request(request))
-                messages.success(request, _("{name} is out of force. Its history stays.").format(name=name))
+                messages.success(request, _("{name} is no longer in force. Its history is kept.").format(name=name))
                 return HttpResponseRedirect(target.url())
             except Problem as refusal:
                 problem, status = problem_text(refusal), refusal.status
-    context = _frame(target, title=_("Take {name} out of force").format(name=target.title), name=name, error=error, problem=problem)
+    context = _frame(target, title=_("Deactivate {name}").format(name=target.title), name=name, error=error, problem=problem)
     return page(request, "remove", status=status, **context)

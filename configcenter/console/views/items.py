@@ -53,7 +53,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         request,
         "items",
         title=_("Items"),
-        purpose=_("Texts that other systems read: by the API, or with a Nacos client."),
+        purpose=_("Configuration that other systems read through the API or with a Nacos client."),
         tab="items",
         items=[Target(item) for item in found],
         newer=newer,
@@ -96,7 +96,7 @@ def create(request: HttpRequest) -> HttpResponse:
         "item_new",
         status=422 if errors else 200,
         title=_("New item"),
-        purpose=_("A text under namespace, group and data id. It is empty and not in force before you publish it."),
+        purpose=_("A text, addressed by namespace, group and data ID. It stays empty until you publish it."),
         tab="items",
         namespaces=of_people(),
         formats=Format.choices,
@@ -130,12 +130,12 @@ def namespaces(request: HttpRequest) -> HttpResponse:
             if "delete" in request.POST:
                 namespace = get_object_or_404(of_people(), pk=_pk(request.POST["delete"]) or 0)
                 items.delete_namespace(namespace=namespace, by=by)
-                messages.success(request, _("The namespace {name} is deleted.").format(name=namespace.slug))
+                messages.success(request, _("The namespace {name} was deleted.").format(name=namespace.slug))
             else:
                 tenant = get_object_or_404(Tenant, pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
                 made = {name: typed[name] for name in ("slug", "name", "description")}
                 items.create_namespace(tenant=tenant, **made, by=by)
-                messages.success(request, _("The namespace {name} is there.").format(name=typed["slug"]))
+                messages.success(request, _("The namespace {name} was created.").format(name=typed["slug"]))
             return HttpResponseRedirect(reverse("config:namespaces"))
         except Invalid as invalid:
             errors = {str(error["field"]): str(error["message"]) for error in invalid.errors}
@@ -150,7 +150,7 @@ def namespaces(request: HttpRequest) -> HttpResponse:
         "namespaces",
         status=422 if errors else 200,
         title=_("Namespaces"),
-        purpose=_("Drawers of items, so that several systems or environments do not get in each other's way."),
+        purpose=_("Namespaces keep the items of different systems or environments apart."),
         tab="items",
         rows=rows,
         public=PUBLIC,

@@ -37,7 +37,7 @@ def publish(request: HttpRequest, target: Target) -> HttpResponse:
         "percent": request.POST.get("percent", "").strip(),
     }
     if not typed["comment"]:
-        return _show(request, target, typed=typed, errors={"comment": _("Say why: it stands in the history.")}, status=422)
+        return _show(request, target, typed=typed, errors={"comment": _("Give a reason. It is kept in the history.")}, status=422)
     text = request.POST.get("based_on", "")
     based_on = int(text) if text.isdecimal() and len(text) < 10 else -1
     say: dict[str, Any] = {"comment": typed["comment"], "based_on": based_on, "by": Actor.of_request(request)}
@@ -58,7 +58,9 @@ def publish(request: HttpRequest, target: Target) -> HttpResponse:
             messages.error(request, str(conflict.detail or conflict.title))
             return HttpResponseRedirect(target.url())
         return _show(request, target, typed=typed, problem=str(conflict.detail), status=409)
-    said = _("Version {n} is on its way to some instances.") if to_some else _("Version {n} is published and on its way to all instances.")
+    said = (
+        _("Version {n} is rolling out to some instances.") if to_some else _("Version {n} is published and rolling out to all instances.")
+    )
     messages.success(request, said.format(n=release.number))
     return HttpResponseRedirect(target.url())
 
@@ -91,7 +93,7 @@ def _show(
         "publish",
         status=status,
         title=_("Publish {name}").format(name=target.title),
-        purpose=_("What changes with this draft. Nothing is in force before you publish it."),
+        purpose=_("What this draft changes. It takes effect when you publish it."),
         tab="modules" if target.handle else "items",
         page="publish",
         target=target,
@@ -128,13 +130,13 @@ def gray(request: HttpRequest, target: Target) -> HttpResponse:
     try:
         if verb == "widen":
             releases.widen_gray(item=target.item, **spread_of(request), by=by)
-            messages.success(request, _("The gray release has a new reach."))
+            messages.success(request, _("The scope of the gray release was changed."))
         elif verb == "promote":
             done = releases.promote_gray(item=target.item, comment=comment or _("Promoted"), by=by)
-            messages.success(request, _("Version {n} is on its way to all instances.").format(n=done.number))
+            messages.success(request, _("Version {n} is rolling out to all instances.").format(n=done.number))
         elif verb == "abandon":
             releases.abandon_gray(item=target.item, comment=comment or _("Abandoned"), by=by)
-            messages.success(request, _("The gray release is stopped; its instances go back to what all the others run."))
+            messages.success(request, _("The gray release was stopped. Its instances return to the version that all others run."))
     except Problem as problem:
         messages.error(request, problem_text(problem))
     return HttpResponseRedirect(target.url())

@@ -36,7 +36,7 @@ def tenants(request: HttpRequest, target: Target) -> HttpResponse:
         request,
         "tenants",
         title=target.title,
-        purpose=_("Tenants with values of their own. Everything else they inherit from the installation."),
+        purpose=_("Tenants with their own values. They inherit everything else from the installation."),
         tab="modules",
         page="tenants",
         target=target,

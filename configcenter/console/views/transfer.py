@@ -48,7 +48,7 @@ def transfer(request: HttpRequest) -> HttpResponse:
         "transfer",
         status=status,
         title=_("Export and import"),
-        purpose=_("Carry the configuration into another installation, or keep it beside the code."),
+        purpose=_("Move the configuration to another installation, or keep it under version control."),
         tab="transfer",
         modules=[{"name": handle.name, "title": _(handle.title)} for handle in hot.modules()],
         namespaces=list(of_people()),
@@ -79,7 +79,7 @@ def _told(report: files.ImportReport) -> dict[str, Any]:
     words = {
         "created": (_("new"), "delivered"),
         "updated": (_("changed"), "queued"),
-        "unchanged": (_("the same"), "cancelled"),
+        "unchanged": (_("unchanged"), "cancelled"),
         "skipped": (_("skipped"), "cancelled"),
         "invalid": (_("not valid"), "failed"),
         "conflict": (_("differs here"), "unknown"),

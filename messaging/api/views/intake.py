@@ -95,7 +95,7 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
     frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     if rejected and (body.on_error == "reject" or not rows):
         raise Invalid(
-            _("Nothing was stored. Mend these rows, or send on_error: skip to leave them out."),
+            _("Nothing was stored. Correct these rows, or send on_error: skip to leave them out."),
             errors=[{**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} for entry in rejected],
             accepted=0,
             rejected=rejected,

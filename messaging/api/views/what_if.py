@@ -83,7 +83,7 @@ def span_of(values: dict[str, Any]) -> dict[str, datetime]:
     until = values.get("until") or timezone.now()
     since = values.get("since") or until - timedelta(hours=1)
     if since >= until:
-        raise Invalid.field("since", _("Must lie before until."))
+        raise Invalid.field("since", _("Must be before until."))
     if until - since > MAX_SPAN:
         raise Invalid.field("since", _("At most {n} days.").format(n=MAX_SPAN.days))
     return {"since": since, "until": until}

@@ -33,9 +33,9 @@ class AppriseConfig(ProviderConfig):
     """One service."""
 
     url: SecretStr = Field(
-        description=_("Service URL as in apprise's documentation, such as wecombot://KEY; may hold {recipient}."), max_length=4096
+        description=_("Service URL as in apprise's documentation, such as wecombot://KEY. It can contain {recipient}."), max_length=4096
     )
-    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Longest time for a whole message."))
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Maximum time for one message."))
 
     @model_validator(mode="after")
     def service_is_known(self, info: ValidationInfo) -> Self:

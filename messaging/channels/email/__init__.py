@@ -36,8 +36,8 @@ class EmailConfig(ProviderConfig):
     from_email: str = Field(description=_("Address of the sender."))
     from_name: str = Field("", max_length=128, description=_("Name of the sender."))
     reply_to: str = Field("", description=_("Address for answers. Empty: the sender."))
-    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Longest time one message may take."))
-    max_connections: int = Field(10, ge=1, le=50, description=_("Connections open at once, a process."))
+    timeout_seconds: float = Field(15.0, ge=1, le=25, description=_("Maximum time for one message."))
+    max_connections: int = Field(10, ge=1, le=50, description=_("Open connections per process."))
 
     @field_validator("from_email", "reply_to")
     @classmethod

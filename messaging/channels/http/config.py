@@ -58,12 +58,12 @@ class ErrorMapping(_Part):
     """What an answer of the gateway means. The first that fits decides; those with `match` or `path` also look at 2xx answers."""
 
     status: int | None = Field(None, ge=100, le=599, description=_("HTTP status it applies to. Empty: any."))
-    match: str = Field("", max_length=200, description=_("Text that the answer holds."))
-    path: str = Field("", max_length=200, description=_("Dotted path into the JSON answer, such as error.code."))
+    match: str = Field("", max_length=200, description=_("Text that the response contains."))
+    path: str = Field("", max_length=200, description=_("Dotted path into the JSON response, such as error.code."))
     value: str | int | bool | None = Field(None, description=_("Value at the path. Empty: any value but null."))
-    code: str = Field(min_length=1, max_length=64, description=_("Our error code."))
+    code: str = Field(min_length=1, max_length=64, description=_("Posthaste error code."))
     permanent: bool = Field(False, description=_("The message will never be accepted."))
-    hard_bounce: bool = Field(False, description=_("The recipient does not exist: goes on the suppression list."))
+    hard_bounce: bool = Field(False, description=_("The recipient does not exist and is added to the suppression list."))
     retry_after: float | None = Field(None, ge=0, le=86_400, description=_("Seconds to wait before the next attempt."))
 
     @model_validator(mode="after")
@@ -76,18 +76,20 @@ class ErrorMapping(_Part):
 class BulkConfig(_Part):
     """How the gateway takes many messages in one request."""
 
-    url: str = Field(description=_("Address of the bulk form."))
-    size: int = Field(100, ge=2, le=100, description=_("Most messages a request."))
+    url: str = Field(description=_("URL for bulk requests."))
+    size: int = Field(100, ge=2, le=100, description=_("Maximum messages per request."))
     body: str = Field(DEFAULT_BULK_BODY, max_length=20_000, description=_("Liquid template with the list `messages`."))
     results_path: str = Field(
-        "", max_length=200, description=_("Dotted path to the list of results. Empty: success of the request means all were taken.")
+        "",
+        max_length=200,
+        description=_("Dotted path to the list of results. Empty: a successful request means that all messages were accepted."),
     )
-    id_field: str = Field("id", max_length=100, description=_("Our id in a result. Empty: results come in the order of the messages."))
-    status_field: str = Field("", max_length=100, description=_("Status in a result. Empty: a result without error code was taken."))
+    id_field: str = Field("id", max_length=100, description=_("Message ID in a result. Empty: results are in the order of the messages."))
+    status_field: str = Field("", max_length=100, description=_("Status in a result. Empty: a result without an error code is accepted."))
     success_values: list[str] = Field(default_factory=lambda: ["ok", "accepted", "queued", "sent", "success", "true", "0"], max_length=20)
-    message_id_field: str = Field("", max_length=100, description=_("The gateway's id in a result."))
-    error_code_field: str = Field("", max_length=100, description=_("Error code in a result that was not taken."))
-    permanent_codes: list[str] = Field(default_factory=list, max_length=200, description=_("Error codes that mean: never."))
+    message_id_field: str = Field("", max_length=100, description=_("The gateway's ID in a result."))
+    error_code_field: str = Field("", max_length=100, description=_("Error code in a refused result."))
+    permanent_codes: list[str] = Field(default_factory=list, max_length=200, description=_("Error codes of permanent failures."))
 
     @field_validator("url")
     @classmethod
@@ -99,19 +101,21 @@ class ReceiptConfig(_Part):
     """Where a receipt's parts are. The default is {"receipts": [{…}]} or one such object."""
 
     items_path: str = Field(
-        "receipts", max_length=200, description=_("Dotted path to the list. Without such a list the whole body is one receipt.")
+        "receipts", max_length=200, description=_("Dotted path to the list of receipts. Empty: the whole body is one receipt.")
     )
-    message_id_field: str = Field("message_id", max_length=100, description=_("Our id."))
-    provider_message_id_field: str = Field("provider_message_id", max_length=100, description=_("The gateway's id."))
+    message_id_field: str = Field("message_id", max_length=100, description=_("Message ID."))
+    provider_message_id_field: str = Field("provider_message_id", max_length=100, description=_("The gateway's ID."))
     status_field: str = Field("status", max_length=100)
     delivered_values: list[str] = Field(default_factory=lambda: ["delivered"], min_length=1, max_length=20)
     failed_values: list[str] = Field(default_factory=lambda: ["failed", "undelivered", "rejected", "expired"], max_length=20)
     code_field: str = Field("code", max_length=100)
     detail_field: str = Field("detail", max_length=100)
     at_field: str = Field("at", max_length=100, description=_("ISO 8601 with zone, or seconds since 1970."))
-    bounce_field: str = Field("bounce", max_length=100, description=_("Holds `hard` where the recipient does not exist."))
+    bounce_field: str = Field("bounce", max_length=100, description=_("Contains `hard` if the recipient does not exist."))
     hard_values: list[str] = Field(
-        default_factory=lambda: ["hard", "permanent"], max_length=20, description=_("What in it means: put on the suppression list.")
+        default_factory=lambda: ["hard", "permanent"],
+        max_length=20,
+        description=_("Values that add the recipient to the suppression list."),
     )
 
 
@@ -119,26 +123,32 @@ class HttpConfig(ProviderConfig):
     """A gateway that takes messages over HTTP."""
 
     url: str = Field(
-        "", max_length=2048, description=_("Address of the gateway. Channel webhook: empty, then the recipient is the address.")
+        "", max_length=2048, description=_("URL of the gateway. Leave it empty for the channel webhook: there the recipient is the URL.")
     )
     method: str = Field("POST", pattern="^(POST|PUT|PATCH|GET)$")
-    headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=30, description=_("Sent with each request; values are secret."))
+    headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=30, description=_("Sent with each request. Values are secret."))
     body: str = Field(
         "",
         max_length=20_000,
         description=_("Liquid template; variables id, recipient, subject, body, html, channel, reference, metadata, attempt."),
     )
     content_type: str = Field("application/json", max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w-]+)*$")
-    success_codes: str = Field("200-299", max_length=200, description=_("Statuses that mean taken: numbers and ranges, with commas."))
+    success_codes: str = Field(
+        "200-299", max_length=200, description=_("Statuses that mean accepted: numbers and ranges, separated by commas.")
+    )
     error_codes: list[ErrorMapping] = Field(default_factory=list, max_length=100)
-    message_id_path: str = Field("", max_length=200, description=_("Dotted path to the gateway's id in a JSON answer, such as data.0.id."))
+    message_id_path: str = Field(
+        "", max_length=200, description=_("Dotted path to the gateway's ID in a JSON response, such as data.0.id.")
+    )
     idempotent: bool = Field(False, description=_("The gateway ignores a second request with the same Idempotency-Key."))
-    timeout_seconds: float = Field(10.0, ge=0.1, le=25, description=_("Longest time for a whole request."))
-    signing_secret: SecretStr | None = Field(None, description=_("Signs each body as standardwebhooks.com describes: whsec_ and base64."))
+    timeout_seconds: float = Field(10.0, ge=0.1, le=25, description=_("Maximum time for one request."))
+    signing_secret: SecretStr | None = Field(
+        None, description=_("Signs each body according to standardwebhooks.com: whsec_ followed by base64.")
+    )
     bulk: BulkConfig | None = None
     receipts: ReceiptConfig = Field(default_factory=ReceiptConfig)
     lookup_url: str = Field(
-        "", max_length=2048, description=_("Liquid template with id: 200 means the gateway has the message, 404 that it has not.")
+        "", max_length=2048, description=_("Liquid template with id. 200 means that the gateway has the message, 404 that it does not.")
     )
 
     @field_validator("url")

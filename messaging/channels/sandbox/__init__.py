@@ -59,11 +59,11 @@ def behaviour_of(channel: str, recipient: str) -> Behaviour | None:
 class SandboxConfig(ProviderConfig):
     """What the sandbox does with ordinary recipients."""
 
-    latency_ms: int = Field(0, ge=0, le=60_000, description=_("Time a call takes, single or bulk."))
+    latency_ms: int = Field(0, ge=0, le=60_000, description=_("Duration of a call, single or bulk."))
     failure_rate: float = Field(0.0, ge=0, le=1, description=_("Share of messages that fail, to be retried."))
     timeout_rate: float = Field(0.0, ge=0, le=1, description=_("Share of messages whose outcome stays unknown."))
-    receipts: Literal["none", "delivered"] = Field("none", description=_("Whether a receipt follows each message taken."))
-    keep_outbox: bool = Field(True, description=_("Keep what was sent, to look at."))
+    receipts: Literal["none", "delivered"] = Field("none", description=_("Send a receipt for each accepted message."))
+    keep_outbox: bool = Field(True, description=_("Keep sent messages for inspection."))
     seed: int | None = Field(None, description=_("Makes the random failures repeatable."))
 
 

@@ -72,13 +72,13 @@ def refusal(passed: Pass, cost: int) -> TooMany:
     label = passed.plan.labels[passed.answer.check - 1]
     process_totals.refused[label.rule] += 1
     if passed.answer.verdict == -1:
-        text = _("This counts {cost}, and the rule {rule} lets {quota} in at once: it would never be let in. Send smaller batches.")
+        text = _("This request counts as {cost}, but the rule {rule} never accepts more than {quota} at once. Send smaller batches.")
     elif label.layer == "at-once":
-        text = _("The rule {rule} allows {quota} requests at once. Nothing was stored; try again when others have been answered.")
+        text = _("The rule {rule} allows {quota} concurrent requests. Nothing was stored. Try again when others have finished.")
     elif label.layer == "window":
-        text = _("The rule {rule} allows {quota} within {seconds} seconds. Nothing was stored; try again after the time in Retry-After.")
+        text = _("The rule {rule} allows {quota} within {seconds} seconds. Nothing was stored. Try again after the time in Retry-After.")
     else:
-        text = _("The rule {rule} allows {quota} a second. Nothing was stored; try again after the time in Retry-After.")
+        text = _("The rule {rule} allows {quota} per second. Nothing was stored. Try again after the time in Retry-After.")
     problem = TooMany(
         format_lazy(text, cost=cost, rule=label.rule, quota=label.quota, seconds=label.seconds),
         retry_after_seconds=headers.retry_after_seconds(passed.answer.wait_us),

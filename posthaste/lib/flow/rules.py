@@ -30,8 +30,8 @@ class Behaviour(TextChoices):
 
     REJECT = "reject", _("Refuse")
     WARM_UP = "warm_up", _("Warm up, then refuse")  # a cold start begins at rate ÷ cold factor (Guava's SmoothWarmingUp)
-    QUEUE = "queue", _("Let wait")  # one after the other, evenly; who would wait too long is refused
-    WARM_UP_QUEUE = "warm_up_queue", _("Warm up and let wait")
+    QUEUE = "queue", _("Queue")  # one after the other, evenly; who would wait too long is refused
+    WARM_UP_QUEUE = "warm_up_queue", _("Warm up and queue")
 
 
 class Check(NamedTuple):

@@ -215,7 +215,7 @@ def test_an_operator_adds_finds_and_takes_off_and_the_list_is_masked() -> None:
     entry = Suppression.objects.get(tenant=tenant, recipient="ada@example.com")
     assert client.get(f"{LIST}{entry.pk}/change/").status_code == 200
     chosen = {"action": "take_off", "_selected_action": [str(entry.pk)]}
-    assert "Take these recipients off" in client.post(LIST, chosen).content.decode()
+    assert "Remove these recipients from the list?" in client.post(LIST, chosen).content.decode()
     assert client.post(LIST, {**chosen, "confirmed": "1"}).status_code == 302
     assert recipients(tenant) == ["+8613812345678"]
     assert AuditEntry.objects.filter(tenant=tenant, action="suppression.remove").count() == 1

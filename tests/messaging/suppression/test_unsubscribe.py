@@ -244,7 +244,7 @@ def test_previews_sandbox_mails_and_the_admin_show_a_sample_that_takes_nobody_of
     assert page.count("/u/") == 1
     answer = Client().get("/u/sample/")
     assert answer.status_code == 404
-    assert "sample of a preview" in answer.content.decode()
+    assert "sample link from a preview" in answer.content.decode()
 
 
 def test_the_same_text_with_another_link_is_still_a_duplicate(server: MailServer) -> None:
