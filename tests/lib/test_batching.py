@@ -353,9 +353,9 @@ def test_a_writer_is_woken_once_for_a_group(writer: Writer, monkeypatch: pytest.
     notified: list[int] = []
     notify = committer._wake.notify
 
-    def counted() -> None:
+    def counted(number: int = 1) -> None:
         notified.append(1)
-        notify()
+        notify(number)
 
     monkeypatch.setattr(committer._wake, "notify", counted)
     gathered(committer, writer, [f"{n}" for n in range(30)])
