@@ -2,7 +2,7 @@
 
     with locks.simple("partitions") as lock:            # renewed until the block ends, however long that is
         lock.check()                                    # LockLost as soon as it is known to be gone
-        fence.check(lock)                               # configcenter.services: the database refuses whoever was overtaken
+        fence.check(lock)                               # jobs.services: the database refuses a holder that was overtaken
 
     with locks.reentrant("rates", wait_seconds=5): ...  # the same thread or task may take it again
 
