@@ -394,7 +394,7 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     page.get_by_label("Per cent").fill("100")
     page.locator("[data-reach-url]").filter(has_text="would take part").wait_for()
     page.get_by_role("button", name="Publish", exact=True).click()
-    page.get_by_text("Version 1 is on its way to some instances.").wait_for()
+    page.get_by_text("Version 1 is rolling out to some instances.").wait_for()
     gray = items.module_item("flow_rules").gray
     assert gray
     found = orjson.loads(gray.content)["rules"]
