@@ -79,8 +79,12 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
 
 
 def redact_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration fit to be shown: no secret, header value, or password in a URL."""
-    fields = _adapter_class(kind).Config.model_fields
+    """Return a configuration fit to be shown: no secret, header value, or password in a URL.
+
+    Every value of a kind that is not installed is masked: only its adapter knows what is secret.
+    """
+    adapter = ADAPTERS.get(kind)
+    fields = adapter.Config.model_fields if adapter else {}
     shown: dict[str, Any] = {}
     for name, value in config.items():
         field = fields.get(name)

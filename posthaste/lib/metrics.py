@@ -54,7 +54,11 @@ class Metric:
         if not isinstance(reading, Mapping):
             return [] if reading is None else [((), float(reading))]
         by_labels: Iterable[tuple[Labels, float | None]] = reading.items()
-        return [(values if isinstance(values, tuple) else (values,), float(number)) for values, number in by_labels if number is not None]
+        return [
+            (tuple(map(str, values if isinstance(values, tuple) else (values,))), float(number))
+            for values, number in by_labels
+            if number is not None
+        ]
 
 
 _metrics: dict[str, Metric] = {}
@@ -64,10 +68,12 @@ def metric(name: str, *, kind: Kind = "gauge", help: str | Promise, unit: str = 
     """Declare the function below as the reader of a figure. A unit stands at the end of the name, as Prometheus wants it.
 
     Raises:
-        ValueError: the name is not well formed, says nothing of the unit, or is taken.
+        ValueError: the name or a label is not well formed, the name says nothing of the unit, or it is taken.
     """
     if not NAME.fullmatch(name) or name.startswith(PREFIX):
-        raise ValueError(f"A metric's name has lower-case letters, digits and _, without the prefix {PREFIX}; {name!r} has not.")
+        raise ValueError(f"A metric's name has lower-case letters, digits and _, without the prefix {PREFIX}; {name!r} does not fit.")
+    if len({*labels}) < len(labels) or not all(NAME.fullmatch(label) for label in labels):
+        raise ValueError(f"The labels of a metric are different names of lower-case letters, digits and _; those of {name} are {labels}.")
     stem = name.removesuffix("_total")
     if (kind == "counter") != name.endswith("_total"):
         raise ValueError(f"The name of a counter, and only of a counter, ends in _total; {name!r} is declared as a {kind}.")

@@ -57,3 +57,15 @@ def test_a_name_is_taken_once() -> None:
     metric("orders_total", kind="counter", help="Orders.")(lambda: 1)
     with pytest.raises(ValueError, match="twice"):
         metric("orders_total", kind="counter", help="Orders.")(lambda: 1)
+
+
+def test_the_values_of_labels_are_published_as_text() -> None:
+    by_size: Any = {5: 4, None: 1}
+    metric("orders_by_size", help="Orders.", labels=("size",))(lambda: by_size)
+    assert read() == {"posthaste_orders_by_size": [(("5",), 4.0), (("None",), 1.0)]}
+
+
+@pytest.mark.parametrize("labels", [("coun-try",), ("__name__",), ("country", "country")])
+def test_labels_that_prometheus_would_change_or_lose_are_refused(labels: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        metric("orders", help="Orders.", labels=labels)

@@ -317,3 +317,12 @@ def test_a_gateway_that_is_away_is_an_answer_and_no_error(api: Api, tenant: Tena
 def test_a_test_message_needs_a_recipient_of_the_channel(body: dict[str, str], api: Api, tenant: Tenant) -> None:
     provider = make_provider(tenant)
     assert fields_of(api.post(f"{URL}{provider.pk}/test/", body)) == ["recipient"]
+
+
+def test_a_provider_whose_kind_is_not_installed_is_shown_with_everything_masked(api: Api, tenant: Tenant) -> None:
+    made(api)
+    config: Any = {"url": "https://x.example.com", "n": 5}
+    Provider.objects.create(tenant=tenant, name="Old", channel="sms", kind="gone", config=config)
+    listed = {row["name"]: row["config"] for row in json_of(api.get(URL))["results"]}
+    assert set(listed) == {"Gateway", "Old"}
+    assert listed["Old"] == {"url": MASK, "n": MASK}
