@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import structlog
@@ -131,12 +131,20 @@ def job(
         try:
             crontab.from_string(cron)
         except ValueError as error:
-            raise ValueError(f"The job {name} has no crontab in {cron!r}: five fields are needed.") from error
+            raise ValueError(f"The job {name} has no valid crontab in {cron!r}: {error}") from error
+    for said, span in (("every", every), ("timeout", timeout), ("expires", expires)):
+        if span is not None and span <= timedelta(0):
+            raise ValueError(f"The job {name} needs a positive {said}=, not {span}.")
     hour = timedelta(hours=1)
 
     def declare(function: F) -> F:
-        if (entry or name) in {known.entry for known in _jobs.values()}:
+        if name in _jobs or (entry or name) in {known.entry for known in _jobs.values()}:
             raise ValueError(f"The job {name} is declared twice.")
+        parameters = signature(function).parameters.values()
+        optional = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        needed = [each.name for each in parameters if each.default is each.empty and each.kind not in optional and each.name != "now"]
+        if needed:
+            raise ValueError(f"The job {name} is called without arguments or with now=; its function needs {', '.join(needed)}.")
         task(name, queue=queue)(_runner(name))
         _jobs[name] = Job(
             name=name,

@@ -92,19 +92,6 @@ class ApiKeyAdmin(ReadOnly):
     empty_text = gettext_lazy("No system can call the API yet.")
     first_step = (gettext_lazy("Issue a key"), "admin:accounts_apikey_add")
     change_form_template = "admin/accounts/apikey/detail.html"
-    fields = [
-        "name",
-        "tenant",
-        "prefix_shown",
-        "state",
-        "kind_badge",
-        "scope_list",
-        "ranges",
-        "last_used",
-        "expires",
-        "created_by",
-        "created",
-    ]
     readonly_fields = [
         "name",
         "tenant",
@@ -118,6 +105,7 @@ class ApiKeyAdmin(ReadOnly):
         "created_by",
         "created",
     ]
+    fields = readonly_fields
 
     def audit_targets(self, obj: ApiKey) -> list[str]:
         return [obj.prefix]

@@ -80,11 +80,33 @@ def test_a_crontab_is_a_schedule_too() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"every": timedelta(hours=1), "cron": "0 6 * * *"}, {"cron": "every day"}, {"every": timedelta(hours=1), "queue": "nowhere"}],
+    [
+        {},
+        {"every": timedelta(hours=1), "cron": "0 6 * * *"},
+        {"cron": "every day"},
+        {"cron": "99 4 * * *"},
+        {"every": timedelta(0)},
+        {"every": timedelta(hours=1), "timeout": timedelta(minutes=-5)},
+        {"every": timedelta(hours=1), "expires": timedelta(0)},
+        {"every": timedelta(hours=1), "queue": "nowhere"},
+    ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"tests\.tidy|[Cc]ron"):
-        job("tests.tidy", **wrong, **DECLARED)(lambda: None)
+        job("tests.tidy", **(DECLARED | wrong))(lambda: None)
+
+
+def test_a_crontab_with_a_wrong_value_is_refused_with_that_value() -> None:
+    with pytest.raises(ValueError, match="99"):
+        job("tests.tidy", cron="99 4 * * *", **DECLARED)(lambda: None)
+
+
+def test_a_function_that_needs_arguments_is_no_job() -> None:
+    def tidy(order: int) -> None:
+        raise AssertionError(order)
+
+    with pytest.raises(ValueError, match="needs order"):
+        job("tests.tidy", every=timedelta(hours=1), **DECLARED)(tidy)
 
 
 def test_a_name_is_taken_once() -> None:
@@ -165,7 +187,7 @@ def test_a_job_runs_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_past_its_time_out_is_logged() -> None:
-    job("tests.late", every=timedelta(hours=1), **(DECLARED | {"timeout": timedelta(0)}))(lambda: None)
+    job("tests.late", every=timedelta(hours=1), **(DECLARED | {"timeout": timedelta(microseconds=1)}))(lambda: None)
     with capture_logs() as logged:
         registry.run("tests.late", now=timezone.now())
     assert [(entry["log_level"], entry["job"]) for entry in logged] == [("warning", "tests.late")]
