@@ -105,7 +105,7 @@ class ApiKeyAdmin(ReadOnly):
         "created_by",
         "created",
     ]
-    fields = readonly_fields
+    fields = [*readonly_fields]
 
     def audit_targets(self, obj: ApiKey) -> list[str]:
         return [obj.prefix]
