@@ -200,8 +200,8 @@ def close_committer() -> None:
     accept.committer.close()
 
 
-def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
-    """Ask until the answer is true and return it, or fail when the time is up."""
+def poll(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
+    """Ask until the answer is true and return it; fail after `seconds`, which a test that passes never needs on any machine."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"

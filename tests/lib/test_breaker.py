@@ -95,7 +95,7 @@ def test_what_one_process_saw_counts_for_all_and_all_see_it_open(mine: Breakers,
     tell(other, name, calls=5, errors=5)
     tell(mine, name, calls=5, errors=5)
     assert mine.phase(name) == Phase.OPEN
-    poll(lambda: other.phase(name) == Phase.OPEN, seconds=1.0)
+    poll(lambda: other.phase(name) == Phase.OPEN)
 
 
 def test_a_process_that_was_idle_lets_no_thread_go_by_its_old_copy(mine: Breakers, name: str) -> None:

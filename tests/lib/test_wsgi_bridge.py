@@ -38,7 +38,7 @@ def port() -> Iterator[int]:
         [*command, "tests.peers.bridged_application:application"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        poll(lambda: answers(number), seconds=30)
+        poll(lambda: answers(number))
         yield number
     finally:
         server.terminate()
@@ -126,7 +126,7 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_holds_no_thread(port:
     before = told(port)["short"]
     for _ in range(4):  # there are two threads
         raw(port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 100_000).close()
-    poll(lambda: told(port)["short"] == before + 4, seconds=10)
+    poll(lambda: told(port)["short"] == before + 4)
 
 
 def test_a_large_answer_goes_out_piece_by_piece_and_is_closed(port: int) -> None:
