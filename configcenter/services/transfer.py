@@ -18,6 +18,7 @@ from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
+from posthaste.lib.jsonbodies import why_malformed
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
 KIND, VERSION = "posthaste-configuration", 1
@@ -135,8 +136,8 @@ def _all_or_nothing(outcomes: list[Outcome]) -> None:
 def _read(data: bytes) -> list[dict[str, Any]]:
     try:
         document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    except orjson.JSONDecodeError:
+        raise Invalid.field("", why_malformed(data), "malformed") from None
     if not isinstance(document, dict) or document.get("kind") != KIND or not isinstance(document.get("items"), list):
         raise Invalid.field("", _("This is not a configuration exported by Posthaste."), "malformed")
     if document.get("version") != VERSION:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
+from posthaste.lib.jsonbodies import why_malformed
 from posthaste.lib.problems import Invalid
 
 MAX_BYTES = 1_048_576
@@ -118,8 +119,8 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    except orjson.JSONDecodeError:
+        raise Invalid.field("", why_malformed(content), "malformed") from None
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value
