@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_by_slug
 from accounts.services.audit import Actor
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items as config_items
@@ -178,7 +178,7 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
     """Return the item of an entry, creating it if there is none."""
     tenant = None
     if slug := entry.get("tenant"):
-        tenant = Tenant.objects.filter(slug=slug).first()
+        tenant = tenant_by_slug(slug)
         if tenant is None:
             raise NotFound(_("There is no tenant {slug} here.").format(slug=slug))
     if only_tenant is not None:

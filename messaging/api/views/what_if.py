@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from configcenter import hot
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
@@ -97,7 +97,7 @@ class WhatIf(TenantView):
         handle = module_with_replay(name)
         values = self.validated(WhatIfIn)
         value = checked(handle, values["value"]) if "value" in values else handle.value
-        tenant_id = None if Tenant.objects.get(pk=self.tenant_id).is_operator else self.tenant_id
+        tenant_id = None if get_tenant(self.tenant_id).is_operator else self.tenant_id
         return Response(what_if.replay_value(handle, value, tenant_id=tenant_id, **span_of(values)))
 
 
@@ -116,7 +116,7 @@ class OverrideWhatIf(TenantView):
         responses=OpenApiTypes.OBJECT,
     )
     def post(self, request: Request, name: str) -> Response:
-        handle, tenant = module_with_replay(name), Tenant.objects.get(pk=self.tenant_id)
+        handle, tenant = module_with_replay(name), get_tenant(self.tenant_id)
         item = items.module_item(name, tenant=tenant)
         values = self.validated(WhatIfIn)
         content = orjson.dumps(values["value"]).decode() if "value" in values else items.effective(item)
