@@ -1,8 +1,8 @@
 """A WSGI application (PEP 3333) behind a server that speaks RSGI, each request in a thread of a pool.
 
 RSGI is Granian's own interface (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md). Small bodies are at hand when
-the application is called; larger ones are read from the client when the application asks for them, so that nobody fills the memory who
-may not send anything. Answers are passed on whole, or piece by piece when they are large.
+the application is called. Larger ones are read from the client only when the application asks for them, so that a client without
+permission to send can't fill the memory. Responses are passed on whole, or in parts when they are large.
 """
 
 import asyncio

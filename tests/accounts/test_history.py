@@ -1,4 +1,4 @@
-"""The history of a row in the admin is the audit trail's, whoever changed it and from where."""
+"""The history of a row in the admin is the audit trail's, for every author and entrance."""
 
 import pytest
 from django.test import Client

@@ -6,7 +6,7 @@ from pathlib import Path
 from posthaste.env import ROOT
 from tests.architecture.writers import APPS, service_modules, unnamed_writers
 
-#: What writes without an actor, and why nobody is to be named.
+#: What writes without an actor, and why there is none to name.
 ENGINE = "the platform's own work on messages that were accepted: no person or key decides about it"
 CLEANING = "removes what has passed its age; a job"
 READING = "reads only, by SQL of its own"

@@ -34,7 +34,7 @@ def accept_rule(**fields: Any) -> dict[str, Any]:
 
 
 def message(**fields: Any) -> dict[str, Any]:
-    """One that nobody has to send while the test runs."""
+    """One that is not due while the test runs."""
     return {"channel": "sms", "body": "drill", "recipient": number(), "send_at": LATER.isoformat(), **fields}
 
 

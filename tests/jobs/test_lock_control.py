@@ -1,4 +1,4 @@
-"""Locks over the API: seen and released by force, only by whoever operates the installation."""
+"""Locks over the API: seen and released by force, by operators only."""
 
 from contextlib import suppress
 

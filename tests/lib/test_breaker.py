@@ -21,7 +21,7 @@ pytestmark = pytest.mark.both_stacks
 RULE = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=60, trial_calls=3)
 SOON = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=0.05, trial_calls=3)
 
-NOBODY = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))  # nobody listens there
+NOBODY = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))  # a port without a listener
 
 
 @pytest.fixture

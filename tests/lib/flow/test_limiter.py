@@ -34,7 +34,7 @@ def make_plan(prefix: str = "", **limits: Any) -> Plan:
 
 
 def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list[int], int]:
-    """Let processes ask one rule and return the times at which somebody was let in, and the number of questions."""
+    """Let processes ask one rule and return the times at which a request was let in, and the number of questions."""
     command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
