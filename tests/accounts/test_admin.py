@@ -283,3 +283,34 @@ def test_no_template_holds_inline_script_or_style() -> None:
         assert "<style" not in text, path
         assert re.search(r"<script(?![^>]*\bsrc=)", text) is None, path
         assert re.search(r"\son[a-z]+=", text) is None, path
+
+
+def untranslated_texts() -> list[str]:
+    """Every text that a caller could be told in English only, with its place; commands and the start of a process speak English."""
+    from monitor.reference import every_problem
+
+    problems = {kind.__name__ for kind in every_problem()} | {"Problem", "ReceiptError", "TemplateProblem"}
+
+    def is_plain(node: ast.expr) -> bool:
+        return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and bool(node.value))
+
+    found = []
+    folders = ("accounts", "configcenter", "jobs", "messaging", "monitor", "routing", "tracing", "posthaste")
+    for path in [p for folder in folders for p in (ROOT / folder).rglob("*.py") if "management" not in p.parts and p.name != "env.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            told: list[ast.expr] = []
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[text, *_]) if name in problems:
+                    told = [text]
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="Invalid"), attr="field"), args=[_, text, *_]):
+                    told = [text]
+                case ast.Dict(keys=keys, values=values):
+                    told = [v for k, v in zip(keys, values, strict=True) if isinstance(k, ast.Constant) and k.value == "message"]
+                case ast.FunctionDef() if any("validator" in ast.unparse(decorator) for decorator in node.decorator_list):
+                    told = [n.args[0] for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func) == "ValueError" and n.args]
+            found += [f"{path.relative_to(ROOT)}:{text.lineno}: {ast.unparse(text)}" for text in told if is_plain(text)]
+    return found
+
+
+def test_every_text_that_a_caller_is_told_goes_through_gettext() -> None:
+    assert untranslated_texts() == []

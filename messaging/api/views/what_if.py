@@ -31,9 +31,8 @@ class WhatIfIn(Body):
     until = serializers.DateTimeField(required=False, help_text="Left out: now.")
 
 
-def path_of(location: tuple[int | str, ...]) -> str:
-    """Write a place within a value as errors name it: `value.rules[2].per_second`."""
-    return "value" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+def _within_value(path: str) -> str:
+    return f"value{path}" if path.startswith("[") else f"value.{path}".rstrip(".")
 
 
 def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
@@ -45,17 +44,7 @@ def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
     try:
         return handle.model.model_validate(content)
     except ValidationError as error:
-        errors = []
-        for entry in error.errors(include_url=False, include_context=False, include_input=False):
-            field, sep, text = entry["msg"].removeprefix("Value error, ").partition(": ")
-            known = sep and field.isidentifier()
-            errors.append(
-                {
-                    "field": path_of((*entry["loc"], field) if known else entry["loc"]),
-                    "code": "invalid",
-                    "message": text if known else entry["msg"].removeprefix("Value error, "),
-                }
-            )
+        errors = [entry | {"field": _within_value(entry["field"]), "code": "invalid"} for entry in validation.explain(error)]
         raise Invalid(errors=errors) from None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from django.db import OperationalError
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from accounts.scopes import ADMIN
 from accounts.services.api_keys import recognise, revoke_api_key
@@ -27,6 +27,7 @@ from posthaste.lib import outage
 from posthaste.lib.flow import system
 from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Loop, through_wsgi
+from tests.messaging.api.translations import mark_translations, untranslated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SINGLE, BATCH = "/api/messages/", "/api/messages/batch"
@@ -312,17 +313,6 @@ def test_a_message_that_a_rule_queues_is_checked_once_and_waits_for_its_turn(
     assert Message.objects.count() == 3
 
 
-def translated(patch: pytest.MonkeyPatch) -> None:
-    """Mark every text that goes through gettext, whether or not the catalogue has it."""
-    real = translation._trans.gettext  # type: ignore[attr-defined]
-    patch.setattr(translation._trans, "gettext", lambda text: f"译{real(text)}")  # type: ignore[attr-defined]
-
-
-def texts_of(body: dict[str, Any]) -> list[str]:
-    rows = [*body.get("errors", []), *body.get("rejected", [])]
-    return [body["title"], *([body["detail"]] if "detail" in body else []), *(row["message"] for row in rows)]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_every_text_of_a_refusal_is_translated(name: str, keys: dict[str, str], loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
@@ -331,10 +321,10 @@ def test_every_text_of_a_refusal_is_translated(name: str, keys: dict[str, str], 
         stack.enter_context(case.while_(monkeypatch))
         if case.before is not None:
             assert through_wsgi(case.path, case.before, **headers).status == 202
-        translated(monkeypatch)
+        mark_translations(monkeypatch)
         for way in (loop, through_wsgi, through_django):
             answer = way(case.path, case.body, content_type=case.content_type, **headers)
-            assert [text for text in texts_of(answer.body) if "译" not in text] == []
+            assert untranslated(answer.body) == []
 
 
 @pytest.mark.parametrize(
