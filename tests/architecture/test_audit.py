@@ -16,6 +16,7 @@ WITHOUT_ACTOR = {
     "accounts.services.api_keys.recall": "notes when a key was used",
     "accounts.services.api_keys.recognise": "notes when a key was used",
     "accounts.services.audit.complete": "adds to an entry, which names its actor",
+    "accounts.services.audit.withdraw": "takes back an entry of a change that was not made",
     "configcenter.services.changes.Change.release": INSIDE,
     "configcenter.services.changes.next_revision": INSIDE,
     "configcenter.services.items.default_namespace": ON_DEMAND,
