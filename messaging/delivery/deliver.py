@@ -126,11 +126,11 @@ class Delivery(RuleEnforcement):
 
     def _calls(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """Call one provider for a chunk, one call after the other, holding a concurrency lease where the provider has a cap."""
-        place = None
+        lease = None
         if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
-            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, max_wait_seconds=longest)
-            if place is None:
+            lease = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, max_wait_seconds=longest)
+            if lease is None:
                 now = self._now()
                 for message in messages:
                     self._put_off_by_cap(message, provider, now, now + NO_SLOT_PAUSE)
@@ -142,8 +142,8 @@ class Delivery(RuleEnforcement):
                 again += self._call(provider, messages[start : start + size])
             return again
         finally:
-            if place is not None:
-                concurrency_leases.leave(place)
+            if lease is not None:
+                concurrency_leases.leave(lease)
 
     def _put_off_by_cap(self, message: RenderedMessage, provider: LoadedProvider, now: datetime, due: datetime) -> None:
         self._line(message.row.id, "X", now, Status.PENDING, f"cap:{record.word(provider.name)}")

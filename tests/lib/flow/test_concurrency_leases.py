@@ -1,4 +1,4 @@
-"""Places at a provider: shared, handed on, and divided while Redis is away."""
+"""Leases at a provider: shared, handed on, and divided while Redis is away."""
 
 import secrets
 import time
@@ -17,9 +17,9 @@ from tests.services import Service
 pytestmark = pytest.mark.both_stacks
 
 
-def test_two_processes_share_the_places_and_whoever_waits_gets_the_next_one() -> None:
+def test_two_processes_share_the_leases_and_the_next_one_goes_to_a_waiting_thread() -> None:
     one, other, name = ConcurrencyLeases(), ConcurrencyLeases(), secrets.token_hex(6)
-    first, second = (place.take(name, at_once=2, max_wait_seconds=0) for place in (one, other))
+    first, second = (leases.take(name, at_once=2, max_wait_seconds=0) for leases in (one, other))
     assert first
     assert second
     assert other.take(name, at_once=2, max_wait_seconds=0.1) is None
@@ -67,4 +67,4 @@ def test_while_redis_is_away_a_process_has_its_share_once_the_leases_have_run_ou
     leases.rank = 1
     assert leases.take("a", at_once=5, max_wait_seconds=0)
     own_redis.start()
-    poll(lambda: (place := leases.take("a", at_once=5, max_wait_seconds=0)) and not place.is_local)
+    poll(lambda: (lease := leases.take("a", at_once=5, max_wait_seconds=0)) and not lease.is_local)

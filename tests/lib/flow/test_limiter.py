@@ -58,7 +58,7 @@ def test_threads_that_ask_together_share_one_call_and_get_their_own_answers() ->
     assert sorted(passed.answer.remaining for passed in passes if passed.allowed) == list(range(100))
 
 
-def test_a_place_that_was_left_is_free_at_once_for_the_next() -> None:
+def test_a_lease_that_was_left_is_free_at_once_for_the_next() -> None:
     limiter, plan = Limiter(), make_plan(at_once=1)
     for _ in range(50):
         passed = limiter.enter(plan)
@@ -67,7 +67,7 @@ def test_a_place_that_was_left_is_free_at_once_for_the_next() -> None:
         limiter.leave(passed)
 
 
-def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> None:
+def test_a_lease_that_was_left_is_given_back_without_another_question() -> None:
     limiter, plan = Limiter(), make_plan(at_once=5)
     passes = [limiter.enter(plan) for _ in range(5)]
     assert redis.client().zcard(plan.lease_keys[0]) == 5
@@ -76,7 +76,7 @@ def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> Non
     poll(lambda: redis.client().zcard(plan.lease_keys[0]) == 0, seconds=LEASE_SECONDS / 2)
 
 
-def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = redis.key("flow", secrets.token_hex(6))
     code = (
         "import time\nfrom posthaste.lib.flow import rules\nfrom posthaste.lib.flow.plan_cache import plan_for\n"
@@ -93,7 +93,7 @@ def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_ke
         limiter = Limiter()
         until = time.monotonic() + 1.6  # longer than a lease
         while time.monotonic() < until:
-            assert not limiter.enter(plan).allowed, "a living process lost its places"
+            assert not limiter.enter(plan).allowed, "a living process lost its leases"
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         poll(lambda: limiter.enter(plan).allowed)
