@@ -2,7 +2,7 @@
 
     python -m benchmarks.locks_proof [--processes 50] [--each 200]
 
-Needs a Redis (REDIS_URL). Exit status 0: the number is exact, the tokens rose, and nobody was inside together with another.
+Needs a Redis (REDIS_URL). Exit status 0: the number is exact, the tokens rose, and no two were inside at once.
 """
 
 import argparse
@@ -33,7 +33,7 @@ class Proof:
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing was lost and nobody overtaken."""
+        """Whether nothing was lost and no holder overtaken."""
         return self.number == self.expected and self.tokens == sorted(set(self.tokens)) and self.most_inside == 1
 
 

@@ -191,7 +191,7 @@ def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: st
 
 
 def configure(handle: Handle[Any], **changes: Any) -> None:
-    """Put values in force in this process until the test is over, also such as nobody could publish."""
+    """Put values in force in this process until the test is over, even such as can't be published."""
     handle.swap(Applied(handle.value.model_copy(update=changes)))
 
 
@@ -200,8 +200,8 @@ def close_committer() -> None:
     accept.committer.close()
 
 
-def poll(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
-    """Ask until the answer is true and return it, or fail when the time is up."""
+def poll(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
+    """Ask until the answer is true and return it; fail after `seconds`, which a test that passes never needs on any machine."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"

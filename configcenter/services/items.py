@@ -5,7 +5,7 @@ import re
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant
 from accounts.services import audit
 from accounts.services.audit import Actor
 from configcenter import hot

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, Tenant
+from accounts.selectors import key_prefixes, tenant_slugs
 from configcenter.hot import Applied
 from messaging.configuration.flow import FlowRules, Resource, flow_rules
 from messaging.intake.limits import rules_of
@@ -78,8 +78,8 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
     rules = draft.value  # tenants have no separate limits: those of a tenant are exceptions within the rules
     plans = PlanCache()
     plans.put(rules_of(rules.model_copy(update={"adaptive": flow_rules.value.adaptive.model_copy(update={"is_enabled": False})})))
-    tenants = dict(Tenant.objects.values_list("pk", "slug"))
-    keys = dict(ApiKey.objects.values_list("pk", "prefix"))
+    tenants = tenant_slugs()
+    keys = key_prefixes()
     templates = dict(TemplateVersion.objects.values_list("pk", "template__name"))
     model, counts, until_clock = Model(most=MAX_COUNTERS), _Counts(), time.monotonic() + MAX_SECONDS
     timed: dict[Plan, Plan] = {}

@@ -202,7 +202,7 @@ def broker_outage(by: str) -> Fault:
 
 
 def refuse_the_login(storm: Storm) -> None:
-    """As a broker does that is being set up: it is there, and lets nobody in."""
+    """As a broker does that is being set up: it is there and refuses every login."""
     rabbitmq = storm.installation.services["rabbitmq"]
     assert isinstance(rabbitmq, RabbitMQ)
     host = storm.installation.stack.environment["BROKER_URL"].rpartition("/")[2] or "/"

@@ -31,7 +31,7 @@ class Books:
 
     @property
     def doubled(self) -> set[str]:
-        """At the provider more than once, although nobody resent them."""
+        """At the provider more than once, although they were not sent again on request."""
         return {i for i, times in self.taken.items() if times > 1}
 
     def check(self) -> None:

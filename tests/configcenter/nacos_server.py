@@ -18,6 +18,7 @@ from posthaste.env import ROOT
 from tests.guard import guard
 
 START_SECONDS = 60.0
+STOP_SECONDS = 25.0  # a long poll takes 30
 SEPARATORS = ("\x02", "\x01")
 
 
@@ -63,10 +64,10 @@ class NacosServer:
         assert self.process
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
+            self.process.wait(STOP_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)
-        self.process.wait(10)
+        self.process.wait(STOP_SECONDS)
         guard().tell(f"-{self.process.pid}")
 
     def call(

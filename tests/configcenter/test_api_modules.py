@@ -188,7 +188,7 @@ def test_a_gray_release_of_an_override_is_steered_and_reaches_its_tenant_only() 
     assert mine.post(f"{path}gray/", {"percent": 100}).status_code == 201
     assert mine.post(f"{path}gray/promote/", {"comment": "good"}).status_code == 201
     assert (runs(), json_of(mine.get(path))["gray"]) == ((5, 3), None)
-    # Nobody else's, and none of a module that is the same for all.
+    # None of another tenant, and none of a module that is the same for all.
     assert json_of(make_api(other).post(f"{path}gray/promote/", {}))["code"] == "no_gray"
     assert mine.post(f"{POOLS}override/gray/", {"content": {}, "percent": 5}).status_code == 404
 

@@ -69,7 +69,7 @@ def test_a_tenants_override_is_set() -> None:
 
 def test_a_gray_release_is_begun_widened_promoted_and_abandoned() -> None:
     config("set", "thread_pools", "max_threads=200")
-    assert status_of("gray", "begin", "thread_pools") == 3  # for nobody
+    assert status_of("gray", "begin", "thread_pools") == 3  # for no tenant
     assert status_of("gray", "begin", "thread_pools", "--label", "zone") == 3
     assert "Gray release v1 for zone=b" in config("gray", "begin", "thread_pools", "--label", "zone=b", "-m", "some first")
     assert in_force().max_threads == 100

@@ -43,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Watching]]:
     def start(*kinds: str, **environment: str) -> Watching:
         settings = {"DATABASE_URL": database_url(), "DATA_DIR": str(tmp_path), **environment}
         made.append(Watching(*kinds, environment=settings))
-        poll(made[-1].are_up, seconds=30, what=f"{', '.join(kinds)} are up")
+        poll(made[-1].are_up, what=f"{', '.join(kinds)} are up")
         return made[-1]
 
     yield start

@@ -71,7 +71,7 @@ def what_waits(stack: Stack) -> str:
 
 
 def forgotten(stack: Stack) -> str:
-    """Return what is in progress in batches that have ended, where nobody will ever feed it; empty: nothing."""
+    """Return what is in progress in batches that have ended, where no feeder will ever look; empty: nothing."""
     return _asked(stack, FORGOTTEN)
 
 
@@ -198,7 +198,7 @@ class Customer:
 
 
 def number() -> str:
-    """Return a phone number nobody used before."""
+    """Return a phone number never used before."""
     return f"+86138{next(_numbers):08d}"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import statistics
 import sys
 import threading
 import time
@@ -18,13 +17,14 @@ import pytest
 from tests.integration.customer import Customer
 from tests.integration.stack import Stack
 from tests.integration.test_pools import set_limits
-from tests.integration.waiting import poll, reach
+from tests.integration.waiting import QUIET_SECONDS, poll, reach
 from tests.peers.gateway import Gateway
 
 # As many as are inserted in a few seconds; FAIRNESS_ROWS=1000000 takes half a minute longer and gave the same times.
 ROWS = int(os.environ.get("FAIRNESS_ROWS", "100000"))
 TEN = 10
 ROUNDS = 5
+A_SECOND = 2_000  # messages: what a hundred threads send at 50 ms each; a slow machine sends fewer
 # A UUIDv7 of now, so that the rows lie in today's partition: 48 bits of milliseconds, version, variant, random.
 INSERT = """
 INSERT INTO messaging_message (id, tenant_id, batch_id, channel, recipient, priority, status, is_sandbox, variables, subject, body,
@@ -79,7 +79,7 @@ def flood(customer: Customer, over: threading.Event) -> int:
 
 
 def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack: Stack, gateway: Gateway) -> None:
-    """Both web processes and the feeder at the same time, and nobody takes anything out."""
+    """Both web processes and the feeder at the same time, and no worker takes anything out."""
     if not stack.environment["DATABASE_URL"].startswith("postgres"):
         pytest.skip("SQLite has one writer at a time")
     gateway.latency_ms = 0
@@ -97,7 +97,7 @@ def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack:
             floods = [threads.submit(flood, flooding, over) for _ in range(16)]
             batching.send_batch(2_000)
             until = time.monotonic() + 7  # the pool's figures expire after five seconds, and the bounds change
-            while time.monotonic() < until:
+            while time.monotonic() < until or (most <= 200 and time.monotonic() < until + QUIET_SECONDS):
                 row = database.execute("SELECT count(*) FROM messaging_message WHERE status = 'queued'").fetchone()
                 assert row
                 most = max(most, row[0])
@@ -120,7 +120,7 @@ def ten_at_once(customer: Customer) -> list[float]:
     return sorted(float(customer.settled(id_)["latency_ms"]) for id_ in ids)
 
 
-def test_a_tenants_million_does_not_delay_another_tenants_ten_by_more_than_a_second(
+def test_a_tenants_million_does_not_delay_another_tenants_ten_by_more_than_leaves_in_a_second(
     stack: Stack, database: psycopg.Connection[Any], gateway: Gateway
 ) -> None:
     big, small = Customer(stack), Customer(stack)
@@ -132,20 +132,23 @@ def test_a_tenants_million_does_not_delay_another_tenants_ten_by_more_than_a_sec
     inserted = time.monotonic() - began
     try:
         beside: list[list[float]] = []
+        overtaken: list[int] = []  # what left of the backlog in the meantime
         taken_at_first = len(gateway.taken)
         reach(lambda: len(gateway.taken), taken_at_first + 400, reason="the backlog is not being sent")
         began = time.monotonic()
         for _ in range(ROUNDS):
+            before = len(gateway.taken)
             beside.append(ten_at_once(small))
+            overtaken.append(len(gateway.taken) - before)
         took, sent = time.monotonic() - began, len(gateway.taken) - taken_at_first
         left = database.execute("SELECT count(*) FROM messaging_message WHERE batch_id = %s AND status = 'pending'", [batch_id]).fetchone()
         sys.stdout.write(f"{ROWS:,} rows inserted in {inserted:.1f} s; {sent} sent in {took:.1f} s; the slowest of ten alone (ms): ")
-        sys.stdout.write(f"{[times[-1] for times in alone]}; beside: {[times[-1] for times in beside]}\n")
+        sys.stdout.write(
+            f"{[times[-1] for times in alone]}; beside: {[times[-1] for times in beside]}; of the backlog meanwhile: {overtaken}\n"
+        )
         assert left
         assert left[0] > ROWS // 2, "the backlog was gone too soon to prove anything"
-        slowest_alone = statistics.median(times[-1] for times in alone)
-        # One round may have met something else that the machine does.
-        assert sorted(times[-1] for times in beside)[-2] < slowest_alone + 1000
+        assert max(overtaken) < A_SECOND, "ten wait for what leaves in a second, however long the backlog is"
     finally:
         remove(database, batch_id)
     assert gateway.doubles() == {}

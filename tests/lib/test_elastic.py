@@ -126,7 +126,7 @@ def test_growing_and_shrinking_while_busy_loses_no_job(pool: TaskPool) -> None:
                 pool.grow(wanted - pool.num_processes)
             else:
                 pool.shrink(pool.num_processes - wanted)
-    poll(lambda: len(done) == 4000, seconds=30)
+    poll(lambda: len(done) == 4000)
     assert sorted(done) == list(range(4000))
     poll(lambda: len(pool._threads) == pool.num_processes)
 

@@ -40,7 +40,7 @@ def trials() -> int:
 
 def test_live_processes_are_counted_and_dead_ones_soon_no_more(start: "Callable[[], subprocess.Popen[bytes]]") -> None:
     first, _second = start(), start()
-    poll(lambda: trials() == 2, seconds=20, what="two signs of life, each process once")
+    poll(lambda: trials() == 2, what="two signs of life, each process once")
     first.kill()
     poll(lambda: trials() == 1, what="the sign of life of a killed process runs out")
 

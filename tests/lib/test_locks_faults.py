@@ -60,14 +60,14 @@ def test_the_lock_of_a_killed_holder_goes_to_the_next_one_after_its_lease(name: 
     )
     assert holder.stdout
     token = int(holder.stdout.readline())
-    held_at = time.monotonic()
+    killed_at = time.monotonic()
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     with pytest.raises(NotAcquired), locks.simple(name):
         pytest.fail("its lease had not run out")
     with locks.simple(name, wait_seconds=10) as lock:
         assert lock.fencing_token > token
-    assert 1.0 < time.monotonic() - held_at < 3.0
+    assert time.monotonic() - killed_at > 1.0, "not before its lease has run out"
 
 
 def test_a_holder_learns_that_redis_came_back_without_its_lock(name: str, own_redis: Redis) -> None:

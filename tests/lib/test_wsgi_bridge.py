@@ -38,7 +38,7 @@ def port() -> Iterator[int]:
         [*command, "tests.peers.bridged_application:application"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        poll(lambda: answers(number), seconds=30)
+        poll(lambda: answers(number))
         yield number
     finally:
         server.terminate()
@@ -104,10 +104,17 @@ def test_a_large_body_arrives_whole_with_and_without_its_length(port: int) -> No
     assert told(port, method="POST", body=pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})["read"] == 3_000_005
 
 
-def test_a_body_without_a_length_is_read_up_to_the_bound_only(port: int) -> None:
-    pieces = (b"x" * 100_000 for _ in range(45))
-    seen = told(port, method="POST", body=pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
-    assert seen["read"] == bridged_application.MAX_BYTES
+def test_a_body_without_a_length_is_read_whole_up_to_the_bound_and_refused_beyond_it(port: int) -> None:
+    def chunked(*sizes: int) -> dict[str, Any]:
+        return {"body": (b"x" * size for size in sizes), "encode_chunked": True, "headers": {"Transfer-Encoding": "chunked"}}
+
+    many = [100_000] * 40
+    assert sum(many) == bridged_application.MAX_BYTES
+    assert told(port, method="POST", **chunked(*many))["read"] == bridged_application.MAX_BYTES
+    for sizes in ([*many, 1], [*many[:-1], 100_001], [bridged_application.MAX_BYTES + 1]):
+        with called(port, method="POST", **chunked(*sizes)) as answer:
+            assert answer.status == 413
+    assert told(port)["read"] == 0
 
 
 def test_a_large_body_is_not_read_from_whoever_is_refused_before(port: int) -> None:
@@ -119,7 +126,7 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_holds_no_thread(port:
     before = told(port)["short"]
     for _ in range(4):  # there are two threads
         raw(port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 100_000).close()
-    poll(lambda: told(port)["short"] == before + 4, seconds=10)
+    poll(lambda: told(port)["short"] == before + 4)
 
 
 def test_a_large_answer_goes_out_piece_by_piece_and_is_closed(port: int) -> None:

@@ -25,6 +25,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -83,6 +84,7 @@ class Gateway:
         self.most_in_progress = 0
         self.on_message: Callable[[Received], None] | None = None
         self._script: deque[Answer] = deque()
+        self._held: list[Callable[[], None]] | None = None  # answers kept back
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if log else None
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.Transport] = set()
@@ -96,6 +98,20 @@ class Gateway:
     def refuse(self, recipient: str, code: str) -> None:
         """Refuse every message to a recipient: HTTP 422 alone, an entry with error code in bulk."""
         self.refusals[recipient] = code
+
+    def hold(self) -> None:
+        """Take what comes and keep the answers back until they are released."""
+        self._held = []
+
+    def release(self) -> None:
+        """Give the answers that were kept back, and answer at once again."""
+
+        def give() -> None:
+            held, self._held = self._held or [], None
+            for answer in held:
+                answer()
+
+        self._loop.call_soon_threadsafe(give)
 
     def counts(self) -> dict[str, int]:
         """Return how often each id was taken."""
@@ -265,7 +281,10 @@ class _Connection(asyncio.Protocol):
                 answer = self.gateway.handle(method, target, headers, content)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 answer = Answer(status=400, body={"error": str(error)})
-            if answer.delay_ms:
+            if self.gateway._held is not None:
+                self.busy = True
+                self.gateway._held.append(partial(self._write, answer))
+            elif answer.delay_ms:
                 self.busy = True
                 asyncio.get_running_loop().call_later(answer.delay_ms / 1000, self._write, answer)
             else:

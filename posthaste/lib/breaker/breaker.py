@@ -176,7 +176,7 @@ class Breakers:
         return self._is_away
 
     def is_forced(self, name: str) -> bool:
-        """Return whether somebody holds it by hand."""
+        """Return whether it is held by hand."""
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
@@ -251,7 +251,7 @@ class Breakers:
     def force(self, name: str, to: str, *, by: str, seconds: float = 0, release: int = 0) -> bool:
         """Hold a breaker `open` or `closed` for so long (0: until released), or let it go (`automatic`).
 
-        It tells whether anything changed: what nobody holds can't be let go.
+        It tells whether anything changed: a breaker that is not held can't be released.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.

@@ -84,7 +84,7 @@ class State:
         return cls(**{**known, "name": name, "state": Phase(stored["state"])})
 
     def is_forced(self, now_ms: float) -> bool:
-        """Return whether somebody holds it by hand."""
+        """Return whether it is held by hand."""
         return bool(self.forced) and (self.forced_until == 0 or now_ms < self.forced_until)
 
     def phase(self, now_ms: float) -> Phase:

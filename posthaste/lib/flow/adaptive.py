@@ -2,7 +2,7 @@
 
 Additive increase and multiplicative decrease by latency (Jacobson and Karels, "Congestion avoidance and control", 1988). It learns
 where it had to come down last (the knee) and climbs slowly near it, as CUBIC does. All processes add what they saw to one count a
-period in Redis; whoever finds a period over takes the step for all, and writes why.
+period in Redis; the process that finds a period over takes the step for all and records why.
 """
 
 import json

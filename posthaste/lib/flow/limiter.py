@@ -95,7 +95,7 @@ class Limiter:
         return self._is_away
 
     def enter(self, plan: Plan, *, cost: int = 1, urgent: bool = False) -> Pass:
-        """Ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
+        """Ask all checks of a plan at once; all or nothing. An allowed caller must call `leave`."""
         if self._keeper is None:
             self._start_keeper()
         lease = self._new_lease(plan)
@@ -111,7 +111,7 @@ class Limiter:
     def enter_all(self, wanted: Sequence[tuple[Plan, int, bool]]) -> list[Pass]:
         """Ask for several requests, each (plan, cost, urgent), in one call and return a pass each, in order.
 
-        For whoever already handles many requests in one thread: none of them has to change threads for its answer.
+        For callers that already handle many requests in one thread: none of them has to change threads for its answer.
         """
         if self._keeper is None:
             self._start_keeper()
@@ -168,7 +168,7 @@ class Limiter:
     # --- one call --------------------------------------------------------------------------------------------
 
     def _call(self, questions: Sequence[Query], now_us: int = 0) -> list[list[int]]:
-        """One call of the script on the limiter's own connection: of whoever leads, or of `enter_all`."""
+        """One call of the script on the limiter's own connection: made by the leading caller or by `enter_all`."""
         with self._line:
             return self._call_alone(questions, now_us)
 
@@ -258,7 +258,7 @@ class Limiter:
         names = sorted(pipeline.execute()[2])
         self.local.processes = max(1, len(names))
         self.rank = names.index(own.encode()) if own.encode() in names else 0
-        if self._calls == self._calls_when_away:  # nobody has asked since Redis was away, so no question finds out that it is back
+        if self._calls == self._calls_when_away:  # there was no call since Redis went away, so none could notice that it is back
             self._is_back()
         self._renew(clock)
         for function in self.on_tick:

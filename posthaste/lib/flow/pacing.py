@@ -1,8 +1,8 @@
 """Pacing towards providers: a rate that is never exceeded, shared by all workers.
 
-Turns are handed out evenly by the generic cell rate algorithm (ITU-T I.371, 1996), on Redis's own clock. Whoever had to wait wakes up
+Turns are handed out evenly by the generic cell rate algorithm (ITU-T I.371, 1996), on Redis's own clock. A caller that had to wait wakes up
 a little late, each by another time, so turns alone would let some come closer together than they were handed out. So what goes is
-also counted in the second in which it goes, and whoever would be too many there waits a moment longer.
+also counted in the second in which it goes, and one that would exceed the rate there waits a moment longer.
 """
 
 import math

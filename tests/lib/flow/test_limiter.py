@@ -19,7 +19,7 @@ from posthaste.lib.flow import headers
 from posthaste.lib.flow import limiter as limiter_module
 from posthaste.lib.flow.limiter import Limiter, Pass
 from posthaste.lib.flow.plan_cache import PlanCache, plan_for
-from posthaste.lib.flow.rules import Limits, Plan, Rule
+from posthaste.lib.flow.rules import LEASE_SECONDS, Limits, Plan, Rule
 from tests import crowds
 from tests.builders import poll
 from tests.lib.flow.spans import most_in_any_span
@@ -34,7 +34,7 @@ def make_plan(prefix: str = "", **limits: Any) -> Plan:
 
 
 def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list[int], int]:
-    """Let processes ask one rule and return the times at which somebody was let in, and the number of questions."""
+    """Let processes ask one rule and return the times at which a request was let in, and the number of questions."""
     command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
@@ -73,7 +73,7 @@ def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> Non
     assert redis.client().zcard(plan.lease_keys[0]) == 5
     for passed in passes:
         limiter.leave(passed)
-    poll(lambda: redis.client().zcard(plan.lease_keys[0]) == 0, seconds=2)
+    poll(lambda: redis.client().zcard(plan.lease_keys[0]) == 0, seconds=LEASE_SECONDS / 2)
 
 
 def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_ke
             assert not limiter.enter(plan).allowed, "a living process lost its places"
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
-        poll(lambda: limiter.enter(plan).allowed, seconds=5)
+        poll(lambda: limiter.enter(plan).allowed)
     finally:
         process.kill()
         process.communicate()
@@ -113,7 +113,7 @@ def test_while_redis_is_away_each_process_keeps_to_its_share_and_comes_back(own_
     assert sum(passed.allowed for passed in passes) == 25, "never open, never dead"
     assert all(passed.is_local for passed in passes)
     own_redis.start()
-    poll(lambda: not limiter.enter(plan).is_local, seconds=5)
+    poll(lambda: not limiter.enter(plan).is_local)
     assert not limiter.is_local
 
 
@@ -123,7 +123,7 @@ def test_that_redis_is_back_is_noticed_although_nobody_asks(own_redis: Any) -> N
     own_redis.kill()
     assert limiter.enter(plan).is_local
     own_redis.start()
-    poll(lambda: not limiter.is_local, seconds=10)
+    poll(lambda: not limiter.is_local)
 
 
 def test_requests_that_wait_together_while_redis_dies_are_all_answered(own_redis: Any) -> None:

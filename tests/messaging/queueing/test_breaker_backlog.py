@@ -1,4 +1,4 @@
-"""What waits for a breaker: put off for long, and due again as soon as somebody may be called."""
+"""What waits for a breaker: put off for long, and due again as soon as a provider may be called."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -200,7 +200,7 @@ def test_a_sweep_of_a_batch_that_runs_again_changes_nothing(tenant: Tenant) -> N
 
 @needs_row_locks
 def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenant: Tenant) -> None:
-    """Else the message would be due in a batch that nobody feeds, and would wait for ever."""
+    """Else the message would be due in a batch that is never fed, and would wait for ever."""
     batch = make_batch(tenant, sent=2, failed=1)  # through, and not yet settled
     failed = batch.messages.get(status=Status.FAILED)
     settled: list[int] = []
