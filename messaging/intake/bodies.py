@@ -123,7 +123,8 @@ def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, st
 def _message_of(text: str) -> str:
     """Return msgspec's message about a value in our words."""
     if match := _BOUND.fullmatch(text):
-        return _(BOUNDS[match["kind"], match["sign"]]).format_map(defaultdict(lambda: match["bound"]))
+        bound = match["bound"]
+        return _(BOUNDS[match["kind"], match["sign"]]).format_map(defaultdict(lambda: bound))
     if match := _PATTERN.fullmatch(text):
         return _(PATTERNS[match[1]]).format(expected="reject, skip")
     if match := _TYPE.match(text):

@@ -27,6 +27,8 @@ JSON = "application/json"
 #: What nearly all callers send, so that their headers are compared and not parsed.
 USUAL_ACCEPT = frozenset({"", "*/*", JSON})
 USUAL_TYPES = frozenset({JSON, *(f"{JSON};{blank}charset={charset}" for blank in ("", " ") for charset in ("utf-8", "UTF-8"))})
+#: DRF's negotiation reads no more of either header.
+MAX_ACCEPT_LENGTH, MAX_TYPE_LENGTH = 8192, 256
 #: msgspec's words about broken JSON, by how they begin, in ours.
 REASONS = {
     "object keys": gettext_noop("names must be in double quotes"),
@@ -89,7 +91,7 @@ def must_accept_json(accept: str) -> None:
     Raises:
         NotAcceptable: It accepts something else only.
     """
-    if accept not in USUAL_ACCEPT and not _accepts_json(accept[: Negotiation.max_accept_header_length + 1]):
+    if accept not in USUAL_ACCEPT and not _accepts_json(accept[: MAX_ACCEPT_LENGTH + 1]):
         raise not_acceptable()
 
 
@@ -110,7 +112,7 @@ def must_be_json(content_type: str, content_encoding: str) -> None:
 
 
 def _parsed(content_type: str) -> tuple[str, dict[str, str]]:
-    if len(content_type) <= Negotiation.max_media_type_length:
+    if len(content_type) <= MAX_TYPE_LENGTH:
         try:
             return parse_header_parameters(content_type.lower())
         except ValueError:  # a parameter in a character set that does not exist
@@ -144,7 +146,7 @@ def _accepts_json(accept: str) -> bool:
     request = HttpRequest()
     request.META["HTTP_ACCEPT"] = accept
     try:
-        Negotiation().select_renderer(Request(request), [OrjsonRenderer])
+        Negotiation().select_renderer(Request(request), [OrjsonRenderer()])
     except NoRenderer:
         return False
     return True
