@@ -30,8 +30,8 @@ class Tenant(models.Model):
         _("operates the installation"),
         default=False,
         help_text=_(
-            "Keys of this tenant with a configuration scope can access the configuration of the whole installation, "
-            "not only the tenant's own."
+            "Keys of this tenant reach the whole installation, as far as their scopes allow: its configuration, limits, locks, "
+            "breakers of webhook hosts, and GET /metrics."
         ),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

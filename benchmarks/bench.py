@@ -40,7 +40,7 @@ class Bench:
         """Have the web process alone; what it publishes stays in the broker and is forgotten at the end."""
         self.ours.limits(queue_capacity=LIFT)
         self.ours.freeze(BACKGROUND)
-        time.sleep(NOBODY_FEEDS_SECONDS)  # until accept knows that nobody sets its room any more
+        time.sleep(NOBODY_FEEDS_SECONDS)  # until accept knows that its room is no longer set
         try:
             yield
         finally:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.load --port 8000 --path /api/messages/ --body '{"recipient": "+86138{n}"}' --seconds 5
 
-Every `{n}` of the body becomes an eight-digit number nobody used before, so bodies are unique and equally long. With
+Every `{n}` of the body becomes an eight-digit number never used before, so bodies are unique and equally long. With
 `--rows N` the body's `{rows}` becomes N copies of `--row`, each with its own number; such bodies are built before the
 clock starts. The loop reads only status line and length; it needs some 20 µs of CPU a request, and says how much it used.
 """

@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(slots=True)
 class Comparison:
-    """One figure of ours beside one of somebody else's, each as measured in every round."""
+    """One figure of ours beside one of the baseline's, each as measured in every round."""
 
     figure: str
     unit: str
     ours: list[float]
-    against: str  # whom; empty: an absolute bound, which stands in `theirs`
+    against: str  # the baseline; empty: an absolute bound, which stands in `theirs`
     theirs: list[float]
     target: float = 0.0  # the ratio to reach; 0: only shown
     higher_is_better: bool = True

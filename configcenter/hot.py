@@ -3,14 +3,14 @@
 An app declares a module once, at import time:
 
     class RetryPolicy(Module):
-        most_retries: int = setting(3, _("Retries"), _("Attempts after the first one."), ge=0, le=10)
+        max_retries: int = setting(3, _("Retries"), _("Attempts after the first one."), ge=0, le=10)
 
     retry_policy = hot.register(RetryPolicy, name="retry_policy", title=_("Retry policy"), purpose=_("…"), order=5)
 
 and reads it wherever it needs it, without I/O and without a lock:
 
-    retry_policy.value.most_retries          # in force in this process
-    retry_policy.of(tenant_id).most_retries  # with the tenant's override, where the module allows them
+    retry_policy.value.max_retries          # in force in this process
+    retry_policy.of(tenant_id).max_retries  # with the tenant's override, where the module allows them
     retry_policy.now.release                 # number of the release, for traces; 0: the defaults
 
 `value` is replaced by one assignment, so code that keeps it in a variable sees one release and never parts of two.

@@ -12,8 +12,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant
-
 MODULES = "posthaste"  # namespace and group of the typed modules
 PUBLIC = "public"  # the namespace that everybody has; a Nacos client calls it ""
 
@@ -46,7 +44,7 @@ class ConfigNamespace(models.Model):
 
     tenant_lookup = "tenant_id"
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("tenant"))
     slug = models.CharField(_("id"), max_length=128)
     name = models.CharField(_("name"), max_length=128, blank=True)
     description = models.CharField(_("description"), max_length=256, blank=True)
@@ -74,7 +72,9 @@ class ConfigItem(models.Model):
     group = models.CharField(_("group"), max_length=128)
     data_id = models.CharField(_("data id"), max_length=256)
     # Only for modules: whose override it is.
-    override_of = models.ForeignKey(Tenant, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("override of tenant"))
+    override_of = models.ForeignKey(
+        "accounts.Tenant", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("override of tenant")
+    )
     format = models.CharField(_("format"), max_length=10, choices=Format.choices, default=Format.TEXT)
     description = models.CharField(_("description"), max_length=500, blank=True)
 

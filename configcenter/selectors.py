@@ -9,7 +9,7 @@ import orjson
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import instances
@@ -90,7 +90,7 @@ def reported_instances() -> list[dict[str, Any]]:
     """
     found = instances.with_overrides(instances.live())
     ids = {int(key.partition("@")[2]) for each in found for key in (*each.overrides, *each.errors) if "@" in key}
-    slugs = dict(Tenant.objects.filter(pk__in=ids).values_list("pk", "slug"))
+    slugs = tenant_slugs(ids)
 
     def named(reported: dict[str, Any]) -> dict[str, Any]:
         return {_named(key, slugs): value for key, value in reported.items()}

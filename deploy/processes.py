@@ -29,7 +29,7 @@ def commands(*, port: int, ws_port: int, web_workers: int, host: str = EVERYWHER
     return {
         "web": [
             *(*granian, "--interface", "rsgi", "--port", str(port), "--workers", str(web_workers)),
-            # A worker that is told to stop while it is still starting does not hear it; nobody should wait for it for ever.
+            # A worker that is told to stop while it is still starting does not hear it; do not wait for it forever.
             *("--no-ws", "--http", "1", "--workers-kill-timeout", "25", "posthaste.rsgi:application"),
         ],
         "ws": [

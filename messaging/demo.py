@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant
 from accounts.services.audit import Actor
 from messaging.channels.registry import CHANNELS
 from messaging.content import editing

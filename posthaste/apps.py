@@ -9,7 +9,7 @@ class PosthasteAdminConfig(AdminConfig):
     default_site = "posthaste.site.PosthasteAdminSite"
 
     def ready(self) -> None:
-        # Whoever publishes a task, also a management command, needs the application to be the current one.
+        # Every publisher of tasks, including management commands, needs this application to be the current one.
         from posthaste import celery  # noqa: F401
 
         super().ready()

@@ -23,7 +23,7 @@ watch.start("ws")
 
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Pass a request on to whom it is for."""
+    """Route a request to the application that serves it."""
     await (nacos if scope["path"].startswith("/nacos/") else health)(scope, receive, send)
 
 

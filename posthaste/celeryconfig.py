@@ -7,7 +7,7 @@ _env = env.load()
 
 broker_url = _env.broker_url
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # however long it is away: a worker that gave up would have to be started by somebody
+broker_connection_max_retries = None  # however long it is away: a worker that gave up would need a restart by hand
 broker_connection_timeout = 3.0
 broker_pool_limit = 8
 broker_transport_options: dict[str, object]
@@ -37,7 +37,7 @@ result_expires = None  # there are no results, so no job that clears them away
 task_acks_late = True
 task_reject_on_worker_lost = True
 # Once, which is enough to open a new connection in place of one that broke (beat keeps one for ever and would never notice).
-# More is not worth waiting for: whoever publishes knows what to do instead, and the feeder brings it later.
+# Waiting longer is not worth it: the publisher has a fallback, and the feeder publishes the message later.
 task_publish_retry = True
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
 task_time_limit = None

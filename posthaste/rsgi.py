@@ -25,6 +25,7 @@ from posthaste import env
 from posthaste.lib import languages
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
+from posthaste.lib.jsonbodies import USUAL_ACCEPT
 from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
 
 MESSAGES = {"/api/messages", "/api/messages/"}
@@ -48,7 +49,7 @@ class Entrance:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = loop
-        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
+        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
         self._accepted_headers = wsgi.security_headers()
         self._refused_headers = wsgi.security_headers(refused=True)
         handle: Handler[Call, Accepted | Refused | Checked] = one_by_one(receive, after=wsgi.close_connection)
@@ -67,11 +68,14 @@ class Entrance:
 
     async def _receive(self, scope: Any, protocol: Any, body: bytes) -> None:
         header = scope.headers.get
+        accept = header("accept", "")
         call = Call(
             path=scope.path,
             authorization=header("authorization", ""),
             ip=client_ip_behind_proxies(remote=address_of(scope), forwarded_for=all_of(scope, "x-forwarded-for")),
+            accept=accept if accept in USUAL_ACCEPT else all_of(scope, "accept"),
             content_type=header("content-type", ""),
+            content_encoding=header("content-encoding", ""),
             idempotency_key=header("idempotency-key"),
             language=languages.negotiate(header("accept-language", ""), all_of(scope, "cookie", separator="; ")),
             body=body,

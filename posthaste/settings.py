@@ -200,6 +200,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["accounts.api.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "posthaste.lib.jsonbodies.Negotiation",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "posthaste.lib.problem_responses.exception_handler",

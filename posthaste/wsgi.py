@@ -66,6 +66,8 @@ watch.start("web")
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer one request (PEP 3333)."""
+    if "*=" in environ.get("CONTENT_TYPE", ""):
+        environ["CONTENT_TYPE"] = ""  # a parameter as in RFC 2231, which HTTP does not have here: Django fails on some
     view = HOT.get(environ["PATH_INFO"].rstrip("/")) if environ["REQUEST_METHOD"] == "POST" else None
     if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")):
         return django_application(environ, start_response)

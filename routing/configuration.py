@@ -24,7 +24,7 @@ class Choice(TextChoices):
 
     LEAST_LOADED = "least_loaded", gettext_lazy("Least loaded")
     ROUND_ROBIN = "round_robin", gettext_lazy("In turn")
-    LONGEST_IDLE = "longest_idle", gettext_lazy("Longest idle")
+    LONGEST_IDLE = "max_idle", gettext_lazy("Longest idle")
 
 
 class IntentRoute(Shape):

@@ -191,7 +191,7 @@ def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: st
 
 
 def configure(handle: Handle[Any], **changes: Any) -> None:
-    """Put values in force in this process until the test is over, also such as nobody could publish."""
+    """Put values in force in this process until the test is over, even such as can't be published."""
     handle.swap(Applied(handle.value.model_copy(update=changes)))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
-KEPT = {"django_migrations", "django_content_type", "auth_permission"}  # made by the migrations, changed by nobody
+KEPT = {"django_migrations", "django_content_type", "auth_permission"}  # made by the migrations and never changed
 MAX_ROWS = 2_000  # more are faster truncated
 
 

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(unique=True, verbose_name='short name')),
                 ('weight', models.PositiveSmallIntegerField(default=1, help_text='Share of the sending capacity while several tenants wait. A tenant with weight 2 gets twice as much as one with weight 1.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)], verbose_name='weight')),
                 ('is_active', models.BooleanField(default=True, help_text='Keys of an inactive tenant are refused.', verbose_name='active')),
-                ('is_operator', models.BooleanField(default=False, help_text="Keys of this tenant with a configuration scope can access the configuration of the whole installation, not only the tenant's own.", verbose_name='operates the installation')),
+                ('is_operator', models.BooleanField(default=False, help_text='Keys of this tenant reach the whole installation, as far as their scopes allow: its configuration, limits, locks, breakers of webhook hosts, and GET /metrics.', verbose_name='operates the installation')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
             ],
             options={

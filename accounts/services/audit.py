@@ -4,11 +4,13 @@ Every service that changes something takes `by: Actor` and writes its entry in i
 however it came: by admin, API, console or command. Each app lists its names in a module `actions`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, Self, runtime_checkable
 
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest
 
 from accounts.models import AuditEntry, Tenant, User
@@ -110,6 +112,32 @@ def complete(entry: AuditEntry, *, target: object | None = None, detail: dict[st
     if target is not None:
         entry.target = str(target)[:200]
     entry.save(update_fields=["detail", "target"])
+
+
+@contextmanager
+def recorded_first(
+    *, by: Actor, action: str, target: object = "", tenant_id: int | None = None, detail: dict[str, Any] | None = None
+) -> Iterator[AuditEntry]:
+    """Write and commit one entry, then run the block, which makes a change that no transaction covers, such as one in Redis.
+
+    If the process dies in between, there is an entry without a change rather than a change without an entry. If the block raises, the
+    change may have been made all the same, so the entry stays, with the outcome `unknown`. See `withdraw` for a change that was not made.
+
+    Raises:
+        RuntimeError: called within a transaction, which could take the entry back.
+    """
+    with transaction.atomic(durable=True):
+        entry = record(by=by, action=action, target=target, tenant_id=tenant_id, detail=detail)
+    try:
+        yield entry
+    except Exception:
+        complete(entry, detail={"outcome": "unknown"})
+        raise
+
+
+def withdraw(entry: AuditEntry) -> None:
+    """Delete an entry of `recorded_first` whose change proved to be none."""
+    entry.delete()
 
 
 def record_row(*, by: Actor, verb: str, row: models.Model, detail: dict[str, Any] | None = None) -> AuditEntry:

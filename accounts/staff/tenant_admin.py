@@ -1,22 +1,14 @@
-"""What every admin page shares: rows of one's own tenants only, an audit entry for each change, cheap lists.
+"""What every admin page shares: rows of the reader's own tenants only, and an audit entry for each change."""
 
-A list never counts a table of millions: it counts to a limit and says "10,000+".
-"""
-
-from collections.abc import Iterator, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
@@ -26,24 +18,8 @@ from accounts.roles import Role
 from accounts.services import audit
 from accounts.services.audit import Actor
 from accounts.staff.audit_history import AuditedHistory
+from accounts.staff.lists import CappedPaginator
 from accounts.tenancy import least_to_see, owned_by, tenant_path, tenants_of
-
-COUNT_UP_TO = 10_000
-
-
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Count up to a limit; rows beyond it are found with filters, not by turning pages."""
-
-    @cached_property
-    def count(self) -> int:
-        """How many rows can be paged through."""
-        rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[:COUNT_UP_TO].count())
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether there may be more than were counted."""
-        return self.count >= COUNT_UP_TO
 
 
 def signed_in(request: HttpRequest) -> User:
@@ -291,26 +267,3 @@ class ReadOnly(TenantAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class Rows(ChangeList):
-    """A list that looks up what its page needs in one go, through the admin's `prepare`."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        pages: Any = self.model_admin
-        pages.prepare(request, self.result_list)
-
-
-def as_uuid(text: str) -> UUID | None:
-    """Read a message id or trace id, or return None."""
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None
-
-
-def chunks(ids: Sequence[UUID], size: int = 500) -> Iterator[Sequence[UUID]]:
-    """Cut a list into pieces."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))

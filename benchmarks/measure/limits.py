@@ -1,6 +1,6 @@
 """What flow control costs: one decision at 1,000/s on loopback, and `accept_single` with all three layers on and off.
 
-The rules that are on are so wide that they refuse nobody: what is measured is asking.
+The rules in force are so wide that they refuse no request: what is measured is asking.
 """
 
 import json

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.api import item_shapes, module_shapes, modules, rollout
@@ -244,7 +244,7 @@ class NamespaceCollection(ListModelMixin, TenantView):
     def post(self, request: Request) -> Response:
         values = self.validated(item_shapes.NamespaceIn)
         place = namespaces.place(self.caller, values.pop("namespace"))
-        tenant = None if place.tenant_id is None else Tenant.objects.get(pk=place.tenant_id)
+        tenant = None if place.tenant_id is None else get_tenant(place.tenant_id)
         try:
             made = items.create_namespace(tenant=tenant, slug=place.slug, by=Actor.of_request(request), **values)
         except Invalid as error:

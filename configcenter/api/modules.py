@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.models import Tenant
+from accounts.selectors import Tenant, get_tenant
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
@@ -75,7 +75,7 @@ class ItemView(TenantView):
     @property
     def tenant(self) -> Tenant:
         """The caller's tenant."""
-        return Tenant.objects.get(pk=self.tenant_id)
+        return get_tenant(self.tenant_id)
 
     def item(self) -> ConfigItem:
         """Return the item of the address.

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
@@ -131,6 +131,6 @@ class Import(TenantView):
     def post(self, request: Request) -> Response:
         values: dict[str, Any] = self.validated(module_shapes.DocumentIn)
         document = orjson.dumps(values.pop("document"))
-        only = None if self.caller.is_operator else Tenant.objects.get(pk=self.tenant_id)
+        only = None if self.caller.is_operator else get_tenant(self.tenant_id)
         report = transfer.import_(data=document, by=Actor.of_request(request), only_tenant=only, **values)
         return Response(module_shapes.ImportOut(report).data)

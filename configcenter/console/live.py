@@ -65,5 +65,8 @@ def _sentence(live: list[Instance] | None, applied: int, total: int, slowest: in
         return _("Redis is unavailable: the state of the instances is unknown")
     if not total:
         return _("No instance is running")
-    said = (_("{applied} of {total} instances") if total > 1 else _("{applied} of one instance")).format(applied=applied, total=total)
-    return said if slowest is None else f"{said}, {round(slowest)} ms"
+    if slowest is None:
+        text = _("{applied} of {total} instances") if total > 1 else _("{applied} of one instance")
+    else:
+        text = _("{applied} of {total} instances, {ms} ms") if total > 1 else _("{applied} of one instance, {ms} ms")
+    return text.format(applied=applied, total=total, ms=round(slowest or 0))

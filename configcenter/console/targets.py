@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from pydantic import ValidationError
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_by_slug
 from configcenter import hot
 from configcenter.console import changes
 from configcenter.models import MODULES, ConfigItem
@@ -107,7 +107,7 @@ def of_module(request: HttpRequest, name: str) -> Target:
     slug = request.GET.get("tenant", "")
     if not slug:
         return Target(items.module_item(name), handle)
-    tenant = Tenant.objects.filter(slug=slug).first()
+    tenant = tenant_by_slug(slug)
     if tenant is None or not handle.per_tenant:
         raise Http404
     return Target(items.module_item(name, tenant=tenant), handle, tenant)

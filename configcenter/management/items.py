@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_by_slug
 from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
@@ -115,7 +115,7 @@ def tenant_of(options: dict[str, Any]) -> Tenant | None:
         NotFound: there is none.
     """
     slug = options.get("tenant")
-    tenant = Tenant.objects.filter(slug=slug).first() if slug else None
+    tenant = tenant_by_slug(slug) if slug else None
     if slug and tenant is None:
         raise NotFound(_("There is no tenant {slug}.").format(slug=slug))
     return tenant

@@ -18,7 +18,7 @@ from channels.db import DatabaseSyncToAsync
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from configcenter.models import PUBLIC
 from configcenter.nacos import items, protocol
 from configcenter.nacos.identity import TOKEN_SECONDS, Who, identify, sign_in
@@ -124,7 +124,7 @@ def _namespaces(_call: Call, who: Who) -> Answer:
 
 def _make_namespace(call: Call, who: Who) -> Answer:
     slug = call.fields.get("customNamespaceId", "").strip() or str(uuid4())
-    tenant = Tenant.objects.get(pk=who.tenant_id) if who.tenant_id is not None else None
+    tenant = get_tenant(who.tenant_id) if who.tenant_id is not None else None
     words = {"name": call.fields.get("namespaceName", "").strip() or slug, "description": call.fields.get("namespaceDesc", "")}
     config_items.create_namespace(tenant=tenant, slug=slug, **words, by=who.by(call.ip))
     return protocol.text("true")

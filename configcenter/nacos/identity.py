@@ -16,7 +16,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.selectors import User, as_staff, get_staff
 from accounts.services import rights
 from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
 from accounts.services.audit import Actor
@@ -89,8 +89,8 @@ def sign_in(*, username: str, password: str, ip: str, now: datetime) -> Token:
     attempt = _attempt(username, ip)
     if too_many_attempts(attempt):
         raise TooMany(_("Too many attempts to sign in. Try again in a minute."), retry_after_seconds=60)
-    user = authenticate(attempt, username=username, password=password)
-    if not isinstance(user, User) or not user.is_staff:
+    user = as_staff(authenticate(attempt, username=username, password=password))
+    if user is None:
         raise Unauthenticated(_("Unknown user name or password. Systems sign in with an API key as the password."))
     if not rights.may_view(user):
         raise Forbidden(_("You don't have permission to view the configuration of the installation."))
@@ -126,7 +126,7 @@ def forget_cached_users() -> None:
 def _user(pk: int) -> User | None:
     loaded_at, user = _users.get(pk, (0.0, None))
     if time.monotonic() - loaded_at > CACHE_SECONDS:
-        user = User.objects.filter(pk=pk, is_active=True, is_staff=True).first()
+        user = get_staff(pk)
         _users[pk] = (time.monotonic(), user)
     return user
 

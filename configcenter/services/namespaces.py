@@ -14,7 +14,7 @@ from typing import Protocol
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from configcenter.models import MODULES, PUBLIC, ConfigNamespace
 from configcenter.services.items import default_namespace
 from posthaste.lib.problems import Forbidden, NotFound
@@ -76,7 +76,7 @@ def writable(who: Reader, written: str) -> ConfigNamespace:
             _("Publish modules in the console, through /api/config/ or with manage.py config. Nacos clients can only read them.")
         )
     if wanted.slug == PUBLIC:
-        return default_namespace(Tenant.objects.get(pk=wanted.tenant_id) if wanted.tenant_id is not None else None)
+        return default_namespace(get_tenant(wanted.tenant_id) if wanted.tenant_id is not None else None)
     found = ConfigNamespace.objects.filter(Q(tenant_id=wanted.tenant_id), slug=wanted.slug).first()
     if found is None:
         raise NotFound(_("There is no namespace {name}. Create it first.").format(name=written))

@@ -2,7 +2,7 @@
 
 from django.db.models import Q
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant
 from accounts.services.tenants import before_deletion
 from configcenter.models import ConfigItem
 from configcenter.services.changes import next_revision

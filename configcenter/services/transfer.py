@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_by_slug
 from accounts.services.audit import Actor
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items as config_items
@@ -18,6 +18,7 @@ from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
+from posthaste.lib.jsonbodies import why_malformed
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
 
 KIND, VERSION = "posthaste-configuration", 1
@@ -135,8 +136,8 @@ def _all_or_nothing(outcomes: list[Outcome]) -> None:
 def _read(data: bytes) -> list[dict[str, Any]]:
     try:
         document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    except orjson.JSONDecodeError:
+        raise Invalid.field("", why_malformed(data), "malformed") from None
     if not isinstance(document, dict) or document.get("kind") != KIND or not isinstance(document.get("items"), list):
         raise Invalid.field("", _("This is not a configuration exported by Posthaste."), "malformed")
     if document.get("version") != VERSION:
@@ -177,7 +178,7 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
     """Return the item of an entry, creating it if there is none."""
     tenant = None
     if slug := entry.get("tenant"):
-        tenant = Tenant.objects.filter(slug=slug).first()
+        tenant = tenant_by_slug(slug)
         if tenant is None:
             raise NotFound(_("There is no tenant {slug} here.").format(slug=slug))
     if only_tenant is not None:

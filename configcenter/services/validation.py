@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
+from posthaste.lib.jsonbodies import why_malformed
 from posthaste.lib.problems import Invalid
 
 MAX_BYTES = 1_048_576
@@ -35,7 +36,7 @@ WORDS = {
     "list_type": gettext_noop("Must be a list."),
     "too_long": gettext_noop("At most {max_length} entries."),
     "too_short": gettext_noop("At least {min_length} entries."),
-    "enum": gettext_noop("Must be one of {expected}."),
+    **dict.fromkeys(("enum", "literal_error"), gettext_noop("Must be one of {expected}.")),
     **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), gettext_noop("Must be an object.")),
 }
 #: Messages for known patterns, so that an error does not show a regular expression.
@@ -86,12 +87,19 @@ def explain(error: ValidationError) -> list[dict[str, str]]:
                 field, message = f"{field}.{match[1]}" if field else match[1], match[2]
             entries.append({"field": field, "code": "invalid", "message": _(message)})
         else:
-            words = WORDS.get(entry["type"])
-            message = _(words).format(**_readable(context)) if words else entry["msg"]
-            if entry["type"] == "string_pattern_mismatch":
-                message = _of_form(str(context["pattern"])) or message
-            entries.append({"field": field, "code": entry["type"], "message": message})
+            entries.append({"field": field, "code": entry["type"], "message": message_of(entry)})
     return entries
+
+
+def message_of(entry: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's errors says, in our words."""
+    context = entry.get("ctx", {})
+    if entry["type"] == "value_error":
+        return str(context["error"])
+    if entry["type"] == "string_pattern_mismatch" and (form := _of_form(str(context["pattern"]))):
+        return form
+    words = WORDS.get(entry["type"])
+    return _(words).format(**_readable(context)) if words else str(entry["msg"])
 
 
 def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +126,8 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise Invalid.field("", _("Not valid JSON: {error}").format(error=error), "malformed") from None
+    except orjson.JSONDecodeError:
+        raise Invalid.field("", why_malformed(content), "malformed") from None
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from pydantic import ValidationError
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import validation

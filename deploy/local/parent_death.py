@@ -1,8 +1,8 @@
 """Ties a command to its parent and its children to itself: `python parent_death.py [--with-children] COMMAND ARGUMENT…`.
 
-A supervisor that was killed with SIGKILL can stop nobody; with this, the kernel sends its children SIGTERM all the same
+A supervisor killed with SIGKILL can't stop its children; with this, the kernel sends its children SIGTERM all the same
 (prctl(2), PR_SET_PDEATHSIG; Linux only, elsewhere the command simply runs). The other way round, a server whose main process
-was killed leaves worker processes behind that go on answering with nobody to stop them: `--with-children` stays as the
+was killed leaves worker processes behind that go on answering with no supervisor to stop them: `--with-children` stays as the
 parent and ends the whole process group when the main process falls.
 
 The file imports nothing of the project, so that it costs a few milliseconds.
@@ -29,7 +29,7 @@ def stay_with(command: list[str]) -> int:
     When the command falls, its process group, of which this process is the leader, is killed with it.
     """
     stops = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # none gets lost before there is somebody to pass it to
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # none gets lost before there is a child to pass it to
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
-from accounts.models import Tenant
 from accounts.scopes import ADMIN
+from accounts.selectors import no_tenants
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from jobs.services import lock_control
@@ -39,7 +39,7 @@ class LockRef(Body):
 class LockView(TenantView):
     """Base: locks belong to the installation, so the caller's tenant must operate it."""
 
-    queryset = Tenant.objects.none()
+    queryset = no_tenants()
     serializer_class = LockOut
     pagination_class = None
     filter_backends = ()

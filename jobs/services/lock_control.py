@@ -28,9 +28,11 @@ def force_release(*, name: str, by: Actor) -> Held:
         NotFound: it is not held.
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    found = locks.force_release(name)
+    with audit.recorded_first(by=by, action=Action.LOCK_FORCE_RELEASE, target=name) as entry:
+        found = locks.force_release(name)
     if found is None:
+        audit.withdraw(entry)
         raise NotFound(_("This lock is not held."))
     detail = {"owner": found.owner, "age_seconds": round(found.age_seconds, 1), "waiters": found.waiters}
-    audit.record(by=by, action=Action.LOCK_FORCE_RELEASE, target=name, detail=detail)
+    audit.complete(entry, detail=detail)
     return found

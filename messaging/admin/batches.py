@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import ReadOnly, Rows, as_uuid, own_rows
+from accounts.staff.lists import Rows, as_uuid
+from accounts.staff.tenant_admin import ReadOnly, own_rows
 from messaging import selectors
 from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from accounts.staff.tenant_admin import as_uuid, own_rows
+from accounts.staff.lists import as_uuid
+from accounts.staff.tenant_admin import own_rows
 from messaging import selectors
 from messaging.models import IN_PROGRESS, Batch, Message, Status
 from posthaste.lib.ids import first_id_at

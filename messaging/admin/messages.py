@@ -16,10 +16,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, own_rows, own_tenants
+from accounts.staff.lists import as_uuid
+from accounts.staff.tenant_admin import OwnedFilter, own_tenants
 from messaging import traces
 from messaging.actions import Action
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
+from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
 from messaging.content import templates
@@ -29,14 +31,13 @@ from messaging.queueing import operate
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
-from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
 from tracing.labels import Node
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnly):
+class MessageAdmin(MessageActions):
     """Messages and what became of them."""
 
     purpose = gettext_lazy("Every message to every recipient, with its result.")
@@ -49,7 +50,6 @@ class MessageAdmin(ReadOnly):
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact message ID, trace ID, recipient or reference.")
-    actions = ["retry", "cancel", "settle_sent", "settle_failed"]
     ordering = ["-id"]
     sortable_by = ["accepted"]
 
@@ -248,76 +248,3 @@ class MessageAdmin(ReadOnly):
         }
         self.message_user(request, done[verb])
         return self.back(request, message)
-
-    # --- many messages ---------------------------------------------------------------------------------------
-
-    def _many(
-        self, request: HttpRequest, queryset: "QuerySet[Message]", verb: str, *, question: str, consequence: str, button: str
-    ) -> HttpResponse | None:
-        operation = OPERATIONS[verb]
-        rows = own_rows(request, queryset, at_least=self.least).filter(status__in=operation.states).order_by("-id")
-        ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
-
-        def perform() -> None:
-            number = operation.many(ids=ids, by=Actor.of_request(request), now=timezone.now())
-            self.message_user(request, ngettext("Done for {n} message.", "Done for {n} messages.", number).format(n=f"{number:,}"))
-
-        selected = queryset.order_by().values("pk")[: MAX_AT_ONCE + 1].count()
-        return confirm(
-            self,
-            request,
-            queryset,
-            action=verb,
-            question=question,
-            consequence=consequence,
-            button=button,
-            ids=ids,
-            left_out=max(0, selected - len(ids)),
-            perform=perform,
-        )
-
-    @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])
-    def retry(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
-        return self._many(
-            request,
-            queryset,
-            "retry",
-            question=_("Send these messages again?"),
-            button=_("Send again"),
-            consequence=_(
-                "Failed, unknown, expired and cancelled messages start again. A message with an unknown outcome may arrive twice."
-            ),
-        )
-
-    @admin.action(description=gettext_lazy("Cancel"), permissions=["operate"])
-    def cancel(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
-        return self._many(
-            request,
-            queryset,
-            "cancel",
-            question=_("Cancel these messages?"),
-            button=_("Cancel them"),
-            consequence=_("Only messages that no worker has started to send can be stopped."),
-        )
-
-    @admin.action(description=gettext_lazy("Outcome unknown: mark as sent"), permissions=["operate"])
-    def settle_sent(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
-        return self._many(
-            request,
-            queryset,
-            "settle_sent",
-            question=_("Mark these messages as sent?"),
-            button=_("Mark as sent"),
-            consequence=_("You have checked with the provider that they were sent. They are not sent again."),
-        )
-
-    @admin.action(description=gettext_lazy("Outcome unknown: mark as failed"), permissions=["operate"])
-    def settle_failed(self, request: HttpRequest, queryset: "QuerySet[Message]") -> HttpResponse | None:
-        return self._many(
-            request,
-            queryset,
-            "settle_failed",
-            question=_("Mark these messages as failed?"),
-            button=_("Mark as failed"),
-            consequence=_("You have checked with the provider that they were not sent. They can be sent again afterwards."),
-        )

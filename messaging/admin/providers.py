@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import Rows, TenantAdmin
+from accounts.staff.lists import Rows
+from accounts.staff.tenant_admin import TenantAdmin
 from messaging import statistics
 from messaging.actions import Action
 from messaging.admin.provider_forms import ProviderForm, TestForm, kinds

@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, as_uuid, own_rows
+from accounts.staff.lists import as_uuid
+from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, own_rows
 from messaging.models import IdempotencyKey, Message, Provider, ReceiptEntry, ReceiptOutcome
 from posthaste.ui import badges
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import Tenant
+from accounts.selectors import active_tenants, no_tenants
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants
 from messaging.channels.recipients import list_key
@@ -31,7 +31,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, t
 class SuppressionForm(forms.Form):
     """What is asked when recipients are put on the list."""
 
-    tenant = forms.ModelChoiceField(Tenant.objects.none(), label=gettext_lazy("tenant"), empty_label=None)
+    tenant = forms.ModelChoiceField(no_tenants(), label=gettext_lazy("tenant"), empty_label=None)
     recipients = forms.CharField(
         label=gettext_lazy("recipients"),
         widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
@@ -94,7 +94,7 @@ class SuppressionAdmin(ReadOnly):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = SuppressionForm(request.POST or None)
-        tenants = Tenant.objects.filter(pk__in=own_tenants(request, at_least=self.least), is_active=True)
+        tenants = active_tenants(own_tenants(request, at_least=self.least))
         form.fields["tenant"].queryset = tenants  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid():
             values = form.cleaned_data

@@ -23,7 +23,8 @@ LIMIT_HEADERS = [
         OpenApiParameter.HEADER,
         response=[202, 429],
         description='The limit with the least left, such as `"accept-window";r=9313;t=58`: `r` units, and `t` seconds until the first of '
-        "those in use come back (draft-ietf-httpapi-ratelimit-headers-10). Missing where no limit holds.",
+        "those in use come back (draft-ietf-httpapi-ratelimit-headers-10). Other answers to a request that was counted carry it too. "
+        "Missing where no limit holds.",
     ),
     OpenApiParameter(
         "RateLimit-Policy",
@@ -31,7 +32,7 @@ LIMIT_HEADERS = [
         OpenApiParameter.HEADER,
         response=[202, 429],
         description='Every limit that the request had to pass, such as `"accept-rate";q=1000;w=1`: `q` units in `w` seconds, or `q` '
-        "requests at once.",
+        "requests at once. On the same answers as `RateLimit`.",
     ),
     OpenApiParameter(
         "Retry-After",

@@ -29,12 +29,12 @@ from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
+from posthaste.lib.jsonbodies import JSON, must_accept_json, must_be_json
 from posthaste.lib.problem_responses import Reply, reply_to
-from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable, UnsupportedType
+from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable
 from posthaste.lib.queues import URGENT
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
-JSON = "application/json"
 
 
 @dataclass(slots=True)
@@ -44,10 +44,17 @@ class Call:
     path: str
     authorization: str
     ip: str
+    accept: str
     content_type: str
+    content_encoding: str
     idempotency_key: str | None
     language: str
     body: bytes = b""
+
+
+def limit_headers(passed: Pass | None) -> list[tuple[str, str]]:
+    """Return what an answer says about the limits: nothing if its request was not counted."""
+    return [(name.lower(), value) for name, value in headers.of(passed).items()] if passed is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +69,20 @@ class Accepted:
         found = [("content-type", JSON)]
         if self.answer.repeated:
             found.append(("idempotent-replayed", "true"))
-        if self.passed is not None:
-            found += [(name.lower(), value) for name, value in headers.of(self.passed).items()]
-        return Reply(202, found, orjson.dumps(self.answer.as_dict()))
+        return Reply(202, found + limit_headers(self.passed), orjson.dumps(self.answer.as_dict()))
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was stored, or after a time-out it is not known."""
+    """Nothing was stored, or after a time-out it is not known. `passed`: the limits had counted the request by then."""
 
     error: BaseException
     language: str
+    passed: Pass | None = None
 
     def reply(self) -> Reply:
         """Return the problem."""
-        return reply_to(self.error, language=self.language)
+        return reply_to(self.error, language=self.language, headers=limit_headers(self.passed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +121,34 @@ class Checked:
     def _end(self, outcome: Answer | BaseException) -> Accepted | Refused:
         system.load_monitor.finish(self.began)
         gate.over(self.entry)
+        passed = self.entry.passed if self.entry is not None else None
         if not isinstance(outcome, Answer):
-            return refused(outcome, language=self.language)
+            return refused(outcome, language=self.language, passed=passed)
         outage.database.mark_up()
-        return Accepted(outcome, self.entry.passed if self.entry is not None else None)
+        return Accepted(outcome, passed)
 
 
-def refused(error: BaseException, *, language: str) -> Refused:
+def refused(error: BaseException, *, language: str, passed: Pass | None = None) -> Refused:
     """Return an error as an outcome, and note it where the database is lost."""
     if outage.is_connection_lost(error):
         outage.database.mark_down()
-    return Refused(error, language)
+    return Refused(error, language, passed)
 
 
 def caller_of(call: Call) -> Caller:
     """Return the caller, who may hand over messages.
 
     Raises:
-        Problem: The key is missing, wrong or lacks the scope, the body is not declared as JSON, or the database is away.
+        Problem: The caller does not accept JSON, the key is missing, wrong or lacks the scope, the body is not declared as JSON, or the
+            database is away.
     """
+    must_accept_json(call.accept)
     if outage.database.is_down():
         raise Unavailable
     caller = recognise(call.authorization, ip=call.ip, now=timezone.now())
     if not caller.may(SEND):
         raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
-    if call.content_type.partition(";")[0].strip().lower() != JSON:
-        raise UnsupportedType(_("Send the header 'Content-Type: application/json'."))
+    must_be_json(call.content_type, call.content_encoding)
     return caller
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from pydantic import BaseModel, ConfigDict
 
 
@@ -147,7 +148,7 @@ class Adapter(ABC):
         Raises:
             ReceiptError: the body is not understood.
         """
-        raise ReceiptError("This kind of provider sends no receipts.")
+        raise ReceiptError(gettext("This kind of provider sends no receipts."))
 
     def host_of(self, request: SendRequest) -> str:
         """Return the host a message goes to, where the recipient names it; empty where the provider's own is called."""

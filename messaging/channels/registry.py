@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from pydantic import SecretStr
 
 from messaging.channels import standard  # noqa: F401 - our own channels come first
@@ -53,7 +54,7 @@ def _adapter_class(kind: str) -> type[Adapter]:
     try:
         return ADAPTERS[kind]
     except KeyError:
-        raise ValueError(f"There is no kind of provider called {kind!r}; there are: {', '.join(ADAPTERS)}.") from None
+        raise ValueError(_("There is no kind {kind}. Available: {known}.").format(kind=kind, known=", ".join(ADAPTERS))) from None
 
 
 def make_adapter(kind: str, config: dict[str, Any]) -> Adapter:
@@ -71,9 +72,8 @@ def validate_config(kind: str, channel: str, config: dict[str, Any]) -> dict[str
     """
     adapter = _adapter_class(kind)
     if channel not in adapter.channels:
-        raise ValueError(
-            f"Providers of kind {kind!r} serve {', '.join(name for name in CHANNELS if name in adapter.channels)}; not {channel}."
-        )
+        known = ", ".join(name for name in CHANNELS if name in adapter.channels)
+        raise ValueError(_("Providers of the kind {kind} serve {known}, not {channel}.").format(kind=kind, known=known, channel=channel))
     checked = adapter.Config.model_validate(config, context={"channel": channel})
     return {name: _reveal(value) for name, value in checked.model_dump(exclude_unset=True).items()}
 

@@ -129,7 +129,7 @@ class Delivery(RuleEnforcement):
         place = None
         if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
-            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, longest_wait_seconds=longest)
+            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, max_wait_seconds=longest)
             if place is None:
                 now = self._now()
                 for message in messages:
@@ -248,7 +248,7 @@ class Delivery(RuleEnforcement):
         if not provider.max_per_second:
             return True
         wait_ms = flow.wait_for_turn(
-            f"provider:{provider.provider_id}", count=len(messages), per_second=provider.max_per_second, longest_wait_ms=MAX_CAP_WAIT_MS
+            f"provider:{provider.provider_id}", count=len(messages), per_second=provider.max_per_second, max_wait_ms=MAX_CAP_WAIT_MS
         )
         if wait_ms < 0:
             now = self._now()

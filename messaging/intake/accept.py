@@ -73,7 +73,7 @@ class KeyReused(Conflict):
     """The idempotency key was used for another request."""
 
     code = "idempotency_key_reused"
-    title = "The Idempotency-Key was already used for another request"
+    title = gettext_lazy("The Idempotency-Key was already used for another request")
 
 
 def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:

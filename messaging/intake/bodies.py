@@ -3,24 +3,29 @@
 What only makes sense together (a template and its variables, two times, a recipient and a channel) is checked in `prepare`.
 """
 
+import re
+from collections import defaultdict
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from msgspec import Meta, Struct
 
-from posthaste.lib.jsonbodies import refuse_nul
+from posthaste.lib.jsonbodies import refuse_nul, why_malformed
 from posthaste.lib.problems import Invalid, Malformed
 
 MAX_BODY_CHARACTERS = 200_000
+CATEGORY = r"^[a-z0-9_.-]{0,40}$"
+ON_ERROR = "^(reject|skip)$"
 
 Priority = Annotated[int, Meta(ge=0, le=10)]
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS)]
 Short = Annotated[str, Meta(max_length=128)]
 Subject = Annotated[str, Meta(max_length=998)]
 Aware = Annotated[datetime, Meta(tz=True)]
-Category = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,40}$", description="Lower case; empty: the template's.")]
+Category = Annotated[str, Meta(pattern=CATEGORY, description="Lower case; empty: the template's.")]
 Zone = Annotated[str, Meta(max_length=64, description="IANA name of the recipient's time zone, such as Europe/Paris.")]
 
 
@@ -63,11 +68,40 @@ class BatchIn(Struct, forbid_unknown_fields=True):
     priority: Priority = 5
     send_at: Aware | None = None
     expires_at: Aware | None = None
-    on_error: Annotated[str, Meta(pattern="^(reject|skip)$")] = "reject"
+    on_error: Annotated[str, Meta(pattern=ON_ERROR)] = "reject"
     metadata: dict[str, Any] = {}
     category: Category = ""
     time_zone: Zone = ""
 
+
+# msgspec's words about a value and ours, which are translated when they are told: it has no codes for them.
+TIME = gettext_noop("Must be a time with a time zone, such as 2026-01-31T08:00:00Z.")
+_BOUND = re.compile(r"Expected `(?P<kind>int|str)` (of length )?(?P<sign>[<>])= (?P<bound>-?\d+)")
+BOUNDS = {
+    ("int", ">"): gettext_noop("Must be at least {ge}."),
+    ("int", "<"): gettext_noop("Must be at most {le}."),
+    ("str", ">"): gettext_noop("At least {min_length} characters."),
+    ("str", "<"): gettext_noop("At most {max_length} characters."),
+}
+_PATTERN = re.compile(r"Expected `str` matching regex '(.+)'")
+PATTERNS = {
+    CATEGORY: gettext_noop("Up to 40 lower-case letters, digits and any of _ . -"),
+    ON_ERROR: gettext_noop("Must be one of {expected}."),
+}
+_TYPE = re.compile(r"Expected `(\w+)")
+TYPES = {
+    "str": gettext_noop("Must be a text."),
+    "int": gettext_noop("Must be a whole number."),
+    "object": gettext_noop("Must be an object."),
+    "array": gettext_noop("Must be a list."),
+    "datetime": TIME,
+}
+OTHERS = {
+    "Invalid RFC3339 encoded datetime": TIME,
+    **dict.fromkeys(("Number out of range", "Integer value out of range"), gettext_noop("This number is too large.")),
+}
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
 
 S = TypeVar("S", bound=Struct)
 _message_decoder = msgspec.json.Decoder(MessageIn)
@@ -78,14 +112,23 @@ _recipient_decoder = msgspec.json.Decoder(RecipientIn)
 def problem_of(error: msgspec.ValidationError, prefix: str = "") -> dict[str, str]:
     """Return msgspec's error as an entry of a problem: `field` (a dotted path behind `prefix`), `code` and `message`."""
     text, _sep, path = str(error).partition(" - at `$")
-    field = path.rstrip("`").replace("[...]", "").strip(".")  # [...]: some value of an object, which one is not told
-    if text.startswith("Object missing required field `"):
-        name = text.split("`")[1]
-        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "required", "message": _("This field is required.")}
-    if text.startswith("Object contains unknown field `"):
-        name = text.split("`")[1]
-        return {"field": ".".join(filter(None, (prefix, field, name))), "code": "unknown", "message": _("Unknown field.")}
-    return {"field": ".".join(filter(None, (prefix, field))), "code": "invalid", "message": text}
+    field = prefix + path.rstrip("`").replace("[...]", "")  # [...]: some value of an object, which one is not told
+    if missing := _MISSING.fullmatch(text):
+        return {"field": f"{field}.{missing[1]}".strip("."), "code": "required", "message": _("This field is required.")}
+    if unknown := _UNKNOWN.fullmatch(text):
+        return {"field": f"{field}.{unknown[1]}".strip("."), "code": "unknown", "message": _("Unknown field.")}
+    return {"field": field.strip("."), "code": "invalid", "message": _message_of(text)}
+
+
+def _message_of(text: str) -> str:
+    """Return msgspec's message about a value in our words."""
+    if match := _BOUND.fullmatch(text):
+        return _(BOUNDS[match["kind"], match["sign"]]).format_map(defaultdict(lambda: match["bound"]))
+    if match := _PATTERN.fullmatch(text):
+        return _(PATTERNS[match[1]]).format(expected="reject, skip")
+    if match := _TYPE.match(text):
+        return _(TYPES.get(match[1], text))
+    return _(OTHERS.get(text, text))
 
 
 def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
@@ -120,10 +163,8 @@ def _decode(body: bytes, decoder: "msgspec.json.Decoder[S]", kind: type[S]) -> S
             return decoder.decode(body)
         except msgspec.ValidationError as error:
             raise _explain(body, kind, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(_("Not valid JSON: {error}").format(error=error)) from None
-    except RecursionError:
-        raise Malformed(_("The JSON is nested too deeply.")) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed(why_malformed(body)) from None
 
 
 def read_message(body: bytes) -> MessageIn:

@@ -3,7 +3,6 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant
 from accounts.roles import Access
 
 
@@ -13,7 +12,7 @@ class IdempotencyKey(models.Model):
     tenant_lookup = "tenant_id"
     access = Access()
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False)
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)
     digest = models.BinaryField(max_length=32, help_text="SHA-256 of method, path and body.")
     target = models.UUIDField(help_text="Message or batch that the first request made.")

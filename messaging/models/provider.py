@@ -6,7 +6,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant
 from accounts.roles import Access, Role
 from messaging.channels.channel import channel_choices
 from messaging.models.message import Message
@@ -28,7 +27,7 @@ class Provider(models.Model):
     access = Access(change=Role.OPERATOR)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     kind = models.CharField(_("kind"), max_length=20, help_text=_("The adapter that connects to it."))

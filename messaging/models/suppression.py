@@ -3,7 +3,6 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant
 from accounts.roles import Access, Role
 from messaging.channels.channel import channel_choices
 from posthaste.lib.ids import new_id
@@ -26,7 +25,7 @@ class Suppression(models.Model):
     access = Access(change=Role.OPERATOR)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", db_index=False, verbose_name=_("tenant"))
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", db_index=False, verbose_name=_("tenant"))
     # In the form of `messaging.channels.recipients.list_key`, so that capitals of an e-mail address make no difference.
     recipient = models.CharField(_("recipient"), max_length=2048)
     channel = models.CharField(_("channel"), max_length=10, choices=channel_choices, blank=True, help_text=_("Empty: all channels."))

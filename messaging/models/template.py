@@ -5,7 +5,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant
 from accounts.roles import Access, Role
 from messaging.channels.channel import channel_choices
 
@@ -16,7 +15,7 @@ class Template(models.Model):
     tenant_lookup = "tenant_id"
     access = Access(change=Role.AUTHOR)
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.SlugField(_("name"), max_length=80, help_text=_("The name callers use in `template`."))
     channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
     description = models.CharField(_("description"), max_length=300, blank=True)

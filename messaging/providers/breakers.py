@@ -61,7 +61,7 @@ def rule(name: str) -> Rule:
         error_count=found.error_count,
         open_seconds=found.open_seconds,
         trial_calls=found.trial_calls,
-        longest_open_seconds=receipts.longest_open_seconds,
+        max_open_seconds=receipts.max_open_seconds,
         receipt_seconds=receipts.wait_seconds if receipts.is_enabled else 0,
         receipt_percent=receipts.failed_percent,
     )
@@ -75,19 +75,20 @@ def release() -> int:
 def force(*, name: str, to: str, seconds: float = 0, by: Actor) -> bool:
     """Hold a breaker `open` or `closed`, or let it go (`automatic`), and return whether that changed anything.
 
-    The audit entry is written after the change: breakers live in Redis, which no transaction of the database covers, and only Redis
-    says whether anything changed. An entry written before would tell of changes that were never made. If the process dies between the
-    two, the breaker itself still says who holds it, in its state and its events.
+    The audit entry is written first, and withdrawn if there was nothing to change: breakers live in Redis, which no transaction of the
+    database covers.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    changed = breakers.force(name, to, by=str(by), seconds=seconds, release=release())
-    if changed:
-        own = Provider.objects.filter(pk=name.removeprefix(PROVIDER)) if name.startswith(PROVIDER) else Provider.objects.none()
-        owner = own.values_list("tenant_id", flat=True).first()
-        detail = {"state": to, **({"seconds": seconds} if seconds else {})}
-        audit.record(by=by, action=Action.BREAKER_FORCE, target=name, tenant_id=by.tenant_id if owner is None else owner, detail=detail)
+    own = Provider.objects.filter(pk=name.removeprefix(PROVIDER)) if name.startswith(PROVIDER) else Provider.objects.none()
+    owner = own.values_list("tenant_id", flat=True).first()
+    tenant_id = by.tenant_id if owner is None else owner
+    detail = {"state": to, **({"seconds": seconds} if seconds else {})}
+    with audit.recorded_first(by=by, action=Action.BREAKER_FORCE, target=name, tenant_id=tenant_id, detail=detail) as entry:
+        changed = breakers.force(name, to, by=str(by), seconds=seconds, release=release())
+    if not changed:
+        audit.withdraw(entry)
     return changed
 
 
@@ -139,7 +140,7 @@ def note_receipts(pipeline: Any, *, provider_id: UUID, taken: Sequence[tuple[dat
                 open_seconds=configured.open_seconds,
                 trial_calls=configured.trial_calls,
                 counts="receipts",
-                longest_open_seconds=receipts.longest_open_seconds,
+                max_open_seconds=receipts.max_open_seconds,
                 receipt_seconds=receipts.wait_seconds,
                 receipt_percent=receipts.failed_percent,
             ),

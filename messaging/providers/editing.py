@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from accounts.services import audit
 from accounts.services.audit import Actor
+from configcenter.services.validation import message_of
 from messaging.actions import Action
 from messaging.channels import registry
 from messaging.channels.base import Accepted, ProviderError, SendRequest
@@ -45,7 +46,7 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
         known = registry.ADAPTERS[kind].Config.model_fields
         errors = []
         for e in error.errors(include_input=False, include_url=False):
-            path, message = [str(part) for part in e["loc"]], e["msg"].removeprefix("Value error, ")
+            path, message = [str(part) for part in e["loc"]], message_of(e)
             name, colon, rest = message.partition(": ")
             if not path and colon and name in known:  # a check of several fields together says itself which one is meant
                 path, message = [name], rest

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
-from accounts.models import Tenant
+from accounts.selectors import TENANT_TABLE
 from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib.queues import MAX_PRIORITY
 
@@ -25,14 +25,14 @@ _PROBE = (
 )
 _PRIORITIES = ", ".join(f"({n})" for n in range(MAX_PRIORITY, -1, -1))
 SINGLES = (
-    f"WITH p(n) AS (VALUES {_PRIORITIES}), t AS (SELECT id, weight FROM {Tenant._meta.db_table} WHERE (SELECT 1 FROM "
-    f"{Message._meta.db_table} m WHERE m.tenant_id = {Tenant._meta.db_table}.id AND m.batch_id IS NULL "
+    f"WITH p(n) AS (VALUES {_PRIORITIES}), t AS (SELECT id, weight FROM {TENANT_TABLE} WHERE (SELECT 1 FROM "
+    f"{Message._meta.db_table} m WHERE m.tenant_id = {TENANT_TABLE}.id AND m.batch_id IS NULL "
     f"AND m.status = '{Status.PENDING.value}' AND m.due_at IS NOT NULL LIMIT 1) IS NOT NULL) "
     f"SELECT t.id, NULL, t.weight, p.n, ({_PROBE.format(tenant='t.id', batch='IS NULL')}) FROM t CROSS JOIN p"
 )
 BATCHES = (
     f"WITH p(n) AS (VALUES {_PRIORITIES}), b AS (SELECT b.id, b.tenant_id, t.weight FROM {Batch._meta.db_table} b "
-    f"JOIN {Tenant._meta.db_table} t ON t.id = b.tenant_id WHERE b.status = '{BatchStatus.RUNNING.value}') "
+    f"JOIN {TENANT_TABLE} t ON t.id = b.tenant_id WHERE b.status = '{BatchStatus.RUNNING.value}') "
     f"SELECT b.tenant_id, b.id, b.weight, p.n, ({_PROBE.format(tenant='b.tenant_id', batch='= b.id')}) FROM b CROSS JOIN p"
 )
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import AuditEntry
+from accounts.selectors import AuditEntry
 from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action

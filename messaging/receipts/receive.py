@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from messaging.channels.base import Receipt, ReceiptError
@@ -26,6 +27,14 @@ from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.configuration import tracing
 from tracing.services import record
 
+#: standardwebhooks' reasons in ours.
+REASONS = {
+    "Missing required headers": gettext_noop("a header is missing"),
+    "Invalid Signature Headers": gettext_noop("webhook-timestamp is not a time"),
+    "Message timestamp too old": gettext_noop("webhook-timestamp is more than five minutes ago"),
+    "Message timestamp too new": gettext_noop("webhook-timestamp is more than five minutes ahead"),
+    "No matching signature found": gettext_noop("no signature matches"),
+}
 log = structlog.get_logger(__name__)
 #: States a receipt may change: what a provider says it delivered counts, also where our side was not sure.
 OPEN = (Status.SENT, Status.UNKNOWN, Status.SENDING)
@@ -41,7 +50,9 @@ def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> No
         Webhook(provider.receipt_secret).verify(body, {name.lower(): value for name, value in headers.items()}, json_parse=False)
     except WebhookVerificationError as error:
         raise Unauthenticated(
-            _("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(reason=error)
+            _("Signature refused: {reason}. Send webhook-id, webhook-timestamp and webhook-signature.").format(
+                reason=_(REASONS.get(str(error), str(error)))
+            )
         ) from None
     except Exception:  # noqa: BLE001 - whatever a stranger's headers break in the library is no valid signature
         raise Unauthenticated(_("Signature refused.")) from None

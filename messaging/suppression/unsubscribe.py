@@ -12,7 +12,7 @@ import orjson
 from cryptography.fernet import InvalidToken
 from django.db import transaction
 
-from accounts.models import Tenant
+from accounts.selectors import Tenant, tenant_by_id
 from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
@@ -101,7 +101,7 @@ def read(token: str) -> Link | None:
 
 def tenant_of(link: Link) -> Tenant | None:
     """Return whose messages a link is about, if that tenant is still there."""
-    return Tenant.objects.filter(pk=link.tenant_id).first()
+    return tenant_by_id(link.tenant_id)
 
 
 def is_listed(link: Link, *, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.selectors import as_staff
 from accounts.services.api_keys import Caller, recognise
 from accounts.tenancy import tenants_of
 from messaging import statistics
@@ -69,8 +69,8 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
         self.pushing = asyncio.create_task(self._push())
 
     def _whose(self) -> tuple[bool, int | None]:
-        user = self.scope.get("user")
-        if isinstance(user, User) and user.is_staff:
+        user = as_staff(self.scope.get("user"))
+        if user is not None:
             tenants = tenants_of(user)
             wanted = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("tenant", [""])[0]
             if wanted:

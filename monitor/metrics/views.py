@@ -9,7 +9,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from accounts.api.base import TenantView
-from accounts.models import Tenant
+from accounts.selectors import no_tenants
 from accounts.services.rights import must_operate
 from messaging.scopes import STATISTICS
 from monitor.metrics import outlet
@@ -29,7 +29,7 @@ class _AnswersInItsOwnFormat(BaseContentNegotiation):
 class Metrics(TenantView):
     """`/metrics`: the figures of the installation, for a key of a tenant that operates it."""
 
-    queryset = Tenant.objects.none()
+    queryset = no_tenants()
     scopes = {"GET": STATISTICS}
     content_negotiation_class = _AnswersInItsOwnFormat
 

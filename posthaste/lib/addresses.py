@@ -8,7 +8,7 @@ from posthaste import env
 
 
 def client_ip(request: HttpRequest) -> str:
-    """Return the IP address of whoever sent an HTTP request."""
+    """Return the IP address of an HTTP request's sender."""
     return client_ip_behind_proxies(
         remote=request.META.get("REMOTE_ADDR") or "", forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", "")
     )

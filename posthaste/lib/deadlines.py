@@ -88,7 +88,7 @@ def _kernel_timeout(sock: socket.socket) -> float | None:
 
 
 def time_socket(sock: socket.socket, seconds: float) -> None:
-    """Set a socket's time-out, whoever watches it."""
+    """Set a socket's time-out, watched or not."""
     watched = _kernel_timeout(sock)
     if watched is None:
         sock.settimeout(seconds)

@@ -20,7 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="dns")
 
 # Refused although some releases of `ipaddress` call them global. The IPv6 ones carry an IPv4 address inside, or are
-# routed by rules of their own; whoever needs one (NAT64, say) names it in the allowed networks.
+# routed by rules of their own; an installation that needs one (NAT64, say) names it in the allowed networks.
 _NEVER: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext as _
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.filters.array import join, uniq
@@ -39,7 +40,7 @@ class TemplateProblem(Exception):
     """The template cannot be compiled or rendered; `line` counts from 1, if known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(f"Line {line}: {message}" if line else message)
+        super().__init__(_("Line {line}: {message}").format(line=line, message=message) if line else message)
         self.message = message
         self.line = line
 
@@ -220,11 +221,11 @@ def _check_source(source: str) -> None:
             if position < 2:
                 position = 0
             elif len(tag) > MAX_TAG or tag.count("(") > MAX_BRACKETS or tag.count("[") > MAX_BRACKETS or _BLANKS.search(tag):
-                raise TemplateProblem("this tag is too long", source.count("\n", 0, start) + 1)
+                raise TemplateProblem(_("this tag is too long"), source.count("\n", 0, start) + 1)
             elif opening[0] == "{%" and not _TAG_NAME.match(tag):
-                raise TemplateProblem("this tag has no name", source.count("\n", 0, start) + 1)
+                raise TemplateProblem(_("this tag has no name"), source.count("\n", 0, start) + 1)
         if not position:
-            raise TemplateProblem(f"“{opening[0]}” is not closed", source.count("\n", 0, start) + 1)
+            raise TemplateProblem(_("“{tag}” is not closed").format(tag=opening[0]), source.count("\n", 0, start) + 1)
 
 
 def _problem(error: LiquidError) -> TemplateProblem:
@@ -245,7 +246,7 @@ def compile_template(source: str, html: bool = False, roomy: bool = False) -> Co
         TemplateProblem: with the line, where known.
     """
     if len(source) > MAX_SOURCE:
-        raise TemplateProblem(f"A template has at most {MAX_SOURCE} characters.")
+        raise TemplateProblem(_("A template has at most {n} characters.").format(n=MAX_SOURCE))
     _check_source(source)
     environment = _HTML if html else _ROOMY if roomy else _TEXT
     try:
@@ -253,14 +254,14 @@ def compile_template(source: str, html: bool = False, roomy: bool = False) -> Co
         template.length = len(source)  # type: ignore[attr-defined]
         for name, places in template.analyze(include_partials=False).filters.items():
             if name not in environment.filters:  # the library would say so only when the filter is reached
-                raise TemplateProblem(f"there is no filter “{name}”", source.count("\n", 0, places[0].index) + 1)
+                raise TemplateProblem(_("there is no filter “{name}”").format(name=name), source.count("\n", 0, places[0].index) + 1)
         return CompiledTemplate(source, html, template)
     except LiquidError as error:
         problem = _problem(error)
         # A block without an end is noticed at the end of the text.
         raise (problem if problem.line else TemplateProblem(problem.message, source.count("\n") + 1)) from None
     except RecursionError:
-        raise TemplateProblem("The template is nested too deeply.") from None
+        raise TemplateProblem(_("The template is nested too deeply.")) from None
     except (ValueError, ArithmeticError) as error:
         raise TemplateProblem(str(error)) from None
 
@@ -277,10 +278,10 @@ def render(template: CompiledTemplate, variables: Mapping[str, Any]) -> str:
     except LiquidError as error:
         raise _problem(error) from None
     except RecursionError:
-        raise TemplateProblem("The template is nested too deeply.") from None
+        raise TemplateProblem(_("The template is nested too deeply.")) from None
     except (ValueError, ArithmeticError, TypeError, LookupError, MemoryError) as error:
         # Corners of the library that let Python's own errors through: round of infinity, sorting mixed types …
-        raise TemplateProblem(f"{type(error).__name__}: {error}") from None
+        raise TemplateProblem(_("The template fails: {error}").format(error=f"{type(error).__name__}: {error}")) from None
 
 
 def variables_used(source: str) -> set[str]:

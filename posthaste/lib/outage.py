@@ -54,7 +54,7 @@ def _database_answers() -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if pool := getattr(connection, "pool", None):
-            pool.check()  # those that broke while they were idle are replaced before somebody is given one
+            pool.check()  # those that broke while idle are replaced before they are handed out
     except Exception:  # noqa: BLE001 - whatever it is, asking must go on
         return False
     else:

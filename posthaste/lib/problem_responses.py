@@ -1,6 +1,6 @@
 """From whatever went wrong to what the caller is told: exceptions as problems, in the API, on Django's pages, in the reference."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import structlog
@@ -15,13 +15,13 @@ from rest_framework.response import Response
 
 from posthaste.lib import languages
 from posthaste.lib.batching import TimedOut
+from posthaste.lib.jsonbodies import not_acceptable, wrong_type
 from posthaste.lib.problems import (
     CONTENT_TYPE,
     Forbidden,
     Internal,
     Invalid,
     Malformed,
-    NotAcceptable,
     NotAllowed,
     NotFound,
     Problem,
@@ -29,7 +29,6 @@ from posthaste.lib.problems import (
     TooMany,
     Unauthenticated,
     Unavailable,
-    UnsupportedType,
 )
 
 log = structlog.get_logger(__name__)
@@ -79,9 +78,9 @@ def from_exception(error: BaseException) -> Problem | None:
         case exceptions.MethodNotAllowed():
             return NotAllowed(str(error.detail))
         case exceptions.NotAcceptable():
-            return NotAcceptable(str(error.detail))
+            return not_acceptable()
         case exceptions.UnsupportedMediaType():
-            return UnsupportedType(str(error.detail))
+            return wrong_type()
         case RequestDataTooBig():
             return TooLarge(_("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
         case exceptions.Throttled():
@@ -100,17 +99,19 @@ def from_exception(error: BaseException) -> Problem | None:
     return None
 
 
-def reply_to(error: BaseException, *, language: str) -> Reply:
-    """Return what a caller is told about an error, in the caller's language. What is no problem of the caller's is logged."""
+def reply_to(error: BaseException, *, language: str, headers: Iterable[tuple[str, str]] = ()) -> Reply:
+    """Return what a caller is told about an error, in the caller's language. What is no problem of the caller's is logged.
+
+    `headers`: what the answer carries besides those of the problem.
+    """
     with translation.override(language):
         problem = from_exception(error)
         if problem is None:
             log.error("request failed", exc_info=error)
             problem = Internal()
-            problem.title = _("Something went wrong on our side")
         body = problem.as_bytes()
-    headers = [("content-type", CONTENT_TYPE), *((name.lower(), value) for name, value in problem.headers.items())]
-    return Reply(problem.status, [*headers, ("content-language", language), languages.VARY], body)
+    own = [("content-type", CONTENT_TYPE), *((name.lower(), value) for name, value in problem.headers.items())]
+    return Reply(problem.status, [*own, *headers, ("content-language", language), languages.VARY], body)
 
 
 def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:

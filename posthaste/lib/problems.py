@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -24,7 +24,7 @@ class Problem(Exception):
 
     status = 400
     code = "bad_request"
-    title = "Bad request"
+    title: "str | Promise" = _("Bad request")
 
     def __init__(
         self,
@@ -41,10 +41,15 @@ class Problem(Exception):
         self.extra = extra
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the problem document."""
-        document: dict[str, Any] = {"type": f"/docs/errors#{self.code}", "title": self.title, "status": self.status, "code": self.code}
+        """Return the problem document, its texts in the language that is active now."""
+        document: dict[str, Any] = {
+            "type": f"/docs/errors#{self.code}",
+            "title": str(self.title),
+            "status": self.status,
+            "code": self.code,
+        }
         if self.detail:
-            document["detail"] = self.detail
+            document["detail"] = str(self.detail)
         if self.errors:
             document["errors"] = self.errors
         return document | self.extra
@@ -64,7 +69,7 @@ class Problem(Exception):
 class Invalid(Problem):
     """Fields are wrong; each is named in `errors`."""
 
-    status, code, title = 422, "validation", "The request has invalid fields"
+    status, code, title = 422, "validation", _("The request has invalid fields")
 
     @classmethod
     def field(cls, field: str, message: str, code: str = "invalid") -> "Invalid":
@@ -75,66 +80,66 @@ class Invalid(Problem):
 class Malformed(Problem):
     """The body is not valid JSON."""
 
-    status, code, title = 400, "malformed", "The body could not be read"
+    status, code, title = 400, "malformed", _("The body could not be read")
 
 
 class Unauthenticated(Problem):
     """No valid API key."""
 
-    status, code, title = 401, "unauthenticated", "A valid API key is needed"
+    status, code, title = 401, "unauthenticated", _("A valid API key is needed")
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: "str | Promise" = "") -> None:
         super().__init__(
-            detail or "Send the header 'Authorization: Bearer <API key>'.", headers={"WWW-Authenticate": 'Bearer realm="posthaste"'}
+            detail or _("Send the header 'Authorization: Bearer <API key>'."), headers={"WWW-Authenticate": 'Bearer realm="posthaste"'}
         )
 
 
 class Forbidden(Problem):
     """The key lacks the scope, or can't be used from this address."""
 
-    status, code, title = 403, "forbidden", "This key is not allowed to do that"
+    status, code, title = 403, "forbidden", _("This key is not allowed to do that")
 
 
 class NotFound(Problem):
     """The object does not exist, or it belongs to someone else."""
 
-    status, code, title = 404, "not_found", "Not found"
+    status, code, title = 404, "not_found", _("Not found")
 
 
 class NotAllowed(Problem):
     """The address exists but does not support this method. `Allow` lists the supported ones."""
 
-    status, code, title = 405, "method_not_allowed", "This method is not allowed here"
+    status, code, title = 405, "method_not_allowed", _("This method is not allowed here")
 
 
 class NotAcceptable(Problem):
     """The `Accept` header asks for something other than JSON."""
 
-    status, code, title = 406, "not_acceptable", "Only JSON is supported"
+    status, code, title = 406, "not_acceptable", _("Only JSON is supported")
 
 
 class Conflict(Problem):
     """The object is in a state that does not allow this."""
 
-    status, code, title = 409, "conflict", "This conflicts with the current state"
+    status, code, title = 409, "conflict", _("This conflicts with the current state")
 
 
 class TooLarge(Problem):
     """The request exceeds the size limit."""
 
-    status, code, title = 413, "too_large", "The request is too large"
+    status, code, title = 413, "too_large", _("The request is too large")
 
 
 class UnsupportedType(Problem):
-    """The body is not declared as JSON."""
+    """The body is not declared as JSON in UTF-8, or it is compressed."""
 
-    status, code, title = 415, "unsupported_type", "The body must be application/json"
+    status, code, title = 415, "unsupported_type", _("This kind of body is not supported")
 
 
 class TooMany(Problem):
     """A limit was reached."""
 
-    status, code, title = 429, "too_many_requests", "Too many requests"
+    status, code, title = 429, "too_many_requests", _("Too many requests")
 
     def __init__(self, detail: "str | Promise" = "", *, retry_after_seconds: int = 1, **extra: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **extra)
@@ -143,16 +148,16 @@ class TooMany(Problem):
 class Internal(Problem):
     """An internal error. The details are logged. Anything stored before it is kept."""
 
-    status, code, title = 500, "internal", "Something went wrong on our side"
+    status, code, title = 500, "internal", _("Something went wrong on our side")
 
 
 class Unavailable(Problem):
     """A required component is unavailable. If a response was lost, the request may still have been stored."""
 
-    status, code, title = 503, "unavailable", "Temporarily unavailable"
+    status, code, title = 503, "unavailable", _("Temporarily unavailable")
 
     def __init__(self, detail: "str | Promise" = "", *, retry_after_seconds: int = 2) -> None:
         super().__init__(
-            detail or gettext_lazy("Try again shortly. With the same Idempotency-Key, nothing is accepted twice."),
+            detail or _("Try again shortly. With the same Idempotency-Key, nothing is accepted twice."),
             headers={"Retry-After": str(retry_after_seconds)},
         )

@@ -1,8 +1,8 @@
 """A WSGI application (PEP 3333) behind a server that speaks RSGI, each request in a thread of a pool.
 
 RSGI is Granian's own interface (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md). Small bodies are at hand when
-the application is called; larger ones are read from the client when the application asks for them, so that nobody fills the memory who
-may not send anything. Answers are passed on whole, or piece by piece when they are large.
+the application is called. Larger ones are read from the client only when the application asks for them, so that a client without
+permission to send can't fill the memory. Responses are passed on whole, or in parts when they are large.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
+
+from django.core.exceptions import RequestDataTooBig
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -72,12 +74,18 @@ def environ_of(scope: Any) -> Environ:
 
 
 class _Incoming(io.RawIOBase):
-    """A body that is still on its way: read by the thread, fetched by the loop."""
+    """A body that is still on its way: read by the thread, fetched by the loop.
 
-    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+    `max_bytes`: the bound of a body whose length is not known. The application reads that many bytes at most, so a body that has more
+    would look like one that has ended.
+    """
+
+    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop, *, max_bytes: int | None) -> None:
         self._chunks = aiter(protocol)
         self._loop = loop
+        self._left = max_bytes
         self._rest = b""
+        self._has_ended = False
 
     def readable(self) -> bool:
         return True
@@ -85,12 +93,27 @@ class _Incoming(io.RawIOBase):
     async def _next(self) -> bytes:
         return bytes(await anext(self._chunks, b""))
 
+    def _fetch(self) -> bytes:
+        if self._has_ended:
+            return b""
+        try:
+            chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        except RuntimeError as error:  # granian's RSGIProtocolError and RSGIProtocolClosed are RuntimeErrors
+            raise OSError("the client is gone") from error
+        self._has_ended = not chunk
+        return chunk
+
+    def _bounded(self, chunk: bytes) -> bytes:
+        """Return a chunk of a body without a length; after the last byte that may come, see that none follows."""
+        if self._left is not None and chunk:
+            self._left -= len(chunk)
+            if self._left < 0 or (self._left == 0 and self._fetch()):
+                raise RequestDataTooBig
+        return chunk
+
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            try:
-                self._rest = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-            except RuntimeError as error:  # granian's RSGIProtocolError and RSGIProtocolClosed are RuntimeErrors
-                raise OSError("the client is gone") from error
+            self._rest = self._bounded(self._fetch())
         number = min(len(buffer), len(self._rest))
         buffer[:number], self._rest = self._rest[:number], self._rest[number:]
         return number
@@ -106,11 +129,11 @@ class _Whole:
 
 
 class Bridge:
-    """One a process; the server's event loop awaits `answer`. `most_bytes` is what a body of unknown length may have."""
+    """One a process; the server's event loop awaits `answer`. `max_bytes` is what a body of unknown length may have."""
 
-    def __init__(self, application: Application, *, threads: int, most_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, application: Application, *, threads: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         self._application = application
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
         self._loop = loop
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
@@ -120,7 +143,8 @@ class Bridge:
         if has_small_body(scope):
             environ["wsgi.input"] = io.BytesIO(await protocol())
         else:
-            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop), SMALL_BYTES)
+            max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
+            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop, max_bytes=max_bytes), SMALL_BYTES)
             environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
         whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
         if whole is not None:

@@ -86,7 +86,7 @@ def staff_page(
             try:
                 return view(request, *args, **kwargs)
             except Problem as problem:
-                return problem_page(request, status=problem.status, title=_(problem.title), detail=problem_text(problem))
+                return problem_page(request, status=problem.status, title=str(problem.title), detail=problem_text(problem))
 
         return guarded
 

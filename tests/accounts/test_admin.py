@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 
 from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
 from accounts.roles import Role
@@ -210,9 +211,9 @@ def catalogue(*, with_context: bool = True) -> dict[str, str]:
 
 def used_texts() -> set[str]:
     """Every text in the sources that goes through gettext."""
-    names = {"_", "gettext", "gettext_lazy", "ngettext"}
+    names = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext"}
     found = set()
-    folders = ("configcenter", "messaging", "monitor", "tracing", "posthaste")
+    folders = ("accounts", "configcenter", "jobs", "messaging", "monitor", "routing", "tracing", "posthaste")
     for path in [p for folder in folders for p in (ROOT / folder).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (
@@ -259,7 +260,9 @@ def test_every_error_code_is_explained_in_both_languages(client: Client) -> None
 def test_every_problem_is_translated() -> None:
     from monitor.reference import every_problem
 
-    texts = {text for kind in every_problem() for text in (kind.title, " ".join((kind.__doc__ or "").split())) if text}
+    with translation.override("en"):
+        texts = {text for kind in every_problem() for text in (str(kind.title), " ".join((kind.__doc__ or "").split())) if text}
+    assert all(isinstance(kind.title, Promise) for kind in every_problem()), "translated when it is told, not when it is imported"
     assert sorted(texts - set(catalogue())) == [], "name it in templates/monitor/errors.html, then as above"
 
 
@@ -280,3 +283,34 @@ def test_no_template_holds_inline_script_or_style() -> None:
         assert "<style" not in text, path
         assert re.search(r"<script(?![^>]*\bsrc=)", text) is None, path
         assert re.search(r"\son[a-z]+=", text) is None, path
+
+
+def untranslated_texts() -> list[str]:
+    """Every text that a caller could be told in English only, with its place; commands and the start of a process speak English."""
+    from monitor.reference import every_problem
+
+    problems = {kind.__name__ for kind in every_problem()} | {"Problem", "ReceiptError", "TemplateProblem"}
+
+    def is_plain(node: ast.expr) -> bool:
+        return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and bool(node.value))
+
+    found = []
+    folders = ("accounts", "configcenter", "jobs", "messaging", "monitor", "routing", "tracing", "posthaste")
+    for path in [p for folder in folders for p in (ROOT / folder).rglob("*.py") if "management" not in p.parts and p.name != "env.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            told: list[ast.expr] = []
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[text, *_]) if name in problems:
+                    told = [text]
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="Invalid"), attr="field"), args=[_, text, *_]):
+                    told = [text]
+                case ast.Dict(keys=keys, values=values):
+                    told = [v for k, v in zip(keys, values, strict=True) if isinstance(k, ast.Constant) and k.value == "message"]
+                case ast.FunctionDef() if any("validator" in ast.unparse(decorator) for decorator in node.decorator_list):
+                    told = [n.args[0] for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func) == "ValueError" and n.args]
+            found += [f"{path.relative_to(ROOT)}:{text.lineno}: {ast.unparse(text)}" for text in told if is_plain(text)]
+    return found
+
+
+def test_every_text_that_a_caller_is_told_goes_through_gettext() -> None:
+    assert untranslated_texts() == []

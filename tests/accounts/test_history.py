@@ -1,4 +1,4 @@
-"""The history of a row in the admin is the audit trail's, whoever changed it and from where."""
+"""The history of a row in the admin is the audit trail's, for every author and entrance."""
 
 import pytest
 from django.test import Client
@@ -12,9 +12,9 @@ from tests.builders import make_api, make_provider, make_template, make_tenant
 pytestmark = pytest.mark.django_db
 
 
-def viewer(owner: Tenant) -> Client:
-    user = User.objects.create(username="ada", is_staff=True)
-    Member.objects.create(user=user, tenant=owner, role=Role.VIEWER)
+def member(tenant: Tenant, role: Role = Role.OWNER) -> Client:
+    user = User.objects.create(username=f"{role}-{tenant.slug}", is_staff=True)
+    Member.objects.create(user=user, tenant=tenant, role=role)
     client = Client()
     client.force_login(user)
     return client
@@ -29,7 +29,7 @@ def history(client: Client, name: str, key: object) -> str:
 def test_what_an_integrator_changed_over_the_api_stands_in_the_rows_history() -> None:
     tenant = make_tenant()
     row = make_provider(tenant)
-    client = viewer(tenant)
+    client = member(tenant)
     assert "The audit trail has no entries for it." in history(client, "messaging_provider", row.pk)
     api = make_api(tenant)
     assert api.patch(f"/api/providers/{row.pk}/", {"weight": 7}).status_code == 200
@@ -44,15 +44,46 @@ def test_a_history_shows_nothing_of_what_another_tenant_calls_by_the_same_name()
     rows = [make_template(owner, name="sale") for owner in (mine, theirs)]
     for owner in (mine, theirs):
         assert make_api(owner).patch("/api/templates/sale/", {"description": f"of {owner.slug}"}).status_code == 200
-    assert history(viewer(mine), "messaging_template", rows[0].pk).count("template.change") == 1
+    assert history(member(mine), "messaging_template", rows[0].pk).count("template.change") == 1
     assert Template.objects.count() == 2
 
 
 def test_nobody_reads_the_history_of_a_row_that_is_not_theirs() -> None:
     row = make_provider(make_tenant())
-    answer = viewer(make_tenant()).get(reverse("admin:messaging_provider_history", args=[row.pk]))
+    answer = member(make_tenant()).get(reverse("admin:messaging_provider_history", args=[row.pk]))
     assert answer.status_code in (302, 403, 404)
     assert b"provider." not in answer.content
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.AUTHOR, Role.OPERATOR])
+def test_a_history_is_kept_for_those_who_may_read_the_audit_trail(role: Role) -> None:
+    tenant = make_tenant()
+    row = make_provider(tenant)
+    assert make_api(tenant).patch(f"/api/providers/{row.pk}/", {"weight": 7}).status_code == 200
+    client = member(tenant, role)
+    assert client.get(reverse("admin:accounts_auditentry_changelist")).status_code == 403
+    answer = client.get(reverse("admin:messaging_provider_history", args=[row.pk]))
+    assert answer.status_code == 403
+    assert "Only owners of the tenant can read its audit trail." in answer.content.decode()
+    assert "provider.change" not in answer.content.decode()
+
+
+def test_the_button_of_the_history_is_shown_to_those_who_may_read_it() -> None:
+    tenant = make_tenant()
+    page, address = (reverse(f"admin:accounts_tenant_{name}", args=[tenant.pk]) for name in ("change", "history"))
+    assert address in member(tenant).get(page).content.decode()
+    assert address not in member(tenant, Role.OPERATOR).get(page).content.decode()
+
+
+def test_an_owner_elsewhere_reads_no_history_where_they_are_a_member() -> None:
+    theirs, other = make_tenant(), make_tenant()
+    user = User.objects.create(username="eve", is_staff=True)
+    Member.objects.create(user=user, tenant=theirs, role=Role.OWNER)
+    Member.objects.create(user=user, tenant=other, role=Role.VIEWER)
+    client = Client()
+    client.force_login(user)
+    row = make_provider(other)
+    assert client.get(reverse("admin:messaging_provider_history", args=[row.pk])).status_code == 403
 
 
 def test_a_history_is_read_in_pages() -> None:
@@ -61,7 +92,7 @@ def test_a_history_is_read_in_pages() -> None:
     api = make_api(tenant)
     for weight in range(52):
         api.patch(f"/api/providers/{row.pk}/", {"weight": weight})
-    client = viewer(tenant)
+    client = member(tenant)
     first = history(client, "messaging_provider", row.pk)
     assert first.count("provider.change") == 50
     older = client.get(reverse("admin:messaging_provider_history", args=[row.pk]), {"p": 2}).content.decode()

@@ -6,7 +6,7 @@ from pathlib import Path
 from posthaste.env import ROOT
 from tests.architecture.writers import APPS, service_modules, unnamed_writers
 
-#: What writes without an actor, and why nobody is to be named.
+#: What writes without an actor, and why there is none to name.
 ENGINE = "the platform's own work on messages that were accepted: no person or key decides about it"
 CLEANING = "removes what has passed its age; a job"
 READING = "reads only, by SQL of its own"
@@ -16,6 +16,7 @@ WITHOUT_ACTOR = {
     "accounts.services.api_keys.recall": "notes when a key was used",
     "accounts.services.api_keys.recognise": "notes when a key was used",
     "accounts.services.audit.complete": "adds to an entry, which names its actor",
+    "accounts.services.audit.withdraw": "takes back an entry of a change that was not made",
     "configcenter.services.changes.Change.release": INSIDE,
     "configcenter.services.changes.next_revision": INSIDE,
     "configcenter.services.items.default_namespace": ON_DEMAND,

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from posthaste.env import ROOT, Environment
 
 MAX_LINES = 350
-APPS = ("posthaste", "configcenter", "tracing", "messaging", "monitor", "routing")
+APPS = tuple(sorted(path.parent.name for path in ROOT.glob("*/apps.py")))
 #: Entrances that say which settings Django takes, and nothing else.
 MAY_SET_THE_SETTINGS_MODULE = {"manage.py", "posthaste/wsgi.py", "posthaste/rsgi.py", "posthaste/asgi.py", "posthaste/celery.py"}
 #: Where the environment of other processes is put together.

@@ -1,4 +1,4 @@
-"""Every queue has somebody who works on it, every task a queue, every job a task."""
+"""Every queue has a worker, every task a queue, every job a task."""
 
 from celery import current_app
 

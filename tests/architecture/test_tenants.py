@@ -39,7 +39,7 @@ MODULES = "api/config/modules/"
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A tenant with one of everything, and the identifiers nobody else may ever read."""
+    """A tenant with one of everything, and the identifiers no other tenant may ever read."""
 
     tenant: Tenant
     key: ApiKey

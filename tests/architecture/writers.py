@@ -4,14 +4,16 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-APPS = ("accounts", "configcenter", "jobs", "messaging", "monitor", "routing", "tracing")
+from posthaste.env import ROOT
+
+APPS = tuple(sorted(path.parent.name for path in ROOT.glob("*/apps.py") if path.parent.name != "posthaste"))
 #: Entrances, which call services, and what only declares.
 NOT_SERVICES = {
     "admin", "api", "console", "management", "migrations", "models", "nacos", "navigation", "pages", "staff", "templatetags", "urls",
 }  # fmt: skip
 #: Methods that change rows, or what is kept in Redis for an operator.
 WRITING = {"bulk_create", "bulk_update", "get_or_create", "update_or_create", "save", "force", "force_release"}
-#: How the name of a service begins that changes something for somebody.
+#: How the names of services begin that change something for a caller.
 VERBS = (
     "add", "abandon", "cancel", "change", "create", "delete", "disable", "discard", "enable", "force", "import", "issue", "pause",
     "promote", "publish", "remove", "renew", "resume", "retry", "reveal", "revoke", "rollback", "run", "save", "send_test", "set_",

@@ -1,4 +1,4 @@
-"""Traffic, faults that strike in the middle of it, and the closing of the books.
+"""Traffic, faults that strike in the middle of it, and the totals at the end.
 
 The recorder is a gateway process of its own: it writes every id it is asked to send into a file before it answers, so it
 knows what reached "the provider" whatever dies. The clients are threads that remember every 202 they saw: some hand over
@@ -24,7 +24,7 @@ from deploy.local.installation import free_port
 from posthaste.env import ROOT
 from tests import crowds
 from tests.chaos.installation import Installation
-from tests.chaos.table import Books
+from tests.chaos.table import Totals
 from tests.integration.customer import Customer, number
 from tests.integration.waiting import reach
 
@@ -82,7 +82,7 @@ class Storm:
         self.recorder = Recorder(folder)
         self.customer = Customer(installation.stack)
         self.customer.provider("sms", "http", {"url": self.recorder.url, "timeout_seconds": 2})
-        self.books = Books()
+        self.totals = Totals()
         self.batches: dict[str, int] = {}  # id → rows that a client was told 202 for
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -106,7 +106,7 @@ class Storm:
             self._refused(str(answer.status))
             return AFTER_A_REFUSAL
         with self._lock:
-            self.books.accepted.add(answer.json()["trace_id"])
+            self.totals.accepted.add(answer.json()["trace_id"])
         return BETWEEN_MESSAGES
 
     def _send_batch(self) -> float:
@@ -121,7 +121,7 @@ class Storm:
 
     def _refused(self, why: str) -> None:
         with self._lock:
-            self.books.refused[why] += 1
+            self.totals.refused[why] += 1
 
     # --- the run ---------------------------------------------------------------------------------------------
 
@@ -137,21 +137,21 @@ class Storm:
         self._clients.join()
 
     def _traffic_flows(self) -> None:
-        before = len(self.books.accepted)
-        reach(lambda: len(self.books.accepted), before + FLOW, reason=lambda: f"traffic never came back: {self.books.refused}")
+        before = len(self.totals.accepted)
+        reach(lambda: len(self.totals.accepted), before + FLOW, reason=lambda: f"traffic never came back: {self.totals.refused}")
 
-    def close_the_books(self) -> Books:
+    def final_totals(self) -> Totals:
         """Wait until nothing is in progress and compare what everybody saw."""
         self.installation.stack.wait_healthy()
         self.customer.all_settled()
         rows = self.customer.rows()
-        self.books.stored = {row["trace_id"]: row["status"] for row in rows}
+        self.totals.stored = {row["trace_id"]: row["status"] for row in rows}
         for batch, accepted in self.batches.items():
             ids = {row["trace_id"] for row in rows if row["batch_id"] == batch}
             assert len(ids) == accepted, f"batch {batch}: told {accepted}, stored {len(ids)}"
-            self.books.accepted |= ids
-        self.books.taken = self.recorder.taken()
-        return self.books
+            self.totals.accepted |= ids
+        self.totals.taken = self.recorder.taken()
+        return self.totals
 
     def close(self) -> None:
         self._ended.set()

@@ -1,4 +1,4 @@
-"""The format of an item is changed while a text of it comes into force: whoever is first, the text is written in the format that stands."""
+"""The format of an item is changed while a text of it comes into force: in either order, the text is written in the format that stands."""
 
 import time
 from collections.abc import Callable

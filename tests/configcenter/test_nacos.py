@@ -299,7 +299,7 @@ def test_a_hundred_listeners_are_told_together(server: NacosServer) -> None:
     published(tenant, "app", "one")
     with crowds.pool(100) as pool:
         waiting = [pool.submit(server.listen, key, ("app", md5("one")), (f"own-{n}", "")) for n in range(100)]
-        # Whoever asks last is answered at once, so all others are being served by then.
+        # The last one to ask is answered at once, so all others are being served by then.
         assert server.listen(key, ("app", "")) != ""
         assert not any(future.done() for future in waiting)
         published(tenant, "app", "two")

@@ -86,7 +86,7 @@ def _whole(request: pytest.FixtureRequest) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Start the whole product, migrated, with the demo loaded. A test that kills a process leaves it running again and healthy.
 
-    At the end, after all that was killed, stopped and cancelled, no message may stand where nobody looks for it.
+    At the end, after all that was killed, stopped and cancelled, no message may stand where no process looks for it.
     """
     folder = tmp_path_factory.mktemp("stack")
     with Stack(stack_environment(env.load(), folder), folder) as running:

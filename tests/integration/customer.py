@@ -71,7 +71,7 @@ def what_waits(stack: Stack) -> str:
 
 
 def forgotten(stack: Stack) -> str:
-    """Return what is in progress in batches that have ended, where nobody will ever feed it; empty: nothing."""
+    """Return what is in progress in batches that have ended, where no feeder will ever look; empty: nothing."""
     return _asked(stack, FORGOTTEN)
 
 
@@ -130,7 +130,7 @@ class Customer:
         return answer
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        """Return one batch, having checked that its books are right."""
+        """Return one batch, having checked that its totals are right."""
         answer: dict[str, Any] = self.http.get(f"/api/batches/{batch_id}/").json()
         assert sum(answer["counts"].values()) == answer["accepted"] == answer["in_progress"] + answer["ended"], answer
         return answer
@@ -198,7 +198,7 @@ class Customer:
 
 
 def number() -> str:
-    """Return a phone number nobody used before."""
+    """Return a phone number never used before."""
     return f"+86138{next(_numbers):08d}"
 
 

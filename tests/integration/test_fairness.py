@@ -79,7 +79,7 @@ def flood(customer: Customer, over: threading.Event) -> int:
 
 
 def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack: Stack, gateway: Gateway) -> None:
-    """Both web processes and the feeder at the same time, and nobody takes anything out."""
+    """Both web processes and the feeder at the same time, and no worker takes anything out."""
     if not stack.environment["DATABASE_URL"].startswith("postgres"):
         pytest.skip("SQLite has one writer at a time")
     gateway.latency_ms = 0

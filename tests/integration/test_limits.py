@@ -35,7 +35,7 @@ def accept_rule(**fields: Any) -> dict[str, Any]:
 
 
 def message(**fields: Any) -> dict[str, Any]:
-    """One that nobody has to send while the test runs."""
+    """One that is not due while the test runs."""
     return {"channel": "sms", "body": "drill", "recipient": number(), "send_at": LATER.isoformat(), **fields}
 
 
@@ -118,7 +118,7 @@ def test_beyond_the_systems_bounds_low_priorities_are_refused_and_urgent_message
 
 def test_the_adaptive_limit_comes_down_under_load_between_its_bounds_and_says_why(rules: None, stack: Stack) -> None:
     customer = Customer(stack)
-    bounds = {"least_per_second": 40, "most_per_second": 400, "target_latency_ms": 1}
+    bounds = {"min_per_second": 40, "max_per_second": 400, "target_latency_ms": 1}
     stack.configure("flow_rules", rules=[], adaptive={"is_enabled": True, "step_percent": 50, "every_seconds": 1, **bounds})
 
     def shown() -> dict[str, Any]:

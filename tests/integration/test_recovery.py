@@ -27,7 +27,7 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def close_the_books(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
+def total(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
     """Every id has arrived; none twice; those shown as unknown are the only ones in doubt, and can be resent by hand."""
     batch = customer.finished(batch_id)
     counts: dict[str, int] = batch["counts"]
@@ -49,7 +49,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_noth
         reach(lambda: len(gateway.taken), reached)
         stack.kill("worker")
         stack.start("worker")
-    counts = close_the_books(customer, gateway, batch_id, 2_000)
+    counts = total(customer, gateway, batch_id, 2_000)
     # Only a call that was under way may be in doubt: one for each thread of the two workers that were killed.
     assert counts["unknown"] <= 2 * 100
     for row in customer.http.get("/api/messages/", batch=batch_id, status="unknown", limit=200).json()["results"]:
@@ -67,7 +67,7 @@ def test_a_worker_asked_to_end_finishes_or_hands_back_what_it_holds(stack: Stack
     at_rest = customer.batch(batch_id)["counts"]
     assert at_rest["sending"] == 0, "the worker kept messages to itself"
     stack.start("worker")
-    counts = close_the_books(customer, gateway, batch_id, 1_500)
+    counts = total(customer, gateway, batch_id, 1_500)
     assert counts["unknown"] == 0, "an orderly end leaves no doubt"
 
 
@@ -76,7 +76,7 @@ def test_the_feeder_killed_while_feeding_loses_nothing(stack: Stack, customer: C
     batch_id = customer.send_batch(3_000)
     stack.kill("worker-aux")
     stack.start("worker-aux")
-    assert close_the_books(customer, gateway, batch_id, 3_000)["unknown"] == 0
+    assert total(customer, gateway, batch_id, 3_000)["unknown"] == 0
 
 
 def test_tasks_lost_in_the_broker_are_found_in_the_database(stack: Stack, customer: Customer, gateway: Gateway) -> None:

@@ -59,7 +59,7 @@ def test_what_a_rule_put_off_for_hours_leaves_when_the_rule_is_lifted_through_bo
     batch = customer.send_batch(MESSAGES, **drill)
     reach(lambda: len(put_off(customer, batch)), MESSAGES, every=0.2)
     assert gateway.taken == {}
-    others = customer.send_batch(MESSAGES)  # the load: nobody's rule keeps these
+    others = customer.send_batch(MESSAGES)  # the load, which no rule keeps
     reach(lambda: len(gateway.taken), PLACES, every=0.01)
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{provider['id']}"

@@ -82,7 +82,7 @@ def go(process: "subprocess.Popen[str]") -> None:
 def test_whoever_comes_later_may_write_and_the_one_before_no_more(name: str) -> None:
     with locks.simple(name, lease_seconds=0.01) as first, locks.simple(name, wait_seconds=5) as second:
         with transaction.atomic():
-            fence.check(first)  # its lease ran out, but nobody has written since: no harm
+            fence.check(first)  # its lease ran out, but there was no write since: no harm
         for _ in range(2):
             with transaction.atomic():
                 fence.check(second)

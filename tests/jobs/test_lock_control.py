@@ -1,11 +1,14 @@
-"""Locks over the API: seen and released by force, only by whoever operates the installation."""
+"""Locks over the API: seen and released by force, by operators only."""
+
+from contextlib import suppress
 
 import pytest
 
 from accounts.models import AuditEntry
+from jobs.services.lock_control import force_release
 from posthaste.lib import locks
 from posthaste.lib.ids import new_id
-from tests.builders import json_of, make_api, make_tenant
+from tests.builders import TESTER, json_of, make_api, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +38,21 @@ def test_a_lock_that_nobody_holds_is_not_found(name: str) -> None:
     answer = make_api(make_tenant(is_operator=True)).post("/api/locks/release/", {"name": name})
     assert answer.status_code == 404
     assert not AuditEntry.objects.exists()
+
+
+def test_a_process_that_dies_after_it_freed_a_lock_leaves_its_entry(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = locks.force_release
+
+    def free_and_die(name: str) -> None:
+        free(name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locks, "force_release", free_and_die)
+    with suppress(locks.LockLost), locks.simple(name, lease_seconds=30):
+        with pytest.raises(KeyboardInterrupt):
+            force_release(name=name, by=TESTER)
+        assert all(held.name != name for held in locks.held())
+    assert AuditEntry.objects.get(action="lock.force_release").target == name
 
 
 def test_other_tenants_and_keys_without_the_scope_see_nothing_and_a_sandbox_key_releases_nothing(name: str) -> None:

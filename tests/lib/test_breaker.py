@@ -21,7 +21,7 @@ pytestmark = pytest.mark.both_stacks
 RULE = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=60, trial_calls=3)
 SOON = Rule(window_seconds=30, min_requests=10, slow_percent=60, error_percent=50, open_seconds=0.05, trial_calls=3)
 
-NOBODY = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))  # nobody listens there
+NOBODY = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))  # a port without a listener
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_when_redis_is_back_what_all_know_is_in_force_again(mine: Breakers, name
 # --- opened by receipts -------------------------------------------------------------------------------------------------
 
 VOID = Rule(
-    counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, longest_open_seconds=60, receipt_seconds=60
+    counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, max_open_seconds=60, receipt_seconds=60
 )
 CALLS = replace(VOID, counts="errors")
 
@@ -331,7 +331,7 @@ def test_receipts_of_its_trial_messages_that_tell_of_failure_open_it_again_for_t
 
 @pytest.mark.parametrize(("longest", "span"), [(0.15, 150), (0.01, 50)])
 def test_it_never_stays_open_for_longer_than_configured(longest: float, span: int, mine: Breakers, name: str) -> None:
-    void = replace(VOID, longest_open_seconds=longest)
+    void = replace(VOID, max_open_seconds=longest)
     receipts(mine, name, void, bad=10)
     for _ in range(2):
         taken(mine, name, replace(void, counts="errors"))
@@ -428,7 +428,7 @@ def test_whatever_happens_what_receipts_opened_never_carries_more_than_its_trial
 ) -> None:
     monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
     chance, long_ago = random.Random(seed), time.time() - 60
-    void, calls = (replace(rule, open_seconds=0.002, longest_open_seconds=0.004) for rule in (VOID, CALLS))
+    void, calls = (replace(rule, open_seconds=0.002, max_open_seconds=0.004) for rule in (VOID, CALLS))
     receipts(mine, name, void, bad=10)
     granted, rounds = 0, mine.snapshot([name])[name]["state"].epoch
     pending: list[int] = []

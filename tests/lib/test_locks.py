@@ -78,8 +78,8 @@ def test_a_held_lock_is_not_given_away(name: str) -> None:
 
 
 def test_locks_of_different_names_do_not_meet(name: str) -> None:
-    with locks.simple(name, lease_seconds=5), locks.simple(f"{name}-other", lease_seconds=5):
-        pass
+    with locks.simple(name, lease_seconds=30), locks.simple(f"{name}-other", lease_seconds=30):
+        assert {lock.name for lock in locks.held()} >= {name, f"{name}-other"}
 
 
 def test_who_waits_is_woken_when_it_is_free(name: str, no_looks: None) -> None:

@@ -82,3 +82,4 @@ def test_a_nul_is_found_however_it_is_written(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b'"\\\\u0000"', b'"a\\\\u0000b"', b'"\\\\\\\\u0000"', b'"u0000"', b'"\\u00001"'[:4] + b'1"'])
 def test_the_text_backslash_u0000_is_no_nul(body: bytes) -> None:
     refuse_nul(body)
+    assert "\0" not in orjson.loads(body)

@@ -104,10 +104,17 @@ def test_a_large_body_arrives_whole_with_and_without_its_length(port: int) -> No
     assert told(port, method="POST", body=pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})["read"] == 3_000_005
 
 
-def test_a_body_without_a_length_is_read_up_to_the_bound_only(port: int) -> None:
-    pieces = (b"x" * 100_000 for _ in range(45))
-    seen = told(port, method="POST", body=pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
-    assert seen["read"] == bridged_application.MAX_BYTES
+def test_a_body_without_a_length_is_read_whole_up_to_the_bound_and_refused_beyond_it(port: int) -> None:
+    def chunked(*sizes: int) -> dict[str, Any]:
+        return {"body": (b"x" * size for size in sizes), "encode_chunked": True, "headers": {"Transfer-Encoding": "chunked"}}
+
+    many = [100_000] * 40
+    assert sum(many) == bridged_application.MAX_BYTES
+    assert told(port, method="POST", **chunked(*many))["read"] == bridged_application.MAX_BYTES
+    for sizes in ([*many, 1], [*many[:-1], 100_001], [bridged_application.MAX_BYTES + 1]):
+        with called(port, method="POST", **chunked(*sizes)) as answer:
+            assert answer.status == 413
+    assert told(port)["read"] == 0
 
 
 def test_a_large_body_is_not_read_from_whoever_is_refused_before(port: int) -> None:

@@ -203,7 +203,7 @@ def test_rates_are_those_of_the_last_ten_whole_seconds_and_of_the_tenant(tenant:
 
 @pytest.fixture
 def redis_is_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Points this process at a port where nobody listens."""
+    """Points this process at a port without a listener."""
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
     monkeypatch.setenv("BROKER_URL", env.load().broker_url)
     env.load.cache_clear()

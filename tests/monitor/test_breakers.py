@@ -1,4 +1,4 @@
-"""The page of the breakers: seen by whoever may look at the configuration, held by whoever may publish."""
+"""The page of the breakers: seen with the right to view the configuration, held with the right to publish it."""
 
 import pytest
 from django.test import Client

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from wsgiref.validate import validator
 
+from django.core.exceptions import RequestDataTooBig
+
 from posthaste.lib.wsgi_bridge import Bridge
 
 MAX_BYTES = 4_000_000
@@ -44,7 +46,11 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
     told: dict[str, Any] = {name: value for name, value in environ.items() if isinstance(value, str)} | state
     if path != "/unread":
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length)
+        try:
+            body = environ["wsgi.input"].read(length)
+        except RequestDataTooBig:
+            start_response("413 Content Too Large", [("Content-Type", "text/plain")])
+            return [b"too large"]
         state["short"] += len(body) < length
         told |= {"read": len(body), "ends": body[-5:].decode("latin-1")}
     text = b"" if environ["REQUEST_METHOD"] == "HEAD" else json.dumps(told).encode()
@@ -54,7 +60,7 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
 
 class _Server:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._bridge = Bridge(validator(_application), threads=2, most_bytes=MAX_BYTES, loop=loop)
+        self._bridge = Bridge(validator(_application), threads=2, max_bytes=MAX_BYTES, loop=loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         await self._bridge.answer(scope, protocol)

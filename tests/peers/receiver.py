@@ -1,4 +1,4 @@
-"""A mail server and a gateway for texts that print what arrives: for the first message of somebody trying things out.
+"""A mail server and a gateway for texts that print what arrives: for the first message of a newcomer.
 
     python -m tests.peers.receiver
     python -m tests.peers.receiver --receipts http://localhost:8000/api/receipts/<provider id>/ --secret whsec_…

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--weight", type=int, default=1, help="share of the sending capacity, 1 to 100")
         parser.add_argument("--sandbox", action="store_true", help="the key never reaches a real provider")
         parser.add_argument(
-            "--operator", action="store_true", help="its keys with a configuration scope reach that of the whole installation"
+            "--operator", action="store_true", help="its keys reach the whole installation: configuration, limits, locks, GET /metrics"
         )
         parser.add_argument("--scope", action="append", choices=sorted(SCOPES), help="may be given several times; default: all")
 

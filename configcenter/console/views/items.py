@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts.selectors import tenants
 from accounts.services import rights
 from accounts.services.audit import Actor
 from configcenter.console.access import page, staff_page
@@ -132,7 +132,7 @@ def namespaces(request: HttpRequest) -> HttpResponse:
                 items.delete_namespace(namespace=namespace, by=by)
                 messages.success(request, _("The namespace {name} was deleted.").format(name=namespace.slug))
             else:
-                tenant = get_object_or_404(Tenant, pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
+                tenant = get_object_or_404(tenants(), pk=_pk(typed["tenant"]) or 0) if typed["tenant"] else None
                 made = {name: typed[name] for name in ("slug", "name", "description")}
                 items.create_namespace(tenant=tenant, **made, by=by)
                 messages.success(request, _("The namespace {name} was created.").format(name=typed["slug"]))
@@ -154,7 +154,7 @@ def namespaces(request: HttpRequest) -> HttpResponse:
         tab="items",
         rows=rows,
         public=PUBLIC,
-        tenants=Tenant.objects.all(),
+        tenants=tenants(),
         typed=typed,
         errors=errors,
     )

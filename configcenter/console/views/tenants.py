@@ -3,7 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from accounts.models import Tenant
+from accounts import selectors as accounts
 from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
@@ -20,7 +20,7 @@ def tenants(request: HttpRequest, target: Target) -> HttpResponse:
     if handle is None or not handle.per_tenant:
         raise Http404
     if wanted := request.GET.get("choose", ""):
-        tenant = Tenant.objects.filter(slug=wanted).first()
+        tenant = accounts.tenant_by_slug(wanted)
         if tenant is not None:
             return HttpResponseRedirect(Target(target.item, handle, tenant).url())
     fields = {name: _(info.title) for name, info in handle.model.model_fields.items() if name in handle.per_tenant and info.title}
@@ -43,5 +43,5 @@ def tenants(request: HttpRequest, target: Target) -> HttpResponse:
         item=target.item,
         rows=found,
         fields=list(fields.values()),
-        tenants=Tenant.objects.order_by("name"),
+        tenants=accounts.tenants(),
     )

@@ -78,7 +78,7 @@ def _posted(request: HttpRequest) -> bytes:
 def _told(report: files.ImportReport) -> dict[str, Any]:
     words = {
         "created": (_("new"), "delivered"),
-        "updated": (_("changed"), "queued"),
+        "updated": (_("updated"), "queued"),
         "unchanged": (_("unchanged"), "cancelled"),
         "skipped": (_("skipped"), "cancelled"),
         "invalid": (_("not valid"), "failed"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -100,7 +101,7 @@ class BreakerView(TenantView):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, redis.Unavailable):
-            exc = Unavailable("The states of the breakers are away for the moment. Try again.")
+            exc = Unavailable(_("The states of the breakers are unavailable at the moment. Try again."))
         return super().handle_exception(exc)
 
 

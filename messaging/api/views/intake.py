@@ -20,9 +20,10 @@ from messaging.intake import accept, bodies, limits, prepare
 from messaging.models import Batch
 from posthaste.lib import languages, outage
 from posthaste.lib.addresses import client_ip
-from posthaste.lib.flow import headers, system
+from posthaste.lib.flow import system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
+from posthaste.lib.jsonbodies import JSON
 from posthaste.lib.problem_responses import Reply
 from posthaste.lib.problems import Invalid
 
@@ -33,7 +34,9 @@ def _call_of(request: HttpRequest) -> Call:
         path=request.path_info,
         authorization=meta.get("HTTP_AUTHORIZATION", ""),
         ip=client_ip(request),
-        content_type=request.content_type or "",
+        accept=meta.get("HTTP_ACCEPT", ""),
+        content_type=meta.get("CONTENT_TYPE", ""),
+        content_encoding=meta.get("HTTP_CONTENT_ENCODING", ""),
         idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
         language=languages.negotiate(meta.get("HTTP_ACCEPT_LANGUAGE", ""), meta.get("HTTP_COOKIE", "")),
     )
@@ -76,18 +79,19 @@ def _take_batch(call: Call, caller: Caller) -> Reply:
         single.refuse_beyond_the_backlog(body.priority)
         cost = max(1, min(len(body.recipients), prepare.MAX_RECIPIENTS))  # more are refused as invalid
         with limits.handing_over(caller, ip=call.ip, cost=cost, priority=body.priority, template=body.template) as passed:
-            answer = _accept_batch(body, caller, repeatable)
+            try:
+                answer = _accept_batch(body, caller, repeatable)
+            except Exception as error:  # noqa: BLE001 - it is answered, with what the limits say
+                return single.refused(error, language=call.language, passed=passed).reply()
     outage.database.mark_up()
     return _accepted(answer, passed=passed)
 
 
 def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass | None = None) -> Reply:
-    found = [("content-type", single.JSON)]
+    found = [("content-type", JSON)]
     if repeated:
         found.append(("idempotent-replayed", "true"))
-    if passed is not None:
-        found += [(name.lower(), value) for name, value in headers.of(passed).items()]
-    return Reply(202, found, orjson.dumps(body))
+    return Reply(202, found + single.limit_headers(passed), orjson.dumps(body))
 
 
 def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -179,4 +180,4 @@ class SandboxOutbox(TenantView):
         try:
             return Response(outbox.read(tenant_id=self.tenant_id))
         except redis.Unavailable:
-            raise Unavailable("The outbox is away for the moment.") from None
+            raise Unavailable(_("The outbox is unavailable at the moment. Try again.")) from None

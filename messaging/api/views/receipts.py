@@ -13,6 +13,7 @@ from messaging.models import ReceiptOutcome
 from messaging.receipts import receive
 from posthaste.lib.flow import gate
 from posthaste.lib.flow.views import FlowLimited
+from posthaste.lib.jsonbodies import refuse_encoding
 from posthaste.lib.problems import NotFound
 
 
@@ -40,6 +41,7 @@ class ReceiptIntake(FlowLimited):
         if row is None:
             raise NotFound
         self.flow_pass = gate.ask(Resource.CALLBACK, self.flow_values(request) | {"tenant": row.tenant.slug})
+        refuse_encoding(request.headers.get("Content-Encoding", ""))
         body = request._request.body
         receive.verify(provider=row, body=body, headers=request.headers)
         counts = receive.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())

@@ -1,6 +1,7 @@
 """Statistics: over days, and of this moment."""
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -44,4 +45,4 @@ class Realtime(TenantView):
         try:
             return Response(statistics.realtime(tenant_id=self.tenant_id, now=timezone.now()))
         except redis.Unavailable:
-            raise Unavailable("The live figures are away for the moment; messages are accepted and sent all the same.") from None
+            raise Unavailable(_("The live figures are unavailable at the moment. Messages are accepted and sent all the same.")) from None

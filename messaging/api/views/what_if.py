@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
-from accounts.models import Tenant
+from accounts.selectors import get_tenant
 from configcenter import hot
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
@@ -31,9 +31,8 @@ class WhatIfIn(Body):
     until = serializers.DateTimeField(required=False, help_text="Left out: now.")
 
 
-def path_of(location: tuple[int | str, ...]) -> str:
-    """Write a place within a value as errors name it: `value.rules[2].per_second`."""
-    return "value" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+def _within_value(path: str) -> str:
+    return f"value{path}" if path.startswith("[") else f"value.{path}".rstrip(".")
 
 
 def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
@@ -45,17 +44,7 @@ def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
     try:
         return handle.model.model_validate(content)
     except ValidationError as error:
-        errors = []
-        for entry in error.errors(include_url=False, include_context=False, include_input=False):
-            field, sep, text = entry["msg"].removeprefix("Value error, ").partition(": ")
-            known = sep and field.isidentifier()
-            errors.append(
-                {
-                    "field": path_of((*entry["loc"], field) if known else entry["loc"]),
-                    "code": "invalid",
-                    "message": text if known else entry["msg"].removeprefix("Value error, "),
-                }
-            )
+        errors = [entry | {"field": _within_value(entry["field"]), "code": "invalid"} for entry in validation.explain(error)]
         raise Invalid(errors=errors) from None
 
 
@@ -108,7 +97,7 @@ class WhatIf(TenantView):
         handle = module_with_replay(name)
         values = self.validated(WhatIfIn)
         value = checked(handle, values["value"]) if "value" in values else handle.value
-        tenant_id = None if Tenant.objects.get(pk=self.tenant_id).is_operator else self.tenant_id
+        tenant_id = None if get_tenant(self.tenant_id).is_operator else self.tenant_id
         return Response(what_if.replay_value(handle, value, tenant_id=tenant_id, **span_of(values)))
 
 
@@ -127,7 +116,7 @@ class OverrideWhatIf(TenantView):
         responses=OpenApiTypes.OBJECT,
     )
     def post(self, request: Request, name: str) -> Response:
-        handle, tenant = module_with_replay(name), Tenant.objects.get(pk=self.tenant_id)
+        handle, tenant = module_with_replay(name), get_tenant(self.tenant_id)
         item = items.module_item(name, tenant=tenant)
         values = self.validated(WhatIfIn)
         content = orjson.dumps(values["value"]).decode() if "value" in values else items.effective(item)

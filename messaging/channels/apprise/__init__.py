@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from apprise import NotifyFormat
 from apprise.logger import logger
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, ValidationInfo, model_validator
 
@@ -42,16 +43,16 @@ class AppriseConfig(ProviderConfig):
         url = self.url.get_secret_value().strip()
         scheme = url.partition("://")[0].lower()
         if "://" not in url or not url.isprintable():
-            raise ValueError("url: give a service URL such as wecombot://KEY or slack://TokenA/TokenB/TokenC")
+            raise ValueError("url: " + gettext("Give a service URL such as wecombot://KEY or slack://TokenA/TokenB/TokenC."))
         if PLACEHOLDER in scheme:
-            raise ValueError("url: the service itself cannot depend on the recipient")
+            raise ValueError("url: " + gettext("The service itself can't depend on the recipient."))
         if (info.context or {}).get("channel") == "sms" and PLACEHOLDER not in url:
-            raise ValueError("url: for texts the URL must hold {recipient}")
+            raise ValueError("url: " + gettext("For SMS, the URL must contain {recipient}."))
         if scheme not in ("http", "https") and scheme not in transport.schemas():
-            raise ValueError(f"url: there is no service {scheme}:// that may be used here")
+            raise ValueError("url: " + gettext("There is no service {scheme}:// that can be used here.").format(scheme=scheme))
         with _captured() as lines:
             if not any(transport.instantiate(_filled(url, sample)) for sample in (SAMPLES if PLACEHOLDER in url else ("",))):
-                raise ValueError(f"url: {scheme}:// does not take this URL. {_scrub(' '.join(lines), url)}".strip())
+                raise ValueError(f"url: {gettext('The service does not take this URL.')} {_scrub(' '.join(lines), url)}".strip())
         return self
 
 

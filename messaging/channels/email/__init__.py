@@ -9,7 +9,7 @@ import time
 from email.utils import formataddr
 from typing import Literal, Self
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -48,13 +48,13 @@ class EmailConfig(ProviderConfig):
     @classmethod
     def one_line(cls, value: str) -> str:
         if value and not value.isprintable():
-            raise ValueError("must be one line of printable characters")
+            raise ValueError(gettext("Must be one line of printable characters."))
         return value.strip()
 
     @model_validator(mode="after")
     def password_goes_with_username(self) -> Self:
         if bool(self.username) != bool(self.password.get_secret_value()):
-            raise ValueError("give both username and password, or neither")
+            raise ValueError(gettext("Give both username and password, or neither."))
         return self
 
 

@@ -5,6 +5,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import orjson
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
@@ -69,7 +70,7 @@ class ErrorMapping(_Part):
     @model_validator(mode="after")
     def says_when(self) -> Self:
         if self.status is None and not self.match and not self.path:
-            raise ValueError("give at least one of status, match and path")
+            raise ValueError(gettext("Give at least one of status, match and path."))
         return self
 
 
@@ -161,10 +162,10 @@ class HttpConfig(ProviderConfig):
     def headers_are_sound(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name, secret in value.items():
             if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
-                raise ValueError(f"{name!r} is not a header that may be set here")
+                raise ValueError(gettext("The header {name} can't be set here.").format(name=name))
             text = secret.get_secret_value()
             if not text.isascii() or not text.isprintable():
-                raise ValueError(f"the value of {name} must be one line of ASCII")
+                raise ValueError(gettext("The value of {name} must be one line of ASCII.").format(name=name))
         return value
 
     @field_validator("success_codes")
@@ -180,18 +181,18 @@ class HttpConfig(ProviderConfig):
             try:
                 Webhook(value.get_secret_value())
             except (ValueError, RuntimeError, EmptyWebhookSecretError):
-                raise ValueError("must be whsec_ followed by base64") from None
+                raise ValueError(gettext("Must be whsec_ followed by base64.")) from None
         return value
 
     @model_validator(mode="after")
     def parts_fit(self, info: ValidationInfo) -> Self:
         channel = (info.context or {}).get("channel")
         if channel and not self.url and channel != "webhook":
-            raise ValueError("url: give the address of the gateway; only the channel webhook may leave it empty")
+            raise ValueError("url: " + gettext("Give the address of the gateway. Only the channel webhook may leave it empty."))
         if self.bulk and not self.url:
-            raise ValueError("bulk: not without a url")
+            raise ValueError("bulk: " + gettext("Needs a url."))
         if self.method == "GET" and self.body:
-            raise ValueError("body: a GET request has none; put variables into the url with another method or leave it empty")
+            raise ValueError("body: " + gettext("A GET request has no body. Choose another method, or leave it empty."))
         if self.body:
             _try_template("body", self.body, SAMPLE, json="json" in self.content_type)
         if self.bulk:
@@ -216,9 +217,9 @@ def check_url(value: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise ValueError("must be an http or https address")
+        raise ValueError(gettext("This is not an http or https address."))
     if "@" in parts.netloc:
-        raise ValueError("must not hold a user name or password: use a header")
+        raise ValueError(gettext("The address must not contain a user name or password. Use a header."))
     return value
 
 
@@ -228,7 +229,7 @@ def parse_codes(text: str) -> frozenset[int]:
     for part in text.split(","):
         found = _RANGE.fullmatch(part)
         if not found:
-            raise ValueError("give statuses as numbers and ranges: 200-299, 409")
+            raise ValueError(gettext("Give statuses as numbers and ranges, such as 200-299, 409."))
         first, last = int(found[1]), int(found[2] or found[1])
         codes.update(range(first, last + 1))
     return frozenset(codes)
@@ -242,9 +243,7 @@ def _try_template(field: str, source: str, variables: dict[str, Any], *, json: b
     if json:
         try:
             orjson.loads(text)
-        except ValueError as error:
-            raise ValueError(
-                f"{field}: with a text of several lines and quotes this does not become JSON ({error}); "
-                "write {{ body | json }} without quotes around it"
-            ) from None
+        except ValueError:
+            said = gettext("This is not JSON if the text has quotes or several lines. Write {{ body | json }} without quotes around it.")
+            raise ValueError(f"{field}: {said}") from None
     return text

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.utils.translation import gettext as _
 
 from messaging.channels.base import Receipt, ReceiptError
 from messaging.channels.http.answers import as_text, find
@@ -23,30 +24,33 @@ def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt]:
     try:
         data = orjson.loads(body)
     except ValueError:
-        raise ReceiptError("The body is not JSON.") from None
+        raise ReceiptError(_("The body is not JSON.")) from None
     items = find(data, config.items_path)
     if not isinstance(items, list):
         items = data if isinstance(data, list) else [data]
     if len(items) > MAX_RECEIPTS:
-        raise ReceiptError(f"More than {MAX_RECEIPTS} receipts at once.")
+        raise ReceiptError(_("At most {n} receipts per request.").format(n=MAX_RECEIPTS))
     return [receipt for index, item in enumerate(items) if (receipt := _read(item, config, index))]
 
 
 def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
     if not isinstance(item, dict):
-        raise ReceiptError(f"Receipt {index} is not an object.")
+        raise ReceiptError(_("Receipt {index} is not an object.").format(index=index))
     status = as_text(find(item, config.status_field))
     if not status:
-        raise ReceiptError(f"Receipt {index} has no {config.status_field}.")
+        raise ReceiptError(_("Receipt {index} has no {field}.").format(index=index, field=config.status_field))
     ours, theirs = as_text(find(item, config.message_id_field)), as_text(find(item, config.provider_message_id_field))
     if not ours and not theirs:
-        raise ReceiptError(f"Receipt {index} has neither {config.message_id_field} nor {config.provider_message_id_field}.")
+        text = _("Receipt {index} has neither {field} nor {other}.")
+        raise ReceiptError(text.format(index=index, field=config.message_id_field, other=config.provider_message_id_field))
     message_id = None
     if ours:
         try:
             message_id = UUID(ours)
         except ValueError:
-            raise ReceiptError(f"{config.message_id_field} of receipt {index} is not an id of ours.") from None
+            raise ReceiptError(
+                _("{field} of receipt {index} is not the id of a message.").format(index=index, field=config.message_id_field)
+            ) from None
     folded = status.casefold()
     if folded in {value.casefold() for value in config.delivered_values}:
         meaning = "delivered"

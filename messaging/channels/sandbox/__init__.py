@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import orjson
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
@@ -158,7 +158,7 @@ class SandboxAdapter(Adapter):
                 )
             ]
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ReceiptError('Give {"provider_message_id": "sandbox-…", "status": "delivered" or "failed"}.') from None
+            raise ReceiptError(gettext("Send provider_message_id, such as sandbox-…, and status: delivered or failed.")) from None
 
     def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
         return "unknown" if behaviour_of(request.channel, request.recipient) == "timeout" else "accepted"

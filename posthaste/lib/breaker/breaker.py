@@ -82,7 +82,7 @@ class Recording:
             int(rule.open_seconds * 1000),
             rule.trial_calls,
             rule.counts,
-            int(rule.longest_open_seconds * 1000),
+            int(rule.max_open_seconds * 1000),
             int(rule.receipt_seconds * 1000),
             rule.receipt_percent,
             " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MAX_LISTED, tally.taken)),
@@ -176,7 +176,7 @@ class Breakers:
         return self._is_away
 
     def is_forced(self, name: str) -> bool:
-        """Return whether somebody holds it by hand."""
+        """Return whether it is held by hand."""
         return self.state(name).is_forced(self._now_ms())
 
     def wait_seconds(self, name: str) -> float:
@@ -220,10 +220,10 @@ class Breakers:
             return 0, 0
         try:
             keys = _keys(name) + _windows(name)
-            lease_ms, open_ms, longest_ms = (
-                int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.longest_open_seconds)
+            lease_ms, open_ms, max_ms = (
+                int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.max_open_seconds)
             )
-            said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, longest_ms)
+            said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, max_ms)
             answer: Any = redis.client().eval(ADMIT, len(keys), *keys, *said)
             granted, epoch, event = int(answer[0]), int(answer[1]), answer[2]
         except redis.Unavailable:
@@ -251,7 +251,7 @@ class Breakers:
     def force(self, name: str, to: str, *, by: str, seconds: float = 0, release: int = 0) -> bool:
         """Hold a breaker `open` or `closed` for so long (0: until released), or let it go (`automatic`).
 
-        It tells whether anything changed: what nobody holds can't be let go.
+        It tells whether anything changed: a breaker that is not held can't be released.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away.

@@ -32,12 +32,12 @@ class ConcurrencyLeases(Limiter):
         self._own_lock = threading.Lock()
         self._queues: dict[str, threading.Lock] = {}
 
-    def take(self, name: str, *, at_once: int, longest_wait_seconds: float) -> Pass | None:
+    def take(self, name: str, *, at_once: int, max_wait_seconds: float) -> Pass | None:
         """Wait for a place and return it, to be given back with `leave`; None: there was none in that time."""
         plan = _plan(self.space, name, at_once)
-        until = time.monotonic() + longest_wait_seconds
+        until = time.monotonic() + max_wait_seconds
         queue = self._queues.setdefault(name, threading.Lock())
-        if not queue.acquire(timeout=max(0.0, longest_wait_seconds)):
+        if not queue.acquire(timeout=max(0.0, max_wait_seconds)):
             return None
         try:
             while True:

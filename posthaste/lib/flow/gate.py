@@ -1,6 +1,6 @@
 """What entrances call: `with gate.enter(…)` lets a request in, lets it wait, or raises the 429.
 
-Which rules are in force is said by whoever has them (`plan_cache.put`); this module knows resources and values only.
+The owner of the rules says which are in force (`plan_cache.put`); this module knows resources and values only.
 """
 
 import time
@@ -132,7 +132,7 @@ def over(made: Entry | None) -> None:
 
 
 def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
-    """Ask for requests that nobody has asked for yet, in one call, and give each one's refusal or None, in order."""
+    """Ask for requests that have not been asked for yet, in one call, and give each one's refusal or None, in order."""
     asking = [entry for entry in entries if entry.passed is None]
     refused: dict[int, TooMany] = {}
     if asking:
@@ -143,7 +143,7 @@ def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
             process_totals.let_in += 1
             process_totals.messages += entry.cost
             entry.passed = passed
-            if entry.is_over:  # whoever wanted it has given up meanwhile
+            if entry.is_over:  # its caller has given up meanwhile
                 leave(passed)
     return [refused.get(id(entry)) for entry in entries]
 

@@ -58,7 +58,7 @@ class Pass:
 class Limiter:
     """One a process."""
 
-    #: Processes that share limits tell each other of themselves under this name.
+    #: Processes that share limits announce themselves under this name.
     group = "processes"
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Limiter:
         return self._is_away
 
     def enter(self, plan: Plan, *, cost: int = 1, urgent: bool = False) -> Pass:
-        """Ask all checks of a plan at once; all or nothing. Whoever was let in must call `leave`."""
+        """Ask all checks of a plan at once; all or nothing. An allowed caller must call `leave`."""
         if self._keeper is None:
             self._start_keeper()
         lease = self._new_lease(plan)
@@ -111,7 +111,7 @@ class Limiter:
     def enter_all(self, wanted: Sequence[tuple[Plan, int, bool]]) -> list[Pass]:
         """Ask for several requests, each (plan, cost, urgent), in one call and return a pass each, in order.
 
-        For whoever already handles many requests in one thread: none of them has to change threads for its answer.
+        For callers that already handle many requests in one thread: none of them has to change threads for its answer.
         """
         if self._keeper is None:
             self._start_keeper()
@@ -168,7 +168,7 @@ class Limiter:
     # --- one call --------------------------------------------------------------------------------------------
 
     def _call(self, questions: Sequence[Query], now_us: int = 0) -> list[list[int]]:
-        """One call of the script on the limiter's own connection: of whoever leads, or of `enter_all`."""
+        """One call of the script on the limiter's own connection: made by the leading caller or by `enter_all`."""
         with self._line:
             return self._call_alone(questions, now_us)
 
@@ -217,7 +217,7 @@ class Limiter:
 
     def _keep(self) -> None:
         """Give back leases that no query carried, renew those of long requests, and report that this process lives."""
-        told_at, calls, asked = 0.0, 0, False
+        announced_at, calls, asked = 0.0, 0, False
         rest = threading.Event()  # never set
         while True:
             busy = bool(self._held or self._leaving)
@@ -232,9 +232,9 @@ class Limiter:
                 asked, calls = calls != self._calls, self._calls
                 if self._leaving and not asked and clock >= self._rests_until:  # while others ask, their calls take it along
                     self._give_back()
-                if clock - told_at >= SIGN_OF_LIFE_SECONDS:
-                    told_at = clock
-                    self._tell(clock)
+                if clock - announced_at >= SIGN_OF_LIFE_SECONDS:
+                    announced_at = clock
+                    self._announce(clock)
             except store.Unavailable:
                 pass  # questions find out and say so
             except Exception:
@@ -247,7 +247,7 @@ class Limiter:
             pipeline.zrem(key, lease)
         pipeline.execute()
 
-    def _tell(self, clock: float) -> None:
+    def _announce(self, clock: float) -> None:
         now = time.time()
         processes, own = store.key("flow", self.group), f"{os.uname().nodename}:{os.getpid()}"
         pipeline = store.client().pipeline(transaction=False)
@@ -258,7 +258,7 @@ class Limiter:
         names = sorted(pipeline.execute()[2])
         self.local.processes = max(1, len(names))
         self.rank = names.index(own.encode()) if own.encode() in names else 0
-        if self._calls == self._calls_when_away:  # nobody has asked since Redis was away, so no question finds out that it is back
+        if self._calls == self._calls_when_away:  # there was no call since Redis went away, so none could notice that it is back
             self._is_back()
         self._renew(clock)
         for function in self.on_tick:

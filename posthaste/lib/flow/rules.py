@@ -70,7 +70,7 @@ class Plan(NamedTuple):
     labels: tuple[Label, ...]
     lease_keys: tuple[str, ...]
     policies: str  # the header RateLimit-Policy
-    waits: bool = False  # whether whoever is let in may have to wait first
+    waits: bool = False  # whether an allowed request may have to wait first
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class FlowLimited(APIView):
         super().initial(request, *args, **kwargs)
         if not self.flow_resource:
             return
-        # Whoever operates the installation must be able to take back the very bounds that refuse everybody.
+        # Operators must be able to take back the very limits that refuse all requests.
         gate.protect(system.MAX_PRIORITY if getattr(request.user, "is_operator", False) else system.DEFAULT_PRIORITY)
         self.flow_pass = gate.ask(self.flow_resource, self.flow_values(request))
 

@@ -13,7 +13,7 @@ redis-py's own lock serves neither fairness nor waking nor a list of who holds w
 
 What a lock in Redis can't do: make sure. A holder that is stopped past its lease, or whose lock went down with Redis, does not
 know when it goes on. So the lock saves work, and the *token* makes it right: of two holders the later one has the larger one, and
-whoever writes with a smaller one than the database has seen is refused (Kleppmann, "How to do distributed locking", 2016). See
+a write with a smaller one than the database has seen is refused (Kleppmann, "How to do distributed locking", 2016). See
 docs/locks.md.
 """
 
@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 
 def simple(name: str, *, lease_seconds: float | None = None, wait_seconds: float = 0.0) -> "Lock":
-    """Return a lock that nobody can take twice, not even its holder.
+    """Return a lock that can't be taken twice, not even by its holder.
 
     Without `lease_seconds` it is renewed as long as it is held; with it, it ends by itself. Who waits is served in turn; waiting
     blocks the thread, so in an event loop do not.

@@ -16,16 +16,16 @@ LOOK_SECONDS = 1.0  # so often each lock is looked after, or three times a lease
 
 
 class NotAcquired(Exception):
-    """Somebody else holds the lock."""
+    """The lock is held by another owner."""
 
 
 class LockLost(Exception):
-    """The lock is no longer held: its lease ran out, it was taken away, or Redis lost it. Whoever came after has a larger token."""
+    """The lock is no longer held: its lease ran out, it was taken away, or Redis lost it. The next holder has a larger token."""
 
 
 @dataclass(eq=False)
 class Hold:
-    """One acquisition of a lock. `lost` is set when the lock is known to be gone; `fencing_token` is for whoever writes."""
+    """One acquisition of a lock. `lost` is set when the lock is known to be gone; writers pass `fencing_token` along."""
 
     name: str
     id: str
@@ -45,7 +45,7 @@ class Hold:
         return self.lost.is_set() or time.monotonic() >= self.ends_at
 
     def check(self) -> None:
-        """Do nothing as long as the lock is held. It asks nobody: a fence makes sure, this only saves work.
+        """Do nothing as long as the lock is held. It makes no call: the fence gives certainty, this only saves work.
 
         Raises:
             LockLost: it is not.

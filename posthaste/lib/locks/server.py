@@ -79,7 +79,7 @@ return {0, math.max(0, redis.call('PTTL', held))}
 
 # KEYS    held, line, alive, names
 # ARGV    id, prefix of the turns, name
-# returns 1; 0 if it belonged to somebody else or to nobody
+# returns 1; 0 if it belonged to another holder or was free
 RELEASE = (
     WAKE
     + """
@@ -108,7 +108,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then wake(KEYS[2], KEYS[3], ARGV[2], now) 
 
 # KEYS    held, names
 # ARGV    id, lease (ms; 0: it is only looked at), count (0: as it is), name
-# returns 1; 0 if it belongs to somebody else or to nobody by now
+# returns 1; 0 if it belongs to another holder or is free by now
 KEEP = (
     WAKE
     + """
@@ -124,7 +124,7 @@ return 1
 
 # KEYS    held, line, alive, names
 # ARGV    prefix of the turns, name
-# returns the fields of who held it, one after the other; nothing if nobody did
+# returns the fields of its holder, one after the other; nothing if it was free
 FORCE = (
     WAKE
     + """
@@ -241,9 +241,9 @@ def _held(name: str, fields: dict[bytes, bytes], *, left_ms: int, waiters: int, 
 
 
 def force_release(name: str) -> Held | None:
-    """Take the lock from whoever holds it and wake who is next; gives who held it.
+    """Take the lock from its holder, wake the next waiter, and return the former holder.
 
-    The holder is told within a second; what he writes after somebody else took the lock is refused by the fence.
+    The former holder learns of it within a second; the fence refuses what it writes after the next one took the lock.
     """
     flat = _run(FORCE, [_key("held", name), _key("line", name), _key("alive", name), _key("names")], [_turns(), name])
     if not flat:

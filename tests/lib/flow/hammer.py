@@ -48,7 +48,7 @@ def main(processes: int, seconds: float, limits: dict[str, Any]) -> None:
     """Let processes hammer and print `{"taken": [times in µs], "asked": number}`."""
     prefix = redis.key("flow", secrets.token_hex(6))
     taken = f"{prefix}:taken"
-    # the same script, which also notes the moment at which it let somebody in
+    # the same script, which also notes when it lets a request in
     note = f"for _, found in ipairs(answers) do if found[1] == 1 then redis.call('RPUSH', '{taken}', string.format('%.0f', now)) end end\n"
     source = module.SOURCE.replace("return answers\n", f"{note}return answers\n")
     assert source != module.SOURCE

@@ -21,7 +21,7 @@ from posthaste.lib.flow.plan_cache import PlanCache, plan_for
 from posthaste.lib.flow.rules import LEASE_SECONDS, Limits, Plan, Rule
 from tests import crowds
 from tests.builders import poll
-from tests.lib.flow.spans import most_in_any_span
+from tests.lib.flow.spans import max_in_any_span
 
 pytestmark = pytest.mark.both_stacks
 SECOND = 1_000_000
@@ -33,7 +33,7 @@ def make_plan(prefix: str = "", **limits: Any) -> Plan:
 
 
 def hammer(processes: int, seconds: float, limits: dict[str, Any]) -> tuple[list[int], int]:
-    """Let processes ask one rule and return the times at which somebody was let in, and the number of questions."""
+    """Let processes ask one rule and return the times at which a request was let in, and the number of questions."""
     command = [sys.executable, "-m", "tests.lib.flow.hammer", str(processes), str(seconds), json.dumps(limits)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
@@ -44,7 +44,7 @@ def test_eight_processes_never_pass_more_than_the_rule_and_use_nearly_all_of_it(
     per_second, seconds = 200, 2.0
     taken, asked = hammer(8, seconds, {"per_second": per_second, "in_window": 100_000, "at_once": 1000})
     assert asked > len(taken), "nobody was refused: the rule was not tried"
-    assert most_in_any_span(taken, SECOND) <= per_second
+    assert max_in_any_span(taken, SECOND) <= per_second
     # from the first one let in; whole seconds, as each brings a new lot
     assert len(taken) >= 0.95 * per_second * (taken[-1] - taken[0]) / SECOND
 

@@ -23,7 +23,10 @@ Call = Callable[..., Answer]
 def environ_of(path: str, body: Any, *, method: str, content_type: str, headers: dict[str, str]) -> dict[str, Any]:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return RequestFactory().generic(method, path, raw, content_type=content_type, headers=named).environ
+    environ: dict[str, Any] = RequestFactory().generic(method, path, raw, headers=named).environ
+    if raw:
+        environ["CONTENT_TYPE"] = content_type  # not given to the factory, which fails where it makes no sense
+    return environ
 
 
 def through_wsgi(path: str, body: Any = None, *, method: str = "POST", content_type: str = "application/json", **headers: str) -> Answer:
@@ -92,7 +95,9 @@ class Loop:
     ) -> Answer:
         environ = environ_of(path, body, method=method, content_type=content_type, headers=headers)
         named = {name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
-        named |= {"content-type": environ.get("CONTENT_TYPE", ""), "content-length": str(environ.get("CONTENT_LENGTH", 0))}
+        named["content-type"] = environ.get("CONTENT_TYPE", "")
+        if "transfer-encoding" not in named:
+            named["content-length"] = str(environ.get("CONTENT_LENGTH", 0))
         protocol = Protocol(environ["wsgi.input"].read())
         scope = Scope(method, environ["PATH_INFO"], environ["QUERY_STRING"], named)
         asyncio.run_coroutine_threadsafe(self.entrance.__rsgi__(scope, protocol), self.loop).result(30)

@@ -13,6 +13,7 @@ from messaging.providers.cache import provider_cache
 from posthaste.lib.masking import mask_recipient
 from tests import crowds
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_message, make_provider, make_tenant
+from tests.messaging.api.translations import mark_translations, untranslated
 from tests.peers.gateway import Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -202,6 +203,26 @@ def test_of_two_changes_at_once_none_undoes_the_other(api: Api) -> None:
 def test_a_wrong_field_is_named_and_nothing_is_stored(changed: dict[str, Any], field: str, api: Api) -> None:
     assert fields_of(api.post(URL, NEW | changed)) == [field]
     assert Provider.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "x" * 101, "channel": "pigeon", "weight": "heavy", "colour": "red"},
+        {"channel": "email"},
+        {"kind": "telepathy"},
+        {"config": {}},
+        {"config": {"url": 5, "colour": "red", "timeout_seconds": -1, "method": "BREW", "success_codes": "x", "signing_secret": "x"}},
+        {"config": {"url": "ftp://example.com", "headers": {"Host": "x"}, "errors": [{"code": "x"}]}},
+        {"config": GATEWAY | {"method": "GET", "body": "x"}},
+        {"config": GATEWAY | {"body": "{{ body"}},
+    ],
+    ids=str,
+)
+def test_every_text_about_a_wrong_field_is_translated(changed: dict[str, Any], api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark_translations(monkeypatch)
+    answer = api.post(URL, NEW | changed, headers={"Accept-Language": "zh-hans"})
+    assert (answer.status_code, untranslated(answer.json())) == (422, [])
 
 
 @pytest.mark.parametrize("field", ["channel", "kind"])

@@ -1,5 +1,6 @@
 """A refusal is answered where it is found: alike at every entrance, in the caller's language, after one look at the call."""
 
+import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from accounts.scopes import ADMIN
 from accounts.services.api_keys import recognise, revoke_api_key
 from messaging.api import single
 from messaging.configuration.flow import FlowRule, Origin, Resource, SystemProtection, flow_rules
@@ -25,13 +27,16 @@ from posthaste.lib.flow import system
 from tests import crowds
 from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Loop, through_wsgi
+from tests.messaging.api.translations import mark_translations, untranslated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SINGLE, BATCH = "/api/messages/", "/api/messages/batch"
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
 ROWS = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIENTS["sms"]}]}
+NUL = b'{"body": "\\u0000"}'
 UNKNOWN_KEY = "ph_live_AAAAAAAA_" + "x" * 43
 COUNTED = re.compile(r"(?<=[;=])t=\d+")
+OTHERS = ["/api/templates/", "/api/providers/", "/api/keys/"]  # addresses of DRF views that take a body
 LANGUAGES = {
     "none": ({}, "en"),
     "english": ({"accept_language": "en-GB,en;q=0.9"}, "en"),
@@ -53,6 +58,7 @@ class Case:
     key: str = "good"
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)  # what the refusal must carry
     while_: Callable[[pytest.MonkeyPatch], AbstractContextManager[Any]] = lambda _patch: nullcontext()
     before: dict[str, Any] | None = None  # a body that is handed over first
 
@@ -93,10 +99,24 @@ CASES = {
     "scope missing": Case(403, "forbidden", key="reader"),
     "wrong content type": Case(415, "unsupported_type", content_type="text/plain"),
     "no content type": Case(415, "unsupported_type", content_type=""),
+    "not in UTF-8": Case(415, "unsupported_type", content_type="application/json; charset=utf-16", sent={"accept": "application/json"}),
+    "in Latin 1": Case(415, "unsupported_type", content_type='application/json; Charset="ISO-8859-1"'),
+    "endless content type": Case(415, "unsupported_type", content_type=f"application/json; x={'y' * 300}"),
+    "compressed": Case(
+        415,
+        "unsupported_type",
+        gzip.compress(orjson.dumps(SMS)),
+        headers={"content_encoding": "gzip"},
+        sent={"accept-encoding": "identity"},
+    ),
+    "compressed twice": Case(415, "unsupported_type", headers={"content_encoding": "identity, br"}),
+    "accepts XML only": Case(406, "not_acceptable", headers={"accept": "text/xml"}),
+    "accepts no JSON": Case(406, "not_acceptable", headers={"accept": "application/json;q=0, text/*"}),
+    "accepts XML only and has no key": Case(406, "not_acceptable", key="", headers={"accept": "text/xml"}),
     "bad JSON": Case(400, "malformed", b'{"channel": "sms",}'),
     "no JSON at all": Case(400, "malformed", b" "),
     "not UTF-8": Case(400, "malformed", b'{"channel": "\xff"}'),
-    "NUL": Case(400, "malformed", b'{"body": "\\u0000"}'),
+    "NUL": Case(400, "malformed", NUL),
     "no object": Case(422, "validation", []),
     "unknown field": Case(422, "validation", SMS | {"to": "me"}),
     "missing fields": Case(422, "validation", {}),
@@ -121,6 +141,11 @@ CASES = {
     "fault of ours": Case(500, "internal", while_=failing("read_message", RuntimeError("password=s3cr3t"))),
     "batch: no key": Case(401, "unauthenticated", ROWS, BATCH, key=""),
     "batch: wrong content type": Case(415, "unsupported_type", ROWS, BATCH, content_type="text/plain"),
+    "batch: not in UTF-8": Case(415, "unsupported_type", ROWS, BATCH, content_type="application/json; charset=utf-16"),
+    "batch: compressed": Case(
+        415, "unsupported_type", b"\x1f\x8b", BATCH, headers={"content_encoding": "gzip"}, sent={"accept-encoding": "identity"}
+    ),
+    "batch: accepts XML only": Case(406, "not_acceptable", ROWS, BATCH, headers={"accept": "text/xml"}),
     "batch: bad JSON": Case(400, "malformed", b"{", BATCH),
     "batch: unknown field": Case(422, "validation", ROWS | {"to": "me"}, BATCH),
     "batch: bad row": Case(422, "validation", ROWS | {"recipients": [{"recipient": "x"}, {"recipient": RECIPIENTS["sms"]}]}, BATCH),
@@ -132,6 +157,17 @@ CASES = {
         409, "idempotency_key_reused", ROWS | {"body": "x"}, BATCH, headers={"idempotency_key": "once"}, before=ROWS
     ),
     "batch: fault of ours": Case(500, "internal", ROWS, BATCH, while_=failing("read_batch", RuntimeError("password=s3cr3t"))),
+}
+
+
+#: What the limits had counted before it was refused.
+COUNTED_CASES = {
+    "idempotency key of another request",
+    "limit reached",
+    "limit of the rate",
+    "limit with a queue",
+    "batch: bad row",
+    "batch: never let in",
 }
 
 
@@ -149,6 +185,7 @@ def keys() -> Iterator[dict[str, str]]:
         "expired": late,
         "elsewhere": make_key(tenant, SEND, ip_ranges=["203.0.113.0/24"])[1],
         "reader": make_key(tenant, READ)[1],
+        "admin": make_key(tenant, ADMIN)[1],
     }
     close_committer()
 
@@ -178,6 +215,8 @@ def comparable(answer: Answer) -> tuple[int, dict[str, str], Any]:
     headers = {name: COUNTED.sub("t=", value) for name, value in answer.headers.items() if name != "content-length"}
     if "retry-after" in headers:
         headers["retry-after"] = "some seconds"
+    elif "ratelimit" in headers:
+        headers["ratelimit"] = "what is left, which each call makes less"
     return answer.status, headers, answer.body
 
 
@@ -203,6 +242,8 @@ def test_a_refusal_is_the_same_at_every_entrance(
     assert (sent["content-language"], sent["vary"]) == (expected, "Accept-Language")
     assert ("www-authenticate" in sent) == (status == 401)
     assert ("retry-after" in sent) == (status in (429, 503) and name != "batch: never let in")
+    assert case.sent.items() <= sent.items()
+    assert ("ratelimit-policy" in sent) == (name in COUNTED_CASES)
     assert "s3cr3t" not in str(body)
     assert Message.objects.count() == (case.before is not None), "only what was handed over before"
 
@@ -230,17 +271,17 @@ def test_a_refused_message_is_authenticated_and_decoded_at_most_once(
                 patch.setattr(bodies, "read_message", counted("decoded", bodies.read_message))
                 answer = way(case.path, case.body, content_type=case.content_type, **headers_of(case, keys, {}))
             assert answer.status == case.status
-            assert calls["authenticated"] == 1
-            assert calls["decoded"] == (case.status not in (401, 403, 413, 415))
+            assert calls["authenticated"] == (case.status != 406)
+            assert calls["decoded"] == (case.status not in (401, 403, 406, 413, 415))
 
 
 def test_a_refusal_is_never_in_the_language_of_the_request_before(loop: Loop, keys: dict[str, str]) -> None:
     headers = {"authorization": f"Bearer {keys['good']}"}
     for way in (loop, through_wsgi):
-        english = way(SINGLE, b"{", **headers)
-        chinese = way(SINGLE, b"{", accept_language="zh-hans", **headers)
+        english = way(SINGLE, NUL, **headers)
+        chinese = way(SINGLE, NUL, accept_language="zh-hans", **headers)
         assert english.body["detail"] != chinese.body["detail"]
-        assert way(SINGLE, b"{", **headers).body == english.body
+        assert way(SINGLE, NUL, **headers).body == english.body
 
 
 def test_callers_of_one_group_are_each_answered_in_their_own_language(loop: Loop, keys: dict[str, str]) -> None:
@@ -270,3 +311,123 @@ def test_a_message_that_a_rule_queues_is_checked_once_and_waits_for_its_turn(
     assert [answer.status for answer in answers] == [202] * 3
     assert len(decoded) == 3
     assert Message.objects.count() == 3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_text_of_a_refusal_is_translated(name: str, keys: dict[str, str], loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]
+    headers = headers_of(case, keys, {"accept_language": "zh-hans"})
+    with ExitStack() as stack:
+        stack.enter_context(case.while_(monkeypatch))
+        if case.before is not None:
+            assert through_wsgi(case.path, case.before, **headers).status == 202
+        mark_translations(monkeypatch)
+        for way in (loop, through_wsgi, through_django):
+            answer = way(case.path, case.body, content_type=case.content_type, **headers)
+            assert untranslated(answer.body) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"body": 5}, "body", "Must be a text."),
+        ({"template": 5}, "template", "Must be a text."),
+        ({"priority": "5"}, "priority", "Must be a whole number."),
+        ({"priority": 1.5}, "priority", "Must be a whole number."),
+        ({"priority": True}, "priority", "Must be a whole number."),
+        ({"priority": -1}, "priority", "Must be at least 0."),
+        ({"priority": 11}, "priority", "Must be at most 10."),
+        ({"variables": []}, "variables", "Must be an object."),
+        ({"metadata": None}, "metadata", "Must be an object."),
+        ({"recipient": ""}, "recipient", "At least 1 characters."),
+        ({"reference": "x" * 129}, "reference", "At most 128 characters."),
+        ({"category": "Sale!"}, "category", "Up to 40 lower-case letters, digits and any of _ . -"),
+        ({"send_at": "tomorrow"}, "send_at", "Must be a time with a time zone, such as 2026-01-31T08:00:00Z."),
+        ({"send_at": "2026-01-31T08:00:00"}, "send_at", "Must be a time with a time zone, such as 2026-01-31T08:00:00Z."),
+        ({"expires_at": 5}, "expires_at", "Must be a time with a time zone, such as 2026-01-31T08:00:00Z."),
+    ],
+)
+def test_a_field_of_the_wrong_form_is_told_what_it_must_be(fields: dict[str, Any], field: str, said: str, keys: dict[str, str]) -> None:
+    answer = through_wsgi(SINGLE, SMS | fields, authorization=f"Bearer {keys['good']}")
+    assert (answer.status, answer.body["errors"]) == (422, [{"field": field, "code": "invalid", "message": said}])
+
+
+def test_what_rows_of_a_batch_must_be_is_told_in_the_same_words(keys: dict[str, str]) -> None:
+    rows = [5, {"recipient": 5}, {"recipient": RECIPIENTS["sms"], "to": "x"}, {}, {"recipient": RECIPIENTS["sms"], "variables": 1}]
+    answer = through_wsgi(BATCH, ROWS | {"recipients": rows}, authorization=f"Bearer {keys['good']}")
+    assert [(row["index"], row["field"], row["message"]) for row in answer.body["rejected"]] == [
+        (0, "", "Must be an object."),
+        (1, "recipient", "Must be a text."),
+        (2, "to", "Unknown field."),
+        (3, "recipient", "This field is required."),
+        (4, "variables", "Must be an object."),
+    ]
+    answer = through_wsgi(BATCH, ROWS | {"on_error": "stop"}, authorization=f"Bearer {keys['good']}")
+    assert [error["message"] for error in answer.body["errors"]] == ["Must be one of reject, skip."]
+
+
+@pytest.mark.parametrize("path", [SINGLE, BATCH, *OTHERS])
+@pytest.mark.parametrize("name", ["not in UTF-8", "compressed", "accepts XML only", "accepts no JSON", "not UTF-8", "bad JSON"])
+def test_other_addresses_of_the_api_refuse_alike(name: str, path: str, keys: dict[str, str]) -> None:
+    case = CASES[name]
+    headers = headers_of(case, keys | {"good": keys["admin"]}, {})
+    answer = through_wsgi(path, case.body, content_type=case.content_type, **headers)
+    expected = through_wsgi(SINGLE, case.body, content_type=case.content_type, **headers)
+    assert (answer.status, answer.body) == (case.status, expected.body)
+    assert case.sent.items() <= answer.headers.items()
+
+
+@pytest.mark.parametrize("path", [SINGLE, BATCH, *OTHERS])
+def test_a_content_type_in_a_character_set_that_does_not_exist_is_refused(path: str, keys: dict[str, str], loop: Loop) -> None:
+    for way in (loop, through_wsgi):
+        answer = way(path, SMS, content_type="application/json; charset*=none'en'utf-8", authorization=f"Bearer {keys['admin']}")
+        assert (answer.status, answer.body["code"]) == (415, "unsupported_type")
+
+
+@pytest.mark.parametrize("path", [SINGLE, BATCH, *OTHERS])
+@pytest.mark.parametrize("size", [(20 << 20) + 1, (20 << 20) + 100_000])
+def test_a_body_of_unknown_length_beyond_the_bound_is_told_the_bound(path: str, size: int, keys: dict[str, str], loop: Loop) -> None:
+    body = b'{"body": "' + b"x" * (size - 12) + b'"}'
+    answer = loop(path, body, authorization=f"Bearer {keys['admin']}", transfer_encoding="chunked")
+    assert (answer.status, answer.body["code"], answer.body["detail"]) == (413, "too_large", "At most 20 MiB per request.")
+
+
+@pytest.mark.parametrize("path", [SINGLE, BATCH])
+def test_a_body_of_unknown_length_within_the_bound_is_read_whole(path: str, keys: dict[str, str], loop: Loop) -> None:
+    body = {SINGLE: SMS, BATCH: ROWS}[path]
+    raw = orjson.dumps(body)
+    headers = {"authorization": f"Bearer {keys['good']}", "transfer_encoding": "chunked"}
+    assert loop(path, raw + b" " * ((20 << 20) - len(raw)), **headers).status == 202
+    assert loop(path, raw, **headers).status == 202
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"accept": "application/json"},
+        {"accept": "application/*;q=0.5, text/html"},
+        {"accept": "text/html, */*;q=0.1"},
+        {"accept": ""},
+        {"content_encoding": "identity"},
+        {"content_encoding": ""},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", 'Application/JSON;Charset="UTF-8"'])
+def test_what_asks_for_json_and_is_json_in_utf_8_is_accepted(
+    headers: dict[str, str], content_type: str, keys: dict[str, str], loop: Loop
+) -> None:
+    for way in (loop, through_wsgi, through_django):
+        for path, body in ((SINGLE, SMS), (BATCH, ROWS)):
+            answer = way(path, body, content_type=content_type, authorization=f"Bearer {keys['good']}", **headers)
+            assert (answer.status, "ratelimit" in answer.headers, "ratelimit-policy" in answer.headers) == (202, True, True)
+
+
+def test_a_repeated_message_is_counted_and_a_repeated_batch_is_not(keys: dict[str, str], loop: Loop) -> None:
+    headers = {"authorization": f"Bearer {keys['good']}"}
+    for way in (loop, through_wsgi):
+        for path, body, is_counted in ((SINGLE, SMS, True), (BATCH, ROWS, False)):
+            answers = [way(path, body, idempotency_key=f"{path}-1", **headers) for _ in range(2)]
+            assert answers[1].headers["idempotent-replayed"] == "true"
+            assert ("ratelimit" in answers[1].headers, "ratelimit-policy" in answers[1].headers) == (is_counted, is_counted)

@@ -217,7 +217,7 @@ def test_caps_and_latencies_say_how_many_threads_are_of_use() -> None:
     tenant = make_tenant()
     provider = make_provider(tenant, kind="http", config={"url": "https://gateway.example.com/"}, max_per_second=50)
     route = (tenant.pk, "sms")
-    assert useful_threads.useful_threads([route]) is None  # nobody knows yet how long a call takes
+    assert useful_threads.useful_threads([route]) is None  # it is not known yet how long a call takes
     told(provider.pk, 200)
     assert useful_threads.useful_threads([route]) == 50 * 0.2 * 1.2 + 1
     assert useful_threads.useful_threads([]) is None

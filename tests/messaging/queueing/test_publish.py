@@ -15,7 +15,7 @@ from tests.peers.relay import Relay
 
 
 def test_whoever_asks_whether_the_broker_is_back_goes_on_asking_while_it_refuses_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that is being set up is there and lets nobody in, for want of the virtual host."""
+    """A broker that is being set up is there and refuses every login, as it lacks the virtual host."""
     asked: list[Any] = []
     connect = current_app.connection_for_write
 

@@ -243,6 +243,13 @@ def test_a_callback_whose_body_was_changed_is_refused(provider: Provider) -> Non
     assert refused(post(provider, genuine.replace(b"delivered", b"failed"), headers=signed(provider, genuine)))
 
 
+def test_a_compressed_callback_is_told_to_come_uncompressed(provider: Provider) -> None:
+    raw = json.dumps(report(delivered(carried(provider)))).encode()
+    answer = post(provider, raw, headers=signed(provider, raw) | {"content-encoding": "gzip"})
+    assert (answer.status_code, answer["Accept-Encoding"], answer.json()["code"]) == (415, "identity", "unsupported_type")
+    assert not ReceiptEntry.objects.exists()
+
+
 @pytest.mark.parametrize("age", [timedelta(minutes=6), timedelta(days=300), timedelta(minutes=-6)])
 def test_a_callback_from_too_long_ago_or_from_the_future_is_refused(age: timedelta, provider: Provider) -> None:
     message = carried(provider)
