@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from posthaste import env
 from posthaste.env import ROOT
+from tests import crowds
 from tests.architecture.recipes import CHECKS
 
 EXTEND = ROOT / "docs" / "extend.md"
@@ -80,13 +80,12 @@ def pager() -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Pager) as server:
-        thread = threading.Thread(target=server.serve_forever, name="pager")
-        thread.start()
+        serving = crowds.start(server.serve_forever, name="pager")
         try:
             yield f"http://127.0.0.1:{server.server_port}/pages"
         finally:
             server.shutdown()
-            thread.join()
+            serving.join()
 
 
 def test_every_recipe_has_a_test() -> None:

@@ -32,7 +32,7 @@ from tests.browser.recipients import MISSING, recipient_pages
 from tests.builders import TESTER
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
 

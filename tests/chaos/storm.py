@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from deploy.local.installation import free_port
 from posthaste.env import ROOT
+from tests import crowds
 from tests.chaos.installation import Installation
 from tests.chaos.table import Totals
 from tests.integration.customer import Customer, number
@@ -85,7 +87,7 @@ class Storm:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         talks = [self._send_one] * CLIENTS + [self._send_batch]
-        self._clients = [threading.Thread(target=self._talk, args=(talk,), daemon=True) for talk in talks]
+        self._clients = crowds.Crowd([partial(self._talk, talk) for talk in talks], name="client")
 
     # --- the clients -----------------------------------------------------------------------------------------
 
@@ -125,16 +127,14 @@ class Storm:
 
     def strike(self, faults: list[Callable[["Storm"], None]]) -> None:
         """Let traffic run, have one fault after the other strike at a random moment, and end the traffic."""
-        for client in self._clients:
-            client.start()
+        self._clients.start()
         for fault in faults:
             self._traffic_flows()
             self._ended.wait(random.uniform(0.0, 0.4))
             fault(self)
         self._traffic_flows()
         self._ended.set()
-        for client in self._clients:
-            client.join()
+        self._clients.join()
 
     def _traffic_flows(self) -> None:
         before = len(self.totals.accepted)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from urllib3.exceptions import HTTPError
 
+from tests import crowds
 from tests.integration.customer import Customer, number
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll, reach
@@ -46,17 +47,15 @@ class Crowd:
         self.let_in: list[float] = []
         self.refused: list[dict[str, Any]] = []
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._talk, daemon=True) for _ in range(CLIENTS)]
+        self._callers = crowds.Crowd([self._talk] * CLIENTS)
 
     def __enter__(self) -> "Crowd":
-        for thread in self._threads:
-            thread.start()
+        self._callers.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join(10)
+        self._callers.join()
 
     def _talk(self) -> None:
         while not self._over.is_set():

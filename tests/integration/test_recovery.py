@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from urllib3.exceptions import HTTPError
 
+from tests import crowds
 from tests.integration.customer import Customer, empty_queue
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll, reach
@@ -103,17 +104,16 @@ def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_st
             except (HTTPError, AssertionError):
                 ended.wait(0.05)  # not accepted, as far as this caller knows
 
-    callers = [threading.Thread(target=talk) for _ in range(8)]
-    for caller in callers:
-        caller.start()
-    reach(lambda: len(accepted), 100)
-    stack.kill("web", signal.SIGKILL)
-    stack.start("web")
-    before = len(accepted)
-    reach(lambda: len(accepted), before + 100)
-    ended.set()
-    for caller in callers:
-        caller.join()
+    callers = crowds.start(*[talk] * 8)
+    try:
+        reach(lambda: len(accepted), 100)
+        stack.kill("web", signal.SIGKILL)
+        stack.start("web")
+        before = len(accepted)
+        reach(lambda: len(accepted), before + 100)
+    finally:
+        ended.set()
+    callers.join()
     stack.wait_healthy()
     everything = {row["trace_id"] for row in customer.rows()}
     assert {i.replace("-", "") for i in accepted} <= everything, "somebody was told 202 for a message that is not there"

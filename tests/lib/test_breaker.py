@@ -2,7 +2,6 @@ import random
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from posthaste.lib import redis
 from posthaste.lib.breaker import Breakers, Phase, Rule, Tally
 from posthaste.lib.breaker import breaker as module
 from posthaste.lib.ids import new_id
+from tests import crowds
 from tests.builders import poll
 
 pytestmark = pytest.mark.both_stacks
@@ -103,7 +103,7 @@ def test_a_process_that_was_idle_lets_no_thread_go_by_its_old_copy(mine: Breaker
     opened(Breakers(), name)
     for _ in range(20):
         mine._read_at = -60.0  # the copy is a minute old
-        with ThreadPoolExecutor(8) as pool:
+        with crowds.pool(8) as pool:
             assert set(pool.map(mine.phase, [name] * 8)) == {Phase.OPEN}
         mine._states = {}
 

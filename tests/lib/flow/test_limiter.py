@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -52,7 +51,7 @@ def test_eight_processes_never_pass_more_than_the_rule_and_use_nearly_all_of_it(
 
 def test_threads_that_ask_together_share_one_call_and_get_their_own_answers() -> None:
     limiter, plan = Limiter(), make_plan(in_window=100)
-    with ThreadPoolExecutor(32) as pool:
+    with crowds.pool(32) as pool:
         passes = list(pool.map(lambda _n: limiter.enter(plan), range(300)))
     assert sum(passed.allowed for passed in passes) == 100
     assert sorted(passed.answer.remaining for passed in passes if passed.allowed) == list(range(100))

@@ -1,13 +1,13 @@
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from posthaste.lib import flow, redis
 from posthaste.lib.flow import pacing
 from posthaste.lib.ids import new_id
+from tests import crowds
 from tests.builders import poll
 from tests.lib.flow.spans import max_in_any_span
 
@@ -44,7 +44,7 @@ def test_many_at_once_share_one_rate(name: str) -> None:
         with lock:
             turns.append(time.monotonic() - began + wait_ms / 1000)
 
-    with ThreadPoolExecutor(16) as pool:
+    with crowds.pool(16) as pool:
         list(pool.map(take, range(300)))
     # A turn is noted after its answer, so never earlier than it is: of n turns the last lies n steps behind the first.
     assert all(turn >= n / 100 - 0.001 for n, turn in enumerate(sorted(turns)))
@@ -85,7 +85,7 @@ def test_whoever_wakes_late_does_not_bring_more_into_a_second_than_the_rate(name
             wait_ms = flow.reserve(name, count=1, per_second=50, max_wait_ms=NEVER_REFUSE)
             flow.take_turn(name, count=1, per_second=50, wait_ms=wait_ms and wait_ms + late.randrange(0, 150))
 
-    with ThreadPoolExecutor(12) as pool:
+    with crowds.pool(12) as pool:
         list(pool.map(send, range(12)))
     taken = sorted(int(at) for at in redis.client().lrange(went, 0, -1))
     redis.client().delete(went)
