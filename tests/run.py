@@ -40,6 +40,7 @@ LANES = {EMBEDDED_LANE: ("benchmarks", "browser", "deploy"), "running": ("integr
 LANE = "--lane"
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
+TIDY_SECONDS = 10.0
 STACKS_SECONDS = 2.0  # from the signal until the stacks are printed
 
 
@@ -66,14 +67,36 @@ def environment_of(services: Services) -> dict[str, str]:
     }
 
 
+def started_by(token: str) -> list[int]:
+    """Return the processes that inherited a token in their environment, whatever session they made of their own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has just ended
+            if token.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+def end_all(token: str) -> None:
+    """Give what a command left behind a moment to end, as guards do when they have tidied up, and kill the rest."""
+    deadline = time.monotonic() + TIDY_SECONDS
+    while left := started_by(token):
+        if time.monotonic() > deadline:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
 @contextmanager
 def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a command that ends with us, whatever ends us, and wait for it at the end of the block."""
+    """Start a command that ends with us, whatever ends us, wait for it at the end of the block, and leave nothing that it started."""
+    token = f"TESTS_RUN_{secrets.token_hex(8)}"
     # In a process group of its own, which the guard can end; so what interrupts us has to be passed on.
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment,
+        env={**environment, token: "1"},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
@@ -92,6 +115,7 @@ def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] |
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         guard().tell(f"-{process.pid}")
+        end_all(token)
 
 
 def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadline) -> str:

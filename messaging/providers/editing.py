@@ -102,8 +102,13 @@ def disable_uninstalled(*, provider: Provider, fields: Iterable[str], by: Actor)
     Raises:
         Invalid: another field was changed, or it is to be enabled.
     """
-    part, code = ("kind", provider.kind) if provider.kind not in registry.ADAPTERS else ("channel", provider.channel)
-    message = _("{part} {code} is no longer installed. You can only disable or delete this provider.").format(part=part, code=code)
+    message = (
+        _("The kind {kind} is no longer installed. You can only disable or delete this provider.").format(kind=provider.kind)
+        if provider.kind not in registry.ADAPTERS
+        else _("The channel {channel} is no longer installed. You can only disable or delete this provider.").format(
+            channel=provider.channel
+        )
+    )
     changed = {*fields}
     wrong = sorted(changed - {"is_enabled"} if not provider.is_enabled else changed)
     if wrong:

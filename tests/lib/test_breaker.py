@@ -278,9 +278,7 @@ def test_when_redis_is_back_what_all_know_is_in_force_again(mine: Breakers, name
 
 # --- opened by receipts -------------------------------------------------------------------------------------------------
 
-VOID = Rule(
-    counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, max_open_seconds=60, receipt_seconds=60
-)
+VOID = Rule(counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, max_open_seconds=60, receipt_seconds=60)
 CALLS = replace(VOID, counts="errors")
 
 

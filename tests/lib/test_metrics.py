@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ def test_readers_that_hang_do_not_take_the_time_of_the_others_for_long(monkeypat
 
 
 def test_a_reader_that_raises_a_time_out_of_its_own_is_called_again() -> None:
-    answers = iter([TimeoutError("The database did not answer."), 3.0])
+    answers: Iterator[Exception | float] = iter([TimeoutError("The database did not answer."), 3.0])
 
     @metric("orders", help="Orders.")
     def orders() -> float:

@@ -98,6 +98,19 @@ def test_after(): pass
     assert "in test_never_ends" in printed.err
 
 
+def test_a_process_with_a_session_of_its_own_ends_with_the_run_that_left_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = f"""
+import subprocess
+def test_leaves_a_process():
+    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    open({str(tmp_path / "pid")!r}, "w").write(str(process.pid))
+"""
+    monkeypatch.setattr("tests.run.TIDY_SECONDS", 0.5)
+    assert run(tmp_path, code) == Counts(passed=1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 def test_a_run_that_goes_on_and_on_is_ended_as_a_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = """
 import pytest, time

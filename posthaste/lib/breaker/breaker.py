@@ -220,9 +220,7 @@ class Breakers:
             return 0, 0
         try:
             keys = _keys(name) + _windows(name)
-            lease_ms, open_ms, max_ms = (
-                int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.max_open_seconds)
-            )
+            lease_ms, open_ms, max_ms = (int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.max_open_seconds))
             said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, max_ms)
             answer: Any = redis.client().eval(ADMIT, len(keys), *keys, *said)
             granted, epoch, event = int(answer[0]), int(answer[1]), answer[2]

@@ -60,9 +60,7 @@ return wait_ms
 
 
 def _ask(name: str, count: int, per_second: int, max_wait_ms: int) -> int:
-    return int(
-        redis.client().eval(RESERVE, 2, redis.key("rate", name), redis.key("rate", name, "went"), count, per_second, max_wait_ms)
-    )
+    return int(redis.client().eval(RESERVE, 2, redis.key("rate", name), redis.key("rate", name, "went"), count, per_second, max_wait_ms))
 
 
 class _Known:

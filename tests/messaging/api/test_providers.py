@@ -354,7 +354,8 @@ def test_a_provider_that_is_not_installed_any_more_can_only_be_disabled_and_dele
     config: Any = {"url": "https://x.example.com", "token": SECRET}
     provider = Provider.objects.create(**{"tenant": tenant, "name": "Old", "channel": "sms", "kind": "http", "config": config} | gone)
     address = f"{URL}{provider.pk}/"
-    changes = ({"is_enabled": True}, {"name": "New"}, {"weight": 5}, {"config": {}}, {"caps": None}, {"is_enabled": False, "weight": 5})
+    changes: list[dict[str, Any]] = [{"is_enabled": True}, {"name": "New"}, {"weight": 5}, {"config": {}}, {"caps": None}]
+    changes.append({"is_enabled": False, "weight": 5})
     for change in changes:
         answer = api.patch(address, change)
         assert answer.status_code == 422, change
