@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from posthaste.env import ROOT
-from tests.lib.flow.spans import most_in_any_span
+from tests.lib.flow.spans import max_in_any_span
 from tests.services import Redis, Services, Valkey
 
 SECOND = 1_000_000
@@ -33,7 +33,7 @@ def prove(redis_url: str, processes: int, seconds: float) -> bool:
         told = json.loads(done.stdout.splitlines()[-1])
         print("".join(f"  said: {line}\n" for line in done.stdout.splitlines()[:-1][:5]), end="")
         taken: list[int] = told["taken"]
-        largest = most_in_any_span(taken, window_seconds * SECOND)
+        largest = max_in_any_span(taken, window_seconds * SECOND)
         span = (taken[-1] - taken[0]) / SECOND
         windows = int(span / (window_seconds * 1.01)) + 1  # a window's lot comes at once when it may
         used = len(taken) / (most * windows)

@@ -26,7 +26,7 @@ class Proof:
     number: int
     expected: int
     tokens: list[int]  # in the order in which the lock was held
-    most_inside: int
+    max_inside: int
     fewest: float  # of all processes, the one that was served slowest: seconds for all its turns
     most: float
     seconds: float
@@ -34,7 +34,7 @@ class Proof:
     @property
     def is_exact(self) -> bool:
         """Whether nothing was lost and no holder overtaken."""
-        return self.number == self.expected and self.tokens == sorted(set(self.tokens)) and self.most_inside == 1
+        return self.number == self.expected and self.tokens == sorted(set(self.tokens)) and self.max_inside == 1
 
 
 def work(name: str, each: int) -> None:
@@ -78,7 +78,7 @@ def prove(*, processes: int, each: int) -> Proof:
         number=int(client.get(keys[0]) or 0),
         expected=processes * each,
         tokens=[int(token) for token in client.lrange(keys[1], 0, -1)],
-        most_inside=max(inside for inside, _seconds in told),
+        max_inside=max(inside for inside, _seconds in told),
         fewest=min(seconds for _inside, seconds in told),
         most=max(seconds for _inside, seconds in told),
         seconds=took,
@@ -99,7 +99,7 @@ def main() -> int:
         return 0
     proof = prove(processes=options.processes, each=options.each)
     print(
-        f"{proof.number:,} of {proof.expected:,}, {'exact' if proof.is_exact else 'NOT EXACT'}; at most {proof.most_inside} inside; "
+        f"{proof.number:,} of {proof.expected:,}, {'exact' if proof.is_exact else 'NOT EXACT'}; at most {proof.max_inside} inside; "
         f"{proof.expected / proof.seconds:,.0f} turns a second; processes took {proof.fewest:.1f} to {proof.most:.1f} s"
     )
     return 0 if proof.is_exact else 1

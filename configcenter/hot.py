@@ -3,20 +3,21 @@
 An app declares a module once, at import time:
 
     class RetryPolicy(Module):
-        most_retries: int = setting(3, _("Retries"), _("Attempts after the first one."), ge=0, le=10)
+        max_retries: int = setting(3, _("Retries"), _("Attempts after the first one."), ge=0, le=10)
 
     retry_policy = hot.register(RetryPolicy, name="retry_policy", title=_("Retry policy"), purpose=_("…"), order=5)
 
 and reads it wherever it needs it, without I/O and without a lock:
 
-    retry_policy.value.most_retries          # in force in this process
-    retry_policy.of(tenant_id).most_retries  # with the tenant's override, where the module allows them
+    retry_policy.value.max_retries          # in force in this process
+    retry_policy.of(tenant_id).max_retries  # with the tenant's override, where the module allows them
     retry_policy.now.release                 # number of the release, for traces; 0: the defaults
 
 `value` is replaced by one assignment, so code that keeps it in a variable sees one release and never parts of two.
 Publishing and applying lie in `configcenter.services`; nothing here knows the database.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from django.utils.translation import gettext_noop
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from posthaste.lib.process_state import on_reset
@@ -38,6 +39,8 @@ NAME = r"^[a-z0-9_.-]{1,40}$"
 CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 CLOCK_OR_EMPTY = rf"^$|{CLOCK}"
 CATEGORY_OR_EMPTY = r"^[a-z0-9_.-]{0,40}$"
+#: The name of a module, which is part of addresses.
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Shape(BaseModel):
@@ -201,15 +204,42 @@ _handles: dict[str, Handle[Any]] = {}
 
 
 def register(model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: tuple[str, ...] = ()) -> Handle[M]:
-    """Register a module and return its handle. `per_tenant` names the fields that a tenant may override."""
+    """Register a module and return its handle. `per_tenant` names the fields that a tenant may override.
+
+    Raises:
+        ValueError: the name is taken or not well formed, `per_tenant` names an unknown field, or a field has no title, no default, or a
+            default that its own limits refuse.
+    """
+    if not MODULE_NAME.fullmatch(name):
+        raise ValueError(f"The module name {name!r} must be 1 to 40 lower-case letters, digits and _, and start with a letter.")
     if name in _handles:
         raise ValueError(f"module {name} is registered twice")
     unknown = set(per_tenant) - set(model.model_fields)
     if unknown:
         raise ValueError(f"module {name} has no field {', '.join(sorted(unknown))}")
+    untitled = [field for field, about in model.model_fields.items() if not about.title]
+    if untitled:
+        raise ValueError(f"The fields {', '.join(untitled)} of the module {name} need a title: setting(default, title, …).")
+    _check_defaults(model, name)
     handle = Handle(model, name=name, title=title, purpose=purpose, order=order, per_tenant=frozenset(per_tenant))
     _handles[name] = handle
     return handle
+
+
+def _check_defaults(model: type[Module], name: str) -> None:
+    """Check the defaults against the module's own limits, which pydantic does not do.
+
+    Raises:
+        ValueError: names each field that has no default, or one that is refused.
+    """
+    missing = [field for field, about in model.model_fields.items() if about.is_required()]
+    if missing:
+        raise ValueError(f"The fields {', '.join(missing)} of the module {name} need a default.")
+    try:
+        model.model_validate(model().model_dump())
+    except ValidationError as error:
+        found = "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors(include_url=False))
+        raise ValueError(f"The defaults of the module {name} break its own limits: {found}.") from None
 
 
 def modules() -> list[Handle[Any]]:

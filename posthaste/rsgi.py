@@ -49,7 +49,7 @@ class Entrance:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = loop
-        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, most_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
+        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
         self._accepted_headers = wsgi.security_headers()
         self._refused_headers = wsgi.security_headers(refused=True)
         handle: Handler[Call, Accepted | Refused | Checked] = one_by_one(receive, after=wsgi.close_connection)

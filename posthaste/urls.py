@@ -15,9 +15,9 @@ urlpatterns = [
     path("api/", include("messaging.api.urls")),
     path("", include("messaging.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
-    *pages.urlpatterns(),
     path("config/", include("configcenter.console.urls")),
     path("admin/", admin.site.urls),
+    *pages.urlpatterns(),  # last, so that a page never takes over an address that was there before
 ]
 
 handler400 = "posthaste.lib.problem_responses.bad_request"

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posthaste import env
+from tests.left_threads import no_threads_left
 
 if TYPE_CHECKING:
     from tests.services import Service
+
+__all__ = ["no_threads_left"]
 
 
 def pytest_report_header() -> str:

@@ -1,8 +1,13 @@
-"""Callers of a test that run at once, each in a thread that ends with the test."""
+"""Threads of a test, which end with it: callers that run at once (`at_once`, `start`), and a pool (`pool`).
+
+A thread that does not end in time fails the test with its stack, and cannot keep the process from ending.
+"""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections
@@ -56,9 +61,18 @@ class Crowd:
             thread.join(max(0.0, deadline - time.monotonic()))
         if self._errors:
             raise self._errors[0]
-        if left := [thread for thread in self._threads if thread.is_alive()]:
-            raise StillRunning(f"not ended after {seconds:.0f} s:\n{stacks_of(left)}")
+        _must_have_ended(self._threads, seconds)
         return self._results
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a call has not returned yet."""
+        return any(thread.is_alive() for thread in self._threads)
+
+
+def _must_have_ended(threads: Sequence[threading.Thread], seconds: float) -> None:
+    if left := [thread for thread in threads if thread.is_alive()]:
+        raise StillRunning(f"not ended after {seconds:.0f} s:\n{stacks_of(left)}")
 
 
 def start(*calls: Callable[[], Any], name: str = "crowd") -> Crowd:
@@ -69,3 +83,20 @@ def start(*calls: Callable[[], Any], name: str = "crowd") -> Crowd:
 def at_once(*calls: Callable[[], Any], seconds: float = JOIN_SECONDS) -> list[Any]:
     """Run calls at the same moment and return their results in order; the first error is raised again."""
     return start(*calls).join(seconds)
+
+
+@contextmanager
+def pool(threads: int, *, seconds: float = JOIN_SECONDS) -> Iterator[ThreadPoolExecutor]:
+    """Yield an executor whose threads end with the block.
+
+    Raises: StillRunning, with the stacks, when a call has not ended `seconds` after the block. The standard executor waits forever.
+    """
+    executor = ThreadPoolExecutor(threads, "pool-of-a-test")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False)
+        deadline = time.monotonic() + seconds
+        for thread in (begun := list(executor._threads)):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        _must_have_ended(begun, seconds)

@@ -2,10 +2,10 @@
 
     python -m tests.run [--stack production|embedded] [arguments of pytest]
 
-Two sides run at the same time, as each spends much of its time waiting: the embedded stack, and after it the slow folders of
-the production stack, stand beside the rest of the production stack; what they say is printed after the other's.
+Three lanes run at the same time, as each spends much of its time waiting: beside the tests of the code on the production stack, those
+of the running product, and the embedded stack with some slow folders after it; what they say is printed after the other's.
 
-The last line is the sum of both runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
+The last line is the sum of all runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
 
 Each run of pytest has a deadline: when no test has begun or ended for a quarter of an hour, or the run has taken an hour
 (`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -33,11 +33,14 @@ from tests.progress import LEFT_THREADS, Counts, read
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
 
 NO_TESTS = 5  # pytest's exit status
-#: Folders of tests that run after the embedded stack, so that both sides take about as long.
-BESIDE = ("benchmarks", "browser", "deploy")
-OTHER_SIDE = "--other-side"
+EMBEDDED_LANE = "embedded"
+#: What runs beside the rest of the production stack, so that all take about as long: folders of tests on a stack of their own. Before
+#: its folders the embedded lane has the tests marked `both_stacks`.
+LANES = {EMBEDDED_LANE: ("benchmarks", "browser", "deploy"), "running": ("integration", "chaos")}
+LANE = "--lane"
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
+TIDY_SECONDS = 10.0
 STACKS_SECONDS = 2.0  # from the signal until the stacks are printed
 
 
@@ -64,14 +67,36 @@ def environment_of(services: Services) -> dict[str, str]:
     }
 
 
+def started_by(token: str) -> list[int]:
+    """Return the processes that inherited a token in their environment, whatever session they made of their own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has just ended
+            if token.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+def end_all(token: str) -> None:
+    """Give what a command left behind a moment to end, as guards do when they have tidied up, and kill the rest."""
+    deadline = time.monotonic() + TIDY_SECONDS
+    while left := started_by(token):
+        if time.monotonic() > deadline:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
 @contextmanager
 def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a command that ends with us, whatever ends us, and wait for it at the end of the block."""
+    """Start a command that ends with us, whatever ends us, wait for it at the end of the block, and leave nothing that it started."""
+    token = f"TESTS_RUN_{secrets.token_hex(8)}"
     # In a process group of its own, which the guard can end; so what interrupts us has to be passed on.
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment,
+        env={**environment, token: "1"},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
@@ -90,6 +115,7 @@ def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] |
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         guard().tell(f"-{process.pid}")
+        end_all(token)
 
 
 def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadline) -> str:
@@ -158,36 +184,47 @@ def names_tests(arguments: list[str]) -> bool:
     return any(not argument.startswith("-") and (ROOT / argument.partition("::")[0]).exists() for argument in arguments)
 
 
-def run_other_side(arguments: list[str], deadline: Deadline) -> Counts:
-    """Run what stands beside the main side."""
-    counts = run_pytest("embedded", EMBEDDED, only_both_stacks(arguments), deadline)
-    if names_tests(arguments):
-        return counts
-    return counts + run_pytest("production", PRODUCTION, [*arguments, *(f"tests/{folder}" for folder in BESIDE)], deadline)
+def run_lane(lane: str, arguments: list[str], deadline: Deadline) -> Counts:
+    """Run what a lane has, one after the other."""
+    counts = Counts()
+    if lane == EMBEDDED_LANE:
+        counts += run_pytest("embedded", EMBEDDED, only_both_stacks(arguments), deadline)
+    if not names_tests(arguments):
+        counts += run_pytest("production", PRODUCTION, [*arguments, *(f"tests/{folder}" for folder in LANES[lane])], deadline)
+    return counts
 
 
-def run_both_sides(arguments: list[str], deadline: Deadline) -> Counts:
-    """Run the two sides beside each other and count the outcomes of both."""
-    command = [sys.executable, "-m", "tests.run", OTHER_SIDE, f"--hours={deadline.whole_seconds / 3600}", *arguments]
-    with tempfile.TemporaryFile() as output:
-        with guarded(command, dict(os.environ), output):
-            beside = [] if names_tests(arguments) else [f"--ignore=tests/{folder}" for folder in BESIDE]
+def run_lanes(arguments: list[str], deadline: Deadline) -> Counts:
+    """Run all lanes beside each other, print what they say one after the other, and count the outcomes of all."""
+    lanes = [EMBEDDED_LANE] if names_tests(arguments) else list(LANES)
+    beside = [] if names_tests(arguments) else [f"--ignore=tests/{folder}" for lane in lanes for folder in LANES[lane]]
+    with ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile()) for _ in lanes]
+        with ExitStack() as running:
+            for lane, output in zip(lanes, outputs, strict=True):
+                command = [sys.executable, "-m", "tests.run", f"{LANE}={lane}", f"--hours={deadline.whole_seconds / 3600}", *arguments]
+                running.enter_context(guarded(command, dict(os.environ), output))
             counts = run_pytest("production", PRODUCTION, [*arguments, *beside], deadline)
             print("=== what ran beside it: waiting for its end", flush=True)
-        output.seek(0)
-        *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
+        return sum(map(printed, outputs), counts)
+
+
+def printed(output: IO[bytes]) -> Counts:
+    """Print what a lane said and return its counts, which are its last line."""
+    output.seek(0)
+    *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
     print("\n".join(lines), flush=True)
     found = LAST_LINE.fullmatch(last)
     if not found:
         print(last)
-    return counts + (Counts(*map(int, found.groups())) if found else Counts(failed=1))
+    return Counts(*map(int, found.groups())) if found else Counts(failed=1)
 
 
 def main() -> int:
     """Run the tests and return the exit status."""
     parser = argparse.ArgumentParser(description="Runs the tests against real servers of its own.", allow_abbrev=False)
     parser.add_argument("--stack", choices=["production", "embedded"], help="everything on this stack, and nothing on the other one")
-    parser.add_argument(OTHER_SIDE, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(LANE, choices=LANES, help=argparse.SUPPRESS)
     parser.add_argument("--hours", type=float, default=1.0, help="what one run of pytest may take (default: 1)")
     options, arguments = parser.parse_known_args()
     deadline = Deadline(whole_seconds=options.hours * 3600)
@@ -207,10 +244,10 @@ def main() -> int:
         counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
     elif options.stack == "production":
         counts += run_pytest("production", PRODUCTION, arguments, deadline)
-    elif options.other_side:
-        counts += run_other_side(arguments, deadline)
+    elif options.lane:
+        counts += run_lane(options.lane, arguments, deadline)
     else:
-        counts += run_both_sides(arguments, deadline)
+        counts += run_lanes(arguments, deadline)
 
     for line in left_out:
         print(f"Left out {line}")

@@ -85,7 +85,7 @@ def parameters(*encoded: bytes) -> dict[str, str]:
     return found
 
 
-def name_of(fields: Mapping[str, str], field: str, *, longest: int) -> str:
+def name_of(fields: Mapping[str, str], field: str, *, max_length: int) -> str:
     """Return a name that must be there.
 
     Raises:
@@ -94,27 +94,27 @@ def name_of(fields: Mapping[str, str], field: str, *, longest: int) -> str:
     value = fields.get(field, "").strip()
     if not value:
         raise Invalid.field(field, _("Required."), "required")
-    if len(value) > longest or not NAME.fullmatch(value):
-        raise Invalid.field(field, _("At most {n} letters, digits and characters of _ - . :").format(n=longest))
+    if len(value) > max_length or not NAME.fullmatch(value):
+        raise Invalid.field(field, _("At most {n} letters, digits and characters of _ - . :").format(n=max_length))
     return value
 
 
 def data_id(fields: Mapping[str, str]) -> str:
     """Return the data id. Raises: Invalid."""
-    return name_of(fields, "dataId", longest=256)
+    return name_of(fields, "dataId", max_length=256)
 
 
 def group(fields: Mapping[str, str]) -> str:
     """Return the group; without one, Nacos' default group. Raises: Invalid."""
-    return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", longest=128)
+    return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", max_length=128)
 
 
-def whole(fields: Mapping[str, str], field: str, default: int, most: int) -> int:
-    """Return a whole number from 1 to `most`. Raises: Invalid."""
+def whole(fields: Mapping[str, str], field: str, default: int, maximum: int) -> int:
+    """Return a whole number from 1 to `maximum`. Raises: Invalid."""
     value = fields.get(field, "") or str(default)
     if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
         raise Invalid.field(field, _("Must be a whole number, 1 or greater."))
-    return min(int(value), most)
+    return min(int(value), maximum)
 
 
 def content(fields: Mapping[str, str]) -> str:

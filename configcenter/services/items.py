@@ -93,10 +93,10 @@ def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigI
     return item
 
 
-def _check_name(field: str, value: str, most: int) -> None:
+def _check_name(field: str, value: str, max_length: int) -> None:
     # "." and ".." are names that no address can end with.
-    if not NAME.fullmatch(value) or len(value) > most or value in (".", ".."):
-        raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=most))
+    if not NAME.fullmatch(value) or len(value) > max_length or value in (".", ".."):
+        raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=max_length))
 
 
 def checked_format(format: str) -> str:

@@ -1,20 +1,22 @@
 """The registry of channels and provider kinds.
 
 Both are discovered, not listed: the module or package `channels` of every installed app is imported together with its direct submodules.
-The channels they declare end up in CHANNELS; each of their classes that derives from `Adapter` and has a `kind` ends up in ADAPTERS.
+The channels they declare end up in CHANNELS, and each of their classes that derives from `Adapter` in ADAPTERS. Abstract classes, and
+those whose name begins with `_`, are bases for others and are left out.
 """
 
 import inspect
 import re
+from collections.abc import Set
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from pydantic import SecretStr
+from pydantic import PydanticUserError, SecretStr
 
 from messaging.channels import standard  # noqa: F401 - our own channels come first
-from messaging.channels.base import Adapter
+from messaging.channels.base import Adapter, ProviderConfig
 from messaging.channels.channel import CHANNELS, channel_choices
 from posthaste.lib.discovery import import_from_apps
 
@@ -24,17 +26,59 @@ __all__ = ["ADAPTERS", "CHANNELS", "CHANNEL_CHOICES", "KINDS", "make_adapter", "
 ADAPTERS: dict[str, type[Adapter]] = {}
 
 
+#: As long as the column that holds it.
+KIND = re.compile(r"[a-z][a-z0-9_-]{0,19}")
+
+
 def add_kinds(module: ModuleType) -> None:
-    """Add the adapters that a module defines.
+    """Add the adapters that a module defines. All channels must have been declared.
 
     Raises:
-        ValueError: a kind is there twice.
+        ValueError: an adapter is not complete, or its kind is taken.
     """
     for found in vars(module).values():
-        if not (inspect.isclass(found) and issubclass(found, Adapter) and found.__module__ == module.__name__ and hasattr(found, "kind")):
+        if not (inspect.isclass(found) and issubclass(found, Adapter) and found.__module__ == module.__name__):
             continue
-        if ADAPTERS.setdefault(found.kind, found) is not found:
-            raise ValueError(f"The kind of provider {found.kind} is declared twice.")
+        if found.__name__.startswith("_") or (inspect.isabstract(found) and not hasattr(found, "kind")):
+            continue
+        check_kind(found)
+        if (taken := ADAPTERS.setdefault(found.kind, found)) is not found:
+            raise ValueError(f"{_path(found)}: the kind {found.kind!r} is already declared by {_path(taken)}. Choose another name.")
+
+
+def check_kind(adapter: type[Adapter]) -> None:
+    """Refuse an adapter that is not complete, so that no page or request has to cope with it.
+
+    Raises:
+        ValueError: says what is missing or wrong, and how to write it.
+    """
+
+    def refuse(what: str) -> NoReturn:
+        raise ValueError(f"{_path(adapter)}: {what}")
+
+    kind, channels, config = (getattr(adapter, name, None) for name in ("kind", "channels", "Config"))
+    if kind is None:
+        refuse('it has no kind. Set kind = "…", or begin the name of a class that is only a base with "_".')
+    if not isinstance(kind, str) or not KIND.fullmatch(kind):
+        refuse(f"the kind {kind!r} must be 1 to 20 lower-case letters, digits, _ and -, and start with a letter.")
+    if inspect.isabstract(adapter):
+        refuse(f"it has no {', '.join(sorted(adapter.__abstractmethods__))}(). Define what Adapter declares abstract.")
+    if not str(getattr(adapter, "title", "")).strip():
+        refuse('it has no title. Set title = gettext_lazy("…").')
+    if not isinstance(channels, Set) or not channels:
+        refuse('it serves no channel. Set channels = frozenset({"…"}).')
+    if unknown := sorted(map(str, channels - CHANNELS.keys())):
+        refuse(f"there is no channel {', '.join(unknown)}. Available: {', '.join(CHANNELS)}.")
+    if not inspect.isclass(config) or not issubclass(config, ProviderConfig):
+        refuse("it has no Config. Set Config to a class derived from ProviderConfig.")
+    try:
+        config.model_json_schema()
+    except PydanticUserError as error:
+        refuse(f"its Config has no JSON schema, which the API and the admin show: {error.message}")
+
+
+def _path(adapter: type[Adapter]) -> str:
+    return f"{adapter.__module__}.{adapter.__qualname__}"
 
 
 for _module in import_from_apps("channels"):

@@ -3,7 +3,7 @@
 Import the values from here:
 
 from messaging.configuration import retry_policy
-retry_policy.value.most_retries
+retry_policy.value.max_retries
 """
 
 from messaging.configuration.breakers import circuit_breakers

@@ -46,7 +46,7 @@ class ReceiptRule(Shape):
         ge=0,
         le=3600,
     )
-    longest_open_seconds: int = setting(
+    max_open_seconds: int = setting(
         600,
         _("Maximum open time"),
         _("Each consecutive time that receipts open the breaker, it stays open twice as long, up to this."),

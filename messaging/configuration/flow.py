@@ -131,8 +131,8 @@ class AdaptiveLimit(Shape):
     """A rate that follows what the system can do."""
 
     is_enabled: bool = setting(False, _("Enabled"), _("Adjusts to history and latency. Its reasons are shown."))
-    least_per_second: float = setting(100.0, _("Lower bound"), "", unit="per s", ge=1, le=1_000_000)
-    most_per_second: float = setting(5_000.0, _("Upper bound"), "", unit="per s", ge=1, le=1_000_000)
+    min_per_second: float = setting(100.0, _("Lower bound"), "", unit="per s", ge=1, le=1_000_000)
+    max_per_second: float = setting(5_000.0, _("Upper bound"), "", unit="per s", ge=1, le=1_000_000)
     target_latency_ms: int = setting(
         200, _("Target latency"), _("Above it the limit falls, below it the limit rises."), unit="ms", ge=1, le=60_000
     )
@@ -141,8 +141,8 @@ class AdaptiveLimit(Shape):
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
-        if self.least_per_second > self.most_per_second:
-            raise hot.Wrong("least_per_second", _("Must not be above the upper bound."))
+        if self.min_per_second > self.max_per_second:
+            raise hot.Wrong("min_per_second", _("Must not be above the upper bound."))
         return self
 
 

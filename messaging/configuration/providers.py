@@ -54,7 +54,7 @@ class ProviderRouting(Module):
     fail_over: bool = setting(
         True, _("Fail over"), _("A message goes to the next provider at once if its provider can't be reached or its breaker is open.")
     )
-    most_providers: int = setting(3, _("Maximum providers"), _("Providers tried per attempt."), ge=1, le=20)
+    max_providers: int = setting(3, _("Maximum providers"), _("Providers tried per attempt."), ge=1, le=20)
     rest_seconds: float = setting(
         5.0, _("Cool-down"), _("A provider that could not be reached is tried last for this long."), unit="s", ge=0, le=600
     )

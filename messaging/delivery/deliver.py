@@ -126,11 +126,11 @@ class Delivery(RuleEnforcement):
 
     def _calls(self, provider: LoadedProvider, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """Call one provider for a chunk, one call after the other, holding a concurrency lease where the provider has a cap."""
-        place = None
+        lease = None
         if provider.max_at_once:
             longest = self.gives_way_at - time.monotonic()
-            place = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, longest_wait_seconds=longest)
-            if place is None:
+            lease = concurrency_leases.take(f"provider:{provider.provider_id}", at_once=provider.max_at_once, max_wait_seconds=longest)
+            if lease is None:
                 now = self._now()
                 for message in messages:
                     self._put_off_by_cap(message, provider, now, now + NO_SLOT_PAUSE)
@@ -142,8 +142,8 @@ class Delivery(RuleEnforcement):
                 again += self._call(provider, messages[start : start + size])
             return again
         finally:
-            if place is not None:
-                concurrency_leases.leave(place)
+            if lease is not None:
+                concurrency_leases.leave(lease)
 
     def _put_off_by_cap(self, message: RenderedMessage, provider: LoadedProvider, now: datetime, due: datetime) -> None:
         self._line(message.row.id, "X", now, Status.PENDING, f"cap:{record.word(provider.name)}")
@@ -248,7 +248,7 @@ class Delivery(RuleEnforcement):
         if not provider.max_per_second:
             return True
         wait_ms = flow.wait_for_turn(
-            f"provider:{provider.provider_id}", count=len(messages), per_second=provider.max_per_second, longest_wait_ms=MAX_CAP_WAIT_MS
+            f"provider:{provider.provider_id}", count=len(messages), per_second=provider.max_per_second, max_wait_ms=MAX_CAP_WAIT_MS
         )
         if wait_ms < 0:
             now = self._now()

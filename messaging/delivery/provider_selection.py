@@ -68,7 +68,7 @@ class ProviderSelection:
         routing = provider_routing.of(tenant_id)
         tried = without or set()
         left = [c for c in providers if c.provider_id not in tried]
-        if not left or len(tried) >= routing.most_providers:
+        if not left or len(tried) >= routing.max_providers:
             return Choice()
         if len(left) == 1 and self._phase(left[0]) == Phase.CLOSED:
             return Choice(left[0])  # the usual case

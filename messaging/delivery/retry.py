@@ -14,7 +14,7 @@ def delay(*, tenant_id: int, attempts: int, retry_after: float | None = None) ->
     *retry policy*, with the tenant's overrides.
     """
     policy = retry_policy.of(tenant_id)
-    if attempts > policy.most_retries:
+    if attempts > policy.max_retries:
         return None
-    seconds = min(policy.base_seconds * 2 ** (attempts - 1), policy.longest_seconds) * random.uniform(0.5, 1.0)
-    return timedelta(seconds=max(seconds, min(retry_after or 0.0, policy.longest_retry_after_seconds)))
+    seconds = min(policy.base_seconds * 2 ** (attempts - 1), policy.max_seconds) * random.uniform(0.5, 1.0)
+    return timedelta(seconds=max(seconds, min(retry_after or 0.0, policy.max_retry_after_seconds)))

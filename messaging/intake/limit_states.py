@@ -45,8 +45,8 @@ def now() -> dict[str, Any]:
         "adaptive": {
             "is_enabled": value.adaptive.is_enabled,
             "limit": steps[0]["limit"] if steps and value.adaptive.is_enabled else limits.adaptive.limit,
-            "least": value.adaptive.least_per_second,
-            "most": value.adaptive.most_per_second,
+            "least": value.adaptive.min_per_second,
+            "most": value.adaptive.max_per_second,
             "steps": [{**step, "at": datetime.fromtimestamp(step["at"], UTC)} for step in steps],
         },
     }

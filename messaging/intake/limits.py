@@ -58,7 +58,7 @@ def put_in_force(value: FlowRules) -> None:
     """Put published rules in force in this process."""
     limit = None
     if value.adaptive.is_enabled:
-        limit = min(value.adaptive.most_per_second, max(value.adaptive.least_per_second, adaptive.limit or value.adaptive.most_per_second))
+        limit = min(value.adaptive.max_per_second, max(value.adaptive.min_per_second, adaptive.limit or value.adaptive.max_per_second))
     plan_cache.put(rules_of(value, adaptive_limit=limit))
     bounds = value.system
     gate.protection = (
@@ -89,8 +89,8 @@ def follow() -> None:
     try:
         limit = adaptive.tick(
             Settings(
-                settings.least_per_second,
-                settings.most_per_second,
+                settings.min_per_second,
+                settings.max_per_second,
                 settings.target_latency_ms,
                 settings.step_percent,
                 settings.every_seconds,

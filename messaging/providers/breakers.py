@@ -61,7 +61,7 @@ def rule(name: str) -> Rule:
         error_count=found.error_count,
         open_seconds=found.open_seconds,
         trial_calls=found.trial_calls,
-        longest_open_seconds=receipts.longest_open_seconds,
+        max_open_seconds=receipts.max_open_seconds,
         receipt_seconds=receipts.wait_seconds if receipts.is_enabled else 0,
         receipt_percent=receipts.failed_percent,
     )
@@ -140,7 +140,7 @@ def note_receipts(pipeline: Any, *, provider_id: UUID, taken: Sequence[tuple[dat
                 open_seconds=configured.open_seconds,
                 trial_calls=configured.trial_calls,
                 counts="receipts",
-                longest_open_seconds=receipts.longest_open_seconds,
+                max_open_seconds=receipts.max_open_seconds,
                 receipt_seconds=receipts.wait_seconds,
                 receipt_percent=receipts.failed_percent,
             ),

@@ -88,6 +88,37 @@ def create_provider(*, provider: Provider, config: dict[str, Any], by: Actor) ->
     return provider
 
 
+def is_installed(provider: Provider) -> bool:
+    """Return whether the provider's kind and channel are installed, so that its configuration can be checked and used."""
+    return provider.kind in registry.ADAPTERS and provider.channel in registry.CHANNELS
+
+
+@transaction.atomic
+def disable_uninstalled(*, provider: Provider, fields: Iterable[str], by: Actor) -> Provider:
+    """Disable a provider whose kind or channel is no longer installed; `fields` are the names of those that the caller changed.
+
+    Nothing else of it can be changed, because its adapter is missing and its configuration can't be checked.
+
+    Raises:
+        Invalid: another field was changed, or it is to be enabled.
+    """
+    message = (
+        _("The kind {kind} is no longer installed. You can only disable or delete this provider.").format(kind=provider.kind)
+        if provider.kind not in registry.ADAPTERS
+        else _("The channel {channel} is no longer installed. You can only disable or delete this provider.").format(
+            channel=provider.channel
+        )
+    )
+    changed = {*fields}
+    wrong = sorted(changed - {"is_enabled"} if not provider.is_enabled else changed)
+    if wrong:
+        raise Invalid(errors=[{"field": name, "code": "not_installed", "message": message} for name in wrong])
+    provider.save(update_fields=["is_enabled", "updated_at"])
+    transaction.on_commit(provider_cache.forget)
+    _record(provider, Action.PROVIDER_CHANGE, by, fields=["is_enabled"])
+    return provider
+
+
 @transaction.atomic
 def change_provider(*, provider: Provider, config: dict[str, Any], fields: Iterable[str], by: Actor) -> Provider:
     """Check and store a changed provider; `fields` are the names of those that changed.

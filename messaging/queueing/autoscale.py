@@ -65,7 +65,7 @@ class Reading:
         return not most or drain is None or drain * instead_of / max(1, threads) <= most * KEEP_DRAINING_WITHIN
 
     @property
-    def most_threads(self) -> int:
+    def useful_threads(self) -> int:
         """The most this process should have: its limit, or its share of what the providers' caps let work."""
         limits, useful = self.limits, self.waiting.useful_threads
         if useful is None:
@@ -80,10 +80,10 @@ def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 
     """
     limits, usage = reading.limits, reading.usage_percent
     fewer = max(threads - limits.shrink_by, limits.min_threads)
-    if rested and threads > reading.most_threads:
-        threads = max(reading.most_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
+    if rested and threads > reading.useful_threads:
+        threads = max(reading.useful_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
     elif rested and (usage > limits.grow_above_percent or reading.is_late):
-        threads = max(threads, min(reading.most_threads, threads + limits.grow_by))
+        threads = max(threads, min(reading.useful_threads, threads + limits.grow_by))
     elif rested and usage < limits.shrink_below_percent and fewer >= busy and reading.is_enough(fewer, instead_of=threads):
         threads = fewer
     return max(limits.min_threads, min(limits.max_threads, threads))

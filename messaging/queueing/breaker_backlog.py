@@ -138,11 +138,11 @@ def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySe
     return rows.filter(error_code__in=codes) if codes else rows.filter(error_code__startswith=PREFIX)
 
 
-def _move(rows: "QuerySet[Message]", most: int, now: datetime) -> int:
-    """Make up to `most` of the rows due, the most urgent first, and return the number."""
+def _move(rows: "QuerySet[Message]", limit: int, now: datetime) -> int:
+    """Make up to `limit` of the rows due, the most urgent first, and return the number."""
     moved = 0
-    while moved < most:
-        step = min(MAX_PER_STATEMENT, most - moved)
+    while moved < limit:
+        step = min(MAX_PER_STATEMENT, limit - moved)
         ids = list(rows.order_by("-priority", "due_at").values_list("pk", flat=True)[:step])
         moved += _make_due(ids, now)
         if len(ids) < step:

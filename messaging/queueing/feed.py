@@ -178,19 +178,19 @@ class Feeder:
         moved = 0
         for priority in [p for p in head.due_since if p < URGENT]:
             while moved < share:
-                most = min(MAX_PER_STATEMENT, share - moved)
-                step = self._move(queue, queue.due(now, priority), most, now)
+                limit = min(MAX_PER_STATEMENT, share - moved)
+                step = self._move(queue, queue.due(now, priority), limit, now)
                 moved += step
-                if step < most:
+                if step < limit:
                     break
         return moved
 
-    def _move(self, queue: BacklogQueue, rows: "QuerySet[Message]", most: int, now: datetime) -> int:
-        """Move up to `most` rows to `queued`, publish them, and return the number; what the broker refuses goes back."""
+    def _move(self, queue: BacklogQueue, rows: "QuerySet[Message]", limit: int, now: datetime) -> int:
+        """Move up to `limit` rows to `queued`, publish them, and return the number; what the broker refuses goes back."""
         with transaction.atomic():
             if not queue.hold():
                 return 0
-            chosen = list(rows.select_for_update(skip_locked=True)[:most].values_list("pk", "tenant_id", "channel", "priority"))
+            chosen = list(rows.select_for_update(skip_locked=True)[:limit].values_list("pk", "tenant_id", "channel", "priority"))
             if not chosen:
                 return 0
             store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)

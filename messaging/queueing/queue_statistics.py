@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib import redis
+from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import SEND
 
 COUNT_UP_TO = 100_000  # beyond this the exact number changes no decision
@@ -71,6 +72,10 @@ class _DueCounter:
     """What is due: counted each second while that is cheap, and to the very end only every few seconds."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Count anew at the next look."""
         self.number = 0
         self._next = self._next_to_the_end = 0.0
         self._is_too_much = False
@@ -98,6 +103,7 @@ class _DueCounter:
 
 
 _due_counter = _DueCounter()
+on_reset(_due_counter.forget)
 
 
 def measure(now: datetime) -> QueueStatistics:

@@ -142,7 +142,7 @@ def database_time() -> datetime:
 
 
 def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelta) -> list[Claimed]:
-    """Take the messages that are still queued and return what a worker has to know of them.
+    """Take the messages that are still queued and return what a worker has to know of them, in the order they were accepted.
 
     On PostgreSQL its clock counts, not ours: the lease of a worker whose clock is slow would have run out from the start.
     """
@@ -156,12 +156,15 @@ def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelt
     )
     values = [_uuid(claim_id), *([lease] if _is_postgresql() else [_time(now), _time(now + lease)]), *params]
     if not _is_postgresql():
-        return [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in Message.objects.raw(sql, values)]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        rows = [Claimed(*row) for row in cursor.fetchall()]
-    for row in rows:  # Django has psycopg leave JSON as text
-        row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+        rows = [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in Message.objects.raw(sql, values)]
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            rows = [Claimed(*row) for row in cursor.fetchall()]
+        for row in rows:  # Django has psycopg leave JSON as text
+            row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+    # RETURNING has no order; rules about duplicates and frequency are for what came first.
+    rows.sort(key=lambda row: row.id)
     return rows
 
 

@@ -175,7 +175,7 @@ def _report(
         "deferred": deferred,
         "unchanged": counts.messages - suppressed - deferred,
         "mean_wait_seconds": round(sum(counts.waits.values()) / deferred, 1) if deferred else 0.0,
-        "longest_wait_seconds": round(counts.longest.total_seconds(), 1),
+        "max_wait_seconds": round(counts.longest.total_seconds(), 1),
         "by_rule": [
             {
                 "rule": code,

@@ -46,7 +46,7 @@ class _Counts:
     limited_requests: int = 0
     limited_messages: int = 0
     waited_requests: int = 0
-    longest_wait_ms: int = 0
+    max_wait_ms: int = 0
     by_rule: "Counter[tuple[str, str]]" = field(default_factory=Counter)
     messages_by_rule: "Counter[tuple[str, str]]" = field(default_factory=Counter)
     limited_by_minute: "Counter[datetime]" = field(default_factory=Counter)
@@ -81,7 +81,7 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
     tenants = tenant_slugs()
     keys = key_prefixes()
     templates = dict(TemplateVersion.objects.values_list("pk", "template__name"))
-    model, counts, until_clock = Model(most=MAX_COUNTERS), _Counts(), time.monotonic() + MAX_SECONDS
+    model, counts, until_clock = Model(max_counters=MAX_COUNTERS), _Counts(), time.monotonic() + MAX_SECONDS
     timed: dict[Plan, Plan] = {}
     stopped_at: datetime | None = None
     for handed in handed_over(since, until, tenant_id):
@@ -123,7 +123,7 @@ def _ask(model: Model, plan: Plan, handed: Handed, counts: _Counts) -> None:
     if answer.verdict == 1:
         if answer.wait_us:
             counts.waited_requests += 1
-            counts.longest_wait_ms = max(counts.longest_wait_ms, answer.wait_us // 1000)
+            counts.max_wait_ms = max(counts.max_wait_ms, answer.wait_us // 1000)
         return
     label = plan.labels[answer.check - 1]
     counts.limited_requests += 1
@@ -156,7 +156,7 @@ def _report(
         "limited_requests": counts.limited_requests,
         "limited_messages": counts.limited_messages,
         "waited_requests": counts.waited_requests,
-        "longest_wait_ms": counts.longest_wait_ms,
+        "max_wait_ms": counts.max_wait_ms,
         "by_rule": [
             {"rule": rule, "layer": layer, "requests": number, "messages": counts.messages_by_rule[rule, layer]}
             for (rule, layer), number in counts.by_rule.most_common()

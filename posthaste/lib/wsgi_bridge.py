@@ -76,14 +76,14 @@ def environ_of(scope: Any) -> Environ:
 class _Incoming(io.RawIOBase):
     """A body that is still on its way: read by the thread, fetched by the loop.
 
-    `most_bytes`: the bound of a body whose length is not known. The application reads that many bytes at most, so a body that has more
+    `max_bytes`: the bound of a body whose length is not known. The application reads that many bytes at most, so a body that has more
     would look like one that has ended.
     """
 
-    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop, *, most_bytes: int | None) -> None:
+    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop, *, max_bytes: int | None) -> None:
         self._chunks = aiter(protocol)
         self._loop = loop
-        self._left = most_bytes
+        self._left = max_bytes
         self._rest = b""
         self._has_ended = False
 
@@ -129,11 +129,11 @@ class _Whole:
 
 
 class Bridge:
-    """One a process; the server's event loop awaits `answer`. `most_bytes` is what a body of unknown length may have."""
+    """One a process; the server's event loop awaits `answer`. `max_bytes` is what a body of unknown length may have."""
 
-    def __init__(self, application: Application, *, threads: int, most_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, application: Application, *, threads: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         self._application = application
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
         self._loop = loop
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
@@ -143,8 +143,8 @@ class Bridge:
         if has_small_body(scope):
             environ["wsgi.input"] = io.BytesIO(await protocol())
         else:
-            most_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
-            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop, most_bytes=most_bytes), SMALL_BYTES)
+            max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
+            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop, max_bytes=max_bytes), SMALL_BYTES)
             environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
         whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
         if whole is not None:

@@ -1,6 +1,7 @@
 """The interface as an app: it finds what the other apps declare for it."""
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -10,3 +11,8 @@ class UiConfig(AppConfig):
 
     def ready(self) -> None:
         autodiscover_modules("labels", "navigation", "pages")
+
+        from posthaste.ui import checks
+
+        register(checks.check_pages, Tags.urls)
+        register(checks.check_navigation, Tags.urls)

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.db.models import TextChoices
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+log = structlog.get_logger(__name__)
 
 
 class Group(TextChoices):
@@ -79,7 +82,15 @@ _entries: list[Entry] = []
 
 
 def add(*entries: Entry) -> None:
-    """Add entries to the navigation."""
+    """Add entries to the navigation. Their icons, addresses and permissions are checked at the start, by `ui.checks`.
+
+    Raises:
+        ValueError: an entry names no group.
+    """
+    for entry in entries:
+        if not isinstance(entry.group, Group):
+            groups = ", ".join(f"Group.{group.name}" for group in Group)
+            raise ValueError(f"The navigation entry {entry.label!r} has the group {entry.group!r}. Available: {groups}.")
     _entries.extend(entries)
 
 
@@ -95,6 +106,14 @@ def entries() -> Iterator[Entry]:
     return iter(sorted(_entries, key=lambda entry: (ranks[entry.group], entry.order)))
 
 
+def _may_open(entry: Entry, user: Any) -> bool:
+    try:
+        return entry.may_open(user)
+    except Exception:  # an app's function must not take every page down
+        log.exception("navigation entry not shown", url=entry.url)
+        return False
+
+
 def for_request(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the groups with the entries that the reader may open; the one they are at is marked `here`."""
     shown: list[tuple[Entry, str]] = []
@@ -103,7 +122,7 @@ def for_request(request: HttpRequest) -> list[dict[str, Any]]:
             shown.append((entry, entry.address()))
         except NoReverseMatch:  # the page is not mounted in this installation
             continue
-    shown = [(entry, place) for entry, place in shown if entry.may_open(request.user)]
+    shown = [(entry, place) for entry, place in shown if _may_open(entry, request.user)]
     fitting = {entry: closeness for entry, _place in shown if (closeness := entry.matches(request)) is not None}
     here = max(fitting, key=lambda entry: fitting[entry]) if fitting else None
     groups: list[dict[str, Any]] = []

@@ -35,23 +35,49 @@ _pages_in_admin: list[tuple[str, str, View]] = []
 
 
 def at(address: str, *, name: str) -> Callable[[V], V]:
-    """Hang a view at an address of the installation, written as in Django's `path()`."""
+    """Hang a view at an address of the installation, written as in Django's `path()`.
+
+    Raises:
+        ValueError: another page has this address or name. A clash with an address that is no page is reported by `ui.checks`.
+    """
 
     def hang(view: V) -> V:
-        _pages.append((address, name, view))
+        _add(_pages, address, name, view)
         return view
 
     return hang
 
 
 def in_admin(address: str, *, name: str) -> Callable[[V], V]:
-    """Hang a view at an address below the admin, before Django's own; its name is `admin:NAME`."""
+    """Hang a view at an address below the admin, before Django's own; its name is `admin:NAME`.
+
+    Raises:
+        ValueError: another page has this address or name.
+    """
 
     def hang(view: V) -> V:
-        _pages_in_admin.append((address, name, view))
+        _add(_pages_in_admin, address, name, view)
         return view
 
     return hang
+
+
+def _add(known: list[tuple[str, str, View]], address: str, name: str, view: View) -> None:
+    who = f"The page {view.__module__}.{view.__qualname__}"
+    if address.startswith("/"):
+        raise ValueError(f"{who} has the address {address!r}. Write it without the slash in front.")
+    for taken_address, taken_name, taken in known:
+        by = f"{taken.__module__}.{taken.__qualname__}"
+        if taken_address == address:
+            raise ValueError(f"{who} has the address {address!r}, which is taken by {by}. Choose another address.")
+        if taken_name == name:
+            raise ValueError(f"{who} has the name {name!r}, which is taken by {by}. Choose another name.")
+    known.append((address, name, view))
+
+
+def views() -> list[View]:
+    """Return the views of all pages."""
+    return [view for _address, _name, view in (*_pages, *_pages_in_admin)]
 
 
 def urlpatterns() -> list[URLPattern]:

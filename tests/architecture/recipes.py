@@ -27,18 +27,18 @@ def page() -> None:
 
     from accounts.models import User
 
-    assert Client().get("/orders/open/").status_code == 302
+    assert Client().get("/docsorders/open/").status_code == 302
     clients = {name: Client() for name in ("boss", "clerk")}
     for name, client in clients.items():
         client.force_login(User.objects.create(username=name, is_staff=True, is_superuser=name == "boss"))
-    assert clients["clerk"].get("/orders/open/").status_code == 403
-    answer = clients["boss"].get("/orders/open/")
+    assert clients["clerk"].get("/docsorders/open/").status_code == 403
+    answer = clients["boss"].get("/docsorders/open/")
     shown = answer.content.decode()
     assert answer.status_code == 200
     assert "A-1042" in shown
-    assert '<a class="entry" href="/orders/open/" title="Open orders" aria-current="page">' in shown
-    assert 'href="/orders/open/"' in clients["boss"].get("/admin/").content.decode()
-    assert 'href="/orders/open/"' not in clients["clerk"].get("/admin/").content.decode()
+    assert '<a class="entry" href="/docsorders/open/" title="Open docsorders" aria-current="page">' in shown
+    assert 'href="/docsorders/open/"' in clients["boss"].get("/admin/").content.decode()
+    assert 'href="/docsorders/open/"' not in clients["clerk"].get("/admin/").content.decode()
 
 
 @check
@@ -53,17 +53,17 @@ def job() -> None:
     from jobs.scheduler import LeaderScheduler
 
     scheduler = LeaderScheduler(app=current_app._get_current_object())
-    assert "orders.close_forgotten" in scheduler.schedule  # of crontabs it holds the next two hours, and always those at 4
-    row = PeriodicTask.objects.get(task="orders.close_forgotten")
+    assert "docsorders.close_forgotten" in scheduler.schedule  # of crontabs it holds the next two hours, and always those at 4
+    row = PeriodicTask.objects.get(task="docsorders.close_forgotten")
     assert (row.enabled, row.crontab.hour, row.crontab.minute) == (True, "4", "30")
-    assert current_app.amqp.Router().route({}, "orders.close_forgotten")["queue"].name == "notification"
+    assert current_app.amqp.Router().route({}, "docsorders.close_forgotten")["queue"].name == "notification"
     with capture_logs() as logged:
-        current_app.tasks["orders.close_forgotten"]()
-    assert [entry["event"] for entry in logged] == ["closed forgotten orders"]
+        current_app.tasks["docsorders.close_forgotten"]()
+    assert [entry["event"] for entry in logged] == ["closed forgotten docsorders"]
     client = Client()
     client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
     shown = client.get("/admin/django_celery_beat/periodictask/").content.decode()
-    assert "Close forgotten orders" in shown
+    assert "Close forgotten docsorders" in shown
     assert "5 minutes" in shown
 
 
@@ -76,14 +76,14 @@ def configuration() -> None:
     from tests.builders import json_of, make_api, make_tenant
 
     api = make_api(make_tenant(is_operator=True))
-    found = json_of(api.get("/api/config/modules/orders/"))
+    found = json_of(api.get("/api/config/modules/docsorders/"))
     assert found["effective"] == {"closed_after_days": 30}
     assert found["schema"]["properties"]["closed_after_days"]["maximum"] == 365
-    assert json_of(api.post("/api/config/modules/orders/validate/", {"content": {"closed_after_days": 0}}))["errors"]
+    assert json_of(api.post("/api/config/modules/docsorders/validate/", {"content": {"closed_after_days": 0}}))["errors"]
     client = Client()
     client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
-    assert "When orders are closed." in client.get("/config/").content.decode()
-    assert "Closed after" in client.get("/config/modules/orders/").content.decode()
+    assert "When docsorders are closed." in client.get("/config/").content.decode()
+    assert "Closed after" in client.get("/config/modules/docsorders/").content.decode()
 
 
 @check
@@ -93,7 +93,7 @@ def metric() -> None:
 
     answer = make_api(make_tenant(is_operator=True), "statistics:read").get("/metrics")
     assert answer.status_code == 200
-    assert 'posthaste_open_orders{country="cn"} 17.0' in answer.content.decode()
+    assert 'posthaste_open_docsorders{country="cn"} 17.0' in answer.content.decode()
 
 
 @check
@@ -105,9 +105,9 @@ def provider_kind() -> None:
     from tests.builders import json_of, make_api, make_tenant
 
     api = make_api(make_tenant())
-    assert "pager" in {kind["kind"] for kind in json_of(api.get("/api/provider-kinds/"))}
+    assert "docspager" in {kind["kind"] for kind in json_of(api.get("/api/provider-kinds/"))}
     config = {"url": os.environ["PAGER_URL"], "token": "topsecret"}
-    made = api.post("/api/providers/", {"name": "Pager", "channel": "push", "kind": "pager", "config": config})
+    made = api.post("/api/providers/", {"name": "Pager", "channel": "push", "kind": "docspager", "config": config})
     assert made.status_code == 201, made.content
     assert b"topsecret" not in made.content
     test = f"/api/providers/{json_of(made)['id']}/test/"
@@ -115,7 +115,7 @@ def provider_kind() -> None:
     assert (sent["ok"], sent["provider_message_id"]) == (True, "page-1"), sent
     refused = json_of(api.post(test, {"recipient": "device-token-0001", "text": "refuse this"}))
     assert (refused["ok"], refused["code"]) == (False, "http_422"), refused
-    assert api.post("/api/providers/", {"name": "SMS", "channel": "sms", "kind": "pager", "config": config}).status_code == 422
+    assert api.post("/api/providers/", {"name": "SMS", "channel": "sms", "kind": "docspager", "config": config}).status_code == 422
     client = Client()
     client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
     assert "From the service&#x27;s settings page." in client.get("/admin/messaging/provider/add/").content.decode()
@@ -131,22 +131,22 @@ def channel() -> None:
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
     tenant = make_tenant()
-    make_provider(tenant, channel="voice", kind="sandbox")
+    make_provider(tenant, channel="docsvoice", kind="sandbox")
     api = make_api(tenant)
-    accepted = api.post("/api/messages/", {"channel": "voice", "recipient": "+86 138-1234-5678", "body": "Your taxi is here."})
+    accepted = api.post("/api/messages/", {"channel": "docsvoice", "recipient": "+86 138-1234-5678", "body": "Your taxi is here."})
     assert accepted.status_code == 202, accepted.content
     identifier = json_of(accepted)["id"]
     deliver([UUID(identifier)])
     message = json_of(api.get(f"/api/messages/{identifier}/"))
-    assert (message["channel"], message["status"]) == ("voice", "sent"), message
+    assert (message["channel"], message["status"]) == ("docsvoice", "sent"), message
     [entry] = json_of(api.get("/api/sandbox/outbox/"))
-    assert (entry["channel"], entry["recipient"]) == ("voice", "+8613812345678")
-    [row] = json_of(api.get("/api/messages/", channel="voice"))["results"]
+    assert (entry["channel"], entry["recipient"]) == ("docsvoice", "+8613812345678")
+    [row] = json_of(api.get("/api/messages/", channel="docsvoice"))["results"]
     assert (row["id"], row["recipient"]) == (identifier, "+86 138****5678")
-    assert api.post("/api/messages/", {"channel": "voice", "recipient": "nobody", "body": "Hello"}).status_code == 422
-    template = {"name": "taxi", "channel": "voice", "body": "Your taxi is here."}
+    assert api.post("/api/messages/", {"channel": "docsvoice", "recipient": "nobody", "body": "Hello"}).status_code == 422
+    template = {"name": "taxi", "channel": "docsvoice", "body": "Your taxi is here."}
     assert api.post("/api/templates/", template).status_code == 201
-    assert '"voice"' in api.get("/api/schema/", format="json").content.decode()
+    assert '"docsvoice"' in api.get("/api/schema/", format="json").content.decode()
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,11 +14,14 @@ import pytest
 
 from posthaste import env
 from posthaste.env import ROOT
+from tests import crowds
 from tests.architecture.recipes import CHECKS
 
 EXTEND = ROOT / "docs" / "extend.md"
+#: What the recipes call their things, and what they are called here: a project that followed the recipes has those names already.
+NAMES = {"orders": "docsorders", "pager": "docspager", "voice": "docsvoice"}
 #: The one line elsewhere that an app of one's own costs.
-SETTINGS = 'from posthaste.settings import *\n\nINSTALLED_APPS = [*INSTALLED_APPS, "orders"]\n'
+SETTINGS = f'from posthaste.settings import *\n\nINSTALLED_APPS = [*INSTALLED_APPS, "{NAMES["orders"]}"]\n'
 BLOCK = re.compile(r"^```(?:python|html)\n(?:# |<!-- )(?P<path>orders/\S+)(?: -->)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 RECIPES = {
     "page": "A page",
@@ -34,7 +36,14 @@ RECIPES = {
 def files_of(title: str) -> dict[str, str]:
     """Return the files that a recipe says to write, by path."""
     section = EXTEND.read_text().split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
-    return {match["path"]: match["code"] for match in BLOCK.finditer(section)}
+    return {renamed(match["path"]): renamed(match["code"]) for match in BLOCK.finditer(section)}
+
+
+def renamed(text: str) -> str:
+    """Return a text of a recipe with the names of this test."""
+    for name, own in NAMES.items():
+        text = text.replace(name, own)
+    return text
 
 
 def run(*command: str, **variables: str) -> None:
@@ -71,13 +80,12 @@ def pager() -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Pager) as server:
-        thread = threading.Thread(target=server.serve_forever, name="pager")
-        thread.start()
+        serving = crowds.start(server.serve_forever, name="pager")
         try:
             yield f"http://127.0.0.1:{server.server_port}/pages"
         finally:
             server.shutdown()
-            thread.join()
+            serving.join()
 
 
 def test_every_recipe_has_a_test() -> None:
@@ -90,8 +98,9 @@ def test_every_recipe_has_a_test() -> None:
 def test_a_recipe_gives_what_it_promises(recipe: str, tmp_path: Path, empty_database: Path, pager: str) -> None:
     files = files_of(RECIPES[recipe])
     assert 1 <= len(files) <= 2
-    (tmp_path / "orders").mkdir()
-    (tmp_path / "orders" / "__init__.py").touch()
+    app = tmp_path / NAMES["orders"]
+    app.mkdir()
+    (app / "__init__.py").touch()
     (tmp_path / "installation.py").write_text(SETTINGS)
     for path, code in files.items():
         target = tmp_path / path

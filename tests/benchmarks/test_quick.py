@@ -14,7 +14,7 @@ from posthaste.env import ROOT
 CHEAPEST = "memory"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_a_benchmark_runs_and_writes_its_result(tmp_path: Path) -> None:
     if not env.load().is_rabbitmq:
         pytest.skip("benchmarks start the servers of the production stack")

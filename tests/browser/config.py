@@ -44,10 +44,10 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
     releases.publish(item=queues, content=_text(queues, hold_seconds=0.8), comment="Fewer idle workers", **BY)
     drafts.save_draft(item=queues, content=_text(queues, max_backlog=3_000_000), based_on=queues.draft_version, now=now, **BY)
     retries = items.module_item("retry_policy")
-    releases.publish(item=retries, content=_text(retries, most_retries=5), comment="A patient gateway", **BY)
+    releases.publish(item=retries, content=_text(retries, max_retries=5), comment="A patient gateway", **BY)
     releases.start_gray(item=retries, content=_text(retries, base_seconds=8), labels=["zone=1"], percent=20, comment="Slower", **BY)
     override = items.module_item("retry_policy", tenant=tenant)
-    releases.publish(item=override, content='{"most_retries": 7}', comment="As agreed", **BY)
+    releases.publish(item=override, content='{"max_retries": 7}', comment="As agreed", **BY)
     namespace = items.default_namespace(None)
     item = items.create_item(
         namespace=namespace, group="SHOP", data_id="shop.yaml", format="yaml", description="Shop prices", by=actor("user:ada")

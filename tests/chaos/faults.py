@@ -194,8 +194,8 @@ def broker_outage(by: str) -> Fault:
         rabbitmq = storm.installation.services["rabbitmq"]
         getattr(rabbitmq, by)()
         wait(OUTAGE_SECONDS)
-        accepted = len(storm.books.accepted)
-        reach(lambda: len(storm.books.accepted), accepted + 21, reason=lambda: f"nothing is accepted: {storm.books.refused}")
+        accepted = len(storm.totals.accepted)
+        reach(lambda: len(storm.totals.accepted), accepted + 21, reason=lambda: f"nothing is accepted: {storm.totals.refused}")
         rabbitmq.thaw() if by == "freeze" else rabbitmq.start()
 
     return fault
@@ -208,8 +208,8 @@ def refuse_the_login(storm: Storm) -> None:
     host = storm.installation.stack.environment["BROKER_URL"].rpartition("/")[2] or "/"
     rabbitmq.control("clear_permissions", "-p", host, "guest")
     rabbitmq.control("close_all_connections", "maintenance")
-    accepted = len(storm.books.accepted)
-    reach(lambda: len(storm.books.accepted), accepted + 21, reason=lambda: f"nothing is accepted: {storm.books.refused}")
+    accepted = len(storm.totals.accepted)
+    reach(lambda: len(storm.totals.accepted), accepted + 21, reason=lambda: f"nothing is accepted: {storm.totals.refused}")
     rabbitmq.control("set_permissions", "-p", host, "guest", ".*", ".*", ".*")
 
 

@@ -1,4 +1,4 @@
-"""Traffic, faults that strike in the middle of it, and the closing of the books.
+"""Traffic, faults that strike in the middle of it, and the totals at the end.
 
 The recorder is a gateway process of its own: it writes every id it is asked to send into a file before it answers, so it
 knows what reached "the provider" whatever dies. The clients are threads that remember every 202 they saw: some hand over
@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from urllib3.exceptions import HTTPError
 
 from deploy.local.installation import free_port
 from posthaste.env import ROOT
+from tests import crowds
 from tests.chaos.installation import Installation
-from tests.chaos.table import Books
+from tests.chaos.table import Totals
 from tests.integration.customer import Customer, number
 from tests.integration.waiting import reach
 
@@ -80,12 +82,12 @@ class Storm:
         self.recorder = Recorder(folder)
         self.customer = Customer(installation.stack)
         self.customer.provider("sms", "http", {"url": self.recorder.url, "timeout_seconds": 2})
-        self.books = Books()
+        self.totals = Totals()
         self.batches: dict[str, int] = {}  # id → rows that a client was told 202 for
         self._ended = threading.Event()
         self._lock = threading.Lock()
         talks = [self._send_one] * CLIENTS + [self._send_batch]
-        self._clients = [threading.Thread(target=self._talk, args=(talk,), daemon=True) for talk in talks]
+        self._clients = crowds.Crowd([partial(self._talk, talk) for talk in talks], name="client")
 
     # --- the clients -----------------------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Storm:
             self._refused(str(answer.status))
             return AFTER_A_REFUSAL
         with self._lock:
-            self.books.accepted.add(answer.json()["trace_id"])
+            self.totals.accepted.add(answer.json()["trace_id"])
         return BETWEEN_MESSAGES
 
     def _send_batch(self) -> float:
@@ -119,39 +121,37 @@ class Storm:
 
     def _refused(self, why: str) -> None:
         with self._lock:
-            self.books.refused[why] += 1
+            self.totals.refused[why] += 1
 
     # --- the run ---------------------------------------------------------------------------------------------
 
     def strike(self, faults: list[Callable[["Storm"], None]]) -> None:
         """Let traffic run, have one fault after the other strike at a random moment, and end the traffic."""
-        for client in self._clients:
-            client.start()
+        self._clients.start()
         for fault in faults:
             self._traffic_flows()
             self._ended.wait(random.uniform(0.0, 0.4))
             fault(self)
         self._traffic_flows()
         self._ended.set()
-        for client in self._clients:
-            client.join()
+        self._clients.join()
 
     def _traffic_flows(self) -> None:
-        before = len(self.books.accepted)
-        reach(lambda: len(self.books.accepted), before + FLOW, reason=lambda: f"traffic never came back: {self.books.refused}")
+        before = len(self.totals.accepted)
+        reach(lambda: len(self.totals.accepted), before + FLOW, reason=lambda: f"traffic never came back: {self.totals.refused}")
 
-    def close_the_books(self) -> Books:
+    def final_totals(self) -> Totals:
         """Wait until nothing is in progress and compare what everybody saw."""
         self.installation.stack.wait_healthy()
         self.customer.all_settled()
         rows = self.customer.rows()
-        self.books.stored = {row["trace_id"]: row["status"] for row in rows}
+        self.totals.stored = {row["trace_id"]: row["status"] for row in rows}
         for batch, accepted in self.batches.items():
             ids = {row["trace_id"] for row in rows if row["batch_id"] == batch}
             assert len(ids) == accepted, f"batch {batch}: told {accepted}, stored {len(ids)}"
-            self.books.accepted |= ids
-        self.books.taken = self.recorder.taken()
-        return self.books
+            self.totals.accepted |= ids
+        self.totals.taken = self.recorder.taken()
+        return self.totals
 
     def close(self) -> None:
         self._ended.set()

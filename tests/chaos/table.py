@@ -12,7 +12,7 @@ HEAD = "| fault | struck | accepted | sent | unknown | failed | lost | doubled |
 
 
 @dataclass
-class Books:
+class Totals:
     """What everybody saw."""
 
     accepted: set[str] = field(default_factory=set)  # ids that a client was told 202 for
@@ -59,11 +59,11 @@ class Table:
         self.entries: list[str] = []
         self.began = time.monotonic()
 
-    def add(self, fault: str, strikes: int, books: Books, seconds: float) -> str:
+    def add(self, fault: str, strikes: int, totals: Totals, seconds: float) -> str:
         """Make the line of one fault and return it."""
         entry = (
-            f"| {fault} | {strikes} | {len(books.accepted):,} | {len(books.ids('sent', 'delivered')):,} | {len(books.ids('unknown'))} "
-            f"| {len(books.ids('failed'))} | {len(books.lost)} | {len(books.doubled)} | {seconds:.0f} |"
+            f"| {fault} | {strikes} | {len(totals.accepted):,} | {len(totals.ids('sent', 'delivered')):,} | {len(totals.ids('unknown'))} "
+            f"| {len(totals.ids('failed'))} | {len(totals.lost)} | {len(totals.doubled)} | {seconds:.0f} |"
         )
         self.entries.append(entry)
         return entry

@@ -145,18 +145,18 @@ def test_a_tenant_overrides_what_it_may_and_nobody_else_sees_it(api: Api) -> Non
     shop = make_tenant("Shop")
     mine, other = make_api(shop), make_api(make_tenant("Other"))
     path = f"{RETRIES}override/"
-    assert json_of(mine.get(path))["effective"] == {"most_retries": 3, "base_seconds": 5.0, "longest_seconds": 900.0}
-    assert save(mine, {"most_retries": 1}, path=path).status_code == 200
-    assert json_of(mine.get(path))["draft"]["content"] == {"most_retries": 1}
+    assert json_of(mine.get(path))["effective"] == {"max_retries": 3, "base_seconds": 5.0, "max_seconds": 900.0}
+    assert save(mine, {"max_retries": 1}, path=path).status_code == 200
+    assert json_of(mine.get(path))["draft"]["content"] == {"max_retries": 1}
     assert mine.post(f"{path}publish/", {}).status_code == 201
     assert fields_of(mine.post(f"{path}publish/", {"content": {"lease_seconds": 5}})) == ["lease_seconds"]
     loading.apply_released()
-    assert hot.module("retry_policy").of(shop.pk).most_retries == 1
-    assert json_of(mine.get(path))["own"] == {"most_retries": 1}
+    assert hot.module("retry_policy").of(shop.pk).max_retries == 1
+    assert json_of(mine.get(path))["own"] == {"max_retries": 1}
     assert json_of(other.get(path))["own"] == {}
     assert json_of(other.get(f"{path}releases/"))["results"] == []
-    assert mine.post(f"{path}publish/", {"content": {"most_retries": 2}}).status_code == 201
-    assert mine.post(f"{path}validate/", {"content": {"most_retries": 2}}).status_code == 200
+    assert mine.post(f"{path}publish/", {"content": {"max_retries": 2}}).status_code == 201
+    assert mine.post(f"{path}validate/", {"content": {"max_retries": 2}}).status_code == 200
     assert other.post(f"{path}rollback/", {"version": 1}).status_code == 404
     assert mine.post(f"{path}rollback/", {"version": 1}).status_code == 201
     assert len(json_of(mine.get(f"{path}diff/", before=1, after=2))) > 0
@@ -172,19 +172,19 @@ def test_a_gray_release_of_an_override_is_steered_and_reaches_its_tenant_only() 
     def runs() -> tuple[int, int]:
         loading.apply_released()
         retries = hot.module("retry_policy")
-        return retries.of(shop.pk).most_retries, retries.of(other.pk).most_retries
+        return retries.of(shop.pk).max_retries, retries.of(other.pk).max_retries
 
-    mine.post(f"{path}publish/", {"content": {"most_retries": 1}})
-    assert fields_of(mine.post(f"{path}gray/", {"content": {"most_retries": 99}, "percent": 100})) == ["most_retries"]
-    assert mine.post(f"{path}gray/", {"content": {"most_retries": 7}, "labels": ["zone=nowhere"]}).status_code == 201
+    mine.post(f"{path}publish/", {"content": {"max_retries": 1}})
+    assert fields_of(mine.post(f"{path}gray/", {"content": {"max_retries": 99}, "percent": 100})) == ["max_retries"]
+    assert mine.post(f"{path}gray/", {"content": {"max_retries": 7}, "labels": ["zone=nowhere"]}).status_code == 201
     assert runs() == (1, 3)
     widened = json_of(mine.put(f"{path}gray/", {"percent": 100}))
-    assert (widened["gray"]["percent"], widened["own"]) == (100, {"most_retries": 1})
+    assert (widened["gray"]["percent"], widened["own"]) == (100, {"max_retries": 1})
     assert runs() == (7, 3)
-    assert json_of(mine.post(f"{path}publish/", {"content": {"most_retries": 2}}))["code"] == "gray_running"
+    assert json_of(mine.post(f"{path}publish/", {"content": {"max_retries": 2}}))["code"] == "gray_running"
     assert mine.post(f"{path}gray/abandon/", {}).status_code == 201
     assert runs() == (1, 3)
-    mine.put(f"{path}draft/", {"content": {"most_retries": 5}, "based_on": 0})
+    mine.put(f"{path}draft/", {"content": {"max_retries": 5}, "based_on": 0})
     assert mine.post(f"{path}gray/", {"percent": 100}).status_code == 201
     assert mine.post(f"{path}gray/promote/", {"comment": "good"}).status_code == 201
     assert (runs(), json_of(mine.get(path))["gray"]) == ((5, 3), None)
@@ -214,7 +214,7 @@ def test_what_is_exported_is_imported_elsewhere(api: Api) -> None:
 def test_a_tenant_exports_and_imports_its_own_only(api: Api) -> None:
     mine = make_api(make_tenant("Shop"))
     api.post(f"{POOLS}publish/", {"content": {"max_threads": 200}})
-    mine.post(f"{RETRIES}override/publish/", {"content": {"most_retries": 1}})
+    mine.post(f"{RETRIES}override/publish/", {"content": {"max_retries": 1}})
     document = json_of(mine.get("/api/config/export/"))
     assert [item["data_id"] for item in document["items"]] == ["retry_policy"]
     assert mine.post("/api/config/import/", {"document": document}).status_code == 200

@@ -61,10 +61,10 @@ def test_a_place_inside_a_list_is_set_and_a_new_entry_added() -> None:
 
 def test_a_tenants_override_is_set() -> None:
     tenant = make_tenant("Shop", slug="shop")
-    config("set", "retry_policy", "most_retries=1", "--tenant", "shop")
+    config("set", "retry_policy", "max_retries=1", "--tenant", "shop")
     config("publish", "retry_policy", "--tenant", "shop")
     loading.apply_released()
-    assert hot.module("retry_policy").of(tenant.pk).most_retries == 1
+    assert hot.module("retry_policy").of(tenant.pk).max_retries == 1
 
 
 def test_a_gray_release_is_begun_widened_promoted_and_abandoned() -> None:
@@ -87,7 +87,7 @@ def test_a_gray_release_is_begun_widened_promoted_and_abandoned() -> None:
     for verb in ("status", "widen", "promote", "abandon"):
         assert status_of("gray", verb, "thread_pools", *(["--percent", "5"] if verb == "widen" else [])) == 4
     make_tenant("Shop", slug="shop")
-    config("set", "retry_policy", "most_retries=1", "--tenant", "shop")
+    config("set", "retry_policy", "max_retries=1", "--tenant", "shop")
     assert "Gray release v1" in config("gray", "begin", "retry_policy", "--tenant", "shop", "--percent", "10")
 
 

@@ -398,13 +398,13 @@ def test_a_draft_of_an_override_is_replayed_for_its_tenant_with_what_all_have_be
     client, tenant, asked = staff(), make_tenant(), []
 
     def replay(draft: Any, *, tenant_id: int | None, **_span: Any) -> dict[str, Any]:
-        asked.append((tenant_id, draft.of(tenant.pk).most_retries, draft.value.most_retries, draft.of(tenant.pk).base_seconds))
+        asked.append((tenant_id, draft.of(tenant.pk).max_retries, draft.value.max_retries, draft.of(tenant.pk).base_seconds))
         return {"messages": 1, "notes": []}
 
     monkeypatch.setattr(hot.module("retry_policy"), "what_if", replay)
     publish("retry_policy", base_seconds=9)
     item = items.module_item("retry_policy", tenant=tenant)
-    drafts.save_draft(item=item, content='{"most_retries": 7}', by=actor("user:bob"), based_on=0, now=timezone.now())
+    drafts.save_draft(item=item, content='{"max_retries": 7}', by=actor("user:bob"), based_on=0, now=timezone.now())
     page = client.get(at("retry_policy", "replay", tenant=tenant.slug) + "&run=1").content.decode()
     assert asked == [(tenant.pk, 7, 3, 9)]
     assert "Only this tenant&#x27;s traffic was replayed" in page
@@ -417,15 +417,15 @@ def test_a_tenant_gets_only_the_ticked_fields_as_its_own() -> None:
     tenant, client = make_tenant(), staff()
     url = at("retry_policy", tenant=tenant.slug)
     typed = form_of(client, url)
-    assert {"most_retries", "base_seconds", "longest_seconds"} <= set(typed)
+    assert {"max_retries", "base_seconds", "max_seconds"} <= set(typed)
     assert "lease_seconds" not in typed
-    client.post(url, typed | {"own:most_retries": "1", "most_retries": "7", "base_seconds": "99"})
+    client.post(url, typed | {"own:max_retries": "1", "max_retries": "7", "base_seconds": "99"})
     item = items.module_item("retry_policy", tenant=tenant)
-    assert orjson.loads(item.draft or "") == {"most_retries": 7}
+    assert orjson.loads(item.draft or "") == {"max_retries": 7}
     version = item.draft_version
     client.post(at("retry_policy", "publish", tenant=tenant.slug), {"comment": "theirs", "based_on": version})
     assert str(tenant) in client.get(at("retry_policy", "tenants")).content.decode()
-    assert "7" in form_of(client, url)["most_retries"]
+    assert "7" in form_of(client, url)["max_retries"]
     assert items.module_item("retry_policy").current is None
 
 
@@ -504,7 +504,7 @@ def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> N
 def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
     tenant = make_tenant("Shop", slug="shop")
     item = items.module_item("retry_policy", tenant=tenant)
-    releases.publish(item=item, content='{"most_retries": 1}', comment="", by=actor("user:bob"))
+    releases.publish(item=item, content='{"max_retries": 1}', comment="", by=actor("user:bob"))
     key, who, version = instances.key_of("retry_policy", tenant.pk), instances.Identity("here", "web"), item.current
     assert version is not None
     state = instances.State("database", 1, {}, {}, {key: instances.Version(1, version.md5, 40)})

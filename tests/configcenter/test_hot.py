@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from typing import Self
 
 import pytest
 from django.utils.translation import override
+from pydantic import model_validator
 
 from configcenter import hot
-from configcenter.hot import Applied, Module, setting
+from configcenter.hot import Applied, Module, Wrong, setting
 from configcenter.services.fields import assign, parts_of, read
 from configcenter.services.validation import explain
 from posthaste.lib.problems import Invalid
@@ -30,6 +32,58 @@ def test_all_twelve_modules_are_registered_with_defaults_and_words() -> None:
         assert handle.purpose
         for name, field in handle.model.model_fields.items():
             assert field.title, f"{handle.name}.{name}"
+
+
+class Wide(Module):
+    """Defaults outside their limits."""
+
+    number: int = setting(100, "Number", "", ge=1, le=10)
+    names: list[str] = setting(lambda: ["a", "b"], "Names", "", max_length=1)
+
+
+class Bare(Module):
+    """A field without a default."""
+
+    number: int = setting(..., "Number", "")
+
+
+class Untitled(Module):
+    """A field without a title."""
+
+    number: int = setting(1)
+
+
+class Crossed(Module):
+    """A default that a check over several fields refuses."""
+
+    number: int = setting(1, "Number", "")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.number == 1:
+            raise Wrong("number", "Must not be {value}.", value=1)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (Wide, "number: Input should be less than or equal to 10; names: List should have at most 1 item"),
+        (Bare, "number of the module trial need a default"),
+        (Untitled, "number of the module trial need a title"),
+        (Crossed, "Must not be 1"),
+    ],
+)
+def test_a_module_whose_fields_could_not_be_used_is_refused_where_it_is_declared(model: type[Module], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        hot.register(model, name="trial", title="Trial", purpose="", order=99)
+    assert "trial" not in {handle.name for handle in hot.modules()}
+
+
+@pytest.mark.parametrize("name", ["Trial", "my trial", "a/b", "", "t" * 41])
+def test_a_module_name_that_an_address_could_not_hold_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="module name"):
+        hot.register(Trial, name=name, title="Trial", purpose="", order=99)
 
 
 def test_a_value_is_never_changed_in_place() -> None:

@@ -258,18 +258,18 @@ def test_a_gray_release_for_nobody_is_refused(labels: tuple[str, ...], percent: 
 
 def test_a_tenant_has_its_own_value_of_the_fields_it_may_have() -> None:
     shop, other = make_tenant("Shop"), make_tenant("Other")
-    publish(items.module_item("retry_policy"), '{"most_retries": 5, "lease_seconds": 20}')
-    publish(items.module_item("retry_policy", tenant=shop), '{"most_retries": 1}')
+    publish(items.module_item("retry_policy"), '{"max_retries": 5, "lease_seconds": 20}')
+    publish(items.module_item("retry_policy", tenant=shop), '{"max_retries": 1}')
     loading.apply_released()
     policy = hot.module("retry_policy")
-    assert [policy.of(tenant).most_retries for tenant in (shop.pk, other.pk, None)] == [1, 5, 5]
+    assert [policy.of(tenant).max_retries for tenant in (shop.pk, other.pk, None)] == [1, 5, 5]
     assert policy.of(shop.pk).lease_seconds == 20
-    publish(items.module_item("retry_policy"), '{"most_retries": 6, "lease_seconds": 25}')
+    publish(items.module_item("retry_policy"), '{"max_retries": 6, "lease_seconds": 25}')
     loading.apply_released()
-    assert (policy.of(shop.pk).most_retries, policy.of(shop.pk).lease_seconds) == (1, 25)
+    assert (policy.of(shop.pk).max_retries, policy.of(shop.pk).lease_seconds) == (1, 25)
     releases.remove(item=items.module_item("retry_policy", tenant=shop), comment="", by=actor("user:ada"))
     loading.apply_released()
-    assert policy.of(shop.pk).most_retries == 6
+    assert policy.of(shop.pk).max_retries == 6
 
 
 def test_an_override_of_what_is_everybodys_is_refused() -> None:

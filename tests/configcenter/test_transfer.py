@@ -23,7 +23,7 @@ def something() -> None:
     """Publish a module, an override and a free-form item in a namespace."""
     tenant = make_tenant("Shop", slug="shop")
     publish(items.module_item("queues"), '{"queue_capacity": 500}')
-    publish(items.module_item("retry_policy", tenant=tenant), '{"most_retries": 1}')
+    publish(items.module_item("retry_policy", tenant=tenant), '{"max_retries": 1}')
     namespace = items.create_namespace(tenant=None, slug="dev", name="", by=actor("user:ada"))
     item = items.create_item(namespace=namespace, group="G", data_id="app.yaml", format="yaml", by=actor("user:ada"))
     publish(item, "a: 1\n")

@@ -115,7 +115,7 @@ def test_instances_tell_which_overrides_they_run_and_drop_those_of_a_deleted_ten
     forget_instances()
     shop, other = make_tenant("Shop"), make_tenant("Other")
     for tenant in (shop, other):
-        releases.publish(item=items.module_item("retry_policy", tenant=tenant), content='{"most_retries": 1}', **HOW)
+        releases.publish(item=items.module_item("retry_policy", tenant=tenant), content='{"max_retries": 1}', **HOW)
     start("a,zone=a", DEAF)
     mine, theirs = (instances.key_of("retry_policy", tenant.pk) for tenant in (shop, other))
 
@@ -124,12 +124,12 @@ def test_instances_tell_which_overrides_they_run_and_drop_those_of_a_deleted_ten
 
     poll(lambda: told() == {mine: 1, theirs: 1}, what="the one that has Redis has told of both")
     releases.start_gray(
-        item=items.module_item("retry_policy", tenant=shop), content='{"most_retries": 2}', labels=["zone=a"], percent=0, **HOW
+        item=items.module_item("retry_policy", tenant=shop), content='{"max_retries": 2}', labels=["zone=a"], percent=0, **HOW
     )
     poll(lambda: told() == {mine: 2, theirs: 1}, what="the gray release of one is told")
     assert [version.number for each in instances.with_overrides(instances.live(), [mine]) for version in each.overrides.values()] == [2]
     loading.apply_released()
-    assert hot.module("retry_policy").of(shop.pk).most_retries == 1  # this process has no such label
+    assert hot.module("retry_policy").of(shop.pk).max_retries == 1  # this process has no such label
     slug = shop.slug
     assert f"retry_policy@{slug}" in selectors.reported_instances()[0]["overrides"]
     delete_tenant(tenant=shop, by=actor("user:ada"))
@@ -142,7 +142,7 @@ def test_a_tenant_that_has_sent_something_is_not_deleted_and_keeps_its_overrides
     tenant = make_tenant("Shop")
     make_message(tenant)
     item = items.module_item("retry_policy", tenant=tenant)
-    releases.publish(item=item, content='{"most_retries": 1}', **HOW)
+    releases.publish(item=item, content='{"max_retries": 1}', **HOW)
     with pytest.raises(TenantInUse):
         delete_tenant(tenant=tenant, by=actor("user:ada"))
     item.refresh_from_db()

@@ -130,7 +130,7 @@ class Customer:
         return answer
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        """Return one batch, having checked that its books are right."""
+        """Return one batch, having checked that its totals are right."""
         answer: dict[str, Any] = self.http.get(f"/api/batches/{batch_id}/").json()
         assert sum(answer["counts"].values()) == answer["accepted"] == answer["in_progress"] + answer["ended"], answer
         return answer

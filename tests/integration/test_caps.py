@@ -43,12 +43,12 @@ def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_eve
         poll(both_send, every=0.01)
     assert customer.finished(batch)["counts"]["sent"] == 150
     assert all(customer.settled(one)["status"] == "sent" for one in urgent)
-    assert gateway.most_in_progress == 4, "all places are used, and never one more"
+    assert gateway.max_in_progress == 4, "all leases are used, and never one more"
     assert gateway.doubles() == {}
-    assert {row["attempts"] for row in customer.rows()} == {1}, "waiting for a place is no attempt"
+    assert {row["attempts"] for row in customer.rows()} == {1}, "waiting for a lease is no attempt"
 
 
-def test_places_of_a_killed_worker_are_free_again(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+def test_leases_of_a_killed_worker_run_out(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, caps={"at_once": 2}, config={"timeout_seconds": 20})
     gateway.hold()
     for _ in range(2):
@@ -61,5 +61,5 @@ def test_places_of_a_killed_worker_are_free_again(stack: Stack, customer: Custom
     late = customer.send(priority=9)
     assert customer.settled(late)["status"] == "sent"
     assert time.monotonic() - killed_at > LEASE_SECONDS - RENEW_SECONDS - 1, "the provider may be busy with the calls of the dead"
-    assert gateway.most_in_progress == 2
+    assert gateway.max_in_progress == 2
     assert customer.message(late)["attempts"] == 1

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests import crowds
 from tests.integration.customer import Customer
 from tests.integration.stack import Stack
 from tests.integration.test_pools import set_limits
@@ -92,7 +92,7 @@ def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack:
     try:
         with (
             psycopg.connect(stack.environment["DATABASE_URL"], autocommit=True) as database,
-            ThreadPoolExecutor(16) as threads,
+            crowds.pool(16) as threads,
         ):
             floods = [threads.submit(flood, flooding, over) for _ in range(16)]
             batching.send_batch(2_000)
@@ -115,7 +115,7 @@ def test_the_broker_never_holds_more_than_its_capacity_whoever_hands_over(stack:
 
 def ten_at_once(customer: Customer) -> list[float]:
     """Hand over ten texts at once and return the milliseconds from being due to being taken by the provider."""
-    with ThreadPoolExecutor(TEN) as threads:
+    with crowds.pool(TEN) as threads:
         ids = list(threads.map(lambda _: customer.send(), range(TEN)))
     return sorted(float(customer.settled(id_)["latency_ms"]) for id_ in ids)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from urllib3.exceptions import HTTPError
 
+from tests import crowds
 from tests.integration.customer import Customer, number
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll, reach
@@ -46,17 +47,15 @@ class Crowd:
         self.let_in: list[float] = []
         self.refused: list[dict[str, Any]] = []
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._talk, daemon=True) for _ in range(CLIENTS)]
+        self._callers = crowds.Crowd([self._talk] * CLIENTS)
 
     def __enter__(self) -> "Crowd":
-        for thread in self._threads:
-            thread.start()
+        self._callers.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join(10)
+        self._callers.join()
 
     def _talk(self) -> None:
         while not self._over.is_set():
@@ -119,7 +118,7 @@ def test_beyond_the_systems_bounds_low_priorities_are_refused_and_urgent_message
 
 def test_the_adaptive_limit_comes_down_under_load_between_its_bounds_and_says_why(rules: None, stack: Stack) -> None:
     customer = Customer(stack)
-    bounds = {"least_per_second": 40, "most_per_second": 400, "target_latency_ms": 1}
+    bounds = {"min_per_second": 40, "max_per_second": 400, "target_latency_ms": 1}
     stack.configure("flow_rules", rules=[], adaptive={"is_enabled": True, "step_percent": 50, "every_seconds": 1, **bounds})
 
     def shown() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from urllib3.exceptions import HTTPError
 
+from tests import crowds
 from tests.integration.customer import Customer, empty_queue
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll, reach
@@ -26,7 +27,7 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def close_the_books(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
+def total(customer: Customer, gateway: Gateway, batch_id: str, size: int) -> dict[str, int]:
     """Every id has arrived; none twice; those shown as unknown are the only ones in doubt, and can be resent by hand."""
     batch = customer.finished(batch_id)
     counts: dict[str, int] = batch["counts"]
@@ -48,7 +49,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing_and_doubles_noth
         reach(lambda: len(gateway.taken), reached)
         stack.kill("worker")
         stack.start("worker")
-    counts = close_the_books(customer, gateway, batch_id, 2_000)
+    counts = total(customer, gateway, batch_id, 2_000)
     # Only a call that was under way may be in doubt: one for each thread of the two workers that were killed.
     assert counts["unknown"] <= 2 * 100
     for row in customer.http.get("/api/messages/", batch=batch_id, status="unknown", limit=200).json()["results"]:
@@ -66,7 +67,7 @@ def test_a_worker_asked_to_end_finishes_or_hands_back_what_it_holds(stack: Stack
     at_rest = customer.batch(batch_id)["counts"]
     assert at_rest["sending"] == 0, "the worker kept messages to itself"
     stack.start("worker")
-    counts = close_the_books(customer, gateway, batch_id, 1_500)
+    counts = total(customer, gateway, batch_id, 1_500)
     assert counts["unknown"] == 0, "an orderly end leaves no doubt"
 
 
@@ -75,7 +76,7 @@ def test_the_feeder_killed_while_feeding_loses_nothing(stack: Stack, customer: C
     batch_id = customer.send_batch(3_000)
     stack.kill("worker-aux")
     stack.start("worker-aux")
-    assert close_the_books(customer, gateway, batch_id, 3_000)["unknown"] == 0
+    assert total(customer, gateway, batch_id, 3_000)["unknown"] == 0
 
 
 def test_tasks_lost_in_the_broker_are_found_in_the_database(stack: Stack, customer: Customer, gateway: Gateway) -> None:
@@ -103,17 +104,16 @@ def test_the_web_process_killed_under_load_never_said_202_for_what_it_had_not_st
             except (HTTPError, AssertionError):
                 ended.wait(0.05)  # not accepted, as far as this caller knows
 
-    callers = [threading.Thread(target=talk) for _ in range(8)]
-    for caller in callers:
-        caller.start()
-    reach(lambda: len(accepted), 100)
-    stack.kill("web", signal.SIGKILL)
-    stack.start("web")
-    before = len(accepted)
-    reach(lambda: len(accepted), before + 100)
-    ended.set()
-    for caller in callers:
-        caller.join()
+    callers = crowds.start(*[talk] * 8)
+    try:
+        reach(lambda: len(accepted), 100)
+        stack.kill("web", signal.SIGKILL)
+        stack.start("web")
+        before = len(accepted)
+        reach(lambda: len(accepted), before + 100)
+    finally:
+        ended.set()
+    callers.join()
     stack.wait_healthy()
     everything = {row["trace_id"] for row in customer.rows()}
     assert {i.replace("-", "") for i in accepted} <= everything, "somebody was told 202 for a message that is not there"

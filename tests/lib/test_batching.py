@@ -2,12 +2,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
 from posthaste.lib.batching import Batcher, Combiner, TimedOut, one_by_one, together
+from tests import crowds
 from tests.builders import poll
 
 
@@ -74,7 +75,7 @@ def submit_all(committer: Batcher[Any, Any], items: Sequence[Any]) -> list[Any]:
         except Exception as error:  # noqa: BLE001
             return error
 
-    with ThreadPoolExecutor(len(items)) as pool:
+    with crowds.pool(len(items)) as pool:
         return list(pool.map(submit, items))
 
 
@@ -82,10 +83,10 @@ def gathered(committer: Batcher[Any, Any], writer: Writer, items: Sequence[Any])
     """Let `items` gather while the first one is being written, so that they form a group."""
     writer.open.clear()
     writer.entered.clear()
-    with ThreadPoolExecutor(1) as pool:
+    with crowds.pool(2) as pool:
         first = pool.submit(committer.submit, "first")
         assert writer.entered.wait(10)
-        rest = ThreadPoolExecutor(1).submit(submit_all, committer, items)
+        rest = pool.submit(submit_all, committer, items)
         poll(lambda: committer.queued == len(items))
         writer.open.set()
         assert first.result(10) == "done first"
@@ -227,7 +228,7 @@ def test_every_item_gets_its_own_outcome_from_whichever_thread() -> None:
         if item % 3:
             publish(item * 2)
         else:
-            threading.Thread(target=publish, args=(item * 2,)).start()
+            crowds.start(partial(publish, item * 2))
 
     assert through_a_pool(work, list(range(500))) == [2 * n for n in range(500)]
 
@@ -378,7 +379,7 @@ def combined(combiner: Combiner[Any, Any], writer: Writer, items: Sequence[Any])
 
     writer.open.clear()
     writer.entered.clear()
-    with ThreadPoolExecutor(1 + len(items)) as pool:
+    with crowds.pool(1 + len(items)) as pool:
         first = pool.submit(submit, "first")
         assert writer.entered.wait(10)
         rest = [pool.submit(submit, item) for item in items]
@@ -429,7 +430,7 @@ def test_one_call_is_made_at_a_time() -> None:
         return list(group)
 
     combiner = combiner_of(write)
-    with ThreadPoolExecutor(16) as pool:
+    with crowds.pool(16) as pool:
         assert list(pool.map(combiner.submit, range(2_000))) == list(range(2_000))
     assert most == 1
 

@@ -2,7 +2,6 @@ import random
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from posthaste.lib import redis
 from posthaste.lib.breaker import Breakers, Phase, Rule, Tally
 from posthaste.lib.breaker import breaker as module
 from posthaste.lib.ids import new_id
+from tests import crowds
 from tests.builders import poll
 
 pytestmark = pytest.mark.both_stacks
@@ -103,7 +103,7 @@ def test_a_process_that_was_idle_lets_no_thread_go_by_its_old_copy(mine: Breaker
     opened(Breakers(), name)
     for _ in range(20):
         mine._read_at = -60.0  # the copy is a minute old
-        with ThreadPoolExecutor(8) as pool:
+        with crowds.pool(8) as pool:
             assert set(pool.map(mine.phase, [name] * 8)) == {Phase.OPEN}
         mine._states = {}
 
@@ -278,9 +278,7 @@ def test_when_redis_is_back_what_all_know_is_in_force_again(mine: Breakers, name
 
 # --- opened by receipts -------------------------------------------------------------------------------------------------
 
-VOID = Rule(
-    counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, longest_open_seconds=60, receipt_seconds=60
-)
+VOID = Rule(counts="receipts", min_requests=10, error_percent=50, open_seconds=0.05, trial_calls=3, max_open_seconds=60, receipt_seconds=60)
 CALLS = replace(VOID, counts="errors")
 
 
@@ -331,7 +329,7 @@ def test_receipts_of_its_trial_messages_that_tell_of_failure_open_it_again_for_t
 
 @pytest.mark.parametrize(("longest", "span"), [(0.15, 150), (0.01, 50)])
 def test_it_never_stays_open_for_longer_than_configured(longest: float, span: int, mine: Breakers, name: str) -> None:
-    void = replace(VOID, longest_open_seconds=longest)
+    void = replace(VOID, max_open_seconds=longest)
     receipts(mine, name, void, bad=10)
     for _ in range(2):
         taken(mine, name, replace(void, counts="errors"))
@@ -428,7 +426,7 @@ def test_whatever_happens_what_receipts_opened_never_carries_more_than_its_trial
 ) -> None:
     monkeypatch.setattr(module, "ASK_AGAIN_SECONDS", 0.0)
     chance, long_ago = random.Random(seed), time.time() - 60
-    void, calls = (replace(rule, open_seconds=0.002, longest_open_seconds=0.004) for rule in (VOID, CALLS))
+    void, calls = (replace(rule, open_seconds=0.002, max_open_seconds=0.004) for rule in (VOID, CALLS))
     receipts(mine, name, void, bad=10)
     granted, rounds = 0, mine.snapshot([name])[name]["state"].epoch
     pending: list[int] = []

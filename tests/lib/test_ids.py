@@ -1,4 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
@@ -7,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthaste.lib.ids import first_id_at, made_at, new_id, trace_id, unix_ms
+from tests import crowds
 
 MOMENTS = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given
 
@@ -24,7 +24,7 @@ def test_ids_sort_by_age() -> None:
 
 
 def test_no_two_threads_make_the_same_id() -> None:
-    with ThreadPoolExecutor(16) as pool:
+    with crowds.pool(16) as pool:
         made = list(pool.map(lambda _n: [new_id() for _ in range(500)], range(16)))
     assert len({identifier for some in made for identifier in some}) == 8000
 

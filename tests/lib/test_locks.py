@@ -1,7 +1,6 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -101,7 +100,7 @@ def test_waiters_are_served_in_the_order_of_their_coming(name: str) -> None:
         with locks.simple(name, wait_seconds=20):
             served.append(number)
 
-    with ThreadPoolExecutor(6) as pool, locks.simple(name):
+    with crowds.pool(6) as pool, locks.simple(name):
         for number in range(6):
             pool.submit(wait, number)
             poll(lambda n=number: waiters(name) == n + 1)  # type: ignore[misc]
@@ -129,7 +128,7 @@ def test_a_dead_waiter_does_not_block_the_line(name: str, monkeypatch: pytest.Mo
 
 
 def test_who_was_woken_and_leaves_passes_his_turn_on(name: str, no_looks: None) -> None:
-    with ThreadPoolExecutor(1) as pool:
+    with crowds.pool(1) as pool:
         with locks.simple(name):
             server.take(name, holder="leaves", owner="test", lease_ms=1000, waits=True)
             second = pool.submit(lambda: locks.simple(name, wait_seconds=10).__enter__())
@@ -152,7 +151,7 @@ def test_many_at_once_never_hold_it_together(name: str) -> None:
             with lock:
                 inside -= 1
 
-    with ThreadPoolExecutor(8) as pool:
+    with crowds.pool(8) as pool:
         list(pool.map(once, range(24)))
     assert most == 1
     assert tokens == sorted(set(tokens)), "whoever comes later has the larger token"
@@ -212,7 +211,7 @@ def test_a_reentrant_lock_is_free_when_its_first_block_ends(name: str) -> None:
             with locks.reentrant(name):
                 assert count() == 3
         assert count() == 1
-        with ThreadPoolExecutor(1) as pool, pytest.raises(NotAcquired):
+        with crowds.pool(1) as pool, pytest.raises(NotAcquired):
             pool.submit(lambda: locks.reentrant(name).__enter__()).result()
         outer.check()
     assert count() == 0
@@ -322,7 +321,7 @@ def test_held_locks_are_listed_with_owner_age_token_and_waiters(name: str) -> No
 
 
 def test_a_forced_release_lets_the_next_one_in_and_the_holder_is_told(name: str) -> None:
-    with ThreadPoolExecutor(1) as pool:
+    with crowds.pool(1) as pool:
         with locks.simple(name) as lock:
             following = locks.simple(name, wait_seconds=10)
             second = pool.submit(following.__enter__)

@@ -50,7 +50,7 @@ def own_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis
 def test_not_one_increment_of_many_processes_is_lost() -> None:
     proof = locks_proof.prove(processes=10, each=50)
     assert proof.number == proof.expected == 500
-    assert proof.most_inside == 1
+    assert proof.max_inside == 1
     assert proof.tokens == sorted(set(proof.tokens))
 
 

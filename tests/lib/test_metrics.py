@@ -1,8 +1,13 @@
 """Metrics are declared beside the function that reads them."""
 
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils.translation import get_language, override
+from structlog.testing import capture_logs
 
 from posthaste.lib import metrics
 from posthaste.lib.metrics import metric
@@ -11,6 +16,9 @@ from posthaste.lib.metrics import metric
 @pytest.fixture(autouse=True)
 def _only_those_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_metrics", {})
+    monkeypatch.setattr(metrics, "_left_behind", {})
+    monkeypatch.setattr(metrics, "_failing", set())
+    monkeypatch.setattr(metrics, "_took", {})
 
 
 def read() -> dict[str, Any]:
@@ -69,3 +77,74 @@ def test_the_values_of_labels_are_published_as_text() -> None:
 def test_labels_that_prometheus_would_change_or_lose_are_refused(labels: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="labels"):
         metric("orders", help="Orders.", labels=labels)
+
+
+def threads() -> int:
+    return sum(thread.name == "metrics" for thread in threading.enumerate())
+
+
+def ended(before: int) -> bool:
+    deadline = time.monotonic() + 20
+    while threads() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return threads() <= before
+
+
+def test_a_reader_that_takes_too_long_is_left_out_and_not_called_again_until_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "READER_SECONDS", 0.5)
+    before, may_return, calls = threads(), threading.Event(), []
+
+    @metric("hanging", help="Hangs.")
+    def hanging() -> float:
+        calls.append(1)
+        may_return.wait(60)
+        return 1
+
+    metric("orders", help="Orders.")(lambda: 3)
+    try:
+        with capture_logs() as logged:
+            for _scrape in range(5):
+                assert read() == {"posthaste_hanging": None, "posthaste_orders": [((), 3.0)]}
+        assert calls == [1]
+        assert [entry["metric"] for entry in logged] == ["hanging"], "once"
+        assert ended(before + 1), "one thread is left behind, however many scrapes there are"
+    finally:
+        may_return.set()
+    assert ended(before)
+    monkeypatch.setattr(metrics, "READER_SECONDS", 30.0)
+    assert read() == {"posthaste_hanging": [((), 1.0)], "posthaste_orders": [((), 3.0)]}
+
+
+def test_readers_that_hang_do_not_take_the_time_of_the_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "ALL_SECONDS", 1.0)
+    may_return = threading.Event()
+    for number in range(3):
+        metric(f"hanging_{number}", help="Hangs.")(lambda: float(may_return.wait(60)))
+    metric("orders", help="Orders.")(lambda: 3)
+    try:
+        for _scrape in range(4):
+            found = read()
+            assert found["posthaste_hanging_0"] is None
+        assert found["posthaste_orders"] == [((), 3.0)], "each scrape finds out one of them"
+    finally:
+        may_return.set()
+
+
+def test_a_reader_that_raises_a_time_out_of_its_own_is_called_again() -> None:
+    answers: Iterator[Exception | float] = iter([TimeoutError("The database did not answer."), 3.0])
+
+    @metric("orders", help="Orders.")
+    def orders() -> float:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert read() == {"posthaste_orders": None}
+    assert read() == {"posthaste_orders": [((), 3.0)]}
+
+
+def test_help_and_labels_are_in_the_language_of_the_caller() -> None:
+    metric("orders_by_language", help="Orders.", labels=("language",))(lambda: {str(get_language()): 1})
+    with override("zh-hans"):
+        assert read() == {"posthaste_orders_by_language": [(("zh-hans",), 1.0)]}

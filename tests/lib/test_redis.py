@@ -1,10 +1,9 @@
 """A thread's own connection."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from posthaste.lib import redis
+from tests import crowds
 
 pytestmark = pytest.mark.both_stacks
 
@@ -39,5 +38,5 @@ def test_threads_do_not_share_it() -> None:
     def number() -> int:
         return int(redis.call("CLIENT", "ID"))
 
-    with ThreadPoolExecutor(1) as other:
+    with crowds.pool(1) as other:
         assert other.submit(number).result() != number()

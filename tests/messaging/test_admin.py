@@ -314,7 +314,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few() -> None:
 
 
 def test_a_big_list_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.staff.tenant_admin.COUNT_UP_TO", 5)
+    monkeypatch.setattr("accounts.staff.lists.COUNT_UP_TO", 5)
     mine = tenant("mine")
     client = staff("viewer", Role.VIEWER, mine)
     for _ in range(8):

@@ -15,7 +15,7 @@ from posthaste.lib import metrics, redis
 from posthaste.lib.metrics import metric
 from tests.builders import Api, make_api, make_message, make_tenant
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # readers have a connection of their own
 
 
 @pytest.fixture(autouse=True)

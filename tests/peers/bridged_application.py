@@ -60,7 +60,7 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
 
 class _Server:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._bridge = Bridge(validator(_application), threads=2, most_bytes=MAX_BYTES, loop=loop)
+        self._bridge = Bridge(validator(_application), threads=2, max_bytes=MAX_BYTES, loop=loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         await self._bridge.answer(scope, protocol)

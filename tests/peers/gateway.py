@@ -81,7 +81,7 @@ class Gateway:
         self.refusals: dict[str, str] = {}  # recipient → error code
         self.connections = 0
         self.in_progress = 0  # requests that have come and are not answered yet
-        self.most_in_progress = 0
+        self.max_in_progress = 0
         self.on_message: Callable[[Received], None] | None = None
         self._script: deque[Answer] = deque()
         self._held: list[Callable[[], None]] | None = None  # answers kept back
@@ -276,7 +276,7 @@ class _Connection(asyncio.Protocol):
             content, self.buffer = rest[:length], rest[length:]
             method, target, _ = first.split(" ", 2)
             self.gateway.in_progress += 1
-            self.gateway.most_in_progress = max(self.gateway.most_in_progress, self.gateway.in_progress)
+            self.gateway.max_in_progress = max(self.gateway.max_in_progress, self.gateway.in_progress)
             try:
                 answer = self.gateway.handle(method, target, headers, content)
             except (ValueError, KeyError, TypeError, AttributeError) as error:

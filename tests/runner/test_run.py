@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.stack import stat_of
 from tests.progress import Counts
 from tests.run import Deadline, counted
 
 LONG = Deadline(quiet_seconds=100, whole_seconds=100)
 
 
-def run(folder: Path, code: str, deadline: Deadline = LONG) -> Counts:
-    """Run pytest on one file, without this project's configuration."""
+def run(folder: Path, code: str, deadline: Deadline = LONG, *more: str) -> Counts:
+    """Run pytest on one file, without this project's configuration but for plugins named in more arguments."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_it.py").write_text(code)
-    arguments = ["-c", str(folder / "pytest.ini"), "-p", "no:django", "-p", "no:cacheprovider", str(folder)]
+    arguments = ["-c", str(folder / "pytest.ini"), "-p", "no:django", "-p", "no:cacheprovider", *more, str(folder)]
     return counted(arguments, dict(os.environ), deadline)
 
 
@@ -55,6 +56,31 @@ def test_leaves_a_thread():
     assert "in sleeps_long" in printed.err
 
 
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_test_that_leaves_a_thread_behind_fails_with_its_stack_and_those_after_it_run(
+    daemon: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"""
+import threading, time
+def sleeps_long():
+    time.sleep(1000)
+def test_leaves_a_thread():
+    threading.Thread(target=sleeps_long, name="left behind", daemon={daemon}).start()
+def test_leaves_one_that_lives_as_long_as_the_process():
+    threading.Thread(target=sleeps_long, name="flow-keeper", daemon=True).start()
+def test_leaves_one_that_is_about_to_end():
+    threading.Thread(target=time.sleep, args=(0.2,)).start()
+"""
+    monkeypatch.setenv("THREADS_END_SECONDS", "1")
+    counts = run(tmp_path, code, LONG, "-p", "tests.left_threads")
+    printed = capfd.readouterr()
+    # Its own test passed; the fixture failed after it. One that is no daemon fails the whole run as well, which it keeps from ending.
+    assert counts == Counts(passed=2, failed=1 if daemon else 2)
+    assert "threads are left behind:\nThread left behind:" in printed.out
+    assert "in sleeps_long" in printed.out
+    assert "flow-keeper" not in printed.out
+
+
 def test_a_test_that_never_ends_is_ended_with_the_stacks_and_what_is_known_so_far(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +97,19 @@ def test_after(): pass
     assert "no test has begun or ended for 5 s" in printed.out
     assert "So far: 1 passed, 0 failed, 0 skipped; not ended: test_it.py::test_never_ends" in printed.out
     assert "in test_never_ends" in printed.err
+
+
+def test_a_process_with_a_session_of_its_own_ends_with_the_run_that_left_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = f"""
+import subprocess
+def test_leaves_a_process():
+    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    open({str(tmp_path / "pid")!r}, "w").write(str(process.pid))
+"""
+    monkeypatch.setattr("tests.run.TIDY_SECONDS", 0.5)
+    assert run(tmp_path, code) == Counts(passed=1)
+    # Its parent has ended, so it stays as a zombie until the init process looks.
+    assert next(iter(stat_of(int((tmp_path / "pid").read_text()))), "Z") == "Z"
 
 
 def test_a_run_that_goes_on_and_on_is_ended_as_a_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             return made
 
         get = verb("get", "Shows what is in force; without a module, how all of them stand.", module=False)
-        get.add_argument("module", nargs="?", help="name of a module, or of a field in it: retry_policy.most_retries")
+        get.add_argument("module", nargs="?", help="name of a module, or of a field in it: retry_policy.max_retries")
         get.add_argument("--tenant", help="short name: the override of this tenant")
         get.add_argument("--draft", action="store_true", help="the draft instead")
         change = verb("set", "Changes fields of the draft, which begins as what is in force.")

@@ -84,6 +84,10 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         list(self.get_queryset().order_by().select_for_update(of=("self",)).filter(pk=id).values_list("pk"))
         provider = self.get_object()
         values = self.validated(s.ProviderChange, partial=True)
+        if not editing.is_installed(provider):
+            provider.is_enabled = values.get("is_enabled", provider.is_enabled)
+            editing.disable_uninstalled(provider=provider, fields=values, by=Actor.of_request(request))
+            return Response(s.ProviderOut(provider).data)
         config: dict[str, Any] = provider.config
         if "config" in values:
             config = editing.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))

@@ -52,7 +52,8 @@ class AppriseConfig(ProviderConfig):
             raise ValueError("url: " + gettext("There is no service {scheme}:// that can be used here.").format(scheme=scheme))
         with _captured() as lines:
             if not any(transport.instantiate(_filled(url, sample)) for sample in (SAMPLES if PLACEHOLDER in url else ("",))):
-                raise ValueError(f"url: {gettext('The service does not take this URL.')} {_scrub(' '.join(lines), url)}".strip())
+                refusal = gettext("The service does not take this URL.")  # xgettext does not read f-strings
+                raise ValueError(f"url: {refusal} {_scrub(' '.join(lines), url)}".strip())
         return self
 
 

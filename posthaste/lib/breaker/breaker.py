@@ -82,7 +82,7 @@ class Recording:
             int(rule.open_seconds * 1000),
             rule.trial_calls,
             rule.counts,
-            int(rule.longest_open_seconds * 1000),
+            int(rule.max_open_seconds * 1000),
             int(rule.receipt_seconds * 1000),
             rule.receipt_percent,
             " ".join(f"{at}{'-' if failed else '+'}" for at, failed in nlargest(MAX_LISTED, tally.taken)),
@@ -220,10 +220,8 @@ class Breakers:
             return 0, 0
         try:
             keys = _keys(name) + _windows(name)
-            lease_ms, open_ms, longest_ms = (
-                int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.longest_open_seconds)
-            )
-            said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, longest_ms)
+            lease_ms, open_ms, max_ms = (int(seconds * 1000) for seconds in (TRIAL_LEASE_SECONDS, rule.open_seconds, rule.max_open_seconds))
+            said = (name, release, wanted, rule.trial_calls, lease_ms, rule.receipt_percent, open_ms, max_ms)
             answer: Any = redis.client().eval(ADMIT, len(keys), *keys, *said)
             granted, epoch, event = int(answer[0]), int(answer[1]), answer[2]
         except redis.Unavailable:

@@ -29,7 +29,7 @@ class Rule:
     trial_calls: int = 3
     counts: str = "errors"  # what its failures are called: errors, receipts
     # Where receipts have opened it:
-    longest_open_seconds: float = 0  # what `open_seconds` doubles up to, each time in a row; less than those: it does not
+    max_open_seconds: float = 0  # what `open_seconds` doubles up to, each time in a row; less than those: it does not
     receipt_seconds: float = 0  # so long receipts of its trial messages are waited for; 0: a trial call that was taken is enough
     receipt_percent: int = 50  # of them, from which on it opens again
 

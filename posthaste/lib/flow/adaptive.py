@@ -23,8 +23,8 @@ KNEE_FADES_SECONDS = 1800.0
 class Settings:
     """See `AdaptiveLimit` of the flow rules."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     target_latency_ms: float
     step_percent: float
     every_seconds: float
@@ -61,20 +61,20 @@ class Step:
 
 def step(before: Step, seen: Seen, settings: Settings, *, now: float) -> Step:
     """Return the next limit and its reason: one of "no_traffic", "latency", "room", "near_the_knee", "enough"."""
-    limit = min(settings.most, max(settings.least, before.limit))
+    limit = min(settings.maximum, max(settings.minimum, before.limit))
     share = settings.step_percent / 100
     if not seen.requests and not seen.refused:
         return Step(limit, "no_traffic", before.knee, before.knee_at)
     if seen.latency_ms > settings.target_latency_ms:
         excess = min(1.0, seen.latency_ms / settings.target_latency_ms - 1)
-        lower = max(settings.least, limit * (1 - share * max(0.2, excess)))
+        lower = max(settings.minimum, limit * (1 - share * max(0.2, excess)))
         # what went through, not what was allowed, is what was too much
-        return Step(lower, "latency", min(limit, max(settings.least, seen.per_second)), now)
+        return Step(lower, "latency", min(limit, max(settings.minimum, seen.per_second)), now)
     if not seen.refused and seen.per_second < BUSY_FROM * limit:
         return Step(limit, "enough", before.knee, before.knee_at)
     near = before.knee and now - before.knee_at < KNEE_FADES_SECONDS and limit >= NEAR_THE_KNEE * before.knee
     raised = limit + max(1.0, limit * share * (0.1 if near else 1.0))
-    return Step(min(settings.most, raised), "near_the_knee" if near else "room", before.knee, before.knee_at)
+    return Step(min(settings.maximum, raised), "near_the_knee" if near else "room", before.knee, before.knee_at)
 
 
 def _keys() -> tuple[str, str, str]:
@@ -106,7 +106,7 @@ class Adaptive:
         pipeline.set(f"{seen}:{period}:turn", 1, nx=True, px=int(settings.every_seconds * 2000))
         pipeline.hgetall(f"{seen}:{period - 1}")
         found, turn, last = pipeline.execute()[-3:]
-        before = Step(**json.loads(found)) if found else Step(settings.most, "start", 0.0, 0.0)
+        before = Step(**json.loads(found)) if found else Step(settings.maximum, "start", 0.0, 0.0)
         if turn:
             numbers = {name.decode(): int(value) for name, value in last.items()}
             observed = Seen(
@@ -134,10 +134,10 @@ class Adaptive:
                 pipeline.ltrim(reasons, 0, KEEP_REASONS - 1)
             pipeline.execute()
             before = after
-        self.limit = min(settings.most, max(settings.least, before.limit))
+        self.limit = min(settings.maximum, max(settings.minimum, before.limit))
         return self.limit
 
 
-def history(most: int = KEEP_REASONS) -> list[dict[str, Any]]:
+def history(limit: int = KEEP_REASONS) -> list[dict[str, Any]]:
     """Return the last steps, newest first: at, limit, before, reason, latency_ms, per_second, refused."""
-    return [json.loads(entry) for entry in redis.client().lrange(_keys()[1], 0, most - 1)]
+    return [json.loads(entry) for entry in redis.client().lrange(_keys()[1], 0, limit - 1)]

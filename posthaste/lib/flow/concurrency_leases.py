@@ -1,10 +1,10 @@
 """Calls in progress towards a provider: never more at once than its cap, over all processes that send.
 
-A place is a lease of the limiter's (kind 'l' of `enter.lua`), which the keeper thread prolongs while the process lives: the places of
-a process that was killed are free again when their leases have run out. A thread holds its place for all calls of a chunk, which it
-makes one after the other, so a place costs one question a chunk, and giving it back goes with the next question.
+Each call in progress is a lease of the limiter's (kind 'l' of `enter.lua`), which the keeper thread renews while the process lives:
+the leases of a killed process run out. A thread holds one lease for all calls of a chunk, which it makes one after the other, so a
+lease costs one round trip a chunk, and is given back with the next call of the script.
 
-Of the threads of a process that wait for a place of the same name only the first one asks: a hundred of them cost no more than one.
+Of a process's threads that wait for a lease of the same name only the first one asks: a hundred of them cost no more than one.
 """
 
 import os
@@ -32,12 +32,12 @@ class ConcurrencyLeases(Limiter):
         self._own_lock = threading.Lock()
         self._queues: dict[str, threading.Lock] = {}
 
-    def take(self, name: str, *, at_once: int, longest_wait_seconds: float) -> Pass | None:
-        """Wait for a place and return it, to be given back with `leave`; None: there was none in that time."""
+    def take(self, name: str, *, at_once: int, max_wait_seconds: float) -> Pass | None:
+        """Wait for a lease and return it, to be given back with `leave`; None: there was none in that time."""
         plan = _plan(self.space, name, at_once)
-        until = time.monotonic() + longest_wait_seconds
+        until = time.monotonic() + max_wait_seconds
         queue = self._queues.setdefault(name, threading.Lock())
-        if not queue.acquire(timeout=max(0.0, longest_wait_seconds)):
+        if not queue.acquire(timeout=max(0.0, max_wait_seconds)):
             return None
         try:
             while True:

@@ -58,7 +58,7 @@ class Pass:
 class Limiter:
     """One a process."""
 
-    #: Processes that share limits tell each other of themselves under this name.
+    #: Processes that share limits announce themselves under this name.
     group = "processes"
 
     def __init__(self) -> None:
@@ -217,7 +217,7 @@ class Limiter:
 
     def _keep(self) -> None:
         """Give back leases that no query carried, renew those of long requests, and report that this process lives."""
-        told_at, calls, asked = 0.0, 0, False
+        announced_at, calls, asked = 0.0, 0, False
         rest = threading.Event()  # never set
         while True:
             busy = bool(self._held or self._leaving)
@@ -232,9 +232,9 @@ class Limiter:
                 asked, calls = calls != self._calls, self._calls
                 if self._leaving and not asked and clock >= self._rests_until:  # while others ask, their calls take it along
                     self._give_back()
-                if clock - told_at >= SIGN_OF_LIFE_SECONDS:
-                    told_at = clock
-                    self._tell(clock)
+                if clock - announced_at >= SIGN_OF_LIFE_SECONDS:
+                    announced_at = clock
+                    self._announce(clock)
             except store.Unavailable:
                 pass  # questions find out and say so
             except Exception:
@@ -247,7 +247,7 @@ class Limiter:
             pipeline.zrem(key, lease)
         pipeline.execute()
 
-    def _tell(self, clock: float) -> None:
+    def _announce(self, clock: float) -> None:
         now = time.time()
         processes, own = store.key("flow", self.group), f"{os.uname().nodename}:{os.getpid()}"
         pipeline = store.client().pipeline(transaction=False)

@@ -26,7 +26,7 @@ class LocalLimiter:
 
     def __init__(self) -> None:
         self.processes = 1
-        self._model = Model(most=MAX_COUNTERS)
+        self._model = Model(max_counters=MAX_COUNTERS)
         self._lock = threading.Lock()
 
     def enter(self, checks: Sequence[Check], *, cost: int, urgent: bool, lease: str) -> Answer:

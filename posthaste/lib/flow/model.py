@@ -181,17 +181,17 @@ _Yes = tuple[State, Check, int, float, float]
 
 
 class Model:
-    """Counters of one process. Not safe for threads; `most` bounds how many counters are kept, the least used go first."""
+    """Counters of one process. Not safe for threads; `max_counters` bounds how many are kept, the least used go first."""
 
-    def __init__(self, *, most: int = 100_000) -> None:
+    def __init__(self, *, max_counters: int = 100_000) -> None:
         self._states: OrderedDict[str, State] = OrderedDict()
-        self._most = most
+        self._max_counters = max_counters
 
     def _state(self, key: str, make: State) -> State:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = make
-            if len(self._states) > self._most:
+            if len(self._states) > self._max_counters:
                 self._states.popitem(last=False)
         else:
             self._states.move_to_end(key)
@@ -227,8 +227,8 @@ class Model:
             leases = self._state(check.key, Leases())
             assert isinstance(leases, Leases)
             leases.forward(now)
-            most = limit + (ceil(limit * reserve / 100) if urgent else 0)
-            if len(leases.until) + 1 > most:
+            maximum = limit + (ceil(limit * reserve / 100) if urgent else 0)
+            if len(leases.until) + 1 > maximum:
                 return 0, min(1_000_000, max(1, min(leases.until.values(), default=now) - now)), None
             return 1, 0, (leases, check, cost, limit, rate)
         verdict, wait, state = self._look(check.key, check, cost, limit, rate, now)

@@ -59,10 +59,8 @@ return wait_ms
 """
 
 
-def _ask(name: str, count: int, per_second: int, longest_wait_ms: int) -> int:
-    return int(
-        redis.client().eval(RESERVE, 2, redis.key("rate", name), redis.key("rate", name, "went"), count, per_second, longest_wait_ms)
-    )
+def _ask(name: str, count: int, per_second: int, max_wait_ms: int) -> int:
+    return int(redis.client().eval(RESERVE, 2, redis.key("rate", name), redis.key("rate", name, "went"), count, per_second, max_wait_ms))
 
 
 class _Known:
@@ -87,12 +85,12 @@ class _Known:
         pipeline.expire(names, 60)
         self.processes = max(1, int(pipeline.execute()[2]))
 
-    def reserve(self, name: str, count: int, per_second: int, longest_wait_ms: int) -> int:
+    def reserve(self, name: str, count: int, per_second: int, max_wait_ms: int) -> int:
         clock = time.monotonic()
         with self._lock:
             at = max(clock, self._free.get(name, 0.0))
             wait_ms = math.ceil(1000 * (at - clock))
-            if wait_ms > longest_wait_ms:
+            if wait_ms > max_wait_ms:
                 return -wait_ms - 1
             self._free[name] = at + count * self.processes / per_second
         return wait_ms
@@ -101,7 +99,7 @@ class _Known:
 _known = _Known()
 
 
-def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
+def reserve(name: str, *, count: int, per_second: int, max_wait_ms: int) -> int:
     """Reserve `count` turns and return the milliseconds to wait before taking them.
 
     0 means now. After a wait, `take_turn` is to be called. A negative answer -(ms) - 1 means that the turn would come only after `ms`,
@@ -111,12 +109,12 @@ def reserve(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> 
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     _known.look()
-    return _ask(name, count, per_second, longest_wait_ms)
+    return _ask(name, count, per_second, max_wait_ms)
 
 
-def reserve_alone(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
+def reserve_alone(name: str, *, count: int, per_second: int, max_wait_ms: int) -> int:
     """Do as `reserve` while Redis is away, at this process's share of the rate."""
-    return _known.reserve(name, count, per_second, longest_wait_ms)
+    return _known.reserve(name, count, per_second, max_wait_ms)
 
 
 def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:
@@ -130,15 +128,15 @@ def take_turn(name: str, *, count: int, per_second: int, wait_ms: int) -> None:
         wait_ms = _ask(name, count, per_second, -1)
 
 
-def wait_for_turn(name: str, *, count: int, per_second: int, longest_wait_ms: int) -> int:
+def wait_for_turn(name: str, *, count: int, per_second: int, max_wait_ms: int) -> int:
     """Wait until `count` may go, by the common rate or, while Redis is away, by this process's share of it.
 
     A negative answer -(ms) - 1 means that the turn would come only after `ms`; then it has not waited and nothing was reserved.
     """
     try:
-        wait_ms = reserve(name, count=count, per_second=per_second, longest_wait_ms=longest_wait_ms)
+        wait_ms = reserve(name, count=count, per_second=per_second, max_wait_ms=max_wait_ms)
     except redis.Unavailable:
-        wait_ms = reserve_alone(name, count=count, per_second=per_second, longest_wait_ms=longest_wait_ms)
+        wait_ms = reserve_alone(name, count=count, per_second=per_second, max_wait_ms=max_wait_ms)
     if wait_ms > 0:
         try:
             take_turn(name, count=count, per_second=per_second, wait_ms=wait_ms)

@@ -196,4 +196,4 @@ class Values:
 
 
 MODULES = Values("queues", "queue_capacity", 20_000).events()
-OVERRIDES = Values("retry_policy", "most_retries", 2, is_override=True).events()
+OVERRIDES = Values("retry_policy", "max_retries", 2, is_override=True).events()

@@ -8,8 +8,8 @@ import json
 import os
 import secrets
 import sys
-import threading
 import time
+from functools import partial
 from typing import Any
 
 from posthaste.lib import redis
@@ -17,6 +17,7 @@ from posthaste.lib.flow import limiter as module
 from posthaste.lib.flow.limiter import Limiter
 from posthaste.lib.flow.plan_cache import plan_for
 from posthaste.lib.flow.rules import Limits, Rule
+from tests import crowds
 
 THREADS = 2
 
@@ -39,11 +40,7 @@ def hammer(prefix: str, limits: dict[str, Any], *, start_at: float, seconds: flo
             else:
                 time.sleep(0.001)
 
-    crowd = [threading.Thread(target=ask, args=(number,)) for number in range(THREADS)]
-    for thread in crowd:
-        thread.start()
-    for thread in crowd:
-        thread.join()
+    crowds.at_once(*[partial(ask, number) for number in range(THREADS)])
     redis.client().incrby(f"{prefix}:asked", sum(asked))
 
 

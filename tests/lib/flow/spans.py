@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def most_in_any_span(taken: Sequence[int], span_us: int) -> int:
+def max_in_any_span(taken: Sequence[int], span_us: int) -> int:
     """Return the largest number of (sorted) times within any span."""
     most = first = 0
     for last, at in enumerate(taken):

@@ -9,7 +9,7 @@ from posthaste.lib.flow import adaptive
 from posthaste.lib.flow.adaptive import Adaptive, Seen, Settings, Step, step
 from posthaste.lib.flow.system import Bounds, LoadMonitor, refused_below
 
-SETTINGS = Settings(least=100, most=1000, target_latency_ms=200, step_percent=10, every_seconds=5)
+SETTINGS = Settings(minimum=100, maximum=1000, target_latency_ms=200, step_percent=10, every_seconds=5)
 
 
 def seen(*, latency_ms: float, per_second: float, refused: int = 0) -> Seen:

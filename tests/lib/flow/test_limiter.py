@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from posthaste.lib.flow.plan_cache import PlanCache, plan_for
 from posthaste.lib.flow.rules import LEASE_SECONDS, Limits, Plan, Rule
 from tests import crowds
 from tests.builders import poll
-from tests.lib.flow.spans import most_in_any_span
+from tests.lib.flow.spans import max_in_any_span
 
 pytestmark = pytest.mark.both_stacks
 SECOND = 1_000_000
@@ -45,20 +44,20 @@ def test_eight_processes_never_pass_more_than_the_rule_and_use_nearly_all_of_it(
     per_second, seconds = 200, 2.0
     taken, asked = hammer(8, seconds, {"per_second": per_second, "in_window": 100_000, "at_once": 1000})
     assert asked > len(taken), "nobody was refused: the rule was not tried"
-    assert most_in_any_span(taken, SECOND) <= per_second
+    assert max_in_any_span(taken, SECOND) <= per_second
     # from the first one let in; whole seconds, as each brings a new lot
     assert len(taken) >= 0.95 * per_second * (taken[-1] - taken[0]) / SECOND
 
 
 def test_threads_that_ask_together_share_one_call_and_get_their_own_answers() -> None:
     limiter, plan = Limiter(), make_plan(in_window=100)
-    with ThreadPoolExecutor(32) as pool:
+    with crowds.pool(32) as pool:
         passes = list(pool.map(lambda _n: limiter.enter(plan), range(300)))
     assert sum(passed.allowed for passed in passes) == 100
     assert sorted(passed.answer.remaining for passed in passes if passed.allowed) == list(range(100))
 
 
-def test_a_place_that_was_left_is_free_at_once_for_the_next() -> None:
+def test_a_lease_that_was_left_is_free_at_once_for_the_next() -> None:
     limiter, plan = Limiter(), make_plan(at_once=1)
     for _ in range(50):
         passed = limiter.enter(plan)
@@ -67,7 +66,7 @@ def test_a_place_that_was_left_is_free_at_once_for_the_next() -> None:
         limiter.leave(passed)
 
 
-def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> None:
+def test_a_lease_that_was_left_is_given_back_without_another_question() -> None:
     limiter, plan = Limiter(), make_plan(at_once=5)
     passes = [limiter.enter(plan) for _ in range(5)]
     assert redis.client().zcard(plan.lease_keys[0]) == 5
@@ -76,7 +75,7 @@ def test_a_place_that_was_left_is_given_back_although_nobody_asks_again() -> Non
     poll(lambda: redis.client().zcard(plan.lease_keys[0]) == 0, seconds=LEASE_SECONDS / 2)
 
 
-def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_of_a_killed_process_become_free_and_those_of_a_living_one_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = redis.key("flow", secrets.token_hex(6))
     code = (
         "import time\nfrom posthaste.lib.flow import rules\nfrom posthaste.lib.flow.plan_cache import plan_for\n"
@@ -93,7 +92,7 @@ def test_places_of_a_killed_process_become_free_and_those_of_a_living_one_are_ke
         limiter = Limiter()
         until = time.monotonic() + 1.6  # longer than a lease
         while time.monotonic() < until:
-            assert not limiter.enter(plan).allowed, "a living process lost its places"
+            assert not limiter.enter(plan).allowed, "a living process lost its leases"
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         poll(lambda: limiter.enter(plan).allowed)

@@ -47,7 +47,7 @@ def flow_rules() -> "st.SearchStrategy[Rule]":
     )
 
 
-def most_in_any_span(taken: list[tuple[int, int]], span_us: int) -> int:
+def max_in_any_span(taken: list[tuple[int, int]], span_us: int) -> int:
     """Return the largest sum of costs within any span that begins with one of them."""
     return max((sum(cost for at, cost in taken if begin <= at < begin + span_us) for begin, _cost in taken), default=0)
 
@@ -98,7 +98,7 @@ class ScriptAgainstModel(RuleBasedStateMachine):
         assert [Answer(*found) for found in self.limiter._call(questions, self.now)] == expected
         for check, taken in self.taken.items():
             if not check.owes:  # who owes may be larger than the limit: that is its own test
-                assert most_in_any_span(taken, check.span_us) <= check.limit
+                assert max_in_any_span(taken, check.span_us) <= check.limit
 
     @rule(which=st.integers(0, 100))
     def leave(self, which: int) -> None:
@@ -141,13 +141,13 @@ def make_rule(limits: Limits, **fields: Any) -> Rule:
 def test_never_more_than_the_rate_in_any_second_and_nearly_all_of_it(per_second: int) -> None:
     step = max(97, SECOND // per_second // 5)
     taken = let_in(make_rule(Limits(per_second=per_second)), list(range(0, 5 * SECOND, step)))
-    assert most_in_any_span([(at, 1) for at in taken], SECOND) <= per_second
+    assert max_in_any_span([(at, 1) for at in taken], SECOND) <= per_second
     assert len(taken) >= 0.95 * 5 * per_second
 
 
 def test_a_window_is_never_passed_and_nearly_used_up() -> None:
     taken = let_in(make_rule(Limits(in_window=500, window_seconds=10)), list(range(0, 60 * SECOND, 7_001)))
-    assert most_in_any_span([(at, 1) for at in taken], 10 * SECOND) <= 500
+    assert max_in_any_span([(at, 1) for at in taken], 10 * SECOND) <= 500
     assert len(taken) >= 0.95 * 6 * 500
 
 
@@ -184,7 +184,7 @@ def test_a_cold_start_begins_slowly_and_reaches_the_full_rate() -> None:
     assert max(a - b for a, b in pairwise(a_second)) <= 6
     assert a_second[5] < 250
     assert min(a_second[14:]) >= 290
-    assert most_in_any_span([(at, 1) for at in taken], SECOND) <= 300
+    assert max_in_any_span([(at, 1) for at in taken], SECOND) <= 300
 
 
 def test_a_queue_lets_one_after_the_other_in_and_refuses_who_would_wait_too_long() -> None:

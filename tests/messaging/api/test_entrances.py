@@ -1,7 +1,6 @@
 """The ways in without Django's middleware, one with a thread for each request and one without, answer exactly as the long way does."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from accounts.models import Tenant
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
 from messaging.models import Batch, Message
 from messaging.scopes import READ, SEND
+from tests import crowds
 from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
 from tests.messaging.api.entrances import Answer, Call, Loop, through_wsgi
 
@@ -148,7 +148,7 @@ def test_a_hundred_at_once_are_all_stored(call: Call, bearer: str) -> None:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(32) as pool:
+    with crowds.pool(32) as pool:
         answers = list(pool.map(one, range(100)))
     assert {answer.status for answer in answers} == {202}
     assert {str(pk): reference for pk, reference in Message.objects.values_list("pk", "reference")} == {

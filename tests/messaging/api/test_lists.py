@@ -286,13 +286,13 @@ def test_a_list_costs_the_same_number_of_queries_however_many_rows_it_shows(path
             audit.record(by=actor("user:x"), action="test", tenant_id=tenant.pk)
 
     def queries() -> int:
+        api.get(path)  # the key is now remembered, for some seconds
         with CaptureQueriesContext(connection) as captured:
             ids_or_names = json_of(api.get(path, limit=200))["results"]
             assert ids_or_names
         return len(captured)
 
     add(2)
-    api.get(path)  # the key is now remembered
     few = queries()
     add(10)
     assert queries() == few <= 4

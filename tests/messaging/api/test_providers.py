@@ -347,3 +347,26 @@ def test_a_provider_whose_kind_is_not_installed_is_shown_with_everything_masked(
     listed = {row["name"]: row["config"] for row in json_of(api.get(URL))["results"]}
     assert set(listed) == {"Gateway", "Old"}
     assert listed["Old"] == {"url": MASK, "n": MASK}
+
+
+@pytest.mark.parametrize("gone", [{"kind": "gone"}, {"channel": "gone"}])
+def test_a_provider_that_is_not_installed_any_more_can_only_be_disabled_and_deleted(gone: dict[str, str], api: Api, tenant: Tenant) -> None:
+    config: Any = {"url": "https://x.example.com", "token": SECRET}
+    provider = Provider.objects.create(**{"tenant": tenant, "name": "Old", "channel": "sms", "kind": "http", "config": config} | gone)
+    address = f"{URL}{provider.pk}/"
+    changes: list[dict[str, Any]] = [{"is_enabled": True}, {"name": "New"}, {"weight": 5}, {"config": {}}, {"caps": None}]
+    changes.append({"is_enabled": False, "weight": 5})
+    for change in changes:
+        answer = api.patch(address, change)
+        assert answer.status_code == 422, change
+        assert "You can only disable or delete this provider." in str(json_of(answer)["errors"])
+    assert fields_of(api.patch(address, {"is_enabled": False, "weight": 5})) == ["weight"]
+    provider.refresh_from_db()
+    assert (provider.is_enabled, provider.weight, provider.name, provider.config) == (True, 100, "Old", config)
+    answer = api.patch(address, {"is_enabled": False})
+    assert (answer.status_code, json_of(answer)["is_enabled"]) == (200, False)
+    assert fields_of(api.patch(address, {"is_enabled": True})) == ["is_enabled"]
+    provider.refresh_from_db()
+    assert (provider.is_enabled, provider.config) == (False, config)
+    assert api.delete(address).status_code == 204
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["provider.change", "provider.delete"]

@@ -4,7 +4,6 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +24,7 @@ from messaging.queueing.admission import admission_control
 from messaging.scopes import READ, SEND
 from posthaste.lib import outage
 from posthaste.lib.flow import system
+from tests import crowds
 from tests.builders import RECIPIENTS, TESTER, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Loop, through_wsgi
 from tests.messaging.api.translations import mark_translations, untranslated
@@ -287,7 +287,7 @@ def test_a_refusal_is_never_in_the_language_of_the_request_before(loop: Loop, ke
 def test_callers_of_one_group_are_each_answered_in_their_own_language(loop: Loop, keys: dict[str, str]) -> None:
     headers = {"authorization": f"Bearer {keys['good']}", "idempotency_key": "once"}
     assert loop(SINGLE, SMS, **headers).status == 202
-    with ThreadPoolExecutor(8) as pool:
+    with crowds.pool(8) as pool:
         said = [pool.submit(loop, SINGLE, SMS | {"body": "x"}, accept_language=language, **headers) for language in ["en", "zh-hans"] * 4]
     answers = [one.result() for one in said]
     assert {answer.status for answer in answers} == {409}

@@ -1,11 +1,14 @@
 import json
+from abc import abstractmethod
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from messaging.channels.base import Adapter
-from messaging.channels.registry import ADAPTERS, CHANNELS, make_adapter, redact_config, validate_config
+from messaging.channels import registry
+from messaging.channels.base import Accepted, Adapter, ProviderConfig, SendRequest
+from messaging.channels.registry import ADAPTERS, CHANNELS, add_kinds, make_adapter, redact_config, validate_config
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "sandbox": {"latency_ms": 1},
@@ -79,3 +82,70 @@ def test_an_empty_secret_is_shown_as_empty() -> None:
 
 def test_a_field_that_is_not_known_any_more_is_hidden() -> None:
     assert redact_config("email", {"old_token": "topsecret"}) == {"old_token": "••••••"}
+
+
+class TrialConfig(ProviderConfig):
+    """The configuration of a kind of the tests."""
+
+    url: str = ""
+
+
+class NoSchemaConfig(ProviderConfig):
+    """A configuration that JSON schema can't describe."""
+
+    call: ModuleType
+    model_config = {"arbitrary_types_allowed": True}
+
+
+def send(self: Adapter, request: SendRequest) -> Accepted:
+    return Accepted()
+
+
+COMPLETE = {"kind": "trial", "title": "Trial", "channels": frozenset({"sms"}), "Config": TrialConfig, "send": send}
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, name: str = "TrialAdapter", **changed: Any) -> None:
+    """Declare a kind as a module of an app does; a value of None leaves that part of it out."""
+    monkeypatch.setattr(registry, "ADAPTERS", dict(ADAPTERS))
+    module = ModuleType("orders.channels.trial")
+    body = {key: value for key, value in (COMPLETE | changed).items() if value is not None}
+    setattr(module, name, type(name, (Adapter,), body | {"__module__": module.__name__}))
+    add_kinds(module)
+
+
+def test_a_complete_kind_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(monkeypatch, kind="k" * 20)
+    assert "k" * 20 in registry.ADAPTERS
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"kind": None}, "has no kind"),
+        ({"kind": "k" * 21}, "1 to 20"),
+        ({"kind": "My kind"}, "1 to 20"),
+        ({"kind": 5}, "1 to 20"),
+        ({"kind": "http"}, "already declared by messaging.channels.http.HttpAdapter"),
+        ({"title": None}, "has no title"),
+        ({"channels": None}, "serves no channel"),
+        ({"channels": frozenset()}, "serves no channel"),
+        ({"channels": "sms"}, "serves no channel"),
+        ({"channels": frozenset({"sms", "fax"})}, "no channel fax.*Available: sms"),
+        ({"Config": None}, "has no Config"),
+        ({"Config": dict}, "has no Config"),
+        ({"Config": NoSchemaConfig}, "no JSON schema"),
+        ({"send": None}, r"has no send\(\)"),
+    ],
+)
+def test_a_kind_that_is_not_complete_is_refused_with_what_to_do(
+    changed: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=f"orders.channels.trial.TrialAdapter: .*{sentence}"):
+        declare(monkeypatch, **changed)
+    assert set(registry.ADAPTERS) == set(ADAPTERS)
+
+
+def test_a_class_that_is_only_a_base_needs_no_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(monkeypatch, name="_TrialBase", kind=None)
+    declare(monkeypatch, kind=None, connect=abstractmethod(send))
+    assert set(registry.ADAPTERS) == set(ADAPTERS)

@@ -1,7 +1,6 @@
 """Delivering a chunk, against a real gateway."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from messaging.delivery import recover
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status
 from posthaste.lib import redis
+from tests import crowds
 from tests.builders import make_message, make_provider, make_template, make_tenant, published
 from tests.peers.gateway import Answer, Gateway, Received
 
@@ -105,7 +105,7 @@ def test_after_the_journal_broke_nothing_that_was_begun_would_be_taken_for_untou
             seen.append((received.id, redis.client().exists(redis.key("j", row.claim.hex)) > 0))
         connection.close()
 
-    with ThreadPoolExecutor(1) as thread:  # the gateway's own thread runs an event loop, where Django refuses to wait
+    with crowds.pool(1) as thread:  # the gateway's own thread runs an event loop, where Django refuses to wait
         gateway.on_message = lambda received: thread.submit(look, received).result(10)
         deliver([row.pk for row in rows])
     assert [trusted for _id, trusted in seen[1:]] == [False, False, False], "a worker dying here would have a message sent twice"
@@ -124,7 +124,7 @@ def test_a_worker_that_was_stopped_past_its_lease_leaves_alone_what_was_given_to
             recover.recover_dead_claims(now=timezone.now())
         connection.close()
 
-    with ThreadPoolExecutor(1) as thread:
+    with crowds.pool(1) as thread:
         gateway.on_message = lambda received: thread.submit(recovered_meanwhile, received).result(10)
         deliver([row.pk for row in rows])
     assert len(gateway.taken) == 1, "the rest was given to others, and sent twice"

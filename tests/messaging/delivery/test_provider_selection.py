@@ -212,7 +212,7 @@ def test_one_that_receipts_opened_gets_a_few_messages_and_no_more_until_their_re
     only = provider(tenant, first, "only")
     name = of_provider(only.pk)
     with circuit_breakers.set(
-        providers=BreakerRule(**(SOON | {"trial_calls": 1})), receipts=ReceiptRule(min_receipts=5, longest_open_seconds=60)
+        providers=BreakerRule(**(SOON | {"trial_calls": 1})), receipts=ReceiptRule(min_receipts=5, max_open_seconds=60)
     ):
         lost = send(tenant, 6)
         report(only, lost[:5], "failed")
@@ -363,7 +363,7 @@ def test_no_more_providers_are_tried_for_one_attempt_than_configured(rules: None
     provider(tenant, first, "a", weight=1000)
     provider(tenant, second, "b", weight=0)
     first.script(Answer(status=503), times=2)
-    with provider_routing.set(most_providers=1):
+    with provider_routing.set(max_providers=1):
         (row,) = send(tenant, 1)
         assert (row.status, row.error_code) == ("pending", "http_503")
     (row,) = send(tenant, 1)

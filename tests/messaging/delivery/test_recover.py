@@ -1,6 +1,5 @@
 """What becomes of the messages of a worker that died: three kinds, told apart by its journal."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -19,6 +18,7 @@ from messaging.storage import store
 from messaging.storage.store import Outcome
 from posthaste.lib import locks, redis
 from posthaste.lib.ids import new_id
+from tests import crowds
 from tests.builders import make_batch, make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
 
@@ -161,7 +161,7 @@ def test_a_message_the_provider_never_got_is_sent_again_although_its_batch_had_f
 def test_only_one_at_a_time_asks_for_unknown_outcomes() -> None:
     with Gateway() as gateway:
         row = unknown_message(gateway, BatchStatus.FINISHED)
-        with locks.simple(recover.LOOK_UP_LOCK), ThreadPoolExecutor(1) as another:
+        with locks.simple(recover.LOOK_UP_LOCK), crowds.pool(1) as another:
             assert another.submit(recover.look_up_unknown, now=timezone.now()).result() == {}
         assert statuses([row]) == [Status.UNKNOWN]
 

@@ -116,8 +116,8 @@ def test_the_books_of_a_batch_balance_with_suppressed_messages(tenant: Any, gate
     batch = make_batch(tenant, queued=3)
     make_suppression(tenant, "+8613812345678")
     deliver(list(batch.messages.values_list("pk", flat=True)))
-    books = selectors.batch_summary(batch, selectors.batch_counts([batch])[batch.pk])
-    assert (books["counts"]["suppressed"], books["in_progress"], books["ended"]) == (3, 0, 3)
+    totals = selectors.batch_summary(batch, selectors.batch_counts([batch])[batch.pk])
+    assert (totals["counts"]["suppressed"], totals["in_progress"], totals["ended"]) == (3, 0, 3)
     feed.settle_batches(now=timezone.now())
     batch.refresh_from_db()
     assert batch.status == "finished"

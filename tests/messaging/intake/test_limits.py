@@ -171,7 +171,7 @@ def test_other_calls_of_the_api_have_rules_of_their_own(api: Api) -> None:
     assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= set(refused.headers)
 
 
-def test_a_place_is_given_back_whatever_the_answer_was(api: Api) -> None:
+def test_a_lease_is_given_back_whatever_the_answer_was(api: Api) -> None:
     rules = [FlowRule(name="api", resource=Resource.API, origin=Origin.TENANT, at_once=1), accept_rule(at_once=1)]
     with flow_rules.set(rules=rules):
         for _ in range(3):

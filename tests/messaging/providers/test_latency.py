@@ -1,7 +1,6 @@
 """Tasks as long as a provider's calls allow, and threads that give way."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from messaging.providers import cache
 from messaging.providers.cache import ProviderCache, provider_cache
 from messaging.providers.latency import Latencies
 from posthaste.lib import redis
+from tests import crowds
 from tests.builders import make_message, make_provider, make_tenant
 from tests.peers.gateway import Gateway
 from tests.peers.smtp import MailServer
@@ -87,7 +87,7 @@ def test_threads_beyond_a_providers_connections_put_their_messages_back_instead_
         loaded_provider = provider_cache.in_force(tenant.pk, "email")[0]
         assert loaded_provider.slots is not None
         [row] = queued(tenant, 1, channel="email", recipient="anna@example.com", subject="Hi")
-        with loaded_provider.slots, ThreadPoolExecutor(1) as other:
+        with loaded_provider.slots, crowds.pool(1) as other:
             other.submit(delivering.deliver, [row.pk]).result()
     row.refresh_from_db()
     assert (row.status, row.attempts) == ("pending", 0)

@@ -98,9 +98,9 @@ def test_retries_back_off_exponentially_with_jitter_obey_the_provider_and_end_af
 
 
 def test_the_retry_policy_in_force_counts_with_the_overrides_of_a_tenant() -> None:
-    patient = retry_policy.value.model_copy(update={"most_retries": 5})
+    patient = retry_policy.value.model_copy(update={"max_retries": 5})
     retry_policy.swap(Applied(retry_policy.value, by_tenant={7: patient}))
     assert retry.delay(tenant_id=7, attempts=5) is not None
     assert retry.delay(tenant_id=8, attempts=5) is None
-    with retry_policy.set(longest_retry_after_seconds=60):
+    with retry_policy.set(max_retry_after_seconds=60):
         assert retry.delay(tenant_id=8, attempts=1, retry_after=3600).total_seconds() == 60  # type: ignore[union-attr]

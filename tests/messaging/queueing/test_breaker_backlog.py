@@ -72,7 +72,7 @@ def look(now: datetime | None = None) -> int:
 
 def open_it(name: str, *, seconds: float = 60, counts: str = "errors") -> None:
     """Have a breaker opened by what calls gave or receipts told."""
-    rule = Rule(min_requests=1, open_seconds=seconds, trial_calls=3, counts=counts, receipt_seconds=60, longest_open_seconds=60)
+    rule = Rule(min_requests=1, open_seconds=seconds, trial_calls=3, counts=counts, receipt_seconds=60, max_open_seconds=60)
     report(name, rule, calls=1, errors=1)
     assert breakers.phase(name) in (Phase.OPEN, Phase.HALF_OPEN)
 

@@ -1,6 +1,5 @@
 """What waits in the database comes into the broker: due, in fair turns, never more than it may hold."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing import broker, feed
 from posthaste.lib import locks, redis
 from posthaste.lib.queues import SEND
+from tests import crowds
 from tests.builders import configure, make_batch, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -121,7 +121,7 @@ def test_a_feeder_that_was_overtaken_hands_over_nothing_more() -> None:
     """Its lock ran out while it was stopped, and the next one has fed since."""
     message = make_message(make_tenant())
     with locks.simple(feed.LOCK, lease_seconds=0.01) as late:
-        with ThreadPoolExecutor(1) as pool:
+        with crowds.pool(1) as pool:
 
             def feed_next() -> None:
                 with locks.simple(feed.LOCK, wait_seconds=5), fence.guarded(feed.LOCK):

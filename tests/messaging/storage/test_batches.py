@@ -39,7 +39,7 @@ def states(batch: Batch) -> dict[str, int]:
     return batches.counts_by_state(batch.pk)
 
 
-def books(batch: Batch) -> dict[str, int]:
+def totals(batch: Batch) -> dict[str, int]:
     batch.refresh_from_db()
     counts = selectors.batch_counts([batch])[batch.pk]
     assert sum(counts.values()) == batch.accepted
@@ -52,7 +52,7 @@ def test_the_rest_of_a_big_batch_counts_as_cancelled_before_it_is_marked(tenant:
     answer = operate.cancel_batch(batch=batch, by=TESTER, now=timezone.now())
     assert (answer.cancelled, answer.too_late, answer.unknown) == (10, 1, 0)
     assert states(batch) == {"pending": 5, "cancelled": 5, "sent": 1}
-    assert books(batch) == {"cancelled": 10, "sent": 1}
+    assert totals(batch) == {"cancelled": 10, "sent": 1}
     batches.sweep(now=timezone.now())
     assert states(batch) == {"cancelled": 10, "sent": 1}
 
@@ -71,7 +71,7 @@ def test_a_sweep_that_ends_half_way_is_gone_on_with_by_the_next(tenant: Tenant) 
     while states(batch).get("pending"):
         batches.sweep(now=timezone.now(), seconds=-1.0)
         left.append(states(batch).get("pending", 0))
-        assert books(batch) == {"cancelled": 9}
+        assert totals(batch) == {"cancelled": 9}
     assert left == [5, 3, 1, 0]
     assert batches.sweep(now=timezone.now()) == 0
     feed.settle_batches(now=timezone.now())

@@ -62,7 +62,7 @@ def test_quiet_hours_would_have_put_off_by_the_recipients_clock() -> None:
     sent(tenant, 240, recipient="+12125550123")  # 11:00 in New York
     report = replay({"quiet_hours": [{"name": "night", "start": "22:00", "end": "08:00"}]})
     assert (report["deferred"], report["unchanged"]) == (2, 2)
-    assert report["longest_wait_seconds"] == 10 * 3600
+    assert report["max_wait_seconds"] == 10 * 3600
     assert report["mean_wait_seconds"] == 9 * 3600
 
 
