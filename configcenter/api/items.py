@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from configcenter import selectors
@@ -166,6 +167,7 @@ class ItemValidate(FreeItem):
     """`…/validate/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="Check a text",

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.selectors import Tenant, get_tenant
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
@@ -172,6 +173,7 @@ class ModuleValidate(ItemView):
     """`…/validate/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="Check a value",

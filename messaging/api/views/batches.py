@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api.filters import BatchFilter
@@ -27,6 +28,9 @@ class BatchView(TenantView):
 
     def get_queryset(self) -> "QuerySet[Batch]":
         return selectors.batches(self.tenant_id)
+
+    def is_live(self, row: Batch) -> bool:
+        return row.messages.filter(is_sandbox=False).exists()
 
 
 class BatchCollection(BatchView):
@@ -59,6 +63,7 @@ class BatchPause(BatchView):
     """`/api/batches/{id}/pause/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(summary="Pause a batch", request=None)
     def post(self, request: Request, id: str) -> Response:
@@ -71,12 +76,11 @@ class BatchResume(BatchView):
     """`/api/batches/{id}/resume/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(summary="Resume a paused batch", request=None)
     def post(self, request: Request, id: str) -> Response:
         batch = self.get_object()
-        if batch.messages.filter(is_sandbox=False).exists():
-            self.caller.must_be_live()
         operate.resume_batch(batch=batch, by=Actor.of_request(request))
         return Response(BatchOut(batch).data)
 
@@ -85,6 +89,7 @@ class BatchCancel(BatchView):
     """`/api/batches/{id}/cancel/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(
         summary="Cancel a batch",

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.scopes import ADMIN
+from accounts.scopes import ADMIN, SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import serializers as s
@@ -113,6 +113,10 @@ class ProviderTest(ProviderView):
     """`/api/providers/{id}/test/`."""
 
     scopes = {"POST": ADMIN}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
+
+    def is_live(self, row: Provider) -> bool:
+        return row.kind != SANDBOX
 
     @extend_schema(
         summary="Send a test message",
@@ -122,8 +126,6 @@ class ProviderTest(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        if provider.kind != SANDBOX:
-            self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
             result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
