@@ -48,8 +48,8 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
         for e in error.errors(include_input=False, include_url=False):
             path, message = [str(part) for part in e["loc"]], message_of(e)
             name, colon, rest = message.partition(": ")
-            if not path and colon and name in known:  # a check of several fields together says itself which one is meant
-                path, message = [name], rest
+            if not path and colon and name.partition(".")[0] in known:  # a check of several fields says itself which one is meant
+                path, message = name.split("."), rest
             errors.append({"field": ".".join(("config", *path)), "code": e["type"], "message": message})
         raise Invalid(errors=errors) from None
     except ValueError as error:

@@ -13,15 +13,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
+from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.filters.array import join, uniq
 from liquid.builtin.filters.string import replace
+from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import FilterArgumentError, LiquidError, LiquidValueError, ResourceLimitError
 from liquid.filter import liquid_filter, with_environment
+from liquid.stringify import to_liquid_string
 from liquid.undefined import FalsyStrictUndefined, is_undefined
 
 MAX_SOURCE = 100_000
@@ -132,6 +135,33 @@ class RoomyEnvironment(BoundedEnvironment):
     output_stream_limit = 16_000_000
 
 
+class PercentEncodedNode(OutputNode):
+    """An output whose value is percent-encoded, unless its last filter has done that."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the value so that it stays one part of a URL or form."""
+        text = to_liquid_string(self.expression.evaluate(context), False)
+        filters = getattr(self.expression, "filters", None)
+        encoded = bool(filters) and filters[-1].name == "url_encode"
+        return buffer.write(text if encoded else quote(text, safe=""))
+
+
+class PercentEncodedOutput(Output):
+    """`{{ … }}` in a URL or form."""
+
+    node_class = PercentEncodedNode
+
+
+class PercentEncodingEnvironment(BoundedEnvironment):
+    """For URLs and forms: whatever a variable holds, it adds no parameter and no path."""
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.add_tag(PercentEncodedOutput)
+        for name in ("capture", "cycle", "echo"):  # they write by other ways, or would encode twice
+            del self.tags[name]
+
+
 @liquid_filter
 def to_json(value: object) -> str:
     """Return the value as JSON, quotes included: `{"text": {{ body | json }}}`."""
@@ -184,6 +214,7 @@ RangeLiteral._make_range = _bounded_range  # type: ignore[method-assign]
 _TEXT = BoundedEnvironment(undefined=Missing)
 _HTML = BoundedEnvironment(undefined=Missing, autoescape=True)
 _ROOMY = RoomyEnvironment(undefined=Missing)
+_PERCENT = PercentEncodingEnvironment(undefined=Missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +268,8 @@ def _problem(error: LiquidError) -> TemplateProblem:
 
 
 @lru_cache(maxsize=512)
-def compile_template(source: str, html: bool = False, roomy: bool = False) -> CompiledTemplate:
-    """Parse a template; with `html` the values of variables are escaped.
+def compile_template(source: str, html: bool = False, roomy: bool = False, percent: bool = False) -> CompiledTemplate:
+    """Parse a template; with `html` the values of variables are escaped, with `percent` they are percent-encoded.
 
     `roomy` is for the bulk bodies of gateways, written by administrators.
 
@@ -248,7 +279,7 @@ def compile_template(source: str, html: bool = False, roomy: bool = False) -> Co
     if len(source) > MAX_SOURCE:
         raise TemplateProblem(_("A template has at most {n} characters.").format(n=MAX_SOURCE))
     _check_source(source)
-    environment = _HTML if html else _ROOMY if roomy else _TEXT
+    environment = _HTML if html else _ROOMY if roomy else _PERCENT if percent else _TEXT
     try:
         template = environment.from_string(source)
         template.length = len(source)  # type: ignore[attr-defined]
