@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 from liquid import BoundTemplate, Environment, RenderContext
+from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.filters.array import join, uniq
 from liquid.builtin.filters.string import replace
@@ -313,6 +314,39 @@ def render(template: CompiledTemplate, variables: Mapping[str, Any]) -> str:
     except (ValueError, ArithmeticError, TypeError, LookupError, MemoryError) as error:
         # Corners of the library that let Python's own errors through: round of infinity, sorting mixed types …
         raise TemplateProblem(_("The template fails: {error}").format(error=f"{type(error).__name__}: {error}")) from None
+
+
+#: Tags and filters whose result is at most six times as long as what goes in (`&` becomes `&#38;`, and JSON escapes).
+_STEADY_TAGS = frozenset({"if", "unless", "case", "comment", "raw", "doc", "#"})
+# fmt: off
+_STEADY_FILTERS = frozenset({
+    "abs", "capitalize", "ceil", "default", "downcase", "escape", "first", "floor", "json", "last", "lstrip",
+    "remove", "remove_first", "round", "rstrip", "size", "slice", "strip", "strip_html", "strip_newlines",
+    "truncate", "truncatewords", "upcase",
+})
+# fmt: on
+
+
+def fixed_text(source: str, *, html: bool = False) -> str:
+    """Return the text that each rendering contains, whatever the variables are.
+
+    Raises:
+        TemplateProblem: it cannot be parsed.
+    """
+    nodes = compile_template(source, html).template.nodes
+    return "".join(node.text for node in nodes if isinstance(node, ContentNode))
+
+
+def max_outputs(source: str, *, html: bool = False) -> int | None:
+    """Return how many times a rendering writes a variable at most; None if it has loops or filters that make more of it.
+
+    Raises:
+        TemplateProblem: it cannot be parsed.
+    """
+    found = compile_template(source, html).template.analyze(include_partials=False)
+    if set(found.tags) - _STEADY_TAGS or set(found.filters) - _STEADY_FILTERS:
+        return None
+    return sum(len(places) for places in found.variables.values())
 
 
 def variables_used(source: str) -> set[str]:
