@@ -50,7 +50,7 @@ class Body(serializers.Serializer[dict[str, Any]]):
                 raise
             errors = dict(error.detail)
         errors |= wrong
-        errors = {name: errors.pop(name) for name in self.fields if name in errors} | errors  # in the order of the fields
+        errors = {name: errors.pop(name) for name, _field in self.fields.items() if name in errors} | errors  # in the order of the fields
         for name in data.keys() - self.fields.keys():
             message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
             errors[name] = [serializers.ErrorDetail(message, code="unknown")]
