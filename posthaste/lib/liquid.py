@@ -142,7 +142,7 @@ class PercentEncodedNode(OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write the value so that it stays one part of a URL or form."""
         text = to_liquid_string(self.expression.evaluate(context), False)
-        filters = getattr(self.expression, "filters", None)
+        filters = getattr(self.expression, "filters", None) or []
         encoded = bool(filters) and filters[-1].name == "url_encode"
         return buffer.write(text if encoded else quote(text, safe=""))
 

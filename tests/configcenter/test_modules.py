@@ -1,4 +1,4 @@
-"""What the twelve modules refuse: careless and hostile values, told with their field in the reader's language, and nothing is stored."""
+"""What the modules refuse: careless and hostile values, told with their field in the reader's language, and nothing is stored."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
