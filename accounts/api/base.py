@@ -9,6 +9,18 @@ from rest_framework.generics import GenericAPIView
 from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
 from posthaste.lib.flow.views import FlowLimited
+from posthaste.lib.problems import MAX_ERRORS, MORE
+
+
+class BoundedList(serializers.ListField):
+    """A list whose length is checked before its entries: DRF checks all of them first."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        assert self.max_length is not None, "a list in a body needs a max_length"
+        if isinstance(data, list) and len(data) > self.max_length:
+            raise serializers.ValidationError(_("At most {n} entries.").format(n=self.max_length), code="too_many")
+        values: list[Any] = super().to_internal_value(data)
+        return values
 
 
 class Body(serializers.Serializer[dict[str, Any]]):
@@ -23,9 +35,13 @@ class Body(serializers.Serializer[dict[str, Any]]):
             if not isinstance(data, dict) or not isinstance(error.detail, dict):
                 raise
             errors = dict(error.detail)
-        for name in data.keys() - self.fields.keys():
+        unknown = [name for name in data if name not in self.fields]
+        if unknown:
             message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
-            errors[name] = [serializers.ErrorDetail(message, code="unknown")]
+            errors |= {name: [serializers.ErrorDetail(message, code="unknown")] for name in unknown[:MAX_ERRORS]}
+        if len(unknown) > MAX_ERRORS:
+            number = serializers.ErrorDetail(str(len(unknown) - MAX_ERRORS), code=MORE)
+            errors["non_field_errors"] = [*errors.get("non_field_errors", []), number]
         if errors:
             raise serializers.ValidationError(errors)
         return values
