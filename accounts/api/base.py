@@ -65,7 +65,7 @@ class Body(serializers.Serializer[dict[str, Any]]):
                 raise
             errors = dict(error.detail)
         errors |= wrong
-        errors = {name: errors.pop(name) for name in self.fields if name in errors} | errors  # in the order of the fields
+        errors = {name: errors.pop(name) for name, _field in self.fields.items() if name in errors} | errors  # in the order of the fields
         unknown = [name for name in data if name not in self.fields]
         if unknown:
             message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
