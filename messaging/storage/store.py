@@ -4,20 +4,23 @@ Each transition is one guarded UPDATE; a caller that changes no row was beaten a
 SQLite the same statements in its own dialect; both give the changed rows back with RETURNING (SQLite ≥ 3.35).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+import structlog
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from messaging.models import Message, Status
-from messaging.storage import batches
+from messaging.storage import batches, unreadable
 
+log = structlog.get_logger(__name__)
 TABLE = Message._meta.db_table
+MAX_SMALLINT = 32_767
 
 
 @dataclass(slots=True)
@@ -93,6 +96,9 @@ class Outcome:
 _COLUMNS = tuple(field.name for field in fields(NewRow))
 _CLAIMED = tuple(field.name for field in fields(Claimed))
 _JSON = ("variables", "metadata")
+_TIMES = ("created_at", "due_at", "expires_at", "claimed_at")
+#: For SQLite: its driver would read a text that is no time as None.
+_CLAIMED_AS_TEXT = tuple(f"CAST({name} AS TEXT)" if name in _TIMES else name for name in _CLAIMED)
 _DEFAULTS = {"attempts": 0, "provider_message_id": "", "error_code": "", "error_detail": ""}
 
 
@@ -152,24 +158,70 @@ def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelt
         times = "claimed_at = %s, lease_until = %s"
     sql = (
         f"UPDATE {TABLE} SET status = 'sending', claim = %s, {times}, attempts = attempts + 1 "
-        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED)}"
+        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED if _is_postgresql() else _CLAIMED_AS_TEXT)}"
     )
     values = [_uuid(claim_id), *([lease] if _is_postgresql() else [_time(now), _time(now + lease)]), *params]
-    if not _is_postgresql():
-        rows = [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in Message.objects.raw(sql, values)]
-    else:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            rows = [Claimed(*row) for row in cursor.fetchall()]
-        for row in rows:  # Django has psycopg leave JSON as text
-            row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+    try:
+        rows = _taken(sql, values)
+    except Exception as error:
+        if not unreadable.may_be_a_rows_fault(error):
+            raise
+        rows = _readable_of(claim_id)
     # RETURNING has no order; rules about duplicates and frequency are for what came first.
     rows.sort(key=lambda row: row.id)
     return rows
 
 
+def _taken(sql: str, values: Sequence[Any]) -> list[Claimed]:
+    if not _is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return [_from_text(row) for row in cursor.fetchall()]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        rows = [Claimed(*row) for row in cursor.fetchall()]
+    for row in rows:  # Django has psycopg leave JSON as text
+        row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+    return rows
+
+
+def _from_text(row: Sequence[Any]) -> Claimed:
+    """Read a row as SQLite returns it from an UPDATE: texts and numbers."""
+    return Claimed(
+        *(_FROM_TEXT[name](value) if name in _FROM_TEXT and value is not None else value for name, value in zip(_CLAIMED, row, strict=True))
+    )
+
+
+def _time_from_text(value: str) -> datetime:
+    found = datetime.fromisoformat(value)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _json(text: Any) -> dict[str, Any]:
-    return {} if text == "{}" else orjson.loads(text)
+    if text == "{}":
+        return {}
+    value = orjson.loads(text)
+    if type(value) is not dict:
+        raise unreadable.Unreadable
+    return value
+
+
+_FROM_TEXT: dict[str, Callable[[Any], Any]] = {
+    "id": lambda value: value if isinstance(value, UUID) else UUID(value),
+    "is_sandbox": bool,
+    **dict.fromkeys(_JSON, _json),
+    **dict.fromkeys(_TIMES, _time_from_text),
+}
+
+
+def _readable_of(claim_id: UUID) -> list[Claimed]:
+    """Return what a claim holds without the rows that can't be read, which end here.
+
+    The claim is committed although its answer could not be read.
+    """
+    held = Message.objects.filter(claim=claim_id, status=Status.SENDING)
+    unreadable.set_aside(held, claimed=True)
+    return [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in held]
 
 
 def renew(*, claim_id: UUID, lease: timedelta) -> int:
@@ -214,7 +266,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     """
     if not outcomes:
         return set()
-    written = _write(outcomes, claim_id, "(m.status = 'sending' OR m.status = 'unknown' AND v.status <> 'pending')")
+    written = _write_all(outcomes, claim_id, "(m.status = 'sending' OR m.status = 'unknown' AND v.status <> 'pending')")
     if late := [o for o in outcomes if o.status == Status.PENDING and o.id not in written]:
         written |= _put_back(late, claim_id)
     return written
@@ -227,7 +279,19 @@ def _put_back(outcomes: Sequence[Outcome], claim_id: UUID) -> set[UUID]:
         return set()
     with transaction.atomic():
         batches.reopen(list(unknown.exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()))
-        return _write(outcomes, claim_id, "m.status = 'unknown'")
+        return _write_all(outcomes, claim_id, "m.status = 'unknown'")
+
+
+def _write_all(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
+    try:
+        if not connection.in_atomic_block:
+            return _write(outcomes, claim_id, condition)
+        with transaction.atomic():  # an error must not take the caller's transaction along
+            return _write(outcomes, claim_id, condition)
+    except Exception as error:
+        if not unreadable.may_be_a_rows_fault(error) and not isinstance(error, IntegrityError):
+            raise
+        return _write_each(outcomes, claim_id, condition)
 
 
 def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
@@ -258,6 +322,35 @@ def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[U
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, _uuid(claim_id)])
         return {value if isinstance(value, UUID) else UUID(value) for (value,) in cursor.fetchall()}
+
+
+def _write_each(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
+    """Write outcomes of which one can't be written: one after the other, and that one without its texts."""
+    written: set[UUID] = set()
+    for outcome in outcomes:
+        try:
+            with transaction.atomic():
+                written |= _write([outcome], claim_id, condition)
+        except Exception as error:
+            if not unreadable.may_be_a_rows_fault(error) and not isinstance(error, IntegrityError):
+                raise
+            log.exception("an outcome could not be written", message_id=str(outcome.id))
+            with transaction.atomic():
+                written |= _write([_bare(outcome)], claim_id, condition)
+    return written
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """Return what surely can be written of an outcome."""
+    return Outcome(
+        id=outcome.id,
+        status=outcome.status,
+        attempts=min(max(outcome.attempts, 0), MAX_SMALLINT),
+        due_at=timezone.now() if outcome.status == Status.PENDING else None,
+        finished_at=None if outcome.status == Status.PENDING else timezone.now(),
+        error_code="" if outcome.status == Status.SENT else "unwritable",
+        error_detail="What the provider answered could not be stored.",
+    )
 
 
 def move(ids: Iterable[UUID], *, source: str, **changes: Any) -> int:

@@ -24,7 +24,7 @@ from messaging.providers.cache import SANDBOX
 from messaging.scopes import READ
 from posthaste.lib import redis
 from posthaste.lib.pagination import CursorPages
-from posthaste.lib.problems import Invalid, Unavailable
+from posthaste.lib.problems import Unavailable
 
 
 class ProviderView(TenantView):
@@ -125,10 +125,7 @@ class ProviderTest(ProviderView):
         if provider.kind != SANDBOX:
             self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
-        try:
-            result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
-        except ValueError as error:
-            raise Invalid.field("recipient", str(error)) from None
+        result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
         return Response(s.TestSendOut(result).data)
 
 

@@ -6,13 +6,14 @@ heads and one text.
 
 import time
 from collections.abc import Mapping
+from email.errors import MessageError
 from email.utils import formatdate
 from functools import lru_cache
 
 from django.core.mail import EmailMultiAlternatives
 from inscriptis import get_text
 
-from messaging.channels.base import ProviderError
+from messaging.channels.base import CannotCompose, Misconfigured
 
 MAX_REMEMBERED = 32_768  # characters; longer texts are composed each time
 _OF_THE_RECIPIENT = ("To", "Message-ID", "Date")
@@ -22,17 +23,28 @@ def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: s
     """Return a mail as CRLF lines; `heads` are the headers that are its own.
 
     Raises:
-        ProviderError: a header holds what no header may hold.
+        CannotCompose: a header holds what no header may hold.
+        Misconfigured: the sender can't be written in a mail.
     """
     make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
     try:
         common = make(sender, reply_to, subject, body, html)
-    except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
-        raise ProviderError("bad_header", str(error), permanent=True) from None
+    except (ValueError, MessageError) as error:  # Django's BadHeaderError, email's HeaderParseError: a line break in the subject, say
+        if not _can_send_at_all(sender, reply_to):
+            raise Misconfigured(f"The sender can't be written in a mail: {error}", field="from_name") from None
+        raise CannotCompose("bad_header", f"The subject can't be written in a mail: {error}", field="subject") from None
     own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
     if any("\n" in value or "\r" in value or not value.isascii() for value in own.values()):
-        raise ProviderError("bad_header", "A header holds a line break or a character that is not ASCII.", permanent=True)
+        raise CannotCompose("bad_header", "A header holds a line break or a character that is not ASCII.", field="recipient")
     return "".join(f"{name}: {value}\r\n" for name, value in own.items()).encode("ascii") + common
+
+
+def _can_send_at_all(sender: str, reply_to: str) -> bool:
+    try:
+        _common(sender, reply_to, "Subject", "Text", "")
+    except (ValueError, MessageError):
+        return False
+    return True
 
 
 def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
