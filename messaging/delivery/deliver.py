@@ -230,7 +230,7 @@ class Delivery(RuleEnforcement):
             if isinstance(result, Accepted):
                 self._taken(message.row, result, provider, took_ms)
             elif result.tries_another and provider_routing.of(message.row.tenant_id).fail_over:
-                if provider.breaker:
+                if provider.breaker and result.unreachable:
                     breakers.rest(provider.breaker, provider_routing.value.rest_seconds)
                 message.tried.add(provider.provider_id)
                 message.error, message.left = result, provider.name
