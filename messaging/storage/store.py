@@ -4,9 +4,9 @@ Each transition is one guarded UPDATE; a caller that changes no row was beaten a
 SQLite the same statements in its own dialect; both give the changed rows back with RETURNING (SQLite ≥ 3.35).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from messaging.models import Message, Status
-from messaging.storage import batches, unreadable
+from messaging.storage import batches, row_texts, unreadable
 
 log = structlog.get_logger(__name__)
 TABLE = Message._meta.db_table
@@ -95,10 +95,6 @@ class Outcome:
 
 _COLUMNS = tuple(field.name for field in fields(NewRow))
 _CLAIMED = tuple(field.name for field in fields(Claimed))
-_JSON = ("variables", "metadata")
-_TIMES = ("created_at", "due_at", "expires_at", "claimed_at")
-#: For SQLite: its driver would read a text that is no time as None.
-_CLAIMED_AS_TEXT = tuple(f"CAST({name} AS TEXT)" if name in _TIMES else name for name in _CLAIMED)
 _DEFAULTS = {"attempts": 0, "provider_message_id": "", "error_code": "", "error_detail": ""}
 
 
@@ -127,7 +123,8 @@ def insert_messages(rows: Sequence[NewRow]) -> None:
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.cursor.copy(f'COPY "{TABLE}" ({names}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row(
-                [orjson.dumps(getattr(row, name)).decode() if name in _JSON else getattr(row, name) for name in _COLUMNS] + list(constants)
+                [orjson.dumps(getattr(row, name)).decode() if name in row_texts.JSON else getattr(row, name) for name in _COLUMNS]
+                + list(constants)
             )
 
 
@@ -158,7 +155,7 @@ def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelt
         times = "claimed_at = %s, lease_until = %s"
     sql = (
         f"UPDATE {TABLE} SET status = 'sending', claim = %s, {times}, attempts = attempts + 1 "
-        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED if _is_postgresql() else _CLAIMED_AS_TEXT)}"
+        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED if _is_postgresql() else row_texts.as_texts(_CLAIMED))}"
     )
     values = [_uuid(claim_id), *([lease] if _is_postgresql() else [_time(now), _time(now + lease)]), *params]
     try:
@@ -176,42 +173,13 @@ def _taken(sql: str, values: Sequence[Any]) -> list[Claimed]:
     if not _is_postgresql():
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
-            return [_from_text(row) for row in cursor.fetchall()]
+            return [Claimed(*row_texts.from_texts(_CLAIMED, row)) for row in cursor.fetchall()]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         rows = [Claimed(*row) for row in cursor.fetchall()]
     for row in rows:  # Django has psycopg leave JSON as text
-        row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+        row.variables, row.metadata = row_texts.json_object(row.variables), row_texts.json_object(row.metadata)
     return rows
-
-
-def _from_text(row: Sequence[Any]) -> Claimed:
-    """Read a row as SQLite returns it from an UPDATE: texts and numbers."""
-    return Claimed(
-        *(_FROM_TEXT[name](value) if name in _FROM_TEXT and value is not None else value for name, value in zip(_CLAIMED, row, strict=True))
-    )
-
-
-def _time_from_text(value: str) -> datetime:
-    found = datetime.fromisoformat(value)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _json(text: Any) -> dict[str, Any]:
-    if text == "{}":
-        return {}
-    value = orjson.loads(text)
-    if type(value) is not dict:
-        raise unreadable.Unreadable
-    return value
-
-
-_FROM_TEXT: dict[str, Callable[[Any], Any]] = {
-    "id": lambda value: value if isinstance(value, UUID) else UUID(value),
-    "is_sandbox": bool,
-    **dict.fromkeys(_JSON, _json),
-    **dict.fromkeys(_TIMES, _time_from_text),
-}
 
 
 def _readable_of(claim_id: UUID) -> list[Claimed]:

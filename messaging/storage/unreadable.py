@@ -3,7 +3,7 @@
 A row can become unreadable in ways that no entrance sees: a time beyond the year 9999, a JSON list where an object belongs, a text
 that is no UUID (SQLite stores any). Reading it raises an error, and one such row would hold up all others of its page, chunk or round.
 
-Whoever meets the error calls this module. It finds the rows that cause it, replaces what can't be read by a value that can, and notes
+The code that meets the error calls this module. It finds the rows that cause it, replaces what can't be read by a value that can, and notes
 what was there in `error_detail`. A message that has not been sent ends as failed with the error code `unreadable`; one that a worker
 holds, or that has ended, keeps its state. It costs nothing until an error occurs.
 

@@ -78,7 +78,7 @@ class EmailConfig(ProviderConfig):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A composed mail, and whom it goes to."""
+    """A composed mail and its recipient."""
 
     message_id: str
     recipient: str
