@@ -131,7 +131,7 @@ class ModuleItem(ItemView):
         }
         return Response(module_of(state) | detail)
 
-    @extend_schema(summary="Back to the defaults, everywhere", responses=module_shapes.ReleaseOut)
+    @extend_schema(summary="Back to the defaults, everywhere", responses={200: module_shapes.ReleaseOut})
     def delete(self, request: Request, name: str) -> Response:
         return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
@@ -155,7 +155,7 @@ class ModuleDraft(ItemView):
         item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), by=self.by)
         return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
 
-    @extend_schema(summary="Throw the draft away", responses=module_shapes.ModuleDraftOut)
+    @extend_schema(summary="Throw the draft away", responses={200: module_shapes.ModuleDraftOut})
     def delete(self, request: Request, name: str) -> Response:
         return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 

@@ -60,6 +60,7 @@ class ProviderError(Exception):
     `permanent`: this message will never be accepted (bad recipient, refused content); it is not retried.
     `retry_after`: seconds the provider asked us to wait.
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
+    `elsewhere`: another provider may be tried at once, and this one stays in use for other messages.
     `hard_bounce`: the recipient does not exist and goes on the suppression list.
     """
 
@@ -74,6 +75,7 @@ class ProviderError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         unreachable: bool = False,
+        elsewhere: bool = False,
         hard_bounce: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -82,6 +84,7 @@ class ProviderError(Exception):
         self.permanent = permanent
         self.retry_after = retry_after
         self.unreachable = unreachable
+        self.elsewhere = elsewhere
         self.hard_bounce = hard_bounce
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from messaging.channels.channel import CHANNELS, EMAIL, SMS, WEBHOOK
 from messaging.channels.standard import compact_phone  # whose module declares our own channels
+from posthaste.lib.control_characters import find_control
 
 #: Invisible characters at the ends of a copied value: spaces of all widths, marks of direction, a byte order mark.
 _EDGES = (
@@ -49,7 +50,10 @@ def normalise_recipient(channel: str, value: str) -> str:
         declared = CHANNELS[channel]
     except KeyError:
         raise ValueError(_("There is no channel “%(channel)s”.") % {"channel": channel}) from None
-    return declared.normalise(_trimmed(value))
+    value = _trimmed(value)
+    if found := find_control(value):
+        raise ValueError(_("A recipient must not contain the control character {character}.").format(character=found))
+    return declared.normalise(value)
 
 
 def list_key(recipient: str) -> str:

@@ -40,7 +40,12 @@ class BatchCollection(BatchView):
     pagination_class = CursorPages
     filterset_class = BatchFilter
 
-    @extend_schema(operation_id="batches_list", summary="List batches", description="Newest first, with counts by state.")
+    @extend_schema(
+        operation_id="batches_list",
+        summary="List batches",
+        description="Newest first, with counts by state.",
+        responses=BatchOut(many=True),
+    )
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         context = {"counts": selectors.batch_counts(page)}

@@ -5,7 +5,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -155,7 +156,18 @@ class ProviderKinds(TenantView):
     pagination_class = None
 
     @extend_schema(
-        summary="Kinds of providers", description="Each with its channels and the JSON schema of its configuration.", responses={200: dict}
+        summary="Kinds of providers",
+        description="Each with its channels and the JSON schema of its configuration.",
+        responses=inline_serializer(
+            "ProviderKindOut",
+            {
+                "kind": serializers.CharField(),
+                "title": serializers.CharField(),
+                "channels": serializers.ListField(child=serializers.CharField()),
+                "config": serializers.DictField(),
+            },
+            many=True,
+        ),
     )
     def get(self, request: Request) -> Response:
         return Response(

@@ -200,5 +200,6 @@ def _copy(error: ProviderError) -> ProviderError:
         permanent=error.permanent,
         retry_after=error.retry_after,
         unreachable=error.unreachable,
+        elsewhere=error.elsewhere,
         hard_bounce=error.hard_bounce,
     )
