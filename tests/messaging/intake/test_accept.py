@@ -275,12 +275,8 @@ def test_ten_thousand_recipients_in_one_request_are_stored(clear: str) -> None:
     recipients = [{"recipient": f"+86138{n:08d}"} for n in range(10_000)]
     answer = Api(clear).post("/api/messages/batch", {"channel": "sms", "body": "Sale!", "recipients": recipients})
     assert answer.status_code == 202
-    assert json_of(answer) == {
-        "batch_id": json_of(answer)["batch_id"],
-        "accepted": 10_000,
-        "rejected": [],
-        "duplicates": {"dropped": 0, "rows": []},
-    }
+    told = json_of(answer)
+    assert (told["accepted"], told["rejected"], told["duplicates"]["dropped"]) == (10_000, [], 0)
     batch = Batch.objects.get(pk=json_of(answer)["batch_id"])
     assert Message.objects.filter(batch=batch, status=Status.PENDING).values("recipient").distinct().count() == 10_000
     assert batch.accepted == 10_000
