@@ -6,13 +6,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body
-from messaging.channels.recipients import RecipientKind, kind_of
+from messaging.channels.recipients import KINDS, kind_of
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
 from messaging.suppression.suppressions import MAX_AT_ONCE, masked
-
-KINDS = [kind.value for kind in RecipientKind]
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):

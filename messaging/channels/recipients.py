@@ -29,6 +29,7 @@ class RecipientKind(StrEnum):
     NAME = "name"  # a device token, a user id, a room: what only one channel understands
 
 
+KINDS = [(kind.value, kind.value) for kind in RecipientKind]
 #: Whose rules a recipient of a kind follows; a name follows none.
 CHANNEL_OF = {RecipientKind.PHONE: SMS, RecipientKind.EMAIL: EMAIL, RecipientKind.URL: WEBHOOK}
 
