@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.base import Body
+from accounts.api.base import Body, BoundedList
 from messaging.channels.recipients import KINDS, kind_of
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
@@ -61,7 +61,7 @@ class SuppressionIn(_SuppressionFields):
 class SuppressionBulkIn(_SuppressionFields):
     """What puts many on the list."""
 
-    recipients = serializers.ListField(child=serializers.CharField(max_length=2048), min_length=1, max_length=MAX_AT_ONCE)
+    recipients = BoundedList(child=serializers.CharField(max_length=2048), min_length=1, max_length=MAX_AT_ONCE)
 
 
 class SuppressionsAdded(TypedDict):

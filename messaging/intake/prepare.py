@@ -22,11 +22,12 @@ from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
 MAX_RECIPIENTS = 10_000
 MAX_JSON_BYTES = 16_384
 MAX_SCHEDULE_AHEAD = timedelta(days=365)
+MAX_ROW_ERRORS = 5  # that are told of one row of a batch
 
 
 def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,6 +39,10 @@ def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
     if size > MAX_JSON_BYTES:
         return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MAX_JSON_BYTES)}]
     return []
+
+
+def _required(name: str) -> dict[str, Any]:
+    return {"field": f"variables.{name}", "code": "required", "message": _("The template requires this variable.")}
 
 
 class Frame:
@@ -124,9 +129,7 @@ class Frame:
                 said = _("This variable is built in and filled in for each recipient. Leave it out.")
                 errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
-            errors += [
-                {"field": f"variables.{name}", "code": "required", "message": _("The template requires this variable.")} for name in missing
-            ]
+            errors += errors_for(missing, _required, max_errors=MAX_ERRORS if batch_id is None else MAX_ROW_ERRORS)
             if not missing and not errors:
                 try:
                     if request.channel == "sms":
@@ -189,6 +192,10 @@ def prepare_message(request: MessageIn, *, caller: Caller, now: datetime) -> New
     return row
 
 
+def _of_row(index: int, errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"index": index, **error} for error in bounded(errors, max_errors=MAX_ROW_ERRORS)]
+
+
 @dataclass(slots=True)
 class PreparedBatch:
     """A checked batch: what its rows share, the good rows, and which were not taken.
@@ -222,13 +229,13 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         try:
             entry = read_recipient(raw)
         except msgspec.ValidationError as error:
-            prepared.rejected.append({"index": index, **problem_of(error)})
+            prepared.rejected += _of_row(index, [problem_of(error)])
             continue
         row, errors = frame.row(
             recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
         )
         if row is None:
-            prepared.rejected += [{"index": index, **error} for error in errors]
+            prepared.rejected += _of_row(index, errors)
             continue
         same_as = None if request.duplicates == Duplicates.SEND else earlier_rows.same_as(index, row)
         if same_as is None:
