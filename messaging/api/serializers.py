@@ -70,7 +70,7 @@ class BatchOut(serializers.ModelSerializer[Batch]):
     class Meta:
         model = Batch
         fields = [
-            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended",
+            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "dropped", "counts", "in_progress", "ended",
             "progress_percent", "send_at", "created_at", "finished_at",
         ]  # fmt: skip
 

@@ -78,6 +78,10 @@ class Wording:
         html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
 
+    def variables_used(self) -> set[str]:
+        """Return the names of the variables that any part of the wording uses."""
+        return {name for source in (self.subject, self.body, self.html) if source for name in liquid.variables_used(source)}
+
     def text(self, variables: dict[str, Any]) -> str:
         """Fill in the plain text alone.
 
