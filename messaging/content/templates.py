@@ -103,6 +103,10 @@ class Wording:
         used = set().union(*(liquid.variables_used(source) for source in sources if source)) - {unsubscribe.VARIABLE}
         return sorted(name for name in used if _is_empty(variables.get(name)))
 
+    def variables_used(self) -> set[str]:
+        """Return the names of the variables that any part of the wording uses."""
+        return {name for source in (self.subject, self.body, self.html) if source for name in liquid.variables_used(source)}
+
     def text(self, variables: dict[str, Any]) -> str:
         """Fill in the plain text alone.
 

@@ -1,5 +1,6 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,14 @@ from messaging.configuration import message_limits
 from messaging.content import templates
 from messaging.content.templates import Wording
 from messaging.intake.bodies import BatchIn, MessageIn, problem_of, read_recipient
+from messaging.intake.duplicates import Duplicates, EarlierRows
 from messaging.models import Status
 from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.blank import is_blank
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.dates import OUT_OF_RANGE, is_in_range
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
@@ -143,6 +146,11 @@ class Frame:
 
     def _check_times(self) -> None:
         request = self.request
+        wrong = [name for name in ("send_at", "expires_at") if (time := getattr(request, name)) and not is_in_range(time)]
+        for name in wrong:
+            self._wrong(name, "out_of_range", str(OUT_OF_RANGE))
+        if wrong:
+            return
         if request.send_at and request.send_at > self.now + MAX_SCHEDULE_AHEAD:
             self._wrong("send_at", "too_far", _("Must be within a year."))
         if request.expires_at and request.expires_at <= self.now:
@@ -243,8 +251,21 @@ def _of_row(index: int, errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"index": index, **error} for error in bounded(errors, max_errors=MAX_ROW_ERRORS)]
 
 
-def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> tuple[Frame, list[NewRow], list[dict[str, Any]]]:
-    """Check a batch and return its frame, the good rows, and `{index, field, message}` for the bad ones.
+@dataclass(slots=True)
+class PreparedBatch:
+    """A checked batch: what its rows share, the good rows, and which were not taken.
+
+    `rejected` has `{index, field, code, message}` for each mistake, `dropped` has `{index, same_as}` for each duplicate.
+    """
+
+    frame: Frame
+    rows: list[NewRow] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[dict[str, int]] = field(default_factory=list)
+
+
+def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> PreparedBatch:
+    """Check a batch and sort its rows into good, bad and repeated ones.
 
     Raises:
         Invalid: something all rows share is wrong, or there are none or too many.
@@ -258,19 +279,25 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         )
     if frame.errors:
         raise Invalid(errors=frame.errors)
-    rows: list[NewRow] = []
-    rejected: list[dict[str, Any]] = []
+    prepared, earlier_rows = PreparedBatch(frame), EarlierRows(frame.wording)
     for index, raw in enumerate(request.recipients):
         try:
             entry = read_recipient(raw)
         except msgspec.ValidationError as error:
-            rejected += _of_row(index, [problem_of(error)])
+            prepared.rejected += _of_row(index, [problem_of(error)])
             continue
         row, errors = frame.row(
             recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
         )
         if row is None:
-            rejected += _of_row(index, errors)
+            prepared.rejected += _of_row(index, errors)
+            continue
+        same_as = None if request.duplicates == Duplicates.SEND else earlier_rows.same_as(index, row)
+        if same_as is None:
+            prepared.rows.append(row)
+        elif request.duplicates == Duplicates.DROP:
+            prepared.dropped.append({"index": index, "same_as": same_as})
         else:
-            rows.append(row)
-    return frame, rows, rejected
+            said = _("The same recipient with the same content as row {n}.").format(n=same_as)
+            prepared.rejected.append({"index": index, "field": "recipient", "code": "duplicate", "message": said})
+    return prepared
