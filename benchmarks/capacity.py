@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.machine import describe
 from benchmarks.ours import BATCH_ROWS, Ours
 from benchmarks.rig import Program, cpu_seconds, resident_bytes, start_services
+from benchmarks.waiting import wait
 from deploy.local.installation import free_port
 from tests import packages
 from tests.integration.customer import Customer
@@ -98,11 +99,7 @@ def run(ours: Ours, customer: Customer, url: str, size: Size, *, latency_ms: flo
     ours.limits(min_threads=size.threads, max_threads=size.threads)
     predicted = size.total * 1000 / latency_ms
     ours.batches(customer, int(predicted * (seconds + SETTLE_SECONDS + 10) / BATCH_ROWS + 1) * BATCH_ROWS)
-    deadline = time.monotonic() + 60
-    while ours.pool_threads() != size.total:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{ours.pool_threads()} threads instead of {size.total}")
-        time.sleep(EVERY)
+    wait(lambda: ours.pool_threads() == size.total, f"not {size.total} threads", progress=ours.pool_threads, every=EVERY)
     time.sleep(SETTLE_SECONDS)
     pids = [ours.stack.processes[name].pid for name in names]
     began, taken, cpu, worker_cpu, connections = time.monotonic(), _taken(url), ours.cpu(), cpu_seconds(pids), 0

@@ -4,12 +4,16 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.services import PostgreSQL, Services
 
+MIN_SHARE = 5.0  # % of a core
 PACKAGES = ("django", "celery", "kombu", "psycopg", "granian", "msgspec")
 
 
@@ -27,6 +31,22 @@ def _said(*command: str) -> str:
     return "?"
 
 
+def others(seconds: float = 0.5) -> str:
+    """Return the programs that use the processors most and are not ours, with their share of a core: measured over some time."""
+    own = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    processes = [process for process in psutil.process_iter(["pid", "name"]) if process.pid not in own]
+    for process in processes:
+        with suppress(psutil.Error):
+            process.cpu_percent()  # from here on
+    time.sleep(seconds)
+    shares = []
+    for process in processes:
+        with suppress(psutil.Error):
+            if (share := process.cpu_percent()) >= MIN_SHARE:
+                shares.append((share, process.info["name"], process.pid))
+    return ", ".join(f"{name} ({pid}) {share:.0f} %" for share, name, pid in sorted(shares, reverse=True)[:5]) or "nothing"
+
+
 def describe(services: Services, *, durable: bool) -> dict[str, Any]:
     """Return machine, versions and how durable the database was."""
     postgresql = services["postgresql"]
@@ -35,6 +55,7 @@ def describe(services: Services, *, durable: bool) -> dict[str, Any]:
     return {
         "machine": f"{os.cpu_count()} cores {_first('/proc/cpuinfo', 'model name')}, {gib} GiB, {platform.release()}",
         "load_before": os.getloadavg()[0],
+        "beside_it": others(),
         "commit": _said("git", "rev-parse", "--short", "HEAD"),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},

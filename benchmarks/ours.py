@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import redis
 
 from benchmarks.load import Load, drive
 from benchmarks.rig import cpu_seconds, new_database, purge, resident_bytes
+from benchmarks.waiting import TookTooLong, wait
 from tests.integration.customer import Customer
 from tests.integration.stack import Stack
 from tests.services import RabbitMQ, Redis, Services
@@ -35,10 +37,6 @@ MAIL_BATCH = '{"channel": "email", "subject": "Your order", "body": "It is on it
 MAIL_ROW = '{"recipient": "u{n}@example.com"}'
 BATCH_ROWS = 10_000
 SECOND_WORKER = "worker-2"
-
-
-class TookTooLong(Exception):
-    """Messages did not come to their end."""
 
 
 class Ours:
@@ -115,11 +113,8 @@ class Ours:
         """Start another sending process and wait until its pool is there."""
         threads = self.pool_threads()
         self.stack.start("worker", SECOND_WORKER)
-        deadline = time.monotonic() + 60
-        while self.pool_threads() <= threads:
-            if time.monotonic() > deadline:
-                raise TookTooLong("the second worker did not start")
-            time.sleep(0.1)
+        log = partial(self.stack.log_tail, SECOND_WORKER)
+        wait(lambda: self.pool_threads() > threads, "the second worker did not start", progress=log)
 
     # --- customers and messages ------------------------------------------------------------------------------
 
@@ -170,24 +165,26 @@ class Ours:
             clients=clients,
         )
 
-    def wait_terminal(self, *, seconds: float = 300.0) -> float:
+    def wait_terminal(self) -> float:
         """Wait until no message is in progress and return the unix time at which the last one ended.
 
         Raises:
-            TookTooLong: some still are.
+            TookTooLong: some still are, and nothing moves.
         """
         # In the words of the partial indexes, or each look would walk through the rows: what the measurement itself asks must
         # cost next to nothing.
         states = ("status = 'pending' AND due_at IS NOT NULL", "status = 'queued' AND queued_at IS NOT NULL", "status = 'sending'")
         waiting = " UNION ALL ".join(f"(SELECT 1 FROM messaging_message WHERE {state} LIMIT 1)" for state in states)
-        deadline = time.monotonic() + seconds
-        while self.connection.execute(waiting).fetchone():
-            if time.monotonic() > deadline:
-                raise TookTooLong(f"after {seconds:.0f} s: {self.counts()}")
-            time.sleep(0.1)
+        wait(lambda: not self.connection.execute(waiting).fetchone(), "messages are still in progress", progress=self._heartbeat)
         # The identifier is a UUIDv7: what was accepted within the last hour.
         newest = f"{int((time.time() - 3600) * 1000):012x}" + "0" * 20
         return float(self.one(f"SELECT extract(epoch FROM max(finished_at)) FROM messaging_message WHERE id > '{newest}'"))
+
+    def _heartbeat(self) -> int:
+        """Return what grows while messages move: the changes of rows that the database has counted, which costs no look at them."""
+        return int(
+            self.one("SELECT coalesce(sum(n_tup_upd + n_tup_ins), 0) FROM pg_stat_user_tables WHERE relname LIKE 'messaging_message%'")
+        )
 
     def counts(self) -> dict[str, int]:
         """Count the messages by state."""

@@ -3,16 +3,17 @@
 import os
 import signal
 import subprocess
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import amqp
 import psycopg
 from psycopg import sql
 
 from benchmarks.smtp_sink import taken
+from benchmarks.waiting import wait
 from deploy.local.installation import free_port
 from posthaste.env import ROOT
 from tests.guard import guard
@@ -145,17 +146,19 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def wait_for(self, is_ready: Any, *, seconds: float = 30.0) -> Self:
-        """Wait until the process does its work."""
-        deadline = time.monotonic() + seconds
-        while True:
+    def wait_for(self, is_ready: Callable[[], object]) -> Self:
+        """Wait until the process does its work: while it writes its log or uses the processor, it is on its way."""
+
+        def ready_or_ended() -> bool:
             with suppress(OSError):
-                if is_ready():
-                    return self
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-                raise RuntimeError(f"{self.name} did not start:\n{tail}")
-            time.sleep(0.1)
+                return bool(is_ready()) or self.process.poll() is not None
+            return self.process.poll() is not None
+
+        wait(ready_or_ended, f"{self.name} did not start", progress=lambda: (self.log.stat().st_size, cpu_seconds([self.process.pid])))
+        if self.process.poll() is not None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+            raise RuntimeError(f"{self.name} did not start:\n{tail}")
+        return self
 
 
 def smtp_sink(folder: Path, python: str) -> tuple[Program, int]:

@@ -55,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
         about = describe(services, durable=not options.no_fsync)
         print(f"Posthaste {about['commit']} on {about['machine']}")
         print(f"{about['postgresql']}, RabbitMQ {about['rabbitmq']}, {about['redis']}; {about['durability']}")
-        if about["load_before"] > 0.7:
-            print(f"Something else is running here (load {about['load_before']:.1f}): figures will be too low.")
+        if about["load_before"] > 0.7 or about["beside_it"] != "nothing":
+            print(f"The load is {about['load_before']:.1f}, and beside this run: {about['beside_it']}. Figures will be too low.")
         if options.scale != 1:
             print(f"Sizes at {options.scale:g} of the full ones: these figures show that it works, not how fast it is.")
         ours = stack.enter_context(Ours(services, services.folder))

@@ -7,6 +7,7 @@ Containers use both forms; `make run` and the tests take the command lines from 
 """
 
 import argparse
+import ipaddress
 import os
 import sys
 from dataclasses import dataclass
@@ -16,12 +17,11 @@ import urllib3
 
 from posthaste import env
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the servers are there to be reached
 # Named in /health of the web process, which counts their heartbeats.
 COUNTED_PROCESSES = ("send", "aux", "beat")
 
 
-def commands(*, port: int, ws_port: int, web_workers: int, host: str = EVERYWHERE) -> dict[str, list[str]]:
+def commands(*, port: int, ws_port: int, web_workers: int, host: str) -> dict[str, list[str]]:
     """Return the command line of every process, by its name in the design."""
     granian = [sys.executable, "-m", "granian", "--host", host]
     celery = [sys.executable, "-m", "celery", "-A", "posthaste"]
@@ -52,6 +52,7 @@ class Health:
     port: int
     ws_port: int
     host_name: str = "localhost"
+    host: str = "127.0.0.1"  # what the servers listen on
 
     def complaint(self) -> str:
         """Say what is not well yet, or return an empty string when everything is."""
@@ -67,9 +68,8 @@ class Health:
     def ask(self, name: str, port: int) -> tuple[dict[str, Any], str]:
         """Return a server's answer, and a complaint when that is not a good one."""
         try:
-            answer = urllib3.request(
-                "GET", f"http://127.0.0.1:{port}/health", headers={"Host": self.host_name}, timeout=3.0, retries=False, redirect=False
-            )
+            url = f"http://{reachable(self.host)}:{port}/health"
+            answer = urllib3.request("GET", url, headers={"Host": self.host_name}, timeout=3.0, retries=False, redirect=False)
             body = answer.json()
         except urllib3.exceptions.HTTPError:
             return {}, f"{name} does not answer on port {port}"
@@ -80,6 +80,14 @@ class Health:
         return body, ""
 
 
+def reachable(host: str) -> str:
+    """Return the host part of an address under which this machine reaches a server that listens on `host`."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        return "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
 def host_name(allowed_hosts: list[str]) -> str:
     """Pick a host name that Django answers to."""
     return next((name for name in allowed_hosts if not name.startswith(("*", "."))), "localhost")
@@ -87,15 +95,15 @@ def host_name(allowed_hosts: list[str]) -> str:
 
 def main() -> None:
     """Replace this Python process by one of the product, or check one."""
-    settings = env.load()
-    known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers)
+    settings = env.load_for_django()
+    known = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, host=settings.host)
     parser = argparse.ArgumentParser(description="Runs or checks one process of Posthaste.")
     parser.add_argument("--check", action="store_true", help="ask it how it is instead of running it (web, ws)")
     parser.add_argument("name", choices=known)
     options = parser.parse_args()
     if not options.check:
         os.execv(known[options.name][0], known[options.name])
-    health = Health(port=settings.port, ws_port=settings.ws_port, host_name=host_name(settings.allowed_hosts))
+    health = Health(port=settings.port, ws_port=settings.ws_port, host_name=host_name(settings.allowed_hosts), host=settings.host)
     complaint = health.ask(options.name, settings.ws_port if options.name == "ws" else settings.port)[1]
     if complaint:
         sys.exit(complaint)

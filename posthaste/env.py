@@ -40,6 +40,7 @@ class Environment(BaseSettings):
     https: bool = Field(False, description="The platform is reached over TLS: secure cookies, HSTS, X-Forwarded-Proto trusted.")
     trusted_proxies: int = Field(0, ge=0, le=5, description="Number of reverse proxies in front whose X-Forwarded-For entry is believed.")
 
+    host: str = Field("127.0.0.1", description="Address that the servers listen on. 0.0.0.0: all of the machine, as containers need it.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
     ws_port: int = Field(8001, ge=1, le=65535, description="Port of the WebSocket process.")
     web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
@@ -107,6 +108,14 @@ class Environment(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
 
+    @field_validator("host")
+    @classmethod
+    def host_is_an_address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.ip_address(value.strip("[]")))
+        except ValueError:
+            raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
     @model_validator(mode="after")
     def fill_what_follows(self) -> Self:
         if not self.database_url:
@@ -118,12 +127,29 @@ class Environment(BaseSettings):
         return self
 
     @property
+    def needs_own_secret(self) -> bool:
+        """Whether the published key would be used where others can reach the installation."""
+        is_public = self.https or not all(map(is_loopback, self.allowed_hosts)) or not ipaddress.ip_address(self.host).is_loopback
+        return is_public and self.secret_key.get_secret_value() == INSECURE_SECRET
+
+    @property
     def is_postgresql(self) -> bool:
         return self.database_url.startswith("postgres")
 
     @property
     def is_rabbitmq(self) -> bool:
         return self.broker_url.startswith("amqp")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name in ALLOWED_HOSTS can only mean this machine."""
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def explain(error: ValidationError) -> str:
@@ -142,3 +168,19 @@ def load() -> Environment:
     except ValidationError as error:
         print(explain(error), file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def load_for_django() -> Environment:
+    """Return the environment, or end the process when it would sign and encrypt with the published key for others to reach.
+
+    `make run` reads the environment before it gives its processes a key of their own, so only these are asked.
+    """
+    found = load()
+    if found.needs_own_secret:
+        print(
+            "Posthaste cannot start: SECRET_KEY: missing. Set it to 50 random characters or more: HTTPS, ALLOWED_HOSTS or HOST let "
+            "others reach this installation, and the built-in key is public.",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
+    return found

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
+from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
 from posthaste.lib.flow.views import FlowLimited
 
@@ -31,9 +32,14 @@ class Body(serializers.Serializer[dict[str, Any]]):
 
 
 class TenantView(FlowLimited, GenericAPIView[Any]):
-    """A view on the caller's own tenant. `scopes` says which scope each method needs."""
+    """A view on the caller's own tenant. `scopes` says which scope each method needs.
+
+    A sandbox key may call no method but GET, unless `sandbox_safe` declares that the method changes nothing, or only what belongs to the
+    sandbox. With `SANDBOX_ONLY`, `is_live` decides about the row that `get_object` finds.
+    """
 
     scopes: dict[str, str] = {}
+    sandbox_safe: dict[str, SandboxSafe] = {}
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     lookup_url_kwarg = "id"
     lookup_field = "pk"
@@ -49,6 +55,10 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     def tenant_id(self) -> int:
         """Whose rows are seen."""
         return self.caller.tenant_id
+
+    def is_live(self, row: Any) -> bool:
+        """Return whether a row is more than the sandbox's, so that a sandbox key may not change it."""
+        return True
 
     def validated(self, kind: Any, **kwargs: Any) -> dict[str, Any]:
         """Check the request's body and return its values.

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
 from accounts.models import ApiKey, AuditEntry, KeyKind, Tenant
-from accounts.scopes import ADMIN, SCOPES
+from accounts.scopes import ADMIN, SCOPES, SandboxSafe
 from accounts.services import api_keys
 from accounts.services.audit import Actor
 from accounts.tenancy import owned_by
@@ -46,11 +46,15 @@ class ApiKeyView(TenantView):
     def get_queryset(self) -> "QuerySet[ApiKey]":
         return owned_by(ApiKey.objects.all(), self.tenant_id)
 
+    def is_live(self, row: ApiKey) -> bool:
+        return row.kind != KeyKind.SANDBOX
+
 
 class ApiKeyCollection(ListModelMixin, ApiKeyView):
     """`/api/keys/`."""
 
     scopes = {"GET": ADMIN, "POST": ADMIN}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
     pagination_class = CursorPages
     filter_backends = ()
 
@@ -77,6 +81,7 @@ class ApiKeyRevoke(ApiKeyView):
     """`/api/keys/{id}/revoke/`."""
 
     scopes = {"POST": ADMIN}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(
         summary="Revoke an API key", description="For ever; within two seconds in every process.", request=None, responses=ApiKeyOut

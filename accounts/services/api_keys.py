@@ -56,13 +56,20 @@ class Caller:
         return scope in self.scopes or ADMIN in self.scopes
 
     def must_be_live(self) -> None:
-        """Keep a sandbox key from what would reach a real provider, or lead there.
+        """Keep a sandbox key from changing anything live.
+
+        Only for what a view can't tell from the method and the row; `HasScope` decides the rest.
 
         Raises:
             Forbidden: the key is a sandbox key.
         """
         if self.is_sandbox:
-            raise Forbidden(_("Sandbox keys can't do this because they never reach a real provider. Use a live key."))
+            raise live_key_needed()
+
+
+def live_key_needed() -> Forbidden:
+    """Return what a sandbox key is told about a change that only live keys may make."""
+    return Forbidden(_("Sandbox keys can't do this because it changes more than the sandbox. Use a live key."))
 
 
 def digest(secret: str) -> bytes:

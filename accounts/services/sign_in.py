@@ -3,8 +3,10 @@
 from django.http import HttpRequest
 from django_ratelimit.core import is_ratelimited
 
+from accounts.models import User
 from posthaste.lib.addresses import client_ip
 
+MAX_NAME = 150
 PER_ADDRESS = "20/m"
 PER_NAME = "10/m"
 
@@ -14,7 +16,8 @@ def _address(_group: str, request: HttpRequest) -> str:
 
 
 def _name(_group: str, request: HttpRequest) -> str:
-    return str(request.POST.get("username", "")).lower()[:150]
+    # Cleaned as the sign-in form cleans it: white space and other forms of the same letters are no way round.
+    return User.normalize_username(str(request.POST.get("username", "")).strip())[:MAX_NAME].strip().casefold()
 
 
 def too_many_attempts(request: HttpRequest) -> bool:

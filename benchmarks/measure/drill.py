@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.bench import Bench
 from benchmarks.measure.end_to_end_http import gateway, provider_config
-from benchmarks.ours import BATCH_ROWS, WIDE_RULES, TookTooLong
+from benchmarks.ours import BATCH_ROWS, WIDE_RULES
 from benchmarks.result import Comparison, Result
+from benchmarks.waiting import wait
 
 RULES = 1_000, 2_000  # a second, before and after
 SECONDS_BEFORE, SECONDS_AFTER = 4, 4
@@ -41,11 +42,8 @@ def _rate(bench: Bench) -> list[int]:
 
 def _wait_for_pool(bench: Bench, least: int, most: int) -> float:
     """Wait until the pool's size is within the bounds and return the time."""
-    deadline = time.monotonic() + 90
-    while not least <= bench.ours.pool_threads() <= most:
-        if time.monotonic() > deadline:
-            raise TookTooLong(f"The pool has {bench.ours.pool_threads()} threads instead of {least} to {most}.")
-        time.sleep(0.01)
+    size = bench.ours.pool_threads
+    wait(lambda: least <= size() <= most, f"the pool does not get {least} to {most} threads", progress=size, every=0.01)
     return time.monotonic()
 
 

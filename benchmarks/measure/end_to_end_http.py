@@ -12,6 +12,7 @@ from benchmarks.ours import BATCH_ROWS, Ours
 from benchmarks.result import Comparison, Result
 from benchmarks.rig import Program
 from benchmarks.theirs import DjangoNaive
+from benchmarks.waiting import wait
 from deploy.local.installation import free_port
 from tests.integration.stack import Http
 
@@ -43,11 +44,9 @@ class PoolWatch(threading.Thread):
         return at - began + (count - made) * LATENCY_MS / 1000 / max(1, threads)
 
 
-def wait_for_small_pool(ours: Ours, *, seconds: float = 90.0) -> None:
+def wait_for_small_pool(ours: Ours) -> None:
     """Wait until the pool has fallen back to its smallest size."""
-    deadline = time.monotonic() + seconds
-    while ours.pool_threads() > 10 and time.monotonic() < deadline:
-        time.sleep(0.5)
+    wait(lambda: ours.pool_threads() <= 10, "the pool did not fall back", progress=ours.pool_threads, every=0.5)
 
 
 def gateway(bench: Bench, latency_ms: int = LATENCY_MS) -> tuple[Program, str]:

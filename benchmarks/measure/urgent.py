@@ -14,6 +14,7 @@ from benchmarks.measure.end_to_end_http import gateway, provider_config
 from benchmarks.ours import BATCH_ROWS
 from benchmarks.result import Comparison, Result
 from benchmarks.theirs import DjangoNaive
+from benchmarks.waiting import wait
 from tests.integration.customer import number
 from tests.integration.stack import Http
 
@@ -45,14 +46,14 @@ def post_steadily(http: Http, count: int) -> dict[str, float]:
 
 def waits(find: Callable[[], list[tuple[str, float | None]]], sent_at: dict[str, float]) -> list[float]:
     """Wait until all urgent ones are sent and give milliseconds from the call until then."""
-    deadline = time.monotonic() + 120
-    while True:
-        found = dict(find())
-        if len(found) == len(sent_at) and all(found.values()):
-            return [1000 * ((at or 0.0) - sent_at[id_]) for id_, at in found.items()]
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{sum(1 for at in found.values() if at)} of {len(sent_at)} urgent messages were sent")
-        time.sleep(0.2)
+    found: dict[str, float | None] = {}
+
+    def sent() -> int:
+        found.update(find())
+        return sum(1 for at in found.values() if at)
+
+    wait(lambda: sent() == len(sent_at), f"not all of {len(sent_at)} urgent messages were sent", progress=sent, every=0.2)
+    return [1000 * ((at or 0.0) - sent_at[id_]) for id_, at in found.items()]
 
 
 def measure(bench: Bench) -> Result:

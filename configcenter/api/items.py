@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from configcenter import selectors
@@ -135,7 +136,7 @@ class ItemDetails(FreeItem):
     @extend_schema(
         summary="Take an item out of force",
         description="Its draft goes, its history stays: it can be rolled back to. 409 when nothing of it is in force.",
-        responses=module_shapes.ReleaseOut,
+        responses={200: module_shapes.ReleaseOut},
     )
     def delete(self, request: Request, **at: str) -> Response:
         return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
@@ -157,7 +158,7 @@ class ItemDraft(FreeItem):
         item = drafts.save_draft(item=self.item(), now=timezone.now(), **values, by=self.by)
         return Response({"draft": item_shapes.draft_of(item), "errors": modules.wrong_in(item, values["content"])})
 
-    @extend_schema(summary="Throw the draft away", responses=item_shapes.ItemDraftOut)
+    @extend_schema(summary="Throw the draft away", responses={200: item_shapes.ItemDraftOut})
     def delete(self, request: Request, **at: str) -> Response:
         return Response(item_shapes.draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
@@ -166,6 +167,7 @@ class ItemValidate(FreeItem):
     """`…/validate/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="Check a text",

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.selectors import Tenant, get_tenant
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
@@ -130,7 +131,7 @@ class ModuleItem(ItemView):
         }
         return Response(module_of(state) | detail)
 
-    @extend_schema(summary="Back to the defaults, everywhere", responses=module_shapes.ReleaseOut)
+    @extend_schema(summary="Back to the defaults, everywhere", responses={200: module_shapes.ReleaseOut})
     def delete(self, request: Request, name: str) -> Response:
         return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 
@@ -154,7 +155,7 @@ class ModuleDraft(ItemView):
         item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), by=self.by)
         return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
 
-    @extend_schema(summary="Throw the draft away", responses=module_shapes.ModuleDraftOut)
+    @extend_schema(summary="Throw the draft away", responses={200: module_shapes.ModuleDraftOut})
     def delete(self, request: Request, name: str) -> Response:
         return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
@@ -172,6 +173,7 @@ class ModuleValidate(ItemView):
     """`…/validate/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="Check a value",

@@ -54,7 +54,7 @@ class OverrideItem(ItemView):
     def get(self, request: Request, name: str) -> Response:
         return Response(override_of(self.item(), name))
 
-    @extend_schema(summary="Remove your tenant's override", responses=module_shapes.ReleaseOut)
+    @extend_schema(summary="Remove your tenant's override", responses={200: module_shapes.ReleaseOut})
     def delete(self, request: Request, name: str) -> Response:
         return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
 

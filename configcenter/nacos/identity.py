@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from accounts.selectors import User, as_staff, get_staff
 from accounts.services import rights
-from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, recall, recognise
+from accounts.services.api_keys import CACHE_SECONDS, FORM, Caller, live_key_needed, recall, recognise
 from accounts.services.audit import Actor
 from accounts.services.sign_in import too_many_attempts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
@@ -37,25 +37,34 @@ class Who:
     tenant_id: int | None
     reaches_installation: bool
     scopes: frozenset[str]
+    is_sandbox: bool = False
 
     def by(self, ip: str) -> Actor:
         """Return the caller with the address of this call."""
         return replace(self.actor, ip=ip)
 
     def must(self, *scopes: str) -> None:
-        """Let those pass who have all the scopes.
+        """Let those pass who have all the scopes. A sandbox key only reads, as in the REST API.
 
         Raises:
-            Forbidden: naming the one that is missing.
+            Forbidden: naming the one that is missing, or asking for a live key.
         """
         for scope in scopes:
             if scope not in self.scopes:
                 raise Forbidden(_("This requires the scope {scope}.").format(scope=scope))
+        if self.is_sandbox and set(scopes) != {CONFIG_READ}:
+            raise live_key_needed()
 
 
 def _of_key(caller: Caller) -> Who:
     own = frozenset(scope for scope in SCOPES if caller.may(scope))
-    return Who(actor=Actor.of_key(caller), tenant_id=caller.tenant_id, reaches_installation=caller.is_operator, scopes=own)
+    return Who(
+        actor=Actor.of_key(caller),
+        tenant_id=caller.tenant_id,
+        reaches_installation=caller.is_operator,
+        scopes=own,
+        is_sandbox=caller.is_sandbox,
+    )
 
 
 def _of_user(user: User) -> Who:

@@ -164,7 +164,7 @@ def run() -> None:
     installation.check_ports()
     valkey_port = installation.valkey_port() if installation.starts_valkey else None
     environment = installation.environment(valkey_port=valkey_port)
-    processes = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers)
+    processes = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, host=settings.host)
     write_config(installation, commands=processes, valkey_port=valkey_port)
     supervisor = Supervisor(installation, environment)
     try:
@@ -175,7 +175,7 @@ def run() -> None:
         prepare(installation, environment)
         say(f"Starting {', '.join(processes)}")
         supervisor.start_application()
-        health = Health(port=settings.port, ws_port=settings.ws_port, host_name=host_name(settings.allowed_hosts))
+        health = Health(port=settings.port, ws_port=settings.ws_port, host_name=host_name(settings.allowed_hosts), host=settings.host)
         wait_until_healthy(supervisor, health)
         announce(installation, time.monotonic() - began)
         watch(supervisor)

@@ -24,9 +24,9 @@ class CannotStart(Exception):
     """The local stack cannot start; the message is the one line that the user reads."""
 
 
-def port_is_free(port: int, host: str = "") -> bool:
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Return whether a server could listen on the port now."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # Without this, connections of the server before, still in TIME_WAIT, would look like a port in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -34,6 +34,8 @@ def port_is_free(port: int, host: str = "") -> bool:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise CannotStart(f"HOST={host} is no address of this machine; use 127.0.0.1, or 0.0.0.0 for all of them.") from None
             raise
         return True
 
@@ -122,7 +124,7 @@ class Installation:
         if self.settings.port == self.settings.ws_port:
             raise CannotStart(f"PORT and WS_PORT are both {self.settings.port}; give the two servers different ports.")
         for variable, port in (("PORT", self.settings.port), ("WS_PORT", self.settings.ws_port)):
-            if not port_is_free(port):
+            if not port_is_free(port, self.settings.host):
                 raise CannotStart(
                     f"port {port} is in use (or not allowed); stop what listens there, or choose another, {variable}={port + 100} make run"
                 )
@@ -131,7 +133,7 @@ class Installation:
         """Choose Valkey's port: the one of the last start if it is free, else the default, else any."""
         remembered = self.valkey / "port"
         last = int(remembered.read_text()) if remembered.exists() else DEFAULT_VALKEY_PORT
-        port = next((port for port in (last, DEFAULT_VALKEY_PORT) if port_is_free(port, "127.0.0.1")), None) or free_port()
+        port = next((port for port in (last, DEFAULT_VALKEY_PORT) if port_is_free(port)), None) or free_port()
         remembered.write_text(f"{port}\n")
         return port
 

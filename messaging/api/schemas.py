@@ -103,6 +103,25 @@ class BatchAcceptedOut(serializers.Serializer[dict[str, Any]]):
     rejected = RejectedOut(many=True)
 
 
+class ReceiptProblemOut(serializers.Serializer[dict[str, Any]]):
+    """One receipt of a callback that changed nothing."""
+
+    index = serializers.IntegerField(help_text="Its place in the callback, from 0.")
+    outcome = serializers.ChoiceField(choices=["invalid", "unmatched"])
+    message = serializers.CharField()
+
+
+class ReceiptsOut(serializers.Serializer[dict[str, Any]]):
+    """Answer to a callback: how many receipts had which outcome."""
+
+    applied = serializers.IntegerField()
+    duplicate = serializers.IntegerField(help_text="The message had this state already.")
+    late = serializers.IntegerField(help_text="The message had another outcome already, which it keeps.")
+    unmatched = serializers.IntegerField(help_text="This provider carried no such message.")
+    invalid = serializers.IntegerField(help_text="Not understood: without an id or a status.")
+    problems = ReceiptProblemOut(many=True, help_text="The first 100 that are invalid or unmatched.")
+
+
 class NodeOut(serializers.Serializer[dict[str, Any]]):
     """One node of a trace."""
 

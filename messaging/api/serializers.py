@@ -19,9 +19,9 @@ class MessageOut(serializers.ModelSerializer[Message]):
 
     trace_id = serializers.CharField(read_only=True)
     recipient = serializers.SerializerMethodField()
-    template = serializers.CharField(source="template_version.template.name", default=None)
-    template_version = serializers.IntegerField(source="template_version.number", default=None)
-    provider = serializers.CharField(source="provider.name", default=None)
+    template = serializers.CharField(source="template_version.template.name", default=None, allow_null=True)
+    template_version = serializers.IntegerField(source="template_version.number", default=None, allow_null=True)
+    provider = serializers.CharField(source="provider.name", default=None, allow_null=True)
     batch_id = serializers.UUIDField(allow_null=True)
 
     class Meta:
@@ -60,7 +60,7 @@ class MessageDetailOut(MessageOut):
 class BatchOut(serializers.ModelSerializer[Batch]):
     """A batch with its totals."""
 
-    template = serializers.CharField(source="template_version.template.name", default=None)
+    template = serializers.CharField(source="template_version.template.name", default=None, allow_null=True)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     in_progress = serializers.IntegerField(read_only=True)
     ended = serializers.IntegerField(read_only=True)

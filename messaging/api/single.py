@@ -31,7 +31,7 @@ from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.jsonbodies import JSON, must_accept_json, must_be_json
 from posthaste.lib.problem_responses import Reply, reply_to
-from posthaste.lib.problems import Forbidden, Invalid, TooMany, Unavailable
+from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooMany, Unavailable
 from posthaste.lib.queues import URGENT
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
@@ -112,11 +112,23 @@ class Checked:
         """Wait for a turn where a rule queues requests, store the message, and return the outcome."""
         outcome: Answer | BaseException
         try:
-            gate.wait(self.entry)
-            outcome = accept.accept_message(self.row, repeatable=self.repeatable, entry=self.entry)
+            outcome = self._store()
         except Exception as error:  # noqa: BLE001 - it is the outcome
             outcome = error
         return self._end(outcome)
+
+    def _store(self) -> Answer:
+        try:
+            gate.wait(self.entry)
+        except TooMany:
+            row, repeatable = self.row, self.repeatable
+            if repeatable is None:
+                raise
+            earlier = accept.find_answered(tenant_id=row.tenant_id, is_sandbox=row.is_sandbox, repeatable=repeatable)
+            if earlier is None:
+                raise
+            return earlier
+        return accept.accept_message(self.row, repeatable=self.repeatable, entry=self.entry)
 
     def _end(self, outcome: Answer | BaseException) -> Accepted | Refused:
         system.load_monitor.finish(self.began)
@@ -163,7 +175,11 @@ def repeatable_of(call: Call) -> Repeatable | None:
         return None
     if not KEY_FORM.fullmatch(key):
         raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without spaces."))
-    return Repeatable(key, hashlib.sha256(b"\0".join((call.path.rstrip("/").encode(), call.body))).digest())
+    return Repeatable(key, _digest(call))
+
+
+def _digest(call: Call) -> bytes:
+    return hashlib.sha256(b"\0".join((call.path.rstrip("/").encode(), call.body))).digest()
 
 
 def refuse_beyond_the_backlog(priority: int) -> None:
@@ -178,7 +194,31 @@ def refuse_beyond_the_backlog(priority: int) -> None:
         )
 
 
-def _check(call: Call, caller: Caller, began: float) -> Checked:
+def _check(call: Call, caller: Caller, began: float) -> Checked | Accepted:
+    try:
+        return _checked(call, caller, began)
+    except (Malformed, Invalid, TooMany):
+        # Its key counts before what is wrong with it now. Only here, as the writer looks up the keys of all others.
+        earlier = _answered_before(call, caller)
+        if earlier is None:
+            raise
+    system.load_monitor.finish(began)
+    return Accepted(earlier, None)
+
+
+def _answered_before(call: Call, caller: Caller) -> Answer | None:
+    """Return the first answer to the same request, if its key was used for it.
+
+    Raises:
+        KeyReused: The key was used for another request.
+    """
+    if call.idempotency_key is None or not KEY_FORM.fullmatch(call.idempotency_key):
+        return None
+    repeatable = Repeatable(call.idempotency_key, _digest(call))
+    return accept.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
+
+
+def _checked(call: Call, caller: Caller, began: float) -> Checked:
     message = bodies.read_message(call.body)
     refuse_beyond_the_backlog(message.priority)
     row = prepare.prepare_message(message, caller=caller, now=timezone.now())
@@ -187,7 +227,7 @@ def _check(call: Call, caller: Caller, began: float) -> Checked:
     return Checked(row, repeatable, entry, call.language, began)
 
 
-def check(call: Call, caller: Caller | None = None) -> Checked | Refused:
+def check(call: Call, caller: Caller | None = None) -> Accepted | Refused | Checked:
     """Check one message, whose caller may be known already, in a thread that speaks the call's language or the default one."""
     if call.language != settings.LANGUAGE_CODE:
         with translation.override(call.language):
@@ -195,7 +235,7 @@ def check(call: Call, caller: Caller | None = None) -> Checked | Refused:
     return _checked_or_refused(call, caller)
 
 
-def _checked_or_refused(call: Call, caller: Caller | None) -> Checked | Refused:
+def _checked_or_refused(call: Call, caller: Caller | None) -> Accepted | Refused | Checked:
     began = system.load_monitor.start()
     try:
         return _check(call, caller or caller_of(call), began)

@@ -51,6 +51,7 @@ class Receipt:
     detail: str = ""
     at: datetime | None = None
     hard_bounce: bool = False  # the recipient does not exist: goes on the suppression list
+    index: int = 0  # its place in the callback, from 0
 
 
 class ProviderError(Exception):
@@ -59,6 +60,7 @@ class ProviderError(Exception):
     `permanent`: this message will never be accepted (bad recipient, refused content); it is not retried.
     `retry_after`: seconds the provider asked us to wait.
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
+    `elsewhere`: another provider may be tried at once, and this one stays in use for other messages.
     `hard_bounce`: the recipient does not exist and goes on the suppression list.
     """
 
@@ -73,6 +75,7 @@ class ProviderError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         unreachable: bool = False,
+        elsewhere: bool = False,
         hard_bounce: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -81,6 +84,7 @@ class ProviderError(Exception):
         self.permanent = permanent
         self.retry_after = retry_after
         self.unreachable = unreachable
+        self.elsewhere = elsewhere
         self.hard_bounce = hard_bounce
 
 
@@ -89,7 +93,11 @@ class OutcomeUnknown(ProviderError):
 
 
 class ReceiptError(Exception):
-    """The body of a receipt could not be understood; the message says why."""
+    """A callback, or the receipt at `index` in it, could not be understood; the message says why."""
+
+    def __init__(self, message: str, *, index: int = 0) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class ProviderConfig(BaseModel):
@@ -142,11 +150,13 @@ class Adapter(ABC):
                 results.append(error)
         return results
 
-    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt]:
+    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Receipt | ReceiptError]:
         """Read the receipts in a callback whose signature has been checked.
 
+        One that is not understood holds back no other: its error is returned in its place.
+
         Raises:
-            ReceiptError: the body is not understood.
+            ReceiptError: nothing in the body is understood.
         """
         raise ReceiptError(gettext("This kind of provider sends no receipts."))
 

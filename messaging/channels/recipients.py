@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 
 from messaging.channels import standard  # noqa: F401 - declares our own channels
 from messaging.channels.channel import CHANNELS
+from posthaste.lib.control_characters import find_control
 
 
 def normalise_recipient(channel: str, value: str) -> str:
@@ -18,7 +19,10 @@ def normalise_recipient(channel: str, value: str) -> str:
         declared = CHANNELS[channel]
     except KeyError:
         raise ValueError(_("There is no channel “%(channel)s”.") % {"channel": channel}) from None
-    return declared.normalise(value.strip())
+    value = value.strip()
+    if found := find_control(value):
+        raise ValueError(_("A recipient must not contain the control character {character}.").format(character=found))
+    return declared.normalise(value)
 
 
 def list_key(recipient: str) -> str:

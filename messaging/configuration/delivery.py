@@ -132,7 +132,7 @@ class DeliveryRules(Module):
         max_length=50,
     )
     bounce_codes: list[str] = setting(
-        lambda: ["hard_bounce", "invalid_recipient", "unknown_subscriber"],
+        lambda: ["hard_bounce", "invalid_recipient", "unknown_subscriber", "mailbox_disabled"],
         _("Hard-bounce codes"),
         _("One per line. A message that fails with one of these codes puts its recipient on the suppression list."),
         widget="lines",

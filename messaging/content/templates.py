@@ -1,5 +1,6 @@
 """Templates: what a wording must be and how it looks; and the published ones as accept and deliver use them."""
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from messaging.channels.channel import EMAIL
 from messaging.models import TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
+from posthaste.lib.control_characters import find_control
 from posthaste.lib.html import sanitise
 from posthaste.lib.problems import Invalid
 from posthaste.lib.process_state import on_reset
 
 CACHE_SECONDS = 2.0
+_BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,11 @@ class Wording:
         `unsubscribe_url` None: the message has no such address, which `{% if unsubscribe_url %}` tells, and which leaves nothing.
 
         Raises:
-            posthaste.lib.liquid.TemplateProblem: a variable is missing, or a limit was reached.
+            posthaste.lib.liquid.TemplateProblem: a variable is missing, a limit was reached, or the subject has a control character.
         """
         if self.links_to_unsubscribe:
             variables = {**variables, unsubscribe.VARIABLE: unsubscribe_url}
-        subject = " ".join(_fill(self.subject, variables).split())
+        subject = _one_line(_fill(self.subject, variables))
         html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
 
@@ -85,6 +88,18 @@ class Wording:
 
 def _fill(source: str, variables: dict[str, Any], *, html: bool = False) -> str:
     return liquid.render(liquid.compile_template(source, html), variables) if source else ""
+
+
+def _one_line(subject: str) -> str:
+    """Join the lines that a template is written on.
+
+    Raises:
+        posthaste.lib.liquid.TemplateProblem: another control character came with a variable.
+    """
+    subject = " ".join(_BLANKS.split(subject.strip(" \t\r\n")))
+    if found := find_control(subject):
+        raise liquid.TemplateProblem(_("The subject contains the control character {character}.").format(character=found))
+    return subject
 
 
 def _links(version: TemplateVersion) -> bool:
@@ -166,6 +181,9 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         errors.append({"field": "html", "code": "not_allowed", "message": _("Only e-mail has HTML.")})
     if channel == "email" and not subject:
         errors.append({"field": "subject", "code": "required", "message": _("An e-mail needs a subject.")})
+    if found := find_control(_BLANKS.sub(" ", subject)):
+        said = _("The subject contains the control character {character}.").format(character=found)
+        errors.append({"field": "subject", "code": "invalid", "message": said})
     names = set()
     for index, variable in enumerate(variables):
         name = variable.get("name") if isinstance(variable, dict) else None

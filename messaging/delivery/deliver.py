@@ -210,8 +210,12 @@ class Delivery(RuleEnforcement):
         for message, result in zip(messages, results, strict=True):
             if isinstance(result, Accepted):
                 self._taken(message.row, result, provider, took_ms)
-            elif result.unreachable and not isinstance(result, OutcomeUnknown) and provider_routing.of(message.row.tenant_id).fail_over:
-                if provider.breaker:
+            elif (
+                (result.unreachable or result.elsewhere)
+                and not isinstance(result, OutcomeUnknown)
+                and provider_routing.of(message.row.tenant_id).fail_over
+            ):
+                if provider.breaker and result.unreachable:
                     breakers.rest(provider.breaker, provider_routing.value.rest_seconds)
                 message.tried.add(provider.provider_id)
                 message.error, message.left = result, provider.name

@@ -138,7 +138,10 @@ def _write_what_is_let_in(group: Sequence[Intake]) -> list[Answer | Problem]:
         return write_group(group)
     let_in = [intake for intake in group if id(intake) not in refused]
     written = iter(write_group(let_in) if let_in else [])
-    return [refused[id(intake)] if id(intake) in refused else next(written) for intake in group]
+    # One whose key was used before is stored already: to say that nothing was stored would be wrong.
+    known = _answered_before([intake for intake in group if id(intake) in refused])
+    outcomes = {**refused, **known}
+    return [outcomes[id(intake)] if id(intake) in refused else next(written) for intake in group]
 
 
 def _has_room(room: dict[int, int], tenant_id: int) -> bool:
@@ -162,7 +165,7 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
     Two processes with the same key: the second INSERT waits for the first one's commit, then does nothing, and the
     SELECT after it sees which message holds the key. Sorted, so that two groups never deadlock.
     """
-    keyed = sorted((i for i in group if i.repeatable), key=lambda i: (i.row.tenant_id, i.repeatable.key))  # type: ignore[union-attr]
+    keyed = sorted((i for i in group if i.repeatable), key=_key_of)
     if not keyed:
         return {}
     IdempotencyKey.objects.bulk_create(
@@ -170,6 +173,7 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
             IdempotencyKey(
                 tenant_id=i.row.tenant_id,
                 key=i.repeatable.key,  # type: ignore[union-attr]
+                is_sandbox=i.row.is_sandbox,
                 digest=i.repeatable.digest,  # type: ignore[union-attr]
                 target=i.row.id,
                 answer={"segments": i.row.segments},
@@ -179,25 +183,45 @@ def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Prob
         ],
         ignore_conflicts=True,
     )
+    return _answered_before(keyed)
+
+
+def _key_of(intake: Intake) -> tuple[int, str, bool]:
+    assert intake.repeatable is not None
+    return intake.row.tenant_id, intake.repeatable.key, intake.row.is_sandbox
+
+
+def _answered_before(group: Sequence[Intake]) -> dict[int, Answer | Problem]:
+    """Return the answers of those whose key had been used for another message before; one query, none without keys."""
+    keyed = {id(intake): intake for intake in group if intake.repeatable}
+    if not keyed:
+        return {}
+    keys = {_key_of(intake) for intake in keyed.values()}
     stored = {
-        (row.tenant_id, row.key): row
-        for row in IdempotencyKey.objects.filter(
-            tenant_id__in={i.row.tenant_id for i in keyed},
-            key__in={i.repeatable.key for i in keyed},  # type: ignore[union-attr]
-        )
+        (row.tenant_id, row.key, row.is_sandbox): row
+        for row in IdempotencyKey.objects.filter(tenant_id__in={key[0] for key in keys}, key__in={key[1] for key in keys})
     }
     earlier: dict[int, Answer | Problem] = {}
-    for i in keyed:
-        assert i.repeatable is not None
-        row = stored[i.row.tenant_id, i.repeatable.key]
-        if row.target == i.row.id:
+    for number, intake in keyed.items():
+        row = stored.get(_key_of(intake))
+        if row is None or row.target == intake.row.id:
             continue
-        earlier[id(i)] = (
-            Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
-            if bytes(row.digest) == i.repeatable.digest
-            else KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
-        )
+        try:
+            earlier[number] = _answer_of(row, intake.repeatable)
+        except KeyReused as problem:
+            earlier[number] = problem
     return earlier
+
+
+def _answer_of(row: IdempotencyKey, repeatable: Repeatable | None) -> Answer:
+    """Return the first answer to a single message from what was stored with its key."""
+    _must_be_same(row, repeatable)
+    return Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
+
+
+def _must_be_same(row: IdempotencyKey, repeatable: Repeatable | None) -> None:
+    if repeatable is None or bytes(row.digest) != repeatable.digest:
+        raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
 
 
 def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
@@ -223,7 +247,32 @@ def _close_connection() -> None:
 committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away, splits_on=SPLITS_ON), name="accept", at_end=_close_connection)
 
 
-def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str, Any] | None:
+def _find_key(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> IdempotencyKey | None:
+    """Return what is stored with a key of the same kind of API key, if it was used for the same request.
+
+    Raises:
+        KeyReused: the key belongs to another request.
+    """
+    row = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key, is_sandbox=is_sandbox).first()
+    if row is not None:
+        _must_be_same(row, repeatable)
+    return row
+
+
+def find_answered(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> Answer | None:
+    """Return the first answer to a single message with the same key, if there is one.
+
+    The writer finds it for a message that may be stored. This is for one that is refused now, but was accepted then: its `expires_at`
+    has passed meanwhile, its template was archived, the backlog is full.
+
+    Raises:
+        KeyReused: the key belongs to another request.
+    """
+    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
+    return _answer_of(row, repeatable) if row is not None else None
+
+
+def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | None) -> dict[str, Any] | None:
     """Return the stored answer to an earlier batch request with the same key, if there is one.
 
     Raises:
@@ -231,18 +280,15 @@ def find_repeated(*, tenant_id: int, repeatable: Repeatable | None) -> dict[str,
     """
     if repeatable is None:
         return None
-    row = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key).first()
-    if row is None:
-        return None
-    if bytes(row.digest) != repeatable.digest:
-        raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
-    return dict(row.answer or {})
+    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
+    return dict(row.answer or {}) if row is not None else None
 
 
 def accept_batch(
     request: BatchIn,
     *,
     batch: Batch,
+    is_sandbox: bool,
     rows: Sequence[NewRow],
     rejected: Sequence[dict[str, Any]],
     repeatable: Repeatable | None,
@@ -254,10 +300,11 @@ def accept_batch(
             _row, made = IdempotencyKey.objects.get_or_create(
                 tenant_id=batch.tenant_id,
                 key=repeatable.key,
+                is_sandbox=is_sandbox,
                 defaults={"digest": repeatable.digest, "target": batch.id, "answer": answer, "created_at": batch.created_at},
             )
             if not made:
-                earlier = find_repeated(tenant_id=batch.tenant_id, repeatable=repeatable)
+                earlier = find_repeated(tenant_id=batch.tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
                 assert earlier is not None
                 return earlier
         batch.save(force_insert=True)

@@ -18,6 +18,7 @@ from messaging.models import Status
 from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
+from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Invalid
 
@@ -60,8 +61,9 @@ class Frame:
         if self.wording and self.wording.needs_link:
             self._check_link()
         self.errors += _unstorable("metadata", request.metadata)
-        if "\n" in request.subject or "\r" in request.subject:
-            self._wrong("subject", "invalid", _("A subject is one line."))
+        if found := find_control(request.subject):
+            said = _("A subject is one line without control characters. This one contains {character}.").format(character=found)
+            self._wrong("subject", "invalid", said)
         # The text without variables is the same for everybody: count its segments once.
         self.plain_segments = sms.count_segments(request.body).segments if request.channel == "sms" and request.body else None
 

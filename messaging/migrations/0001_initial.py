@@ -232,6 +232,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=128)),
+                ('is_sandbox', models.BooleanField(default=False, help_text='The kind of the API key: neither kind answers for the other.')),
                 ('digest', models.BinaryField(help_text='SHA-256 of method, path and body.', max_length=32)),
                 ('target', models.UUIDField(help_text='Message or batch that the first request made.')),
                 ('answer', models.JSONField(help_text="The first answer, where the target's id alone does not give it.", null=True)),
@@ -241,7 +242,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'idempotency key',
                 'verbose_name_plural': 'idempotency keys',
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'key'), name='idempotency_key_once_a_tenant')],
+                'constraints': [models.UniqueConstraint(fields=('tenant', 'key', 'is_sandbox'), name='idempotency_key_once_a_kind')],
             },
         ),
         migrations.AddConstraint(

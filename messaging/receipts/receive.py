@@ -2,7 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -36,6 +38,9 @@ REASONS = {
     "No matching signature found": gettext_noop("no signature matches"),
 }
 log = structlog.get_logger(__name__)
+#: Beside the outcomes: a receipt that was not understood. It is told to the sender and not kept.
+INVALID = "invalid"
+MAX_PROBLEMS = 100  # the counts tell of more
 #: States a receipt may change: what a provider says it delivered counts, also where our side was not sure.
 OPEN = (Status.SENT, Status.UNKNOWN, Status.SENDING)
 
@@ -58,25 +63,55 @@ def verify(*, provider: Provider, body: bytes, headers: Mapping[str, str]) -> No
         raise Unauthenticated(_("Signature refused.")) from None
 
 
-def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str], now: datetime) -> Counter[str]:
-    """Apply the receipts in a verified callback and count what became of each.
+@dataclass(slots=True)
+class Report:
+    """What became of the receipts in a callback, for the engineers of the provider."""
+
+    counts: "Counter[str]"
+    problems: list[dict[str, Any]] = field(default_factory=list)  # of the first that changed nothing and should have
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer to the callback."""
+        return {**{name: self.counts[name] for name in (*ReceiptOutcome.values, INVALID)}, "problems": self.problems[:MAX_PROBLEMS]}
+
+
+def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str], now: datetime) -> Report:
+    """Apply the receipts in a verified callback and report what became of each: a wrong one holds back no other.
 
     Raises:
-        Invalid: the body is not understood; nothing was applied.
+        Invalid: nothing in the body is understood; nothing was applied.
     """
     # Also a disabled one: its receipts still come.
     loaded_provider = next((c for c in provider_cache.all_of(provider.tenant_id, provider.channel) if c.provider_id == provider.pk), None)
     if loaded_provider is None:
         raise Invalid(_("The provider's configuration is invalid. Correct it first."))
     try:
-        receipts = loaded_provider.adapter.parse_receipt(body, headers)
+        parsed = loaded_provider.adapter.parse_receipt(body, headers)
     except ReceiptError as error:
         raise Invalid.field("", str(error)) from None
-    return apply_all(provider=provider, receipts=receipts, now=now)
+    receipts = [receipt for receipt in parsed if isinstance(receipt, Receipt)]
+    errors = [error for error in parsed if isinstance(error, ReceiptError)]
+    outcomes = _apply(provider, receipts, now)
+    report = Report(Counter({str(outcome): number for outcome, number in Counter(outcomes).items()}))
+    report.counts[INVALID] = len(errors)
+    report.problems = [{"index": error.index, "outcome": INVALID, "message": str(error)} for error in errors] + [
+        {"index": receipt.index, "outcome": str(outcome), "message": _("This provider carried no such message.")}
+        for receipt, outcome in zip(receipts, outcomes, strict=True)
+        if outcome == ReceiptOutcome.UNMATCHED
+    ]
+    report.problems.sort(key=lambda problem: problem["index"])
+    if errors:
+        log.warning("receipts not understood", provider=str(provider.pk), number=len(errors), first=str(errors[0])[:200])
+    return report
 
 
 def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime) -> Counter[str]:
-    """Apply receipts, however many, with two reads and a write or two, and count what became of each.
+    """Apply receipts, however many, and count what became of each."""
+    return Counter(str(outcome) for outcome in _apply(provider, receipts, now))
+
+
+def _apply(provider: Provider, receipts: Sequence[Receipt], now: datetime) -> list[ReceiptOutcome]:
+    """Apply receipts with two reads and a write or two, and return what became of each.
 
     The rows are locked in the order of their ids while it is decided, so a receipt that comes twice at once is applied once.
     """
@@ -116,7 +151,7 @@ def apply_all(*, provider: Provider, receipts: Sequence[Receipt], now: datetime)
     _report(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
     log.info("receipts", provider=str(provider.pk), **counts)
-    return counts
+    return [ReceiptOutcome(entry.outcome) for entry in entries]
 
 
 def _list_bounced(
@@ -140,16 +175,16 @@ def _list_bounced(
 
 def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | None]:
     """Lock and return the message of each receipt, None where this provider has not handled such a message."""
-    names = {r.provider_message_id for r in receipts if not r.message_id and r.provider_message_id}
+    names = {storable(r.provider_message_id) for r in receipts if not r.message_id} - {""}
     ours = Message.objects.filter(tenant_id=provider.tenant_id)
     ids = {r.message_id for r in receipts if r.message_id}
     if names:
         ids |= set(ours.filter(provider=provider, provider_message_id__in=names).values_list("pk", flat=True))
     rows = {row.pk: row for row in ours.filter(pk__in=ids).order_by("pk").select_for_update()}
-    by_name = {row.provider_message_id: row for row in rows.values()}
+    by_name = {row.provider_message_id: row for row in rows.values() if row.provider_message_id}
     found = []
     for receipt in receipts:
-        row = rows.get(receipt.message_id) if receipt.message_id else by_name.get(receipt.provider_message_id)
+        row = rows.get(receipt.message_id) if receipt.message_id else by_name.get(storable(receipt.provider_message_id))
         # The row of a message that is still being sent does not name its provider yet.
         ours_now = row is not None and (row.status == Status.SENDING or row.provider_id in (provider.pk, None))
         found.append(row if ours_now else None)

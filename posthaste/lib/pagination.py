@@ -64,7 +64,7 @@ class CursorPages(BasePagination):
         return Response({"results": data, "next": self.older, "previous": self.newer})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        cursor = {"type": "string", "nullable": True}
+        cursor = {"type": ["string", "null"]}
         return {
             "type": "object",
             "required": ["results", "next", "previous"],

@@ -152,6 +152,18 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _page(400, "bad_request", _("Bad request"), "error.html", request)
 
 
+def _allow_both(node: Any) -> None:
+    """Turn `oneOf` into `anyOf` where one choice is a blank text or anything: a value may fit the other as well, which oneOf forbids."""
+    if isinstance(node, list):
+        for entry in node:
+            _allow_both(entry)
+    elif isinstance(node, dict):
+        if any(choice in ({}, {"type": "string", "maxLength": 0}) for choice in node.get("oneOf", ())):
+            node["anyOf"] = node.pop("oneOf")
+        for entry in node.values():
+            _allow_both(entry)
+
+
 def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """drf-spectacular's hook: the shape of errors, on every operation."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = {
@@ -179,6 +191,7 @@ def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
             },
         },
     }
+    _allow_both(result)
     answer = {
         "description": "What went wrong, and what to do.",
         "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -10,12 +10,24 @@ from accounts.models import ApiKey, AuditEntry, KeyKind
 from accounts.scopes import ADMIN, SCOPES
 from accounts.services import api_keys
 from accounts.services.api_keys import issue_api_key, recognise, revoke_api_key
-from messaging.models import BatchStatus, Message, Status
+from messaging.models import BatchStatus, Message, Provider, Status
 from messaging.providers.cache import provider_cache
 from messaging.scopes import READ, SEND
 from posthaste import env
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
-from tests.builders import TESTER, Api, fields_of, json_of, make_api, make_batch, make_key, make_message, make_provider, make_tenant
+from tests.builders import (
+    TESTER,
+    Api,
+    fields_of,
+    json_of,
+    make_api,
+    make_batch,
+    make_key,
+    make_message,
+    make_provider,
+    make_template,
+    make_tenant,
+)
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "shop", "scopes": [SEND]}
@@ -337,6 +349,48 @@ def test_a_sandbox_key_cannot_issue_a_live_one() -> None:
     api = make_api(make_tenant(), ADMIN, kind=KeyKind.SANDBOX)
     assert api.post("/api/keys/", NEW | {"kind": "live"}).status_code == 403
     assert api.post("/api/keys/", NEW | {"kind": "sandbox"}).status_code == 201
+
+
+def test_a_sandbox_key_leaves_a_live_provider_and_a_template_as_they_are() -> None:
+    tenant = make_tenant()
+    real, template = make_provider(tenant, kind="http", config=GATEWAY), make_template(tenant, name="welcome")
+    before = (real.config, real.receipt_secret)
+    api = make_api(tenant, kind=KeyKind.SANDBOX)
+    answers = [
+        api.patch(f"/api/providers/{real.pk}/", {"config": {"url": "https://evil.example.net/"}}),
+        api.delete(f"/api/providers/{real.pk}/"),
+        api.post(f"/api/providers/{real.pk}/receipt-secret/"),
+        api.post("/api/providers/", {"name": "taps", "channel": "sms", "kind": "sandbox"}),
+        api.post("/api/templates/", {"name": "more", "channel": "sms", "body": "Hi"}),
+        api.put("/api/templates/welcome/draft/", {"body": "not mine"}),
+        api.post("/api/templates/welcome/publish/"),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * len(answers)
+    real.refresh_from_db()
+    assert (real.config, real.receipt_secret) == before
+    assert Provider.objects.count() == 1
+    assert list(template.versions.values_list("number", flat=True)) == [1]
+
+
+def test_a_sandbox_key_cancels_and_pauses_what_is_the_sandboxs_and_nothing_live() -> None:
+    tenant = make_tenant()
+    live, pretend = make_message(tenant), make_message(tenant, is_sandbox=True)
+    running = make_batch(tenant, pending=1)
+    api = make_api(tenant, kind=KeyKind.SANDBOX)
+    assert [api.post(f"/api/messages/{row.pk}/cancel/").status_code for row in (live, pretend)] == [403, 200]
+    addresses = [f"/api/batches/{running.pk}/{verb}/" for verb in ("pause", "resume", "cancel")]
+    assert [api.post(address).status_code for address in addresses] == [403, 403, 403]
+    Message.objects.filter(batch=running).update(is_sandbox=True)
+    assert [api.post(address).status_code for address in addresses] == [200, 200, 200]
+    live.refresh_from_db()
+    assert live.status == Status.PENDING
+
+
+def test_a_sandbox_key_revokes_sandbox_keys_only() -> None:
+    tenant = make_tenant()
+    keys = [make_key(tenant, kind=kind)[0] for kind in (KeyKind.LIVE, KeyKind.SANDBOX)]
+    api = make_api(tenant, ADMIN, kind=KeyKind.SANDBOX)
+    assert [api.post(f"/api/keys/{key.pk}/revoke/").status_code for key in keys] == [403, 200]
 
 
 def test_stored_ranges_are_readable_as_networks() -> None:

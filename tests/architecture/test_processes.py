@@ -8,7 +8,7 @@ from posthaste import celeryconfig
 from posthaste.lib.heartbeat import KINDS
 from posthaste.lib.queues import NAMES, declared
 
-COMMANDS = commands(port=8000, ws_port=8001, web_workers=1)
+COMMANDS = commands(port=8000, ws_port=8001, web_workers=1, host="127.0.0.1")
 
 
 def consumed() -> list[str]:

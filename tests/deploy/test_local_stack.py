@@ -129,6 +129,8 @@ def test_the_local_stack_starts_heals_itself_stops_and_keeps_its_data(local: Loc
     assert demo["admin"]["password"] in said
     assert f"http://localhost:{local.port}/admin/" in said
 
+    assert {listening_on(port) for port in (local.port, local.ws_port)} == {"0100007F"}, "127.0.0.1 only"
+
     # A second one in the same folder is refused and leaves the first alone.
     second = Local(local.data)
     second.output = local.data.with_suffix(".second")
@@ -174,6 +176,13 @@ def test_the_local_stack_starts_heals_itself_stops_and_keeps_its_data(local: Loc
     assert urllib3.request("GET", f"http://127.0.0.1:{local.port}/health", headers={"Host": "localhost"}).status == 200
     process.send_signal(signal.SIGINT)
     assert process.wait(150) == 0, local.said()
+
+
+def listening_on(port: int) -> str:
+    """Return the IPv4 address that a port is served on, in hexadecimal and reversed as proc_net_tcp(5) has it."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (address,) = {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
+    return address
 
 
 def _is_another(pid_of: Callable[[str], int], name: str, before: int) -> bool:

@@ -219,6 +219,59 @@ def test_a_reentrant_lock_is_free_when_its_first_block_ends(name: str) -> None:
         assert later.fencing_token > outer.fencing_token
 
 
+def test_one_reentrant_lock_object_can_be_entered_again_and_is_free_at_the_end(name: str) -> None:
+    lock = locks.reentrant(name)
+    with lock as outer:
+        with lock, lock as inner:
+            assert inner is outer
+        outer.check()
+        assert [held.count for held in locks.held() if held.name == name] == [1]
+    assert locks.current(name) is None
+    with locks.simple(name):
+        pass
+
+
+def test_one_lock_object_in_two_threads_frees_only_what_each_of_them_took(name: str) -> None:
+    lock = locks.simple(name)
+
+    def fail_to_take() -> None:
+        with pytest.raises(NotAcquired), lock:
+            pytest.fail("taken twice")
+
+    with lock as hold:
+        crowds.at_once(fail_to_take)
+        hold.check()
+        with pytest.raises(NotAcquired), locks.simple(name):
+            pytest.fail("the other thread has freed it")
+        with pytest.raises(RuntimeError, match="did not take it"):
+            crowds.at_once(lambda: lock.__exit__())
+        hold.check()
+    with locks.simple(name):
+        pass
+
+
+def test_one_lock_object_in_two_tasks_frees_only_what_each_of_them_took(name: str) -> None:
+    lock, entered = locks.simple(name), asyncio.Event()
+
+    async def hold_it() -> None:
+        with lock as hold:
+            entered.set()
+            await asyncio.sleep(0)
+            hold.check()
+            assert [held.owner for held in locks.held() if held.name == name] == [hold.owner]
+
+    async def try_it() -> None:
+        await entered.wait()
+        with pytest.raises(NotAcquired), lock:
+            pytest.fail("taken twice")
+
+    async def both() -> None:
+        await asyncio.gather(hold_it(), try_it())
+
+    asyncio.run(both())
+    assert locks.current(name) is None
+
+
 def test_two_tasks_of_one_thread_are_two_owners(name: str) -> None:
     async def take() -> str:
         with locks.reentrant(name) as lock:

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api.filters import BatchFilter
@@ -28,6 +29,9 @@ class BatchView(TenantView):
     def get_queryset(self) -> "QuerySet[Batch]":
         return selectors.batches(self.tenant_id)
 
+    def is_live(self, row: Batch) -> bool:
+        return row.messages.filter(is_sandbox=False).exists()
+
 
 class BatchCollection(BatchView):
     """`/api/batches/`."""
@@ -36,7 +40,12 @@ class BatchCollection(BatchView):
     pagination_class = CursorPages
     filterset_class = BatchFilter
 
-    @extend_schema(operation_id="batches_list", summary="List batches", description="Newest first, with counts by state.")
+    @extend_schema(
+        operation_id="batches_list",
+        summary="List batches",
+        description="Newest first, with counts by state.",
+        responses=BatchOut(many=True),
+    )
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         context = {"counts": selectors.batch_counts(page)}
@@ -59,6 +68,7 @@ class BatchPause(BatchView):
     """`/api/batches/{id}/pause/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(summary="Pause a batch", request=None)
     def post(self, request: Request, id: str) -> Response:
@@ -71,12 +81,11 @@ class BatchResume(BatchView):
     """`/api/batches/{id}/resume/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(summary="Resume a paused batch", request=None)
     def post(self, request: Request, id: str) -> Response:
         batch = self.get_object()
-        if batch.messages.filter(is_sandbox=False).exists():
-            self.caller.must_be_live()
         operate.resume_batch(batch=batch, by=Actor.of_request(request))
         return Response(BatchOut(batch).data)
 
@@ -85,6 +94,7 @@ class BatchCancel(BatchView):
     """`/api/batches/{id}/cancel/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(
         summary="Cancel a batch",

@@ -72,7 +72,7 @@ def as_response(reply: Reply) -> HttpResponse:
 def _take_batch(call: Call, caller: Caller) -> Reply:
     with system.load_monitor.watch():
         repeatable = single.repeatable_of(call)
-        earlier = accept.find_repeated(tenant_id=caller.tenant_id, repeatable=repeatable)
+        earlier = accept.find_repeated(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
         if earlier is not None:
             return _accepted(earlier, repeated=True)
         body = bodies.read_batch(call.body)
@@ -117,4 +117,4 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
         send_at=body.send_at,
         created_at=now,
     )
-    return accept.accept_batch(body, batch=batch, rows=rows, rejected=rejected, repeatable=repeatable)
+    return accept.accept_batch(body, batch=batch, is_sandbox=caller.is_sandbox, rows=rows, rejected=rejected, repeatable=repeatable)

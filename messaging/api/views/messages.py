@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors, traces
 from messaging.api import schemas
@@ -31,11 +32,15 @@ class MessageView(TenantView):
     def get_queryset(self) -> "QuerySet[Message]":
         return selectors.messages(self.tenant_id)
 
+    def is_live(self, row: Message) -> bool:
+        return not row.is_sandbox
+
 
 class MessageCollection(ListModelMixin, MessageView):
     """`/api/messages/`."""
 
     scopes = {"GET": READ, "POST": SEND}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
     serializer_class = MessageOut
     pagination_class = CursorPages
     filterset_class = MessageFilter
@@ -65,6 +70,7 @@ class BatchIntake(TenantView):
     """`/api/messages/batch`."""
 
     scopes = {"POST": SEND}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
@@ -98,6 +104,7 @@ class MessageCancel(MessageView):
     """`/api/messages/{id}/cancel/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(
         summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=MessageDetailOut
@@ -113,6 +120,7 @@ class MessageRetry(MessageView):
     """`/api/messages/{id}/retry/`."""
 
     scopes = {"POST": MANAGE}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
     @extend_schema(
         summary="Send a message again",
@@ -122,8 +130,6 @@ class MessageRetry(MessageView):
     )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
-        if not message.is_sandbox:
-            self.caller.must_be_live()
         operate.retry_message(message=message, by=Actor.of_request(request), now=timezone.now())
         message.refresh_from_db()
         return Response(MessageDetailOut(message).data)

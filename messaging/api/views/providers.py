@@ -5,13 +5,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
-from accounts.scopes import ADMIN
+from accounts.scopes import ADMIN, SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import serializers as s
@@ -113,6 +114,10 @@ class ProviderTest(ProviderView):
     """`/api/providers/{id}/test/`."""
 
     scopes = {"POST": ADMIN}
+    sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
+
+    def is_live(self, row: Provider) -> bool:
+        return row.kind != SANDBOX
 
     @extend_schema(
         summary="Send a test message",
@@ -122,8 +127,6 @@ class ProviderTest(ProviderView):
     )
     def post(self, request: Request, id: str) -> Response:
         provider = self.get_object()
-        if provider.kind != SANDBOX:
-            self.caller.must_be_live()
         values = self.validated(s.TestSendIn)
         try:
             result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
@@ -153,7 +156,18 @@ class ProviderKinds(TenantView):
     pagination_class = None
 
     @extend_schema(
-        summary="Kinds of providers", description="Each with its channels and the JSON schema of its configuration.", responses={200: dict}
+        summary="Kinds of providers",
+        description="Each with its channels and the JSON schema of its configuration.",
+        responses=inline_serializer(
+            "ProviderKindOut",
+            {
+                "kind": serializers.CharField(),
+                "title": serializers.CharField(),
+                "channels": serializers.ListField(child=serializers.CharField()),
+                "config": serializers.DictField(),
+            },
+            many=True,
+        ),
     )
     def get(self, request: Request) -> Response:
         return Response(

@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from messaging.api.schemas import ReceiptsOut
 from messaging.configuration.flow import Resource
-from messaging.models import ReceiptOutcome
 from messaging.receipts import receive
 from posthaste.lib.flow import gate
 from posthaste.lib.flow.views import FlowLimited
@@ -30,10 +30,11 @@ class ReceiptIntake(FlowLimited):
         description=(
             "Signed as Standard Webhooks defines it (headers `webhook-id`, `webhook-timestamp`, `webhook-signature`; five minutes). "
             "Body: `{receipts: [{message_id | provider_message_id, status: delivered | failed, code?, detail?, at?}]}`, "
-            "or whatever the provider's `receipts` mapping says. Answers how many were applied, duplicate, late and unmatched."
+            "or whatever the provider's `receipts` mapping says. Each receipt is handled on its own: the answer counts the outcomes, and "
+            "`problems` names those that were not understood or match no message."
         ),
         request=OpenApiTypes.OBJECT,
-        responses=OpenApiTypes.OBJECT,
+        responses=ReceiptsOut,
         auth=[],
     )
     def post(self, request: Request, provider: UUID) -> Response:
@@ -44,5 +45,4 @@ class ReceiptIntake(FlowLimited):
         refuse_encoding(request.headers.get("Content-Encoding", ""))
         body = request._request.body
         receive.verify(provider=row, body=body, headers=request.headers)
-        counts = receive.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now())
-        return Response({name: counts.get(name, 0) for name in ReceiptOutcome.values})
+        return Response(receive.apply_receipts(provider=row, body=body, headers=request.headers, now=timezone.now()).as_dict())

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView
+from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import serializers as s
@@ -119,6 +120,7 @@ class TemplatePreview(TemplateView):
     """`/api/templates/{name}/preview/`."""
 
     scopes = {"POST": TEMPLATES_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="Preview",

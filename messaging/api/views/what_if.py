@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import Body, TenantView
+from accounts.scopes import SandboxSafe
 from accounts.selectors import get_tenant
 from configcenter import hot
 from configcenter.scopes import CONFIG_READ
@@ -82,6 +83,7 @@ class WhatIf(TenantView):
     """`/api/config/modules/{name}/what-if/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="What would it have done?",
@@ -105,6 +107,7 @@ class OverrideWhatIf(TenantView):
     """`/api/config/modules/{name}/override/what-if/`."""
 
     scopes = {"POST": CONFIG_READ}
+    sandbox_safe = {"POST": SandboxSafe.READS}
 
     @extend_schema(
         summary="What would your own values have done?",

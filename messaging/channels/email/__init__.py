@@ -1,12 +1,10 @@
 """E-mail over SMTP on connections that stay open; the mails are composed by Django."""
 
 import queue
-import re
 import smtplib
 import ssl
 import threading
 import time
-from email.utils import formataddr
 from typing import Literal, Self
 
 from django.utils.translation import gettext, gettext_lazy
@@ -16,13 +14,14 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
+from messaging.channels.email.replies import refusal
 from messaging.channels.recipients import normalise_recipient
 from posthaste.lib import deadlines, http
+from posthaste.lib.control_characters import find_control
 
 DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 #: An open connection idle for longer is asked whether it still lives; most servers drop after 30 s to 5 min.
 CHECK_AFTER_SECONDS = 20.0
-_ENHANCED = re.compile(r"(\d\.\d{1,3}\.\d{1,3})\b")
 
 
 class EmailConfig(ProviderConfig):
@@ -51,6 +50,13 @@ class EmailConfig(ProviderConfig):
             raise ValueError(gettext("Must be one line of printable characters."))
         return value.strip()
 
+    @field_validator("password")
+    @classmethod
+    def password_is_printable(cls, value: SecretStr) -> SecretStr:
+        if find_control(value.get_secret_value()):
+            raise ValueError(gettext("Must be one line of printable characters."))
+        return value
+
     @model_validator(mode="after")
     def password_goes_with_username(self) -> Self:
         if bool(self.username) != bool(self.password.get_secret_value()):
@@ -72,7 +78,6 @@ class EmailAdapter(Adapter):
         self.concurrency = config.max_connections
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._slots = threading.BoundedSemaphore(config.max_connections)
-        self._sender = formataddr((config.from_name, config.from_email))
         self._domain = config.from_email.rpartition("@")[2]
 
     def send(self, request: SendRequest) -> Accepted:
@@ -81,7 +86,8 @@ class EmailAdapter(Adapter):
         if request.unsubscribe_url:  # RFC 8058; the mail server's DKIM signature should cover both
             heads |= {"List-Unsubscribe": f"<{request.unsubscribe_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
         content = compose(
-            sender=self._sender,
+            from_name=self.config.from_name,
+            from_email=self.config.from_email,
             reply_to=self.config.reply_to,
             recipient=request.recipient,
             subject=request.subject,
@@ -209,36 +215,16 @@ def _sending_error(error: Exception) -> ProviderError | _Dropped:
     match error:
         case smtplib.SMTPRecipientsRefused():
             code, reply = next(iter(error.recipients.values()))
-            refused = _reply_error(code, reply)
-            refused.hard_bounce = _is_hard_bounce(code, refused.detail)
-            return refused
+            return refusal(code, _text(reply), content_was_seen=False)
         case smtplib.SMTPSenderRefused(smtp_code=421) | smtplib.SMTPServerDisconnected():
             return _Dropped(ProviderError("connection_lost", "The mail server closed the connection.", unreachable=True))
         case smtplib.SMTPSenderRefused() if error.smtp_code not in (523, 552):  # those two: the message is too large
             # The sender is the provider's configuration: no fault of the message.
             return ProviderError("sender_refused", f"{error.smtp_code} {_text(error.smtp_error)}", unreachable=True)
         case smtplib.SMTPResponseException():
-            return _reply_error(error.smtp_code, error.smtp_error)
+            return refusal(error.smtp_code, _text(error.smtp_error), content_was_seen=True)
         case smtplib.SMTPException() | OSError():
             return _Dropped(ProviderError("connection_lost", str(error), unreachable=True))
         case ValueError():
             return ProviderError("bad_message", str(error), permanent=True)
     raise error
-
-
-def _reply_error(code: int, reply: bytes | str) -> ProviderError:
-    """RFC 5321, 4.2.1: 4yz may succeed later, 5yz will not."""
-    if code == 421:
-        return ProviderError("smtp_421", _text(reply), unreachable=True)
-    return ProviderError(f"smtp_{code}", _text(reply), permanent=code >= 500)
-
-
-def _is_hard_bounce(code: int, reply: str) -> bool:
-    """Return whether the answer says that the refused recipient does not exist: RFC 5321 (550, 551, 553), RFC 3463 (5.1.x, 5.2.1).
-
-    Servers also answer 550 to suspected spam. The enhanced code then differs (5.7.x), and the address may well exist.
-    """
-    if code not in (550, 551, 553):
-        return False
-    enhanced = _ENHANCED.match(reply)
-    return enhanced is None or enhanced[1] in ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")

@@ -13,47 +13,48 @@ from django.core.mail import EmailMultiAlternatives
 from inscriptis import get_text
 
 from messaging.channels.base import ProviderError
+from messaging.channels.email.headers import check_headers, mailbox_header, plain_header, text_header
 
 MAX_REMEMBERED = 32_768  # characters; longer texts are composed each time
-_OF_THE_RECIPIENT = ("To", "Message-ID", "Date")
+_COMPOSED_HERE = ("Subject", "From", "To", "Message-ID", "Date")
 
 
-def compose(*, sender: str, reply_to: str, recipient: str, subject: str, body: str, html: str, heads: Mapping[str, str]) -> bytes:
+def compose(
+    *, from_name: str, from_email: str, reply_to: str, recipient: str, subject: str, body: str, html: str, heads: Mapping[str, str]
+) -> bytes:
     """Return a mail as CRLF lines; `heads` are the headers that are its own.
 
     Raises:
         ProviderError: a header holds what no header may hold.
     """
     make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
-    try:
-        common = make(sender, reply_to, subject, body, html)
-    except ValueError as error:  # Django's BadHeaderError: a line break in the subject, say
-        raise ProviderError("bad_header", str(error), permanent=True) from None
     own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
-    if any("\n" in value or "\r" in value or not value.isascii() for value in own.values()):
-        raise ProviderError("bad_header", "A header holds a line break or a character that is not ASCII.", permanent=True)
-    return "".join(f"{name}: {value}\r\n" for name, value in own.items()).encode("ascii") + common
+    try:
+        common = make(from_name, from_email, reply_to, subject, body, html)
+        return "".join(plain_header(name, value) for name, value in own.items()).encode("ascii") + common
+    except ValueError as error:  # BadHeader, and what can't be encoded
+        raise ProviderError("bad_header", str(error), permanent=True) from None
 
 
-def _common(sender: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
+def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
     """Return what is the same for all recipients: the text and its headers."""
     try:
         text = body or (get_text(html).strip() if html else "")
     except (ValueError, LookupError, RecursionError):
         text = ""
-    message = EmailMultiAlternatives(
-        subject=subject,
-        body=text,
-        from_email=sender,
-        reply_to=[reply_to] if reply_to else None,
-        headers={"Auto-Submitted": "auto-generated", "Message-ID": "", "Date": ""},
-    )
+    message = EmailMultiAlternatives(body=text, from_email=from_email, headers={"Message-ID": "", "Date": ""})
     if html:
         message.attach_alternative(html, "text/html")
     made = message.message()
-    for name in _OF_THE_RECIPIENT:
+    for name in _COMPOSED_HERE:  # Django writes a long name as one encoded word, and takes more characters for line ends than RFC 5322
         del made[name]
-    return made.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own kind of message takes it
+    ours = {"Subject": text_header("Subject", subject), "From": mailbox_header("From", from_name, from_email)}
+    if reply_to:
+        ours["Reply-To"] = mailbox_header("Reply-To", "", reply_to)
+    ours["Auto-Submitted"] = plain_header("Auto-Submitted", "auto-generated")
+    content = "".join(ours.values()).encode("ascii") + made.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own kind of message takes it
+    check_headers(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", [*ours, *made])
+    return content
 
 
 _remembered = lru_cache(maxsize=128)(_common)

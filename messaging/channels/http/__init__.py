@@ -15,7 +15,7 @@ import orjson
 from django.utils.translation import gettext_lazy
 from standardwebhooks import Webhook
 
-from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, SendRequest
+from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, ReceiptError, SendRequest
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
 from messaging.channels.http.config import DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
 from messaging.channels.http.receipts import read_receipts
@@ -100,7 +100,7 @@ class HttpAdapter(Adapter):
             return [_copy(error) for _ in requests]
         return self._bulk_results(bulk, requests, answer)
 
-    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt]:
+    def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> list[Receipt | ReceiptError]:
         return read_receipts(body, self.config.receipts)
 
     def lookup(self, request: SendRequest) -> Literal["accepted", "absent", "unknown"]:
@@ -200,5 +200,6 @@ def _copy(error: ProviderError) -> ProviderError:
         permanent=error.permanent,
         retry_after=error.retry_after,
         unreachable=error.unreachable,
+        elsewhere=error.elsewhere,
         hard_bounce=error.hard_bounce,
     )

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import orjson
-
 from messaging.channels.base import ProviderError
 from messaging.channels.http.config import ErrorMapping
+from posthaste.lib import foreign_json
 from posthaste.lib.http import Response
 
 MAX_WAIT_SECONDS = 7 * 86_400.0  # the retry policy may allow less
@@ -18,7 +17,7 @@ MAX_WAIT_SECONDS = 7 * 86_400.0  # the retry policy may allow less
 def parse_json(body: bytes) -> Any:
     """Return the JSON of a body, or None."""
     try:
-        return orjson.loads(body)
+        return foreign_json.loads(body)
     except ValueError:
         return None
 
@@ -41,7 +40,7 @@ def as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else foreign_json.dumps(value)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

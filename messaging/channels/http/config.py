@@ -44,6 +44,7 @@ SAMPLE: dict[str, Any] = {
     "attempt": 1,
 }
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTENT_TYPE = r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_-]+)*$"
 _RANGE = re.compile(r"\s*([1-5][0-9]{2})\s*(?:-\s*([1-5][0-9]{2})\s*)?")
 #: Set by the adapter or by the connection itself.
 _RESERVED_HEADERS = frozenset(
@@ -133,7 +134,9 @@ class HttpConfig(ProviderConfig):
         max_length=20_000,
         description=_("Liquid template; variables id, recipient, subject, body, html, channel, reference, metadata, attempt."),
     )
-    content_type: str = Field("application/json", max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w-]+)*$")
+    content_type: str = Field(
+        "application/json", max_length=100, pattern=r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_-]+)*$"
+    )
     success_codes: str = Field(
         "200-299", max_length=200, description=_("Statuses that mean accepted: numbers and ranges, separated by commas.")
     )

@@ -5,24 +5,26 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.utils.translation import gettext as _
 
 from messaging.channels.base import Receipt, ReceiptError
 from messaging.channels.http.answers import as_text, find
 from messaging.channels.http.config import ReceiptConfig
+from posthaste.lib import foreign_json
 
 MAX_RECEIPTS = 10_000
 
 
-def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt]:
+def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt | ReceiptError]:
     """Read a callback's body; states that are neither delivered nor failed are passed over.
 
+    A receipt without an id or a status is returned as the error that says so, so that it holds back no other.
+
     Raises:
-        ReceiptError: it is not JSON, or a receipt lacks an id or a status.
+        ReceiptError: it is not JSON, or none of its receipts has an id and a status.
     """
     try:
-        data = orjson.loads(body)
+        data = foreign_json.loads(body)
     except ValueError:
         raise ReceiptError(_("The body is not JSON.")) from None
     items = find(data, config.items_path)
@@ -30,27 +32,36 @@ def read_receipts(body: bytes, config: ReceiptConfig) -> list[Receipt]:
         items = data if isinstance(data, list) else [data]
     if len(items) > MAX_RECEIPTS:
         raise ReceiptError(_("At most {n} receipts per request.").format(n=MAX_RECEIPTS))
-    return [receipt for index, item in enumerate(items) if (receipt := _read(item, config, index))]
+    found = [_read_or_say_why(item, config, index) for index, item in enumerate(items)]
+    errors = [receipt for receipt in found if isinstance(receipt, ReceiptError)]
+    if errors and len(errors) == len(found):
+        raise errors[0]
+    return [receipt for receipt in found if receipt is not None]
+
+
+def _read_or_say_why(item: Any, config: ReceiptConfig, index: int) -> Receipt | ReceiptError | None:
+    try:
+        return _read(item, config, index)
+    except ReceiptError as error:
+        return error
 
 
 def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
     if not isinstance(item, dict):
-        raise ReceiptError(_("Receipt {index} is not an object.").format(index=index))
+        raise ReceiptError(_("Receipt {index} is not an object.").format(index=index), index=index)
     status = as_text(find(item, config.status_field))
     if not status:
-        raise ReceiptError(_("Receipt {index} has no {field}.").format(index=index, field=config.status_field))
+        raise ReceiptError(_("Receipt {index} has no {field}.").format(index=index, field=config.status_field), index=index)
     ours, theirs = as_text(find(item, config.message_id_field)), as_text(find(item, config.provider_message_id_field))
     if not ours and not theirs:
         text = _("Receipt {index} has neither {field} nor {other}.")
-        raise ReceiptError(text.format(index=index, field=config.message_id_field, other=config.provider_message_id_field))
+        raise ReceiptError(text.format(index=index, field=config.message_id_field, other=config.provider_message_id_field), index=index)
     message_id = None
-    if ours:
-        try:
-            message_id = UUID(ours)
-        except ValueError:
-            raise ReceiptError(
-                _("{field} of receipt {index} is not the id of a message.").format(index=index, field=config.message_id_field)
-            ) from None
+    try:
+        message_id = UUID(ours) if ours else None
+    except ValueError:
+        # Another system's message, where the gateway serves several; perhaps the gateway's own id in the wrong field.
+        theirs = theirs or ours
     folded = status.casefold()
     if folded in {value.casefold() for value in config.delivered_values}:
         meaning = "delivered"
@@ -66,6 +77,7 @@ def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
         as_text(find(item, config.detail_field))[:500],
         _moment(find(item, config.at_field)),
         meaning == "failed" and as_text(find(item, config.bounce_field)).casefold() in {value.casefold() for value in config.hard_values},
+        index,
     )
 
 

@@ -21,13 +21,13 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-import orjson
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field
 
 from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, Receipt, ReceiptError, SendRequest
 from messaging.channels.channel import CHANNELS
+from posthaste.lib import foreign_json
 
 Behaviour = Literal["fail", "fail-once", "fail-twice", "fail-always", "bounce", "slow-down", "timeout"]
 
@@ -146,7 +146,7 @@ class SandboxAdapter(Adapter):
     def parse_receipt(self, body: bytes, headers: object) -> list[Receipt]:
         """Read `{"provider_message_id": "sandbox-…", "status": "delivered" | "failed"}`."""
         try:
-            item = orjson.loads(body)
+            item = foreign_json.loads(body)
             if item["status"] not in ("delivered", "failed"):
                 raise ValueError
             return [

@@ -64,7 +64,10 @@ def current(name: str) -> Hold | None:
 
 
 class Lock:
-    """A lock to be held, as a context manager or as a decorator. Each use is an acquisition of its own."""
+    """A lock to be held, as a context manager or as a decorator. Each use is an acquisition of its own.
+
+    One object may be shared by threads and tasks, and entered again where the lock is reentrant: each block gives back what it took.
+    """
 
     def __init__(self, name: str, *, lease_seconds: float | None, wait_seconds: float, is_reentrant: bool) -> None:
         if lease_seconds is not None and lease_seconds <= 0:
@@ -73,16 +76,23 @@ class Lock:
         self.lease_seconds = lease_seconds
         self.wait_seconds = wait_seconds
         self.is_reentrant = is_reentrant
-        self._hold: Hold | None = None
+        #: What each thread or task took with this object, the innermost block last. Each touches its own entry only.
+        self._taken: dict[tuple[str, threading.Thread, Any], list[Hold]] = {}
 
     def __enter__(self) -> Hold:
-        self._hold = self._again() or self._acquire()
-        return self._hold
+        hold = self._again() or self._acquire()
+        self._taken.setdefault(_place(self.name), []).append(hold)
+        return hold
 
     def __exit__(self, *_: object) -> None:
-        hold, self._hold = self._hold, None
-        if hold is not None:
-            _release(hold)
+        place = _place(self.name)
+        blocks = self._taken.get(place)
+        if not blocks:
+            raise RuntimeError(f"{self.name}: left by a thread or task that did not take it")
+        hold = blocks.pop()
+        if not blocks:
+            del self._taken[place]
+        _release(hold)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         def fresh() -> Lock:

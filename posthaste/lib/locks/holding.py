@@ -63,6 +63,10 @@ class Watchdog:
     """Looks after all locks of the process from one thread, which starts with the first."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Look after nothing, with a thread yet to be started: a child process has neither its parent's locks nor its threads."""
         self._change = threading.Condition()
         self._due: dict[Hold, float] = {}
         self._sleeps_until = 0.0
@@ -134,9 +138,8 @@ watchdog = Watchdog()
 
 
 def _begin_anew() -> None:
-    """Forget all holds in a child process: it holds nothing, and threads do not survive a fork."""
     mine.clear()
-    watchdog.__init__()  # type: ignore[misc]
+    watchdog.begin_anew()
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -1,18 +1,22 @@
 """The ways in without Django's middleware, one with a thread for each request and one without, answer exactly as the long way does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import KeyKind, Tenant
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
+from messaging.content.templates import template_cache
 from messaging.models import Batch, Message
+from messaging.queueing.admission import admission_control
 from messaging.scopes import READ, SEND
 from tests import crowds
-from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_tenant
+from tests.builders import RECIPIENTS, Api, close_committer, make_key, make_template, make_tenant
 from tests.messaging.api.entrances import Answer, Call, Loop, through_wsgi
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -104,6 +108,58 @@ def test_a_repeated_request_is_answered_alike_and_another_body_is_a_conflict(cal
     third = call("/api/messages", SMS | {"body": "x"}, authorization=bearer, idempotency_key="once")
     assert (third.status, third.body["code"]) == (409, "idempotency_key_reused")
     assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/messages", SMS), ("/api/messages/batch", BATCH)], ids=["single", "batch"])
+class TestARepeatedRequest:
+    """It gets the first answer, whatever has become of what it names."""
+
+    def repeated(self, call: Call, path: str, body: Any, bearer: str, later: Callable[[], Any]) -> None:
+        first = call(path, body, authorization=bearer, idempotency_key="once")
+        assert first.status == 202, first.body
+        later()
+        second = call(path, body, authorization=bearer, idempotency_key="once")
+        assert (second.status, second.body, second.headers.get("idempotent-replayed")) == (202, first.body, "true")
+        other = call(path, body | {"priority": 4}, authorization=bearer, idempotency_key="once")
+        assert (other.status, other.body["code"]) == (409, "idempotency_key_reused")
+        fresh = call(path, body, authorization=bearer, idempotency_key="another")
+        assert (fresh.status, fresh.body["code"]) in ((422, "validation"), (429, "too_many_requests"))
+        assert Message.objects.count() == 1
+
+    def test_after_its_time_has_run_out(self, call: Call, path: str, body: Any, bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = timezone.now()
+        limited = body | {"expires_at": (now + timedelta(minutes=30)).isoformat()}
+        self.repeated(call, path, limited, bearer, lambda: monkeypatch.setattr(timezone, "now", lambda: now + timedelta(hours=1)))
+
+    @pytest.mark.parametrize("change", ["archived", "another_channel"])
+    def test_after_its_template_has_changed(self, change: str, call: Call, path: str, body: Any, bearer: str, tenant: Tenant) -> None:
+        template = make_template(tenant, body="Hello", variables=[])
+        named = {name: value for name, value in body.items() if name != "body"} | {"template": template.name}
+
+        def later() -> None:
+            changed = {"is_archived": True} if change == "archived" else {"channel": "push"}
+            type(template).objects.filter(pk=template.pk).update(**changed)
+            template_cache.forget()
+
+        self.repeated(call, path, named, bearer, later)
+
+    def test_after_a_limit_was_reached(self, call: Call, path: str, body: Any, bearer: str) -> None:
+        rule = FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, in_window=1)
+        with flow_rules.set(rules=[rule]):
+            self.repeated(call, path, body, bearer, lambda: None)
+
+    def test_while_the_backlog_is_full(self, call: Call, path: str, body: Any, bearer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.repeated(call, path, body, bearer, lambda: monkeypatch.setattr(admission_control, "is_full", lambda: True))
+
+    def test_of_the_other_kind_of_key_is_another_request(self, call: Call, path: str, body: Any, bearer: str, tenant: Tenant) -> None:
+        sandbox = f"Bearer {make_key(tenant, SEND, kind=KeyKind.SANDBOX)[1]}"
+        answers = [call(path, body, authorization=key, idempotency_key="once") for key in (sandbox, bearer, sandbox, bearer)]
+        assert [answer.status for answer in answers] == [202] * 4
+        assert ["idempotent-replayed" in answer.headers for answer in answers] == [False, False, True, True]
+        assert (answers[0].body, answers[1].body) == (answers[2].body, answers[3].body)
+        assert sorted(Message.objects.values_list("is_sandbox", flat=True)) == [False, True]
+        changed = call(path, body | {"priority": 4}, authorization=bearer, idempotency_key="once")
+        assert (changed.status, changed.body["code"]) == (409, "idempotency_key_reused")
 
 
 def test_the_short_and_the_long_way_share_idempotency_keys(call: Call, bearer: str) -> None:

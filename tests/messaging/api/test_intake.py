@@ -18,6 +18,7 @@ from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_t
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": "+86 138-1234-5678", "body": "Your parcel is here."}
 URL = "/api/messages/"
+CONTROLS = ["\t", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"]
 
 
 @pytest.fixture
@@ -144,6 +145,10 @@ HOUR = timedelta(hours=1)
         ({"channel": "push", "recipient": "short"}, "recipient"),
         ({"channel": "email", "recipient": "ada@example.com"}, "subject"),
         ({"subject": "two\nlines"}, "subject"),
+        *(({"subject": f"Hi{control}Reply-To : evil@example.net"}, "subject") for control in CONTROLS),
+        *(({"channel": "email", "recipient": f'"ada{control}b"@example.com', "subject": "Hi"}, "recipient") for control in CONTROLS),
+        ({"channel": "push", "recipient": "token-0001\u2028x"}, "recipient"),
+        ({"channel": "webhook", "recipient": "https://hooks.example.com/in\x0bX-Foo:y"}, "recipient"),
         ({"subject": "x" * 999}, "subject"),
         ({"subject": None}, "subject"),
         ({"body": ""}, "body"),

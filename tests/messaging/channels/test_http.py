@@ -336,13 +336,41 @@ def test_receipts_of_another_form_are_mapped() -> None:
         b"[1]",
         b"{}",
         b'{"status": "delivered"}',
-        b'{"message_id": "x", "status": "delivered"}',
         b'{"provider_message_id": "x"}',
     ],
 )
 def test_a_receipt_that_is_not_understood_says_why(body: bytes) -> None:
     with pytest.raises(ReceiptError, match=r"\."):
         receipts(body)
+
+
+def test_a_receipt_that_is_not_understood_is_an_error_in_its_place() -> None:
+    good, wrong = receipts([{"provider_message_id": "x", "status": "delivered"}, {"provider_message_id": "y"}])
+    assert (good.provider_message_id, good.index) == ("x", 0)
+    assert isinstance(wrong, ReceiptError)
+    assert wrong.index == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"id": 123456789012345678901234}', "id"),
+        (b'{"data": [{"ids": {"sms": 123456789012345678901234}}]}', "data.0.ids.sms"),
+        (b'{"data": {"id": "123456789012345678901234", "text": "\\ud83d"}}', "data.id"),
+    ],
+)
+def test_a_long_number_in_an_answer_stays_exact(body: bytes, path: str, gateway: Gateway) -> None:
+    gateway.script(Answer(body=body))
+    assert adapter_for(gateway, message_id_path=path).send(text_message()) == Accepted("123456789012345678901234")
+
+
+def test_a_long_number_in_a_bulk_answer_stays_exact(gateway: Gateway) -> None:
+    gateway.script(Answer(body=b'{"r": [{"id": 123456789012345678901234}, {"e": 123456789012345678901235}]}'))
+    bulk = {"results_path": "r", "id_field": "", "message_id_field": "id", "error_code_field": "e"}
+    taken, refused = bulk_adapter(gateway, bulk=bulk).send_many([text_message(), text_message()])
+    assert taken == Accepted("123456789012345678901234")
+    assert isinstance(refused, ProviderError)
+    assert (refused.code, refused.detail) == ("123456789012345678901235", 'The gateway answered {"e":123456789012345678901235}')
 
 
 @pytest.mark.parametrize("at", ["yesterday", 1e300, True, [], ""])

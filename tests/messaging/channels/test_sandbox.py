@@ -128,6 +128,8 @@ def test_latency_is_taken_once_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_receipt_can_be_posted_by_hand() -> None:
     adapter = sandbox()
     assert adapter.parse_receipt(b'{"provider_message_id": "sandbox-1", "status": "delivered"}', {})[0].provider_message_id == "sandbox-1"
+    long = adapter.parse_receipt(b'{"provider_message_id": 123456789012345678901234, "status": "failed"}', {})[0]
+    assert long.provider_message_id == "123456789012345678901234"
     for body in (b"", b"[]", b"{}", b'{"provider_message_id": "x", "status": "maybe"}'):
         with pytest.raises(ReceiptError):
             adapter.parse_receipt(body, {})

@@ -328,6 +328,16 @@ def test_a_line_break_in_a_variable_cannot_end_the_subject(api: Api) -> None:
     assert shown["subject"] == "Hello Ada Bcc: all@example.com"
 
 
+@pytest.mark.parametrize("control", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_another_control_character_in_a_subject_is_refused(api: Api, control: str) -> None:
+    api.post(URL, LETTER)
+    value = f"Ada{control}Reply-To : evil@example.net"
+    answer = api.post(f"{URL}letter/preview/", {"variables": {"name": value}})
+    assert fields_of(answer) == ["variables"]
+    assert f"U+{ord(control):04X}" in json_of(answer)["errors"][0]["message"]
+    assert fields_of(api.post(URL, LETTER | {"name": "another", "subject": f"Hello{control}X-Foo: y"})) == ["subject"]
+
+
 @pytest.mark.parametrize("verb", ["get", "patch", "put-draft", "publish", "versions", "preview"])
 def test_a_template_that_is_not_there_is_not_found(verb: str, api: Api) -> None:
     calls = {

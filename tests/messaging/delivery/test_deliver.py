@@ -11,10 +11,12 @@ from django.utils import timezone
 from messaging.delivery import recover
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status
+from messaging.providers.cache import provider_cache
 from posthaste.lib import redis
 from tests import crowds
 from tests.builders import make_message, make_provider, make_template, make_tenant, published
 from tests.peers.gateway import Answer, Gateway, Received
+from tests.peers.smtp import MailServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -129,3 +131,40 @@ def test_a_worker_that_was_stopped_past_its_lease_leaves_alone_what_was_given_to
         deliver([row.pk for row in rows])
     assert len(gateway.taken) == 1, "the rest was given to others, and sent twice"
     assert sorted(status_of(row) for row in rows) == [Status.PENDING, Status.PENDING, Status.PENDING, Status.SENT]
+
+
+@pytest.mark.parametrize("subject", ["Hi\x0bX-Foo: y", "Hi\r\nBcc: evil@example.net", "Hi\u2028X-Foo: y"])
+def test_a_subject_that_cannot_be_a_header_fails_for_good_and_holds_up_nothing(subject: str) -> None:
+    tenant = make_tenant()
+    with MailServer() as server:
+        config = {"host": "127.0.0.1", "port": server.port, "security": "none", "from_email": "us@example.com"}
+        make_provider(tenant, channel="email", kind="email", config=config)
+        bad = make_message(tenant, channel="email", status=Status.QUEUED, recipient="ada@example.com", subject=subject)
+        good = make_message(tenant, channel="email", status=Status.QUEUED, recipient="bob@example.com", subject="Hi")
+        deliver([bad.pk, good.pk])
+        row = Message.objects.get(pk=bad.pk)
+        assert (row.status, row.error_code) == (Status.FAILED, "bad_header")
+        assert [mail.recipients for mail in server.messages] == [["bob@example.com"]]
+        provider_cache.forget()
+        for _version, loaded_provider in provider_cache._made.values():
+            loaded_provider.adapter.close()
+
+
+def test_a_subject_template_filled_with_a_control_character_fails_for_good() -> None:
+    tenant = make_tenant()
+    template = make_template(
+        tenant, channel="email", subject="For {{ name }}", body="Hello", variables=[{"name": "name", "example": "Ada"}]
+    )
+    variables = {"name": "Ada\x0bX-Foo: y"}
+    row = make_message(
+        tenant,
+        channel="email",
+        status=Status.QUEUED,
+        recipient="ada@example.com",
+        template_version=published(template),
+        variables=variables,
+    )
+    deliver([row.pk])
+    row.refresh_from_db()
+    assert (row.status, row.error_code) == (Status.FAILED, "template")
+    assert "U+000B" in row.error_detail

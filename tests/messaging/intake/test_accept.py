@@ -107,6 +107,14 @@ def test_of_fifty_requests_at_once_only_those_are_stored_that_the_limit_lets_in(
     assert not limiter._held, "a place was not given back"
 
 
+def test_a_good_message_with_a_key_costs_no_look_up_beside_the_writers(clear: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(accept, "find_answered", lambda **what: asked.append(what))
+    assert [post(clear, SMS, "the-same").status_code for _ in range(2)] == [202, 202]
+    assert post(clear, SMS | {"priority": 99}, "another").status_code == 422
+    assert len(asked) == 1
+
+
 def test_of_requests_at_once_with_one_key_and_different_bodies_one_wins(clear: str) -> None:
     answers = at_once(20, lambda n: post(clear, SMS | {"reference": str(n)}, "the-same"))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 19

@@ -63,7 +63,16 @@ def carried(provider: Provider, status: str = Status.SENT, **fields: Any) -> Mes
 
 
 def counts(**expected: int) -> dict[str, int]:
-    return {"applied": 0, "duplicate": 0, "late": 0, "unmatched": 0, **expected}
+    return {"applied": 0, "duplicate": 0, "late": 0, "unmatched": 0, "invalid": 0, **expected}
+
+
+def counts_of(answer: Any) -> dict[str, int]:
+    """Return the counts in an answer, without the list of problems."""
+    return {name: value for name, value in json_of(answer).items() if name != "problems"}
+
+
+def problems_of(answer: Any) -> list[tuple[int, str]]:
+    return [(problem["index"], problem["outcome"]) for problem in json_of(answer)["problems"]]
 
 
 # --- good ones -----------------------------------------------------------------------------------------------------------
@@ -73,7 +82,7 @@ def counts(**expected: int) -> dict[str, int]:
 def test_a_signed_receipt_makes_a_message_delivered(status: str, provider: Provider) -> None:
     message = carried(provider, status)
     answer = post(provider, report(delivered(message)))
-    assert (answer.status_code, json_of(answer)) == (200, counts(applied=1))
+    assert (answer.status_code, counts_of(answer)) == (200, counts(applied=1))
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
     assert message.sent_at is not None
@@ -90,7 +99,7 @@ def test_a_failed_receipt_keeps_the_providers_reason(provider: Provider) -> None
 
 def test_a_message_is_also_found_by_the_providers_own_id(provider: Provider) -> None:
     message, other = carried(provider, provider_message_id="theirs-1"), carried(provider, provider_message_id="theirs-2")
-    assert json_of(post(provider, report({"provider_message_id": "theirs-1", "status": "delivered"}))) == counts(applied=1)
+    assert counts_of(post(provider, report({"provider_message_id": "theirs-1", "status": "delivered"}))) == counts(applied=1)
     message.refresh_from_db()
     other.refresh_from_db()
     assert (message.status, other.status) == ("delivered", "sent")
@@ -100,7 +109,7 @@ def test_many_receipts_come_in_one_callback(provider: Provider, django_assert_ma
     messages = [carried(provider) for _ in range(40)]
     with django_assert_max_num_queries(12):
         answer = post(provider, report(*map(delivered, messages)))
-    assert json_of(answer) == counts(applied=40)
+    assert counts_of(answer) == counts(applied=40)
     assert set(Message.objects.values_list("status", flat=True)) == {"delivered"}
 
 
@@ -130,7 +139,7 @@ def test_receipts_of_a_disabled_provider_still_count(provider: Provider) -> None
     provider.is_enabled = False
     change_provider(provider=provider, config=provider.config, fields=[], by=TESTER)
     provider_cache.forget()
-    assert json_of(post(provider, report(delivered(carried(provider))))) == counts(applied=1)
+    assert counts_of(post(provider, report(delivered(carried(provider))))) == counts(applied=1)
 
 
 # --- double, late, unknown -----------------------------------------------------------------------------------------------
@@ -138,22 +147,22 @@ def test_receipts_of_a_disabled_provider_still_count(provider: Provider) -> None
 
 def test_a_receipt_that_comes_twice_is_applied_once(provider: Provider) -> None:
     message = carried(provider)
-    assert json_of(post(provider, report(delivered(message)))) == counts(applied=1)
+    assert counts_of(post(provider, report(delivered(message)))) == counts(applied=1)
     before = Message.objects.filter(pk=message.pk).values().get()
-    assert json_of(post(provider, report(delivered(message)))) == counts(duplicate=1)
+    assert counts_of(post(provider, report(delivered(message)))) == counts(duplicate=1)
     assert Message.objects.filter(pk=message.pk).values().get() == before
     assert list(ReceiptEntry.objects.order_by("pk").values_list("outcome", flat=True)) == ["applied", "duplicate"]
 
 
 def test_twice_in_one_callback_is_applied_once(provider: Provider) -> None:
     message = carried(provider)
-    assert json_of(post(provider, report(delivered(message), delivered(message)))) == counts(applied=1, duplicate=1)
+    assert counts_of(post(provider, report(delivered(message), delivered(message)))) == counts(applied=1, duplicate=1)
 
 
 def test_a_contradiction_comes_too_late(provider: Provider) -> None:
     message = carried(provider)
     post(provider, report(delivered(message)))
-    assert json_of(post(provider, report({"message_id": str(message.pk), "status": "failed"}))) == counts(late=1)
+    assert counts_of(post(provider, report({"message_id": str(message.pk), "status": "failed"}))) == counts(late=1)
     message.refresh_from_db()
     assert message.status == Status.DELIVERED
 
@@ -162,19 +171,19 @@ def test_a_contradiction_comes_too_late(provider: Provider) -> None:
 def test_a_message_that_is_not_under_way_to_its_recipient_is_not_moved(status: str, provider: Provider) -> None:
     message = carried(provider, status)
     before = Message.objects.filter(pk=message.pk).values().get()
-    assert json_of(post(provider, report(delivered(message)))) == counts(late=1)
+    assert counts_of(post(provider, report(delivered(message)))) == counts(late=1)
     assert Message.objects.filter(pk=message.pk).values().get() == before
 
 
 def test_a_receipt_for_nothing_of_ours_is_counted_and_kept(provider: Provider) -> None:
     unknown = [{"message_id": str(uuid4()), "status": "delivered"}, {"provider_message_id": "never seen", "status": "failed"}]
-    assert json_of(post(provider, report(*unknown))) == counts(unmatched=2)
+    assert counts_of(post(provider, report(*unknown))) == counts(unmatched=2)
     assert [(entry.outcome, entry.message_id) for entry in ReceiptEntry.objects.all()] == [("unmatched", None)] * 2
 
 
 def test_good_and_unknown_ones_mix(provider: Provider) -> None:
     message = carried(provider)
-    assert json_of(post(provider, report({"message_id": str(uuid4()), "status": "delivered"}, delivered(message)))) == counts(
+    assert counts_of(post(provider, report({"message_id": str(uuid4()), "status": "delivered"}, delivered(message)))) == counts(
         applied=1, unmatched=1
     )
 
@@ -187,7 +196,7 @@ def test_a_provider_cannot_touch_another_tenants_message(provider: Provider) -> 
     theirs = carried(other, provider_message_id="theirs-1")
     before = Message.objects.filter(pk=theirs.pk).values().get()
     answer = post(provider, report(delivered(theirs), {"provider_message_id": "theirs-1", "status": "failed"}))
-    assert json_of(answer) == counts(unmatched=2)
+    assert counts_of(answer) == counts(unmatched=2)
     assert Message.objects.filter(pk=theirs.pk).values().get() == before
     assert {(entry.provider_id, entry.message_id) for entry in ReceiptEntry.objects.all()} == {(provider.pk, None)}
 
@@ -195,7 +204,7 @@ def test_a_provider_cannot_touch_another_tenants_message(provider: Provider) -> 
 def test_a_provider_cannot_touch_what_another_of_the_same_tenant_carried(provider: Provider, tenant: Tenant) -> None:
     other = make_provider(tenant, kind="http", config=CONFIG)
     theirs = carried(other, provider_message_id="same-name")
-    assert json_of(post(provider, report(delivered(theirs), {"provider_message_id": "same-name", "status": "failed"}))) == counts(
+    assert counts_of(post(provider, report(delivered(theirs), {"provider_message_id": "same-name", "status": "failed"}))) == counts(
         unmatched=2
     )
     theirs.refresh_from_db()
@@ -304,7 +313,6 @@ GOOD_ID = "0192f0c1-a2b3-7c4d-8e9f-001122334455"
         b'{"receipts": [5]}',
         b'{"receipts": [{}]}',
         b'{"receipts": [{"status": "delivered"}]}',
-        b'{"receipts": [{"message_id": "nonsense", "status": "delivered"}]}',
         b'{"receipts": [{"message_id": "' + GOOD_ID.encode() + b'"}]}',
         b"[" * 5000,
     ],
@@ -319,17 +327,75 @@ def test_a_signed_body_that_makes_no_sense_is_refused_and_nothing_is_applied(bod
     assert ReceiptEntry.objects.count() == 0
 
 
-def test_one_senseless_receipt_refuses_the_whole_callback(provider: Provider) -> None:
+@pytest.mark.parametrize(
+    ("senseless", "field"),
+    [({"status": "delivered"}, "message_id"), ({"message_id": GOOD_ID}, "status"), (5, "object"), (None, "object"), ({}, "status")],
+)
+def test_a_receipt_that_is_not_understood_is_named_and_holds_back_no_other(senseless: Any, field: str, provider: Provider) -> None:
+    first, last = carried(provider), carried(provider)
+    answer = post(provider, report(delivered(first), senseless, delivered(last)))
+    assert (answer.status_code, counts_of(answer)) == (200, counts(applied=2, invalid=1))
+    (problem,) = json_of(answer)["problems"]
+    assert (problem["index"], problem["outcome"]) == (1, "invalid")
+    assert field in problem["message"]
+    assert set(Message.objects.values_list("status", flat=True)) == {"delivered"}
+
+
+@pytest.mark.parametrize("foreign", ["order-77", "nonsense", 77, 123456789012345678901234, "0192f0c1"])
+def test_a_receipt_of_another_system_is_unmatched_and_holds_back_no_other(foreign: Any, provider: Provider) -> None:
     message = carried(provider)
-    assert post(provider, report(delivered(message), {"status": "delivered"})).status_code == 422
+    answer = post(provider, report({"message_id": foreign, "status": "failed"}, delivered(message)))
+    assert (answer.status_code, counts_of(answer)) == (200, counts(applied=1, unmatched=1))
+    assert problems_of(answer) == [(0, "unmatched")]
+    kept = ReceiptEntry.objects.get(outcome="unmatched")
+    assert (kept.message, kept.provider_message_id) == (None, str(foreign))
+    alone = post(provider, report({"message_id": foreign, "status": "failed"}))
+    assert (alone.status_code, counts_of(alone)) == (200, counts(unmatched=1))
+
+
+def test_a_receipt_of_another_system_matches_no_message_without_a_provider_id(provider: Provider) -> None:
+    message = carried(provider)
+    assert message.provider_message_id == ""
+    answer = post(provider, report({"provider_message_id": "\0", "status": "failed"}, {"message_id": GOOD_ID, "status": "failed"}))
+    assert (answer.status_code, counts_of(answer)) == (200, counts(unmatched=2))
     message.refresh_from_db()
     assert message.status == Status.SENT
+
+
+def test_the_list_of_problems_is_bounded_and_the_counts_are_not(provider: Provider) -> None:
+    answer = post(provider, report(*[{"message_id": f"order-{n}", "status": "delivered"} for n in range(150)], *[{}] * 150))
+    assert counts_of(answer) == counts(unmatched=150, invalid=150)
+    assert problems_of(answer) == [(n, "unmatched") for n in range(100)]
+
+
+@pytest.mark.parametrize("written", [b"123456789012345678901234", b'"123456789012345678901234"', b"18446744073709551616"])
+def test_a_long_number_as_the_providers_id_stays_exact(written: bytes, provider: Provider) -> None:
+    digits = written.decode().strip('"')
+    message = carried(provider, provider_message_id=digits)
+    neighbour = carried(provider, provider_message_id=str(int(digits) + 1))
+    answer = post(
+        provider, b'{"receipts": [{"provider_message_id": %s, "status": "delivered", "detail": {"ref": [%s]}}]}' % (written, written)
+    )
+    assert counts_of(answer) == counts(applied=1)
+    message.refresh_from_db()
+    neighbour.refresh_from_db()
+    assert (message.status, neighbour.status) == ("delivered", "sent")
+    entry = ReceiptEntry.objects.get()
+    assert entry.provider_message_id == digits
+    assert entry.detail == f'{{"ref":[{written.decode()}]}}'
+
+
+def test_a_detail_cut_in_the_middle_of_an_emoji_loses_no_receipt(provider: Provider) -> None:
+    message = carried(provider)
+    body = b'{"receipts": [{"message_id": "%s", "status": "delivered", "detail": "Hi \\ud83d"}]}' % str(message.pk).encode()
+    assert counts_of(post(provider, body)) == counts(applied=1)
+    assert ReceiptEntry.objects.get().detail == "Hi \ufffd"
 
 
 def test_states_that_are_neither_delivered_nor_failed_are_passed_over(provider: Provider) -> None:
     message = carried(provider)
     answer = post(provider, report({"message_id": str(message.pk), "status": "on its way"}))
-    assert (answer.status_code, json_of(answer)) == (200, counts())
+    assert (answer.status_code, counts_of(answer)) == (200, counts())
 
 
 @pytest.mark.parametrize("field", ["code", "detail", "provider_message_id"])

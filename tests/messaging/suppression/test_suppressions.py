@@ -140,6 +140,14 @@ def with_server(server: MailServer) -> Any:
         ("553 5.1.3 Bad address", True),
         ("550 5.7.1 Looks like spam", False),
         ("552 5.2.2 Mailbox full", False),
+        ("550 sorry, no mailbox here by that name. (#5.1.1)", True),
+        ("550 5.2.1 Mailbox disabled", True),
+        ("550 relay not permitted", False),
+        ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", False),
+        ("550 Client host [203.0.113.7] blocked using zen.spamhaus.org", False),
+        ("550 5.7.23 SPF check failed", False),
+        ("550 5.7.26 Rejected due to the DMARC policy of example.com", False),
+        ("550 Requested action not taken: mailbox unavailable", False),
         ("451 Try again later", False),
     ],
 )
@@ -155,6 +163,52 @@ def test_a_refused_mailbox_goes_on_the_list_and_a_refused_text_does_not(server: 
         second = mail_to(tenant, "Gone@example.com")
         deliver([second.pk])
         assert Message.objects.get(pk=second.pk).error_code == "rule:suppressed:hard_bounce"
+
+
+def test_whether_a_disabled_mailbox_is_listed_is_configuration(server: MailServer) -> None:
+    tenant = with_server(server)
+    server.refused["away@example.com"] = "550 5.2.1 Mailbox disabled"
+    with delivery_rules.set(bounce_codes=["hard_bounce"]):
+        message = mail_to(tenant, "away@example.com")
+        deliver([message.pk])
+    assert recipients(tenant) == []
+    row = Message.objects.get(pk=message.pk)
+    assert (row.status, row.error_code) == (Status.FAILED, "mailbox_disabled")
+
+
+@pytest.mark.parametrize(
+    ("reply", "alone"),
+    [
+        ("550 relay not permitted", (Status.PENDING, "sender_refused")),  # retried: an administrator can put it right
+        ("550 Requested action not taken: mailbox unavailable", (Status.FAILED, "smtp_550")),
+    ],
+)
+def test_what_may_be_about_us_is_tried_with_another_provider(server: MailServer, reply: str, alone: tuple[str, str]) -> None:
+    tenant = with_server(server)
+    server.refused["ada@example.com"] = reply
+    first = mail_to(tenant, "ada@example.com")
+    deliver([first.pk])
+    row = Message.objects.get(pk=first.pk)
+    assert (row.status, row.error_code) == alone
+    with MailServer() as other:
+        config = {"host": "127.0.0.1", "port": other.port, "security": "none", "from_email": "us@example.com"}
+        make_provider(tenant, channel="email", kind="email", config=config)
+        second, unharmed = mail_to(tenant, "ada@example.com"), mail_to(tenant, "bob@example.com")
+        server.refused["bob@example.com"] = reply
+        deliver([second.pk, unharmed.pk])
+        assert {mail.recipients[0] for mail in other.messages} == {"ada@example.com", "bob@example.com"}
+        assert set(Message.objects.filter(pk__in=(second.pk, unharmed.pk)).values_list("status", flat=True)) == {Status.SENT}
+        for _version, loaded_provider in provider_cache._made.values():
+            loaded_provider.adapter.close()
+
+
+def test_a_refusal_of_one_recipient_leaves_the_provider_in_use(server: MailServer) -> None:
+    tenant = with_server(server)
+    server.refused["ada@example.com"] = "550 5.7.1 relay not permitted"
+    rows = [mail_to(tenant, name) for name in ("ada@example.com", "bob@example.com", "cleo@example.com")]
+    deliver([rows[0].pk])
+    deliver([row.pk for row in rows[1:]])
+    assert [mail.recipients[0] for mail in server.messages] == ["bob@example.com", "cleo@example.com"]
 
 
 def test_a_receipt_of_a_hard_bounce_puts_the_recipient_on_the_list() -> None:

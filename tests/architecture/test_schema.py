@@ -1,0 +1,139 @@
+"""Every answer is what the OpenAPI document says: its status, its kind and its shape."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+from configcenter.services import releases
+from tests.architecture.routes import Route, api_routes, methods_of
+from tests.architecture.test_tenants import MODULES, SAMPLES, Owned, make_everything, path_of, with_parameters
+from tests.builders import Api, actor, close_committer, json_of, make_api
+
+pytestmark = pytest.mark.django_db
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document as it is served."""
+    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return found
+
+
+def operation(method: str, pattern: str) -> dict[str, Any]:
+    """Return what the document says of an address."""
+    path = "/" + pattern.replace("<", "{").replace(">", "}")
+    for converter in ("uuid:", "int:", "slug:", "str:"):
+        path = path.replace("{" + converter, "{")
+    found: dict[str, Any] = document()["paths"][path][method.lower()]
+    return found
+
+
+def wrong(method: str, route: Route, answer: Any) -> str:
+    """Return how an answer differs from its description; empty: in nothing."""
+    responses = operation(method, route.pattern)["responses"]
+    described = responses.get(str(answer.status_code)) or (responses.get("default") if answer.status_code >= 400 else None)
+    if described is None:
+        return f"{answer.status_code} is not described: {sorted(responses)}"
+    content = described.get("content", {})
+    if not content:
+        return "a body where none is described" if answer.content else ""
+    kind = answer.headers["Content-Type"].partition(";")[0]
+    if kind not in content:
+        return f"{kind} is not described: {sorted(content)}"
+    schema = {**content[kind]["schema"], "components": document()["components"]}
+    errors = Draft202012Validator(schema).iter_errors(json_of(answer))
+    return "; ".join(f"{error.json_path}: {error.message}"[:200] for error in list(errors)[:3])
+
+
+def ready(owner: Owned, route: Route) -> None:
+    """Bring what an address changes into a state in which it can be changed."""
+    if route.pattern.endswith("publish/"):
+        make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
+    if "/gray/" in route.pattern:
+        gray = {"content": "of: some", "labels": ["zone=b"], "percent": 0}
+        releases.start_gray(item=owner.item, comment="A's own", by=actor("user:a"), **gray)  # type: ignore[arg-type]
+
+
+def test_answers_about_one_thing_are_as_described() -> None:
+    found = {}
+    for route in with_parameters():
+        for method in methods_of(route):
+            owner = make_everything("Acme")
+            ready(owner, route)
+            answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
+            found[f"{method} {route}"] = wrong(method, route, answer)
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+def test_lists_are_as_described() -> None:
+    owner = make_everything("Acme")
+    api = make_api(owner.tenant)
+    routes = [route for route in api_routes() if not route.parameters and "GET" in methods_of(route) and "schema" not in route.pattern]
+    found = {str(route): wrong("GET", route, api.get(route.path)) for route in routes}
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+SMS = {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"}
+MADE: dict[str, dict[str, Any]] = {
+    "api/messages/": SMS,
+    "api/messages/batch/": {"channel": "sms", "body": "Hi", "recipients": [{"recipient": "+8613812345678"}]},
+    "api/templates/": {"name": "welcome", "channel": "sms", "body": "Hi"},
+    "api/providers/": {"name": "gateway", "channel": "sms", "kind": "sandbox"},
+    "api/keys/": {"name": "shop", "scopes": ["messages:send"]},
+    "api/suppressions/": {"recipient": "+8613812345678", "channel": "sms"},
+    "api/config/namespaces/": {"namespace": "dev", "name": "Development"},
+    "api/config/items/": {"namespace": "public", "group": "shop", "data_id": "shop.yaml", "format": "yaml"},
+}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_made_is_as_described() -> None:
+    api, found = make_api(make_everything("Acme").tenant), {}
+    for route in api_routes():
+        if body := MADE.get(route.pattern):
+            answer = api.request("POST", route.path, body)
+            assert answer.status_code in (201, 202), (route, answer.content)
+            found[str(route)] = wrong("POST", route, answer)
+    close_committer()  # its connection would keep the test database from being removed
+    assert len(found) == len(MADE)
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+def test_modules_are_as_described() -> None:
+    tenant = make_everything("Acme").tenant
+    type(tenant).objects.filter(pk=tenant.pk).update(is_operator=True)
+    api, found = make_api(tenant), {}
+    for module in ("queues", "flow_rules", "retry_policy"):
+        content = json_of(api.get(f"/api/config/modules/{module}/"))["effective"]
+        found[f"{module} publish"] = wrong_at("POST", "publish/", api.post(f"/api/config/modules/{module}/publish/", {"content": content}))
+        found[module] = wrong_at("GET", "", api.get(f"/api/config/modules/{module}/"))
+        found[f"{module} draft"] = wrong_at(
+            "PUT", "draft/", api.put(f"/api/config/modules/{module}/draft/", {"content": content, "based_on": 0})
+        )
+        found[f"{module} no draft"] = wrong_at("DELETE", "draft/", api.delete(f"/api/config/modules/{module}/draft/"))
+        found[f"{module} releases"] = wrong_at("GET", "releases/", api.get(f"/api/config/modules/{module}/releases/"))
+        found[f"{module} diff"] = wrong_at("GET", "diff/", api.get(f"/api/config/modules/{module}/diff/"))
+        found[f"{module} removed"] = wrong_at("DELETE", "", api.delete(f"/api/config/modules/{module}/"))
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+def wrong_at(method: str, rest: str, answer: Any) -> str:
+    """Return how a module's answer differs from its description; a refusal is a difference."""
+    (route,) = [route for route in api_routes() if route.pattern == f"{MODULES}<slug:name>/{rest}"]
+    return wrong(method, route, answer) if answer.status_code < 400 else f"{answer.status_code}: {answer.content!r}"
+
+
+def test_refusals_are_as_described() -> None:
+    api, found = make_api(make_everything("Acme").tenant), {}
+    for route in api_routes():
+        for method in methods_of(route):
+            if "schema" in route.pattern:
+                continue
+            for who, caller, body in (("no key", Api(), {}), ("a body that is a list", api, []), ("an unknown id", api, {})):
+                answer = caller.request(method, route.path, body)
+                if answer.status_code >= 400:
+                    found[f"{method} {route}: {who}"] = wrong(method, route, answer)
+    assert {name: text for name, text in found.items() if text} == {}
