@@ -36,7 +36,7 @@ MAX_FRAMES = 2  # one a second
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NacosServer]:
-    running = NacosServer(tmp_path, LOG_LEVEL="INFO")
+    running = NacosServer(tmp_path, LOG_LEVEL="info")
     try:
         running.start()
         yield running
