@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
@@ -15,9 +16,11 @@ from rest_framework.response import Response
 
 from posthaste.lib import languages
 from posthaste.lib.batching import TimedOut
+from posthaste.lib.body_reading import NoPlace, SlowBody
 from posthaste.lib.jsonbodies import not_acceptable, wrong_type
 from posthaste.lib.problems import (
     CONTENT_TYPE,
+    BodyTimeout,
     Forbidden,
     Internal,
     Invalid,
@@ -81,6 +84,14 @@ def from_exception(error: BaseException) -> Problem | None:
             return not_acceptable()
         case exceptions.UnsupportedMediaType():
             return wrong_type()
+        case SlowBody() | UnreadablePostError(__cause__=SlowBody()):
+            log.info("a body did not come in time")
+            return BodyTimeout(_("Send the whole body without pauses."), headers={"Connection": "close"})
+        case UnreadablePostError():
+            log.info("a client left before its body was complete")
+            return Malformed(_("The request ended before its body was complete."))
+        case NoPlace():
+            return Unavailable(_("Too many large requests are being read. Try again shortly."), retry_after_seconds=10)
         case RequestDataTooBig():
             return TooLarge(_("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
         case exceptions.Throttled():
