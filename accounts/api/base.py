@@ -10,19 +10,47 @@ from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
 from posthaste.lib.flow.views import FlowLimited
 
+#: The JSON type of a value by its field's class, the first that fits: the REST framework would take 0 for "0" and "no" for false.
+JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...]], ...] = (
+    (serializers.BooleanField, bool),
+    (serializers.IntegerField, int),
+    (serializers.FloatField, (int, float)),
+    (serializers.CharField, str),
+)
+
+
+def _is_of_another_type(field: Any, value: Any) -> bool:
+    """Return whether a value has another JSON type than its field."""
+    wanted = next((types for kind, types in JSON_TYPES if isinstance(field, kind)), None)
+    return wanted is not None and value is not None and (not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)))
+
+
+def _wrong_types(field: Any, value: Any) -> Any:
+    """Return the errors of a value, or of a list's entries by their index, that have the wrong JSON type; empty: none."""
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return {index: wrong for index, entry in enumerate(value) if (wrong := _wrong_types(field.child, entry))}
+    return [serializers.ErrorDetail(str(field.error_messages["invalid"]), code="invalid")] if _is_of_another_type(field, value) else []
+
 
 class Body(serializers.Serializer[dict[str, Any]]):
-    """Base of every request body: a field that does not exist is a mistake to be told, not one to be passed over."""
+    """Base of every request body. Fields that do not exist and values of another JSON type are refused, not passed over or converted."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         errors: dict[str, Any] = {}
         values: dict[str, Any] = {}
+        wrong = {
+            name: found
+            for name, field in (self.fields.items() if isinstance(data, dict) else ())
+            if not field.read_only and name in data and (found := _wrong_types(field, data[name]))
+        }
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
             if not isinstance(data, dict) or not isinstance(error.detail, dict):
                 raise
             errors = dict(error.detail)
+        errors |= wrong
+        errors = {name: errors.pop(name) for name, _field in self.fields.items() if name in errors} | errors  # in the order of the fields
         for name in data.keys() - self.fields.keys():
             message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
             errors[name] = [serializers.ErrorDetail(message, code="unknown")]

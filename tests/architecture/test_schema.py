@@ -137,3 +137,22 @@ def test_refusals_are_as_described() -> None:
                 if answer.status_code >= 400:
                     found[f"{method} {route}: {who}"] = wrong(method, route, answer)
     assert {name: text for name, text in found.items() if text} == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/templates/", {"name": "a", "channel": "sms", "body": 0}, "body"),
+        ("/api/templates/", {"name": "a", "channel": "sms", "body": True}, "body"),
+        ("/api/templates/", {"name": 5, "channel": "sms", "body": "x"}, "name"),
+        ("/api/providers/", {"name": "a", "channel": "sms", "kind": "sandbox", "is_enabled": 0}, "is_enabled"),
+        ("/api/providers/", {"name": "a", "channel": "sms", "kind": "sandbox", "is_enabled": "no"}, "is_enabled"),
+        ("/api/providers/", {"name": "a", "channel": "sms", "kind": "sandbox", "weight": "5"}, "weight"),
+        ("/api/providers/", {"name": "a", "channel": "sms", "kind": "sandbox", "weight": True}, "weight"),
+        ("/api/keys/", {"name": "a", "scopes": [1]}, "scopes[0]"),
+        ("/api/suppressions/bulk/", {"recipients": [8613812345678]}, "recipients[0]"),
+    ],
+)
+def test_a_value_of_another_json_type_is_refused_and_not_converted(path: str, body: dict[str, Any], field: str) -> None:
+    answer = make_api(make_everything("Acme").tenant).post(path, body)
+    assert [error["field"] for error in json_of(answer)["errors"]] == [field], answer.content

@@ -157,7 +157,7 @@ def test_a_template_that_messages_use_cannot_vanish(tenant: Tenant) -> None:
         ({"channel": "pigeon"}, ["channel"]),
         ({"body": ""}, ["body"]),
         ({"body": "x" * 200_001}, ["body"]),
-        ({"body": 5.5, "variables": "x"}, ["variables"]),
+        ({"body": 5.5, "variables": "x"}, ["body", "variables"]),
         ({"body": "{{ code "}, ["body"]),
         ({"body": "{% if code %}"}, ["body"]),
         ({"body": "{{ code | shout }}"}, ["body"]),
