@@ -63,6 +63,13 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "message": str(detail)}
 
 
+def _was_slow(error: BaseException | None) -> bool:
+    """Return whether a body came too slowly; Django wraps that error, once or twice."""
+    while error is not None and not isinstance(error, SlowBody):
+        error = error.__cause__
+    return error is not None
+
+
 def from_exception(error: BaseException) -> Problem | None:
     """Return the problem that stands for an exception, or None if it is a fault of ours."""
     match error:
@@ -84,7 +91,7 @@ def from_exception(error: BaseException) -> Problem | None:
             return not_acceptable()
         case exceptions.UnsupportedMediaType():
             return wrong_type()
-        case SlowBody() | UnreadablePostError(__cause__=SlowBody()):
+        case SlowBody() | UnreadablePostError() if _was_slow(error):
             log.info("a body did not come in time")
             return BodyTimeout(_("Send the whole body without pauses."), headers={"Connection": "close"})
         case UnreadablePostError():

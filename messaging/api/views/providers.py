@@ -154,6 +154,7 @@ class ProviderKinds(TenantView):
 
     scopes = {"GET": ADMIN}
     pagination_class = None
+    filter_backends = ()  # no rows, and so no filters to describe
 
     @extend_schema(
         summary="Kinds of providers",
