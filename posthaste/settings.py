@@ -233,6 +233,7 @@ SPECTACULAR_SETTINGS = {
         "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
+        "RecipientKind": "messaging.channels.recipients.KINDS",
     },
 }
 

@@ -9,6 +9,19 @@ from rest_framework.generics import GenericAPIView
 from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
 from posthaste.lib.flow.views import FlowLimited
+from posthaste.lib.problems import MAX_ERRORS, MORE
+
+
+class BoundedList(serializers.ListField):
+    """A list whose length is checked before its entries: DRF checks all of them first."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        assert self.max_length is not None, "a list in a body needs a max_length"
+        if isinstance(data, list) and len(data) > self.max_length:
+            raise serializers.ValidationError(_("At most {n} entries.").format(n=self.max_length), code="too_many")
+        values: list[Any] = super().to_internal_value(data)
+        return values
+
 
 #: The JSON type of a value by its field's class, the first that fits: the REST framework would take 0 for "0" and "no" for false.
 JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...]], ...] = (
@@ -28,6 +41,8 @@ def _is_of_another_type(field: Any, value: Any) -> bool:
 def _wrong_types(field: Any, value: Any) -> Any:
     """Return the errors of a value, or of a list's entries by their index, that have the wrong JSON type; empty: none."""
     if isinstance(field, serializers.ListField) and isinstance(value, list):
+        if field.max_length is not None and len(value) > field.max_length:
+            return []  # its length is the error
         return {index: wrong for index, entry in enumerate(value) if (wrong := _wrong_types(field.child, entry))}
     return [serializers.ErrorDetail(str(field.error_messages["invalid"]), code="invalid")] if _is_of_another_type(field, value) else []
 
@@ -51,9 +66,13 @@ class Body(serializers.Serializer[dict[str, Any]]):
             errors = dict(error.detail)
         errors |= wrong
         errors = {name: errors.pop(name) for name, _field in self.fields.items() if name in errors} | errors  # in the order of the fields
-        for name in data.keys() - self.fields.keys():
+        unknown = [name for name in data if name not in self.fields]
+        if unknown:
             message = _("Unknown field. Available: {known}.").format(known=", ".join(self.fields))
-            errors[name] = [serializers.ErrorDetail(message, code="unknown")]
+            errors |= {name: [serializers.ErrorDetail(message, code="unknown")] for name in unknown[:MAX_ERRORS]}
+        if len(unknown) > MAX_ERRORS:
+            number = serializers.ErrorDetail(str(len(unknown) - MAX_ERRORS), code=MORE)
+            errors["non_field_errors"] = [*errors.get("non_field_errors", []), number]
         if errors:
             raise serializers.ValidationError(errors)
         return values

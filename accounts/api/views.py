@@ -10,7 +10,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import Body, TenantView
+from accounts.api.base import Body, BoundedList, TenantView
 from accounts.models import ApiKey, AuditEntry, KeyKind, Tenant
 from accounts.scopes import ADMIN, SCOPES, SandboxSafe
 from accounts.services import api_keys
@@ -32,8 +32,8 @@ class ApiKeyIn(Body):
 
     name = serializers.CharField(max_length=100)
     kind = serializers.ChoiceField(choices=KeyKind.choices, default=KeyKind.LIVE)
-    scopes = serializers.ListField(child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1)
-    ip_ranges = serializers.ListField(child=serializers.CharField(max_length=50), default=list)
+    scopes = BoundedList(child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1, max_length=100)
+    ip_ranges = BoundedList(child=serializers.CharField(max_length=50), default=list, max_length=1_000)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 
 

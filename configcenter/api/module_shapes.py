@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.base import Body
+from accounts.api.base import Body, BoundedList
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services.transfer import POLICIES
 
@@ -133,7 +133,7 @@ class RollbackIn(Body):
 class SpreadIn(Body):
     """The instances a gray release is for."""
 
-    labels = serializers.ListField(child=serializers.CharField(max_length=161), default=list, max_length=100)
+    labels = BoundedList(child=serializers.CharField(max_length=161), default=list, max_length=100)
     percent = serializers.IntegerField(min_value=0, max_value=100, default=0)
 
 

@@ -19,10 +19,11 @@ from configcenter.services.changes import md5_of
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
 from posthaste.lib.jsonbodies import why_malformed
-from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem
+from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem, bounded
 
 KIND, VERSION = "posthaste-configuration", 1
 MAX_ITEMS = 10_000
+MAX_ITEM_ERRORS = 10  # that are told of one item
 Policy = Literal["skip", "overwrite", "abort"]
 POLICIES: tuple[Policy, ...] = ("skip", "overwrite", "abort")
 
@@ -171,7 +172,8 @@ def _name(entry: dict[str, Any]) -> str:
 def _errors(index: int, error: Problem) -> list[dict[str, Any]]:
     if not error.errors:
         return [{"field": f"items[{index}]", "code": error.code, "message": str(error.detail or error.title)}]
-    return [{**entry, "field": f"items[{index}].{entry['field']}".rstrip(".")} for entry in error.errors]
+    told = bounded(error.errors, max_errors=MAX_ITEM_ERRORS)
+    return [{**entry, "field": f"items[{index}].{entry['field']}".rstrip(".")} for entry in told]
 
 
 def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> ConfigItem:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
 from posthaste.lib.jsonbodies import why_malformed
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Invalid, bounded, errors_for
 
 MAX_BYTES = 1_048_576
 #: pydantic's kinds of errors in our words, which are translated when they are told.
@@ -73,22 +73,22 @@ def path_of(parts: Iterable[int | str]) -> str:
     return path
 
 
-def explain(error: ValidationError) -> list[dict[str, str]]:
+def explain(error: ValidationError) -> list[dict[str, Any]]:
     """Return pydantic's errors as entries of a problem document."""
-    entries = []
-    for entry in error.errors(include_url=False, include_input=False):
-        field, context = path_of(entry["loc"]), entry.get("ctx", {})
-        if isinstance(wrong := context.get("error"), hot.Wrong):
-            field = f"{field}.{wrong.field}" if field else wrong.field
-            entries.append({"field": field, "code": "invalid", "message": _(wrong.words).format(**wrong.values)})
-        elif entry["type"] == "value_error":
-            message, match = str(context["error"]), _NAMED.fullmatch(str(context["error"]))
-            if match:
-                field, message = f"{field}.{match[1]}" if field else match[1], match[2]
-            entries.append({"field": field, "code": "invalid", "message": _(message)})
-        else:
-            entries.append({"field": field, "code": entry["type"], "message": message_of(entry)})
-    return entries
+    return bounded(errors_for(error.errors(include_url=False, include_input=False), _entry_of))
+
+
+def _entry_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    field, context = path_of(entry["loc"]), entry.get("ctx", {})
+    if isinstance(wrong := context.get("error"), hot.Wrong):
+        field = f"{field}.{wrong.field}" if field else wrong.field
+        return {"field": field, "code": "invalid", "message": _(wrong.words).format(**wrong.values)}
+    if entry["type"] == "value_error":
+        message, match = str(context["error"]), _NAMED.fullmatch(str(context["error"]))
+        if match:
+            field, message = f"{field}.{match[1]}" if field else match[1], match[2]
+        return {"field": field, "code": "invalid", "message": _(message)}
+    return {"field": field, "code": entry["type"], "message": message_of(entry)}
 
 
 def message_of(entry: Mapping[str, Any]) -> str:
@@ -158,13 +158,10 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
         if item.override_of_id is None:
             checked: dict[str, Any] = handle.model.model_validate(value).model_dump(mode="json")
             return checked
-        errors = [
-            {"field": name, "code": "not_overridable", "message": _("Tenants can't override this field.")}
-            for name in value
-            if name not in handle.per_tenant
-        ]
-        if errors:
-            raise Invalid(errors=errors)
+        foreign = [name for name in value if name not in handle.per_tenant]
+        if foreign:
+            message = _("Tenants can't override this field.")
+            raise Invalid(errors=errors_for(foreign, lambda name: {"field": name, "code": "not_overridable", "message": message}))
         whole = merged(handle, base_of(handle, item), value).model_dump(mode="json")
         return {name: whole[name] for name in value}
     except ValidationError as error:

@@ -24,6 +24,7 @@ from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilt
 from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
+from messaging.channels.recipients import written_forms
 from messaging.content import templates
 from messaging.labels import MessageMark, event_label, event_reason
 from messaging.models import Message, ReceiptEntry, Status
@@ -85,9 +86,8 @@ class MessageAdmin(MessageActions):
             return queryset, False
         if identifier := as_uuid(term):
             return queryset.filter(Q(pk=identifier) | Q(batch_id=identifier)), False
-        # Each half has an index that begins with the tenant. A phone number may be written with spaces or dashes.
-        digits = term.translate(str.maketrans("", "", " -()"))
-        written = {term, term.lower(), *([digits] if digits.startswith("+") else [])}
+        # Each half has an index that begins with the tenant.
+        written = {term.lower(), *written_forms(term)}
         mine = Q(tenant_id__in=own_tenants(request))
         return queryset.filter((mine & Q(recipient__in=written)) | (mine & Q(reference=term) & ~Q(reference=""))), False
 

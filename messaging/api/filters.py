@@ -4,11 +4,13 @@ import django_filters
 from django.db.models import QuerySet
 
 from messaging import selectors
-from messaging.channels.recipients import list_key
+from messaging.channels.recipients import list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
 from posthaste.lib.filters import TruthFilter
 from posthaste.lib.ids import first_id_at
+
+RECIPIENT_HELP = "The whole recipient. A phone number may lack its +, which has to be written %2B in an address."
 
 
 class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
@@ -20,7 +22,7 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     batch = django_filters.UUIDFilter(field_name="batch_id")
     template = django_filters.CharFilter(field_name="template_version__template__name")
     provider = django_filters.UUIDFilter(field_name="provider_id")
-    recipient = django_filters.CharFilter(help_text="Exactly, in its normalised form.")
+    recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     reference = django_filters.CharFilter()
     priority = django_filters.NumberFilter()
     is_sandbox = TruthFilter()
@@ -35,6 +37,9 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
 
     def by_status(self, rows: "QuerySet[Message]", _name: str, value: list[str]) -> "QuerySet[Message]":
         return rows.filter(selectors.in_states(value)) if value else rows
+
+    def by_recipient(self, rows: "QuerySet[Message]", _name: str, value: str) -> "QuerySet[Message]":
+        return rows.filter(recipient__in=written_forms(value))
 
     def by_created_after(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
         return rows.filter(pk__gte=first_id_at(value))  # type: ignore[arg-type]
@@ -81,7 +86,7 @@ class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
 class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?recipient=ada@example.com&reason=unsubscribe`."""
 
-    recipient = django_filters.CharFilter(method="by_recipient", help_text="Exactly, in its normalised form.")
+    recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     category = django_filters.CharFilter()
     reason = django_filters.ChoiceFilter(choices=SuppressionReason.choices)
@@ -91,4 +96,4 @@ class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no t
         fields: list[str] = []
 
     def by_recipient(self, rows: "QuerySet[Suppression]", _name: str, value: str) -> "QuerySet[Suppression]":
-        return rows.filter(recipient=list_key(value.strip()))
+        return rows.filter(recipient__in={list_key(form) for form in written_forms(value)})

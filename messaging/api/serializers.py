@@ -10,6 +10,7 @@ from messaging import selectors
 from messaging.channels import registry
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
+from messaging.content.templates import MAX_VARIABLES
 from messaging.models import Batch, Message, Provider, Template, TemplateVersion
 from posthaste.lib.masking import mask_recipient
 
@@ -69,7 +70,7 @@ class BatchOut(serializers.ModelSerializer[Batch]):
     class Meta:
         model = Batch
         fields = [
-            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended",
+            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "dropped", "counts", "in_progress", "ended",
             "progress_percent", "send_at", "created_at", "finished_at",
         ]  # fmt: skip
 
@@ -210,7 +211,7 @@ class DraftIn(Body):
     subject = serializers.CharField(max_length=998, default="", allow_blank=True)
     body = serializers.CharField(max_length=200_000, default="", allow_blank=True, trim_whitespace=False)
     html = serializers.CharField(max_length=500_000, default="", allow_blank=True, trim_whitespace=False)
-    variables = VariableIn(many=True, default=list)
+    variables = VariableIn(many=True, default=list, max_length=MAX_VARIABLES)
 
 
 class TemplateIn(DraftIn):

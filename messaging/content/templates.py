@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -17,10 +17,11 @@ from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.html import sanitise
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Invalid, errors_for
 from posthaste.lib.process_state import on_reset
 
 CACHE_SECONDS = 2.0
+MAX_VARIABLES = 200  # that a version declares; each row of a batch is checked for those that are required
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
@@ -77,6 +78,10 @@ class Wording:
         subject = _one_line(_fill(self.subject, variables))
         html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
+
+    def variables_used(self) -> set[str]:
+        """Return the names of the variables that any part of the wording uses."""
+        return {name for source in (self.subject, self.body, self.html) if source for name in liquid.variables_used(source)}
 
     def text(self, variables: dict[str, Any]) -> str:
         """Fill in the plain text alone.
@@ -169,6 +174,10 @@ def wording(version_id: int) -> Wording:
 on_reset(wording.cache_clear)
 
 
+def _undeclared(field: str, name: str) -> dict[str, Any]:
+    return {"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)}
+
+
 def check_wording(*, channel: str, subject: str, body: str, html: str, variables: list[dict[str, Any]]) -> None:
     """Check a draft as far as that is possible before it is rendered.
 
@@ -182,12 +191,14 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         errors.append({"field": "html", "code": "not_allowed", "message": _("Only e-mail has HTML.")})
     if channel == "email" and not subject:
         errors.append({"field": "subject", "code": "required", "message": _("An e-mail needs a subject.")})
+    if len(variables) > MAX_VARIABLES:
+        errors.append({"field": "variables", "code": "too_many", "message": _("At most {n} variables.").format(n=MAX_VARIABLES)})
     if found := find_control(_BLANKS.sub(" ", subject)):
         said = _("The subject contains the control character {character}.").format(character=found)
         errors.append({"field": "subject", "code": "invalid", "message": said})
     errors += unstorable("variables", {"variables": variables})
     names = set()
-    for index, variable in enumerate(variables):
+    for index, variable in enumerate(variables[:MAX_VARIABLES]):
         name = variable.get("name") if isinstance(variable, dict) else None
         if not isinstance(name, str) or not name.isidentifier():
             errors.append(
@@ -221,10 +232,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
         if unsubscribe.VARIABLE in used and (channel != EMAIL or field == "subject"):
             said = _("{{ unsubscribe_url }} works only in the text and HTML of e-mails.")
             errors.append({"field": field, "code": "not_allowed", "message": said})
-        for name in sorted(used - names - {unsubscribe.VARIABLE}):
-            errors.append(
-                {"field": field, "code": "undeclared", "message": _("{{{{ {name} }}}} is not declared under variables.").format(name=name)}
-            )
+        errors += errors_for(sorted(used - names - {unsubscribe.VARIABLE}), partial(_undeclared, field))
     if errors:
         raise Invalid(errors=errors)
 

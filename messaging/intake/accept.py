@@ -20,7 +20,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from messaging.intake.bodies import BatchIn
+from messaging.intake.prepare import PreparedBatch
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
@@ -34,6 +34,7 @@ from posthaste.lib.queues import URGENT
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
+MAX_TOLD = 100  # dropped rows that an answer names
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,16 +286,20 @@ def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | 
 
 
 def accept_batch(
-    request: BatchIn,
     *,
     batch: Batch,
     is_sandbox: bool,
-    rows: Sequence[NewRow],
-    rejected: Sequence[dict[str, Any]],
+    prepared: PreparedBatch,
     repeatable: Repeatable | None,
 ) -> dict[str, Any]:
     """Store a batch in one transaction and return the body of the 202. The feeder takes it from there."""
-    answer = {"batch_id": str(batch.id), "accepted": len(rows), "rejected": list(rejected)}
+    rows = prepared.rows
+    answer = {
+        "batch_id": str(batch.id),
+        "accepted": len(rows),
+        "rejected": prepared.rejected,
+        "duplicates": {"dropped": len(prepared.dropped), "rows": prepared.dropped[:MAX_TOLD]},
+    }
     with transaction.atomic():
         if repeatable is not None:
             _row, made = IdempotencyKey.objects.get_or_create(

@@ -5,7 +5,9 @@ What only makes sense together (a template and its variables, two times, a recip
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -14,11 +16,12 @@ from django.utils.translation import gettext_noop
 from msgspec import Meta, Struct
 
 from posthaste.lib.jsonbodies import refuse_nul, why_malformed
-from posthaste.lib.problems import Invalid, Malformed
+from posthaste.lib.problems import MAX_ERRORS, Invalid, Malformed, more_errors
 
 MAX_BODY_CHARACTERS = 200_000
 CATEGORY = r"^[a-z0-9_.-]{0,40}$"
 ON_ERROR = "^(reject|skip)$"
+DUPLICATES = "^(send|drop|reject)$"
 
 Priority = Annotated[int, Meta(ge=0, le=10)]
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS)]
@@ -69,6 +72,7 @@ class BatchIn(Struct, forbid_unknown_fields=True):
     send_at: Aware | None = None
     expires_at: Aware | None = None
     on_error: Annotated[str, Meta(pattern=ON_ERROR)] = "reject"
+    duplicates: Annotated[str, Meta(pattern=DUPLICATES)] = "drop"
     metadata: dict[str, Any] = {}
     category: Category = ""
     time_zone: Zone = ""
@@ -86,8 +90,9 @@ BOUNDS = {
 _PATTERN = re.compile(r"Expected `str` matching regex '(.+)'")
 PATTERNS = {
     CATEGORY: gettext_noop("Up to 40 lower-case letters, digits and any of _ . -"),
-    ON_ERROR: gettext_noop("Must be one of {expected}."),
+    **dict.fromkeys((ON_ERROR, DUPLICATES), gettext_noop("Must be one of {expected}.")),
 }
+EXPECTED = {ON_ERROR: "reject, skip", DUPLICATES: "send, drop, reject"}
 _TYPE = re.compile(r"Expected `(\w+)")
 TYPES = {
     "str": gettext_noop("Must be a text."),
@@ -126,34 +131,61 @@ def _message_of(text: str) -> str:
         bound = match["bound"]
         return _(BOUNDS[match["kind"], match["sign"]]).format_map(defaultdict(lambda: bound))
     if match := _PATTERN.fullmatch(text):
-        return _(PATTERNS[match[1]]).format(expected="reject, skip")
+        return _(PATTERNS[match[1]]).format(expected=EXPECTED.get(match[1], ""))
     if match := _TYPE.match(text):
         return _(TYPES.get(match[1], text))
     return _(OTHERS.get(text, text))
 
 
-def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
-    """Build the error that names every wrong field: msgspec stops at the first, so each field is decoded separately."""
-    raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) if body.lstrip()[:1] == b"{" else None
-    if raw is None:
-        return Invalid.field("", _("The body must be a JSON object."), "invalid")
-    errors = []
-    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for name, value in raw.items():
+class _Key:
+    """Stands for every name of an object, so that a dictionary of them has one entry."""
+
+
+def _unknown_names(body: bytes, known: Collection[str]) -> tuple[list[str], int]:
+    """Return the first unknown names of a JSON object, and how many there are; only the first are kept in memory."""
+    names: list[str] = []
+    number, key = 0, _Key()
+
+    def seen(_kind: type, name: Any) -> _Key:
+        nonlocal number
         if name not in known:
-            errors.append(
-                {"field": name, "code": "unknown", "message": _("Unknown field. Available: {known}.").format(known=", ".join(known))}
-            )
+            number += 1
+            if number <= MAX_ERRORS:
+                names.append(name)
+        return key
+
+    msgspec.json.decode(body, type=dict[_Key, msgspec.Raw], dec_hook=seen)
+    return names, number
+
+
+@cache
+def _raw_decoder(kind: type[Struct]) -> "msgspec.json.Decoder[Any]":
+    """Return a decoder that takes the known fields of an object as they stand, and passes over all others."""
+    fields = [(field.name, msgspec.Raw, msgspec.Raw(b"")) for field in msgspec.structs.fields(kind)]
+    return msgspec.json.Decoder(msgspec.defstruct(f"Raw{kind.__name__}", fields))
+
+
+def _explain(body: bytes, kind: type[Struct], first: msgspec.ValidationError) -> Invalid:
+    """Build the error that names the wrong fields: msgspec stops at the first, so each field is decoded separately."""
+    if body.lstrip()[:1] != b"{":
+        return Invalid.field("", _("The body must be a JSON object."), "invalid")
+    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    raw = msgspec.structs.asdict(_raw_decoder(kind).decode(body))
+    errors: list[dict[str, Any]] = []
+    for name, field in known.items():
+        if not bytes(raw[name]):
+            if field.required:
+                errors.append({"field": name, "code": "required", "message": _("This field is required.")})
             continue
         try:
-            msgspec.json.decode(value, type=known[name].type)
+            msgspec.json.decode(raw[name], type=field.type)
         except msgspec.ValidationError as error:
             errors.append(problem_of(error, name))
-    errors += [
-        {"field": name, "code": "required", "message": _("This field is required.")}
-        for name, field in known.items()
-        if field.required and name not in raw
-    ]
+    names, number = _unknown_names(body, known)
+    message = _("Unknown field. Available: {known}.").format(known=", ".join(known))
+    errors += [{"field": name, "code": "unknown", "message": message} for name in names]
+    if number > len(names):
+        errors.append(more_errors(number - len(names)))
     return Invalid(errors=errors or [problem_of(first)])
 
 

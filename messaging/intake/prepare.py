@@ -1,5 +1,6 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,22 @@ from messaging.content import templates
 from messaging.content.templates import Wording
 from messaging.content.variables import unstorable
 from messaging.intake.bodies import BatchIn, MessageIn, problem_of, read_recipient
+from messaging.intake.duplicates import Duplicates, EarlierRows
 from messaging.models import Status
 from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
 MAX_RECIPIENTS = 10_000
 MAX_SCHEDULE_AHEAD = timedelta(days=365)
+MAX_ROW_ERRORS = 5  # that are told of one row of a batch
+
+
+def _required(name: str) -> dict[str, Any]:
+    return {"field": f"variables.{name}", "code": "required", "message": _("The template requires this variable.")}
 
 
 class Frame:
@@ -111,9 +118,7 @@ class Frame:
                 said = _("This variable is built in and filled in for each recipient. Leave it out.")
                 errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
-            errors += [
-                {"field": f"variables.{name}", "code": "required", "message": _("The template requires this variable.")} for name in missing
-            ]
+            errors += errors_for(missing, _required, max_errors=MAX_ERRORS if batch_id is None else MAX_ROW_ERRORS)
             if not missing and not errors and not too_large:
                 try:
                     if request.channel == "sms":
@@ -176,8 +181,25 @@ def prepare_message(request: MessageIn, *, caller: Caller, now: datetime) -> New
     return row
 
 
-def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> tuple[Frame, list[NewRow], list[dict[str, Any]]]:
-    """Check a batch and return its frame, the good rows, and `{index, field, message}` for the bad ones.
+def _of_row(index: int, errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"index": index, **error} for error in bounded(errors, max_errors=MAX_ROW_ERRORS)]
+
+
+@dataclass(slots=True)
+class PreparedBatch:
+    """A checked batch: what its rows share, the good rows, and which were not taken.
+
+    `rejected` has `{index, field, code, message}` for each mistake, `dropped` has `{index, same_as}` for each duplicate.
+    """
+
+    frame: Frame
+    rows: list[NewRow] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[dict[str, int]] = field(default_factory=list)
+
+
+def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> PreparedBatch:
+    """Check a batch and sort its rows into good, bad and repeated ones.
 
     Raises:
         Invalid: something all rows share is wrong, or there are none or too many.
@@ -191,19 +213,25 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         )
     if frame.errors:
         raise Invalid(errors=frame.errors)
-    rows: list[NewRow] = []
-    rejected: list[dict[str, Any]] = []
+    prepared, earlier_rows = PreparedBatch(frame), EarlierRows(frame.wording)
     for index, raw in enumerate(request.recipients):
         try:
             entry = read_recipient(raw)
         except msgspec.ValidationError as error:
-            rejected.append({"index": index, **problem_of(error)})
+            prepared.rejected += _of_row(index, [problem_of(error)])
             continue
         row, errors = frame.row(
             recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
         )
         if row is None:
-            rejected += [{"index": index, **error} for error in errors]
+            prepared.rejected += _of_row(index, errors)
+            continue
+        same_as = None if request.duplicates == Duplicates.SEND else earlier_rows.same_as(index, row)
+        if same_as is None:
+            prepared.rows.append(row)
+        elif request.duplicates == Duplicates.DROP:
+            prepared.dropped.append({"index": index, "same_as": same_as})
         else:
-            rows.append(row)
-    return frame, rows, rejected
+            said = _("The same recipient with the same content as row {n}.").format(n=same_as)
+            prepared.rejected.append({"index": index, "field": "recipient", "code": "duplicate", "message": said})
+    return prepared

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
@@ -21,7 +22,9 @@ from messaging.models.provider import new_receipt_secret
 from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
 from posthaste.lib.masking import mask_recipient
-from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.problems import Conflict, Invalid, errors_for
+
+MAX_CONFIG_BYTES = 262_144
 
 
 def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -40,18 +43,21 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
             _("There is no channel {channel}. Available: {known}.").format(channel=channel, known=", ".join(registry.CHANNELS)),
             "unknown",
         )
+    if len(orjson.dumps(config, default=str)) > MAX_CONFIG_BYTES:
+        raise Invalid.field("config", _("At most {n} bytes of JSON.").format(n=MAX_CONFIG_BYTES), "too_long")
     try:
         return registry.validate_config(kind, channel, config)
     except ValidationError as error:
         known = registry.ADAPTERS[kind].Config.model_fields
-        errors = []
-        for e in error.errors(include_input=False, include_url=False):
-            path, message = [str(part) for part in e["loc"]], message_of(e)
+
+        def entry_of(found: Mapping[str, Any]) -> dict[str, Any]:
+            path, message = [str(part) for part in found["loc"]], message_of(found)
             name, colon, rest = message.partition(": ")
             if not path and colon and name in known:  # a check of several fields together says itself which one is meant
                 path, message = [name], rest
-            errors.append({"field": ".".join(("config", *path)), "code": e["type"], "message": message})
-        raise Invalid(errors=errors) from None
+            return {"field": ".".join(("config", *path)), "code": found["type"], "message": message}
+
+        raise Invalid(errors=errors_for(error.errors(include_input=False, include_url=False), entry_of)) from None
     except ValueError as error:
         raise Invalid.field("kind", str(error)) from None
 

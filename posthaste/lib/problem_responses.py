@@ -20,6 +20,8 @@ from posthaste.lib.body_reading import NoPlace, SlowBody
 from posthaste.lib.jsonbodies import not_acceptable, wrong_type
 from posthaste.lib.problems import (
     CONTENT_TYPE,
+    MAX_ERRORS,
+    MORE,
     BodyTimeout,
     Forbidden,
     Internal,
@@ -32,6 +34,7 @@ from posthaste.lib.problems import (
     TooMany,
     Unauthenticated,
     Unavailable,
+    more_errors,
 )
 
 log = structlog.get_logger(__name__)
@@ -45,7 +48,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, Any]]:
     """DRF's nested error detail as flat entries with a path such as `recipients[3].recipient`."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
@@ -59,6 +62,8 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         for index, inner in enumerate(detail):
             nested = isinstance(inner, Mapping | list)
             yield from _flatten(inner, f"{path}[{index}]" if nested else path)
+    elif getattr(detail, "code", "") == MORE:  # its text is the number: see `accounts.api.base.Body`
+        yield more_errors(int(detail), path)
     else:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "message": str(detail)}
 
@@ -76,7 +81,7 @@ def from_exception(error: BaseException) -> Problem | None:
         case Problem():
             return error
         case exceptions.ValidationError():
-            return Invalid(errors=[entry for entry in _flatten(error.detail) if entry["message"]])
+            return Invalid(errors=(entry for entry in _flatten(error.detail) if entry["message"]))
         case exceptions.ParseError():
             return Malformed(str(error.detail))
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
@@ -196,6 +201,7 @@ def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
             "detail": {"type": "string"},
             "errors": {
                 "type": "array",
+                "description": f"The first {MAX_ERRORS}. Where there are more, a last entry with the code `{MORE}` counts the others.",
                 "items": {
                     "type": "object",
                     "required": ["field", "code", "message"],
@@ -204,6 +210,7 @@ def document_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
                         "code": {"type": "string"},
                         "message": {"type": "string"},
                         "index": {"type": "integer"},
+                        "count": {"type": "integer", "description": f"With the code `{MORE}`: how many errors are not listed."},
                     },
                 },
             },

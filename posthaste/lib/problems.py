@@ -3,18 +3,67 @@
     {"type": "/docs/errors#validation", "title": "…", "status": 422, "code": "validation",
      "detail": "what to do", "errors": [{"field": "recipients[3].recipient", "code": "invalid", "message": "…"}]}
 
-Raised where the rule lives as a `Problem`; turned into a response in `answers` and nowhere else.
+Raised where the rule lives as a `Problem`; turned into a response in `problem_responses` and nowhere else.
+
+However much is wrong, an answer is small: `bounded` keeps the first hundred errors, shortens long names, and counts the rest in one last
+entry, whose code is `more`. Every `Problem` is bounded. Code that may find very many errors makes them with `errors_for`, so that no more
+of them are made than are told.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
 from django.http import HttpResponse
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 CONTENT_TYPE = "application/problem+json"
+MAX_ERRORS = 100
+MAX_FIELD_CHARACTERS = 200
+MAX_MESSAGE_CHARACTERS = 1_000
+MAX_DETAIL_CHARACTERS = 4_000
+MORE = "more"  # the code of the entry that counts the errors that are not listed
+Item = TypeVar("Item")
+
+
+def shortened(text: str, max_characters: int = MAX_MESSAGE_CHARACTERS) -> str:
+    """Return a text that may quote what a caller sent, cut to a length."""
+    return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
+
+
+def more_errors(number: int, field: str = "") -> dict[str, Any]:
+    """Return the entry that counts the errors that are not listed."""
+    return {"field": field, "code": MORE, "message": gettext("And {n} more.").format(n=number), "count": number}
+
+
+def bounded(errors: Iterable[Mapping[str, Any]], *, max_errors: int = MAX_ERRORS) -> list[dict[str, Any]]:
+    """Return the first errors, names and messages shortened, and an entry that counts the others where there are more."""
+    kept: list[dict[str, Any]] = []
+    others = 0
+    for error in errors:
+        if error.get("code") == MORE:
+            others += int(error.get("count", 1))
+        elif len(kept) == max_errors:
+            others += 1
+        else:
+            field, message = error.get("field"), error.get("message")
+            kept.append(dict(error))
+            if isinstance(field, str):
+                kept[-1]["field"] = shortened(field, MAX_FIELD_CHARACTERS)
+            if isinstance(message, str):
+                kept[-1]["message"] = shortened(message)
+    return [*kept, more_errors(others)] if others else kept
+
+
+def errors_for(
+    items: Collection[Item], describe: Callable[[Item], Mapping[str, Any]], *, max_errors: int = MAX_ERRORS
+) -> list[Mapping[str, Any]]:
+    """Return an error for each of the first items, and an entry that counts the others: they cost nothing."""
+    errors = [describe(item) for item in islice(items, max_errors)]
+    return [*errors, more_errors(len(items) - max_errors)] if len(items) > max_errors else errors
 
 
 class Problem(Exception):
@@ -36,7 +85,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
-        self.errors = list(errors)
+        self.errors = bounded(errors)
         self.headers = dict(headers or {})
         self.extra = extra
 
@@ -49,7 +98,7 @@ class Problem(Exception):
             "code": self.code,
         }
         if self.detail:
-            document["detail"] = str(self.detail)
+            document["detail"] = shortened(str(self.detail), MAX_DETAIL_CHARACTERS)
         if self.errors:
             document["errors"] = self.errors
         return document | self.extra

@@ -7,6 +7,7 @@ What goes wrong is answered here, in the language of the call: see `posthaste.li
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +26,7 @@ from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
 from posthaste.lib.jsonbodies import JSON
 from posthaste.lib.problem_responses import Reply
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Invalid, bounded
 
 
 def _call_of(request: HttpRequest) -> Call:
@@ -94,15 +95,22 @@ def _accepted(body: dict[str, object], *, repeated: bool = False, passed: Pass |
     return Reply(202, found + single.limit_headers(passed), orjson.dumps(body))
 
 
+def _in_the_batch(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the error of a row with its path in the batch; what is of no row stays as it is."""
+    return {**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} if "index" in entry else entry
+
+
 def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
-    frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
-    if rejected and (body.on_error == "reject" or not rows):
+    prepared = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
+    rejected, wording = prepared.rejected, prepared.frame.wording
+    if rejected and (body.on_error == "reject" or not prepared.rows):
+        told = bounded(rejected)
         raise Invalid(
             _("Nothing was stored. Correct these rows, or send on_error: skip to leave them out."),
-            errors=[{**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} for entry in rejected],
+            errors=[_in_the_batch(entry) for entry in told],
             accepted=0,
-            rejected=rejected,
+            rejected=told,
         )
     batch = Batch(
         id=batch_id,
@@ -110,11 +118,12 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
         api_key_id=caller.key_id,
         name=body.name,
         channel=body.channel,
-        template_version_id=frame.wording.version_id if frame.wording else None,
+        template_version_id=wording.version_id if wording else None,
         priority=body.priority,
-        accepted=len(rows),
+        accepted=len(prepared.rows),
         rejected=len({entry["index"] for entry in rejected}),
+        dropped=len(prepared.dropped),
         send_at=body.send_at,
         created_at=now,
     )
-    return accept.accept_batch(body, batch=batch, is_sandbox=caller.is_sandbox, rows=rows, rejected=rejected, repeatable=repeatable)
+    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable)

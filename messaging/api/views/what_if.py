@@ -19,7 +19,7 @@ from accounts.selectors import get_tenant
 from configcenter import hot
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
-from posthaste.lib.problems import Invalid, NotFound
+from posthaste.lib.problems import MORE, Invalid, NotFound
 
 MAX_SPAN = timedelta(days=7)
 
@@ -36,6 +36,10 @@ def _within_value(path: str) -> str:
     return f"value{path}" if path.startswith("[") else f"value.{path}".rstrip(".")
 
 
+def _of_the_value(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry if entry["code"] == MORE else entry | {"field": _within_value(entry["field"]), "code": "invalid"}
+
+
 def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
     """Turn content into the module's value.
 
@@ -43,10 +47,12 @@ def checked(handle: "hot.Handle[Any]", content: Any) -> Any:
         Invalid: naming each wrong field.
     """
     try:
+        validation.check_text(orjson.dumps(content).decode())  # no longer than what can be published
         return handle.model.model_validate(content)
+    except Invalid as invalid:
+        raise Invalid(errors=[entry | {"field": "value"} for entry in invalid.errors]) from None
     except ValidationError as error:
-        errors = [entry | {"field": _within_value(entry["field"]), "code": "invalid"} for entry in validation.explain(error)]
-        raise Invalid(errors=errors) from None
+        raise Invalid(errors=[_of_the_value(entry) for entry in validation.explain(error)]) from None
 
 
 def module_with_replay(name: str) -> "hot.Handle[Any]":
