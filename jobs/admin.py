@@ -32,6 +32,7 @@ from jobs import registry
 from jobs.actions import Action
 from jobs.labels import Switch
 from jobs.services import schedule
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import NotFound
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
@@ -39,6 +40,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, 
 NATIVE_TIMES: Mapping[Any, Any] = {
     models.DateTimeField: {
         "form_class": forms.DateTimeField,
+        "validators": [within_range],
         "widget": forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
     }
 }

@@ -29,6 +29,7 @@ from messaging.content import templates
 from messaging.labels import MessageMark, event_label, event_reason
 from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
+from messaging.storage.unreadable import readable
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
@@ -66,7 +67,7 @@ class MessageAdmin(MessageActions):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Message]":
         # A list shows neither texts nor variables, which may be long.
-        return (
+        return readable(
             super()
             .get_queryset(request)
             .defer(
@@ -79,6 +80,15 @@ class MessageAdmin(MessageActions):
                 "provider__receipt_secret",
             )
         )
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Message | None:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            # The page needs what the list defers. Read here, a value that can't be read is set aside first.
+            whole = readable(Message.objects.filter(pk=found.pk)).get()
+            for field in Message._meta.concrete_fields:
+                setattr(found, field.attname, getattr(whole, field.attname))
+        return found
 
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Message]", search_term: str) -> Any:
         term = search_term.strip()

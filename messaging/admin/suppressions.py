@@ -22,7 +22,9 @@ from messaging.channels.recipients import RecipientKind, list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
+from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
@@ -62,6 +64,7 @@ class SuppressionForm(forms.Form):
     expires_at = forms.DateTimeField(
         label=gettext_lazy("expires"),
         required=False,
+        validators=[within_range],
         help_text=gettext_lazy("In UTC. Empty: never."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
@@ -92,6 +95,9 @@ class SuppressionAdmin(ReadOnly):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Suppression]":
+        return readable(super().get_queryset(request))
 
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Suppression]", search_term: str) -> Any:
         term = search_term.strip()

@@ -7,6 +7,7 @@ from messaging import selectors
 from messaging.channels.recipients import list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
+from posthaste.lib.dates import within_range
 from posthaste.lib.filters import TruthFilter
 from posthaste.lib.ids import first_id_at
 
@@ -28,8 +29,8 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     is_sandbox = TruthFilter()
     error_code = django_filters.CharFilter()
     category = django_filters.CharFilter()
-    created_after = django_filters.IsoDateTimeFilter(method="by_created_after")
-    created_before = django_filters.IsoDateTimeFilter(method="by_created_before")
+    created_after = django_filters.IsoDateTimeFilter(method="by_created_after", validators=[within_range])
+    created_before = django_filters.IsoDateTimeFilter(method="by_created_before", validators=[within_range])
 
     class Meta:
         model = Message

@@ -164,6 +164,7 @@ class TestSendOut(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     code = serializers.CharField()
     detail = serializers.CharField()
+    field = serializers.CharField(help_text="What has to be changed, where that is known: `recipient`, `text` or `config.…`.")
     provider_message_id = serializers.CharField()
     duration_ms = serializers.IntegerField()
 

@@ -11,6 +11,7 @@ from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
 from messaging.suppression.suppressions import MAX_AT_ONCE, masked
+from posthaste.lib.dates import within_range
 
 
 class SuppressionOut(serializers.ModelSerializer[Suppression]):
@@ -49,7 +50,7 @@ class _SuppressionFields(Body):
     )
     category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Only messages of this category. Empty: all.")
     reason = serializers.ChoiceField(choices=SuppressionReason.choices, default=SuppressionReason.API)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Empty: never.")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, validators=[within_range], help_text="Empty: never.")
 
 
 class SuppressionIn(_SuppressionFields):

@@ -21,6 +21,7 @@ from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.dates import OUT_OF_RANGE, is_in_range
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
@@ -85,6 +86,11 @@ class Frame:
 
     def _check_times(self) -> None:
         request = self.request
+        wrong = [name for name in ("send_at", "expires_at") if (time := getattr(request, name)) and not is_in_range(time)]
+        for name in wrong:
+            self._wrong(name, "out_of_range", str(OUT_OF_RANGE))
+        if wrong:
+            return
         if request.send_at and request.send_at > self.now + MAX_SCHEDULE_AHEAD:
             self._wrong("send_at", "too_far", _("Must be within a year."))
         if request.expires_at and request.expires_at <= self.now:

@@ -22,6 +22,7 @@ from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, St
 from messaging.providers import breakers
 from messaging.providers.cache import provider_cache
 from messaging.storage.store import storable
+from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
 from posthaste.lib import redis
@@ -180,7 +181,7 @@ def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | Non
     ids = {r.message_id for r in receipts if r.message_id}
     if names:
         ids |= set(ours.filter(provider=provider, provider_message_id__in=names).values_list("pk", flat=True))
-    rows = {row.pk: row for row in ours.filter(pk__in=ids).order_by("pk").select_for_update()}
+    rows = {row.pk: row for row in readable(ours.filter(pk__in=ids).order_by("pk").select_for_update())}
     by_name = {row.provider_message_id: row for row in rows.values() if row.provider_message_id}
     found = []
     for receipt in receipts:

@@ -133,8 +133,7 @@ def test_fifty_batches_at_once_with_one_key_are_one_batch(clear: str) -> None:
 def test_two_processes_with_the_same_key_make_one_message(caller: Caller) -> None:
     """Each process has a committer of its own; only the database stands between them."""
     committers: list[Batcher[Intake, accept.Answer]] = [
-        Batcher(together(accept.write_group, splits_on=accept.SPLITS_ON), name=f"process-{n}", at_end=lambda: connection.close())
-        for n in range(4)
+        Batcher(together(accept.write_apart), name=f"process-{n}", at_end=lambda: connection.close()) for n in range(4)
     ]
     try:
         same = Repeatable("the-same", b"d" * 32)
