@@ -25,6 +25,8 @@ WITHOUT_ACTOR = {
     "configcenter.services.items.modules_namespace": ON_DEMAND,
     "configcenter.services.releases.forget_old_releases": CLEANING,
     "configcenter.services.tenants.remove_configuration": INSIDE,
+    "jobs.services.first_due.count_anew": INSIDE,
+    "jobs.services.first_due.counted_from": "notes when a job was first seen",
     "jobs.registry.job": "declares a job in this process",
     "jobs.registry.run": "a run takes the lock of the one before it",
     "jobs.services.fence.check": "shows a lock's token to the database",
