@@ -11,12 +11,14 @@ from django.utils.translation import gettext as _
 from inscriptis import get_text
 
 from messaging.channels.channel import EMAIL
+from messaging.content.variables import unstorable
 from messaging.models import TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.blank import is_blank, is_blank_html
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.html import sanitise
+from posthaste.lib.liquid_analysis import fixed_text, max_outputs
 from posthaste.lib.problems import Invalid, errors_for
 from posthaste.lib.process_state import on_reset
 
@@ -137,15 +139,15 @@ def _is_empty(value: Any) -> bool:
 
 
 def _always_shows_text(version: TemplateVersion) -> bool:
-    if version.template.channel == EMAIL and is_blank(liquid.fixed_text(version.subject)):
+    if version.template.channel == EMAIL and is_blank(fixed_text(version.subject)):
         return False
-    if version.body and not is_blank(liquid.fixed_text(version.body)):
+    if version.body and not is_blank(fixed_text(version.body)):
         return True
-    return bool(version.html) and not is_blank_html(liquid.fixed_text(version.html, html=True))
+    return bool(version.html) and not is_blank_html(fixed_text(version.html, html=True))
 
 
 def _max_outputs(version: TemplateVersion) -> int | None:
-    counts = [liquid.max_outputs(source) for source in (version.body, version.html) if source]
+    counts = [max_outputs(source) for source in (version.body, version.html) if source]
     return None if None in counts else max(count for count in counts if count is not None)
 
 
@@ -237,6 +239,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
     if found := find_control(_BLANKS.sub(" ", subject)):
         said = _("The subject contains the control character {character}.").format(character=found)
         errors.append({"field": "subject", "code": "invalid", "message": said})
+    errors += unstorable("variables", {"variables": variables})
     names = set()
     for index, variable in enumerate(variables[:MAX_VARIABLES]):
         name = variable.get("name") if isinstance(variable, dict) else None
@@ -290,9 +293,12 @@ def preview(*, version: TemplateVersion, variables: dict[str, Any]) -> dict[str,
     Raises:
         Invalid: it can't be rendered.
     """
+    shown = examples(version) | variables
+    if errors := unstorable("variables", shown):  # before they are rendered
+        raise Invalid(errors=errors)
     try:
         address = variables.get(unsubscribe.VARIABLE, unsubscribe.sample_url())
-        rendered = Wording.of(version).render(examples(version) | variables, unsubscribe_url=address)
+        rendered = Wording.of(version).render(shown, unsubscribe_url=address)
     except liquid.TemplateProblem as problem:
         raise Invalid.field("variables", str(problem), "template") from None
     answer: dict[str, Any] = {"subject": rendered.subject, "body": rendered.body, "html": rendered.html}

@@ -3,30 +3,30 @@
 python-liquid bounds nesting, loops (the product of nested lengths), output and local names. What it leaves open is
 closed here: loops one after another, single filters that blow a value up (`replace`, `join`, ranges of a billion),
 sources on which its lexer takes minutes, and time, for which it has no limit at all: each look-up, filter, assignment
-and loop checks the CPU time the rendering thread has used. CPU time and not wall time, because a busy worker with a
-hundred threads renders slowly through no fault of the template.
+and loop checks the CPU time the rendering thread has used, and so does each call within a filter. CPU time and not wall
+time, because a busy worker with a hundred threads renders slowly through no fault of the template.
 """
 
 import json
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TextIO
-from urllib.parse import quote
+from typing import Any
 
 from django.utils.translation import gettext as _
 from liquid import BoundTemplate, Environment, RenderContext
-from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.filters.array import join, uniq
 from liquid.builtin.filters.string import replace
-from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import FilterArgumentError, LiquidError, LiquidValueError, ResourceLimitError
 from liquid.filter import liquid_filter, with_environment
-from liquid.stringify import to_liquid_string
 from liquid.undefined import FalsyStrictUndefined, is_undefined
+
+from posthaste.lib.liquid_outputs import PercentEncodedOutput
 
 MAX_SOURCE = 100_000
 MAX_TAG = 2_000
@@ -69,6 +69,20 @@ class BoundedContext(RenderContext):
         if time.thread_time() > self.stop_at:
             raise ResourceLimitError("the template takes too long", token=None)
 
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Check the time also within a filter, at each call that it makes: `date` alone can take seconds."""
+        before = sys.getprofile()
+
+        def check(_frame: Any, _event: str, _argument: Any) -> None:
+            self.check_time()
+
+        sys.setprofile(check)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
     def get(self, *args: Any, **kwargs: Any) -> object:
         self.check_time()
         return super().get(*args, **kwargs)
@@ -90,7 +104,10 @@ class BoundedContext(RenderContext):
         limit = self.env.output_stream_limit or 0
 
         def bounded(*args: Any, **kwargs: Any) -> object:
-            result = function(*args, **kwargs)
+            if any(isinstance(value, str) and len(value) > limit for value in args):
+                raise ResourceLimitError(f"{name}: the value is too large", token=token)
+            with self.interrupted():
+                result = function(*args, **kwargs)
             if (
                 (isinstance(result, str) and len(result) > limit)
                 or (isinstance(result, list | tuple | range) and len(result) > MAX_ITEMS)
@@ -134,23 +151,6 @@ class RoomyEnvironment(BoundedEnvironment):
 
     local_namespace_limit = 16_000_000
     output_stream_limit = 16_000_000
-
-
-class PercentEncodedNode(OutputNode):
-    """An output whose value is percent-encoded, unless its last filter has done that."""
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        """Write the value so that it stays one part of a URL or form."""
-        text = to_liquid_string(self.expression.evaluate(context), False)
-        filters = getattr(self.expression, "filters", None) or []
-        encoded = bool(filters) and filters[-1].name == "url_encode"
-        return buffer.write(text if encoded else quote(text, safe=""))
-
-
-class PercentEncodedOutput(Output):
-    """`{{ … }}` in a URL or form."""
-
-    node_class = PercentEncodedNode
 
 
 class PercentEncodingEnvironment(BoundedEnvironment):
@@ -314,39 +314,6 @@ def render(template: CompiledTemplate, variables: Mapping[str, Any]) -> str:
     except (ValueError, ArithmeticError, TypeError, LookupError, MemoryError) as error:
         # Corners of the library that let Python's own errors through: round of infinity, sorting mixed types …
         raise TemplateProblem(_("The template fails: {error}").format(error=f"{type(error).__name__}: {error}")) from None
-
-
-#: Tags and filters whose result is at most six times as long as what goes in (`&` becomes `&#38;`, and JSON escapes).
-_STEADY_TAGS = frozenset({"if", "unless", "case", "comment", "raw", "doc", "#"})
-# fmt: off
-_STEADY_FILTERS = frozenset({
-    "abs", "capitalize", "ceil", "default", "downcase", "escape", "first", "floor", "json", "last", "lstrip",
-    "remove", "remove_first", "round", "rstrip", "size", "slice", "strip", "strip_html", "strip_newlines",
-    "truncate", "truncatewords", "upcase",
-})
-# fmt: on
-
-
-def fixed_text(source: str, *, html: bool = False) -> str:
-    """Return the text that each rendering contains, whatever the variables are.
-
-    Raises:
-        TemplateProblem: it cannot be parsed.
-    """
-    nodes = compile_template(source, html).template.nodes
-    return "".join(node.text for node in nodes if isinstance(node, ContentNode))
-
-
-def max_outputs(source: str, *, html: bool = False) -> int | None:
-    """Return how many times a rendering writes a variable at most; None if it has loops or filters that make more of it.
-
-    Raises:
-        TemplateProblem: it cannot be parsed.
-    """
-    found = compile_template(source, html).template.analyze(include_partials=False)
-    if set(found.tags) - _STEADY_TAGS or set(found.filters) - _STEADY_FILTERS:
-        return None
-    return sum(len(places) for places in found.variables.values())
 
 
 def variables_used(source: str) -> set[str]:
