@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import orjson
 from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
