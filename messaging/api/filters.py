@@ -8,6 +8,7 @@ from messaging.channels.recipients import list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
 from posthaste.lib.dates import within_range
+from posthaste.lib.filters import TruthFilter
 from posthaste.lib.ids import first_id_at
 
 RECIPIENT_HELP = "The whole recipient. A phone number may lack its +, which has to be written %2B in an address."
@@ -25,7 +26,7 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     reference = django_filters.CharFilter()
     priority = django_filters.NumberFilter()
-    is_sandbox = django_filters.BooleanFilter()
+    is_sandbox = TruthFilter()
     error_code = django_filters.CharFilter()
     category = django_filters.CharFilter()
     created_after = django_filters.IsoDateTimeFilter(method="by_created_after", validators=[within_range])
@@ -64,7 +65,7 @@ class TemplateFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
     """`?channel=email&is_archived=false`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
-    is_archived = django_filters.BooleanFilter()
+    is_archived = TruthFilter()
 
     class Meta:
         model = Template
@@ -76,7 +77,7 @@ class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     kind = django_filters.CharFilter()
-    is_enabled = django_filters.BooleanFilter()
+    is_enabled = TruthFilter()
 
     class Meta:
         model = Provider

@@ -160,7 +160,9 @@ def write_apart(group: Sequence[Intake]) -> list[Answer | Exception]:
         if len(group) == 1:
             log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id)
             unreadable.count(REFUSED, 1)
-            return [Invalid.field("", UNSTORABLE, "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error]
+            return [
+                Invalid.field("", str(UNSTORABLE), "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error
+            ]
     for intake in group:  # as before the first try
         intake.row.status, intake.row.queued_at = Status.PENDING.value, None
     middle = len(group) // 2

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import orjson
 from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
@@ -14,6 +13,7 @@ from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
 from messaging.content import templates
 from messaging.content.templates import Wording
+from messaging.content.variables import unstorable
 from messaging.intake.bodies import BatchIn, MessageIn, problem_of, read_recipient
 from messaging.intake.duplicates import Duplicates, EarlierRows
 from messaging.models import Status
@@ -26,20 +26,8 @@ from posthaste.lib.ids import new_id
 from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
 MAX_RECIPIENTS = 10_000
-MAX_JSON_BYTES = 16_384
 MAX_SCHEDULE_AHEAD = timedelta(days=365)
 MAX_ROW_ERRORS = 5  # that are told of one row of a batch
-
-
-def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the errors that keep a JSON object of the caller's from being stored and passed on; usually none."""
-    try:
-        size = len(orjson.dumps(value)) if value else 0
-    except TypeError:  # orjson's error for what it can't write
-        return [{"field": field, "code": "invalid", "message": _("Contains an integer of more than 64 bits or is nested too deeply.")}]
-    if size > MAX_JSON_BYTES:
-        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MAX_JSON_BYTES)}]
-    return []
 
 
 def _required(name: str) -> dict[str, Any]:
@@ -68,7 +56,7 @@ class Frame:
         self.category = request.category or (self.wording.category if self.wording else "")
         if self.wording and self.wording.needs_link:
             self._check_link()
-        self.errors += _unstorable("metadata", request.metadata)
+        self.errors += unstorable("metadata", request.metadata)
         if found := find_control(request.subject):
             said = _("A subject is one line without control characters. This one contains {character}.").format(character=found)
             self._wrong("subject", "invalid", said)
@@ -130,13 +118,14 @@ class Frame:
             except ValueError as error:
                 errors.append({"field": "recipient", "code": "invalid", "message": str(error)})
         segments = self.plain_segments
+        too_large = unstorable("variables", variables)  # before they are rendered
         if self.wording is not None:
             if self.wording.links_to_unsubscribe and unsubscribe.VARIABLE in variables:
                 said = _("This variable is built in and filled in for each recipient. Leave it out.")
                 errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
             errors += errors_for(missing, _required, max_errors=MAX_ERRORS if batch_id is None else MAX_ROW_ERRORS)
-            if not missing and not errors:
+            if not missing and not errors and not too_large:
                 try:
                     if request.channel == "sms":
                         segments = sms.count_segments(self.wording.text(variables)).segments
@@ -146,7 +135,7 @@ class Frame:
             errors.append(
                 {"field": "variables", "code": "not_allowed", "message": _("Variables require a template. A body is sent unchanged.")}
             )
-        errors += _unstorable("variables", variables)
+        errors += too_large
         if time_zone and zones.zone(time_zone) is None:
             errors.append(
                 {

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import structlog
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DataError, OperationalError, connection, models
 from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
@@ -121,7 +122,7 @@ def _address(model: type[models.Model]) -> Any:
     return models.F("pk")
 
 
-def _at(model: type[M], addresses: Sequence[Any]) -> "models.QuerySet[M]":
+def _at(model: type[models.Model], addresses: Sequence[Any]) -> "models.QuerySet[Any]":
     return model._base_manager.annotate(row_address=_address(model)).filter(row_address__in=addresses).order_by()
 
 
@@ -161,7 +162,7 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
             if value is None and not isinstance(field, models.JSONField) and _as_text(model, field, address) != "":
                 raise Unreadable(field.attname)
             values[field.attname] = value
-        except model.DoesNotExist:
+        except ObjectDoesNotExist:
             return 0
         except Exception as error:
             if not may_be_a_rows_fault(error):
@@ -170,12 +171,12 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
     if not broken:
         return 0
     now = timezone.now()
-    changes = {name: _stand_in(model._meta.get_field(name), text, now) for name, text in broken.items()}
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    changes = {name: _stand_in(fields[name], text, now) for name, text in broken.items()}
     changes |= _end(model, values, broken, now, claimed=claimed)
     guard = f" AND status = '{values['status']}'" if model is Message and values.get("status") in Status.values else ""
-    names = {name: model._meta.get_field(name).column for name in changes}
-    sql = f'UPDATE "{model._meta.db_table}" SET {", ".join(f"{names[name]} = %s" for name in changes)} WHERE {_where()}{guard}'
-    prepared = [model._meta.get_field(name).get_db_prep_save(value, connection) for name, value in changes.items()]
+    sql = f'UPDATE "{model._meta.db_table}" SET {", ".join(f"{fields[name].column} = %s" for name in changes)} WHERE {_where()}{guard}'
+    prepared = [fields[name].get_db_prep_save(value, connection) for name, value in changes.items()]
     with connection.cursor() as cursor:
         cursor.execute(sql, [*prepared, address])
         changed: int = cursor.rowcount
@@ -196,7 +197,7 @@ def _as_text(model: type[models.Model], field: "models.Field[Any, Any]", address
         cursor.execute(f'SELECT CAST("{field.column}" AS {kind}) FROM "{model._meta.db_table}" WHERE {_where()}', [address])  # noqa: S608
         found = cursor.fetchone()
     value = found[0] if found else ""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text.replace("\0", "")
 
 

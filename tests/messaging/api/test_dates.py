@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import ApiKey
+from messaging.channels.base import Receipt
 from messaging.channels.http.config import ReceiptConfig
 from messaging.channels.http.receipts import read_receipts
 from messaging.models import Batch, Message, Suppression
@@ -69,6 +70,7 @@ def test_a_receipt_with_such_a_time_counts_without_it(at: Any) -> None:
         f'"{at}"'.encode() if isinstance(at, str) else str(at).encode()
     )
     (receipt,) = read_receipts(body, ReceiptConfig())
+    assert isinstance(receipt, Receipt)
     assert (receipt.status, receipt.at) == ("delivered", None)
 
 

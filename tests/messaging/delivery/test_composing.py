@@ -13,10 +13,11 @@ from messaging.configuration import circuit_breakers
 from messaging.configuration.breakers import BreakerRule
 from messaging.delivery import deliver as module
 from messaging.delivery.deliver import deliver
-from messaging.delivery.render import RenderedMessage
+from messaging.delivery.render import RenderedMessage, render_message
 from messaging.models import Message, Provider, Status
 from messaging.providers.breakers import of_provider
 from messaging.storage.store import Claimed
+from messaging.suppression import suppressions
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, breakers
 from tests.builders import Api, json_of, make_api, make_message, make_provider, make_template, make_tenant, published
@@ -156,7 +157,7 @@ def test_a_message_that_breaks_the_rendering_ends_alone_and_after_its_attempts(t
     """Before, its whole chunk was put off again and again, for ever."""
     make_provider(tenant)
     rows = [make_message(tenant, status=Status.QUEUED) for _ in range(5)]
-    render = module.render_message
+    render = render_message
 
     def broken(row: Claimed) -> RenderedMessage:
         if row.id == rows[2].pk:
@@ -200,6 +201,6 @@ def test_while_redis_is_away_nothing_of_this_is_taken_for_a_messages_fault(tenan
     def away(*_args: Any, **_kwargs: Any) -> Any:
         raise redis.Unavailable
 
-    monkeypatch.setattr(module.suppressions, "listed", away)
+    monkeypatch.setattr(suppressions, "listed", away)
     rows = send(tenant, 3)
     assert {(row.status, row.attempts) for row in rows} == {(Status.PENDING, 0)}

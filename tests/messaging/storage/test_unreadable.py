@@ -19,7 +19,7 @@ from messaging.delivery.journal import Journal
 from messaging.metrics import set_aside_rows_total
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing import broker, feed
-from messaging.storage import store, unreadable
+from messaging.storage import never_due, store, unreadable
 from messaging.storage.store import Outcome
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
@@ -259,3 +259,22 @@ def test_readable_rows_cost_no_statement_more(django_assert_num_queries: Any) ->
         make_message(tenant)
     with django_assert_num_queries(1):
         assert len(unreadable.readable(Message.objects.all())) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "planted_time"),
+    [
+        (Status.PENDING, {"postgresql": "due_at = 'infinity'", "sqlite": "due_at = 'zzz'"}),
+        (Status.PENDING, {"postgresql": "due_at = '10000-01-01 00:00:00+00'", "sqlite": "due_at = 17"}),
+        (Status.QUEUED, {"postgresql": "queued_at = 'infinity'", "sqlite": "queued_at = 'zzz'"}),
+    ],
+)
+def test_what_would_never_be_due_is_ended_so_that_its_batch_ends(status: str, planted_time: dict[str, str]) -> None:
+    batch = make_batch(make_tenant())
+    message = make_message(batch.tenant, status=status, batch=batch)
+    scheduled = make_message(batch.tenant, due_at=timezone.now() + timedelta(days=364))
+    overwrite(message, planted_time[connection.vendor])
+    assert never_due.set_aside_unreadable(now=timezone.now()) == 1
+    feed.settle_batches(now=timezone.now())
+    batch.refresh_from_db()
+    assert (batch.status, states([message.pk]), states([scheduled.pk])) == (BatchStatus.FINISHED, [Status.FAILED], [Status.PENDING])
