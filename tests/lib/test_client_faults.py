@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import DisallowedHost
 from django.http.request import UnreadablePostError
-from django.test import Client
+from django.test import RequestFactory
 
 from posthaste import wsgi
 from posthaste.lib.body_reading import SlowBody
@@ -39,7 +39,7 @@ def test_an_aborted_upload_writes_no_traceback(path: str, error: OSError, status
     def start(told: str, _headers: Any, _error: Any = None) -> None:
         seen.append(told)
 
-    environ = Client()._base_environ(
+    environ = RequestFactory()._base_environ(  # type: ignore[attr-defined]
         REQUEST_METHOD="POST",
         PATH_INFO=path,
         CONTENT_TYPE="application/json" if path.startswith("/api") else "application/x-www-form-urlencoded",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
@@ -33,7 +33,7 @@ def test_every_address_refuses_another_host(path: str) -> None:
     def start(status: str, _headers: Any, _error: Any = None) -> None:
         seen.append(status)
 
-    environ = Client()._base_environ(REQUEST_METHOD=method, PATH_INFO=path, HTTP_HOST="evil.example")
+    environ = RequestFactory()._base_environ(REQUEST_METHOD=method, PATH_INFO=path, HTTP_HOST="evil.example")  # type: ignore[attr-defined]
     b"".join(wsgi.application(environ, start))
     assert seen[0].startswith("400")
 
