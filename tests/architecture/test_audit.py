@@ -53,7 +53,6 @@ WITHOUT_ACTOR = {
     "messaging.storage.batches.sweep": ENGINE,
     "messaging.storage.batches.take_back_cancelled": INSIDE,
     "messaging.storage.batches.take_back_paused": INSIDE,
-    "messaging.storage.never_due.set_aside_unreadable": ENGINE,
     "messaging.storage.partitions.drop_before": CLEANING,
     "messaging.storage.partitions.forget_before": CLEANING,
     "messaging.storage.partitions.is_partitioned": READING,
