@@ -98,10 +98,17 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
 
         The package leaves out crontabs whose hour is not near, and so makes up for a missed run at a time that has nothing to do with it.
         """
+<<<<<<< HEAD
         enabled: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
         return enabled
 
     def all_as_schedule(self) -> dict[str, JobEntry]:
+=======
+        found: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
+        return found
+
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
+>>>>>>> next
         """Return the entries of all rows; one that can't be scheduled is logged and does not hold up the others."""
         entries = {}
         for row in self.enabled_models():

@@ -19,6 +19,11 @@ from tests.builders import make_key, make_provider, make_tenant
 pytestmark = pytest.mark.django_db(transaction=True)  # the application closes its connection
 
 
+def request_environ(**given: Any) -> dict[str, Any]:
+    """Return what a WSGI server tells of a request."""
+    return dict(RequestFactory().generic(given["REQUEST_METHOD"], given["PATH_INFO"], **given).environ)
+
+
 class Gone(io.RawIOBase):
     """A body whose client leaves."""
 
@@ -39,7 +44,11 @@ def test_an_aborted_upload_writes_no_traceback(path: str, error: OSError, status
     def start(told: str, _headers: Any, _error: Any = None) -> None:
         seen.append(told)
 
+<<<<<<< HEAD
     environ = RequestFactory()._base_environ(  # type: ignore[attr-defined]
+=======
+    environ = request_environ(
+>>>>>>> next
         REQUEST_METHOD="POST",
         PATH_INFO=path,
         CONTENT_TYPE="application/json" if path.startswith("/api") else "application/x-www-form-urlencoded",

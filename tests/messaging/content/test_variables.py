@@ -21,11 +21,11 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     usual = liquid.render
 
-    def noted(template: Any, variables: Any) -> str:
+    def render(template: liquid.CompiledTemplate, variables: dict[str, Any]) -> str:
         seen.append(template.source)
         return usual(template, variables)
 
-    monkeypatch.setattr(liquid, "render", noted)
+    monkeypatch.setattr(liquid, "render", render)
     return seen
 
 
