@@ -49,7 +49,7 @@ def without_missed(when: BaseSchedule, last_run_at: datetime, now: datetime) -> 
     return since
 
 
-class JobEntry(ModelEntry):  # type: ignore[misc]  # django-celery-beat has no types
+class Entry(ModelEntry):  # type: ignore[misc]  # django-celery-beat has no types
     """A job of the table. One that never ran is due as it was before a restart, and missed runs are treated as the job declares."""
 
     last_run_at: datetime
@@ -76,7 +76,7 @@ class JobEntry(ModelEntry):  # type: ignore[misc]  # django-celery-beat has no t
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
     """django-celery-beat's scheduler, ticking only in the process that leads."""
 
-    Entry = JobEntry
+    Entry = Entry
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -98,17 +98,10 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
 
         The package leaves out crontabs whose hour is not near, and so makes up for a missed run at a time that has nothing to do with it.
         """
-<<<<<<< HEAD
-        enabled: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
-        return enabled
-
-    def all_as_schedule(self) -> dict[str, JobEntry]:
-=======
         found: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
         return found
 
     def all_as_schedule(self) -> dict[str, ModelEntry]:
->>>>>>> next
         """Return the entries of all rows; one that can't be scheduled is logged and does not hold up the others."""
         entries = {}
         for row in self.enabled_models():

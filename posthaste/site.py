@@ -52,11 +52,7 @@ class PosthasteAdminSite(AdminSite):
             return response
         return super().login(request, extra_context)
 
-<<<<<<< HEAD
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-=======
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
->>>>>>> next
         response = super().logout(request, extra_context)
         access_notices.notify()  # here and not at Django's signal, which comes before the session has ended
         return response

@@ -18,7 +18,7 @@ from jobs import registry
 from jobs import scheduler as jobs_scheduler
 from jobs.models import Counted
 from jobs.registry import Misfire, job
-from jobs.scheduler import JobEntry, LeaderScheduler, without_missed
+from jobs.scheduler import Entry, LeaderScheduler, without_missed
 from jobs.services import schedule as schedules
 from tests.builders import TESTER
 
@@ -100,7 +100,7 @@ def test_the_only_run_of_a_job_is_never_skipped() -> None:
     job("tests.skips", every=timedelta(hours=1), misfire=Misfire.SKIP, **DECLARED)(lambda: None)
     beat()
     PeriodicTask.objects.filter(name="tests.skips").update(one_off=True, last_run_at=timezone.now() - timedelta(hours=5, minutes=30))
-    assert JobEntry(PeriodicTask.objects.get(name="tests.skips"), app=current_app).is_due().is_due
+    assert Entry(PeriodicTask.objects.get(name="tests.skips"), app=current_app).is_due().is_due
 
 
 NOW = datetime(2026, 5, 4, 10, 0, 30, tzinfo=UTC)

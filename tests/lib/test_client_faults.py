@@ -44,11 +44,7 @@ def test_an_aborted_upload_writes_no_traceback(path: str, error: OSError, status
     def start(told: str, _headers: Any, _error: Any = None) -> None:
         seen.append(told)
 
-<<<<<<< HEAD
-    environ = RequestFactory()._base_environ(  # type: ignore[attr-defined]
-=======
     environ = request_environ(
->>>>>>> next
         REQUEST_METHOD="POST",
         PATH_INFO=path,
         CONTENT_TYPE="application/json" if path.startswith("/api") else "application/x-www-form-urlencoded",

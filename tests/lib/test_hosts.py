@@ -38,11 +38,7 @@ def test_every_address_refuses_another_host(path: str) -> None:
     def start(status: str, _headers: Any, _error: Any = None) -> None:
         seen.append(status)
 
-<<<<<<< HEAD
-    environ = RequestFactory()._base_environ(REQUEST_METHOD=method, PATH_INFO=path, HTTP_HOST="evil.example")  # type: ignore[attr-defined]
-=======
     environ = request_environ(REQUEST_METHOD=method, PATH_INFO=path, HTTP_HOST="evil.example")
->>>>>>> next
     b"".join(wsgi.application(environ, start))
     assert seen[0].startswith("400")
 
