@@ -32,6 +32,7 @@ from jobs import registry
 from jobs.actions import Action
 from jobs.labels import Switch
 from jobs.services import schedule
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import NotFound
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
@@ -39,6 +40,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, 
 NATIVE_TIMES: Mapping[Any, Any] = {
     models.DateTimeField: {
         "form_class": forms.DateTimeField,
+        "validators": [within_range],
         "widget": forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
     }
 }
@@ -99,7 +101,19 @@ class JobForm(beat.PeriodicTaskForm):  # type: ignore[misc]
         if not (name := cleaned.get("regtask")):
             return cleaned  # the field has said so
         self.cleaned_data["task"] = self.instance.task = name
+        for field in ("interval", "crontab"):
+            if cleaned.get(field) and (reason := schedule.why_never(cleaned[field])):
+                self.add_error(field, reason)
         return super().clean()  # type: ignore[no-any-return]
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Refuses a schedule that never comes round."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # which builds and checks the row
+        if not self.errors and (reason := schedule.why_never(self.instance)):
+            self.add_error(None, reason)
 
 
 @admin.register(PeriodicTask)
@@ -109,7 +123,7 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     purpose = gettext_lazy("Jobs that run on a schedule. The platform's own jobs get their default schedule back at every start.")
     date_hierarchy = None
     form = JobForm
-    list_display = ["job", "state", "when", "limits", "blocking", "queue_of_job", "last_run", "runs"]
+    list_display = ["job", "state", "when", "limits", "blocking", "misfire", "queue_of_job", "last_run", "runs"]
     list_filter = ["enabled", "one_off"]
     search_help_text = gettext_lazy("Part of the name or of the task.")
     formfield_overrides = NATIVE_TIMES
@@ -156,6 +170,10 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
     def blocking(self, row: PeriodicTask) -> str:
         return str(found.blocking.label) if (found := registry.find(row.task)) else NOTHING
 
+    @admin.display(description=gettext_lazy("missed runs"))
+    def misfire(self, row: PeriodicTask) -> str:
+        return str(found.misfire.label) if (found := registry.find(row.task)) else NOTHING
+
     @admin.display(description=gettext_lazy("queue"))
     def queue_of_job(self, row: PeriodicTask) -> SafeString | str:
         queue = row.queue or ((found := registry.find(row.task)) and found.queue)
@@ -169,8 +187,15 @@ class JobAdmin(SuperuserOnly, beat.PeriodicTaskAdmin):  # type: ignore[misc]
             return _("This installation has no job of this name, so nothing runs.") if row.task else NOTHING
         limits = _(
             "Time-out {timeout}: a run that takes longer is logged, not ended, as a worker cannot end one. "
-            "A run that waits more than {expires} for a worker is left out. While one runs, the next one: {blocking}. Queue: {queue}."
-        ).format(timeout=duration(found.timeout), expires=duration(found.expires), blocking=found.blocking.label, queue=found.queue)
+            "A run that waits more than {expires} for a worker is left out. While one runs, the next one: {blocking}. "
+            "Runs that were due while no beat process ran: {misfire}. Queue: {queue}."
+        ).format(
+            timeout=duration(found.timeout),
+            expires=duration(found.expires),
+            blocking=found.blocking.label,
+            misfire=found.misfire.label,
+            queue=found.queue,
+        )
         return two_lines(str(found.purpose), limits)
 
     @admin.display(description=gettext_lazy("last run"), ordering="last_run_at")
@@ -248,6 +273,7 @@ class Schedule(SuperuserOnly):
 @admin.register(IntervalSchedule)
 class IntervalAdmin(Schedule):
     purpose = gettext_lazy("Every given number of seconds, minutes, hours or days.")
+    form = ScheduleForm
     list_display = ["words"]
 
     @admin.display(description=gettext_lazy("interval"))
@@ -258,6 +284,7 @@ class IntervalAdmin(Schedule):
 @admin.register(CrontabSchedule)
 class CrontabAdmin(Schedule):
     purpose = gettext_lazy("At times of the day, on days of the week or month, as in a crontab.")
+    form = ScheduleForm
     list_display = ["expression", "words", "timezone"]
     fields = ["minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone"]
 

@@ -1,4 +1,4 @@
-"""The newest fencing token that a writer has shown, by lock."""
+"""What jobs remember: the newest fencing token of each lock, and since when a job that never ran is counted."""
 
 from django.db import models
 
@@ -13,3 +13,16 @@ class Fence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.token}"
+
+
+class Counted(models.Model):
+    """Since when a scheduled job that has not run yet is counted; another schedule counts from when it was set."""
+
+    tenant_lookup = None
+
+    name = models.CharField(max_length=200, primary_key=True)  # of the row in the beat's table
+    since = models.DateTimeField()
+    schedule = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.since}"

@@ -41,6 +41,8 @@ from posthaste.lib import locks, queues, redis
 log = structlog.get_logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 Text = str | Promise
+#: Longer ones would leave the calendar of Python.
+MAX_INTERVAL = timedelta(days=3650)
 
 
 class Blocking(TextChoices):
@@ -50,6 +52,13 @@ class Blocking(TextChoices):
     QUEUE = "queue", _("Waits for the running one")
     COVER = "cover", _("Takes over from the running one")
     OVERLAP = "overlap", _("Runs in parallel")
+
+
+class Misfire(TextChoices):
+    """What happens to runs that were due while no beat process ran."""
+
+    RUN_ONCE = "run_once", _("Made up for once")
+    SKIP = "skip", _("Skipped")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +74,7 @@ class Job:
     timeout: timedelta  # how long a run may take at most
     expires: timedelta  # how long a run may wait for a worker
     blocking: Blocking
+    misfire: Misfire
     queue: str
     entry: str  # its row in the beat's table
     own_lock: str  # of the function itself; empty: `run` holds one
@@ -113,14 +123,16 @@ def job(
     timeout: timedelta,
     expires: timedelta | None = None,
     blocking: Blocking = Blocking.DISCARD,
+    misfire: Misfire = Misfire.RUN_ONCE,
     queue: str = queues.NOTIFICATION,
     entry: str = "",
     own_lock: str = "",
 ) -> Callable[[F], F]:
     """Declare the function below as a job. It takes nothing, or the time of the run as the keyword `now`.
 
-    `expires` is by default the shorter of an hour and the time between two runs (a crontab: an hour). `own_lock` names the lock by
-    which the function itself keeps its runs apart, so that no second one is taken around it.
+    `misfire` says what becomes of runs that were missed while no beat process ran. `expires` is by default the shorter of an hour and the
+    time between two runs (a crontab: an hour). `own_lock` names the lock by which the function itself keeps its runs apart, so that no
+    second one is taken around it.
 
     Raises:
         ValueError: the declaration contradicts itself, or there is already a job of this name.
@@ -135,6 +147,8 @@ def job(
     for said, span in (("every", every), ("timeout", timeout), ("expires", expires)):
         if span is not None and span <= timedelta(0):
             raise ValueError(f"The job {name} needs a positive {said}=, not {span}.")
+    if every is not None and every > MAX_INTERVAL:
+        raise ValueError(f"The job {name} has every={every}; at most {MAX_INTERVAL.days} days are possible.")
     hour = timedelta(hours=1)
 
     def declare(function: F) -> F:
@@ -156,6 +170,7 @@ def job(
             timeout=timeout,
             expires=expires or min(every or hour, hour),
             blocking=blocking,
+            misfire=misfire,
             queue=queue,
             entry=entry or name,
             own_lock=own_lock,

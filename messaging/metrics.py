@@ -9,6 +9,7 @@ from messaging.models import Message, Status
 from messaging.queueing import broker, queue_statistics
 from messaging.queueing.queue_statistics import COUNT_UP_TO
 from messaging.statistics import event_rates
+from messaging.storage import unreadable
 from posthaste.lib.metrics import metric
 
 
@@ -37,6 +38,17 @@ def scheduled_messages() -> float:
 def sending_messages() -> float:
     """Count what is being sent."""
     return Message.objects.filter(status=Status.SENDING).order_by().values("lease_until")[:COUNT_UP_TO].count()
+
+
+@metric(
+    "set_aside_rows_total",
+    help=_("Rows that could not be read or stored and were set aside, by kind. A refused message was never stored."),
+    kind="counter",
+    labels=("kind",),
+)
+def set_aside_rows_total() -> Mapping[str, float]:
+    """Return what all processes have counted in Redis."""
+    return unreadable.counts()
 
 
 @metric("oldest_due_seconds", help=_("How long the oldest message waiting in the database has been due."), unit="seconds")

@@ -9,21 +9,22 @@ from django.db.models import Q, QuerySet
 from accounts.tenancy import owned_by
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Suppression, Template
 from messaging.storage import tallies
+from messaging.storage.unreadable import readable
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":
     """Return the tenant's messages, newest first."""
-    return owned_by(Message.objects.select_related("template_version__template", "provider"), tenant_id)
+    return readable(owned_by(Message.objects.select_related("template_version__template", "provider"), tenant_id))
 
 
 def batches(tenant_id: int) -> "QuerySet[Batch]":
     """Return the tenant's batches, newest first."""
-    return owned_by(Batch.objects.select_related("template_version__template"), tenant_id)
+    return readable(owned_by(Batch.objects.select_related("template_version__template"), tenant_id))
 
 
 def suppressions(tenant_id: int) -> "QuerySet[Suppression]":
     """Return the tenant's suppression list, newest first."""
-    return owned_by(Suppression.objects.all(), tenant_id)
+    return readable(owned_by(Suppression.objects.all(), tenant_id))
 
 
 def templates(tenant_id: int) -> "QuerySet[Template]":
@@ -59,14 +60,15 @@ def batch_counts(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
     counts = {batch_id: dict.fromkeys(Status.values, 0) for batch_id in states}
     for batch_id, status, number in tallies.by_batch(states):
         waits_in_vain = status == Status.PENDING and states[batch_id] == BatchStatus.CANCELLED
-        counts[batch_id][Status.CANCELLED if waits_in_vain else status] += number
+        known = status if status in Status.values else Status.FAILED  # a state that is none: its row is set aside when it is read
+        counts[batch_id][Status.CANCELLED if waits_in_vain else known] += number
     return counts
 
 
 def open_batches(tenant_id: int | None, *, limit: int) -> list[Batch]:
     """Return the newest batches that are running or paused, each with its summary as `totals`; of all tenants for None."""
     rows = Batch.objects.filter(status__in=[BatchStatus.RUNNING, BatchStatus.PAUSED]).order_by("-id")
-    found = list((rows if tenant_id is None else owned_by(rows, tenant_id))[:limit])
+    found = list(readable(rows if tenant_id is None else owned_by(rows, tenant_id))[:limit])
     counts = batch_counts(found)
     for batch in found:
         batch.totals = batch_summary(batch, counts[batch.pk])  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from messaging.delivery import recover  # noqa: F401 - jobs
 from messaging.intake import idempotency  # noqa: F401 - a job
 from messaging.queueing import feed  # noqa: F401 - a job
 from messaging.receipts import sandbox
-from messaging.storage import partitions  # noqa: F401 - a job
+from messaging.storage import never_due, partitions  # noqa: F401 - jobs
 from posthaste.lib import queues
 
 

@@ -22,11 +22,13 @@ from django.conf import settings
 
 from messaging.api.single import Accepted, Call, Checked, Refused, receive, refused
 from posthaste import env
-from posthaste.lib import languages
+from posthaste.lib import hosts, languages
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
+from posthaste.lib.body_reading import SlowBody
 from posthaste.lib.jsonbodies import USUAL_ACCEPT
-from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body
+from posthaste.lib.problem_responses import reply_to
+from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body, small_body
 
 MESSAGES = {"/api/messages", "/api/messages/"}
 TIMEOUT_SECONDS = 30.0
@@ -49,7 +51,8 @@ class Entrance:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = loop
-        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, loop=loop)
+        max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=max_bytes, loop=loop, refuse=self._refuse)
         self._accepted_headers = wsgi.security_headers()
         self._refused_headers = wsgi.security_headers(refused=True)
         handle: Handler[Call, Accepted | Refused | Checked] = one_by_one(receive, after=wsgi.close_connection)
@@ -60,11 +63,20 @@ class Entrance:
         self._intake.close(wait=False)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        is_quick = scope.path in MESSAGES and scope.method == "POST" and has_small_body(scope)
+        is_quick = scope.path in MESSAGES and scope.method == "POST" and has_small_body(scope) and hosts.is_allowed(_host_of(scope))
         if is_quick and not wsgi.is_redirected(scope.headers.get("x-forwarded-proto", "")):
-            await self._receive(scope, protocol, await protocol())
+            try:
+                body = await small_body(protocol)
+            except SlowBody as error:
+                protocol.response_bytes(*self._refuse(error))
+                return
+            await self._receive(scope, protocol, body)
         else:
             await self._bridge.answer(scope, protocol)
+
+    def _refuse(self, error: Exception) -> tuple[int, list[tuple[str, str]], bytes]:
+        reply = reply_to(error, language=settings.LANGUAGE_CODE)
+        return reply.status, [*reply.headers, *self._refused_headers], reply.body
 
     async def _receive(self, scope: Any, protocol: Any, body: bytes) -> None:
         header = scope.headers.get
@@ -89,6 +101,10 @@ class Entrance:
         reply = outcome.reply()
         more = self._accepted_headers if reply.status < 400 else self._refused_headers
         protocol.response_bytes(reply.status, [*reply.headers, *more], reply.body)
+
+
+def _host_of(scope: Any) -> str:
+    return scope.headers.get("host", "") or str(scope.server)
 
 
 def _give_up(future: "asyncio.Future[Accepted | Refused | Checked]", language: str) -> None:

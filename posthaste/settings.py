@@ -51,6 +51,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "posthaste.lib.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -136,6 +137,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # also for a `?next=` that leads elsewhere
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
@@ -231,6 +233,7 @@ SPECTACULAR_SETTINGS = {
         "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
+        "RecipientKind": "messaging.channels.recipients.KINDS",
     },
 }
 

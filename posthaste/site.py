@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from accounts.services import access_notices
 from accounts.services.sign_in import too_many_attempts
 from posthaste.ui import navigation, pages
 
@@ -49,3 +50,8 @@ class PosthasteAdminSite(AdminSite):
             response["Retry-After"] = "60"
             return response
         return super().login(request, extra_context)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().logout(request, extra_context)
+        access_notices.notify()  # here and not at Django's signal, which comes before the session has ended
+        return response

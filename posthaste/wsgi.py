@@ -19,7 +19,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest
 
-from posthaste.lib import garbage, heartbeat
+from posthaste.lib import garbage, heartbeat, hosts
 from posthaste.lib.problem_responses import Reply
 
 django_application = get_wsgi_application()
@@ -69,7 +69,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if "*=" in environ.get("CONTENT_TYPE", ""):
         environ["CONTENT_TYPE"] = ""  # a parameter as in RFC 2231, which HTTP does not have here: Django fails on some
     view = HOT.get(environ["PATH_INFO"].rstrip("/")) if environ["REQUEST_METHOD"] == "POST" else None
-    if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")):
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if view is None or is_redirected(environ.get("HTTP_X_FORWARDED_PROTO", "")) or not hosts.is_allowed(host):
         return django_application(environ, start_response)
     try:
         reply = view(WSGIRequest(environ))

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
 from posthaste.lib import zones
+from posthaste.lib.dates import is_day_in_range
 
 #: A name in DNS of several parts, or `*.` before one; no scheme, port or path.
 HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
@@ -132,7 +133,8 @@ class ServiceLevels(Module):
 
 def _is_date(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        found = date.fromisoformat(text)
+        return found.isoformat() == text and is_day_in_range(found)
     except ValueError:
         return False
 

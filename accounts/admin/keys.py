@@ -25,6 +25,7 @@ from accounts.scopes import SCOPES, SUGGESTED
 from accounts.services import api_keys
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants, signed_in
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import confirm
 from posthaste.ui.templatetags.interface import ago, badge
@@ -51,6 +52,7 @@ class KeyForm(forms.Form):
     expires_at = forms.DateTimeField(
         label=gettext_lazy("expires"),
         required=False,
+        validators=[within_range],
         help_text=gettext_lazy("In UTC. Empty: never."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )

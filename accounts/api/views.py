@@ -16,6 +16,7 @@ from accounts.scopes import ADMIN, SCOPES, SandboxSafe
 from accounts.services import api_keys
 from accounts.services.audit import Actor
 from accounts.tenancy import owned_by
+from posthaste.lib.dates import within_range
 from posthaste.lib.pagination import CursorPages
 
 
@@ -34,7 +35,7 @@ class ApiKeyIn(Body):
     kind = serializers.ChoiceField(choices=KeyKind.choices, default=KeyKind.LIVE)
     scopes = BoundedList(child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1, max_length=100)
     ip_ranges = BoundedList(child=serializers.CharField(max_length=50), default=list, max_length=1_000)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, validators=[within_range])
 
 
 class ApiKeyView(TenantView):

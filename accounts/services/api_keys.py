@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from accounts.actions import Action
 from accounts.models import ApiKey, KeyKind, Tenant, User
 from accounts.scopes import ADMIN, SCOPES
-from accounts.services import audit
+from accounts.services import access_notices, audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
 from posthaste.lib.process_state import on_reset
@@ -147,6 +147,7 @@ def revoke_api_key(*, key: ApiKey, now: datetime, by: Actor) -> bool:
         changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
         if changed:
             audit.record(by=by, action=Action.KEY_REVOKE, target=key.prefix, tenant_id=key.tenant_id)
+            access_notices.notify_after_commit()
     _cache.pop(key.prefix, None)
     return bool(changed)
 
@@ -156,10 +157,13 @@ _last_used: dict[int, datetime] = {}
 _lock = threading.Lock()
 
 
-def _load(prefix: str) -> Caller | None:
-    row = ApiKey.objects.filter(prefix=prefix, revoked_at=None, tenant__is_active=True).select_related("tenant").first()
-    if row is None:
-        return None
+def _valid_keys(prefixes: Collection[str]) -> dict[str, Caller]:
+    """Read the keys with these prefixes that are neither revoked nor of an inactive tenant."""
+    rows = ApiKey.objects.filter(prefix__in=prefixes, revoked_at=None, tenant__is_active=True).select_related("tenant")
+    return {row.prefix: _caller_of(row) for row in rows}
+
+
+def _caller_of(row: ApiKey) -> Caller:
     return Caller(
         key_id=row.pk,
         prefix=row.prefix,
@@ -217,12 +221,22 @@ def _known(prefix: str) -> Caller | None:
     """Return the caller of a key prefix, at most CACHE_SECONDS old, or None."""
     loaded_at, caller = _cache.get(prefix, (0.0, None))
     if time.monotonic() - loaded_at > CACHE_SECONDS:
-        caller = _load(prefix)
-        with _lock:
-            if len(_cache) > 10_000:
-                _cache.clear()  # made-up prefixes must not fill the memory
-            _cache[prefix] = (time.monotonic(), caller)
+        caller = _valid_keys([prefix]).get(prefix)
+        _remember({prefix: caller})
     return caller
+
+
+def _remember(callers: Mapping[str, Caller | None]) -> None:
+    with _lock:
+        if len(_cache) > 10_000:
+            _cache.clear()  # made-up prefixes must not fill the memory
+        _cache.update({prefix: (time.monotonic(), caller) for prefix, caller in callers.items()})
+
+
+def refresh(prefixes: Collection[str]) -> None:
+    """Read these keys again, whatever this process remembers of them."""
+    found = _valid_keys(prefixes)
+    _remember({prefix: found.get(prefix) for prefix in prefixes})
 
 
 def _admit(caller: Caller, ip: str, now: datetime) -> Caller:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.actions import Action
 from accounts.models import Member, User
-from accounts.services import audit
+from accounts.services import access_notices, audit
 from accounts.services.audit import Actor
 
 
@@ -23,6 +23,7 @@ def change_user(*, user: User, fields: Iterable[str], by: Actor) -> User:
     """Store a changed user; `fields` are the names of those that changed."""
     user.save()
     audit.record(by=by, action=Action.USER_CHANGE, target=user.pk, detail={"name": user.get_username(), "fields": sorted(fields)})
+    access_notices.notify_after_commit()
     return user
 
 
@@ -31,6 +32,7 @@ def set_password(*, user: User, by: Actor) -> None:
     """Store a user's new password, which was set on the row (`user.set_password`)."""
     user.save()
     audit.record(by=by, action=Action.USER_PASSWORD, target=user.pk, detail={"name": user.get_username()})
+    access_notices.notify_after_commit()
 
 
 @transaction.atomic
@@ -40,6 +42,7 @@ def delete_user(*, user: User, by: Actor) -> None:
         remove_member(member=member, by=by)
     audit.record(by=by, action=Action.USER_DELETE, target=user.pk, detail={"name": user.get_username()})
     user.delete()
+    access_notices.notify_after_commit()
 
 
 @transaction.atomic
@@ -56,6 +59,7 @@ def change_member(*, member: Member, by: Actor) -> Member:
     was = Member.objects.values_list("role", flat=True).get(pk=member.pk)
     member.save()
     _record(member, Action.MEMBER_CHANGE, by, was=str(was))
+    access_notices.notify_after_commit()
     return member
 
 
@@ -64,6 +68,7 @@ def remove_member(*, member: Member, by: Actor) -> None:
     """Take a user's role in a tenant away."""
     _record(member, Action.MEMBER_DELETE, by)
     member.delete()
+    access_notices.notify_after_commit()
 
 
 def _record(member: Member, action: Action, by: Actor, **detail: str) -> None:

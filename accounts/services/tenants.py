@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actions import Action
 from accounts.models import Tenant
-from accounts.services import audit
+from accounts.services import access_notices, audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict
 
@@ -49,6 +49,7 @@ def change_tenant(*, tenant: Tenant, fields: Iterable[str], by: Actor) -> Tenant
     """Store a changed tenant; `fields` are the names of those that changed."""
     tenant.save()
     audit.record(by=by, action=Action.TENANT_CHANGE, target=tenant.slug, tenant_id=tenant.pk, detail={"fields": sorted(fields)})
+    access_notices.notify_after_commit()
     return tenant
 
 
@@ -69,6 +70,7 @@ def delete_tenant(*, tenant: Tenant, by: Actor) -> None:
             tenant.delete()
         except ProtectedError:
             raise TenantInUse(_in_use(tenant)) from None
+        access_notices.notify_after_commit()
 
 
 def why_it_stays(*, tenant: Tenant) -> str:

@@ -25,6 +25,7 @@ from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
 from configcenter.services.changes import md5_of
+from posthaste.lib.filters import TruthFilter
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 
@@ -38,7 +39,7 @@ class ItemFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library
     group = django_filters.CharFilter(help_text="Exactly.")
     data_id = django_filters.CharFilter(help_text="Exactly.")
     search = django_filters.CharFilter(method="by_words", help_text="Part of the data id or of the description.")
-    in_force = django_filters.BooleanFilter(field_name="current", lookup_expr="isnull", exclude=True)
+    in_force = TruthFilter(field_name="current", lookup_expr="isnull", exclude=True)
 
     class Meta:
         model = ConfigItem

@@ -110,6 +110,7 @@ async def _listen(call: Call, who: Who) -> Answer:
     finally:
         if gone is not None:
             gone.cancel()
+    (await _identified(call)).must(CONFIG_READ)  # what the call showed may have been revoked while it waited
     return protocol.changed(by_key[key] for key in by_key if key in changed)
 
 

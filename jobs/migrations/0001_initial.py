@@ -16,4 +16,12 @@ class Migration(migrations.Migration):
                 ('token', models.BigIntegerField()),
             ],
         ),
+        migrations.CreateModel(
+            name='Counted',
+            fields=[
+                ('name', models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ('since', models.DateTimeField()),
+                ('schedule', models.CharField(max_length=200)),
+            ],
+        ),
     ]

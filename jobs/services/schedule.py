@@ -9,20 +9,23 @@ from collections.abc import Iterable, Sequence
 
 from celery import current_app
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from accounts.services import audit
 from accounts.services.audit import Actor
 from jobs import registry
 from jobs.actions import Action
+from jobs.services.first_due import COUNTED_FIELDS, count_anew, counted_from
 from posthaste.lib.problems import NotFound
 
 
 @transaction.atomic
 def create_job(*, job: PeriodicTask, by: Actor) -> PeriodicTask:
-    """Store a new scheduled job."""
+    """Store a new scheduled job; it counts from now."""
     job.save()
+    counted_from(job, now=timezone.now())
     _record(job, Action.JOB_CREATE, by)
     return job
 
@@ -30,8 +33,12 @@ def create_job(*, job: PeriodicTask, by: Actor) -> PeriodicTask:
 @transaction.atomic
 def change_job(*, job: PeriodicTask, fields: Iterable[str], by: Actor) -> PeriodicTask:
     """Store a changed job; `fields` are the names of those that changed."""
+    changed = sorted(fields)
     job.save()
-    _record(job, Action.JOB_CHANGE, by, fields=sorted(fields))
+    if not COUNTED_FIELDS.isdisjoint(changed):
+        count_anew([job.name])
+        counted_from(job, now=timezone.now())
+    _record(job, Action.JOB_CHANGE, by, fields=changed)
     return job
 
 
@@ -39,6 +46,7 @@ def change_job(*, job: PeriodicTask, fields: Iterable[str], by: Actor) -> Period
 def delete_job(*, job: PeriodicTask, by: Actor) -> None:
     """Delete a scheduled job. A job that the platform declares comes back when the beat process starts."""
     _record(job, Action.JOB_DELETE, by)
+    count_anew([job.name])
     job.delete()
 
 
@@ -59,6 +67,10 @@ def _switch(ids: Sequence[int], *, is_enabled: bool, by: Actor) -> int:
     # Without its last run, a job that is switched on again is not started at once for the time it was off.
     changes = {} if is_enabled else {"last_run_at": None}
     PeriodicTask.objects.filter(pk__in=[job.pk for job in found]).update(enabled=is_enabled, **changes)
+    count_anew([job.name for job in found])
+    if is_enabled:
+        for job in found:
+            counted_from(job, now=timezone.now())
     PeriodicTasks.update_changed()
     for job in found:
         _record(job, Action.JOB_ENABLE if is_enabled else Action.JOB_DISABLE, by)
@@ -90,3 +102,16 @@ def run_jobs(*, ids: Sequence[int], by: Actor) -> int:
 
 def _record(job: PeriodicTask, action: Action, by: Actor, **detail: object) -> None:
     audit.record(by=by, action=action, target=job.pk, detail={"name": job.name, **detail})
+
+
+def why_never(when: CrontabSchedule | IntervalSchedule) -> str:
+    """Say why a schedule never comes round, or nothing where it does."""
+    try:
+        found = when.schedule
+    except OverflowError:
+        return _("At most {n} days are possible.").format(n=registry.MAX_INTERVAL.days)
+    except ValueError:
+        return _("This never comes round: none of these months has such a day.")
+    if isinstance(when, IntervalSchedule) and found.run_every > registry.MAX_INTERVAL:
+        return _("At most {n} days are possible.").format(n=registry.MAX_INTERVAL.days)
+    return ""

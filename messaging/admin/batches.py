@@ -24,6 +24,7 @@ from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
+from messaging.storage.unreadable import readable
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
@@ -64,6 +65,9 @@ class BatchAdmin(ReadOnly):
     def get_urls(self) -> Any:
         own = [path("<uuid:pk>/do/<slug:verb>/", self.admin_site.admin_view(require_POST(self.do)), name=self.url_name("do"))]
         return own + super().get_urls()
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Batch]":
+        return readable(super().get_queryset(request))
 
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Batch]", search_term: str) -> Any:
         term = search_term.strip()

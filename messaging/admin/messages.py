@@ -24,10 +24,12 @@ from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilt
 from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
+from messaging.channels.recipients import written_forms
 from messaging.content import templates
 from messaging.labels import MessageMark, event_label, event_reason
 from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
+from messaging.storage.unreadable import readable
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
@@ -65,7 +67,7 @@ class MessageAdmin(MessageActions):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Message]":
         # A list shows neither texts nor variables, which may be long.
-        return (
+        return readable(
             super()
             .get_queryset(request)
             .defer(
@@ -79,15 +81,23 @@ class MessageAdmin(MessageActions):
             )
         )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Message | None:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            # The page needs what the list defers. Read here, a value that can't be read is set aside first.
+            whole = readable(Message.objects.filter(pk=found.pk)).get()
+            for field in Message._meta.concrete_fields:
+                setattr(found, field.attname, getattr(whole, field.attname))
+        return found
+
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Message]", search_term: str) -> Any:
         term = search_term.strip()
         if not term:
             return queryset, False
         if identifier := as_uuid(term):
             return queryset.filter(Q(pk=identifier) | Q(batch_id=identifier)), False
-        # Each half has an index that begins with the tenant. A phone number may be written with spaces or dashes.
-        digits = term.translate(str.maketrans("", "", " -()"))
-        written = {term, term.lower(), *([digits] if digits.startswith("+") else [])}
+        # Each half has an index that begins with the tenant.
+        written = {term.lower(), *written_forms(term)}
         mine = Q(tenant_id__in=own_tenants(request))
         return queryset.filter((mine & Q(recipient__in=written)) | (mine & Q(reference=term) & ~Q(reference=""))), False
 

@@ -31,6 +31,7 @@ from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
 from posthaste.lib.ids import first_id_at
+from posthaste.lib.problems import Invalid
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
 
 RECENT = timedelta(minutes=10)
@@ -239,8 +240,10 @@ class ProviderAdmin(TenantAdmin):
                 result = editing.send_test(
                     provider=provider, recipient=recipient, text=form.cleaned_data["text"], by=Actor.of_request(request)
                 )
-            except ValueError as error:
-                form.add_error("recipient", str(error))
+            except Invalid as problem:
+                for entry in problem.errors:
+                    own = entry["field"] if entry["field"] in form.fields else None
+                    form.add_error(own, entry["message"] if own else f"{entry['field']}: {entry['message']}")
         return self.page(request, "test", provider, title=_("Send a test message"), form=form, result=result, purpose="")
 
     def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:

@@ -18,11 +18,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.selectors import active_tenants, no_tenants
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import ReadOnly, own_rows, own_tenants
-from messaging.channels.recipients import list_key
+from messaging.channels.recipients import RecipientKind, list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.models import Suppression, SuppressionReason
+from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import Invalid
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
@@ -40,6 +42,18 @@ class SuppressionForm(forms.Form):
         ),
     )
     channel = forms.ChoiceField(label=gettext_lazy("channel"), required=False, choices=[("", gettext_lazy("All")), *CHANNEL_CHOICES])
+    kind = forms.ChoiceField(
+        label=gettext_lazy("kind of recipient"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("As written")),
+            (RecipientKind.PHONE.value, gettext_lazy("Phone number")),
+            (RecipientKind.EMAIL.value, gettext_lazy("E-mail address")),
+            (RecipientKind.URL.value, gettext_lazy("URL")),
+            (RecipientKind.NAME.value, gettext_lazy("Name or token")),
+        ],
+        help_text=gettext_lazy("For all channels only: what recipients are that don't show it, such as a name that consists of digits."),
+    )
     category = forms.RegexField(
         CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category. Empty: all.")
     )
@@ -50,6 +64,7 @@ class SuppressionForm(forms.Form):
     expires_at = forms.DateTimeField(
         label=gettext_lazy("expires"),
         required=False,
+        validators=[within_range],
         help_text=gettext_lazy("In UTC. Empty: never."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
@@ -81,13 +96,15 @@ class SuppressionAdmin(ReadOnly):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "add", None)
 
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Suppression]":
+        return readable(super().get_queryset(request))
+
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Suppression]", search_term: str) -> Any:
         term = search_term.strip()
         if not term:
             return queryset, False
-        # The index begins with the tenant. A phone number may be written with spaces or dashes.
-        digits = term.translate(str.maketrans("", "", " -()"))
-        written = {list_key(term), *([digits] if digits.startswith("+") else [])}
+        # The index begins with the tenant.
+        written = {list_key(form) for form in written_forms(term)}
         return queryset.filter(tenant_id__in=own_tenants(request), recipient__in=written), False
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -106,6 +123,7 @@ class SuppressionAdmin(ReadOnly):
                     tenant_id=values["tenant"].pk,
                     recipients=recipients,
                     channel=values["channel"],
+                    kind=values["kind"],
                     category=values["category"],
                     reason=SuppressionReason(values["reason"]),
                     by=Actor.of_request(request),

@@ -4,10 +4,14 @@ import django_filters
 from django.db.models import QuerySet
 
 from messaging import selectors
-from messaging.channels.recipients import list_key
+from messaging.channels.recipients import list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
+from posthaste.lib.dates import within_range
+from posthaste.lib.filters import TruthFilter
 from posthaste.lib.ids import first_id_at
+
+RECIPIENT_HELP = "The whole recipient. A phone number may lack its +, which has to be written %2B in an address."
 
 
 class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
@@ -19,14 +23,14 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     batch = django_filters.UUIDFilter(field_name="batch_id")
     template = django_filters.CharFilter(field_name="template_version__template__name")
     provider = django_filters.UUIDFilter(field_name="provider_id")
-    recipient = django_filters.CharFilter(help_text="Exactly, in its normalised form.")
+    recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     reference = django_filters.CharFilter()
     priority = django_filters.NumberFilter()
-    is_sandbox = django_filters.BooleanFilter()
+    is_sandbox = TruthFilter()
     error_code = django_filters.CharFilter()
     category = django_filters.CharFilter()
-    created_after = django_filters.IsoDateTimeFilter(method="by_created_after")
-    created_before = django_filters.IsoDateTimeFilter(method="by_created_before")
+    created_after = django_filters.IsoDateTimeFilter(method="by_created_after", validators=[within_range])
+    created_before = django_filters.IsoDateTimeFilter(method="by_created_before", validators=[within_range])
 
     class Meta:
         model = Message
@@ -34,6 +38,9 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
 
     def by_status(self, rows: "QuerySet[Message]", _name: str, value: list[str]) -> "QuerySet[Message]":
         return rows.filter(selectors.in_states(value)) if value else rows
+
+    def by_recipient(self, rows: "QuerySet[Message]", _name: str, value: str) -> "QuerySet[Message]":
+        return rows.filter(recipient__in=written_forms(value))
 
     def by_created_after(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
         return rows.filter(pk__gte=first_id_at(value))  # type: ignore[arg-type]
@@ -58,7 +65,7 @@ class TemplateFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
     """`?channel=email&is_archived=false`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
-    is_archived = django_filters.BooleanFilter()
+    is_archived = TruthFilter()
 
     class Meta:
         model = Template
@@ -70,7 +77,7 @@ class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     kind = django_filters.CharFilter()
-    is_enabled = django_filters.BooleanFilter()
+    is_enabled = TruthFilter()
 
     class Meta:
         model = Provider
@@ -80,7 +87,7 @@ class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
 class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     """`?recipient=ada@example.com&reason=unsubscribe`."""
 
-    recipient = django_filters.CharFilter(method="by_recipient", help_text="Exactly, in its normalised form.")
+    recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     category = django_filters.CharFilter()
     reason = django_filters.ChoiceFilter(choices=SuppressionReason.choices)
@@ -90,4 +97,4 @@ class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no t
         fields: list[str] = []
 
     def by_recipient(self, rows: "QuerySet[Suppression]", _name: str, value: str) -> "QuerySet[Suppression]":
-        return rows.filter(recipient=list_key(value.strip()))
+        return rows.filter(recipient__in={list_key(form) for form in written_forms(value)})

@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from messaging.intake.bodies import BatchIn, MessageIn, RecipientIn
+from messaging.intake.duplicates import Duplicates
 from messaging.intake.prepare import MAX_RECIPIENTS
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -74,6 +75,12 @@ def batch_request() -> dict[str, Any]:
     schema = _schema_of(BatchIn)
     schema["properties"]["recipients"] = {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": _schema_of(RecipientIn)}
     schema["properties"]["on_error"] = {"enum": ["reject", "skip"], "default": "reject"}
+    schema["properties"]["duplicates"] = {
+        "enum": [choice.value for choice in Duplicates],
+        "default": "drop",
+        "description": "What becomes of rows with the same recipient and the same content as an earlier row: the variables that the "
+        "template uses are equal. `drop` leaves them out, `reject` treats them as invalid, `send` sends them all.",
+    }
     return schema
 
 
@@ -95,12 +102,27 @@ class RejectedOut(serializers.Serializer[dict[str, Any]]):
     message = serializers.CharField()
 
 
+class DroppedRowOut(serializers.Serializer[dict[str, Any]]):
+    """A row of a batch that repeats an earlier one."""
+
+    index = serializers.IntegerField()
+    same_as = serializers.IntegerField(help_text="Index of the row that it repeats.")
+
+
+class DuplicatesOut(serializers.Serializer[dict[str, Any]]):
+    """The rows of a batch that were left out as duplicates."""
+
+    dropped = serializers.IntegerField(help_text="How many.")
+    rows = DroppedRowOut(many=True, help_text="The first 100 of them.")
+
+
 class BatchAcceptedOut(serializers.Serializer[dict[str, Any]]):
     """Answer to a batch."""
 
     batch_id = serializers.UUIDField()
     accepted = serializers.IntegerField()
     rejected = RejectedOut(many=True)
+    duplicates = DuplicatesOut()
 
 
 class ReceiptProblemOut(serializers.Serializer[dict[str, Any]]):

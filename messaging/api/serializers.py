@@ -70,7 +70,7 @@ class BatchOut(serializers.ModelSerializer[Batch]):
     class Meta:
         model = Batch
         fields = [
-            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "counts", "in_progress", "ended",
+            "id", "name", "status", "channel", "template", "priority", "accepted", "rejected", "dropped", "counts", "in_progress", "ended",
             "progress_percent", "send_at", "created_at", "finished_at",
         ]  # fmt: skip
 
@@ -164,6 +164,7 @@ class TestSendOut(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     code = serializers.CharField()
     detail = serializers.CharField()
+    field = serializers.CharField(help_text="What has to be changed, where that is known: `recipient`, `text` or `config.…`.")
     provider_message_id = serializers.CharField()
     duration_ms = serializers.IntegerField()
 

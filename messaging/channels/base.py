@@ -11,9 +11,12 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+import structlog
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from pydantic import BaseModel, ConfigDict
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,18 @@ class Receipt:
 
 
 class ProviderError(Exception):
-    """The provider did not take the message.
+    """The provider did not take the message: nothing left, or it was refused. What may have left is an `OutcomeUnknown`.
 
     `permanent`: this message will never be accepted (bad recipient, refused content); it is not retried.
     `retry_after`: seconds the provider asked us to wait.
     `unreachable`: the fault is the provider's, not the message's: another provider may be tried at once.
     `elsewhere`: another provider may be tried at once, and this one stays in use for other messages.
     `hard_bounce`: the recipient does not exist and goes on the suppression list.
+    `field`: the field of the provider's configuration, or of the message, that has to be changed.
     """
 
+    #: Set by faults of our own, made before or beside the call: no breaker counts them.
+    ours: bool = False
     #: Set by an adapter whose messages name the host they go to (`host_of`): the error tells of that host, not of one address there.
     at_fault: bool = False
 
@@ -77,6 +83,7 @@ class ProviderError(Exception):
         unreachable: bool = False,
         elsewhere: bool = False,
         hard_bounce: bool = False,
+        field: str = "",
     ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
@@ -86,10 +93,45 @@ class ProviderError(Exception):
         self.unreachable = unreachable
         self.elsewhere = elsewhere
         self.hard_bounce = hard_bounce
+        self.field = field
+
+    @property
+    def tries_another(self) -> bool:
+        """Whether another provider may take the message at once."""
+        return self.unreachable or self.elsewhere
 
 
 class OutcomeUnknown(ProviderError):
     """The request may have reached the provider, but its answer did not reach us. Never resent blindly."""
+
+    @property
+    def tries_another(self) -> bool:
+        return False
+
+
+class CannotCompose(ProviderError):
+    """This message can't be put into the form that the provider takes. Nothing left, and it will never be sent."""
+
+    ours = True
+
+    def __init__(self, code: str, detail: str = "", *, field: str = "") -> None:
+        super().__init__(code, detail, permanent=True, field=field)
+
+
+class Misconfigured(ProviderError):
+    """The provider can't be called with this configuration. Nothing left: another provider takes the message."""
+
+    ours = True
+
+    def __init__(self, detail: str, *, field: str) -> None:
+        super().__init__("configuration", detail, unreachable=True, field=field)
+
+
+def adapter_fault(error: Exception) -> OutcomeUnknown:
+    """Return the outcome of a call in which an adapter failed with an error that is none of its own."""
+    fault = OutcomeUnknown("adapter_error", f"A fault of ours during the call: {type(error).__name__}. It may have been sent.")
+    fault.ours = True
+    return fault
 
 
 class ReceiptError(Exception):
@@ -110,8 +152,11 @@ class Adapter(ABC):
     """One provider's connection settings made able to send.
 
     An adapter object lives as long as its provider row is unchanged, in one process, and is called from many
-    threads at once. `send` raises ProviderError; `send_many` returns one result a request, in order, and never raises
-    for a single message.
+    threads at once.
+
+    Sending has two steps. `compose` makes ready what will be handed over; nothing leaves, so whatever fails there is final for the
+    message (or for the provider, if it raises `Misconfigured`). `hand_over` calls the provider; an error there that is no ProviderError
+    means that the message may have left, and its outcome is unknown. An adapter that has nothing to compose leaves `compose` as it is.
     """
 
     kind: ClassVar[str]
@@ -131,17 +176,51 @@ class Adapter(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    @abstractmethod
-    def send(self, request: SendRequest) -> Accepted:
-        """Hand one message to the provider.
+    def compose(self, request: SendRequest) -> Any:
+        """Return what `hand_over` takes; the request itself unless an adapter has something to make ready.
+
+        It must not call the provider.
 
         Raises:
-            ProviderError: it was not taken.
-            OutcomeUnknown: it may have been taken.
+            CannotCompose: The message can't be put into the provider's form. Any other exception counts as this one.
+            Misconfigured: The provider can't be called at all.
+        """
+        return request
+
+    @abstractmethod
+    def hand_over(self, composed: Any) -> Accepted:
+        """Hand one message, as `compose` made it ready, to the provider.
+
+        Raises:
+            ProviderError: Nothing left, or it was not taken.
+            OutcomeUnknown: It may have been taken.
         """
 
+    def send(self, request: SendRequest) -> Accepted:
+        """Compose one message and hand it over.
+
+        Raises:
+            ProviderError: Nothing left, or it was not taken.
+            OutcomeUnknown: It may have been taken.
+        """
+        try:
+            composed = self.compose(request)
+        except ProviderError as error:
+            error.ours = True
+            raise
+        except Exception as error:  # whatever it is, nothing has left
+            log.exception("a message could not be composed", kind=self.kind, message_id=request.id.hex)
+            raise CannotCompose("bad_message", f"The message can't be put into the provider's form: {error}"[:500]) from None
+        try:
+            return self.hand_over(composed)
+        except ProviderError:
+            raise
+        except Exception as error:  # it may have left
+            log.exception("adapter failed", kind=self.kind, message_id=request.id.hex)
+            raise adapter_fault(error) from None
+
     def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
-        """Hand up to `bulk_size` messages to the provider and return one result for each."""
+        """Hand up to `bulk_size` messages to the provider and return one result for each; never raise for a single message."""
         results: list[Accepted | ProviderError] = []
         for request in requests:
             try:

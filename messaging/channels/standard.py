@@ -1,6 +1,7 @@
 """The channels that Posthaste brings along: how their recipients are written, and how they are masked."""
 
 import re
+import unicodedata
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,12 +22,26 @@ SANDBOX_NUMBERS = frozenset(f"+1500555000{digit}" for digit in range(10))
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _TOKEN = re.compile(r"[!-~]{8,2048}")
 _WECOM = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-_SEPARATORS = str.maketrans("", "", " \u00a0-().")
+_SEPARATORS = str.maketrans("", "", " \u00a0-()./")
+#: Full-width forms of ASCII, as an East Asian keyboard writes them.
+_FULL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)}
+#: Written between digits beside what Unicode calls a space (Zs), a dash (Pd) or a format character (Cf): the minus sign, and the
+#: Japanese long vowel mark, which looks like a dash.
+_LIKE_DASHES = frozenset("\u2212\u30fc\uff70")
 _check_email = EmailValidator()
 
 
+def compact_phone(value: str) -> str:
+    """Return a phone number without what people and programs write between its digits: spaces, dashes, invisible characters."""
+    compact = value.translate(_SEPARATORS)
+    if compact.isascii():
+        return compact
+    plain = value.translate(_FULL_WIDTH).translate(_SEPARATORS)
+    return "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Pd", "Zs") and c not in _LIKE_DASHES)
+
+
 def _phone(value: str) -> str:
-    return _valid_phone(value.translate(_SEPARATORS))
+    return _valid_phone(compact_phone(value))
 
 
 # A batch of 10,000 is checked while its caller waits, and the same customers come again: the numbering data is slow to

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from inscriptis import get_text
 
 from messaging.channels.channel import EMAIL
+from messaging.content.variables import unstorable
 from messaging.models import TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
@@ -77,6 +78,10 @@ class Wording:
         subject = _one_line(_fill(self.subject, variables))
         html = sanitise(_fill(self.html, variables, html=True))
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
+
+    def variables_used(self) -> set[str]:
+        """Return the names of the variables that any part of the wording uses."""
+        return {name for source in (self.subject, self.body, self.html) if source for name in liquid.variables_used(source)}
 
     def text(self, variables: dict[str, Any]) -> str:
         """Fill in the plain text alone.
@@ -191,6 +196,7 @@ def check_wording(*, channel: str, subject: str, body: str, html: str, variables
     if found := find_control(_BLANKS.sub(" ", subject)):
         said = _("The subject contains the control character {character}.").format(character=found)
         errors.append({"field": "subject", "code": "invalid", "message": said})
+    errors += unstorable("variables", {"variables": variables})
     names = set()
     for index, variable in enumerate(variables[:MAX_VARIABLES]):
         name = variable.get("name") if isinstance(variable, dict) else None
@@ -244,9 +250,12 @@ def preview(*, version: TemplateVersion, variables: dict[str, Any]) -> dict[str,
     Raises:
         Invalid: it can't be rendered.
     """
+    shown = examples(version) | variables
+    if errors := unstorable("variables", shown):  # before they are rendered
+        raise Invalid(errors=errors)
     try:
         address = variables.get(unsubscribe.VARIABLE, unsubscribe.sample_url())
-        rendered = Wording.of(version).render(examples(version) | variables, unsubscribe_url=address)
+        rendered = Wording.of(version).render(shown, unsubscribe_url=address)
     except liquid.TemplateProblem as problem:
         raise Invalid.field("variables", str(problem), "template") from None
     answer: dict[str, Any] = {"subject": rendered.subject, "body": rendered.body, "html": rendered.html}

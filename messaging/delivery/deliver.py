@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
+from messaging.channels.base import Accepted, ProviderError, adapter_fault
 from messaging.configuration import provider_routing, retry_policy
 from messaging.delivery.journal import ClaimLost
 from messaging.delivery.provider_selection import ProviderSelection
@@ -29,7 +29,7 @@ from messaging.providers.latency import latencies
 from messaging.storage import store
 from messaging.storage.store import Claimed
 from messaging.suppression import suppressions
-from posthaste.lib import flow, liquid
+from posthaste.lib import flow, liquid, redis
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
@@ -69,6 +69,14 @@ class Delivery(RuleEnforcement):
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
         self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
+        for row in rows:
+            self._line(row.id, "C", now, row.attempts)
+        self._deliver(rows, now)
+        self._flush(last=True)
+        return len(rows)
+
+    def _deliver(self, rows: Sequence[Claimed], now: datetime) -> None:
+        """Deliver rows together; after a fault of ours deliver each alone, so that the one which causes it holds up no other."""
         try:
             listed = suppressions.listed(rows, now=now)
             messages = [message for row in rows if (message := self._prepare(row, now))]
@@ -76,21 +84,31 @@ class Delivery(RuleEnforcement):
             messages = self._allowed(messages, listed)
             while messages:
                 messages = self._round(messages)
-        except Exception:
-            # A fault of ours before the provider was called: what is left is put off, not left to the lease.
+        except Exception as error:
             log.exception("delivery failed", claim=str(self.claim_id), left=len(self.open))
-            for row in list(self.open.values()):
+            left = [row for row in rows if row.id in self.open]
+            for row in left:
                 if row.id in self.calling:
                     self._end(row, Status.UNKNOWN, "internal", "A fault of ours while the provider was called: it may have been sent.")
-                else:
-                    self._put_back(row, self._now() + FAULT_PAUSE)
-        self._flush(last=True)
-        return len(rows)
+            self.calling = set()
+            self._after_a_fault([row for row in left if row.id in self.open], error, now, alone=len(rows) == 1)
+
+    def _after_a_fault(self, left: Sequence[Claimed], error: Exception, now: datetime, *, alone: bool) -> None:
+        """Deal with messages that no provider was called for: the faults of a service pass, those of a message don't."""
+        if stopping.is_set() or isinstance(error, OperationalError | InterfaceError | redis.Unavailable):
+            for row in left:
+                self._put_back(row, self._now() + FAULT_PAUSE)
+        elif alone:
+            fault = ProviderError("internal", f"A fault of ours before a provider was called: {type(error).__name__}.")
+            for row in left:
+                self._retry_or_fail(row, fault)  # an attempt, so that it ends some day
+        else:
+            for row in left:
+                self._deliver([row], now)
 
     # --- one message -----------------------------------------------------------------------------------------
 
     def _prepare(self, row: Claimed, now: datetime) -> RenderedMessage | None:
-        self._line(row.id, "C", now, row.attempts)
         if row.expires_at and row.expires_at <= now:
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
@@ -198,23 +216,20 @@ class Delivery(RuleEnforcement):
             results = provider.adapter.send_many([message.request for message in messages])
         except Exception as error:
             log.exception("adapter failed", provider=provider.name)
-            results = [OutcomeUnknown("adapter_error", type(error).__name__)] * len(messages)
+            results = [adapter_fault(error)] * len(messages)
         took = time.monotonic() - began
         took_ms = int(took * 1000)
-        if provider.provider_id:
-            latencies.observe(provider.provider_id, took * 1000)
-            self.called.add(provider.provider_id)
-        if breaker:
-            breaker_rules.note_call(self.tallies[breaker, self.selection.made(breaker)], breaker, results, took * 1000)
+        if answered := [result for result in results if isinstance(result, Accepted) or not result.ours]:  # else no call was made
+            if provider.provider_id:
+                latencies.observe(provider.provider_id, took * 1000)
+                self.called.add(provider.provider_id)
+            if breaker:
+                breaker_rules.note_call(self.tallies[breaker, self.selection.made(breaker)], breaker, answered, took * 1000)
         again = []
         for message, result in zip(messages, results, strict=True):
             if isinstance(result, Accepted):
                 self._taken(message.row, result, provider, took_ms)
-            elif (
-                (result.unreachable or result.elsewhere)
-                and not isinstance(result, OutcomeUnknown)
-                and provider_routing.of(message.row.tenant_id).fail_over
-            ):
+            elif result.tries_another and provider_routing.of(message.row.tenant_id).fail_over:
                 if provider.breaker and result.unreachable:
                     breakers.rest(provider.breaker, provider_routing.value.rest_seconds)
                 message.tried.add(provider.provider_id)

@@ -21,10 +21,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
 from messaging.storage.store import Outcome
 from posthaste.lib import redis
 
+log = structlog.get_logger(__name__)
 KEEP_SECONDS = 86_400
 RUN_ID_SECONDS = 2  # a claim begun so soon after a restart of Redis is in doubt as a whole if its worker dies
 
@@ -124,12 +126,18 @@ def read(claim_id: UUID) -> Evidence:
         posthaste.lib.redis.Unavailable: Redis is away; ask again later.
     """
     stored = redis.client().eval(SEAL, 2, _key(claim_id), f"{_key(claim_id)}:sealed", KEEP_SECONDS)
-    entries = [orjson.loads(entry) for entry in stored]
+    run_id = redis.client().info("server")["run_id"]
     evidence = Evidence()
-    evidence.trustworthy = bool(entries) and entries[0].get("run") == redis.client().info("server")["run_id"]
-    for entry in entries[1:]:
-        evidence.begun.update(UUID(i) for i in entry["begun"])
-        evidence.results.update((o.id, o) for o in map(_outcome, entry["results"]))
+    try:
+        entries = [orjson.loads(entry) for entry in stored]
+        evidence.trustworthy = bool(entries) and entries[0].get("run") == run_id
+        for entry in entries[1:]:
+            evidence.begun.update(UUID(i) for i in entry["begun"])
+            evidence.results.update((o.id, o) for o in map(_outcome, entry["results"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # Not what a worker writes: what was read counts, and all else is in doubt.
+        log.exception("a journal can't be read", claim=str(claim_id))
+        evidence.trustworthy = False
     return evidence
 
 

@@ -86,6 +86,11 @@ class OutcomeBuffer:
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
+        self._retry_or_fail(row, error, provider_id)
+
+    def _retry_or_fail(self, row: Claimed, error: ProviderError, provider_id: UUID | None = None) -> None:
+        """Note a failed attempt: it is tried again after a pause, or was the last one."""
+        now = self._now()
         delay = None if error.permanent else retry.delay(tenant_id=row.tenant_id, attempts=row.attempts, retry_after=error.retry_after)
         if delay is None:
             self._end(row, Status.FAILED, error.code, error.detail, provider_id)

@@ -5,11 +5,13 @@ are told apart.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +27,7 @@ from messaging.queueing import broker
 from messaging.queueing.publish import kick_feeder
 from messaging.storage import batches, store
 from messaging.storage.store import Outcome
+from messaging.storage.unreadable import readable
 from posthaste.lib import locks, redis
 from posthaste.lib.queues import DELAYED, SEND
 from tracing.services.tally import tally
@@ -34,6 +37,7 @@ LOCK = "recover"
 LOOK_UP_LOCK = "look-up"
 MAX_PER_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
+NEEDED = ("id", "tenant_id", "channel", "is_sandbox", "claim", "attempts")
 
 
 def recover(*, now: datetime) -> dict[str, int]:
@@ -81,9 +85,10 @@ def _recover(now: datetime) -> dict[str, int]:
 
 def recover_dead_claims(*, now: datetime) -> dict[str, int]:
     """Settle messages whose worker has let its lease run out."""
-    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).order_by("lease_until")[:MAX_PER_ROUND]
+    # Only what is needed: what else a row holds, readable or not, is none of recovery's business.
+    dead = Message.objects.filter(status=Status.SENDING, lease_until__lt=now).only(*NEEDED).order_by("lease_until")
     claims: dict[UUID, list[Message]] = defaultdict(list)
-    for row in dead:
+    for row in readable(dead)[:MAX_PER_ROUND]:
         if row.claim:
             claims[row.claim].append(row)
     counts: Counter[str] = Counter()
@@ -92,15 +97,24 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
             evidence = journal.read(claim_id)
         except redis.Unavailable:
             break  # without the evidence everything would be unknown; it can wait until Redis is back
-        outcomes = [_settle(row, evidence, now, repeatable=_repeats_are_safe(row)) for row in rows]
-        with fence.guarded(LOCK):
-            written = store.write_outcomes(outcomes, claim_id=claim_id)
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if row.pk in written:
-                counts["resent" if outcome.status == Status.PENDING else outcome.status] += 1
-        tally.add(now, Counter((row.tenant_id, o.status) for row, o in zip(rows, outcomes, strict=True) if row.pk in written))
-        log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
+        try:
+            counts.update(_settle_claim(claim_id, rows, evidence, now))
+        except (OperationalError, InterfaceError, locks.LockLost):
+            raise
+        except Exception:  # the other claims must not wait for this one
+            log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows))
     return dict(counts)
+
+
+def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, now: datetime) -> Counter[str]:
+    """Settle the messages of one claim and return their number by outcome."""
+    outcomes = [_settle(row, evidence, now, repeatable=_repeats_are_safe(row)) for row in rows]
+    with fence.guarded(LOCK):
+        written = store.write_outcomes(outcomes, claim_id=claim_id)
+    settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
+    tally.add(now, Counter((row.tenant_id, outcome.status) for row, outcome in settled))
+    log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
+    return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)
 
 
 def _repeats_are_safe(row: Message) -> bool:
@@ -178,7 +192,7 @@ def look_up_unknown(*, now: datetime) -> dict[str, int]:
 def _look_up_unknown(now: datetime) -> dict[str, int]:
     counts: Counter[str] = Counter()
     rows = Message.objects.filter(status=Status.UNKNOWN, finished_at__gt=now - LOOK_UP_FOR, finished_at__lt=now - timedelta(seconds=5))
-    for row in rows.order_by("finished_at")[:200]:
+    for row in readable(rows.order_by("finished_at"))[:200]:
         provider = next((c for c in provider_cache.in_force(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
         if provider is None or row.provider_id is None:
             continue

@@ -20,20 +20,23 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from messaging.intake.bodies import BatchIn
+from messaging.intake.prepare import PreparedBatch
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
-from messaging.storage import store
+from messaging.storage import store, unreadable
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
-from posthaste.lib.problems import Conflict, Problem, Unavailable
+from posthaste.lib.problems import Conflict, Invalid, Problem, Unavailable
 from posthaste.lib.queues import URGENT
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
+UNSTORABLE = gettext_lazy("The message can't be stored: it contains a value that is out of range.")
+REFUSED = "refused_message"  # in the count of rows set aside
+MAX_TOLD = 100  # dropped rows that an answer names
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
     if store.in_transaction():
         outcome = _write_what_is_let_in([intake])[0]
         try:
-            if isinstance(outcome, Problem):
+            if isinstance(outcome, Exception):
                 raise outcome
             return outcome
         finally:
@@ -132,19 +135,45 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
     return [outcomes[id(intake)] for intake in group]
 
 
-def _write_what_is_let_in(group: Sequence[Intake]) -> list[Answer | Problem]:
+def _write_what_is_let_in(group: Sequence[Intake]) -> list[Answer | Exception]:
     """Asks the limits for the group, and writes those that they let in."""
     asking = [intake for intake in group if intake.entry is not None]
     answers = gate.let_in([intake.entry for intake in asking if intake.entry is not None])
     refused = {id(intake): problem for intake, problem in zip(asking, answers, strict=True) if problem is not None}
     if not refused:
-        return write_group(group)
+        return write_apart(group)
     let_in = [intake for intake in group if id(intake) not in refused]
-    written = iter(write_group(let_in) if let_in else [])
+    written = iter(write_apart(let_in) if let_in else [])
     # One whose key was used before is stored already: to say that nothing was stored would be wrong.
     known = _answered_before([intake for intake in group if id(intake) in refused])
     outcomes = {**refused, **known}
     return [outcomes[id(intake)] if id(intake) in refused else next(written) for intake in group]
+
+
+def write_apart(group: Sequence[Intake]) -> list[Answer | Exception]:
+    """Write a group; if one of its rows can't be stored, halve it until that one is alone and only it is refused.
+
+    The limits have counted all of them by now, and are not asked again.
+    """
+    try:
+        return [*write_group(group)]
+    except Exception as error:
+        if not _is_a_rows_fault(error) or store.in_transaction():
+            raise
+        if len(group) == 1:
+            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id)
+            unreadable.count(REFUSED, 1)
+            return [
+                Invalid.field("", str(UNSTORABLE), "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error
+            ]
+    for intake in group:  # as before the first try
+        intake.row.status, intake.row.queued_at = Status.PENDING.value, None
+    middle = len(group) // 2
+    return write_apart(group[:middle]) + write_apart(group[middle:])
+
+
+def _is_a_rows_fault(error: Exception) -> bool:
+    return isinstance(error, IntegrityError) or unreadable.may_be_a_rows_fault(error)
 
 
 def _has_room(room: dict[int, int], tenant_id: int) -> bool:
@@ -227,7 +256,7 @@ def _must_be_same(row: IdempotencyKey, repeatable: Repeatable | None) -> None:
         raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
 
 
-def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
+def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Exception]:
     """Write a group; if the database went away while it waited, refuse it at once instead of after another time-out."""
     if outage.database.is_down():
         raise Unavailable
@@ -239,15 +268,11 @@ def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Problem]:
         raise
 
 
-#: Errors that one row alone may cause: the rows of its group are then written one by one.
-SPLITS_ON = (DataError, IntegrityError)
-
-
 def _close_connection() -> None:
     connection.close()  # the thread's own, so it is looked up in the thread
 
 
-committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away, splits_on=SPLITS_ON), name="accept", at_end=_close_connection)
+committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away), name="accept", at_end=_close_connection)
 
 
 def _find_key(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> IdempotencyKey | None:
@@ -288,16 +313,20 @@ def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | 
 
 
 def accept_batch(
-    request: BatchIn,
     *,
     batch: Batch,
     is_sandbox: bool,
-    rows: Sequence[NewRow],
-    rejected: Sequence[dict[str, Any]],
+    prepared: PreparedBatch,
     repeatable: Repeatable | None,
 ) -> dict[str, Any]:
     """Store a batch in one transaction and return the body of the 202. The feeder takes it from there."""
-    answer = {"batch_id": str(batch.id), "accepted": len(rows), "rejected": list(rejected)}
+    rows = prepared.rows
+    answer = {
+        "batch_id": str(batch.id),
+        "accepted": len(rows),
+        "rejected": prepared.rejected,
+        "duplicates": {"dropped": len(prepared.dropped), "rows": prepared.dropped[:MAX_TOLD]},
+    }
     with transaction.atomic():
         if repeatable is not None:
             _row, made = IdempotencyKey.objects.get_or_create(

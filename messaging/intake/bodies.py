@@ -21,6 +21,7 @@ from posthaste.lib.problems import MAX_ERRORS, Invalid, Malformed, more_errors
 MAX_BODY_CHARACTERS = 200_000
 CATEGORY = r"^[a-z0-9_.-]{0,40}$"
 ON_ERROR = "^(reject|skip)$"
+DUPLICATES = "^(send|drop|reject)$"
 
 Priority = Annotated[int, Meta(ge=0, le=10)]
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS)]
@@ -71,6 +72,7 @@ class BatchIn(Struct, forbid_unknown_fields=True):
     send_at: Aware | None = None
     expires_at: Aware | None = None
     on_error: Annotated[str, Meta(pattern=ON_ERROR)] = "reject"
+    duplicates: Annotated[str, Meta(pattern=DUPLICATES)] = "drop"
     metadata: dict[str, Any] = {}
     category: Category = ""
     time_zone: Zone = ""
@@ -88,8 +90,9 @@ BOUNDS = {
 _PATTERN = re.compile(r"Expected `str` matching regex '(.+)'")
 PATTERNS = {
     CATEGORY: gettext_noop("Up to 40 lower-case letters, digits and any of _ . -"),
-    ON_ERROR: gettext_noop("Must be one of {expected}."),
+    **dict.fromkeys((ON_ERROR, DUPLICATES), gettext_noop("Must be one of {expected}.")),
 }
+EXPECTED = {ON_ERROR: "reject, skip", DUPLICATES: "send, drop, reject"}
 _TYPE = re.compile(r"Expected `(\w+)")
 TYPES = {
     "str": gettext_noop("Must be a text."),
@@ -128,7 +131,7 @@ def _message_of(text: str) -> str:
         bound = match["bound"]
         return _(BOUNDS[match["kind"], match["sign"]]).format_map(defaultdict(lambda: bound))
     if match := _PATTERN.fullmatch(text):
-        return _(PATTERNS[match[1]]).format(expected="reject, skip")
+        return _(PATTERNS[match[1]]).format(expected=EXPECTED.get(match[1], ""))
     if match := _TYPE.match(text):
         return _(TYPES.get(match[1], text))
     return _(OTHERS.get(text, text))

@@ -1,11 +1,11 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import orjson
 from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
@@ -13,30 +13,21 @@ from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
 from messaging.content import templates
 from messaging.content.templates import Wording
+from messaging.content.variables import unstorable
 from messaging.intake.bodies import BatchIn, MessageIn, problem_of, read_recipient
+from messaging.intake.duplicates import Duplicates, EarlierRows
 from messaging.models import Status
 from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.dates import OUT_OF_RANGE, is_in_range
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import MAX_ERRORS, Invalid, bounded, errors_for
 
 MAX_RECIPIENTS = 10_000
-MAX_JSON_BYTES = 16_384
 MAX_SCHEDULE_AHEAD = timedelta(days=365)
 MAX_ROW_ERRORS = 5  # that are told of one row of a batch
-
-
-def _unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the errors that keep a JSON object of the caller's from being stored and passed on; usually none."""
-    try:
-        size = len(orjson.dumps(value)) if value else 0
-    except TypeError:  # orjson's error for what it can't write
-        return [{"field": field, "code": "invalid", "message": _("Contains an integer of more than 64 bits or is nested too deeply.")}]
-    if size > MAX_JSON_BYTES:
-        return [{"field": field, "code": "too_long", "message": _("At most {n} bytes of JSON.").format(n=MAX_JSON_BYTES)}]
-    return []
 
 
 def _required(name: str) -> dict[str, Any]:
@@ -65,7 +56,7 @@ class Frame:
         self.category = request.category or (self.wording.category if self.wording else "")
         if self.wording and self.wording.needs_link:
             self._check_link()
-        self.errors += _unstorable("metadata", request.metadata)
+        self.errors += unstorable("metadata", request.metadata)
         if found := find_control(request.subject):
             said = _("A subject is one line without control characters. This one contains {character}.").format(character=found)
             self._wrong("subject", "invalid", said)
@@ -95,6 +86,11 @@ class Frame:
 
     def _check_times(self) -> None:
         request = self.request
+        wrong = [name for name in ("send_at", "expires_at") if (time := getattr(request, name)) and not is_in_range(time)]
+        for name in wrong:
+            self._wrong(name, "out_of_range", str(OUT_OF_RANGE))
+        if wrong:
+            return
         if request.send_at and request.send_at > self.now + MAX_SCHEDULE_AHEAD:
             self._wrong("send_at", "too_far", _("Must be within a year."))
         if request.expires_at and request.expires_at <= self.now:
@@ -122,13 +118,14 @@ class Frame:
             except ValueError as error:
                 errors.append({"field": "recipient", "code": "invalid", "message": str(error)})
         segments = self.plain_segments
+        too_large = unstorable("variables", variables)  # before they are rendered
         if self.wording is not None:
             if self.wording.links_to_unsubscribe and unsubscribe.VARIABLE in variables:
                 said = _("This variable is built in and filled in for each recipient. Leave it out.")
                 errors.append({"field": f"variables.{unsubscribe.VARIABLE}", "code": "reserved", "message": said})
             missing = [name for name in self.wording.required if variables.get(name) is None]
             errors += errors_for(missing, _required, max_errors=MAX_ERRORS if batch_id is None else MAX_ROW_ERRORS)
-            if not missing and not errors:
+            if not missing and not errors and not too_large:
                 try:
                     if request.channel == "sms":
                         segments = sms.count_segments(self.wording.text(variables)).segments
@@ -138,7 +135,7 @@ class Frame:
             errors.append(
                 {"field": "variables", "code": "not_allowed", "message": _("Variables require a template. A body is sent unchanged.")}
             )
-        errors += _unstorable("variables", variables)
+        errors += too_large
         if time_zone and zones.zone(time_zone) is None:
             errors.append(
                 {
@@ -194,8 +191,21 @@ def _of_row(index: int, errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"index": index, **error} for error in bounded(errors, max_errors=MAX_ROW_ERRORS)]
 
 
-def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> tuple[Frame, list[NewRow], list[dict[str, Any]]]:
-    """Check a batch and return its frame, the good rows, and `{index, field, message}` for the bad ones.
+@dataclass(slots=True)
+class PreparedBatch:
+    """A checked batch: what its rows share, the good rows, and which were not taken.
+
+    `rejected` has `{index, field, code, message}` for each mistake, `dropped` has `{index, same_as}` for each duplicate.
+    """
+
+    frame: Frame
+    rows: list[NewRow] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[dict[str, int]] = field(default_factory=list)
+
+
+def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> PreparedBatch:
+    """Check a batch and sort its rows into good, bad and repeated ones.
 
     Raises:
         Invalid: something all rows share is wrong, or there are none or too many.
@@ -209,19 +219,25 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         )
     if frame.errors:
         raise Invalid(errors=frame.errors)
-    rows: list[NewRow] = []
-    rejected: list[dict[str, Any]] = []
+    prepared, earlier_rows = PreparedBatch(frame), EarlierRows(frame.wording)
     for index, raw in enumerate(request.recipients):
         try:
             entry = read_recipient(raw)
         except msgspec.ValidationError as error:
-            rejected += _of_row(index, [problem_of(error)])
+            prepared.rejected += _of_row(index, [problem_of(error)])
             continue
         row, errors = frame.row(
             recipient=entry.recipient, variables=entry.variables, reference=entry.reference, time_zone=entry.time_zone, batch_id=batch_id
         )
         if row is None:
-            rejected += _of_row(index, errors)
+            prepared.rejected += _of_row(index, errors)
+            continue
+        same_as = None if request.duplicates == Duplicates.SEND else earlier_rows.same_as(index, row)
+        if same_as is None:
+            prepared.rows.append(row)
+        elif request.duplicates == Duplicates.DROP:
+            prepared.dropped.append({"index": index, "same_as": same_as})
         else:
-            rows.append(row)
-    return frame, rows, rejected
+            said = _("The same recipient with the same content as row {n}.").format(n=same_as)
+            prepared.rejected.append({"index": index, "field": "recipient", "code": "duplicate", "message": said})
+    return prepared

@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('running', 'Running'), ('paused', 'Paused'), ('cancelled', 'Cancelled'), ('finished', 'Finished')], default='running', max_length=10, verbose_name='status')),
                 ('accepted', models.PositiveIntegerField(default=0, verbose_name='accepted')),
                 ('rejected', models.PositiveIntegerField(default=0, verbose_name='rejected')),
+                ('dropped', models.PositiveIntegerField(default=0, verbose_name='duplicates dropped')),
                 ('send_at', models.DateTimeField(blank=True, null=True, verbose_name='send at')),
                 ('created_at', models.DateTimeField(verbose_name='created')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),

@@ -58,6 +58,7 @@ class Batch(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=BatchStatus.choices, default=BatchStatus.RUNNING)
     accepted = models.PositiveIntegerField(_("accepted"), default=0)
     rejected = models.PositiveIntegerField(_("rejected"), default=0)
+    dropped = models.PositiveIntegerField(_("duplicates dropped"), default=0)
     send_at = models.DateTimeField(_("send at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -109,7 +109,7 @@ def is_fault(error: ProviderError, *, of_host: bool) -> bool:
 
     A host serves many recipients: only faults of the host itself count, not a wrong path or password of one recipient.
     """
-    if error.permanent:
+    if error.permanent or error.ours:  # of ours: nothing was asked of the service, or not what broke
         return False
     return isinstance(error, OutcomeUnknown) or error.at_fault or error.code == BUSY or (error.unreachable and not of_host)
 

@@ -15,7 +15,7 @@ from accounts.services.audit import Actor
 from configcenter.services.validation import message_of
 from messaging.actions import Action
 from messaging.channels import registry
-from messaging.channels.base import Accepted, ProviderError, SendRequest
+from messaging.channels.base import Accepted, Misconfigured, ProviderError, SendRequest
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
 from messaging.models.provider import new_receipt_secret
@@ -193,13 +193,25 @@ class TestResult:
     detail: str
     provider_message_id: str
     duration_ms: int
+    field: str = ""  # what has to be changed, where that is known: `recipient`, `config.password`
+
+
+#: Fields of a message as the test form calls them.
+_OF_THE_MESSAGE = {"recipient": "recipient", "subject": "text", "body": "text"}
+
+
+def _blamed(error: ProviderError) -> str:
+    """Return the field of the test, or of the provider's configuration, that has to be changed; empty where that is not known."""
+    if not error.field:
+        return ""
+    return f"config.{error.field}" if isinstance(error, Misconfigured) else _OF_THE_MESSAGE.get(error.field, "")
 
 
 def send_test(*, provider: Provider, recipient: str, text: str, by: Actor) -> TestResult:
     """Send one message through a provider now, outside the queue, and return what came of it.
 
     Raises:
-        ValueError: the recipient is none of this channel.
+        Invalid: the recipient is none of this channel, or the stored configuration is wrong.
     """
     result = _send_test(provider, recipient, text)
     shown = mask_recipient(provider.channel, recipient)
@@ -208,17 +220,22 @@ def send_test(*, provider: Provider, recipient: str, text: str, by: Actor) -> Te
 
 
 def _send_test(provider: Provider, recipient: str, text: str) -> TestResult:
-    recipient = normalise_recipient(provider.channel, recipient)
+    try:
+        recipient = normalise_recipient(provider.channel, recipient)
+    except ValueError as error:
+        raise Invalid.field("recipient", str(error)) from None
+    check_config(kind=provider.kind, channel=provider.channel, config=provider.config)
     adapter = registry.make_adapter(provider.kind, provider.config)
+    request = SendRequest(id=ids.new_id(), channel=provider.channel, recipient=recipient, subject=" ".join(text.split())[:80], body=text)
     began = time.monotonic()
     result: Accepted | ProviderError
     try:
-        result = adapter.send(SendRequest(id=ids.new_id(), channel=provider.channel, recipient=recipient, subject=text[:80], body=text))
+        result = adapter.send(request)
     except ProviderError as error:
         result = error
     finally:
         adapter.close()
     took = int((time.monotonic() - began) * 1000)
     if isinstance(result, ProviderError):
-        return TestResult(False, result.code, result.detail[:500], "", took)
+        return TestResult(False, result.code, result.detail[:500], "", took, _blamed(result))
     return TestResult(True, "", "", result.provider_message_id, took)

@@ -17,10 +17,13 @@ from accounts.selectors import TENANT_TABLE
 from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib.queues import MAX_PRIORITY
 
+#: Rows with an earlier time were not written by us. Such a one must be fed, and be set aside when it is claimed; not stop the feeder.
+EARLIEST = "1970-01-02 00:00:00"
 # The sub-queries stand in the list of columns on purpose: as joins or EXISTS the planner may turn them into one pass over
 # everything that waits.
 _PROBE = (
-    f"SELECT m.due_at FROM {Message._meta.db_table} m WHERE m.tenant_id = {{tenant}} AND m.batch_id {{batch}} "
+    f"SELECT CASE WHEN m.due_at < '{EARLIEST}' THEN '{EARLIEST}' ELSE m.due_at END "
+    f"FROM {Message._meta.db_table} m WHERE m.tenant_id = {{tenant}} AND m.batch_id {{batch}} "
     f"AND m.status = '{Status.PENDING.value}' AND m.priority = p.n AND m.due_at <= %s ORDER BY m.due_at LIMIT 1"
 )
 _PRIORITIES = ", ".join(f"({n})" for n in range(MAX_PRIORITY, -1, -1))
@@ -69,7 +72,10 @@ class BacklogHead:
 
 
 def _time(value: Any) -> datetime:
-    made = value if isinstance(value, datetime) else datetime.fromisoformat(value)  # SQLite gives text, or a time without a zone
+    try:
+        made = value if isinstance(value, datetime) else datetime.fromisoformat(value)  # SQLite gives text, or a time without a zone
+    except (ValueError, TypeError):  # a text that is no time, which SQLite stores all the same
+        made = datetime.fromisoformat(EARLIEST)
     return made if made.tzinfo else made.replace(tzinfo=UTC)
 
 
@@ -85,7 +91,10 @@ def waiting(now: datetime) -> dict[BacklogQueue, BacklogHead]:
     for sql in (SINGLES, BATCHES):
         for tenant_id, batch_id, weight, priority, due_at in _rows(sql, now):
             if due_at is not None:
-                queue = BacklogQueue(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
+                try:
+                    queue = BacklogQueue(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
+                except (ValueError, AttributeError):  # a batch whose id can't be read; `feed.settle_batches` sets it aside
+                    continue
                 found.setdefault(queue, BacklogHead(weight)).due_since[priority] = _time(due_at)
     queues_of: dict[int, int] = {}
     for queue in found:

@@ -11,11 +11,12 @@ if two feed at once, the row locks keep them apart, and the fence refuses the on
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -31,7 +32,7 @@ from messaging.queueing.drain_rate import DrainRate
 from messaging.queueing.fair_queue import FairQueue
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.queueing.queue_statistics import Pools
-from messaging.storage import batches, store, tally_totals
+from messaging.storage import batches, store, tally_totals, unreadable
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 from posthaste.lib.process_state import on_reset
@@ -159,7 +160,7 @@ class Feeder:
     def _hand_over_urgent(self, waiting: dict[BacklogQueue, BacklogHead], now: datetime) -> int:
         """Move urgent messages regardless of the bounds, and return the number."""
         urgent = [(queue, priority) for queue, head in waiting.items() for priority in head.due_since if priority >= URGENT]
-        return sum(self._move(queue, queue.due(now, priority), URGENT_RESERVE, now) for queue, priority in urgent)
+        return sum(self._move_or_skip(queue, priority, URGENT_RESERVE, now) for queue, priority in urgent)
 
     def _hand_over(self, waiting: dict[BacklogQueue, BacklogHead], left: int, now: datetime) -> int:
         """Move up to `left` messages in fair turns, as many as the time allows, and return the number."""
@@ -179,18 +180,29 @@ class Feeder:
         for priority in [p for p in head.due_since if p < URGENT]:
             while moved < share:
                 limit = min(MAX_PER_STATEMENT, share - moved)
-                step = self._move(queue, queue.due(now, priority), limit, now)
+                step = self._move_or_skip(queue, priority, limit, now)
                 moved += step
                 if step < limit:
                     break
         return moved
+
+    def _move_or_skip(self, queue: BacklogQueue, priority: int, limit: int, now: datetime) -> int:
+        """Move rows of one queue and return the number; 0 if something in them fails, so that the other queues get their turn."""
+        try:
+            return self._move(queue, queue.due(now, priority), limit, now)
+        except Exception as error:
+            if not unreadable.may_be_a_rows_fault(error):
+                raise
+            log.exception("a queue could not be fed", tenant_id=queue.tenant_id, batch=str(queue.batch_id))
+            return 0
 
     def _move(self, queue: BacklogQueue, rows: "QuerySet[Message]", limit: int, now: datetime) -> int:
         """Move up to `limit` rows to `queued`, publish them, and return the number; what the broker refuses goes back."""
         with transaction.atomic():
             if not queue.hold():
                 return 0
-            chosen = list(rows.select_for_update(skip_locked=True)[:limit].values_list("pk", "tenant_id", "channel", "priority"))
+            locked = rows.select_for_update(skip_locked=True)[:limit]
+            chosen = unreadable.read(rows[:limit], lambda: list(locked.values_list("pk", "tenant_id", "channel", "priority")))
             if not chosen:
                 return 0
             store.move([pk for pk, *_rest in chosen], source=Status.PENDING, status=Status.QUEUED, queued_at=now)
@@ -266,11 +278,23 @@ def _hold_the_lock(until: float) -> bool:
 
 def tick(*, now: datetime) -> None:
     """Count what waits and close batches that are through."""
-    queue_statistics.measure(now)
-    deferred.pull_forward_if_changed(now=now)
-    breaker_backlog.bring_forward(now=now)
-    settle_batches(now=now)
-    tally_totals.add_up()
+    steps: list[Callable[[], object]] = [
+        lambda: queue_statistics.measure(now),
+        lambda: deferred.pull_forward_if_changed(now=now),
+        lambda: breaker_backlog.bring_forward(now=now),
+        lambda: settle_batches(now=now),
+        tally_totals.add_up,
+    ]
+    failed: list[Exception] = []
+    for step in steps:
+        try:
+            step()
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the others go on
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("some of the steps failed", failed)
 
 
 def settle_batches(*, now: datetime) -> int:
@@ -278,7 +302,7 @@ def settle_batches(*, now: datetime) -> int:
 
     What came back to a cancelled batch for a retry is cancelled as well.
     """
-    batches.sweep(now=now)
+    unreadable.read(Batch.objects.exclude(status=BatchStatus.FINISHED), lambda: batches.sweep(now=now))
     ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
     running = Batch.objects.filter(status=BatchStatus.RUNNING)
     _settle(ending, finished_at=now)
@@ -295,5 +319,6 @@ def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
     busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
     through = rows.order_by("pk").annotate(busy=busy).filter(busy=None)
     with transaction.atomic():
-        ids = list(through.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+        locked = through.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)
+        ids = unreadable.read(rows, lambda: list(locked))
         return rows.filter(pk__in=ids).annotate(busy=busy).filter(busy=None).update(**changes) if ids else 0

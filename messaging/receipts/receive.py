@@ -22,6 +22,7 @@ from messaging.models import Message, Provider, ReceiptEntry, ReceiptOutcome, St
 from messaging.providers import breakers
 from messaging.providers.cache import provider_cache
 from messaging.storage.store import storable
+from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
 from posthaste.lib import redis
@@ -68,11 +69,11 @@ class Report:
     """What became of the receipts in a callback, for the engineers of the provider."""
 
     counts: "Counter[str]"
-    problems: list[dict[str, Any]] = field(default_factory=list)  # of the first that changed nothing and should have
+    problems: list[dict[str, Any]] = field(default_factory=list)  # the first that are invalid or match no message
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer to the callback."""
-        return {**{name: self.counts[name] for name in (*ReceiptOutcome.values, INVALID)}, "problems": self.problems[:MAX_PROBLEMS]}
+        return {**{name: self.counts[name] for name in (*ReceiptOutcome.values, INVALID)}, "problems": self.problems}
 
 
 def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str], now: datetime) -> Report:
@@ -94,12 +95,12 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
     outcomes = _apply(provider, receipts, now)
     report = Report(Counter({str(outcome): number for outcome, number in Counter(outcomes).items()}))
     report.counts[INVALID] = len(errors)
-    report.problems = [{"index": error.index, "outcome": INVALID, "message": str(error)} for error in errors] + [
-        {"index": receipt.index, "outcome": str(outcome), "message": _("This provider carried no such message.")}
+    problems = [(error.index, INVALID, str(error)) for error in errors] + [
+        (receipt.index, str(outcome), _("This provider carried no such message."))
         for receipt, outcome in zip(receipts, outcomes, strict=True)
         if outcome == ReceiptOutcome.UNMATCHED
     ]
-    report.problems.sort(key=lambda problem: problem["index"])
+    report.problems = [{"index": index, "outcome": outcome, "message": said} for index, outcome, said in sorted(problems)[:MAX_PROBLEMS]]
     if errors:
         log.warning("receipts not understood", provider=str(provider.pk), number=len(errors), first=str(errors[0])[:200])
     return report
@@ -180,7 +181,7 @@ def _find(provider: Provider, receipts: Sequence[Receipt]) -> list[Message | Non
     ids = {r.message_id for r in receipts if r.message_id}
     if names:
         ids |= set(ours.filter(provider=provider, provider_message_id__in=names).values_list("pk", flat=True))
-    rows = {row.pk: row for row in ours.filter(pk__in=ids).order_by("pk").select_for_update()}
+    rows = {row.pk: row for row in readable(ours.filter(pk__in=ids).order_by("pk").select_for_update())}
     by_name = {row.provider_message_id: row for row in rows.values() if row.provider_message_id}
     found = []
     for receipt in receipts:

@@ -11,13 +11,16 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+import structlog
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from messaging.models import Message, Status
-from messaging.storage import batches
+from messaging.storage import batches, row_texts, unreadable
 
+log = structlog.get_logger(__name__)
 TABLE = Message._meta.db_table
+MAX_SMALLINT = 32_767
 
 
 @dataclass(slots=True)
@@ -92,7 +95,6 @@ class Outcome:
 
 _COLUMNS = tuple(field.name for field in fields(NewRow))
 _CLAIMED = tuple(field.name for field in fields(Claimed))
-_JSON = ("variables", "metadata")
 _DEFAULTS = {"attempts": 0, "provider_message_id": "", "error_code": "", "error_detail": ""}
 
 
@@ -121,7 +123,8 @@ def insert_messages(rows: Sequence[NewRow]) -> None:
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.cursor.copy(f'COPY "{TABLE}" ({names}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row(
-                [orjson.dumps(getattr(row, name)).decode() if name in _JSON else getattr(row, name) for name in _COLUMNS] + list(constants)
+                [orjson.dumps(getattr(row, name)).decode() if name in row_texts.JSON else getattr(row, name) for name in _COLUMNS]
+                + list(constants)
             )
 
 
@@ -152,24 +155,41 @@ def claim(ids: Sequence[UUID], *, claim_id: UUID, now: datetime, lease: timedelt
         times = "claimed_at = %s, lease_until = %s"
     sql = (
         f"UPDATE {TABLE} SET status = 'sending', claim = %s, {times}, attempts = attempts + 1 "
-        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED)}"
+        f"WHERE status = 'queued' AND {where} RETURNING {', '.join(_CLAIMED if _is_postgresql() else row_texts.as_texts(_CLAIMED))}"
     )
     values = [_uuid(claim_id), *([lease] if _is_postgresql() else [_time(now), _time(now + lease)]), *params]
-    if not _is_postgresql():
-        rows = [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in Message.objects.raw(sql, values)]
-    else:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            rows = [Claimed(*row) for row in cursor.fetchall()]
-        for row in rows:  # Django has psycopg leave JSON as text
-            row.variables, row.metadata = _json(row.variables), _json(row.metadata)
+    try:
+        rows = _taken(sql, values)
+    except Exception as error:
+        if not unreadable.may_be_a_rows_fault(error):
+            raise
+        rows = _readable_of(claim_id)
     # RETURNING has no order; rules about duplicates and frequency are for what came first.
     rows.sort(key=lambda row: row.id)
     return rows
 
 
-def _json(text: Any) -> dict[str, Any]:
-    return {} if text == "{}" else orjson.loads(text)
+def _taken(sql: str, values: Sequence[Any]) -> list[Claimed]:
+    if not _is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return [Claimed(*row_texts.from_texts(_CLAIMED, row)) for row in cursor.fetchall()]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        rows = [Claimed(*row) for row in cursor.fetchall()]
+    for row in rows:  # Django has psycopg leave JSON as text
+        row.variables, row.metadata = row_texts.json_object(row.variables), row_texts.json_object(row.metadata)
+    return rows
+
+
+def _readable_of(claim_id: UUID) -> list[Claimed]:
+    """Return what a claim holds without the rows that can't be read, which end here.
+
+    The claim is committed although its answer could not be read.
+    """
+    held = Message.objects.filter(claim=claim_id, status=Status.SENDING)
+    unreadable.set_aside(held, claimed=True)
+    return [Claimed(*(getattr(row, name) for name in _CLAIMED)) for row in held]
 
 
 def renew(*, claim_id: UUID, lease: timedelta) -> int:
@@ -214,7 +234,7 @@ def write_outcomes(outcomes: Sequence[Outcome], *, claim_id: UUID) -> set[UUID]:
     """
     if not outcomes:
         return set()
-    written = _write(outcomes, claim_id, "(m.status = 'sending' OR m.status = 'unknown' AND v.status <> 'pending')")
+    written = _write_all(outcomes, claim_id, "(m.status = 'sending' OR m.status = 'unknown' AND v.status <> 'pending')")
     if late := [o for o in outcomes if o.status == Status.PENDING and o.id not in written]:
         written |= _put_back(late, claim_id)
     return written
@@ -227,7 +247,19 @@ def _put_back(outcomes: Sequence[Outcome], claim_id: UUID) -> set[UUID]:
         return set()
     with transaction.atomic():
         batches.reopen(list(unknown.exclude(batch=None).order_by().values_list("batch_id", flat=True).distinct()))
-        return _write(outcomes, claim_id, "m.status = 'unknown'")
+        return _write_all(outcomes, claim_id, "m.status = 'unknown'")
+
+
+def _write_all(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
+    try:
+        if not connection.in_atomic_block:
+            return _write(outcomes, claim_id, condition)
+        with transaction.atomic():  # an error must not take the caller's transaction along
+            return _write(outcomes, claim_id, condition)
+    except Exception as error:
+        if not unreadable.may_be_a_rows_fault(error) and not isinstance(error, IntegrityError):
+            raise
+        return _write_each(outcomes, claim_id, condition)
 
 
 def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
@@ -258,6 +290,35 @@ def _write(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[U
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, _uuid(claim_id)])
         return {value if isinstance(value, UUID) else UUID(value) for (value,) in cursor.fetchall()}
+
+
+def _write_each(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> set[UUID]:
+    """Write outcomes of which one can't be written: one after the other, and that one without its texts."""
+    written: set[UUID] = set()
+    for outcome in outcomes:
+        try:
+            with transaction.atomic():
+                written |= _write([outcome], claim_id, condition)
+        except Exception as error:
+            if not unreadable.may_be_a_rows_fault(error) and not isinstance(error, IntegrityError):
+                raise
+            log.exception("an outcome could not be written", message_id=str(outcome.id))
+            with transaction.atomic():
+                written |= _write([_bare(outcome)], claim_id, condition)
+    return written
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """Return what surely can be written of an outcome."""
+    return Outcome(
+        id=outcome.id,
+        status=outcome.status,
+        attempts=min(max(outcome.attempts, 0), MAX_SMALLINT),
+        due_at=timezone.now() if outcome.status == Status.PENDING else None,
+        finished_at=None if outcome.status == Status.PENDING else timezone.now(),
+        error_code="" if outcome.status == Status.SENT else "unwritable",
+        error_detail="What the provider answered could not be stored.",
+    )
 
 
 def move(ids: Iterable[UUID], *, source: str, **changes: Any) -> int:

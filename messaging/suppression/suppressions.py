@@ -1,6 +1,7 @@
 """The suppression list: looking up, adding, removing.
 
-An entry names a recipient and, if it is not meant for everything, a channel or a category. Adding one that is there already
+An entry names a recipient and, if it is not meant for everything, a channel or a category. Without a channel it says what kind of
+recipient it is, or shows it: `+44…` is a phone number, `447400…` could be a name. Adding one that is there already
 changes nothing, so all of this may run twice; one that has run out is replaced.
 """
 
@@ -77,13 +78,13 @@ def _entries(tenants: Sequence[int], recipients: Sequence[str], now: datetime) -
     return rows
 
 
-def normalise(recipient: str, channel: str) -> str:
-    """Return a recipient in the form that the list stores.
+def normalise(recipient: str, channel: str, kind: str = "") -> str:
+    """Return a recipient in the form that the list stores; it has a channel, a kind, or shows its kind.
 
     Raises:
         ValueError: with a sentence for the caller.
     """
-    return list_key(normalise_recipient(channel, recipient) if channel else normalise_anywhere(recipient))
+    return list_key(normalise_recipient(channel, recipient) if channel else normalise_anywhere(recipient, kind))
 
 
 @transaction.atomic
@@ -137,6 +138,7 @@ def add(
     now: datetime,
     expires_at: datetime | None = None,
     field: str = "recipients",
+    kind: str = "",
 ) -> int:
     """Check recipients, put them on the list, write that down, and return the number of those that were not there.
 
@@ -147,9 +149,11 @@ def add(
     entries = []
     if expires_at is not None and expires_at <= now:
         errors.append({"field": "expires_at", "code": "past", "message": _("Must be in the future.")})
+    if channel and kind:
+        raise Invalid.field("kind", _("Set either channel or kind, not both."), "not_allowed")
     for index, recipient in enumerate(recipients):
         try:
-            entries.append(Entry(normalise(str(recipient), channel), channel, category))
+            entries.append(Entry(normalise(str(recipient), channel, kind), channel, category))
         except ValueError as error:
             place = f"{field}[{index}]" if field == "recipients" else field
             errors.append({"field": place, "code": "invalid", "message": str(error)})

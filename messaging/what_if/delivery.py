@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from configcenter.hot import Applied
@@ -16,7 +17,7 @@ from messaging.channels.recipients import list_key
 from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules, Outside
 from messaging.delivery.rules import hours
-from messaging.models import Message, Suppression
+from messaging.models import Batch, Message, Suppression
 from posthaste.lib.ids import first_id_at
 
 MAX_MESSAGES = 1_000_000
@@ -86,7 +87,16 @@ def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: da
             break
         counts.messages += 1
         replay.look(sent, counts)
-    return _report(counts, draft.values(tenant_id), since=since, until=until, stopped_at=stopped_at)
+    dropped = _dropped(since, stopped_at or until, tenant_id)
+    return _report(counts, draft.values(tenant_id), since=since, until=until, stopped_at=stopped_at, dropped=dropped)
+
+
+def _dropped(since: datetime, until: datetime, tenant_id: int | None) -> int:
+    """Return how many rows batches dropped as duplicates before any rule saw them."""
+    batches = Batch.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until))
+    if tenant_id is not None:
+        batches = batches.filter(tenant_id=tenant_id)
+    return batches.aggregate(number=Sum("dropped"))["number"] or 0
 
 
 class _Replay:
@@ -155,11 +165,13 @@ def _note(counts: _Counts, code: str, wait: timedelta | None) -> None:
 
 
 def _report(
-    counts: _Counts, judged_by: Sequence[DeliveryRules], *, since: datetime, until: datetime, stopped_at: datetime | None
+    counts: _Counts, judged_by: Sequence[DeliveryRules], *, since: datetime, until: datetime, stopped_at: datetime | None, dropped: int
 ) -> dict[str, Any]:
     notes = [_("Messages that were suppressed or deferred at the time are evaluated again like all others.")]
     if any(rules.duplicates.is_enabled for rules in judged_by):
         notes.append(_("Texts are compared by template and variables, without rendering them."))
+    if dropped:
+        notes.append(_("Rows that batches dropped as duplicates are not included: {n}.").format(n=dropped))
     if Suppression.objects.exists():
         notes.append(_("The suppression list is not included. It is not one of the rules and is always checked."))
     if stopped_at is not None:

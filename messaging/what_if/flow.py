@@ -8,6 +8,7 @@ from datetime import datetime
 from heapq import merge
 from typing import Any, NamedTuple
 
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.selectors import key_prefixes, tenant_slugs
@@ -64,7 +65,9 @@ def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iter
     batches = (
         Batch.objects.filter(**span, **own)
         .order_by("id")
-        .values_list("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "accepted")
+        # The limits counted all its rows, also those that were then found to be invalid or duplicates.
+        .annotate(size=F("accepted") + F("rejected") + F("dropped"))
+        .values_list("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "size")
     )
     return merge(
         (Handed._make((*row, 1)) for row in singles.iterator(chunk_size=5_000)),

@@ -5,9 +5,12 @@ from typing import Any
 from channels.security.websocket import OriginValidator
 from django.urls import re_path
 
-from monitor.live.consumers import LiveStatistics
+from monitor.live.consumers import LiveStatistics, NoSuchAddress
 
-websocket_urlpatterns = [re_path(r"^ws/statistics/?$", LiveStatistics.as_asgi())]
+websocket_urlpatterns = [
+    re_path(r"^ws/statistics/?$", LiveStatistics.as_asgi()),
+    re_path(r"", NoSuchAddress.as_asgi()),
+]
 
 
 class SameSite(OriginValidator):  # type: ignore[misc]  # channels has no types

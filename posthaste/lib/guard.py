@@ -19,8 +19,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="dns")
 
-# Refused although some releases of `ipaddress` call them global. The IPv6 ones carry an IPv4 address inside, or are
-# routed by rules of their own; an installation that needs one (NAT64, say) names it in the allowed networks.
+#: What of IPv6 is in public use at all (https://www.iana.org/assignments/ipv6-address-space). Outside of it lie the forms that carry
+#: an IPv4 address inside: mapped, translated (`::ffff:0:127.0.0.1`) and NAT64. An installation that needs one names it in the allowed
+#: networks.
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+# Refused although they lie in there, or some releases of `ipaddress` call them global.
 _NEVER: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -28,15 +31,11 @@ _NEVER: tuple[Network, ...] = tuple(
         "192.88.99.0/24",
         "198.18.0.0/15",
         "240.0.0.0/4",
-        "::ffff:0:0/96",
-        "::/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2001::/23",
-        "2002::/16",
-        "3fff::/20",
-        "5f00::/16",
-        "fec0::/10",
+        "2001::/23",  # Teredo and other special purposes
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address inside
+        "3ffe::/16",  # the 6bone, given back
+        "3fff::/20",  # documentation
     )
 )
 
@@ -78,7 +77,7 @@ def is_permitted(address: Address, allowed: Iterable[Network]) -> bool:
         return True
     if address.is_multicast or any(address in network for network in _NEVER if network.version == address.version):
         return False
-    return address.is_global
+    return address.is_global and (address.version == 4 or address in _PUBLIC_V6)
 
 
 class Guard:

@@ -8,6 +8,10 @@ from uuid import UUID
 
 import uuid_utils
 
+from posthaste.lib.dates import LATEST
+
+LATEST_MS = int(LATEST.timestamp() * 1000)
+
 
 def new_id() -> UUID:
     """Make a new time-ordered id."""
@@ -21,7 +25,8 @@ def unix_ms(identifier: UUID) -> int:
 
 def made_at(identifier: UUID) -> datetime:
     """Return the time at which the id was made."""
-    return datetime.fromtimestamp(unix_ms(identifier) / 1000, tz=UTC)
+    # 48 bits reach the year 10889; an id that is none of ours must not be what a page fails on.
+    return min(datetime.fromtimestamp(min(unix_ms(identifier), LATEST_MS) / 1000, tz=UTC), LATEST)
 
 
 def trace_id(identifier: UUID) -> str:

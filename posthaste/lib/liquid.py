@@ -3,14 +3,16 @@
 python-liquid bounds nesting, loops (the product of nested lengths), output and local names. What it leaves open is
 closed here: loops one after another, single filters that blow a value up (`replace`, `join`, ranges of a billion),
 sources on which its lexer takes minutes, and time, for which it has no limit at all: each look-up, filter, assignment
-and loop checks the CPU time the rendering thread has used. CPU time and not wall time, because a busy worker with a
-hundred threads renders slowly through no fault of the template.
+and loop checks the CPU time the rendering thread has used, and so does each call within a filter. CPU time and not wall
+time, because a busy worker with a hundred threads renders slowly through no fault of the template.
 """
 
 import json
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -65,6 +67,20 @@ class BoundedContext(RenderContext):
         if time.thread_time() > self.stop_at:
             raise ResourceLimitError("the template takes too long", token=None)
 
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Check the time also within a filter, at each call that it makes: `date` alone can take seconds."""
+        before = sys.getprofile()
+
+        def check(_frame: Any, _event: str, _argument: Any) -> None:
+            self.check_time()
+
+        sys.setprofile(check)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
     def get(self, *args: Any, **kwargs: Any) -> object:
         self.check_time()
         return super().get(*args, **kwargs)
@@ -86,7 +102,10 @@ class BoundedContext(RenderContext):
         limit = self.env.output_stream_limit or 0
 
         def bounded(*args: Any, **kwargs: Any) -> object:
-            result = function(*args, **kwargs)
+            if any(isinstance(value, str) and len(value) > limit for value in args):
+                raise ResourceLimitError(f"{name}: the value is too large", token=token)
+            with self.interrupted():
+                result = function(*args, **kwargs)
             if (
                 (isinstance(result, str) and len(result) > limit)
                 or (isinstance(result, list | tuple | range) and len(result) > MAX_ITEMS)

@@ -1,11 +1,14 @@
 """Logging through structlog: JSON lines or console, secrets and recipients never in them."""
 
+import logging
 import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestAborted, SuspiciousOperation
+from django.http.request import UnreadablePostError
 
 SECRET_NAMES = re.compile(r"(password|secret|token|authorization|api_?key|credential|cookie)", re.IGNORECASE)
 API_KEY = re.compile(r"\bph_(live|test)_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{16,}")
@@ -29,6 +32,17 @@ def _scrubbed(value: Any, name: object = "") -> Any:
     if type(value) in (list, tuple):
         return type(value)(_scrubbed(part) for part in value)
     return value
+
+
+class ShortForClients(logging.Filter):
+    """Leaves the traceback out where a client caused the error: anyone could fill the log with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, SuspiciousOperation | UnreadablePostError | RequestAborted):
+            record.msg, record.args = f"{record.getMessage()[:200]} ({type(error).__name__})", ()
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def configure(*, log_format: str, level: str) -> dict[str, Any]:
@@ -62,7 +76,8 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
             },
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["short"]}},
+        "filters": {"short": {"()": ShortForClients}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
             # One line a task would be one line a message; what matters is in the trace and the row.

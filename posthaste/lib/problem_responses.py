@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
@@ -15,11 +16,13 @@ from rest_framework.response import Response
 
 from posthaste.lib import languages
 from posthaste.lib.batching import TimedOut
+from posthaste.lib.body_reading import NoPlace, SlowBody
 from posthaste.lib.jsonbodies import not_acceptable, wrong_type
 from posthaste.lib.problems import (
     CONTENT_TYPE,
     MAX_ERRORS,
     MORE,
+    BodyTimeout,
     Forbidden,
     Internal,
     Invalid,
@@ -65,6 +68,13 @@ def _flatten(detail: Any, path: str = "") -> Iterator[dict[str, Any]]:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "message": str(detail)}
 
 
+def _was_slow(error: BaseException | None) -> bool:
+    """Return whether a body came too slowly; Django wraps that error, once or twice."""
+    while error is not None and not isinstance(error, SlowBody):
+        error = error.__cause__
+    return error is not None
+
+
 def from_exception(error: BaseException) -> Problem | None:
     """Return the problem that stands for an exception, or None if it is a fault of ours."""
     match error:
@@ -86,6 +96,14 @@ def from_exception(error: BaseException) -> Problem | None:
             return not_acceptable()
         case exceptions.UnsupportedMediaType():
             return wrong_type()
+        case SlowBody() | UnreadablePostError() if _was_slow(error):
+            log.info("a body did not come in time")
+            return BodyTimeout(_("Send the whole body without pauses."), headers={"Connection": "close"})
+        case UnreadablePostError():
+            log.info("a client left before its body was complete")
+            return Malformed(_("The request ended before its body was complete."))
+        case NoPlace():
+            return Unavailable(_("Too many large requests are being read. Try again shortly."), retry_after_seconds=10)
         case RequestDataTooBig():
             return TooLarge(_("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20))
         case exceptions.Throttled():

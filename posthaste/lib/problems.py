@@ -167,6 +167,12 @@ class NotAcceptable(Problem):
     status, code, title = 406, "not_acceptable", _("Only JSON is supported")
 
 
+class BodyTimeout(Problem):
+    """The body did not come in time."""
+
+    status, code, title = 408, "body_timeout", _("The body did not arrive in time")
+
+
 class Conflict(Problem):
     """The object is in a state that does not allow this."""
 

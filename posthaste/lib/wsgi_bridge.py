@@ -2,7 +2,8 @@
 
 RSGI is Granian's own interface (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md). Small bodies are at hand when
 the application is called. Larger ones are read from the client only when the application asks for them, so that a client without
-permission to send can't fill the memory. Responses are passed on whole, or in parts when they are large.
+permission to send can't fill the memory. Each body has a deadline, and at most half of the threads read bodies (`body_reading`).
+Responses are passed on whole, or in parts when they are large.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from django.core.exceptions import RequestDataTooBig
+
+from posthaste.lib.body_reading import GRACE_SECONDS, Deadline, NoPlace, Place, Places, SlowBody
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -80,7 +83,9 @@ class _Incoming(io.RawIOBase):
     would look like one that has ended.
     """
 
-    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop, *, max_bytes: int | None) -> None:
+    def __init__(self, protocol: Any, loop: asyncio.AbstractEventLoop, *, max_bytes: int | None, place: Place) -> None:
+        self._place = place
+        self._deadline: Deadline | None = None
         self._chunks = aiter(protocol)
         self._loop = loop
         self._left = max_bytes
@@ -96,11 +101,19 @@ class _Incoming(io.RawIOBase):
     def _fetch(self) -> bytes:
         if self._has_ended:
             return b""
+        self._deadline = self._deadline or Deadline()  # from when the application began to read
+        following = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
         try:
-            chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            chunk = following.result(self._deadline.left())
+        except TimeoutError:
+            following.cancel()
+            raise SlowBody("the body did not come in time") from None
         except RuntimeError as error:  # granian's RSGIProtocolError and RSGIProtocolClosed are RuntimeErrors
             raise OSError("the client is gone") from error
+        self._deadline.note(len(chunk))
         self._has_ended = not chunk
+        if self._has_ended:
+            self._place.give_back_from(self._loop)
         return chunk
 
     def _bounded(self, chunk: bytes) -> bytes:
@@ -128,10 +141,44 @@ class _Whole:
     body: bytes
 
 
-class Bridge:
-    """One a process; the server's event loop awaits `answer`. `max_bytes` is what a body of unknown length may have."""
+Refuse = Callable[[Exception], tuple[int, Headers, bytes]]
 
-    def __init__(self, application: Application, *, threads: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+
+def refuse_plainly(error: Exception) -> tuple[int, Headers, bytes]:
+    """Return the answer to a request whose body came too slowly, or found no place."""
+    return (408 if isinstance(error, SlowBody) else 503), [("content-type", "text/plain")], b""
+
+
+async def small_body(protocol: Any) -> bytes:
+    """Return a body that is known to be small.
+
+    Raises:
+        SlowBody: It did not come in time.
+    """
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            return bytes(await protocol())
+    except TimeoutError:
+        raise SlowBody("the body did not come in time") from None
+
+
+class Bridge:
+    """One a process; the server's event loop awaits `answer`.
+
+    `max_bytes` is what a body of unknown length may have, `refuse` says how a client is told that its body came too slowly.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        threads: int,
+        max_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+        refuse: Refuse = refuse_plainly,
+    ) -> None:
+        self._refuse = refuse
+        self._places = Places(max(1, threads // 2))
         self._application = application
         self._most_bytes = max_bytes
         self._loop = loop
@@ -140,13 +187,23 @@ class Bridge:
     async def answer(self, scope: Any, protocol: Any) -> None:
         """Let the application answer."""
         environ = environ_of(scope)
-        if has_small_body(scope):
-            environ["wsgi.input"] = io.BytesIO(await protocol())
-        else:
-            max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
-            environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop, max_bytes=max_bytes), SMALL_BYTES)
-            environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
-        whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
+        place: Place | None = None
+        try:
+            if has_small_body(scope):
+                environ["wsgi.input"] = io.BytesIO(await small_body(protocol))
+            else:
+                place = await self._places.take(environ["REMOTE_ADDR"])
+                max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
+                incoming = _Incoming(protocol, self._loop, max_bytes=max_bytes, place=place)
+                environ["wsgi.input"] = io.BufferedReader(incoming, SMALL_BYTES)
+                environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
+            whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
+        except (SlowBody, NoPlace) as error:
+            protocol.response_bytes(*self._refuse(error))
+            return
+        finally:
+            if place is not None:
+                place.give_back()
         if whole is not None:
             protocol.response_bytes(whole.status, whole.headers, whole.body)
 

@@ -54,7 +54,8 @@ function connect() {
   const host = words.port ? `${location.hostname}:${words.port}` : location.host;
   const socket = new WebSocket(`${scheme}//${host}/ws/statistics/${words.tenant ? `?tenant=${words.tenant}` : ""}`);
   socket.addEventListener("message", (event) => { wait = 1000; show(JSON.parse(event.data)); });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
+    if (event.code === 4401) { location.reload(); return; } // signed out, or the role is gone: the page says so
     say(asOf ? "old" : "reconnecting");
     setTimeout(connect, wait);
     wait = Math.min(wait * 2, 30_000);

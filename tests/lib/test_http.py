@@ -64,13 +64,27 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str
         "64:ff9b:1::1",
         "2002:7f00:1::",
         "2001::1",
+        "4000::1",
+        "6000::1",
+        "8000::1",
+        "1000::1",
+        "fc00::1",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:8.8.8.8",
+        "64:ff9b::10.0.0.1",
+        "2002:a00:1::1",
+        "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+        "2001:db8::1",
+        "3fff::1",
+        "3ffe::1",
+        "5f00::1",
     ],
 )
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     assert not is_permitted(ip_address(address), ())
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::1", "3000::1"])
 def test_a_public_address_is_permitted(address: str) -> None:
     assert is_permitted(ip_address(address), ())
 

@@ -1,7 +1,9 @@
+import sys
 import time
 
 import pytest
 
+from posthaste.lib import liquid
 from posthaste.lib.liquid import TemplateProblem, compile_template, render, variables_used
 
 
@@ -167,3 +169,38 @@ def test_a_large_newsletter_with_a_loop_is_within_the_limits() -> None:
         + "</p>{% for row in rows %}<tr><td>{{ row.name }}</td><td>{{ row.price | times: 2 | round: 2 }}</td></tr>{% endfor %}"
     )
     assert fill(source, html=True, rows=[{"name": f"n{i}", "price": i} for i in range(200)]).count("<tr>") == 200
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("{{ v | date: '%Y' }}", "2020-01-01 " * 20_000),
+        ("{{ v | date: '%Y' }}", "1." * 100_000),
+        ("{% assign w = v | append: v %}{{ w | date: '%Y' }}", "a " * 60_000),
+        ("{{ v | strip_html }}", "<" * 250_000),
+        ("{{ v | strip_html }}", "<script" * 35_000),
+        ("{{ v | strip_html }}", "<!--" * 60_000),
+    ],
+)
+def test_the_time_limit_holds_inside_a_filter(source: str, value: str) -> None:
+    began = time.thread_time()
+    try:
+        render(compile_template(source), {"v": value})
+    except TemplateProblem as problem:
+        assert "long" in str(problem) or "large" in str(problem) or "date" in str(problem)  # noqa: PT017 - either way is right
+    assert time.thread_time() - began < 4 * liquid.MAX_CPU_SECONDS  # CPU time of this thread, whatever else runs
+
+
+def test_a_value_beyond_the_bound_is_refused_before_a_filter_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setitem(liquid._TEXT.filters, "date", lambda value, *_rest: seen.append(len(value)))
+    with pytest.raises(TemplateProblem, match="too large"):
+        render(compile_template("{{ v | date: '%Y' }}"), {"v": "1" * 3_000_000})
+    assert seen == []
+
+
+def test_the_watch_over_a_filter_leaves_nothing_behind() -> None:
+    render(compile_template("{{ v | upcase }}"), {"v": "a"})
+    with pytest.raises(TemplateProblem):
+        render(compile_template("{{ v | divided_by: 0 }}"), {"v": 1})
+    assert sys.getprofile() is None

@@ -129,6 +129,26 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_holds_no_thread(port:
     poll(lambda: told(port)["short"] == before + 4)
 
 
+def test_slow_bodies_leave_threads_for_others_and_end_at_their_deadline(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    small = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    slow = [raw(port, (head if number % 2 else small) + b"x") for number in range(80)]
+    try:
+        answered = 0
+        for _request in range(20):
+            for connection in slow[:8]:
+                connection.sendall(b"x")
+            answered += told(port)["read"] == 0
+            answered += told(port, method="POST", body=b"hello")["read"] == 5
+        assert answered == 40
+        ends = [connection.recv(65_536).split(b" ")[1] for connection in slow[:8]]
+        assert set(ends) <= {b"408", b"503"}
+    finally:
+        for connection in slow:
+            connection.close()
+    poll(lambda: told(port, method="POST", body=b"x" * 3_000_000)["read"] == 3_000_000)
+
+
 def test_a_large_answer_goes_out_piece_by_piece_and_is_closed(port: int) -> None:
     before = told(port)["closed"]
     with called(port, "/large") as answer:

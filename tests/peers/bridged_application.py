@@ -14,6 +14,7 @@ from wsgiref.validate import validator
 
 from django.core.exceptions import RequestDataTooBig
 
+from posthaste.lib.body_reading import SlowBody
 from posthaste.lib.wsgi_bridge import Bridge
 
 MAX_BYTES = 4_000_000
@@ -60,6 +61,9 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
         length = int(environ.get("CONTENT_LENGTH") or 0)
         try:
             body = environ["wsgi.input"].read(length)
+        except SlowBody:
+            start_response("408 Request Timeout", [("Content-Type", "text/plain")])
+            return [b"too slow"]
         except RequestDataTooBig:
             start_response("413 Content Too Large", [("Content-Type", "text/plain")])
             return [b"too large"]

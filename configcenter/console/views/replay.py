@@ -15,6 +15,7 @@ from configcenter.console.access import page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.services import validation, what_if
+from posthaste.lib.dates import is_in_range
 from posthaste.lib.problems import Invalid
 from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
 
@@ -104,7 +105,9 @@ def _moment(text: str) -> datetime | None:
         found = parse_datetime(text)
     except ValueError:
         return None
-    return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
+    if found is not None and timezone.is_naive(found):
+        found = timezone.make_aware(found)
+    return found if found is not None and is_in_range(found) else None
 
 
 def _parts(report: dict[str, Any]) -> dict[str, Any]:

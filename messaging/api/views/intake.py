@@ -102,8 +102,9 @@ def _in_the_batch(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
-    frame, rows, rejected = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
-    if rejected and (body.on_error == "reject" or not rows):
+    prepared = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
+    rejected, wording = prepared.rejected, prepared.frame.wording
+    if rejected and (body.on_error == "reject" or not prepared.rows):
         told = bounded(rejected)
         raise Invalid(
             _("Nothing was stored. Correct these rows, or send on_error: skip to leave them out."),
@@ -117,11 +118,12 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
         api_key_id=caller.key_id,
         name=body.name,
         channel=body.channel,
-        template_version_id=frame.wording.version_id if frame.wording else None,
+        template_version_id=wording.version_id if wording else None,
         priority=body.priority,
-        accepted=len(rows),
+        accepted=len(prepared.rows),
         rejected=len({entry["index"] for entry in rejected}),
+        dropped=len(prepared.dropped),
         send_at=body.send_at,
         created_at=now,
     )
-    return accept.accept_batch(body, batch=batch, is_sandbox=caller.is_sandbox, rows=rows, rejected=rejected, repeatable=repeatable)
+    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable)

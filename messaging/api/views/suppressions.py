@@ -42,6 +42,7 @@ class SuppressionView(TenantView):
             tenant_id=self.tenant_id,
             recipients=recipients,
             channel=values["channel"],
+            kind=values["kind"],
             category=values["category"],
             reason=values["reason"],
             expires_at=values.get("expires_at"),
@@ -64,14 +65,15 @@ class SuppressionCollection(ListModelMixin, SuppressionView):
 
     @extend_schema(
         summary="Suppress a recipient",
-        description="Nothing (or nothing of the channel or category) is sent to them any more. 200 if they stand on the list already.",
+        description="Nothing (or nothing of the channel or category) is sent to them any more. 200 if they stand on the list already. "
+        "An entry has a channel, or is of a kind: set it, or write the recipient so that it shows.",
         request=SuppressionIn,
         responses={200: SuppressionDetailOut, 201: SuppressionDetailOut},
     )
     def post(self, request: Request) -> Response:
         values = self.validated(SuppressionIn)
         added = self.add(request, [values["recipient"]], values, "recipient")
-        recipient = suppressions.normalise(values["recipient"], values["channel"])
+        recipient = suppressions.normalise(values["recipient"], values["channel"], values["kind"])
         entry = self.get_queryset().get(recipient=recipient, channel=values["channel"], category=values["category"])
         return Response(SuppressionDetailOut(entry).data, status=201 if added else 200)
 

@@ -19,6 +19,7 @@ from accounts.selectors import get_tenant
 from configcenter import hot
 from configcenter.scopes import CONFIG_READ
 from configcenter.services import items, validation, what_if
+from posthaste.lib.dates import within_range
 from posthaste.lib.problems import MORE, Invalid, NotFound
 
 MAX_SPAN = timedelta(days=7)
@@ -28,8 +29,8 @@ class WhatIfIn(Body):
     """What to replay over which span."""
 
     value = serializers.JSONField(required=False, help_text="The module's content, as it would be published. Left out: what is in force.")
-    since = serializers.DateTimeField(required=False, help_text="Left out: an hour before `until`.")
-    until = serializers.DateTimeField(required=False, help_text="Left out: now.")
+    since = serializers.DateTimeField(required=False, validators=[within_range], help_text="Left out: an hour before `until`.")
+    until = serializers.DateTimeField(required=False, validators=[within_range], help_text="Left out: now.")
 
 
 def _within_value(path: str) -> str:

@@ -10,18 +10,29 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 from urllib.parse import quote, unquote
 
 from apprise import NotifyFormat
 from apprise.logger import logger
+from apprise.plugins.base import NotifyBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, ValidationInfo, model_validator
 
 from messaging.channels.apprise import transport
-from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
+from messaging.channels.base import (
+    Accepted,
+    Adapter,
+    CannotCompose,
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderConfig,
+    ProviderError,
+    SendRequest,
+)
 from messaging.channels.http.answers import retry_after
 from posthaste.lib import deadlines, http
 
@@ -57,6 +68,14 @@ class AppriseConfig(ProviderConfig):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A message and the service that is to take it."""
+
+    service: NotifyBase
+    request: SendRequest
+
+
 class AppriseAdapter(Adapter):
     kind = "apprise"
     title = "Apprise"
@@ -66,16 +85,27 @@ class AppriseAdapter(Adapter):
     chunk_size = 10
     config: AppriseConfig
 
-    def send(self, request: SendRequest) -> Accepted:
+    def compose(self, request: SendRequest) -> Note:
         url = self.config.url.get_secret_value().strip()
         with _captured() as lines:
             # A new object a message: building costs a fraction of a millisecond, and some keep state that is not safe
             # among threads.
-            service = transport.instantiate(_filled(url, request.recipient))
-            if service is None:
-                raise ProviderError(
-                    "bad_recipient", _scrub(" ".join(lines), url) or "The service does not take this recipient.", permanent=True
-                )
+            try:
+                service = transport.instantiate(_filled(url, request.recipient))
+            except Exception as error:  # noqa: BLE001  a hundred plugins
+                service = None
+                lines.append(f"{type(error).__name__}: {error}")
+            said = _scrub(" ".join(lines), url)
+        if service is None and PLACEHOLDER not in url:
+            raise Misconfigured(said or "The service does not take this URL.", field="url")
+        if service is None:
+            raise CannotCompose("bad_recipient", said or "The service does not take this recipient.", field="recipient")
+        return Note(service, request)
+
+    def hand_over(self, composed: Note) -> Accepted:
+        url = self.config.url.get_secret_value().strip()
+        service, request = composed.service, composed.request
+        with _captured() as lines:
             transport.calls.lost, transport.calls.status, transport.calls.retry_after = "", 0, ""
             try:
                 with deadlines.time_limit(self.config.timeout_seconds):
@@ -86,13 +116,25 @@ class AppriseAdapter(Adapter):
                     raise OutcomeUnknown(error.code, error.detail) from None
                 raise ProviderError(error.code, error.detail, unreachable=True) from None
             except Exception as error:  # noqa: BLE001  a hundred plugins: a fault in one is a failed send, not a dead worker
-                detail = _scrub(f"{type(error).__name__}: {error}", url)
-                if transport.calls.lost:
-                    raise OutcomeUnknown("connection_lost", detail) from None
-                raise ProviderError("apprise_failed", detail) from None
+                raise _failure_in_plugin(error, _scrub(f"{type(error).__name__}: {error}", url)) from None
             if not done:
                 raise _failure(_scrub(" ".join(lines), url))
         return Accepted()
+
+
+def _failure_in_plugin(error: Exception, detail: str) -> ProviderError:
+    """Return the error of a call in which the plugin itself failed."""
+    calls = transport.calls
+    if calls.lost:
+        return OutcomeUnknown("connection_lost", detail)
+    if 0 < calls.status < 400:  # it failed while it read the answer: the service may have taken the message
+        fault: ProviderError = OutcomeUnknown("apprise_failed", detail)
+    elif calls.status or isinstance(error, OSError):
+        return _failure(detail)
+    else:  # before anything left, be it for this message or for these credentials: another provider may do better
+        fault = ProviderError("apprise_failed", detail, unreachable=True)
+    fault.ours = True
+    return fault
 
 
 def _failure(detail: str) -> ProviderError:

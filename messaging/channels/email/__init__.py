@@ -5,13 +5,24 @@ import smtplib
 import ssl
 import threading
 import time
+from dataclasses import dataclass
 from typing import Literal, Self
 
+import structlog
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderConfig, ProviderError, SendRequest
+from messaging.channels.base import (
+    Accepted,
+    Adapter,
+    CannotCompose,
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderConfig,
+    ProviderError,
+    SendRequest,
+)
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
 from messaging.channels.email.replies import refusal
@@ -19,6 +30,7 @@ from messaging.channels.recipients import normalise_recipient
 from posthaste.lib import deadlines, http
 from posthaste.lib.control_characters import find_control
 
+log = structlog.get_logger(__name__)
 DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 #: An open connection idle for longer is asked whether it still lives; most servers drop after 30 s to 5 min.
 CHECK_AFTER_SECONDS = 20.0
@@ -64,6 +76,15 @@ class EmailConfig(ProviderConfig):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A composed mail and its recipient."""
+
+    message_id: str
+    recipient: str
+    content: bytes
+
+
 class EmailAdapter(Adapter):
     kind = "email"
     title = gettext_lazy("E-mail (SMTP)")
@@ -80,7 +101,7 @@ class EmailAdapter(Adapter):
         self._slots = threading.BoundedSemaphore(config.max_connections)
         self._domain = config.from_email.rpartition("@")[2]
 
-    def send(self, request: SendRequest) -> Accepted:
+    def compose(self, request: SendRequest) -> Mail:
         message_id = f"{request.id.hex}@{self._domain}"
         heads = {"Message-ID": f"<{message_id}>", "X-Posthaste-Id": request.id.hex}
         if request.unsubscribe_url:  # RFC 8058; the mail server's DKIM signature should cover both
@@ -95,14 +116,17 @@ class EmailAdapter(Adapter):
             html=request.html,
             heads=heads,
         )
+        return Mail(message_id, request.recipient, content)
+
+    def hand_over(self, composed: Mail) -> Accepted:
         if not self._slots.acquire(timeout=self.config.timeout_seconds):
             raise ProviderError("busy", "All connections to the mail server are in use.")
         try:
             with deadlines.time_limit(self.config.timeout_seconds):
-                self._deliver(request.recipient, content)
+                self._deliver(composed.recipient, composed.content)
         finally:
             self._slots.release()
-        return Accepted(message_id)
+        return Accepted(composed.message_id)
 
     def _deliver(self, recipient: str, content: bytes) -> None:
         connection, reused = self._take()
@@ -131,6 +155,9 @@ class EmailAdapter(Adapter):
 
     def _new(self) -> Connection:
         config = self.config
+        for name, text in (("username", config.username), ("password", config.password.get_secret_value())):
+            if not text.isascii():  # smtplib's logins are ASCII
+                raise Misconfigured(f"The {name} contains characters that are not ASCII, which can't be used to log in.", field=name)
         connection = Connection(
             host=config.host,
             port=config.port or DEFAULT_PORTS[config.security],
@@ -142,8 +169,8 @@ class EmailAdapter(Adapter):
         )
         try:
             connection.open()
-        except (smtplib.SMTPException, OSError, ValueError, http.OutboundError) as error:
-            connection.discard()
+        except Exception as error:  # noqa: BLE001
+            connection.discard()  # nothing of the message has left, whatever it was
             raise _opening_error(error) from None
         if config.security == "none":
             connection.time_by_kernel()
@@ -152,7 +179,7 @@ class EmailAdapter(Adapter):
     def _send_on(self, connection: Connection, recipient: str, content: bytes) -> None:
         try:
             connection.hand_over(self.config.from_email, recipient, content)
-        except (smtplib.SMTPException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - what it means depends on what has left
             unknown = connection.content_sent and not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused)
             usable = connection.connection is not None and connection.connection.sock is not None and _is_answer(error)
             if usable:
@@ -208,7 +235,8 @@ def _opening_error(error: Exception) -> ProviderError:
             return ProviderError("tls", f"TLS with the mail server failed: {error.reason or error}", unreachable=True)
         case smtplib.SMTPException() | OSError():
             return ProviderError("connection_lost", f"The mail server broke off the greeting: {error}", unreachable=True)
-    raise error
+    log.error("the connection to a mail server could not be opened", error=type(error).__name__)
+    return Misconfigured(f"The connection could not be opened with this configuration: {error}", field="host")
 
 
 def _sending_error(error: Exception) -> ProviderError | _Dropped:
@@ -225,6 +253,4 @@ def _sending_error(error: Exception) -> ProviderError | _Dropped:
             return refusal(error.smtp_code, _text(error.smtp_error), content_was_seen=True)
         case smtplib.SMTPException() | OSError():
             return _Dropped(ProviderError("connection_lost", str(error), unreachable=True))
-        case ValueError():
-            return ProviderError("bad_message", str(error), permanent=True)
-    raise error
+    return CannotCompose("bad_message", f"{type(error).__name__}: {error}")

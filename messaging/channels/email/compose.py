@@ -6,13 +6,14 @@ heads and one text.
 
 import time
 from collections.abc import Mapping
+from email.errors import MessageError
 from email.utils import formatdate
 from functools import lru_cache
 
 from django.core.mail import EmailMultiAlternatives
 from inscriptis import get_text
 
-from messaging.channels.base import ProviderError
+from messaging.channels.base import CannotCompose, Misconfigured
 from messaging.channels.email.headers import check_headers, mailbox_header, plain_header, text_header
 
 MAX_REMEMBERED = 32_768  # characters; longer texts are composed each time
@@ -25,15 +26,32 @@ def compose(
     """Return a mail as CRLF lines; `heads` are the headers that are its own.
 
     Raises:
-        ProviderError: a header holds what no header may hold.
+        CannotCompose: a header holds what no header may hold.
+        Misconfigured: the sender can't be written in a mail.
     """
     make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
-    own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
     try:
         common = make(from_name, from_email, reply_to, subject, body, html)
+    except (ValueError, MessageError) as error:  # BadHeader, and what can't be encoded
+        if field := _wrong_setting(from_name, from_email, reply_to):
+            raise Misconfigured(f"The sender can't be written in a mail: {error}", field=field) from None
+        raise CannotCompose("bad_header", str(error), field="subject") from None
+    own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
+    try:
         return "".join(plain_header(name, value) for name, value in own.items()).encode("ascii") + common
-    except ValueError as error:  # BadHeader, and what can't be encoded
-        raise ProviderError("bad_header", str(error), permanent=True) from None
+    except ValueError as error:
+        raise CannotCompose("bad_header", str(error), field="recipient") from None
+
+
+def _wrong_setting(from_name: str, from_email: str, reply_to: str) -> str:
+    """Return the field of the configuration that no mail can be composed with; empty where the message is at fault."""
+    alone = {"from_email": ("", from_email, ""), "from_name": (from_name, "a@example.com", ""), "reply_to": ("", "a@example.com", reply_to)}
+    for field, sender in alone.items():
+        try:
+            _common(*sender, "Subject", "Text", "")
+        except (ValueError, MessageError):
+            return field
+    return ""
 
 
 def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str) -> bytes:

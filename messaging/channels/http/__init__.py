@@ -7,6 +7,7 @@ Each request carries `Idempotency-Key` and `X-Posthaste-Message-Id`, both the me
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -15,7 +16,17 @@ import orjson
 from django.utils.translation import gettext_lazy
 from standardwebhooks import Webhook
 
-from messaging.channels.base import Accepted, Adapter, OutcomeUnknown, ProviderError, Receipt, ReceiptError, SendRequest
+from messaging.channels.base import (
+    Accepted,
+    Adapter,
+    CannotCompose,
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderError,
+    Receipt,
+    ReceiptError,
+    SendRequest,
+)
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
 from messaging.channels.http.config import DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
 from messaging.channels.http.receipts import read_receipts
@@ -23,6 +34,15 @@ from posthaste.lib import http
 from posthaste.lib.liquid import TemplateProblem, compile_template, render
 
 _BULK_KEYS = uuid.UUID("5b1f6c1e-52a7-4d0b-9a6e-0a3b8f6f7c11")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A request that is ready to be sent; `key` is its Idempotency-Key."""
+
+    url: str
+    body: bytes
+    key: str
 
 
 class HttpAdapter(Adapter):
@@ -46,13 +66,15 @@ class HttpAdapter(Adapter):
         self._success = parse_codes(config.success_codes)
         self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
 
-    def send(self, request: SendRequest) -> Accepted:
+    def compose(self, request: SendRequest) -> Written:
         url = self.config.url or (request.recipient if request.channel == "webhook" else "")
         if not url:
-            raise ProviderError("configuration", "The provider has no url.", unreachable=True)
-        body = b"" if self.config.method == "GET" else self._body_of(request)
+            raise Misconfigured("The provider has no url.", field="url")
+        return Written(url, b"" if self.config.method == "GET" else self._body_of(request), request.id.hex)
+
+    def hand_over(self, composed: Written) -> Accepted:
         try:
-            answer = self._call(url, body, request.id.hex)
+            answer = self._call(composed.url, composed.body, composed.key)
             self._check(answer)
         except ProviderError as error:
             if not self.config.url:
@@ -80,7 +102,7 @@ class HttpAdapter(Adapter):
         try:
             return orjson.dumps({"id": request.id.hex, "to": request.recipient, **subject, "text": request.body})
         except TypeError as error:
-            raise ProviderError("body_template", str(error), permanent=True) from None
+            raise CannotCompose("body_template", str(error), field="metadata") from None
 
     def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
         bulk = self.config.bulk
@@ -131,9 +153,15 @@ class HttpAdapter(Adapter):
         except http.OutboundError as error:
             if error.sent and not self.config.idempotent:
                 raise OutcomeUnknown(error.code, error.detail) from None
+            if error.code in ("bad_address", "bad_request"):  # our own client refuses it
+                raise self._unsendable(error) from None
             fault = ProviderError(error.code, error.detail, unreachable=True)
             fault.at_fault = True
             raise fault from None
+
+    def _unsendable(self, error: http.OutboundError) -> ProviderError:
+        field = "url" if error.code == "bad_address" else "headers"
+        return Misconfigured(error.detail, field=field) if self.config.url else CannotCompose(error.code, error.detail, field="recipient")
 
     def _check(self, answer: http.Response) -> None:
         success = answer.status in self._success
@@ -189,7 +217,7 @@ def _fill(template: Any, variables: dict[str, Any]) -> bytes:
     try:
         return render(template, variables).encode()
     except (TemplateProblem, UnicodeEncodeError) as problem:
-        raise ProviderError("body_template", str(problem), permanent=True) from None
+        raise CannotCompose("body_template", str(problem), field="body") from None
 
 
 def _copy(error: ProviderError) -> ProviderError:

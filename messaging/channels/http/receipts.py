@@ -11,6 +11,7 @@ from messaging.channels.base import Receipt, ReceiptError
 from messaging.channels.http.answers import as_text, find
 from messaging.channels.http.config import ReceiptConfig
 from posthaste.lib import foreign_json
+from posthaste.lib.dates import is_in_range
 
 MAX_RECEIPTS = 10_000
 
@@ -83,13 +84,18 @@ def _read(item: Any, config: ReceiptConfig, index: int) -> Receipt | None:
 
 def _moment(value: Any) -> datetime | None:
     """Return the time, or None if it cannot be read: losing it is better than losing the receipt."""
+    found = _read_moment(value)
+    return found if found is not None and is_in_range(found) else None
+
+
+def _read_moment(value: Any) -> datetime | None:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             # Above 10**11 (the year 5138 in seconds) it must be milliseconds.
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
         if isinstance(value, str) and value:
             if re.fullmatch(r"[0-9]{1,13}(\.[0-9]+)?", value):
-                return _moment(float(value))
+                return _read_moment(float(value))
             moment = datetime.fromisoformat(value)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):

@@ -93,8 +93,8 @@ class SandboxAdapter(Adapter):
         self._random = random.Random(config.seed)  # noqa: S311  not for secrets
         self._lock = threading.Lock()
 
-    def send(self, request: SendRequest) -> Accepted:
-        result = self.send_many([request])[0]
+    def hand_over(self, composed: SendRequest) -> Accepted:
+        result = self.send_many([composed])[0]
         if isinstance(result, ProviderError):
             raise result
         return result

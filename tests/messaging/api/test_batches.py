@@ -40,7 +40,7 @@ def test_a_batch_is_answered_with_202_its_id_and_the_counts(path: str, api: Api)
     answer = api.post(path, sms(GOOD, {"recipient": "+447911123456", "reference": "second"}, name="Spring", priority=3))
     assert answer.status_code == 202
     body = json_of(answer)
-    assert body == {"batch_id": body["batch_id"], "accepted": 2, "rejected": []}
+    assert body == {"batch_id": body["batch_id"], "accepted": 2, "rejected": [], "duplicates": {"dropped": 0, "rows": []}}
     batch = Batch.objects.get(pk=body["batch_id"])
     assert (batch.name, batch.channel, batch.priority, batch.accepted, batch.rejected, batch.status) == (
         "Spring",
@@ -54,6 +54,95 @@ def test_a_batch_is_answered_with_202_its_id_and_the_counts(path: str, api: Api)
         ("+447911123456", "second", 3, 1, "Sale!"),
         ("+8613812345678", "", 3, 1, "Sale!"),
     ]
+
+
+# --- duplicates ----------------------------------------------------------------------------------------------------
+
+OTHER = {"recipient": "+447911123456"}
+
+
+def test_the_same_number_three_times_is_sent_once_and_the_answer_says_so(api: Api) -> None:
+    written = {"recipient": "+86 138-1234-5678", "reference": "again", "time_zone": "Europe/Paris"}
+    answer = json_of(api.post(URL, sms(GOOD, OTHER, written, GOOD)))
+    assert (answer["accepted"], answer["rejected"]) == (2, [])
+    assert answer["duplicates"] == {"dropped": 2, "rows": [{"index": 2, "same_as": 0}, {"index": 3, "same_as": 0}]}
+    assert sorted(Message.objects.values_list("recipient", "reference")) == [("+447911123456", ""), ("+8613812345678", "")]
+    shown = json_of(api.get(f"/api/batches/{answer['batch_id']}/"))
+    assert (shown["accepted"], shown["rejected"], shown["dropped"], shown["in_progress"]) == (2, 0, 2, 2)
+
+
+def test_duplicates_are_sent_where_the_batch_says_so(api: Api) -> None:
+    answer = json_of(api.post(URL, sms(GOOD, GOOD, GOOD, duplicates="send")))
+    assert (answer["accepted"], answer["duplicates"]) == (3, {"dropped": 0, "rows": []})
+    assert Message.objects.count() == 3
+
+
+def test_duplicates_are_rejected_like_other_bad_rows_where_the_batch_says_so(api: Api) -> None:
+    refused = api.post(URL, sms(GOOD, OTHER, GOOD, duplicates="reject"))
+    assert fields_of(refused) == ["recipients[2].recipient"]
+    assert json_of(refused)["errors"][0]["code"] == "duplicate"
+    assert nothing_is_stored()
+    answer = json_of(api.post(URL, sms(GOOD, OTHER, GOOD, duplicates="reject", on_error="skip")))
+    assert (answer["accepted"], answer["duplicates"]["dropped"]) == (2, 0)
+    assert [(row["index"], row["code"]) for row in answer["rejected"]] == [(2, "duplicate")]
+
+
+@pytest.mark.parametrize("duplicates", ["", "DROP", "keep", 1, None])
+def test_another_word_about_duplicates_is_refused(duplicates: Any, api: Api) -> None:
+    refused = api.post(URL, sms(GOOD, GOOD, duplicates=duplicates))
+    assert fields_of(refused) == ["duplicates"]
+    assert nothing_is_stored()
+
+
+def test_the_content_is_what_the_template_makes_of_the_variables(api: Api, tenant: Tenant) -> None:
+    template = make_template(tenant, body="Your code is {{ code }}.")
+    given: list[dict[str, Any]] = [
+        {"code": "1"},
+        {"code": "2"},
+        {"code": "1", "unused": "x"},  # the same text as the first
+        {"code": 1},
+        {"code": True},  # not the text of 1
+        {"code": "2"},
+        {"code": 1},
+    ]
+    rows = [{"recipient": GOOD["recipient"], "variables": variables} for variables in given]
+    rows.append({"recipient": OTHER["recipient"], "variables": {"code": "1"}})
+    answer = json_of(api.post(URL, {"channel": "sms", "template": template.name, "recipients": rows}))
+    assert [(row["index"], row["same_as"]) for row in answer["duplicates"]["rows"]] == [(2, 0), (5, 1), (6, 3)]
+    assert answer["accepted"] == 5
+
+
+def test_an_address_in_capitals_is_the_same_recipient(api: Api) -> None:
+    rows = [{"recipient": recipient} for recipient in ("Ada@Example.com", "ada@example.COM", "bob@example.com")]
+    answer = json_of(api.post(URL, {"channel": "email", "subject": "Hi", "body": "Sale!", "recipients": rows}))
+    assert (answer["accepted"], answer["duplicates"]["rows"]) == (2, [{"index": 1, "same_as": 0}])
+    assert set(Message.objects.values_list("recipient", flat=True)) == {"Ada@example.com", "bob@example.com"}
+
+
+def test_a_row_that_repeats_a_bad_one_is_bad_and_no_duplicate(api: Api) -> None:
+    bad = {**GOOD, "time_zone": "Nowhere"}
+    answer = json_of(api.post(URL, sms(bad, bad, GOOD, GOOD, on_error="skip")))
+    assert {row["index"] for row in answer["rejected"]} == {0, 1}
+    assert answer["duplicates"] == {"dropped": 1, "rows": [{"index": 3, "same_as": 2}]}
+
+
+def test_the_list_of_duplicates_is_bounded_and_their_number_is_not(api: Api) -> None:
+    answer = json_of(api.post(URL, sms(*[GOOD] * 300)))
+    assert (answer["accepted"], answer["duplicates"]["dropped"], len(answer["duplicates"]["rows"])) == (1, 299, 100)
+
+
+def test_a_repeated_batch_tells_the_same_about_duplicates(api: Api) -> None:
+    first, second = (api.post(URL, sms(GOOD, GOOD), headers={"Idempotency-Key": "once"}) for _ in range(2))
+    assert json_of(first) == json_of(second)
+    assert json_of(first)["duplicates"]["dropped"] == 1
+
+
+def test_single_messages_with_the_same_text_are_no_duplicates_of_each_other(api: Api) -> None:
+    body = {"channel": "sms", "body": "Sale!", **GOOD}
+    assert [api.post("/api/messages/", body).status_code for _ in range(2)] == [202, 202]
+    assert json_of(api.post(URL, sms(GOOD)))["accepted"] == 1
+    assert fields_of(api.post("/api/messages/", body | {"duplicates": "send"})) == ["duplicates"]
+    assert Message.objects.count() == 3
 
 
 def test_each_row_has_its_own_variables(api: Api, tenant: Tenant) -> None:
@@ -96,7 +185,7 @@ def test_one_bad_row_rejects_the_whole_batch_and_nothing_is_stored(row: Any, fie
 
 @pytest.mark.parametrize(("row", "field", "code"), BAD_ROWS, ids=lambda value: repr(value)[:40])
 def test_with_skip_the_bad_rows_are_left_out_and_listed(row: Any, field: str, code: str, api: Api) -> None:
-    answer = api.post(URL, sms(GOOD, row, GOOD, on_error="skip"))
+    answer = api.post(URL, sms(GOOD, row, GOOD, on_error="skip", duplicates="send"))
     body = json_of(answer)
     assert (answer.status_code, body["accepted"]) == (202, 2)
     (found,) = body["rejected"]

@@ -21,6 +21,7 @@ from tests.messaging.api.entrances import Answer, Call, Loop, through_wsgi
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": RECIPIENTS["sms"], "body": "Your parcel is here."}
+NO_DUPLICATES = {"dropped": 0, "rows": []}
 BATCH = {"channel": "sms", "body": "Sale!", "recipients": [{"recipient": RECIPIENTS["sms"]}]}
 
 
@@ -62,7 +63,10 @@ def test_a_message_is_accepted(call: Call, path: str, bearer: str) -> None:
 @pytest.mark.parametrize("path", ["/api/messages/batch", "/api/messages/batch/"])
 def test_a_batch_is_accepted(call: Call, path: str, bearer: str) -> None:
     answer = call(path, BATCH, authorization=bearer)
-    assert (answer.status, answer.body) == (202, {"batch_id": str(Batch.objects.get().pk), "accepted": 1, "rejected": []})
+    assert (answer.status, answer.body) == (
+        202,
+        {"batch_id": str(Batch.objects.get().pk), "accepted": 1, "rejected": [], "duplicates": NO_DUPLICATES},
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,25 @@ def test_a_wrong_filter_limit_or_cursor_is_named(query: dict[str, str], api: Api
     assert [error["field"] for error in json_of(answer)["errors"]] == list(query)
 
 
-@pytest.mark.parametrize(
-    "query", [{"priority": "99999999999999999999"}, {"priority": "5.5"}, {"priority": "-1"}, {"is_sandbox": "perhaps"}]
-)
+@pytest.mark.parametrize("query", [{"priority": "99999999999999999999"}, {"priority": "5.5"}, {"priority": "-1"}])
 def test_a_filter_that_no_row_can_fit_finds_nothing_or_everything_but_never_breaks(query: dict[str, str], api: Api) -> None:
     assert api.get(URL, **query).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["banana", "yes", "no", "on", "2", "", " ", "null", "truefalse"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/messages/", "is_sandbox"),
+        ("/api/templates/", "is_archived"),
+        ("/api/providers/", "is_enabled"),
+        ("/api/config/items/", "in_force"),
+    ],
+)
+def test_a_filter_for_yes_or_no_takes_nothing_else(path: str, name: str, value: str, api: Api) -> None:
+    answer = api.get(path, **{name: value})
+    assert (answer.status_code, [error["field"] for error in json_of(answer)["errors"]]) == (422, [name])
+    assert {api.get(path, **{name: good}).status_code for good in ("true", "1", "false", "0", "True")} == {200}
 
 
 @pytest.mark.parametrize("path", ["/api/keys/", "/api/templates/", "/api/audit/", "/api/batches/", "/api/providers/"])

@@ -36,7 +36,9 @@ def test_no_control_character_gets_into_a_header(control: str) -> None:
     for field in ("subject", "from_name", "reply_to", "recipient", "from_email"):
         with pytest.raises(ProviderError) as caught:
             composed(**{field: f"Hi{control}Reply-To : evil@example.net"})
-        assert (caught.value.code, caught.value.permanent) == ("bad_header", True)
+        of_the_message = field in ("subject", "recipient")
+        assert (caught.value.code, caught.value.permanent) == (("bad_header", True) if of_the_message else ("configuration", False))
+        assert caught.value.field == field
 
 
 def test_a_composed_head_with_another_header_than_meant_is_refused() -> None:

@@ -281,7 +281,7 @@ def test_a_single_message_goes_by_the_single_form(gateway: Gateway) -> None:
 
 def receipts(body: Any, **config: Any) -> list[Any]:
     adapter = make_adapter("http", {"url": "https://gateway.example/", "receipts": config})
-    return adapter.parse_receipt(body if isinstance(body, bytes) else orjson.dumps(body), {})
+    return list(adapter.parse_receipt(body if isinstance(body, bytes) else orjson.dumps(body), {}))
 
 
 def test_receipts_come_in_a_list_or_alone() -> None:

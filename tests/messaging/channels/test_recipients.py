@@ -1,8 +1,9 @@
+import re
 import time
 
 import pytest
 
-from messaging.channels.recipients import normalise_recipient
+from messaging.channels.recipients import normalise_anywhere, normalise_recipient, written_forms
 from messaging.channels.standard import _valid_phone
 
 
@@ -13,6 +14,17 @@ from messaging.channels.standard import _valid_phone
         ("sms", " +86 138-1234-5678 ", "+8613812345678"),
         ("sms", "+1 (415) 555-2671", "+14155552671"),
         ("sms", "+15005550001", "+15005550001"),
+        ("sms", "\u202a+44\u00a07400\u2011123\u2013456\u202c", "+447400123456"),
+        ("sms", "\ufeff+44 7400 123456\u200b", "+447400123456"),
+        ("sms", "+44\u200d7400\u00ad123\u2212456", "+447400123456"),
+        (
+            "sms",
+            "\uff0b\uff14\uff14\u3000\uff08\uff17\uff14\uff10\uff10\uff09\u30fc\uff11\uff12\uff13\uff0d\uff14\uff15\uff16",
+            "+447400123456",
+        ),
+        ("sms", "+49 30/901820", "+4930901820"),
+        ("email", "\ufeffada@example.com\u200b", "ada@example.com"),
+        ("chat", "\u200eroom-7\u200f", "room-7"),
         ("email", "Anna.Smith@Example.COM", "Anna.Smith@example.com"),
         ("email", "anna@bücher.example", "anna@xn--bcher-kva.example"),
         ("email", "fail-once@example.com", "fail-once@example.com"),
@@ -41,6 +53,8 @@ def test_a_good_recipient_is_brought_into_one_form(channel: str, value: str, sto
         ("sms", "+1415555267x"),
         ("sms", "+٨٦13812345678"),
         ("sms", ""),
+        ("sms", "+44\t7400123456"),
+        ("sms", "+4474\u246012345"),
         ("email", "anna"),
         ("email", "anna@"),
         ("email", "@example.com"),
@@ -69,6 +83,73 @@ def test_a_good_recipient_is_brought_into_one_form(channel: str, value: str, sto
 def test_a_bad_recipient_is_refused_with_a_sentence(channel: str, value: str) -> None:
     with pytest.raises(ValueError, match=r"\.|@ -$"):
         normalise_recipient(channel, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "stored"),
+    [
+        ("+44 7400 123456", "", "+447400123456"),
+        ("\uff0b44 7400 123456", "", "+447400123456"),
+        ("Ada@Example.COM", "", "Ada@example.com"),
+        ("HTTPS://Hooks.example.com", "", "https://hooks.example.com/"),
+        ("room-7", "", "room-7"),
+        ("zhang.san_1", "", "zhang.san_1"),
+        ("12", "", "12"),
+        ("447400999777", "name", "447400999777"),
+        ("zhang@corp", "name", "zhang@corp"),
+        ("+room", "name", "+room"),
+        ("+447400123456", "phone", "+447400123456"),
+        ("ada@example.com", "email", "ada@example.com"),
+        ("http://example.com", "url", "http://example.com/"),
+    ],
+)
+def test_a_recipient_of_no_channel_says_its_kind_or_shows_it(value: str, kind: str, stored: str) -> None:
+    assert normalise_anywhere(value, kind) == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "hint"),
+    [
+        ("447400999777", "", "with + and the country code"),
+        ("07400-999 777", "", "with + and the country code"),
+        ("(415) 555-2671", "", "with + and the country code"),
+        ("\uff14\uff14\uff17\uff14\uff10\uff10\uff19\uff19\uff19\uff17\uff17\uff17", "", "with + and the country code"),
+        ("44\u200b7400999777", "", "with + and the country code"),
+        ("\u0664\u0664\u0667\u0664\u0660\u0660", "", "with + and the country code"),
+        ("-1001234567890", "", "set kind to name"),
+        ("ada@localhost", "", "in full"),
+        ("ada\uff20example.com", "", "in full"),
+        ("tel:+447400999777", "", "without a prefix"),
+        ("example.com/hook", "", "with https://"),
+        ("ftp://example.com", "", "with https://"),
+        ("Ada <ada@example.com>", "", "not an e-mail address"),
+        ("447400999777", "phone", "international form"),
+        ("447400999777", "email", "not an e-mail address"),
+        ("+44 7400 123456", "name", "Leave kind out"),
+        ("ada@example.com", "name", "Leave kind out"),
+        ("", "", "printable"),
+        ("room\u200b7", "", "printable"),
+    ],
+)
+def test_a_recipient_of_no_channel_that_could_be_two_things_is_refused_with_a_hint(value: str, kind: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        normalise_anywhere(value, kind)
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        (" 447400123456", "+447400123456"),
+        ("447400123456", "+447400123456"),
+        ("447400123456", "447400123456"),
+        ("+44 (7400) 123-456", "+447400123456"),
+        ("Ada@EXAMPLE.com", "Ada@example.com"),
+        ("HTTPS://Hooks.example.com", "https://hooks.example.com/"),
+        (" room-7 ", "room-7"),
+    ],
+)
+def test_a_search_finds_the_stored_form_of_what_was_typed(typed: str, stored: str) -> None:
+    assert stored in written_forms(typed)
 
 
 def test_what_is_not_text_is_refused() -> None:

@@ -97,11 +97,11 @@ class NoSchemaConfig(ProviderConfig):
     model_config = {"arbitrary_types_allowed": True}
 
 
-def send(self: Adapter, request: SendRequest) -> Accepted:
+def hand_over(self: Adapter, composed: SendRequest) -> Accepted:
     return Accepted()
 
 
-COMPLETE = {"kind": "trial", "title": "Trial", "channels": frozenset({"sms"}), "Config": TrialConfig, "send": send}
+COMPLETE = {"kind": "trial", "title": "Trial", "channels": frozenset({"sms"}), "Config": TrialConfig, "hand_over": hand_over}
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, name: str = "TrialAdapter", **changed: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_complete_kind_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"Config": None}, "has no Config"),
         ({"Config": dict}, "has no Config"),
         ({"Config": NoSchemaConfig}, "no JSON schema"),
-        ({"send": None}, r"has no send\(\)"),
+        ({"hand_over": None}, r"has no hand_over\(\)"),
     ],
 )
 def test_a_kind_that_is_not_complete_is_refused_with_what_to_do(
@@ -147,5 +147,5 @@ def test_a_kind_that_is_not_complete_is_refused_with_what_to_do(
 
 def test_a_class_that_is_only_a_base_needs_no_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     declare(monkeypatch, name="_TrialBase", kind=None)
-    declare(monkeypatch, kind=None, connect=abstractmethod(send))
+    declare(monkeypatch, kind=None, connect=abstractmethod(hand_over))
     assert set(registry.ADAPTERS) == set(ADAPTERS)

@@ -19,10 +19,17 @@ from messaging.receipts import receive
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
 from tests import crowds
-from tests.builders import actor, fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
+from tests.builders import actor, close_committer, fields_of, json_of, make_api, make_message, make_provider, make_suppression, make_tenant
 from tests.peers.smtp import MailServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture
+def committer() -> Iterator[None]:
+    """Let go of accept's writer when the test is over."""
+    yield
+    close_committer()
 
 
 def recipients(tenant: Any) -> list[str]:
@@ -86,7 +93,46 @@ def test_for_all_channels_a_recipient_stands_in_the_form_that_messages_have() ->
     suppressions.add(
         tenant_id=tenant.pk, recipients=given, channel="", category="", reason=SuppressionReason.MANUAL, by=actor("user:a"), now=now
     )
-    assert recipients(tenant) == sorted(["+8613812345678", "ada@example.com", "HTTPS://Hooks.example.com", "room-7"])
+    assert recipients(tenant) == sorted(["+8613812345678", "ada@example.com", "https://hooks.example.com/", "room-7"])
+
+
+@pytest.mark.parametrize("body", [{"recipient": "447400999777"}, {"recipient": "zhang@corp"}, {"recipient": "example.com/hook"}])
+def test_what_could_be_a_number_or_an_address_is_refused_until_it_says_what_it_is(body: dict[str, Any]) -> None:
+    tenant = make_tenant()
+    api = make_api(tenant)
+    refused = api.post("/api/suppressions/", body)
+    assert fields_of(refused) == ["recipient"]
+    assert "set kind to name" in json_of(refused)["errors"][0]["message"]
+    assert fields_of(api.post("/api/suppressions/bulk/", {"recipients": ["room-7", body["recipient"]]})) == ["recipients[1]"]
+    assert recipients(tenant) == []
+    assert json_of(api.post("/api/suppressions/", body | {"kind": "name"}))["kind"] == "name"
+    assert json_of(api.post("/api/suppressions/", body | {"channel": "chat"}))["channel"] == "chat"
+    assert fields_of(api.post("/api/suppressions/", body | {"channel": "chat", "kind": "name"})) == ["kind"]
+
+
+@pytest.mark.usefixtures("committer")
+def test_a_number_as_people_write_it_holds_back_its_messages_however_they_are_addressed() -> None:
+    tenant = make_tenant()
+    api = make_api(tenant)
+    make_provider(tenant)
+    made = api.post("/api/suppressions/", {"recipient": "\uff0b44\u30007400\u2011999\u200b777"})
+    assert (made.status_code, json_of(made)["recipient"], json_of(made)["kind"]) == (201, "+447400999777", "phone")
+    sent = api.post("/api/messages/", {"channel": "sms", "recipient": "\u202a+44 7400 999\u2013777\u202c", "body": "x"})
+    assert sent.status_code == 202
+    Message.objects.update(status=Status.QUEUED)
+    deliver([Message.objects.get().pk])
+    assert Message.objects.get().error_code == "rule:suppressed:api"
+
+
+@pytest.mark.parametrize("query", ["+447400999777", "%2B447400999777", "447400999777", "%2B44%207400-999-777", "%EF%BC%8B447400999777"])
+@pytest.mark.parametrize("path", ["/api/suppressions/", "/api/messages/"])
+def test_a_filter_by_a_number_finds_it_also_where_plus_became_a_blank(query: str, path: str) -> None:
+    tenant = make_tenant()
+    make_suppression(tenant, "+447400999777")
+    make_suppression(tenant, "+447400999778")
+    make_message(tenant, recipient="+447400999777")
+    make_message(tenant, recipient="+447400999778")
+    assert len(json_of(make_api(tenant).request("GET", f"{path}?recipient={query}"))["results"]) == 1
 
 
 def test_an_entry_that_has_run_out_is_replaced_and_one_that_stands_is_left() -> None:
@@ -284,6 +330,18 @@ def test_a_bad_line_is_named_and_nothing_is_added() -> None:
     assert answer.status_code == 422
     assert "Line 2" in answer.content.decode()
     assert recipients(tenant) == []
+
+
+def test_the_form_asks_what_a_number_without_plus_is() -> None:
+    tenant = make_tenant()
+    client = signed_in(tenant, Role.OPERATOR)
+    form = {"tenant": tenant.pk, "recipients": "room-7\n447400999777", "reason": "manual"}
+    answer = client.post(f"{LIST}add/", form)
+    assert answer.status_code == 422
+    assert "Line 2: This could be a phone number or a name." in answer.content.decode()
+    assert recipients(tenant) == []
+    assert client.post(f"{LIST}add/", form | {"kind": "name"}).status_code == 302
+    assert recipients(tenant) == ["447400999777", "room-7"]
 
 
 def test_a_viewer_looks_and_does_not_add_or_see_other_tenants() -> None:

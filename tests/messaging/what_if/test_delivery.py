@@ -11,8 +11,9 @@ from configcenter.services import items, releases, what_if
 from messaging.configuration import delivery_rules, provider_routing
 from messaging.configuration.delivery import DeliveryRules
 from messaging.configuration.providers import ProviderRouting
-from messaging.models import Message
+from messaging.models import Batch, Message
 from messaging.what_if import delivery
+from posthaste.lib.ids import first_id_at
 from tests.builders import TESTER, fields_of, json_of, make_api, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -52,6 +53,18 @@ def test_duplicates_would_have_been_held_back_within_their_time() -> None:
     report = replay({"duplicates": {"is_enabled": True, "minutes": 10}})
     assert (report["messages"], report["suppressed"], report["exempt"]) == (8, 2, 1)
     assert report["by_rule"] == [{"rule": "rule:duplicate", "suppressed": 2, "deferred": 0, "mean_wait_seconds": 0.0}]
+
+
+def test_it_tells_of_the_rows_that_batches_had_dropped_before_any_rule() -> None:
+    tenant, other = make_tenant(), make_tenant("Other")
+    for owner, dropped in ((tenant, 3), (tenant, 4), (other, 5)):
+        at = START + timedelta(minutes=dropped)
+        Batch.objects.create(id=first_id_at(at), tenant=owner, channel="sms", accepted=1, dropped=dropped, created_at=at)
+    said = "Rows that batches dropped as duplicates are not included: {n}."
+    assert said.format(n=7) in replay({}, tenant=tenant)["notes"]
+    assert said.format(n=12) in replay({})["notes"]
+    Batch.objects.update(dropped=0)
+    assert not any("dropped" in note for note in replay({})["notes"])
 
 
 def test_quiet_hours_would_have_put_off_by_the_recipients_clock() -> None:

@@ -60,6 +60,14 @@ def test_a_batch_counts_its_size_where_messages_are_counted_and_one_otherwise(te
     assert (report["limited_requests"], report["limited_messages"]) == (1, 200)
 
 
+def test_a_batch_counts_also_the_rows_that_were_dropped_or_rejected(tenant: Tenant) -> None:
+    batch = a_batch(tenant, BEGIN + timedelta(minutes=1), 100)
+    Batch.objects.filter(pk=batch.pk).update(dropped=700, rejected=100)
+    a_batch(tenant, BEGIN + timedelta(minutes=1, seconds=10), 200)
+    report = replay(rules(in_window=1_000))
+    assert (report["messages"], report["limited_requests"], report["limited_messages"]) == (1_100, 1, 200)
+
+
 def test_what_it_cannot_know_is_said(tenant: Tenant) -> None:
     make_message(tenant, at=BEGIN)
     report = replay(rules(at_once=1, origin=Origin.IP, per_second=1))
