@@ -64,7 +64,7 @@ def test_a_batch_counts_also_the_rows_that_were_dropped_or_rejected(tenant: Tena
     batch = a_batch(tenant, BEGIN + timedelta(minutes=1), 100)
     Batch.objects.filter(pk=batch.pk).update(dropped=700, rejected=100)
     a_batch(tenant, BEGIN + timedelta(minutes=1, seconds=10), 200)
-    report = replay(rules(in_window=1_000))
+    report = replay(rules(unit="messages", in_window=1_000))
     assert (report["messages"], report["limited_requests"], report["limited_messages"]) == (1_100, 1, 200)
 
 
