@@ -44,12 +44,15 @@ def without_missed(when: BaseSchedule, last_run_at: datetime, now: datetime) -> 
     if last_run_at >= since:
         return last_run_at
     if isinstance(when, schedule):
-        return last_run_at + (since - last_run_at) // when.run_every * when.run_every
+        every: timedelta = when.run_every
+        return last_run_at + (since - last_run_at) // every * every
     return since
 
 
 class Entry(ModelEntry):  # type: ignore[misc]  # django-celery-beat has no types
     """A job of the table. One that never ran is due as it was before a restart, and missed runs are treated as the job declares."""
+
+    last_run_at: datetime
 
     def __init__(self, model: PeriodicTask, app: Any = None) -> None:
         if not model.last_run_at and model.start_time is None:
@@ -95,9 +98,10 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
 
         The package leaves out crontabs whose hour is not near, and so makes up for a missed run at a time that has nothing to do with it.
         """
-        return PeriodicTask.objects.enabled()
+        found: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
+        return found
 
-    def all_as_schedule(self) -> dict[str, Entry]:
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
         """Return the entries of all rows; one that can't be scheduled is logged and does not hold up the others."""
         entries = {}
         for row in self.enabled_models():

@@ -20,7 +20,7 @@ from posthaste import wsgi  # noqa: I001 - sets Django up
 
 from django.conf import settings
 
-from messaging.api.single import Accepted, Call, Checked, Refused, receive
+from messaging.api.single import Accepted, Call, Checked, Refused, receive, refused
 from posthaste import env
 from posthaste.lib import hosts, languages
 from posthaste.lib.addresses import client_ip_behind_proxies
@@ -109,7 +109,7 @@ def _host_of(scope: Any) -> str:
 
 def _give_up(future: "asyncio.Future[Accepted | Refused | Checked]", language: str) -> None:
     if not future.done():
-        future.set_result(Refused(TimedOut(), language))
+        future.set_result(refused(TimedOut(), language=language))
 
 
 def _store(checked: Checked) -> Accepted | Refused:

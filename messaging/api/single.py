@@ -74,15 +74,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was stored, or after a time-out it is not known. `passed`: the limits had counted the request by then."""
+    """Nothing was stored, or after a time-out it is not known.
 
-    error: BaseException
-    language: str
-    passed: Pass | None = None
+    It holds the answer and not the error, whose traceback would refer to the frame that holds this: such a cycle keeps the whole request
+    until the garbage collector runs.
+    """
+
+    answer: Reply
 
     def reply(self) -> Reply:
         """Return the problem."""
-        return reply_to(self.error, language=self.language, headers=limit_headers(self.passed))
+        return self.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,10 @@ class Checked:
 
     def store(self) -> Accepted | Refused:
         """Wait for a turn where a rule queues requests, store the message, and return the outcome."""
-        outcome: Answer | BaseException
         try:
             outcome = self._store()
         except Exception as error:  # noqa: BLE001 - it is the outcome
-            outcome = error
+            return self._end(error)
         return self._end(outcome)
 
     def _store(self) -> Answer:
@@ -141,10 +142,10 @@ class Checked:
 
 
 def refused(error: BaseException, *, language: str, passed: Pass | None = None) -> Refused:
-    """Return an error as an outcome, and note it where the database is lost."""
+    """Return an error as an outcome, and note it where the database is lost. `passed`: the limits had counted the request by then."""
     if outage.is_connection_lost(error):
         outage.database.mark_down()
-    return Refused(error, language, passed)
+    return Refused(reply_to(error, language=language, headers=limit_headers(passed)))
 
 
 def caller_of(call: Call) -> Caller:

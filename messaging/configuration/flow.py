@@ -16,7 +16,7 @@ class Resource(TextChoices):
     """What is guarded. A request belongs to one of them."""
 
     API = "api", gettext_lazy("Any call of the API")  # calls of the API other than handing over: lists, templates, configuration
-    ACCEPT = "accept", gettext_lazy("Submitting messages")  # handing over messages: a batch costs its size
+    ACCEPT = "accept", gettext_lazy("Submitting messages")  # handing over messages, one by one or in batches
     CALLBACK = "callback", gettext_lazy("Receipts and inbound messages")  # receipts and inbound messages
     PUBLIC = "public", gettext_lazy("Pages without a login")  # pages without a login
 
@@ -30,6 +30,13 @@ class Origin(TextChoices):
     IP = "ip", gettext_lazy("Address")
     RECIPIENT = "recipient", gettext_lazy("Recipient")  # a hot parameter of single messages
     TEMPLATE = "template", gettext_lazy("Template")  # a hot parameter of accept
+
+
+class Unit(TextChoices):
+    """What a rule counts."""
+
+    REQUESTS = "requests", gettext_lazy("Requests")  # a batch is one
+    MESSAGES = "messages", gettext_lazy("Messages")  # a batch counts as its size
 
 
 #: What a request to each resource is known by.
@@ -65,8 +72,13 @@ class FlowRule(Shape):
     only: list[str] = setting(
         list, _("Only for"), _("Values the rule applies to, one per line. Empty: all."), widget="lines", max_length=1000
     )
+    unit: Unit = setting(
+        Unit.REQUESTS,
+        _("Counts"),
+        _("What the rate and the window count. A batch is one request, or as many messages as it has recipients."),
+    )
     per_second: float = setting(
-        0.0, _("Rate"), _("Maximum in any one second. A batch counts as its size. 0: no limit."), unit="per s", ge=0, le=1_000_000
+        0.0, _("Rate"), _("Maximum in any one second, of requests or messages. 0: no limit."), unit="per s", ge=0, le=1_000_000
     )
     burst: int = setting(
         0,
@@ -106,6 +118,8 @@ class FlowRule(Shape):
             raise hot.Wrong(
                 "origin", _("Requests to {resource} do not have this. Use one of: {known}."), resource=self.resource.value, known=known
             )
+        if self.unit == Unit.MESSAGES and self.resource != Resource.ACCEPT:
+            raise hot.Wrong("unit", _("Only submitted messages can be counted. Count requests, or choose the resource accept."))
         hot.each("only", self.only, str.strip, _("Must not be empty."))
         hot.no_two("exceptions", (entry.value for entry in self.exceptions), _("There are two exceptions for {name}."))
         if self.burst and self.behaviour != Behaviour.REJECT:
@@ -147,7 +161,11 @@ class AdaptiveLimit(Shape):
 
 
 def _first_rules() -> list[FlowRule]:
-    """Return the rules in force until something is published: per tenant, a rate, a concurrency limit and a window."""
+    """Return the rules in force until something is published: per tenant, a rate, a concurrency limit and a window of requests.
+
+    They count requests, so that batches leave room for other callers' single messages. How many messages there are is limited by the
+    backlog (`queues.max_backlog`), and how fast they leave by the caps of providers.
+    """
     return [
         FlowRule(name="accept", resource=Resource.ACCEPT, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
         FlowRule(name="api", resource=Resource.API, origin=Origin.TENANT, per_second=1_000, at_once=500, in_window=10_000),
@@ -162,7 +180,7 @@ class FlowRules(Module):
     rules: list[FlowRule] = setting(
         _first_rules,
         _("Rules"),
-        _("Checked together in one step. A batch counts as its size."),
+        _("Checked together in one step. The backlog and the caps of providers limit how many messages there are."),
         max_length=200,
     )
     system: SystemProtection = setting(SystemProtection, _("System protection"), _("Low priorities are refused first."))
@@ -182,4 +200,15 @@ flow_rules = hot.register(
     order=3,
 )
 
-__all__ = ["AdaptiveLimit", "Behaviour", "Exception_", "FlowRule", "FlowRules", "Origin", "Resource", "SystemProtection", "flow_rules"]
+__all__ = [
+    "AdaptiveLimit",
+    "Behaviour",
+    "Exception_",
+    "FlowRule",
+    "FlowRules",
+    "Origin",
+    "Resource",
+    "SystemProtection",
+    "Unit",
+    "flow_rules",
+]

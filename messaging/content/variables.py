@@ -1,5 +1,6 @@
 """What of a caller's JSON may be stored and rendered. Its size is looked at before anything is done with it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -8,7 +9,7 @@ from django.utils.translation import gettext as _
 MAX_JSON_BYTES = 16_384
 
 
-def unstorable(field: str, value: dict[str, Any]) -> list[dict[str, Any]]:
+def unstorable(field: str, value: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the errors that keep a JSON object of the caller's from being stored, rendered and passed on; usually none."""
     try:
         size = len(orjson.dumps(value)) if value else 0

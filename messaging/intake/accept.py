@@ -91,9 +91,12 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
     intake = Intake(row, repeatable, entry)
     if store.in_transaction():
         outcome = _write_what_is_let_in([intake])[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        finally:
+            del outcome  # an error and a frame that refer to each other would be kept until the garbage collector runs
     # Recognising the key may have taken a connection from the pool. While this thread waits it has no use for it, and the
     # writer, which all threads wait for, must find one.
     connection.close_if_unusable_or_obsolete()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from accounts.services.api_keys import Caller
-from messaging.configuration.flow import FlowRule, FlowRules, Resource, flow_rules
+from messaging.configuration.flow import FlowRule, FlowRules, Resource, Unit, flow_rules
 from posthaste.lib import redis
 from posthaste.lib.flow import gate, system
 from posthaste.lib.flow.adaptive import Adaptive, Settings
@@ -18,8 +18,6 @@ from posthaste.lib.queues import URGENT
 
 log = structlog.get_logger(__name__)
 ADAPTIVE = "adaptive"
-#: Resources whose requests cost what they carry.
-COSTS_ITS_SIZE = {Resource.ACCEPT}
 
 adaptive = Adaptive()
 
@@ -40,7 +38,7 @@ def rule_of(rule: FlowRule) -> Rule:
         warm_up_seconds=rule.warm_up_seconds,
         max_wait_ms=rule.max_wait_ms,
         urgent_reserve_percent=rule.urgent_reserve_percent if rule.resource == Resource.ACCEPT else 0,
-        counts_cost=rule.resource in COSTS_ITS_SIZE,
+        counts_cost=rule.unit == Unit.MESSAGES,
     )
 
 

@@ -222,6 +222,7 @@ class Bridge:
             started.update(status=int(status[:3]), headers=[(name.lower(), value) for name, value in headers])
 
         answer = self._application(environ, start_response)
+        stream = None
         try:
             pieces = iter(answer)
             first = bytearray()
@@ -231,11 +232,13 @@ class Bridge:
                     break
             else:
                 return _Whole(started["status"], started["headers"], bytes(first))
-            send = self._in_the_loop(self._start(protocol, started)).send_bytes
+            stream = self._in_the_loop(self._start(protocol, started))
             for piece in chain((bytes(first),), pieces):
-                self._in_the_loop(send(piece))
+                self._in_the_loop(stream.send_bytes(piece))
             return None
         finally:
+            # Granian ends an answer when its stream is freed. Something may still refer to this frame, such as the traceback of an error.
+            del stream
             if (close := getattr(answer, "close", None)) is not None:
                 close()
 

@@ -39,6 +39,17 @@ def message(**fields: Any) -> dict[str, Any]:
     return {"channel": "sms", "body": "drill", "recipient": number(), "send_at": LATER.isoformat(), **fields}
 
 
+def test_an_answer_about_thousands_of_bad_rows_ends(stack: Stack) -> None:
+    customer = Customer(stack)
+    rows = [{"recipient": "zzz"}] * 5_000
+    body = {"channel": "sms", "body": "drill", "send_at": LATER.isoformat(), "recipients": rows}
+    refused = customer.http.post("/api/messages/batch", body)
+    assert (refused.status, len(refused.json()["errors"])) == (422, 101)
+    skipped = customer.http.post("/api/messages/batch", {**body, "recipients": [*rows, {"recipient": number()}], "on_error": "skip"})
+    assert (skipped.status, len(skipped.json()["rejected"])) == (202, 5_000)
+    assert len(skipped.data) > 256 * 1024
+
+
 class Crowd:
     """Clients that hand over single messages without a pause, and note when each was let in or refused."""
 

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from posthaste.lib import body_reading
 from posthaste.lib.body_reading import Deadline, NoPlace, Place, Places, SlowBody
 
 
@@ -20,7 +19,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(body_reading.time, "monotonic", made.monotonic)
+    monkeypatch.setattr("posthaste.lib.body_reading.time.monotonic", made.monotonic)
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import DisallowedHost
 from django.http.request import UnreadablePostError
-from django.test import Client
+from django.test import RequestFactory
 
 from posthaste import wsgi
 from posthaste.lib.body_reading import SlowBody
@@ -17,6 +17,11 @@ from posthaste.lib.problem_responses import reply_to
 from tests.builders import make_key, make_provider, make_tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the application closes its connection
+
+
+def request_environ(**given: Any) -> dict[str, Any]:
+    """Return what a WSGI server tells of a request."""
+    return dict(RequestFactory().generic(given["REQUEST_METHOD"], given["PATH_INFO"], **given).environ)
 
 
 class Gone(io.RawIOBase):
@@ -39,7 +44,7 @@ def test_an_aborted_upload_writes_no_traceback(path: str, error: OSError, status
     def start(told: str, _headers: Any, _error: Any = None) -> None:
         seen.append(told)
 
-    environ = Client()._base_environ(
+    environ = request_environ(
         REQUEST_METHOD="POST",
         PATH_INFO=path,
         CONTENT_TYPE="application/json" if path.startswith("/api") else "application/x-www-form-urlencoded",

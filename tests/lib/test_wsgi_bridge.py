@@ -159,6 +159,12 @@ def test_a_large_answer_goes_out_piece_by_piece_and_is_closed(port: int) -> None
     poll(lambda: told(port)["closed"] == before + 1)
 
 
+def test_a_large_answer_ends_although_an_error_still_refers_to_the_request(port: int) -> None:
+    with called(port, "/kept") as answer:
+        assert answer.status == 422
+        assert answer.read() == bridged_application.PIECE * 2
+
+
 def test_an_application_that_fails_is_a_500_and_the_next_request_is_answered(port: int) -> None:
     with called(port, "/fails") as answer:
         assert answer.status == 500

@@ -26,6 +26,7 @@ from accounts.services.open_connections import StaffGrant, grant_of_key, still_v
 from messaging.scopes import STATISTICS
 from monitor.live import access
 from monitor.live.access import AccessWatch
+from posthaste.lib import redis
 from posthaste.lib.notices import Notices
 from tests.builders import TESTER, make_key, make_tenant
 from tests.configcenter.nacos_server import NacosServer
@@ -193,7 +194,7 @@ def test_all_tenants_are_for_superusers_only() -> None:
 @pytest.mark.parametrize("change", [revoke, deactivate_tenant, sign_out, lose_role, deactivate, change_password, delete_user])
 def test_a_change_sends_a_notice(change: Callable[[Someone], None], monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(access_notices.redis.client(), "publish", lambda channel, _text: sent.append(channel))
+    monkeypatch.setattr(redis.client(), "publish", lambda channel, _text: sent.append(channel))
     one = Someone()
     change(one)
     assert set(sent) == {access_notices.channel()}

@@ -35,11 +35,23 @@ class _Large:
         state["closed"] += 1
 
 
+def _kept(start_response: Any) -> list[bytes]:
+    """Answer in a frame that refers to an error, whose traceback refers to the frame: only the garbage collector frees it."""
+    try:
+        raise RuntimeError("on purpose")
+    except RuntimeError as error:
+        kept = error
+    start_response("422 Unprocessable Entity", [("Content-Type", "text/plain"), ("X-Kept", type(kept).__name__)])
+    return [PIECE, PIECE]
+
+
 def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if path == "/large":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return _Large()
+    if path == "/kept":
+        return _kept(start_response)
     if path == "/go":
         may_go_on.set()
     if path == "/fails":

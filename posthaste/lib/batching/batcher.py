@@ -200,6 +200,9 @@ class Combiner(_Gathering[Item, Outcome]):
             for other, outcome in zip(batch[1:], outcomes[1:], strict=True):
                 other.publish(outcome)
         own = outcomes[0]
-        if isinstance(own, BaseException):
-            raise own
-        return own
+        try:
+            if isinstance(own, BaseException):
+                raise own
+            return own
+        finally:
+            del own, outcomes, ticket, batch  # an error and a frame that refer to each other wait for the garbage collector

@@ -55,9 +55,14 @@ class Waiting(Ticket[Item, Outcome]):
             raise TimedOut
 
     def result(self) -> Outcome:
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
+        outcome = self._outcome
+        del self._outcome  # an error refers to this frame, which refers to the ticket
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+        finally:
+            del outcome
 
 
 class Callback(Ticket[Item, Outcome]):

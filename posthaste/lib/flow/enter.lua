@@ -15,7 +15,7 @@
 -- ARGV[2] the time in µs; 0: the clock of this server (anything else is for tests)
 -- returns for each question [verdict, wait (µs), check, remaining, reset (µs)]
 --           verdict 1: let in, after the wait; check: the one (from 1) with the least left, 0: none tells
---           verdict 0: refused by the check; try again after the wait
+--           verdict 0: refused; of all checks that refuse, the one with the longest wait: try again after it
 --           verdict -1: refused by the check for good, the cost is above its limit
 --
 -- The same in Python: model.py. Whoever changes one changes both; tests/lib/flow compares them step by step.
@@ -275,13 +275,17 @@ end
 
 local function answer(question)
   local cost, urgent, lease, checks = question[1], question[2], question[3], args[3][question[4]]
-  local takes, longest = {}, 0
+  local takes, longest, refusal = {}, 0, nil
   for index, check in ipairs(checks) do
     local verdict, wait, take = ask(check, cost, urgent, lease)
-    if verdict ~= 1 then return { verdict, wait, index, 0, wait } end
-    takes[index] = take
-    longest = max(longest, wait)
+    if verdict == 1 then
+      takes[index] = take
+      longest = max(longest, wait)
+    elseif not refusal or verdict < refusal[1] or (verdict == refusal[1] and wait > refusal[2]) then
+      refusal = { verdict, wait, index, 0, wait }
+    end
   end
+  if refusal then return refusal end
   local least, which, left, back = 2, 0, 0, 0
   for index, take in ipairs(takes) do
     local remaining, reset = take()

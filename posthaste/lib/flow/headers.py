@@ -15,12 +15,14 @@ from posthaste.lib.flow.rules import Label
 
 def policies(labels: Iterable[Label]) -> str:
     """Return the value of `RateLimit-Policy`."""
-    return ", ".join(
-        f'"{label.policy}";q={label.quota};w={label.seconds}'
-        if label.seconds
-        else f'"{label.policy}";q={label.quota};qu="concurrent-requests"'
-        for label in labels
-    )
+    return ", ".join(f'"{label.policy}";{_quota(label)}' for label in labels)
+
+
+def _quota(label: Label) -> str:
+    if not label.seconds:
+        return f'q={label.quota};qu="concurrent-requests"'
+    counted = ';qu="messages"' if label.counts_cost else ""
+    return f"q={label.quota};w={label.seconds}{counted}"
 
 
 def retry_after_seconds(wait_us: int) -> int:

@@ -201,12 +201,16 @@ class Model:
         """Let a request in or refuse it: all checks must say yes, or nothing is taken from any."""
         takes: list[_Yes] = []
         longest = 0
+        refusal: Answer | None = None
         for index, check in enumerate(checks, 1):
             verdict, wait, yes = self._ask(check, cost if check.counts else 1, urgent, now_us)
-            if yes is None:
-                return Answer(verdict, wait, index, 0, wait)
-            takes.append(yes)
-            longest = max(longest, wait)
+            if yes is not None:
+                takes.append(yes)
+                longest = max(longest, wait)
+            elif refusal is None or (verdict, -wait) < (refusal.verdict, -refusal.wait_us):
+                refusal = Answer(verdict, wait, index, 0, wait)
+        if refusal is not None:  # of all checks that refuse, the one with the longest wait
+            return refusal
         least, which, left, back = 2.0, 0, 0, 0
         for index, (yes, check) in enumerate(zip(takes, checks, strict=True), 1):
             remaining, reset = self._take(yes, lease, now_us)

@@ -56,6 +56,7 @@ class Label(NamedTuple):
     layer: str  # rate, window, at-once
     quota: int
     seconds: int
+    counts_cost: bool = False
 
     @property
     def policy(self) -> str:
@@ -135,11 +136,12 @@ def checks_of(rule: Rule, value: str, *, prefix: str) -> list[tuple[Check, Label
         check = Check(f"{key}:l", "l", limits.at_once, LEASE_SECONDS * 1_000_000, reserve, 0, 0.0, 0.0, 0, 0)
         made.append((check, Label(rule.name, "at-once", limits.at_once, 0)))
     if limits.per_second:
-        made.append((_rate(rule, limits, key, counts, reserve), Label(rule.name, "rate", max(1, int(limits.per_second)), 1)))
+        label = Label(rule.name, "rate", max(1, int(limits.per_second)), 1, rule.counts_cost)
+        made.append((_rate(rule, limits, key, counts, reserve), label))
     if limits.in_window:
         span_us = limits.window_seconds * 1_000_000
         check = Check(f"{key}:w{limits.window_seconds}", "w", limits.in_window, span_us, reserve, counts, 0.0, 0.0, 0, 0)
-        made.append((check, Label(rule.name, "window", limits.in_window, limits.window_seconds)))
+        made.append((check, Label(rule.name, "window", limits.in_window, limits.window_seconds, rule.counts_cost)))
     return made
 
 

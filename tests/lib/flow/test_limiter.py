@@ -148,7 +148,9 @@ def test_headers_name_every_policy_and_what_is_left_of_the_tightest() -> None:
     limiter, plan = Limiter(), make_plan(per_second=50, at_once=20, in_window=10)
     passed = limiter.enter(plan)
     found = headers.of(passed)
-    assert found["RateLimit-Policy"] == '"r-at-once";q=20;qu="concurrent-requests", "r-rate";q=50;w=1, "r-window";q=10;w=60'
+    assert found["RateLimit-Policy"] == (
+        '"r-at-once";q=20;qu="concurrent-requests", "r-rate";q=50;w=1;qu="messages", "r-window";q=10;w=60;qu="messages"'
+    )
     assert found["RateLimit"] in ('"r-window";r=9;t=60', '"r-window";r=9;t=61')
     limiter.leave(passed)
 

@@ -151,7 +151,11 @@ CASES = {
     "batch: bad row": Case(422, "validation", ROWS | {"recipients": [{"recipient": "x"}, {"recipient": RECIPIENTS["sms"]}]}, BATCH),
     "batch: too large": Case(413, "too_large", b'{"body": "' + b"x" * (20 << 20) + b'"}', BATCH),
     "batch: never let in": Case(
-        429, "too_many_requests", ROWS | {"recipients": [{"recipient": RECIPIENTS["sms"]}] * 3}, BATCH, while_=limited(in_window=2)
+        429,
+        "too_many_requests",
+        ROWS | {"recipients": [{"recipient": RECIPIENTS["sms"]}] * 3},
+        BATCH,
+        while_=limited(unit="messages", in_window=2),
     ),
     "batch: idempotency key of another request": Case(
         409, "idempotency_key_reused", ROWS | {"body": "x"}, BATCH, headers={"idempotency_key": "once"}, before=ROWS

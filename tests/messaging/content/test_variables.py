@@ -20,7 +20,12 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what is rendered."""
     seen: list[str] = []
     usual = liquid.render
-    monkeypatch.setattr(liquid, "render", lambda template, variables: seen.append(template.source) or usual(template, variables))
+
+    def render(template: liquid.CompiledTemplate, variables: dict[str, Any]) -> str:
+        seen.append(template.source)
+        return usual(template, variables)
+
+    monkeypatch.setattr(liquid, "render", render)
     return seen
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.services.api_keys import recognise
-from messaging.configuration.flow import Behaviour, Exception_, FlowRule, FlowRules, Origin, Resource, SystemProtection, flow_rules
+from messaging.configuration.flow import Behaviour, Exception_, FlowRule, FlowRules, Origin, Resource, SystemProtection, Unit, flow_rules
 from messaging.intake import limits
 from messaging.models import Message
 from posthaste.lib.flow import system, totals
@@ -75,8 +75,8 @@ def test_a_refusal_is_told_in_the_readers_language(api: Api) -> None:
     assert json_of(answer)["detail"]
 
 
-def test_a_batch_costs_its_size_and_is_let_in_whole_or_not_at_all(api: Api) -> None:
-    with flow_rules.set(rules=[accept_rule(in_window=10)]):
+def test_where_messages_are_counted_a_batch_costs_its_size_and_is_let_in_whole_or_not_at_all(api: Api) -> None:
+    with flow_rules.set(rules=[accept_rule(unit=Unit.MESSAGES, in_window=10)]):
         assert api.post(BATCH_URL, rows(7)).status_code == 202
         assert api.post(BATCH_URL, rows(4)).status_code == 429
         assert api.post(BATCH_URL, rows(3)).status_code == 202
@@ -85,7 +85,7 @@ def test_a_batch_costs_its_size_and_is_let_in_whole_or_not_at_all(api: Api) -> N
 
 
 def test_a_batch_that_no_waiting_would_let_in_is_told_so(api: Api) -> None:
-    with flow_rules.set(rules=[accept_rule(in_window=10)]):
+    with flow_rules.set(rules=[accept_rule(unit=Unit.MESSAGES, in_window=10)]):
         answer = api.post(BATCH_URL, rows(11))
         assert answer.status_code == 429
         assert "Retry-After" not in answer.headers
@@ -97,8 +97,41 @@ def test_by_default_a_batch_of_ten_thousand_is_let_in(tenant: Tenant, api: Api) 
     caller = recognise(f"Bearer {api.key}", ip="127.0.0.1", now=timezone.now())
     with limits.handing_over(caller, ip="127.0.0.1", cost=10_000, priority=5) as passed:
         assert passed
-    assert api.post(URL, SMS).status_code == 429, "it has used up the minute"
+    assert api.post(URL, SMS).status_code == 202, "it counts as one request"
     assert api.post(URL, SMS | {"priority": 9}).status_code == 202, "urgent messages have a reserve"
+
+
+def test_batches_back_to_back_pass_on_the_default_rules_and_leave_room_for_single_messages(api: Api, tenant: Tenant) -> None:
+    default = FlowRules().rules[0]
+    scaled = default.model_copy(update={"per_second": default.per_second / 10, "at_once": 50, "in_window": default.in_window // 10})
+    other = make_api(tenant)
+    with flow_rules.set(rules=[scaled]):  # a tenth of the default numbers, for batches of a tenth of the largest size
+        for n in range(10):
+            assert api.post(BATCH_URL, rows(1_000, name=f"batch {n}")).status_code == 202
+            assert other.post(URL, SMS).status_code == 202
+    assert Message.objects.count() == 10 * 1_000 + 10
+
+
+def test_a_rule_counts_requests_or_messages(api: Api) -> None:
+    for unit, statuses in ((Unit.REQUESTS, [202, 202, 429]), (Unit.MESSAGES, [202, 429, 429])):
+        rule = accept_rule(name=f"by-{unit}", unit=unit, in_window=2)
+        with flow_rules.set(rules=[rule]):
+            answers = [api.post(BATCH_URL, rows(2)) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == statuses
+        assert ('qu="messages"' in answers[0]["RateLimit-Policy"]) is (unit == Unit.MESSAGES)
+
+
+def test_retry_after_is_the_longest_of_all_layers_that_refuse(api: Api) -> None:
+    rules = [
+        accept_rule(name="short", per_second=1),
+        accept_rule(name="long", in_window=1, window_seconds=50),
+        accept_rule(name="middle", in_window=1, window_seconds=20),
+    ]
+    with flow_rules.set(rules=rules):
+        assert api.post(URL, SMS).status_code == 202
+        answer = api.post(URL, SMS)
+    assert (answer.status_code, json_of(answer)["limited_by"]) == (429, "long")
+    assert 40 <= int(answer["Retry-After"]) <= 51
 
 
 def test_an_invalid_request_of_a_single_message_takes_nothing(api: Api) -> None:
@@ -108,7 +141,7 @@ def test_an_invalid_request_of_a_single_message_takes_nothing(api: Api) -> None:
 
 
 def test_a_repeated_batch_request_costs_nothing(api: Api) -> None:
-    with flow_rules.set(rules=[accept_rule(in_window=5)]):
+    with flow_rules.set(rules=[accept_rule(unit=Unit.MESSAGES, in_window=5)]):
         codes = [api.post(BATCH_URL, rows(5), headers={"Idempotency-Key": "once"}).status_code for _ in range(3)]
     assert codes == [202, 202, 202]
     assert Message.objects.count() == 5

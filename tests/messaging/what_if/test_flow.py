@@ -50,11 +50,12 @@ def test_it_tells_how_many_would_have_been_limited_by_which_rule_when_and_whose(
     assert report["is_whole"]
 
 
-def test_a_batch_counts_its_size(tenant: Tenant) -> None:
+def test_a_batch_counts_its_size_where_messages_are_counted_and_one_otherwise(tenant: Tenant) -> None:
     a_batch(tenant, BEGIN + timedelta(minutes=1), 900)
     a_batch(tenant, BEGIN + timedelta(minutes=1, seconds=10), 200)
     make_message(tenant, at=BEGIN + timedelta(minutes=1, seconds=11))
-    report = replay(rules(in_window=1_000))
+    assert replay(rules(in_window=1_000))["limited_requests"] == 0
+    report = replay(rules(unit="messages", in_window=1_000))
     assert (report["requests"], report["messages"]) == (3, 1_101)
     assert (report["limited_requests"], report["limited_messages"]) == (1, 200)
 
@@ -63,7 +64,7 @@ def test_a_batch_counts_also_the_rows_that_were_dropped_or_rejected(tenant: Tena
     batch = a_batch(tenant, BEGIN + timedelta(minutes=1), 100)
     Batch.objects.filter(pk=batch.pk).update(dropped=700, rejected=100)
     a_batch(tenant, BEGIN + timedelta(minutes=1, seconds=10), 200)
-    report = replay(rules(in_window=1_000))
+    report = replay(rules(unit="messages", in_window=1_000))
     assert (report["messages"], report["limited_requests"], report["limited_messages"]) == (1_100, 1, 200)
 
 
