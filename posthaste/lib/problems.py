@@ -60,9 +60,9 @@ def bounded(errors: Iterable[Mapping[str, Any]], *, max_errors: int = MAX_ERRORS
 
 def errors_for(
     items: Collection[Item], describe: Callable[[Item], Mapping[str, Any]], *, max_errors: int = MAX_ERRORS
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """Return an error for each of the first items, and an entry that counts the others: they cost nothing."""
-    errors = [describe(item) for item in islice(items, max_errors)]
+    errors = [dict(describe(item)) for item in islice(items, max_errors)]
     return [*errors, more_errors(len(items) - max_errors)] if len(items) > max_errors else errors
 
 
