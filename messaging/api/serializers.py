@@ -212,7 +212,7 @@ class DraftIn(Body):
     subject = serializers.CharField(max_length=998, default="", allow_blank=True)
     body = serializers.CharField(max_length=200_000, default="", allow_blank=True, trim_whitespace=False)
     html = serializers.CharField(max_length=500_000, default="", allow_blank=True, trim_whitespace=False)
-    variables = VariableIn(many=True, default=list, max_length=MAX_VARIABLES)  # type: ignore[call-arg]  # of the list that `many` makes
+    variables = VariableIn(many=True, default=list, max_length=MAX_VARIABLES)  # type: ignore[call-arg]  # of the list
 
 
 class TemplateIn(DraftIn):

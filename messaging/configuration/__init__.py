@@ -9,8 +9,18 @@ retry_policy.value.max_retries
 from messaging.configuration.breakers import circuit_breakers
 from messaging.configuration.delivery import delivery_rules
 from messaging.configuration.flow import flow_rules
+from messaging.configuration.limits import message_limits
 from messaging.configuration.pools import queues, thread_pools
 from messaging.configuration.providers import provider_routing
 from messaging.configuration.retries import retry_policy
 
-__all__ = ["circuit_breakers", "delivery_rules", "flow_rules", "provider_routing", "queues", "retry_policy", "thread_pools"]
+__all__ = [
+    "circuit_breakers",
+    "delivery_rules",
+    "flow_rules",
+    "message_limits",
+    "provider_routing",
+    "queues",
+    "retry_policy",
+    "thread_pools",
+]

@@ -15,8 +15,10 @@ from messaging.content.variables import unstorable
 from messaging.models import TemplateVersion
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
+from posthaste.lib.blank import is_blank, is_blank_html
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.html import sanitise
+from posthaste.lib.liquid_analysis import fixed_text, max_outputs
 from posthaste.lib.problems import Invalid, errors_for
 from posthaste.lib.process_state import on_reset
 
@@ -33,6 +35,12 @@ class Rendered:
     body: str
     html: str = ""
 
+    def empty_part(self, *, needs_subject: bool) -> str:
+        """Return `subject` or `body` if a reader would see nothing there; empty if there is something."""
+        if is_blank(self.body) and (not self.html or is_blank_html(self.html)):
+            return "body"
+        return "subject" if needs_subject and is_blank(self.subject) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -47,6 +55,8 @@ class Wording:
     category: str = ""  # of messages that name none
     links_to_unsubscribe: bool = False  # uses the built-in variable; False also for a version that declared one of that name itself
     needs_link: bool = False  # uses it bare: without an address a sentence would point to nothing
+    always_shows_text: bool = False  # whatever the variables are
+    max_outputs: int | None = None  # how many times it writes a variable; None: no limit is known
 
     @classmethod
     def of(cls, version: TemplateVersion) -> "Wording":
@@ -63,6 +73,8 @@ class Wording:
             version.template.category,
             links,
             links and _needs_link(version),
+            _always_shows_text(version),
+            _max_outputs(version),
         )
 
     def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None = None) -> Rendered:
@@ -77,7 +89,21 @@ class Wording:
             variables = {**variables, unsubscribe.VARIABLE: unsubscribe_url}
         subject = _one_line(_fill(self.subject, variables))
         html = sanitise(_fill(self.html, variables, html=True))
+        if html and is_blank_html(html):
+            html = ""
         return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
+
+    def may_exceed(self, max_bytes: int, *, variables_bytes: int) -> bool:
+        """Return whether the text or HTML may be longer than this, without rendering it."""
+        if self.max_outputs is None:
+            return True
+        return 4 * max(len(self.body), len(self.html)) + self.max_outputs * 6 * variables_bytes > max_bytes
+
+    def emptied_by(self, part: str, variables: dict[str, Any]) -> list[str]:
+        """Name the variables without a value in a part that rendered to nothing."""
+        sources = [self.subject] if part == "subject" else [self.body, self.html]
+        used = set().union(*(liquid.variables_used(source) for source in sources if source)) - {unsubscribe.VARIABLE}
+        return sorted(name for name in used if _is_empty(variables.get(name)))
 
     def variables_used(self) -> set[str]:
         """Return the names of the variables that any part of the wording uses."""
@@ -106,6 +132,23 @@ def _one_line(subject: str) -> str:
     if found := find_control(subject):
         raise liquid.TemplateProblem(_("The subject contains the control character {character}.").format(character=found))
     return subject
+
+
+def _is_empty(value: Any) -> bool:
+    return is_blank(value) if isinstance(value, str) else value is None or value is False or value in ([], {})
+
+
+def _always_shows_text(version: TemplateVersion) -> bool:
+    if version.template.channel == EMAIL and is_blank(fixed_text(version.subject)):
+        return False
+    if version.body and not is_blank(fixed_text(version.body)):
+        return True
+    return bool(version.html) and not is_blank_html(fixed_text(version.html, html=True))
+
+
+def _max_outputs(version: TemplateVersion) -> int | None:
+    counts = [max_outputs(source) for source in (version.body, version.html) if source]
+    return None if None in counts else max(count for count in counts if count is not None)
 
 
 def _links(version: TemplateVersion) -> bool:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from messaging.channels.base import ProviderError, SendRequest
+from messaging.channels.channel import EMAIL
 from messaging.content import templates
 from messaging.storage.store import Claimed
 from messaging.suppression import unsubscribe
+from posthaste.lib import liquid
 
 
 @dataclass(slots=True)
@@ -25,7 +29,7 @@ def render_message(row: Claimed) -> RenderedMessage:
     """Render a message with the version it pinned and make the request for its provider.
 
     Raises:
-        posthaste.lib.liquid.TemplateProblem: the template can't be rendered with these variables.
+        posthaste.lib.liquid.TemplateProblem: the template can't be rendered with these variables, or renders to nothing.
     """
     header_url, text_url = unsubscribe.header_url(row), None
     if row.template_version_id:
@@ -33,6 +37,8 @@ def render_message(row: Claimed) -> RenderedMessage:
         if wording.links_to_unsubscribe:
             text_url = header_url or unsubscribe.text_url(row)
         text = wording.render(row.variables, unsubscribe_url=text_url)
+        if text.empty_part(needs_subject=row.channel == EMAIL):
+            raise liquid.TemplateProblem(_("The template renders to nothing with these variables."))
     else:
         text = templates.Rendered(row.subject, row.body)
     request = SendRequest(

@@ -6,11 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import orjson
 from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
+from messaging.channels.channel import EMAIL, SMS
 from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
+from messaging.configuration import message_limits
 from messaging.content import templates
 from messaging.content.templates import Wording
 from messaging.content.variables import unstorable
@@ -20,6 +23,7 @@ from messaging.models import Status
 from messaging.storage.store import NewRow
 from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms, zones
+from posthaste.lib.blank import is_blank
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.dates import OUT_OF_RANGE, is_in_range
 from posthaste.lib.ids import new_id
@@ -49,6 +53,9 @@ class Frame:
                 "unknown",
                 _("There is no channel {channel}. Available: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
             )
+        # The text without variables is the same for everybody: its segments are counted once.
+        self.limits = message_limits.of(caller.tenant_id)
+        self.plain_segments: int | None = None
         self._check_text()
         self._check_times()
         if request.time_zone and zones.zone(request.time_zone) is None:
@@ -60,8 +67,6 @@ class Frame:
         if found := find_control(request.subject):
             said = _("A subject is one line without control characters. This one contains {character}.").format(character=found)
             self._wrong("subject", "invalid", said)
-        # The text without variables is the same for everybody: count its segments once.
-        self.plain_segments = sms.count_segments(request.body).segments if request.channel == "sms" and request.body else None
 
     def _wrong(self, field: str, code: str, message: str) -> None:
         self.errors.append({"field": field, "code": code, "message": message})
@@ -71,8 +76,13 @@ class Frame:
         if request.template is None:
             if not request.body:
                 self._wrong("body", "required", _("Set a template or a body."))
-            elif request.channel == "email" and not request.subject:
+                return
+            if is_blank(request.body):
+                self._wrong("body", "empty", _("The text has no visible character."))
+            if request.channel == EMAIL and is_blank(request.subject):
                 self._wrong("subject", "required", _("An e-mail needs a subject."))
+            self.plain_segments, too_long = self._measure(request.body, "body")
+            self.errors += too_long
             return
         for name in ("subject", "body"):
             if getattr(request, name):
@@ -83,6 +93,45 @@ class Frame:
         elif self.wording.channel != request.channel:
             self._wrong("template", "wrong_channel", _("This template is for the channel {channel}.").format(channel=self.wording.channel))
             self.wording = None
+
+    def _measure(self, text: str, field: str, html: str = "") -> tuple[int | None, list[dict[str, Any]]]:
+        """Return the segments of an SMS, and what is wrong with the length of a text."""
+        if self.request.channel == SMS:
+            segments, most = sms.count_segments(text).segments, self.limits.max_sms_segments
+            if segments <= most:
+                return segments, []
+            said = _("At most {most} SMS segments. This text has {n}.").format(most=most, n=segments)
+            return segments, [{"field": field, "code": "too_long", "message": said}]
+        max_bytes = self.limits.max_body_bytes(self.request.channel)
+        longest = max(text, html, key=len)
+        if 4 * len(longest) <= max_bytes:  # a character has at most four bytes
+            return None, []
+        size = max(len(part.encode("utf-8", "surrogatepass")) for part in (text, html))
+        if size <= max_bytes:
+            return None, []
+        said = _("At most {most} bytes on this channel. This text has {n}.").format(most=max_bytes, n=size)
+        return None, [{"field": field, "code": "too_long", "message": said}]
+
+    def _check_rendered(self, wording: Wording, variables: dict[str, Any]) -> tuple[int | None, list[dict[str, Any]]]:
+        """Return the segments of an SMS, and what is wrong with the text that the variables give.
+
+        Only an SMS, whose segments are stored, and texts that may be empty or too long are rendered here.
+        """
+        channel = self.request.channel
+        if channel != SMS and wording.always_shows_text:
+            size = len(orjson.dumps(variables)) if variables else 0
+            if not wording.may_exceed(self.limits.max_body_bytes(channel), variables_bytes=size):
+                return None, []
+        try:
+            address = unsubscribe.sample_url() if wording.links_to_unsubscribe and self._has_link() else None
+            text = wording.render(variables, unsubscribe_url=address)
+        except liquid.TemplateProblem as problem:
+            return None, [{"field": "variables", "code": "template", "message": str(problem)}]
+        if part := text.empty_part(needs_subject=channel == EMAIL):
+            said = _("The subject is empty with this value.") if part == "subject" else _("The text is empty with this value.")
+            emptied_by = [f"variables.{name}" for name in wording.emptied_by(part, variables)]
+            return None, [{"field": field, "code": "empty", "message": said} for field in emptied_by or ["variables"]]
+        return self._measure(text.body, "variables", text.html)
 
     def _check_times(self) -> None:
         request = self.request
@@ -98,8 +147,11 @@ class Frame:
         elif request.expires_at and request.send_at and request.expires_at <= request.send_at:
             self._wrong("expires_at", "before_send_at", _("Must be after send_at."))
 
+    def _has_link(self) -> bool:
+        return unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category)
+
     def _check_link(self) -> None:
-        if not unsubscribe.applies(tenant_id=self.caller.tenant_id, channel=self.request.channel, category=self.category):
+        if not self._has_link():
             said = _(
                 "The template uses {{ unsubscribe_url }}, which e-mails in this category do not have. Use a category with "
                 "unsubscribe links, or put the link between {% if unsubscribe_url %} and {% endif %}."
@@ -126,15 +178,11 @@ class Frame:
             missing = [name for name in self.wording.required if variables.get(name) is None]
             errors += errors_for(missing, _required, max_errors=MAX_ERRORS if batch_id is None else MAX_ROW_ERRORS)
             if not missing and not errors and not too_large:
-                try:
-                    if request.channel == "sms":
-                        segments = sms.count_segments(self.wording.text(variables)).segments
-                except liquid.TemplateProblem as problem:
-                    errors.append({"field": "variables", "code": "template", "message": str(problem)})
+                segments, wrong = self._check_rendered(self.wording, variables)
+                errors += wrong
         elif variables and request.template is None:
-            errors.append(
-                {"field": "variables", "code": "not_allowed", "message": _("Variables require a template. A body is sent unchanged.")}
-            )
+            said = _("Variables require a template. A body is sent unchanged.")
+            errors.append({"field": "variables", "code": "not_allowed", "message": said})
         errors += too_large
         if time_zone and zones.zone(time_zone) is None:
             errors.append(

@@ -53,8 +53,8 @@ def check_config(*, kind: str, channel: str, config: dict[str, Any]) -> dict[str
         def entry_of(found: Mapping[str, Any]) -> dict[str, Any]:
             path, message = [str(part) for part in found["loc"]], message_of(found)
             name, colon, rest = message.partition(": ")
-            if not path and colon and name in known:  # a check of several fields together says itself which one is meant
-                path, message = [name], rest
+            if not path and colon and name.partition(".")[0] in known:  # a check of several fields says itself which one is meant
+                path, message = name.split("."), rest
             return {"field": ".".join(("config", *path)), "code": found["type"], "message": message}
 
         raise Invalid(errors=errors_for(error.errors(include_input=False, include_url=False), entry_of)) from None

@@ -26,6 +26,8 @@ from liquid.exceptions import FilterArgumentError, LiquidError, LiquidValueError
 from liquid.filter import liquid_filter, with_environment
 from liquid.undefined import FalsyStrictUndefined, is_undefined
 
+from posthaste.lib.liquid_outputs import PercentEncodedOutput
+
 MAX_SOURCE = 100_000
 MAX_TAG = 2_000
 MAX_BRACKETS = 20
@@ -151,6 +153,16 @@ class RoomyEnvironment(BoundedEnvironment):
     output_stream_limit = 16_000_000
 
 
+class PercentEncodingEnvironment(BoundedEnvironment):
+    """For URLs and forms: whatever a variable holds, it adds no parameter and no path."""
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.add_tag(PercentEncodedOutput)
+        for name in ("capture", "cycle", "echo"):  # they write by other ways, or would encode twice
+            del self.tags[name]
+
+
 @liquid_filter
 def to_json(value: object) -> str:
     """Return the value as JSON, quotes included: `{"text": {{ body | json }}}`."""
@@ -203,6 +215,7 @@ RangeLiteral._make_range = _bounded_range  # type: ignore[method-assign]
 _TEXT = BoundedEnvironment(undefined=Missing)
 _HTML = BoundedEnvironment(undefined=Missing, autoescape=True)
 _ROOMY = RoomyEnvironment(undefined=Missing)
+_PERCENT = PercentEncodingEnvironment(undefined=Missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +269,8 @@ def _problem(error: LiquidError) -> TemplateProblem:
 
 
 @lru_cache(maxsize=512)
-def compile_template(source: str, html: bool = False, roomy: bool = False) -> CompiledTemplate:
-    """Parse a template; with `html` the values of variables are escaped.
+def compile_template(source: str, html: bool = False, roomy: bool = False, percent: bool = False) -> CompiledTemplate:
+    """Parse a template; with `html` the values of variables are escaped, with `percent` they are percent-encoded.
 
     `roomy` is for the bulk bodies of gateways, written by administrators.
 
@@ -267,7 +280,7 @@ def compile_template(source: str, html: bool = False, roomy: bool = False) -> Co
     if len(source) > MAX_SOURCE:
         raise TemplateProblem(_("A template has at most {n} characters.").format(n=MAX_SOURCE))
     _check_source(source)
-    environment = _HTML if html else _ROOMY if roomy else _TEXT
+    environment = _HTML if html else _ROOMY if roomy else _PERCENT if percent else _TEXT
     try:
         template = environment.from_string(source)
         template.length = len(source)  # type: ignore[attr-defined]

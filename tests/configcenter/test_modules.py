@@ -1,4 +1,4 @@
-"""What the twelve modules refuse: careless and hostile values, told with their field in the reader's language, and nothing is stored."""
+"""What the modules refuse: careless and hostile values, told with their field in the reader's language, and nothing is stored."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +113,10 @@ OVERLAP = [{"day": 1, "start": "09:00", "end": "12:00"}, {"day": 2}, {"day": 1, 
         ("delivery_rules", {"frequency": [{}, {}]}, "frequency"),
         ("delivery_rules", {"unsubscribe_categories": ["a", ""]}, "unsubscribe_categories[1]"),
         ("delivery_rules", {"bounce_codes": [" "]}, "bounce_codes[0]"),
+        ("message_limits", {"max_sms_segments": 256}, "max_sms_segments"),
+        ("message_limits", {"max_sms_segments": 0}, "max_sms_segments"),
+        ("message_limits", {"body_sizes": [{"channel": "fax"}]}, "body_sizes[0].channel"),
+        ("message_limits", {"body_sizes": [{"channel": "push"}, {"channel": "push"}]}, "body_sizes"),
         ("provider_routing", {"strategy": "cheapest"}, "strategy"),
         ("provider_routing", {"channels": [{"channel": "fax"}]}, "channels[0].channel"),
         ("provider_routing", {"channels": [{}, {}]}, "channels"),

@@ -98,7 +98,8 @@ def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_
     cancelled = timed(customer, batch_id, "cancel")
     counts = cancelled["batch"]["counts"]
     assert cancelled["cancelled"] + cancelled["too_late"] + cancelled["unknown"] == size
-    assert cancelled["cancelled"] == counts["cancelled"] > 0
+    # What a worker gave back between the two counts was too late for the first one, and cancelled in the second.
+    assert 0 < cancelled["cancelled"] <= counts["cancelled"] <= cancelled["cancelled"] + cancelled["too_late"]
     assert counts["pending"] == 0
     final = still(customer, batch_id)["counts"]
     assert final["sent"] <= counts["sent"] + counts["sending"] + counts["queued"]

@@ -55,6 +55,8 @@ class AppriseConfig(ProviderConfig):
         scheme = url.partition("://")[0].lower()
         if "://" not in url or not url.isprintable():
             raise ValueError("url: " + gettext("Give a service URL such as wecombot://KEY or slack://TokenA/TokenB/TokenC."))
+        if "{{" in url or re.search(r"\{\s*\w*\s*\}", url.replace(PLACEHOLDER, "")):
+            raise ValueError("url: " + gettext("The only variable is {recipient}, with single braces and no spaces."))
         if PLACEHOLDER in scheme:
             raise ValueError("url: " + gettext("The service itself can't depend on the recipient."))
         if (info.context or {}).get("channel") == "sms" and PLACEHOLDER not in url:

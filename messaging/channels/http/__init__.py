@@ -1,7 +1,8 @@
 """The generic gateway: any provider that takes messages over HTTP, described by configuration alone.
 
-A body is a Liquid template. In JSON each variable goes through the `json` filter, which writes the quotes and escapes
-the rest: `{"to": {{ recipient | json }}, "text": {{ body | json }}}`. A template that forgets it is refused when saved.
+URL and body are Liquid templates. In a URL or a form, variables are percent-encoded. In JSON each variable goes through the `json`
+filter, which writes the quotes and escapes the rest: `{"to": {{ recipient | json }}, "text": {{ body | json }}}`. A template that
+forgets it is refused when saved.
 Each request carries `Idempotency-Key` and `X-Posthaste-Message-Id`, both the message id as 32 hex digits.
 """
 
@@ -28,8 +29,9 @@ from messaging.channels.base import (
     SendRequest,
 )
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
-from messaging.channels.http.config import DEFAULT_WEBHOOK_BODY, BulkConfig, HttpConfig, parse_codes
+from messaging.channels.http.config import BulkConfig, HttpConfig, parse_codes
 from messaging.channels.http.receipts import read_receipts
+from messaging.channels.http.templates import DEFAULT_WEBHOOK_BODY, fill_url, is_template
 from posthaste.lib import http
 from posthaste.lib.liquid import TemplateProblem, compile_template, render
 
@@ -59,17 +61,16 @@ class HttpAdapter(Adapter):
         if config.bulk:
             self.bulk_size = self.chunk_size = config.bulk.size
             self._bulk_body = compile_template(config.bulk.body, roomy=True)
-        self._body = compile_template(config.body, roomy=True) if config.body else None
-        self._webhook_body = compile_template(config.body or DEFAULT_WEBHOOK_BODY, roomy=True)
+        self._body = compile_template(config.body, roomy=not config.is_form, percent=config.is_form) if config.body else None
+        self._webhook_body = self._body or compile_template(DEFAULT_WEBHOOK_BODY, roomy=True)
+        self._url_varies = is_template(config.url)
         self._lookup_url = compile_template(config.lookup_url) if config.lookup_url else None
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
         self._success = parse_codes(config.success_codes)
         self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
 
     def compose(self, request: SendRequest) -> Written:
-        url = self.config.url or (request.recipient if request.channel == "webhook" else "")
-        if not url:
-            raise Misconfigured("The provider has no url.", field="url")
+        url = self._url_for(request)
         return Written(url, b"" if self.config.method == "GET" else self._body_of(request), request.id.hex)
 
     def hand_over(self, composed: Written) -> Accepted:
@@ -86,6 +87,17 @@ class HttpAdapter(Adapter):
             return Accepted()
         # An answer that says "taken" but not the id is taken all the same: sending again would be a second message.
         return Accepted(as_text(find(parse_json(answer.body), self.config.message_id_path))[:200])
+
+    def _url_for(self, request: SendRequest) -> str:
+        if self._url_varies:
+            try:
+                return fill_url(self.config.url, _variables(request))
+            except (TemplateProblem, ValueError) as problem:
+                raise CannotCompose("url_template", str(problem)) from None
+        url = self.config.url or (request.recipient if request.channel == "webhook" else "")
+        if not url:
+            raise Misconfigured("The provider has no url.", field="url")
+        return url
 
     def host_of(self, request: SendRequest) -> str:
         if self.config.url or self.config.bulk or request.channel != "webhook":

@@ -1,48 +1,25 @@
 """The configuration of an HTTP gateway."""
 
 import re
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Self
 
-import orjson
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from messaging.channels.base import ProviderConfig
-from posthaste.lib.liquid import TemplateProblem, compile_template, render
-
-DEFAULT_WEBHOOK_BODY = (
-    '{"id": {{ id | json }}{% if subject != "" %}, "subject": {{ subject | json }}{% endif %}, '
-    '"text": {{ body | json }}, "reference": {{ reference | json }}, "metadata": {{ metadata | json }}}'
+from messaging.channels.http.templates import (
+    DEFAULT_BULK_BODY,
+    SAMPLE,
+    RequestTemplates,
+    check_bulk_body,
+    check_lookup_url,
+    check_url,
+    check_url_template,
+    try_template,
 )
-DEFAULT_BULK_BODY = (
-    '{"messages": [{% for message in messages %}{"id": {{ message.id | json }}, "to": {{ message.recipient | json }}'
-    '{% if message.subject != "" %}, "subject": {{ message.subject | json }}{% endif %}, "text": {{ message.body | json }}}'
-    "{% unless forloop.last %}, {% endunless %}{% endfor %}]}"
-)
 
-
-class _AnyKey(dict[str, Any]):
-    """The metadata of messages to come: whatever a template asks for is there."""
-
-    def __missing__(self, key: str) -> str:
-        return 'sample "7"'
-
-
-#: What templates are tried with when they are saved: values that break JSON which does not use the `json` filter.
-SAMPLE: dict[str, Any] = {
-    "id": "0192f0c1a2b37c4d8e9f001122334455",
-    "recipient": "+8613812345678",
-    "subject": 'Say "hello"',
-    "body": 'A "quoted" text\nwith a \\ and a second line',
-    "html": "<p>A text</p>",
-    "channel": "sms",
-    "reference": 'order "7"',
-    "metadata": _AnyKey(),
-    "attempt": 1,
-}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTENT_TYPE = r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_-]+)*$"
 _RANGE = re.compile(r"\s*([1-5][0-9]{2})\s*(?:-\s*([1-5][0-9]{2})\s*)?")
@@ -125,7 +102,12 @@ class HttpConfig(ProviderConfig):
     """A gateway that takes messages over HTTP."""
 
     url: str = Field(
-        "", max_length=2048, description=_("URL of the gateway. Leave it empty for the channel webhook: there the recipient is the URL.")
+        "",
+        max_length=2048,
+        description=_(
+            "URL of the gateway, or a Liquid template with the variables of the body, which are percent-encoded. "
+            "Leave it empty for the channel webhook: there the recipient is the URL."
+        ),
     )
     method: str = Field("POST", pattern="^(POST|PUT|PATCH|GET)$")
     headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=30, description=_("Sent with each request. Values are secret."))
@@ -155,10 +137,15 @@ class HttpConfig(ProviderConfig):
         "", max_length=2048, description=_("Liquid template with id. 200 means that the gateway has the message, 404 that it does not.")
     )
 
+    @property
+    def is_form(self) -> bool:
+        """Whether the body is a form, in which variables are percent-encoded."""
+        return self.content_type.startswith("application/x-www-form-urlencoded")
+
     @field_validator("url")
     @classmethod
     def url_is_http(cls, value: str) -> str:
-        return check_url(value) if value else value
+        return check_url_template(value) if value else value
 
     @field_validator("headers")
     @classmethod
@@ -169,6 +156,8 @@ class HttpConfig(ProviderConfig):
             text = secret.get_secret_value()
             if not text.isascii() or not text.isprintable():
                 raise ValueError(gettext("The value of {name} must be one line of ASCII.").format(name=name))
+            if "{{" in text or "{%" in text:
+                raise ValueError(gettext("The value of {name} is sent as it is. It can't contain a template.").format(name=name))
         return value
 
     @field_validator("success_codes")
@@ -196,34 +185,16 @@ class HttpConfig(ProviderConfig):
             raise ValueError("bulk: " + gettext("Needs a url."))
         if self.method == "GET" and self.body:
             raise ValueError("body: " + gettext("A GET request has no body. Choose another method, or leave it empty."))
+        if self.method == "GET" and self.bulk:
+            raise ValueError("bulk: " + gettext("A GET request has no body. Choose another method, or leave it empty."))
         if self.body:
-            _try_template("body", self.body, SAMPLE, json="json" in self.content_type)
+            try_template("body", self.body, SAMPLE, json="json" in self.content_type, percent=self.is_form)
+        RequestTemplates(url=self.url, body=self.body, method=self.method, channel=channel or "", is_form=self.is_form).check()
         if self.bulk:
-            _try_template("bulk.body", self.bulk.body, {"messages": [SAMPLE, SAMPLE]}, json="json" in self.content_type)
+            check_bulk_body(self.bulk.body, json="json" in self.content_type)
         if self.lookup_url:
-            check_url(_try_template("lookup_url", self.lookup_url, {"id": SAMPLE["id"]}, json=False))
+            check_lookup_url(self.lookup_url)
         return self
-
-
-def check_url(value: str) -> str:
-    """Refuse what is not a plain http(s) address; whether it may be reached is decided when connecting."""
-    try:
-        parts = urlsplit(value)
-        good = (
-            parts.scheme in ("http", "https")
-            and parts.hostname
-            and parts.port != 0
-            and value.isascii()
-            and value.isprintable()
-            and " " not in value
-        )
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError(gettext("This is not an http or https address."))
-    if "@" in parts.netloc:
-        raise ValueError(gettext("The address must not contain a user name or password. Use a header."))
-    return value
 
 
 def parse_codes(text: str) -> frozenset[int]:
@@ -236,17 +207,3 @@ def parse_codes(text: str) -> frozenset[int]:
         first, last = int(found[1]), int(found[2] or found[1])
         codes.update(range(first, last + 1))
     return frozenset(codes)
-
-
-def _try_template(field: str, source: str, variables: dict[str, Any], *, json: bool) -> str:
-    try:
-        text = render(compile_template(source, roomy=True), variables)
-    except TemplateProblem as problem:
-        raise ValueError(f"{field}: {problem}") from None
-    if json:
-        try:
-            orjson.loads(text)
-        except ValueError:
-            said = gettext("This is not JSON if the text has quotes or several lines. Write {{ body | json }} without quotes around it.")
-            raise ValueError(f"{field}: {said}") from None
-    return text

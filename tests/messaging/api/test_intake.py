@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Tenant
+from messaging.configuration import message_limits
 from messaging.models import IdempotencyKey, Message, TemplateVersion
 from messaging.scopes import SEND
 from messaging.storage.store import in_transaction
@@ -469,3 +470,99 @@ def test_a_rollback_of_the_callers_transaction_leaves_nothing(api: Api) -> None:
         raise Undone
     assert (Message.objects.count(), IdempotencyKey.objects.count()) == (0, 0)
     assert keyed(api, SMS).status_code == 202  # the key is free again
+
+
+# --- nothing to send, and too much of it -------------------------------------------------------------------------------
+
+BLANKS = ["   ", "\n\t\n", "\u200b", "\u00a0\u3000", "\u2060\ufeff", "\u3164"]
+
+
+@pytest.mark.parametrize("body", BLANKS)
+@pytest.mark.parametrize("channel", RECIPIENTS)
+def test_a_text_in_which_nothing_can_be_seen_is_refused(channel: str, body: str, api: Api) -> None:
+    assert fields_of(api.post(URL, {"channel": channel, "recipient": RECIPIENTS[channel], "body": body, "subject": "Hi"})) == ["body"]
+
+
+def test_an_email_whose_subject_is_only_blanks_is_refused(api: Api) -> None:
+    letter = {"channel": "email", "recipient": RECIPIENTS["email"], "body": "Hello"}
+    assert fields_of(api.post(URL, letter | {"subject": " \u200b "})) == ["subject"]
+
+
+NAME = [{"name": "name", "required": False, "example": "Ada"}, {"name": "vip", "required": False, "example": True}]
+
+
+@pytest.mark.parametrize(
+    ("wording", "variables", "field"),
+    [
+        ({"channel": "sms", "body": "{{ name }}"}, {"name": ""}, "variables.name"),
+        ({"channel": "sms", "body": "{{ name }}"}, {"name": " \u200b"}, "variables.name"),
+        ({"channel": "push", "body": "{{ name }}"}, {"name": ""}, "variables.name"),
+        ({"channel": "chat", "body": "{% if vip %}Welcome back{% endif %}"}, {"vip": False, "name": "Ada"}, "variables.vip"),
+        ({"channel": "chat", "body": "{% if vip %}Welcome back{% endif %}"}, {}, "variables.vip"),
+        ({"channel": "chat", "body": "{% if vip == 'gold' %}Welcome back{% endif %}"}, {"vip": "silver"}, "variables"),
+        ({"channel": "email", "subject": "{{ name }}", "body": "Hello"}, {"name": ""}, "variables.name"),
+        ({"channel": "email", "body": "", "html": "<style>p {}</style><p>{{ name }}&nbsp;</p>"}, {"name": ""}, "variables.name"),
+        ({"channel": "email", "body": "{{ name }}", "html": "<p>{{ vip }}</p>"}, {"name": "", "vip": ""}, "variables.name"),
+    ],
+)
+def test_a_template_that_renders_to_nothing_is_refused_and_names_the_variable(
+    wording: dict[str, Any], variables: dict[str, Any], field: str, api: Api, tenant: Tenant
+) -> None:
+    template = make_template(tenant, variables=NAME, **wording)
+    body = {"channel": template.channel, "recipient": RECIPIENTS[template.channel], "template": template.name}
+    answer = api.post(URL, body | {"variables": variables})
+    assert fields_of(answer)[0] == field
+    assert json_of(answer)["errors"][0]["code"] == "empty"
+    rows = {"channel": template.channel, "template": template.name, "on_error": "skip"}
+    recipient = RECIPIENTS[template.channel]
+    recipients = [{"recipient": recipient, "variables": values} for values in (variables, {"name": "Ada", "vip": "gold"})]
+    accepted = json_of(api.post("/api/messages/batch", rows | {"recipients": recipients}))
+    assert accepted["accepted"] == 1
+    assert {(entry["index"], entry["code"]) for entry in accepted["rejected"]} == {(0, "empty")}
+
+
+@pytest.mark.parametrize(
+    ("wording", "variables"),
+    [
+        ({"channel": "email", "body": "", "html": '<p><img src="https://example.com/a.png"></p>'}, {}),
+        ({"channel": "email", "body": "{{ name }}", "html": "<p>Hello</p>"}, {"name": ""}),
+        ({"channel": "chat", "body": "Hello {{ name }}"}, {"name": ""}),
+        ({"channel": "chat", "body": "{{ name }}"}, {"name": "0"}),
+    ],
+)
+def test_a_template_that_shows_something_is_accepted(wording: dict[str, Any], variables: dict[str, Any], api: Api, tenant: Tenant) -> None:
+    template = make_template(tenant, variables=NAME, **wording)
+    body = {"channel": template.channel, "recipient": RECIPIENTS[template.channel], "template": template.name, "variables": variables}
+    assert api.post(URL, body).status_code == 202
+
+
+def test_an_sms_of_more_segments_than_configured_is_refused(api: Api, tenant: Tenant) -> None:
+    assert fields_of(api.post(URL, SMS | {"body": "x" * 200_000})) == ["body"]
+    assert json_of(api.post(URL, SMS | {"body": "x" * 1_530}))["segments"] == 10
+    answer = api.post(URL, SMS | {"body": "x" * 1_531})
+    assert "11" in json_of(answer)["errors"][0]["message"]
+    template = make_template(tenant)
+    filled = {"channel": "sms", "recipient": SMS["recipient"], "template": template.name, "variables": {"code": "9" * 1_600}}
+    assert fields_of(api.post(URL, filled)) == ["variables"]
+    assert fields_of(api.post("/api/messages/batch", {"channel": "sms", "body": "x" * 1_531, "recipients": [{"recipient": "x"}]})) == [
+        "body"
+    ]
+    with message_limits.set(max_sms_segments=255):
+        assert json_of(api.post(URL, SMS | {"body": "x" * 1_531}))["segments"] == 11
+        assert fields_of(api.post(URL, SMS | {"body": "x" * (255 * 153 + 1)})) == ["body"]
+
+
+def test_a_text_longer_than_its_channel_takes_is_refused(api: Api, tenant: Tenant) -> None:
+    push = {"channel": "push", "recipient": RECIPIENTS["push"]}
+    assert api.post(URL, push | {"body": "é" * 2_048}).status_code == 202
+    assert fields_of(api.post(URL, push | {"body": "é" * 2_048 + "x"})) == ["body"]
+    template = make_template(tenant, channel="push", body="Your code is {{ code }}, {{ code }}.")
+    filled = push | {"template": template.name}
+    assert api.post(URL, filled | {"variables": {"code": "9" * 2_000}}).status_code == 202
+    assert fields_of(api.post(URL, filled | {"variables": {"code": "9" * 2_100}})) == ["variables"]
+    looped = make_template(
+        tenant, channel="push", body="Rows: {% for row in rows %}{{ row }}{% endfor %}", variables=[{"name": "rows", "example": ["a"]}]
+    )
+    assert fields_of(api.post(URL, push | {"template": looped.name, "variables": {"rows": ["x" * 100] * 50}})) == ["variables"]
+    with message_limits.set(body_sizes=[], max_bytes=10):
+        assert fields_of(api.post(URL, push | {"body": "12345678901"})) == ["body"]

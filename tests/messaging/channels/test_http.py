@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
 
 import orjson
@@ -12,6 +13,8 @@ from standardwebhooks import Webhook
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError, ReceiptError
 from messaging.channels.http import HttpAdapter
 from messaging.channels.registry import make_adapter, validate_config
+from messaging.providers.editing import check_config
+from posthaste.lib.problems import Invalid
 from tests.messaging.channels.requests import text_message
 from tests.peers.gateway import Answer, Gateway
 
@@ -59,8 +62,90 @@ def test_a_body_template_may_be_any_text(gateway: Gateway) -> None:
 
 
 def test_a_body_template_that_fails_for_one_message_is_permanent(gateway: Gateway) -> None:
-    error = failure(adapter_for(gateway, body="{{ metadata.order }}", content_type="text/plain"))
+    error = failure(adapter_for(gateway, body="{{ recipient }} {{ body }} {{ metadata.order }}", content_type="text/plain"))
     assert (error.code, error.permanent) == ("body_template", True)
+
+
+def test_a_form_is_percent_encoded_without_being_asked(gateway: Gateway) -> None:
+    adapter = adapter_for(gateway, body="to={{ recipient }}&msg={{ body }}", content_type="application/x-www-form-urlencoded")
+    adapter.send(text_message(body="a&to=+8613912345678 ü%"))
+    assert gateway.records[0].body == "to=%2B8613812345678&msg=a%26to%3D%2B8613912345678%20%C3%BC%25"
+
+
+def test_a_get_request_carries_the_message_in_its_url(gateway: Gateway) -> None:
+    adapter = adapter_for(gateway, method="GET", url=f"{gateway.url}?to={{{{recipient}}}}&text={{{{body}}}}&ref={{{{ metadata.order }}}}")
+    text = "Hi & bye #1? 100% + {{recipient}} 中文\r\nX: y"
+    adapter.send(text_message(body=text, metadata={"order": 7}))
+    received = gateway.records[0]
+    assert parse_qsl(received.query, strict_parsing=True) == [("to", "+8613812345678"), ("text", text), ("ref", "7")]
+    assert received.path == "/send"
+
+
+def test_a_filter_changes_a_variable_before_it_is_encoded(gateway: Gateway) -> None:
+    url = f"{gateway.url}/{{{{ recipient | remove: '+' }}}}?text={{{{ body | upcase }}}}&again={{{{ body | url_encode }}}}"
+    adapter_for(gateway, method="GET", url=url).send(text_message(body="a b&c"))
+    assert gateway.records[0].path == "/send/8613812345678"
+    assert gateway.records[0].query == "text=A%20B%26C&again=a+b%26c"
+
+
+def test_the_url_of_a_post_may_have_variables_too(gateway: Gateway) -> None:
+    adapter = adapter_for(gateway, channel="wecom", url=f"{gateway.url}/{{{{ recipient }}}}")
+    adapter.send(text_message(channel="wecom", recipient="zhang@acme"))
+    assert gateway.records[0].path == "/send/zhang%40acme"
+    assert gateway.records[0].body["text"] == "Your code is 1234"
+
+
+@pytest.mark.parametrize("recipient", [".", ".."])
+def test_a_recipient_cannot_step_up_in_the_path_of_a_url(recipient: str, gateway: Gateway) -> None:
+    error = failure(adapter_for(gateway, channel="chat", url=f"{gateway.url}/{{{{ recipient }}}}/x"), channel="chat", recipient=recipient)
+    assert (error.code, error.permanent) == ("url_template", True)
+    assert gateway.records == []
+
+
+def test_a_url_that_fails_for_one_message_is_permanent(gateway: Gateway) -> None:
+    error = failure(adapter_for(gateway, method="GET", url=f"{gateway.url}?to={{{{recipient}}}}&ref={{{{ metadata.order }}}}"))
+    assert (error.code, error.permanent) == ("url_template", True)
+
+
+ADDRESS = "https://gateway.example/send"
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"url": ADDRESS, "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?to={recipient}&text={body}", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?to=%s&text=%s", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?text={{ body }}", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?to={{ phone }}", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?to={{ recipient", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?to={% echo recipient %}", "method": "GET"}, "url"),
+        ({"url": ADDRESS + "?a={% comment %}{{ recipient }}{{ body }}{% endcomment %}", "method": "GET"}, "url"),
+        ({"url": "https://{{ recipient }}/?text={{ body }}", "method": "GET"}, "url"),
+        ({"url": "https://a.example{{ recipient }}/?text={{ body }}", "method": "GET"}, "url"),
+        ({"url": "{{ recipient }}", "method": "GET"}, "url"),
+        ({"url": ADDRESS, "body": '{"hello": "world"}'}, "body"),
+        ({"url": ADDRESS, "body": '{"text": {{ body | json }}}'}, "body"),
+        ({"url": ADDRESS, "body": "to={recipient}&text={body}", "content_type": "application/x-www-form-urlencoded"}, "body"),
+        ({"url": ADDRESS, "bulk": {"url": ADDRESS, "body": '{"messages": []}'}}, "bulk"),
+        ({"url": ADDRESS, "bulk": {"url": ADDRESS + "?to={{ recipient }}"}}, "bulk"),
+        ({"url": ADDRESS + "?to={{ recipient }}&text={{ body }}", "method": "GET", "bulk": {"url": ADDRESS}}, "bulk"),
+        ({"url": ADDRESS, "headers": {"X-To": "{{ recipient }}"}}, "headers"),
+        ({"url": ADDRESS, "lookup_url": "https://gateway.example/messages"}, "lookup_url"),
+        ({"url": ADDRESS, "content_type": "application/jsön"}, "content_type"),
+        ({"url": ADDRESS + "?a=\u2028"}, "url"),
+        ({"url": ADDRESS, "headers": {"X-A": "a\x0bb"}}, "headers"),
+    ],
+)
+def test_a_request_that_would_not_carry_the_message_is_refused_when_saved(config: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_config(kind="http", channel="sms", config=config)
+    assert {error["field"].split(".")[1] for error in caught.value.errors} == {field}
+
+
+def test_a_get_webhook_without_the_text_is_refused_when_saved() -> None:
+    with pytest.raises(Invalid):
+        check_config(kind="http", channel="webhook", config={"method": "GET"})
 
 
 @pytest.mark.parametrize(

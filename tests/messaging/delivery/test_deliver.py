@@ -168,3 +168,13 @@ def test_a_subject_template_filled_with_a_control_character_fails_for_good() -> 
     row.refresh_from_db()
     assert (row.status, row.error_code) == (Status.FAILED, "template")
     assert "U+000B" in row.error_detail
+
+
+def test_a_template_that_renders_to_nothing_is_not_sent(gateway: Gateway) -> None:
+    tenant = make_tenant()
+    make_provider(tenant, kind="http", config={"url": gateway.url})
+    row = queued(tenant, body="", template_version=published(make_template(tenant, body="{{ code }}")), variables={"code": " "})
+    deliver([row.pk])
+    row.refresh_from_db()
+    assert (row.status, row.error_code) == (Status.FAILED, "template")
+    assert gateway.records == []
