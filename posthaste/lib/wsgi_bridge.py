@@ -133,7 +133,7 @@ class Bridge:
 
     def __init__(self, application: Application, *, threads: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         self._application = application
-        self._most_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._loop = loop
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
@@ -143,9 +143,9 @@ class Bridge:
         if has_small_body(scope):
             environ["wsgi.input"] = io.BytesIO(await protocol())
         else:
-            max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
+            max_bytes = None if "CONTENT_LENGTH" in environ else self._max_bytes
             environ["wsgi.input"] = io.BufferedReader(_Incoming(protocol, self._loop, max_bytes=max_bytes), SMALL_BYTES)
-            environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
+            environ.setdefault("CONTENT_LENGTH", str(self._max_bytes))  # Django would take a body without a length for none
         whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
         if whole is not None:
             protocol.response_bytes(whole.status, whole.headers, whole.body)
