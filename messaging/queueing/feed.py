@@ -151,7 +151,8 @@ class Feeder:
             queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
             routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
-            self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
+            if self.routes:  # where nothing is on its way at this moment, what is known of the last ones stands
+                self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
             oldest = min((since for head in waiting.values() for since in head.due_since.values()), default=now)
             queue_statistics.publish_drain(
                 per_second=self.drain_rate.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful

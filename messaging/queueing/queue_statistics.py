@@ -20,6 +20,7 @@ from posthaste.lib.queues import SEND
 COUNT_UP_TO = 100_000  # beyond this the exact number changes no decision
 EXPIRES_SECONDS = 10
 DRAIN_EXPIRES_SECONDS = 3
+USEFUL_EXPIRES_SECONDS = 60  # a feeder that is late must not make the pool grow past what caps let through
 BACKLOG_EVERY_SECONDS = 5.0
 #: Counting may take this share of the time; where it takes long it is done less often.
 COUNTING_SHARE = 0.05
@@ -135,23 +136,34 @@ def count_queued(up_to: int = COUNT_UP_TO) -> int:
 
 
 def publish_drain(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:
-    """Return how fast messages leave, which only the feeder knows."""
-    reported = {"per_second": per_second, "oldest_seconds": oldest_seconds, "useful_threads": useful_threads}
-    redis.client().set(redis.key("drain"), orjson.dumps(reported), ex=DRAIN_EXPIRES_SECONDS)
+    """Report how fast messages leave and how many threads are of use, which only the feeder knows."""
+    pipeline = redis.client().pipeline(transaction=False)
+    reported = {"per_second": per_second, "oldest_seconds": oldest_seconds}
+    pipeline.set(redis.key("drain"), orjson.dumps(reported), ex=DRAIN_EXPIRES_SECONDS)
+    if useful_threads is None:
+        pipeline.delete(redis.key("useful_threads"))
+    else:
+        pipeline.set(redis.key("useful_threads"), useful_threads, ex=USEFUL_EXPIRES_SECONDS)
+    pipeline.execute()
 
 
 def latest() -> QueueStatistics:
     """Return the last measurement; nothing waiting where there is none."""
     try:
-        stored, drain = redis.client().mget(redis.key("waiting"), redis.key("drain"))
+        stored, drain, useful = redis.client().mget(redis.key("waiting"), redis.key("drain"), redis.key("useful_threads"))
     except redis.Unavailable:
-        stored = drain = None
+        stored = drain = useful = None
     if not stored:
         return QueueStatistics()
     in_broker, due, is_too_much = map(int, stored.split())
     reported: dict[str, Any] = orjson.loads(drain) if drain else {}
     return QueueStatistics(
-        in_broker, due, bool(is_too_much), reported.get("per_second"), reported.get("oldest_seconds", 0.0), reported.get("useful_threads")
+        in_broker,
+        due,
+        bool(is_too_much),
+        reported.get("per_second"),
+        reported.get("oldest_seconds", 0.0),
+        None if useful is None else int(useful),
     )
 
 

@@ -180,7 +180,7 @@ class Bridge:
         self._refuse = refuse
         self._places = Places(max(1, threads // 2))
         self._application = application
-        self._most_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._loop = loop
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
@@ -193,10 +193,10 @@ class Bridge:
                 environ["wsgi.input"] = io.BytesIO(await small_body(protocol))
             else:
                 place = await self._places.take(environ["REMOTE_ADDR"])
-                max_bytes = None if "CONTENT_LENGTH" in environ else self._most_bytes
+                max_bytes = None if "CONTENT_LENGTH" in environ else self._max_bytes
                 incoming = _Incoming(protocol, self._loop, max_bytes=max_bytes, place=place)
                 environ["wsgi.input"] = io.BufferedReader(incoming, SMALL_BYTES)
-                environ.setdefault("CONTENT_LENGTH", str(self._most_bytes))  # Django would take a body without a length for none
+                environ.setdefault("CONTENT_LENGTH", str(self._max_bytes))  # Django would take a body without a length for none
             whole = await self._loop.run_in_executor(self._pool, self._call, environ, protocol)
         except (SlowBody, NoPlace) as error:
             protocol.response_bytes(*self._refuse(error))

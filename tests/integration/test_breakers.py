@@ -1,6 +1,5 @@
 """A provider breaks, traffic leaves it, and comes back: seen through a whole installation, on both stacks."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -33,7 +32,7 @@ def second() -> Iterator[Gateway]:
 @pytest.fixture
 def rules(stack: Stack) -> Iterator[None]:
     """Breakers that open and close again within seconds, published as an operator would."""
-    quick = {"window_seconds": 10, "min_requests": 6, "slow_ms": 300, "slow_percent": 50, "open_seconds": 1, "trial_calls": 2}
+    quick = {"window_seconds": 10, "min_requests": 6, "slow_ms": 1_000, "slow_percent": 50, "open_seconds": 1, "trial_calls": 2}
     publish(stack, "circuit_breakers", {"providers": quick})
     publish(stack, "provider_routing", {"drift_back_seconds": 0, "rest_seconds": 0})
     yield
@@ -51,16 +50,26 @@ def breaker(customer: Customer, provider: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def is_put_off(message: dict[str, Any]) -> bool:
+    return message["status"] == "pending" and str(message["error_code"]).startswith("breaker:")
+
+
+def sent_or_put_off(customer: Customer, message_id: str) -> dict[str, Any]:
+    """Wait until a message has been sent, or waits for a breaker, and return it."""
+    decided: dict[str, Any] = poll(lambda: (now := customer.message(message_id)) and (now["status"] == "sent" or is_put_off(now)) and now)
+    return decided
+
+
 @pytest.mark.parametrize("trouble", ["slow", "errors"])
 def test_traffic_leaves_a_provider_in_trouble_and_returns_when_it_is_well(
     trouble: str, rules: None, customer: Customer, first: Gateway, second: Gateway
 ) -> None:
     troubled = customer.gateway(first, weight=1000)
-    customer.gateway(second, weight=1)
+    customer.gateway(second, weight=0)
     customer.settled(customer.send())
     assert (len(first.taken), len(second.taken)) == (1, 0)
     if trouble == "slow":
-        first.latency_ms = 500
+        first.latency_ms = 1_500
     else:
         first.script(Answer(status=503), times=100_000)
     batch = customer.send_batch(200)
@@ -104,11 +113,13 @@ def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_wh
     path = f"/api/breakers/provider:{only['id']}/force/"
     assert customer.http.post(path, {"state": "open", "seconds": 120}).status == 200
     assert breaker(customer, only)["state"] == "open"
-    time_of_copy = time.monotonic() + 0.6  # what a worker has read of the states is at most so old
-    poll(lambda: time.monotonic() > time_of_copy)
+    poll(lambda: is_put_off(sent_or_put_off(customer, customer.send())), reason="the worker does not come to see it")
+    asked = dict(first.asked)
     batch = customer.send_batch(50)
-    poll(lambda: customer.batch(batch)["counts"]["pending"] > 0)
-    assert first.asked == {}
+    poll(lambda: any(is_put_off(row) for row in customer.rows(batch=batch)))
+    assert first.asked == asked
     assert customer.http.post(path, {"state": "open", "seconds": 1}).status == 200  # it runs out by itself
     assert customer.finished(batch)["counts"]["sent"] == 50
-    assert sorted(first.taken.values()) == [1] * 50
+    customer.all_settled()
+    assert customer.ids(batch) <= set(first.taken)
+    assert first.doubles() == {}

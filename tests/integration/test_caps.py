@@ -30,7 +30,7 @@ def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_eve
 ) -> None:
     made = customer.gateway(gateway, caps={"at_once": 4})
     assert made["caps"] == {"at_once": 4}
-    batch = customer.send_batch(150)
+    batch = customer.send_batch(400)
     urgent = [customer.send(priority=9) for _ in range(10)]
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         held = f"{stack.environment['REDIS_PREFIX']}:flow:leases:provider:{made['id']}"
@@ -41,7 +41,7 @@ def test_two_workers_never_have_more_calls_in_progress_than_the_cap_and_send_eve
             return len(senders) == 2
 
         poll(both_send, every=0.01)
-    assert customer.finished(batch)["counts"]["sent"] == 150
+    assert customer.finished(batch)["counts"]["sent"] == 400
     assert all(customer.settled(one)["status"] == "sent" for one in urgent)
     assert gateway.max_in_progress == 4, "all leases are used, and never one more"
     assert gateway.doubles() == {}

@@ -107,8 +107,8 @@ def test_a_scheduled_message_leaves_when_it_is_due_and_not_before(customer: Cust
 
 def test_a_message_whose_time_has_run_out_is_not_sent(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway)
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    gateway.script(Answer(status=503, headers={"Retry-After": "2"}))
+    soon = datetime.now(UTC) + timedelta(seconds=4)
+    gateway.script(Answer(status=503, headers={"Retry-After": "5"}))
     message = customer.settled(customer.send(expires_at=soon.isoformat()))
     assert message["status"] == "expired"
     assert gateway.counts() == {}
@@ -116,11 +116,12 @@ def test_a_message_whose_time_has_run_out_is_not_sent(customer: Customer, gatewa
 
 def test_a_scheduled_message_can_be_cancelled_and_a_cancelled_one_is_never_sent(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway)
-    message_id = customer.send(send_at=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+    due = datetime.now(UTC) + timedelta(seconds=6)
+    message_id = customer.send(send_at=due.isoformat())
     assert customer.http.post(f"/api/messages/{message_id}/cancel/").json()["status"] == "cancelled"
     again = customer.http.post(f"/api/messages/{message_id}/cancel/")
     assert (again.status, again.json()["current_status"]) == (409, "cancelled")
-    later = customer.settled(customer.send(send_at=(datetime.now(UTC) + timedelta(seconds=3)).isoformat()))
+    later = customer.settled(customer.send(send_at=(due + timedelta(seconds=1)).isoformat()))
     assert later["status"] == "sent"
     assert customer.message(message_id)["status"] == "cancelled"
     assert len(gateway.taken) == 1
@@ -156,7 +157,7 @@ def test_the_next_provider_takes_over_when_one_can_not_be_reached(customer: Cust
 
 
 def test_an_answer_that_never_comes_makes_the_outcome_unknown_and_nobody_resends_it(customer: Customer, gateway: Gateway) -> None:
-    customer.gateway(gateway, config={"timeout_seconds": 0.5})
+    customer.gateway(gateway, config={"timeout_seconds": 2})
     gateway.script(Answer(action="hang", taken=True))
     message = customer.settled(customer.send())
     assert message["status"] == "unknown"
@@ -165,7 +166,7 @@ def test_an_answer_that_never_comes_makes_the_outcome_unknown_and_nobody_resends
 
 
 def test_a_gateway_that_honours_idempotency_keys_is_simply_asked_again(customer: Customer, gateway: Gateway) -> None:
-    customer.gateway(gateway, config={"timeout_seconds": 0.5, "idempotent": True})
+    customer.gateway(gateway, config={"timeout_seconds": 3, "idempotent": True})
     gateway.script(Answer(action="hang", taken=False))
     message = customer.settled(customer.send())
     assert (message["status"], message["attempts"]) == ("sent", 2)
@@ -173,21 +174,20 @@ def test_a_gateway_that_honours_idempotency_keys_is_simply_asked_again(customer:
 
 def test_a_providers_cap_is_never_exceeded_and_nothing_fails_for_it(customer: Customer, gateway: Gateway) -> None:
     customer.gateway(gateway, caps={"per_second": 40})
-    batch = customer.finished(customer.send_batch(120))
-    assert batch["counts"]["sent"] == 120
-    times = sorted(record.at for record in gateway.records)
-    busiest = max(sum(1 for t in times if start <= t < start + 1.0) for start in times)
-    assert busiest <= 40 + 10  # a request may have been on its way a little longer than the next
+    began = time.monotonic()
+    batch = customer.finished(customer.send_batch(160))
+    assert batch["counts"]["sent"] == 160
+    assert time.monotonic() - began > 2.5, "40 at once and 40 in each of three seconds: nothing but the cap takes so long, or less"
 
 
 def test_an_urgent_message_overtakes_a_backlog(customer: Customer, gateway: Gateway) -> None:
-    customer.gateway(gateway, caps={"per_second": 200})
+    customer.gateway(gateway, caps={"per_second": 50})
     batch_id = customer.send_batch(2_000, priority=1)
     reach(lambda: len(gateway.taken), 20)
     urgent = customer.send(channel="push", recipient="device-token-1234", priority=10)
     customer.provider("push", "sandbox", {})
     assert customer.settled(urgent)["status"] in ("sent", "failed")
-    assert customer.batch(batch_id)["in_progress"] > 1_000, "at 200 a second the backlog has seconds to go"
+    assert customer.batch(batch_id)["in_progress"] > 1_000, "at 50 a second the backlog has twenty seconds to go"
     customer.http.post(f"/api/batches/{batch_id}/cancel/")
 
 

@@ -125,21 +125,22 @@ def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, cus
 
 
 def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: Stack, gateway: Gateway) -> None:
-    """40 a second at 20 ms keep one thread busy: a hundred would only wait for their turns.
+    """10 a second at 20 ms keep one thread busy: a hundred would only wait for their turns.
 
-    A loaded machine makes a call take longer, and more threads then are of use; without the bound it would be a hundred soon.
+    A loaded machine makes a call take longer, and more threads then are of use: fifty, were it four seconds. Without the bound it would
+    be a hundred soon.
     """
     customer = Customer(stack)
-    customer.gateway(gateway, caps={"per_second": 40})
+    customer.gateway(gateway, caps={"per_second": 10})
     for _ in range(5):  # so that it is known how long a call takes
         customer.settled(customer.send())
     batch_id = customer.send_batch(1_000)
     try:
         set_limits(stack, queue_capacity=100, cooldown_seconds=0.5)
         # Before the feeder has seen where the messages go it may take some steps.
-        poll(lambda: len(gateway.taken) > 100 and reported_by_workers(stack)[0]["threads"] <= 50, progress=lambda: len(gateway.taken))
+        poll(lambda: len(gateway.taken) > 25 and reported_by_workers(stack)[0]["threads"] <= 50, progress=lambda: len(gateway.taken))
         then = len(gateway.taken)
-        while len(gateway.taken) < then + 120:
+        while len(gateway.taken) < then + 60:  # six seconds, and a step each half second
             assert reported_by_workers(stack)[0]["threads"] <= 50
         assert pool(customer)["queue_usage_percent"] > 80
     finally:
@@ -152,16 +153,16 @@ def test_new_limits_act_at_once_both_ways_under_load(stack: Stack, customer: Cus
         threads = reported_by_workers(stack)[0]["threads"]
         return bool(limits.get("min_threads", 0) <= threads <= limits.get("max_threads", 100))
 
-    gateway.latency_ms = 100  # so 60 threads send at most 600 a second
-    batch_id = customer.send_batch(3_000)
+    gateway.latency_ms = 300  # so 60 threads send at most 200 a second
+    batch_id = customer.send_batch(2_000)
     reach(lambda: len(gateway.taken), 51)
     for wanted in ({"min_threads": 60}, {"min_threads": 5, "max_threads": 15}, {"min_threads": 50, "max_threads": 50}):
         set_limits(stack, **wanted)
         taken = len(gateway.taken)
         poll(lambda now=wanted: within(now), every=0, progress=lambda: len(gateway.taken))  # type: ignore[misc]
-        assert len(gateway.taken) - taken < 600, f"a second at most, counted in messages: {wanted}"
+        assert len(gateway.taken) - taken < 600, f"three seconds at most, counted in messages: {wanted}"
     poll(lambda: pool(customer)["threads"] == 50, reason="the statistics show it too")
-    assert customer.finished(batch_id)["counts"]["sent"] == 3_000, "a change cut a send off"
+    assert customer.finished(batch_id)["counts"]["sent"] == 2_000, "a change cut a send off"
     assert gateway.doubles() == {}
 
 
@@ -177,7 +178,7 @@ def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: 
     set_limits(stack, min_threads=30, max_threads=200)
     then = len(gateway.taken)
     poll(lambda: reported_by_workers(stack)[0]["threads"] > 100, every=0, progress=lambda: len(gateway.taken))
-    assert len(gateway.taken) - then < 250, "a second at most, counted in messages"
+    assert len(gateway.taken) - then < 750, "three seconds at most, counted in messages"
     figures = reported_by_workers(stack)[0]
     assert (figures["min_threads"], figures["max_threads"]) == (30, 200)
     customer.http.post(f"/api/batches/{batch_id}/cancel/")

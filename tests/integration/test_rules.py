@@ -91,7 +91,7 @@ def test_a_rule_published_under_load_puts_off_what_follows_at_once(
     taken_before = len(gateway.taken)
     poll(lambda: len(put_off(customer, batch)) + len(gateway.taken) == MESSAGES, every=0.2)
     late = len(gateway.taken) - taken_before
-    assert late <= 2 * PER_SECOND, "what leaves in a second, and as much again: a busy machine sends fewer in the time it takes longer"
+    assert late <= 4 * PER_SECOND, "what leaves in four seconds: a busy machine sends fewer in the time it takes longer"
     customer.http.post(f"/api/batches/{batch}/cancel/")
     assert poll(lambda: (now := customer.batch(batch))["in_progress"] == 0 and now)["counts"]["sent"] == len(gateway.taken)
     assert gateway.doubles() == {}

@@ -3,6 +3,7 @@
 import selectors
 import socket
 import threading
+from queue import SimpleQueue
 from typing import Self, cast
 
 
@@ -16,6 +17,7 @@ class Relay:
         self.connections = 0
         self.is_silent = False
         self._pairs: dict[socket.socket, socket.socket] = {}
+        self._asked_to_cut: SimpleQueue[threading.Event] = SimpleQueue()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="relay", daemon=True)
 
@@ -27,16 +29,24 @@ class Relay:
         self._over.set()
         self._thread.join(5)
         self._listener.close()
-        self.cut()
+        self._close_all()
 
     def cut(self) -> None:
-        """Break all connections."""
-        for one in list(self._pairs):
+        """Break all connections, and return when that is done. The thread does it, which may just be waiting for them."""
+        done = threading.Event()
+        self._asked_to_cut.put(done)
+        assert done.wait(60), "the relay does not run"
+
+    def _close_all(self) -> None:
+        for one in self._pairs:
             one.close()
         self._pairs.clear()
 
     def _serve(self) -> None:
         while not self._over.is_set():
+            while not self._asked_to_cut.empty():
+                self._close_all()
+                self._asked_to_cut.get().set()
             with selectors.DefaultSelector() as ready:
                 for one in (self._listener, *self._pairs):
                     ready.register(one, selectors.EVENT_READ)

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -236,6 +237,18 @@ def test_one_provider_without_a_cap_is_enough_for_as_many_threads_as_there_are()
         made = make_provider(tenant, kind="http", config={"url": "https://gateway.example.com/"}, max_per_second=cap)
         told(made.pk, 200)
     assert useful_threads.useful_threads([(tenant.pk, "sms")]) is None
+
+
+@both
+@database
+def test_a_feeder_that_is_late_does_not_make_the_pool_forget_the_caps() -> None:
+    queue_statistics.measure(datetime.now(UTC))
+    queue_statistics.publish_drain(per_second=4.0, oldest_seconds=7.0, useful_threads=3)
+    assert (queue_statistics.latest().per_second, queue_statistics.latest().useful_threads) == (4.0, 3)
+    redis.client().delete(redis.key("drain"))  # as after its three seconds
+    assert (queue_statistics.latest().per_second, queue_statistics.latest().useful_threads) == (None, 3)
+    queue_statistics.publish_drain(per_second=4.0, oldest_seconds=7.0, useful_threads=None)
+    assert queue_statistics.latest().useful_threads is None, "there is no cap any more"
 
 
 # --- pools that are alive --------------------------------------------------------------------------------------------
