@@ -161,6 +161,8 @@ class Gateway:
         self._server.close()
         for transport in list(self._open):
             transport.abort()
+        while self._open:  # until the loop has closed them all, nothing may end it
+            await asyncio.sleep(0)
 
     # Taking messages, in the server's thread.
 
