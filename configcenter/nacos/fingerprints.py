@@ -43,9 +43,6 @@ class Fingerprint(NamedTuple):
         return self.md5
 
 
-NOTHING = Fingerprint()
-
-
 def present_revision() -> int:
     """Return the revision of the whole configuration."""
     return ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0

@@ -23,7 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from configcenter.nacos.clients import Client
-from configcenter.nacos.fingerprints import NOTHING, Fingerprint, Key, fingerprints, present_revision, released_since
+from configcenter.nacos.fingerprints import Fingerprint, Key, fingerprints, present_revision, released_since
 from configcenter.services import listeners as asking
 from configcenter.services.changes import channel
 from configcenter.services.listeners import MAX_ROWS, Listener
@@ -161,9 +161,9 @@ class Listeners:
 
     # --- who listens -----------------------------------------------------------------------------------------------
 
-    def listening(self, key: Key) -> list[Listener]:
+    async def listening(self, key: Key) -> list[Listener]:
         """Return the clients that listen to a key, also those that were answered a moment ago and will ask again."""
-        known, now = self._known.get(key, NOTHING), time.monotonic()
+        known, now = (await self._fingerprints([key]))[key], time.monotonic()
         while self._left and now - self._left[0][0] > SHOWN_SECONDS:
             self._left.popleft()
         waiting = list(self._waiting.get(key, ()))
@@ -182,11 +182,16 @@ class Listeners:
             for waiter in (*waiting, *answered.values())
         ]
 
-    def _answer(self, question: bytes) -> tuple[str, bytes]:
-        """Return under which name an answer to another process is left, and the answer."""
-        reply, key = asking.read_question(question)
-        found = self.listening(Key(*key))
-        return reply, asking.written(total=len(found), rows=found[:MAX_ROWS])
+    async def _answer(self, client: Any, question: bytes) -> None:
+        """Leave the answer to another process's question where it will look for it."""
+        try:
+            reply, key = asking.read_question(question)
+            found = await self.listening(Key(*key))
+        except Exception as error:  # noqa: BLE001 - as below; the other process is told that an answer is missing
+            log.warning("question about Nacos clients not answered", error=str(error))
+            return
+        answer = asking.written(total=len(found), rows=found[:MAX_ROWS])
+        await client.pipeline(transaction=False).rpush(reply, answer).expire(reply, asking.KEPT_SECONDS).execute()
 
     # --- hearing of changes ----------------------------------------------------------------------------------------
 
@@ -259,8 +264,7 @@ class Listeners:
                 if has_notice:
                     return
             elif message["channel"] == asking.channel().encode():
-                reply, answer = self._answer(message["data"])
-                await client.pipeline(transaction=False).rpush(reply, answer).expire(reply, asking.KEPT_SECONDS).execute()
+                await self._answer(client, message["data"])
             else:
                 has_notice = True
 

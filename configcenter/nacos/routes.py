@@ -159,7 +159,7 @@ async def _listening(call: Call, who: Who) -> Answer:
     try:
         rows = (await in_thread(asking.listening, **key._asdict())).rows
     except redis.Unavailable:
-        rows = listeners.listening(key)
+        rows = await listeners.listening(key)
     # Nacos' own spelling.
     return protocol.json({"collectStatus": 200, "lisentersGroupkeyStatus": {row.address: row.md5 for row in reversed(rows)}})
 
