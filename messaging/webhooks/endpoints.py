@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -13,10 +12,10 @@ from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.channels import registry
 from messaging.configuration import webhooks
-from messaging.models import Event, EventRecording, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, EventRecording, WebhookEndpoint
 from messaging.models.provider import new_receipt_secret
 from messaging.models.webhook import MAX_EVENTS
-from messaging.webhooks import event_types
+from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.problems import Conflict, Invalid
@@ -39,13 +38,13 @@ def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEnd
         Conflict: the tenant has as many endpoints as it may.
     """
     check(endpoint)
-    # Locks the tenant's row of recordings, so that two who create endpoints at the same time are counted one after the other.
-    EventRecording.objects.get_or_create(tenant_id=endpoint.tenant_id)
+    events.start_recording(endpoint.tenant_id)
+    # Locked, so that two who create endpoints at the same time are counted one after the other.
     EventRecording.objects.select_for_update().get(tenant_id=endpoint.tenant_id)
     most = webhooks.of(endpoint.tenant_id).max_endpoints
     if WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id).count() >= most:
         raise Conflict(_("There are {n} endpoints already, and no more are allowed.").format(n=most), max_endpoints=most)
-    endpoint.cursor = Event.objects.aggregate(last=Max("position"))["last"] or 0
+    endpoint.cursor = events.last_position()
     endpoint.next_attempt_at = now
     endpoint.save(force_insert=True)
     _record(endpoint, Action.WEBHOOK_CREATE, by, name=endpoint.name)
@@ -136,7 +135,20 @@ class TestResult:
 
 def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestResult:
     """Send one event `webhook.test` now, note it in the log, and return what the receiver answered. A disabled endpoint is called too."""
-    raise NotImplementedError
+    webhook_id = request.new_webhook_id()
+    event = {
+        "id": f"evt_test_{webhook_id}",
+        "type": event_types.WEBHOOK_TEST,
+        "timestamp": now.isoformat(),
+        "data": {"endpoint": endpoint.name},
+    }
+    answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
+    with transaction.atomic():
+        request.log(endpoint, answer, webhook_id=webhook_id, kind=DeliveryKind.TEST, events=1, at=now)
+        _record(endpoint, Action.WEBHOOK_TEST, by, status=answer.status, http_status=answer.http_status)
+    return TestResult(
+        answer.status == DeliveryStatus.DELIVERED, webhook_id, answer.http_status, answer.duration_ms, answer.error, answer.detail
+    )
 
 
 def check(endpoint: WebhookEndpoint) -> None:
