@@ -212,7 +212,7 @@ def _fault_of_channels(channels: object) -> tuple[str, str]:
     if not isinstance(channels, list) or len(channels) > MAX_PATTERNS:
         return "invalid", _("A list of at most {n} names.").format(n=MAX_PATTERNS)
     for channel in channels:
-        if channel not in registry.CHANNELS:
+        if not isinstance(channel, str) or channel not in registry.CHANNELS:
             return "unknown", _("There is no channel {channel}. Available: {known}.").format(
                 channel=str(channel)[:80], known=", ".join(registry.CHANNELS)
             )
