@@ -10,7 +10,8 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.models import DeliveryKind, DeliveryStatus, Event, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import event_types, events, request
+from messaging.webhooks import content, event_types, reading, request
+from messaging.webhooks.reading import StoredEvent
 from posthaste.lib.problems import Conflict, Invalid
 
 COUNT_UP_TO = 100_000
@@ -23,7 +24,7 @@ def waiting(*, endpoint: WebhookEndpoint) -> int:
     return rows.values("position")[:COUNT_UP_TO].count()
 
 
-def is_wanted(endpoint: WebhookEndpoint, event: Event) -> bool:
+def is_wanted(endpoint: WebhookEndpoint, event: StoredEvent) -> bool:
     """Return whether an event is for an endpoint."""
     if event.is_sandbox and not endpoint.includes_sandbox:
         return False
@@ -73,15 +74,17 @@ def replay_range(*, endpoint: WebhookEndpoint, from_position: int, until_positio
     return entries
 
 
-def _between(endpoint: WebhookEndpoint, first: int, last: int, *, limit: int) -> list[Event]:
-    return events.read(
+def _between(endpoint: WebhookEndpoint, first: int, last: int, *, limit: int) -> list[StoredEvent]:
+    return reading.read(
         tenant_id=endpoint.tenant_id, position=first - 1, last=last, limit=limit, wanted=lambda event: is_wanted(endpoint, event)
     ).rows
 
 
-def _send(endpoint: WebhookEndpoint, rows: Sequence[Event], now: datetime, replayed_from: WebhookDelivery | None = None) -> WebhookDelivery:
+def _send(
+    endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: datetime, replayed_from: WebhookDelivery | None = None
+) -> WebhookDelivery:
     webhook_id = request.new_webhook_id()
-    answer = request.post(endpoint, webhook_id=webhook_id, events=events.as_seen(rows), now=now)
+    answer = request.post(endpoint, webhook_id=webhook_id, events=content.as_seen(rows), now=now)
     return request.log(
         endpoint,
         answer,
@@ -96,7 +99,7 @@ def _send(endpoint: WebhookEndpoint, rows: Sequence[Event], now: datetime, repla
 
 
 @transaction.atomic
-def _record(endpoint: WebhookEndpoint, by: Actor, rows: Sequence[Event], entries: Sequence[WebhookDelivery]) -> None:
+def _record(endpoint: WebhookEndpoint, by: Actor, rows: Sequence[StoredEvent], entries: Sequence[WebhookDelivery]) -> None:
     detail = {
         "from_position": rows[0].position,
         "until_position": rows[-1].position,

@@ -4,7 +4,6 @@ Headers and signature are those of https://www.standardwebhooks.com: `webhook-id
 secret is being replaced, the request carries a signature with each of the two.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 from standardwebhooks import Webhook
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.channels.http.answers import excerpt, retry_after
 from messaging.configuration import webhooks
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
-from posthaste.lib import http
+from posthaste.lib import foreign_json, http
 from posthaste.lib.ids import new_id
 
 GONE = 410  # the receiver wants no more events
@@ -88,11 +86,7 @@ def _since(began: float) -> int:
 
 
 def _body(webhook_id: str, events: Sequence[dict[str, Any]]) -> bytes:
-    content = {"id": webhook_id, "events": list(events)}
-    try:
-        return orjson.dumps(content)
-    except TypeError:  # an integer of more than 64 bits, in a caller's metadata
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return foreign_json.dumps({"id": webhook_id, "events": list(events)}).encode("utf-8", "replace")
 
 
 def _signatures(endpoint: WebhookEndpoint, webhook_id: str, body: bytes, now: datetime) -> str:

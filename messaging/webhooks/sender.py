@@ -14,7 +14,7 @@ many requests at once to it, only make the endpoint wait.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,8 +31,9 @@ from messaging.models import DeliveryStatus, Event, WebhookEndpoint
 from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
-from messaging.webhooks import endpoints, events, request
+from messaging.webhooks import content, endpoints, figures, reading, request
 from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
@@ -48,6 +49,7 @@ CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
+NO_LINES: Mapping[UUID, list[str]] = {}
 
 
 def due(*, now: datetime, limit: int) -> list[UUID]:
@@ -71,7 +73,7 @@ def pause(failures: int, retry_after: float | None = None) -> timedelta:
 class Load:
     """What one request carries, and up to which position nothing else is for this endpoint."""
 
-    rows: list[Event]
+    rows: list[StoredEvent]
     until: int
 
 
@@ -142,10 +144,10 @@ class Sender:
     def _load(self, endpoint: WebhookEndpoint) -> Load:
         wanted = {"tenant_id": endpoint.tenant_id, "position": endpoint.cursor, "wanted": lambda event: is_wanted(endpoint, event)}
         if endpoint.inflight_until is None:
-            found = events.read(limit=endpoint.max_events, **wanted)
+            found = reading.read(limit=endpoint.max_events, **wanted)
             return Load(found.rows, found.until)
         # The same events again. Its filters may have been changed since, and more of them match.
-        found = events.read(limit=MAX_EVENTS, last=endpoint.inflight_until, **wanted)
+        found = reading.read(limit=MAX_EVENTS, last=endpoint.inflight_until, **wanted)
         return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
 
     def _ask_breaker(self, host: str) -> tuple[float, int]:
@@ -161,7 +163,7 @@ class Sender:
 
     def _unused(self, host: str, epoch: int) -> None:
         if epoch:
-            self._report(host, epoch, Tally(unused=1), {})
+            self._report(host, epoch, Tally(unused=1))
 
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
@@ -185,15 +187,16 @@ class Sender:
         ):
             self._unused(host, epoch)
             return False
-        content = events.as_seen(load.rows)
+        told = content.as_seen(load.rows)
         connection.close()  # a slow receiver must not hold one
-        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=content, now=began)
+        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=told, now=began)
         given_up = self._settle(endpoint, load, answer, began)
         tally = Tally()
         breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
         is_done = answer.status == DeliveryStatus.DELIVERED
-        word = DeliveryStatus.DELIVERED if is_done else DeliveryStatus.GIVEN_UP if given_up else None
-        self._report(host, epoch, tally, self._lines(endpoint, load.rows, answer, word) if word else {})
+        status = DeliveryStatus.GIVEN_UP if given_up else answer.status
+        lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else {}
+        self._report(host, epoch, tally, status, lines)
         return is_done
 
     def _settle(self, endpoint: WebhookEndpoint, load: Load, answer: Answer, began: datetime) -> bool:
@@ -277,7 +280,7 @@ class Sender:
             attempt=endpoint.attempts,
         )
 
-    def _lines(self, endpoint: WebhookEndpoint, rows: Sequence[Event], answer: Answer, word: DeliveryStatus) -> dict[UUID, list[str]]:
+    def _lines(self, endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], answer: Answer, word: DeliveryStatus) -> dict[UUID, list[str]]:
         at, name = self.now(), record.word(endpoint.name)
         lines: dict[UUID, list[str]] = {}
         for row in rows:
@@ -286,14 +289,18 @@ class Sender:
                 lines.setdefault(row.subject_id, []).append(line)
         return lines
 
-    def _report(self, host: str, epoch: int, tally: Tally, lines: dict[UUID, list[str]]) -> None:
-        """Report to the breaker of the host and to the traces, in one pipeline."""
+    def _report(
+        self, host: str, epoch: int, tally: Tally, status: DeliveryStatus | None = None, lines: Mapping[UUID, list[str]] = NO_LINES
+    ) -> None:
+        """Report to the breaker of the host, the metrics and the traces, in one pipeline."""
         name = breaker_rules.of_host(host)
         pipeline: Any = redis.client().pipeline(transaction=False)
         recording = breakers.recording(pipeline)
         if epoch or breaker_rules.counts_calls(name):
             recording.add(name, tally, breaker_rules.rule(name), release=breaker_rules.release(), epoch=epoch)
         record.append(pipeline, lines)
+        if status:
+            figures.count_delivery(pipeline, status)
         try:
             recording.handle_answers(pipeline.execute())
         except redis.Unavailable:

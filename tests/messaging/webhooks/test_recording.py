@@ -13,7 +13,7 @@ from messaging.models import Batch, BatchStatus, Event, EventRecording, Message,
 from messaging.queueing import operate
 from messaging.receipts import sandbox
 from messaging.storage import batches, store, unreadable
-from messaging.webhooks import event_types, events
+from messaging.webhooks import content, event_types, events
 from posthaste.lib.ids import new_id
 from tests.builders import TESTER, make_batch, make_key, make_message, make_provider, make_tenant
 from tests.messaging.webhooks.hooks import end, make_endpoint, recorded, sent, types
@@ -193,7 +193,7 @@ def test_another_app_records_its_own_events(tenant: Tenant, monkeypatch: pytest.
     new: dict[str, Any] = {"type": "conversation.closed", "occurred_at": NOW(), "subject_id": subject, "data": {"by": "ada"}}
     number = events.record([events.NewEvent(tenant_id=tenant.pk, **new), events.NewEvent(tenant_id=stranger.pk, **new)])
     assert number == 1
-    (event,) = events.as_seen(recorded(tenant))
+    (event,) = content.as_seen(recorded(tenant))
     assert event["type"] == "conversation.closed"
     assert event["data"] == {"id": str(subject), "by": "ada"}
 

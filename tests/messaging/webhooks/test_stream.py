@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from messaging.models import Event, EventRecording, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import cleaning, endpoints, events
+from messaging.webhooks import cleaning, endpoints, events, reading
 from messaging.webhooks.events import EventsGone, Page
 from tests.builders import TESTER, make_message, make_tenant
 from tests.messaging.webhooks.hooks import end, make_endpoint, recorded, sent, turn
@@ -61,7 +61,7 @@ def test_types_and_sandbox_are_filtered_and_the_next_position_passes_what_was_le
 
 
 def test_a_rare_type_is_found_behind_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "WINDOW", 4)
+    monkeypatch.setattr(reading, "WINDOW", 4)
     tenant = make_tenant()
     after(tenant)
     sent(tenant, 10)
