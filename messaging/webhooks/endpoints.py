@@ -29,7 +29,6 @@ LOOKUP_SECONDS = 3.0
 EDITABLE = ("name", "url", "event_types", "channels", "max_events", "includes_sandbox")
 
 
-@transaction.atomic
 def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a new endpoint. It receives what happens from now on; its secret is in `endpoint.secret`.
 
@@ -37,10 +36,16 @@ def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEnd
         Invalid: a field is wrong, or the name is taken.
         Conflict: the tenant has as many endpoints as it may.
     """
-    check(endpoint)
+    check(endpoint)  # before the transaction: a lookup of the host may take seconds, and SQLite has one writer
+    return _store_new(endpoint, by, now)
+
+
+@transaction.atomic
+def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEndpoint:
     events.start_recording(endpoint.tenant_id)
     # Locked, so that two who create endpoints at the same time are counted one after the other.
     EventRecording.objects.select_for_update().get(tenant_id=endpoint.tenant_id)
+    _must_be_free(endpoint)
     most = webhooks.of(endpoint.tenant_id).max_endpoints
     if WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id).count() >= most:
         raise Conflict(_("There are {n} endpoints already, and no more are allowed.").format(n=most), max_endpoints=most)
@@ -51,7 +56,6 @@ def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEnd
     return endpoint
 
 
-@transaction.atomic
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
@@ -67,8 +71,11 @@ def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: 
     check(endpoint)
     if "url" in changed:
         endpoint.next_attempt_at = now
-    endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
-    _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
+    with transaction.atomic():
+        EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
+        _must_be_free(endpoint)
+        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
 
@@ -176,9 +183,19 @@ def _fault_of_name(endpoint: WebhookEndpoint) -> tuple[str, str]:
     name = endpoint.name
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or find_control(name):
         return "invalid", _("Between 1 and 100 characters, without control characters.")
-    if WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id, name=name).exclude(pk=endpoint.pk).exists():
+    if _is_taken(endpoint):
         return "taken", _("An endpoint with this name already exists.")
     return "", ""
+
+
+def _is_taken(endpoint: WebhookEndpoint) -> bool:
+    return WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id, name=endpoint.name).exclude(pk=endpoint.pk).exists()
+
+
+def _must_be_free(endpoint: WebhookEndpoint) -> None:
+    """Look once more at the name, now that others who take one wait."""
+    if _is_taken(endpoint):
+        raise Invalid.field("name", _("An endpoint with this name already exists."), "taken")
 
 
 def _fault_of_url(url: object) -> tuple[str, str]:
