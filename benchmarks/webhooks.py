@@ -3,8 +3,8 @@
     python -m benchmarks.webhooks [--count 100000] [--rounds 3] [--latency-ms 5] [--no-fsync]
 
 Each round sends one batch of a tenant without an endpoint and one of a tenant with an endpoint, in the same run; the order changes from
-round to round. The rate is that of `end_to_end`: from the first request to the last message that ended. The receiver is a process of its own
-that checks every signature and writes each event to a file, so it takes its share of the machine too.
+round to round. The rate is that of `end_to_end`: from the first request to the last message that ended. The receiver is a process
+of its own that checks every signature and writes each event to a file, so it takes its share of the machine too.
 """
 
 import argparse

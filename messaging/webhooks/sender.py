@@ -60,7 +60,7 @@ def due(*, now: datetime, limit: int) -> list[UUID]:
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
-def pause(failures: int, retry_after: float | None = None) -> timedelta:
+def backoff(failures: int, retry_after: float | None = None) -> timedelta:
     """Return how long to wait after so many failures in a row: doubled each time, and at least as long as the receiver asked for.
 
     Jitter keeps endpoints that failed together from coming back together.
@@ -238,7 +238,7 @@ class Sender:
             "is_calling": False,
             "failures": failures,
             "failing_since": since,
-            "next_attempt_at": now + pause(failures, answer.retry_after),
+            "next_attempt_at": now + backoff(failures, answer.retry_after),
         }
         is_old = now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
         if is_old and answer.http_status != request.GONE:

@@ -1,8 +1,9 @@
 """Traffic, faults that strike in the middle of it, and the totals at the end.
 
 The recorder is a gateway process of its own: it writes every id it is asked to send into a file before it answers, so it
-knows what reached "the provider" whatever dies; so does the listener with the events that are sent to it. The clients are threads that
-remember every 202 they saw: some hand over single messages, which go straight to the broker, one hands over batches, which the feeder moves.
+knows what reached "the provider" whatever dies; so does the listener with the events that are sent to it. The clients are
+threads that remember every 202 they saw: some hand over single messages, which go straight to the broker, one hands over
+batches, which the feeder moves.
 """
 
 import os
