@@ -63,14 +63,14 @@ class WebhookEndpointAdmin(TenantAdmin):
     audit_actions = tuple(action for action in Action if action.startswith("webhook."))
     saves_by_service = True
     change_form_template = "admin/messaging/webhookendpoint/form.html"
-    list_display = ["title", "state", "waiting", "last_delivery", "failing", "events_shown", "tenant", "changed"]
-    list_display_links = ["title"]
+    list_display = ["endpoint", "state", "waiting", "last_delivery", "failing", "events_shown", "tenant", "changed"]
+    list_display_links = ["endpoint"]
     list_filter = [WebhookStateFilter]
     list_select_related = ["tenant"]
     search_fields = ["name", "url"]
     search_help_text = gettext_lazy("Name or URL.")
     ordering = ["name"]
-    sortable_by = ["title", "changed"]
+    sortable_by = ["endpoint", "changed"]
     actions = None
     fieldsets = [
         (None, {"fields": ["tenant", "name", "url", "is_enabled"]}),
@@ -112,7 +112,9 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the endpoints alone: their delivery log may have hundreds of thousands of rows."""
-        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+        number = WebhookDelivery.objects.filter(endpoint__in=[obj.pk for obj in objs]).count()
+        counts = {self.opts.verbose_name_plural: len(objs), WebhookDelivery._meta.verbose_name_plural: number}
+        return [str(obj) for obj in objs], counts, set(), []
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         endpoints.delete(endpoint=obj, by=Actor.of_request(request))
@@ -157,7 +159,7 @@ class WebhookEndpointAdmin(TenantAdmin):
     # --- columns ---------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("endpoint"), ordering="name")
-    def title(self, row: WebhookEndpoint) -> SafeString:
+    def endpoint(self, row: WebhookEndpoint) -> SafeString:
         return two_lines(row.name, row.url)
 
     @admin.display(description=gettext_lazy("state"))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
-from tests.builders import make_delivery, make_endpoint, make_event, make_tenant
+from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -227,6 +227,29 @@ def test_a_delivery_is_sent_again_from_its_page_and_from_the_list(client: Client
         client.post(address("webhookdelivery_changelist"), chosen)
         assert len(gateway.records) == 2
     assert WebhookDelivery.objects.filter(replayed_from=delivery, status=DeliveryStatus.DELIVERED).count() == 2
+
+
+def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tenant) -> None:
+    events = [make_event(tenant, subject_id=make_message(tenant, reference=f"order-{n}").pk) for n in range(2)]
+    make_event(make_tenant("Other"))
+    last = make_event(tenant)
+    first, until = events[0].position, events[1].position
+    delivery = make_delivery(make_endpoint(tenant), from_position=first, until_position=until, events=2, http_status=503, detail="Busy.")
+    shown = page(client, "webhookdelivery_change", delivery.pk)
+    for event in events:
+        assert address("message_change", event.subject_id) in shown
+    assert "order-0" in shown
+    assert "Busy." in shown
+    assert f"evt_{last.position}" not in shown
+
+
+def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    chosen = [str(make_delivery(endpoint).pk) for _ in range(3)]
+    sent = {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "3"}
+    answer = client.post(address("webhookdelivery_changelist"), sent, follow=True)
+    assert WebhookDelivery.objects.filter(kind=DeliveryKind.REPLAY).count() == 1
+    assert "3" in texts(answer)
 
 
 def test_a_test_offers_no_replay_and_what_is_gone_says_so(client: Client, tenant: Tenant) -> None:
