@@ -21,7 +21,7 @@ from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, own_rows
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery
 from messaging.webhooks import deliveries
 from posthaste.lib.problems import Problem
-from posthaste.ui.confirmation import confirm
+from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, milliseconds, thousands
 
@@ -128,7 +128,8 @@ class WebhookDeliveryAdmin(ReadOnly):
     @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: "QuerySet[WebhookDelivery]") -> HttpResponse | None:
         rows = own_rows(request, queryset, at_least=self.least).exclude(kind=DeliveryKind.TEST).select_related("endpoint")
-        chosen = list(rows.order_by("id")[:MAX_REPLAYS])
+        # Attempts of one request have the same events.
+        chosen = list({(row.endpoint_id, row.webhook_id): row for row in rows.order_by("id")[:MAX_AT_ONCE]}.values())[:MAX_REPLAYS]
 
         def perform() -> None:
             delivered, failing = 0, set()

@@ -1,11 +1,10 @@
-"""What is filled in about a webhook endpoint, and for how long its old secret goes on."""
+"""What is filled in about a webhook endpoint, and for how long its old secret stays valid."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.html import format_html
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.channels.registry import CHANNEL_CHOICES
@@ -45,8 +44,7 @@ def event_choices(stored: Iterable[str] = ()) -> list[tuple[str, Any]]:
     choices: dict[str, Any] = {ALL: gettext_lazy("all events")}
     for name, text in EVENT_TYPES.items():
         if name != WEBHOOK_TEST:
-            subject = name.partition(".")[0]
-            choices.setdefault(f"{subject}.*", _("all of {subject}").format(subject=subject))
+            choices.setdefault(f"{name.partition('.')[0]}.*", gettext_lazy("all events of this kind"))
             choices[name] = text
     return [
         *((name, format_html('<span><code>{}</code> <span class="soft">{}</span></span>', name, text)) for name, text in choices.items()),
@@ -68,7 +66,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("events"),
         initial=lambda: [ALL],
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("A family, such as message.*, includes types that are added later."),
+        help_text=gettext_lazy("A kind, such as message.*, includes events that are added later."),
     )
     channels = forms.MultipleChoiceField(
         label=gettext_lazy("channels"),
@@ -112,10 +110,10 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class RotateForm(forms.Form):
-    """For how long the old secret goes on."""
+    """For how long the old secret stays valid."""
 
     keep_for = forms.TypedChoiceField(
-        label=gettext_lazy("The old secret goes on for"),
+        label=gettext_lazy("Keep the old secret for"),
         coerce=int,
         initial=DAY,
         choices=[

@@ -208,7 +208,7 @@ class WebhookEndpointAdmin(TenantAdmin):
         endpoint = self.own(request, str(pk), change=True)
         form = RotateForm(request.POST)
         if not form.is_valid():
-            self.message_user(request, _("Choose for how long the old secret goes on."), messages.ERROR)
+            self.message_user(request, _("Choose how long to keep the old secret."), messages.ERROR)
             return self.back(request, endpoint)
         keep_for = timedelta(seconds=form.cleaned_data["keep_for"])
         endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())

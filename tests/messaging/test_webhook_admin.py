@@ -252,6 +252,18 @@ def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client:
     assert "3" in texts(answer)
 
 
+def test_attempts_of_one_request_are_sent_again_once(client: Client, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        first = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        same = {"webhook_id": first.webhook_id, "from_position": first.from_position, "until_position": first.until_position, "events": 1}
+        chosen = [str(first.pk), str(make_delivery(endpoint, attempt=2, **same).pk)]
+        client.post(
+            address("webhookdelivery_changelist"), {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "1"}
+        )
+        assert len(gateway.records) == 1
+
+
 def test_a_test_offers_no_replay_and_what_is_gone_says_so(client: Client, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant)
     test = make_delivery(endpoint, kind=DeliveryKind.TEST, from_position=0, until_position=0, events=1)
