@@ -64,7 +64,7 @@ class WebhookIn(Body):
 
 
 class RotateIn(Body):
-    """How long the old secret goes on."""
+    """For how long the old secret stays valid."""
 
     keep_old_for_seconds = serializers.IntegerField(
         min_value=0,
