@@ -6,7 +6,16 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.models import BatchStatus, DeliveryStatus, EndpointState, ReceiptOutcome, Status, SuppressionReason, TemplateVersion
+from messaging.models import (
+    BatchStatus,
+    DeliveryKind,
+    DeliveryStatus,
+    EndpointState,
+    ReceiptOutcome,
+    Status,
+    SuppressionReason,
+    TemplateVersion,
+)
 from posthaste.lib.breaker import Phase
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
@@ -90,7 +99,7 @@ badges.register(
     {
         EndpointState.ENABLED: Look("delivered", "sent"),
         EndpointState.FAILING: Look("unknown", "retry"),
-        EndpointState.DISABLED: Look("failed", "cancelled"),
+        EndpointState.DISABLED: Look("cancelled", "cancelled"),
     },
 )
 badges.register(
@@ -101,6 +110,15 @@ badges.register(
         DeliveryStatus.FAILED: Look("failed", "failed"),
         DeliveryStatus.UNKNOWN: Look("unknown", "unknown"),
         DeliveryStatus.GIVEN_UP: Look("failed", "cancelled"),
+    },
+)
+badges.register(
+    "webhook_delivery_kind",
+    DeliveryKind,
+    {
+        DeliveryKind.EVENTS: Look("queued", "messages"),
+        DeliveryKind.REPLAY: Look("sending", "retry"),
+        DeliveryKind.TEST: Look("suppressed", "outbox"),
     },
 )
 badges.register("suppression", SuppressionReason, dict.fromkeys(SuppressionReason, Look("suppressed", "suppressed")))

@@ -234,6 +234,9 @@ SPECTACULAR_SETTINGS = {
         "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",
         "RecipientKind": "messaging.channels.recipients.KINDS",
+        "EndpointState": "messaging.models.EndpointState.choices",
+        "DeliveryKind": "messaging.models.DeliveryKind.choices",
+        "DeliveryStatus": "messaging.models.DeliveryStatus.choices",
     },
 }
 

@@ -333,6 +333,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('tenant', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='accounts.tenant', verbose_name='tenant')),
                 ('read_at', models.DateTimeField(null=True)),
+                ('missing_until', models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
@@ -431,7 +432,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'event',
                 'verbose_name_plural': 'events',
                 'ordering': ['position'],
-                'indexes': [models.Index(fields=['tenant', 'position'], name='event_tenant'), models.Index(fields=['occurred_at'], name='event_age')],
+                'indexes': [models.Index(fields=['tenant', 'position'], name='event_tenant')],
             },
         ),
         migrations.AddConstraint(

@@ -132,7 +132,7 @@ class Event(EventContent):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["position"]
-        indexes = [models.Index(fields=["tenant", "position"], name="event_tenant"), models.Index(fields=["occurred_at"], name="event_age")]
+        indexes = [models.Index(fields=["tenant", "position"], name="event_tenant")]
 
 
 class RecordedEvent(EventContent):
@@ -152,6 +152,8 @@ class EventRecording(models.Model):
 
     tenant = models.OneToOneField("accounts.Tenant", models.CASCADE, primary_key=True, related_name="+", verbose_name=_("tenant"))
     read_at = models.DateTimeField(null=True)
+    #: Events up to this position were deleted, or were not recorded at all.
+    missing_until = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.tenant_id)
@@ -178,7 +180,7 @@ class WebhookDelivery(models.Model):
     """One call of an endpoint, and what came of it."""
 
     tenant_lookup = "tenant_id"
-    access = Access()
+    access = Access(change=Role.OPERATOR)  # to send one again
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=_("endpoint"))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -13,10 +12,10 @@ from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.channels import registry
 from messaging.configuration import webhooks
-from messaging.models import Event, EventRecording, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, EventRecording, WebhookEndpoint
 from messaging.models.provider import new_receipt_secret
 from messaging.models.webhook import MAX_EVENTS
-from messaging.webhooks import event_types
+from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.problems import Conflict, Invalid
@@ -30,7 +29,6 @@ LOOKUP_SECONDS = 3.0
 EDITABLE = ("name", "url", "event_types", "channels", "max_events", "includes_sandbox")
 
 
-@transaction.atomic
 def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a new endpoint. It receives what happens from now on; its secret is in `endpoint.secret`.
 
@@ -38,21 +36,26 @@ def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEnd
         Invalid: a field is wrong, or the name is taken.
         Conflict: the tenant has as many endpoints as it may.
     """
-    check(endpoint)
-    # Locks the tenant's row of recordings, so that two who create endpoints at the same time are counted one after the other.
-    EventRecording.objects.get_or_create(tenant_id=endpoint.tenant_id)
+    check(endpoint)  # before the transaction: a lookup of the host may take seconds, and SQLite has one writer
+    return _store_new(endpoint, by, now)
+
+
+@transaction.atomic
+def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEndpoint:
+    events.start_recording(endpoint.tenant_id)
+    # Locked, so that two who create endpoints at the same time are counted one after the other.
     EventRecording.objects.select_for_update().get(tenant_id=endpoint.tenant_id)
+    _must_be_free(endpoint)
     most = webhooks.of(endpoint.tenant_id).max_endpoints
     if WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id).count() >= most:
         raise Conflict(_("There are {n} endpoints already, and no more are allowed.").format(n=most), max_endpoints=most)
-    endpoint.cursor = Event.objects.aggregate(last=Max("position"))["last"] or 0
+    endpoint.cursor = events.last_position()
     endpoint.next_attempt_at = now
     endpoint.save(force_insert=True)
     _record(endpoint, Action.WEBHOOK_CREATE, by, name=endpoint.name)
     return endpoint
 
 
-@transaction.atomic
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
@@ -68,8 +71,11 @@ def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: 
     check(endpoint)
     if "url" in changed:
         endpoint.next_attempt_at = now
-    endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
-    _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
+    with transaction.atomic():
+        EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
+        _must_be_free(endpoint)
+        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
 
@@ -89,7 +95,9 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     """
     if not timedelta(0) <= keep_old_for <= MAX_KEEP_OLD_SECRET:
         raise Invalid.field("keep_old_for_seconds", _("Between 0 and {n}.").format(n=int(MAX_KEEP_OLD_SECRET.total_seconds())))
-    endpoint.previous_secret = endpoint.secret if keep_old_for else ""
+    # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
+    current = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk).secret
+    endpoint.previous_secret = current if keep_old_for else ""
     endpoint.previous_secret_until = now + keep_old_for if keep_old_for else None
     secret: str = new_receipt_secret()
     endpoint.secret = secret
@@ -136,7 +144,20 @@ class TestResult:
 
 def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestResult:
     """Send one event `webhook.test` now, note it in the log, and return what the receiver answered. A disabled endpoint is called too."""
-    raise NotImplementedError
+    webhook_id = request.new_webhook_id()
+    event = {
+        "id": f"evt_test_{webhook_id}",
+        "type": event_types.WEBHOOK_TEST,
+        "timestamp": now.isoformat(),
+        "data": {"endpoint": endpoint.name},
+    }
+    answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
+    with transaction.atomic():
+        request.log(endpoint, answer, webhook_id=webhook_id, kind=DeliveryKind.TEST, events=1, at=now)
+        _record(endpoint, Action.WEBHOOK_TEST, by, status=answer.status, http_status=answer.http_status)
+    return TestResult(
+        answer.status == DeliveryStatus.DELIVERED, webhook_id, answer.http_status, answer.duration_ms, answer.error, answer.detail
+    )
 
 
 def check(endpoint: WebhookEndpoint) -> None:
@@ -164,9 +185,19 @@ def _fault_of_name(endpoint: WebhookEndpoint) -> tuple[str, str]:
     name = endpoint.name
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or find_control(name):
         return "invalid", _("Between 1 and 100 characters, without control characters.")
-    if WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id, name=name).exclude(pk=endpoint.pk).exists():
+    if _is_taken(endpoint):
         return "taken", _("An endpoint with this name already exists.")
     return "", ""
+
+
+def _is_taken(endpoint: WebhookEndpoint) -> bool:
+    return WebhookEndpoint.objects.filter(tenant_id=endpoint.tenant_id, name=endpoint.name).exclude(pk=endpoint.pk).exists()
+
+
+def _must_be_free(endpoint: WebhookEndpoint) -> None:
+    """Look once more at the name, now that others who take one wait."""
+    if _is_taken(endpoint):
+        raise Invalid.field("name", _("An endpoint with this name already exists."), "taken")
 
 
 def _fault_of_url(url: object) -> tuple[str, str]:
@@ -200,7 +231,7 @@ def _fault_of_channels(channels: object) -> tuple[str, str]:
     if not isinstance(channels, list) or len(channels) > MAX_PATTERNS:
         return "invalid", _("A list of at most {n} names.").format(n=MAX_PATTERNS)
     for channel in channels:
-        if channel not in registry.CHANNELS:
+        if not isinstance(channel, str) or channel not in registry.CHANNELS:
             return "unknown", _("There is no channel {channel}. Available: {known}.").format(
                 channel=str(channel)[:80], known=", ".join(registry.CHANNELS)
             )

@@ -5,25 +5,28 @@ The database records what happens to messages and batches: triggers on their tab
 call `record` inside their own transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.utils.translation import gettext_lazy as _
+from django.db.models import Max
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from messaging.configuration import webhooks
 from messaging.models import Event, EventRecording, RecordedEvent
-from messaging.webhooks import event_types
+from messaging.webhooks import content, event_types, reading
 from posthaste.lib.problems import Problem
+
+NOTE_READING_EVERY = timedelta(hours=1)
 
 
 class EventsGone(Problem):
-    """Events after this position were deleted because of their age. `oldest` is the position to go on from."""
+    """Some events after this position were deleted because of their age, or not recorded. `after` is the position to go on from."""
 
-    status, code, title = 410, "events_gone", _("These events are not kept any more")
+    status, code, title = 410, "events_gone", gettext_lazy("These events are not kept any more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,24 +92,48 @@ def after(
 ) -> Page:
     """Return a tenant's events after a position, oldest first; `types` are patterns as an endpoint has them, none means all.
 
-    `is_sandbox`: None returns both kinds. The first call starts the recording for a tenant without an endpoint.
+    Position 0 stands for the oldest event that is kept. `is_sandbox`: None returns both kinds. The first call starts the recording for
+    a tenant without an endpoint; without calls for `webhooks.keep_days` it ends.
 
     Raises:
-        EventsGone: some events after `position` are not kept any more.
+        EventsGone: events after `position` are not kept any more, or were not recorded.
     """
-    raise NotImplementedError
+    recording = start_recording(tenant_id, read_at=now)
+    if 0 < position < recording.missing_until:
+        raise EventsGone(
+            _("Events up to position {n} are not available any more. Go on from there.").format(n=recording.missing_until),
+            after=recording.missing_until,
+        )
+    # One sandbox filter or the other is common, and types may be rare: a bounded search, and a page may be short of its limit.
+    found = reading.read(
+        tenant_id=tenant_id,
+        position=position,
+        limit=limit,
+        wanted=lambda event: (not types or event_types.matches(event.type, types)) and is_sandbox in (None, event.is_sandbox),
+    )
+    return Page(content.as_seen(found.rows), found.until)
+
+
+def start_recording(tenant_id: int, *, read_at: datetime | None = None) -> EventRecording:
+    """Have a tenant's events recorded from now on, and return its entry. Nothing changes if they are; its last reading is noted.
+
+    What happened before is missing from the stream, and a reader that was here before is told so.
+    """
+    found = EventRecording.objects.filter(tenant_id=tenant_id).first()
+    if found is None:
+        found, _is_new = EventRecording.objects.get_or_create(
+            tenant_id=tenant_id, defaults={"read_at": read_at, "missing_until": last_position()}
+        )
+    elif read_at is not None and (found.read_at is None or found.read_at < read_at - NOTE_READING_EVERY):
+        EventRecording.objects.filter(pk=found.pk).update(read_at=read_at)
+    return found
+
+
+def last_position() -> int:
+    """Return the position of the latest event of all tenants; 0 where there is none."""
+    return Event.objects.aggregate(last=Max("position"))["last"] or 0
 
 
 def oldest_position(*, tenant_id: int) -> int | None:
     """Return the position of the oldest event that is kept for a tenant."""
     return Event.objects.filter(tenant_id=tenant_id).order_by("position").values_list("position", flat=True).first()
-
-
-def as_seen(rows: Iterable[Event]) -> list[dict[str, Any]]:
-    """Return events as receivers see them: `id`, `type`, `timestamp`, `data`. Two queries, however many."""
-    raise NotImplementedError
-
-
-def is_kept(occurred_at: datetime, *, now: datetime) -> bool:
-    """Return whether an event is young enough to be kept."""
-    return occurred_at > now - timedelta(days=webhooks.value.keep_days)

@@ -77,6 +77,16 @@ WITHOUT_ACTOR = {
     "messaging.storage.unreadable.set_aside": ENGINE,
     "messaging.suppression.suppressions.listed": READING,
     "messaging.suppression.suppressions.suppress": "what a receipt or a rule puts on the list names its cause; people go by `add`",
+    "messaging.webhooks.cleaning.remove_old_events": CLEANING,
+    "messaging.webhooks.content.as_seen": READING,
+    "messaging.webhooks.events.after": "notes when a stream was last read",
+    "messaging.webhooks.events.record": ENGINE,
+    "messaging.webhooks.events.start_recording": "notes whose events are recorded, and when a stream was last read",
+    "messaging.webhooks.figures.waiting": READING,
+    "messaging.webhooks.reading.read": READING,
+    "messaging.webhooks.request.log": "notes a call; who asked for a test or a replay is named by the service",
+    "messaging.webhooks.sender.Sender.serve": ENGINE,
+    "messaging.webhooks.sequencer.sequence": ENGINE,
 }  # fmt: skip
 
 

@@ -1,0 +1,59 @@
+"""Figures of all endpoints together, for the metrics."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Min, OuterRef, Subquery
+
+from messaging.models import DeliveryStatus, EndpointState, Event, WebhookEndpoint
+from posthaste.lib import redis
+
+COUNT_UP_TO = 10_000  # of one endpoint
+_WAITING = f"""
+SELECT COALESCE(sum((SELECT count(*) FROM (
+    SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor LIMIT {COUNT_UP_TO}
+) AS some)), 0) FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
+"""
+
+
+def waiting() -> int:
+    """Count the events after the cursors of enabled endpoints, of each up to COUNT_UP_TO."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING)
+        return int(cursor.fetchone()[0])
+
+
+def oldest_seconds(*, now: datetime) -> float:
+    """Return the age of the oldest event that waits for an enabled endpoint; 0 where none waits."""
+    following = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor")).order_by("position")
+    rows = WebhookEndpoint.objects.filter(is_enabled=True).annotate(waits_since=Subquery(following.values("occurred_at")[:1]))
+    oldest = rows.aggregate(oldest=Min("waits_since"))["oldest"]
+    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+
+
+def endpoints_by_state() -> dict[str, float]:
+    """Count the endpoints by state."""
+    rows = WebhookEndpoint.objects.only("is_enabled", "failing_since").order_by()
+    found = Counter(row.state for row in rows)
+    return {state.value: float(found[state]) for state in EndpointState}
+
+
+def _key() -> str:
+    return redis.key("webhooks", "deliveries")
+
+
+def count_delivery(pipeline: Any, status: DeliveryStatus) -> None:
+    """Count a request in the caller's pipeline."""
+    pipeline.hincrby(_key(), status.value, 1)
+
+
+def deliveries() -> dict[str, float]:
+    """Return the number of requests so far by what came of them.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found: Any = redis.client().hgetall(_key())
+    return dict.fromkeys(DeliveryStatus.values, 0.0) | {name.decode(): float(number) for name, number in found.items()}
