@@ -122,7 +122,9 @@ class WebhookDeliveryAdmin(ReadOnly):
         except Problem as problem:
             self.message_user(request, problem_text(problem), messages.WARNING)
             return self.back(request, delivery)
-        self.message_user(request, _("Sent again: {outcome}.").format(outcome=made.get_status_display()), LEVELS[made.status])
+        self.message_user(
+            request, _("Sent again: {outcome}.").format(outcome=made.get_status_display()), LEVELS[DeliveryStatus(made.status)]
+        )
         return HttpResponseRedirect(self.address_of(made.pk))
 
     @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])

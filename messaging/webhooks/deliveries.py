@@ -19,10 +19,10 @@ COUNT_UP_TO = 100_000
 MAX_REPLAYED = 1_000  # events of one call: it is answered when all are sent
 
 
-def waiting(*, endpoint: WebhookEndpoint, up_to: int = COUNT_UP_TO) -> int:
-    """Count the events of the endpoint's tenant after its cursor, up to a limit; some may not be for this endpoint."""
+def waiting(*, endpoint: WebhookEndpoint) -> int:
+    """Count the events of the endpoint's tenant after its cursor, up to COUNT_UP_TO; some may not be for this endpoint."""
     rows = Event.objects.filter(tenant_id=endpoint.tenant_id, position__gt=endpoint.cursor).order_by()
-    return rows.values("position")[:up_to].count()
+    return rows.values("position")[:COUNT_UP_TO].count()
 
 
 def is_wanted(endpoint: WebhookEndpoint, event: StoredEvent) -> bool:
