@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application

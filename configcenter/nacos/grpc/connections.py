@@ -5,14 +5,13 @@ belongs to a call.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from django.utils.translation import gettext as _
 
-from configcenter.nacos.clients import Client
+from configcenter.nacos.clients import MAX_AGENT, Client
 from configcenter.nacos.fingerprints import Key
 from configcenter.nacos.grpc import wire
 from configcenter.nacos.listening import Listeners, Waiter
@@ -23,6 +22,7 @@ from posthaste.lib.problems import Problem, TooMany
 
 log = structlog.get_logger(__name__)
 MAX_CONNECTIONS = 20_000
+MAX_ADDRESS = 45
 #: A stream without a call that shows credentials is closed after this time.
 STRANGER_SECONDS = 60.0
 
@@ -30,9 +30,9 @@ STRANGER_SECONDS = 60.0
 class Connection:
     """One client's stream, what it listens to, and what it is yet to be told."""
 
-    def __init__(self, agent: str, declared: str) -> None:
-        self.agent = agent
-        self.declared = declared  # the address that the client says is its own
+    def __init__(self) -> None:
+        self.agent = ""
+        self.declared = ""  # the address that the client says is its own
         self.is_known = False
         self.waiter: Waiter | None = None
         self._names: dict[Key, Listened] = {}
@@ -112,34 +112,32 @@ class Connections:
         return self._of.get(peer)
 
     async def serve(self, requests: Any, context: Any) -> None:
-        """Serve one stream until it ends: what it says first makes it known, what it says later confirms what it was told."""
-        peer, connection, writing = context.peer(), None, None
-        stream = asyncio.current_task()
-        assert stream is not None
-        watch = asyncio.get_running_loop().call_later(STRANGER_SECONDS, lambda: self._end_stranger(peer, stream))
+        """Serve one stream until it ends, its credentials do, or it has shown none for a minute."""
+        peer, connection = context.peer(), Connection()
+        tasks = {
+            asyncio.create_task(self._read(requests, peer, connection)),
+            asyncio.create_task(connection.write_changes(context)),
+        }
         try:
-            async for payload in requests:
-                if payload.metadata.type != "ConnectionSetupRequest" or connection is not None:
-                    continue
-                if len(self._of) >= MAX_CONNECTIONS:
-                    log.warning("too many Nacos clients are connected", connections=len(self._of))
-                    return
-                agent = str(wire.body_of(payload).get("clientVersion") or "")[:100]
-                connection = self._of[peer] = Connection(agent, payload.metadata.clientIp[:45])
-                writing = asyncio.create_task(connection.write_changes(context))
-                writing.add_done_callback(lambda _done: stream.cancel())
-        except Problem:
-            return  # what it said first is not readable
+            done, _pending = await asyncio.wait(tasks, timeout=STRANGER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not done and connection.is_known:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            watch.cancel()
-            if connection is not None and writing is not None:
+            if self._of.get(peer) is connection:
                 del self._of[peer]
-                connection.end(self._listeners)
-                writing.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await writing
+            connection.end(self._listeners)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _end_stranger(self, peer: str, stream: "asyncio.Task[Any]") -> None:
-        known = self._of.get(peer)
-        if known is None or not known.is_known:
-            stream.cancel()
+    async def _read(self, requests: Any, peer: str, connection: Connection) -> None:
+        """Read what a client says: first who it is, later that it was told."""
+        async for payload in requests:
+            if payload.metadata.type != "ConnectionSetupRequest" or peer in self._of:
+                continue
+            if len(self._of) >= MAX_CONNECTIONS:
+                log.warning("too many Nacos clients are connected", connections=len(self._of))
+                return
+            connection.agent = str(wire.body_of(payload).get("clientVersion") or "")[:MAX_AGENT]
+            connection.declared = payload.metadata.clientIp[:MAX_ADDRESS]
+            self._of[peer] = connection
