@@ -47,6 +47,7 @@ def main() -> int:
     size.add_argument("--autoscale", help="most and fewest threads: MAX,MIN")
     kinds.add_parser("beat")
     options = parser.parse_args()
+    sys.argv[:1] = ["-m", "deploy.celery_process"]  # Celery starts this command anew at SIGHUP
     if options.kind == "worker":
         return run_worker(options)
     app.Beat().run()

@@ -152,8 +152,10 @@ class Feeder:
     def _publish_statistics(self, clock: float, now: datetime, waiting: dict[BacklogQueue, BacklogHead]) -> None:
         if clock - self._each_second_at > 1.0:
             self._each_second_at = clock
-            queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
-            routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
+            routes: dict[tuple[int, str], float] = {}
+            if self._content:
+                queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
+                routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
             if self.routes:  # where nothing is on its way at this moment, what is known of the last ones stands
                 self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
