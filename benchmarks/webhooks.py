@@ -84,23 +84,22 @@ def run(ours: Ours, folder: Path, *, count: int, rounds: int, latency_ms: float)
     without: list[float] = []
     with_endpoint: list[float] = []
     after: list[float] = []
-    cpu: list[float] = []
     with receiver(folder, port, endpoint["secret"], latency_ms) as peer:
         for number in range(rounds):
             for is_told in (False, True) if number % 2 == 0 else (True, False):
                 ours.clean()
-                before = ours.cpu(), ours.cpu_of_services()
+                before = ours.cpu_by_name()
                 rate = send(ours, told if is_told else silent, count)
                 (with_endpoint if is_told else without).append(rate)
                 if is_told:
                     ended = time.monotonic()
                     wait(lambda: events_left(ours) == 0, "events were not sent", progress=peer.size)
                     after.append(time.monotonic() - ended)
-                spent = 1000 * (ours.cpu() - before[0] + ours.cpu_of_services() - before[1]) / count
-                cpu.append(spent)
+                spent = {name: 1000 * (seconds - before[name]) / count for name, seconds in ours.cpu_by_name().items()}
+                shares = ", ".join(f"{name} {ms:.3f}" for name, ms in spent.items() if ms >= 0.001)
                 print(
-                    f"  {'with' if is_told else 'without'} an endpoint: {rate:,.0f} messages/s, {spent:.2f} CPU ms a message"
-                    + (f", the last event {after[-1]:.1f} s after the last message" if is_told else ""),
+                    f"  {'with' if is_told else 'without'} an endpoint: {rate:,.0f} messages/s, {sum(spent.values()):.2f} CPU ms a message "
+                    f"({shares})" + (f"; the last event {after[-1]:.1f} s after the last message" if is_told else ""),
                     flush=True,
                 )
         seen = peer.seen()

@@ -36,6 +36,7 @@ class Engine:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turns: dict[UUID, threading.Thread] = {}
+        self._used_at = float("-inf")  # when some tenant was known to be recorded
 
     def run(self) -> None:
         """Look for work until the process is asked to end."""
@@ -54,8 +55,10 @@ class Engine:
 
     def look(self) -> float:
         """Give positions, start what is due, and return the seconds until the next look."""
-        if not EventRecording.objects.exists():
-            return UNUSED_SECONDS
+        if time.monotonic() - self._used_at > UNUSED_SECONDS:
+            if not EventRecording.objects.exists():
+                return UNUSED_SECONDS
+            self._used_at = time.monotonic()
         moved = sequencer.sequence()
         with self._lock:
             busy = set(self._turns)

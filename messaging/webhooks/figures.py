@@ -14,7 +14,7 @@ COUNT_UP_TO = 10_000  # of one endpoint
 _WAITING = f"""
 SELECT COALESCE(sum((SELECT count(*) FROM (
     SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor LIMIT {COUNT_UP_TO}
-) AS some)), 0) FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
+) AS found)), 0) FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
 """
 
 
