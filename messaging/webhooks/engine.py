@@ -1,8 +1,9 @@
 """The threads that send events, in each worker for auxiliary tasks.
 
 One thread, the dispatcher, gives positions to new events and finds endpoints that have something to send. Each of these gets a thread
-for its turn, so a slow endpoint holds up only itself. While there is something to do, the dispatcher looks five times a second, and
-else once; where no tenant is recorded, every three seconds. The triggers that record events notify no process.
+for its turn, so a slow endpoint holds up only itself. While there is something to do, the dispatcher looks five times a second (twice
+while many messages are sent), and else once; where no tenant is recorded, every three seconds. The triggers that record events notify
+no process.
 
 Several processes may run it: a lock of the database lets one at a time give positions, and a lease in its row gives an endpoint to one.
 """
@@ -18,12 +19,13 @@ from django.utils import timezone
 
 from messaging.models import EventRecording
 from messaging.webhooks import sender, sequencer
+from messaging.webhooks.pacing import pacing
 from messaging.webhooks.sender import Sender
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
 MAX_THREADS = 32
-BUSY_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 1.0, 3.0
+BUSY_SECONDS, YIELDING_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 0.5, 1.0, 3.0
 AWAY_SECONDS = 2.0  # after an error of the database
 LAST_CALL_SECONDS = 12.0  # for requests in progress when the process ends
 
@@ -65,7 +67,9 @@ class Engine:
         found = [pk for pk in sender.due(now=timezone.now(), limit=MAX_THREADS) if pk not in busy]
         for pk in found[: MAX_THREADS - len(busy)]:
             self._start(pk)
-        return BUSY_SECONDS if moved or busy or found else IDLE_SECONDS
+        if not (moved or busy or found):
+            return IDLE_SECONDS
+        return YIELDING_SECONDS if pacing.is_busy else BUSY_SECONDS
 
     def _start(self, endpoint_id: UUID) -> None:
         thread = threading.Thread(target=self._serve, args=[endpoint_id], name="webhooks-turn", daemon=True)

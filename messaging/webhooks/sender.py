@@ -9,7 +9,7 @@ which a receiver may see an event twice.
 
 A request that fails is repeated after a pause that doubles, from five seconds to one hour. After `webhooks.max_attempt_hours` it is given
 up, and the next events are sent; after `disable_after_hours` of failures the endpoint is disabled. An open breaker of the host, or too
-many requests at once to it, only make the endpoint wait.
+many requests at once to it, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
 """
 
 import random
@@ -33,6 +33,7 @@ from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
 from messaging.webhooks import content, endpoints, figures, reading, request
 from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
 from posthaste.lib import redis
@@ -101,7 +102,7 @@ class Sender:
             return 0
         until, made = time.monotonic() + TURN_SECONDS, 0
         try:
-            while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_next():
+            while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_and_note():
                 made += 1
         finally:
             self._release()
@@ -121,6 +122,13 @@ class Sender:
         rows = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
         return bool(rows.update(lease_token=self.token, lease_until=now + self.lease))
 
+    def _send_and_note(self) -> bool:
+        began = time.thread_time()
+        try:
+            return self._send_next()
+        finally:
+            pacing.spent(time.thread_time() - began)
+
     def _send_next(self) -> bool:
         """Make one request, and return whether the endpoint may have more."""
         endpoint = self._current()
@@ -129,6 +137,11 @@ class Sender:
         if endpoint.is_calling:
             self._note_unknown(endpoint)
         load = self._load(endpoint)
+        if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
+            connection.close()
+            if stopping.wait(yields):
+                return False
+            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
         if not load.rows:
             self._held().update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT)
             return load.until > endpoint.cursor
