@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
-from configcenter.services import instances
+from configcenter.services import instances, listeners
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
+from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
 from posthaste.lib.problems import NotFound
@@ -27,6 +28,7 @@ __all__ = [
     "free_items",
     "history",
     "json_schema",
+    "listening",
     "live_instances",
     "module_overview",
     "module_state",
@@ -216,6 +218,16 @@ def release(item: ConfigItem, number: int) -> ConfigRelease:
     if found is None:
         raise NotFound(_("This item has no version {number}. Old versions are removed after a month.").format(number=number))
     return found
+
+
+def listening(item: ConfigItem) -> Listening:
+    """Return the Nacos clients that listen to an item.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    place = item.namespace
+    return listeners.listening(tenant_id=place.tenant_id, slug=place.slug, group=item.group, data_id=item.data_id)
 
 
 def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:

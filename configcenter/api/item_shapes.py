@@ -1,5 +1,6 @@
 """What goes in and out under /api/config/items/ and /api/config/namespaces/."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,6 +10,7 @@ from accounts.api.base import Body
 from configcenter.api.module_shapes import GrayOut, gray_of
 from configcenter.models import PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items, namespaces
+from configcenter.services.listeners import Listener
 
 CONTENT = "The text itself, to the last blank: its md5 is counted over it."
 
@@ -135,6 +137,30 @@ class ItemPublishIn(Body):
         max_length=32, allow_blank=True, required=False, allow_null=True, default=None, help_text='The same by md5; "": nothing is.'
     )
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class ListenerOut(serializers.Serializer[Any]):
+    """A Nacos client that listens to an item."""
+
+    address = serializers.CharField()
+    caller = serializers.CharField(help_text="`key:` with the prefix of its API key, or `user:` with a name.")
+    agent = serializers.CharField(help_text="What the client says it is.")
+    transport = serializers.ChoiceField(choices=["http", "grpc"])
+    md5 = serializers.CharField(help_text="Of the text that it has; empty: none.")
+    is_current = serializers.BooleanField(help_text="Whether that is what is in force for it.")
+    since = serializers.SerializerMethodField(help_text="When it began to wait.")
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_since(self, row: Listener) -> datetime:
+        return datetime.fromtimestamp(row.since, UTC)
+
+
+class ListeningOut(serializers.Serializer[Any]):
+    """Who listens to an item."""
+
+    total = serializers.IntegerField(help_text="How many; `results` has at most 1,000 of each `ws` process.")
+    is_complete = serializers.BooleanField(help_text="Whether every `ws` process answered.")
+    results = ListenerOut(source="rows", many=True)
 
 
 class NamespaceOut(serializers.ModelSerializer[ConfigNamespace]):

@@ -1,6 +1,5 @@
 """The delivery log of webhooks in the admin: each call of an endpoint, what came of it, and sending it again."""
 
-from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +21,11 @@ from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, own_rows
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery
 from messaging.webhooks import deliveries
 from posthaste.lib.problems import Problem
-from posthaste.ui.confirmation import confirm
+from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, milliseconds, short_id, thousands, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, milliseconds, thousands
 
+SHOWN_EVENTS = 50
 MAX_REPLAYS = 20  # of one bulk action: each is a call that may take as long as an endpoint may
 LEVELS = {
     DeliveryStatus.DELIVERED: messages.SUCCESS,
@@ -42,7 +42,6 @@ class WebhookDeliveryAdmin(ReadOnly):
     purpose = gettext_lazy("Each request to a webhook endpoint, and how it was answered.")
     empty_text = gettext_lazy("Requests appear here when events are sent to an endpoint, or when you test one.")
     rows_word = gettext_lazy("deliveries")
-    change_form_template = "admin/messaging/webhookdelivery/detail.html"
     list_display = ["status_badge", "endpoint", "kind_badge", "events_shown", "attempt", "answer", "took", "tenant", "called"]
     list_display_links = ["status_badge"]
     list_filter = ["status", "kind", ("endpoint", OwnedFilter)]
@@ -52,11 +51,6 @@ class WebhookDeliveryAdmin(ReadOnly):
     ordering = ["-id"]
     sortable_by = ["called"]
     actions = ["replay"]
-    fields = [
-        "status_badge", "endpoint_link", "kind_badge", "events_shown", "positions", "sent_as", "attempt", "answer_whole", "took", "called",
-        "original",
-    ]  # fmt: skip
-    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[WebhookDelivery]":
         return super().get_queryset(request).defer("endpoint__secret", "endpoint__previous_secret")
@@ -74,21 +68,23 @@ class WebhookDeliveryAdmin(ReadOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         delivery: WebhookDelivery = self.own(request, unquote(object_id))
-        context = {
-            "heading": f"{delivery.endpoint} · {delivery.get_status_display()}",
-            "may_replay": delivery.kind != DeliveryKind.TEST and self.has_operate_permission(request, delivery),
-        }
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+        shown = deliveries.events_of(delivery=delivery, limit=SHOWN_EVENTS)
+        return self.page(
+            request,
+            "detail",
+            delivery,
+            title=f"{delivery.endpoint} · {delivery.get_status_display()}",
+            may_replay=delivery.kind != DeliveryKind.TEST and self.has_operate_permission(request, delivery),
+            events=[{**event, "subject": event["type"].partition(".")[0]} for event in shown],
+            others=max(0, delivery.events - SHOWN_EVENTS) if shown else 0,
+            is_gone=delivery.kind != DeliveryKind.TEST and not shown,
+        )
 
     # --- columns ---------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("outcome"), ordering="status")
     def status_badge(self, row: WebhookDelivery) -> SafeString:
         return badge(DeliveryStatus(row.status))
-
-    @admin.display(description=gettext_lazy("endpoint"))
-    def endpoint_link(self, row: WebhookDelivery) -> SafeString:
-        return format_html('<a href="{}">{}</a>', reverse("admin:messaging_webhookendpoint_change", args=[row.endpoint_id]), row.endpoint)
 
     @admin.display(description=gettext_lazy("kind"))
     def kind_badge(self, row: WebhookDelivery) -> SafeString:
@@ -98,23 +94,11 @@ class WebhookDeliveryAdmin(ReadOnly):
     def events_shown(self, row: WebhookDelivery) -> str:
         return thousands(row.events)
 
-    @admin.display(description=gettext_lazy("positions"))
-    def positions(self, row: WebhookDelivery) -> str:
-        return f"{row.from_position} – {row.until_position}" if row.from_position else NOTHING
-
-    @admin.display(description=gettext_lazy("webhook-id"))
-    def sent_as(self, row: WebhookDelivery) -> SafeString:
-        return format_html("<code>{}</code>", row.webhook_id)
-
     @admin.display(description=gettext_lazy("answer"))
     def answer(self, row: WebhookDelivery) -> SafeString | str:
         if row.http_status is not None:
             return f"HTTP {row.http_status}"
         return format_html("<code>{}</code>", row.error) if row.error else NOTHING
-
-    @admin.display(description=gettext_lazy("answer"))
-    def answer_whole(self, row: WebhookDelivery) -> SafeString | str:
-        return two_lines(self.answer(row), row.detail) if row.detail else self.answer(row)
 
     @admin.display(description=gettext_lazy("duration"))
     def took(self, row: WebhookDelivery) -> str:
@@ -123,12 +107,6 @@ class WebhookDeliveryAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("called"), ordering="id")
     def called(self, row: WebhookDelivery) -> SafeString:
         return ago(row.at)
-
-    @admin.display(description=gettext_lazy("replay of"))
-    def original(self, row: WebhookDelivery) -> SafeString | str:
-        if row.replayed_from_id is None:
-            return NOTHING
-        return format_html('<a href="{}"><code>{}</code></a>', self.address_of(row.replayed_from_id), short_id(row.replayed_from_id))
 
     def address_of(self, pk: UUID) -> str:
         """Return the address of a delivery's page."""
@@ -144,20 +122,31 @@ class WebhookDeliveryAdmin(ReadOnly):
         except Problem as problem:
             self.message_user(request, problem_text(problem), messages.WARNING)
             return self.back(request, delivery)
-        self.message_user(request, _("Sent again: {outcome}.").format(outcome=made.get_status_display()), LEVELS[made.status])
+        self.message_user(
+            request, _("Sent again: {outcome}.").format(outcome=made.get_status_display()), LEVELS[DeliveryStatus(made.status)]
+        )
         return HttpResponseRedirect(self.address_of(made.pk))
 
     @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: "QuerySet[WebhookDelivery]") -> HttpResponse | None:
         rows = own_rows(request, queryset, at_least=self.least).exclude(kind=DeliveryKind.TEST).select_related("endpoint")
-        chosen = list(rows.order_by("id")[:MAX_REPLAYS])
+        # Attempts of one request have the same events.
+        chosen = list({(row.endpoint_id, row.webhook_id): row for row in rows.order_by("id")[:MAX_AT_ONCE]}.values())[:MAX_REPLAYS]
 
         def perform() -> None:
-            outcomes = Counter(self._outcome(request, delivery) for delivery in chosen)
-            delivered = outcomes[DeliveryStatus.DELIVERED]
+            delivered, failing = 0, set()
+            for delivery in chosen:
+                if delivery.endpoint_id in failing:
+                    continue  # an endpoint that does not answer is not waited for twice
+                if self._outcome(request, delivery) == DeliveryStatus.DELIVERED:
+                    delivered += 1
+                else:
+                    failing.add(delivery.endpoint_id)
             text = ngettext("Sent {n} delivery again.", "Sent {n} deliveries again.", delivered).format(n=delivered)
             if others := len(chosen) - delivered:
-                text += " " + ngettext("{n} did not arrive.", "{n} did not arrive.", others).format(n=others)
+                text += " " + ngettext("{n} did not arrive or was not tried.", "{n} did not arrive or were not tried.", others).format(
+                    n=others
+                )
             self.message_user(request, text, messages.WARNING if others else messages.SUCCESS)
 
         return confirm(

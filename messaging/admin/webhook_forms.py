@@ -1,15 +1,16 @@
-"""What is filled in about a webhook endpoint, and for how long its old secret goes on."""
+"""What is filled in about a webhook endpoint, and for how long its old secret stays valid."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import WebhookEndpoint
 from messaging.webhooks import endpoints
-from messaging.webhooks.event_types import EVENT_TYPES
+from messaging.webhooks.event_types import EVENT_TYPES, WEBHOOK_TEST
 from posthaste.lib.problems import Invalid
 
 ALL = "*"
@@ -36,12 +37,19 @@ SAMPLE = """{
 
 
 def event_choices(stored: Iterable[str] = ()) -> list[tuple[str, Any]]:
-    """Return everything, the families, and each type by its family; what an endpoint has stored is among it, known or not."""
-    families: dict[str, list[str]] = {}
-    for name in EVENT_TYPES:
-        families.setdefault(f"{name.partition('.')[0]}.*", []).append(name)
-    names = [ALL, *(name for family, members in families.items() for name in (family, *members))]
-    return [(name, gettext_lazy("* – all events") if name == ALL else name) for name in [*names, *sorted(set(stored) - set(names))]]
+    """Return everything, the families, and each type by its family; what an endpoint has stored is among it, known or not.
+
+    A test is sent whatever is chosen, so it is no choice.
+    """
+    choices: dict[str, Any] = {ALL: gettext_lazy("all events")}
+    for name, text in EVENT_TYPES.items():
+        if name != WEBHOOK_TEST:
+            choices.setdefault(f"{name.partition('.')[0]}.*", gettext_lazy("all events of this kind"))
+            choices[name] = text
+    return [
+        *((name, format_html('<span><code>{}</code> <span class="soft">{}</span></span>', name, text)) for name, text in choices.items()),
+        *((name, name) for name in sorted(set(stored) - set(choices))),
+    ]
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -51,14 +59,14 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("URL"),
         max_length=2048,
         strip=False,
-        widget=forms.URLInput(attrs={"class": "vTextField", "spellcheck": "false", "autocomplete": "off"}),
+        widget=forms.URLInput(attrs={"class": "vLargeTextField", "spellcheck": "false", "autocomplete": "off"}),
         help_text=gettext_lazy("http or https, at a public address, without user name and password. Redirects are not followed."),
     )
     event_types = forms.MultipleChoiceField(
         label=gettext_lazy("events"),
         initial=lambda: [ALL],
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("A family, such as message.*, includes types that are added later."),
+        help_text=gettext_lazy("A kind, such as message.*, includes events that are added later."),
     )
     channels = forms.MultipleChoiceField(
         label=gettext_lazy("channels"),
@@ -102,10 +110,10 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class RotateForm(forms.Form):
-    """For how long the old secret goes on."""
+    """For how long the old secret stays valid."""
 
     keep_for = forms.TypedChoiceField(
-        label=gettext_lazy("The old secret goes on for"),
+        label=gettext_lazy("Keep the old secret for"),
         coerce=int,
         initial=DAY,
         choices=[

@@ -22,13 +22,12 @@ from messaging import selectors
 from messaging.actions import Action
 from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm
 from messaging.models import DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import deliveries, endpoints
+from messaging.webhooks import endpoints, figures
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
 LATEST = 8  # deliveries on the page of an endpoint
-COUNT_UP_TO = 10_000  # events that wait
 
 
 class WebhookStateFilter(admin.SimpleListFilter):
@@ -63,14 +62,14 @@ class WebhookEndpointAdmin(TenantAdmin):
     audit_actions = tuple(action for action in Action if action.startswith("webhook."))
     saves_by_service = True
     change_form_template = "admin/messaging/webhookendpoint/form.html"
-    list_display = ["title", "state", "waiting", "last_delivery", "failing", "events_shown", "tenant", "changed"]
-    list_display_links = ["title"]
+    list_display = ["endpoint", "state", "waiting", "last_delivery", "failing", "events_shown", "tenant", "changed"]
+    list_display_links = ["endpoint"]
     list_filter = [WebhookStateFilter]
     list_select_related = ["tenant"]
     search_fields = ["name", "url"]
     search_help_text = gettext_lazy("Name or URL.")
     ordering = ["name"]
-    sortable_by = ["title", "changed"]
+    sortable_by = ["endpoint", "changed"]
     actions = None
     fieldsets = [
         (None, {"fields": ["tenant", "name", "url", "is_enabled"]}),
@@ -88,10 +87,9 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     def prepare(self, request: HttpRequest, rows: list[WebhookEndpoint]) -> None:
         """Look up the last delivery of each endpoint and how many events wait for it."""
-        latest = selectors.latest_deliveries(rows)
+        latest, waiting = selectors.latest_deliveries(rows), figures.waiting_by_endpoint(rows)
         for row in rows:
-            row.latest = latest.get(row.pk)  # type: ignore[attr-defined]
-            row.waiting_events = deliveries.waiting(endpoint=row, up_to=COUNT_UP_TO)  # type: ignore[attr-defined]
+            row.latest, row.waiting_events = latest.get(row.pk), waiting[row.pk]  # type: ignore[attr-defined]
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -112,7 +110,9 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the endpoints alone: their delivery log may have hundreds of thousands of rows."""
-        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+        number = WebhookDelivery.objects.filter(endpoint__in=[obj.pk for obj in objs]).count()
+        counts = {self.opts.verbose_name_plural: len(objs), WebhookDelivery._meta.verbose_name_plural: number}
+        return [str(obj) for obj in objs], counts, set(), []
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         endpoints.delete(endpoint=obj, by=Actor.of_request(request))
@@ -157,7 +157,7 @@ class WebhookEndpointAdmin(TenantAdmin):
     # --- columns ---------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("endpoint"), ordering="name")
-    def title(self, row: WebhookEndpoint) -> SafeString:
+    def endpoint(self, row: WebhookEndpoint) -> SafeString:
         return two_lines(row.name, row.url)
 
     @admin.display(description=gettext_lazy("state"))
@@ -167,7 +167,7 @@ class WebhookEndpointAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("events waiting"))
     def waiting(self, row: WebhookEndpoint) -> str:
         number: int = row.waiting_events  # type: ignore[attr-defined]
-        return f"{thousands(number)}+" if number >= COUNT_UP_TO else thousands(number)
+        return f"{thousands(number)}+" if number >= figures.COUNT_UP_TO else thousands(number)
 
     @admin.display(description=gettext_lazy("last delivery"))
     def last_delivery(self, row: WebhookEndpoint) -> SafeString | str:
@@ -206,7 +206,7 @@ class WebhookEndpointAdmin(TenantAdmin):
         endpoint = self.own(request, str(pk), change=True)
         form = RotateForm(request.POST)
         if not form.is_valid():
-            self.message_user(request, _("Choose for how long the old secret goes on."), messages.ERROR)
+            self.message_user(request, _("Choose how long to keep the old secret."), messages.ERROR)
             return self.back(request, endpoint)
         keep_for = timedelta(seconds=form.cleaned_data["keep_for"])
         endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())

@@ -38,7 +38,11 @@ class WebhookOut(serializers.ModelSerializer[WebhookEndpoint]):
 class WebhookSecretOut(WebhookOut):
     """An endpoint with its new secret: the only answer that shows it."""
 
-    secret = serializers.CharField(help_text="`whsec_` and base64. Shown in this answer only.")
+    secret = serializers.SerializerMethodField(help_text="`whsec_` and base64. Shown in this answer only.")
+
+    @extend_schema_field(serializers.CharField())
+    def get_secret(self, endpoint: WebhookEndpoint) -> str:
+        return str(endpoint.secret)
 
 
 class WebhookIn(Body):
@@ -64,7 +68,7 @@ class WebhookIn(Body):
 
 
 class RotateIn(Body):
-    """How long the old secret goes on."""
+    """For how long the old secret stays valid."""
 
     keep_old_for_seconds = serializers.IntegerField(
         min_value=0,

@@ -95,7 +95,9 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     """
     if not timedelta(0) <= keep_old_for <= MAX_KEEP_OLD_SECRET:
         raise Invalid.field("keep_old_for_seconds", _("Between 0 and {n}.").format(n=int(MAX_KEEP_OLD_SECRET.total_seconds())))
-    endpoint.previous_secret = endpoint.secret if keep_old_for else ""
+    # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
+    current = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk).secret
+    endpoint.previous_secret = current if keep_old_for else ""
     endpoint.previous_secret_until = now + keep_old_for if keep_old_for else None
     secret: str = new_receipt_secret()
     endpoint.secret = secret

@@ -1,4 +1,4 @@
-"""The types of events: a registry that each app fills in for what it records.
+"""The types of events: a registry that each app fills in its module `event_types`, which is found automatically.
 
     CLOSED = declare("conversation.closed", gettext_lazy("a conversation was closed"))
 

@@ -31,6 +31,7 @@ READS = {
     "messaging_batch_change": "shows a batch, whatever the method",
     "messaging_message_change": "shows a message, whatever the method",
     "messaging_templateversion_change": "shows a version, whatever the method",
+    "messaging_webhookdelivery_change": "shows a delivery, whatever the method",
     "messaging_message_html": "shows a message's text",
     "messaging_templateversion_html": "shows a version's text",
     "messaging_template_live_preview": "renders what was sent with the request; no row is read",

@@ -158,6 +158,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{ITEM}releases/": (ITS, {}),
     f"{ITEM}releases/<int:number>/": (f"{ITS} item.current.number", {}),
     f"{ITEM}diff/": (ITS, {}),
+    f"{ITEM}listeners/": (ITS, {}),
     f"{ITEM}gray/promote/": (ITS, {}),
     f"{ITEM}gray/abandon/": (ITS, {}),
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),

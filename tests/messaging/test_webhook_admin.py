@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
-from tests.builders import make_delivery, make_endpoint, make_event, make_tenant
+from messaging.webhooks import figures
+from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -182,15 +183,13 @@ def test_an_empty_list_offers_the_first_step(client: Client) -> None:
     assert "Requests appear here" in page(client, "webhookdelivery_changelist")
 
 
-def test_a_list_costs_no_more_queries_for_more_deliveries(client: Client, tenant: Tenant) -> None:
-    endpoint = make_endpoint(tenant)
-    make_delivery(endpoint)
+@pytest.mark.parametrize("name", ["webhookendpoint_changelist", "webhookdelivery_changelist"])
+def test_a_list_costs_no_more_queries_for_more_rows(name: str, client: Client, tenant: Tenant) -> None:
+    make_delivery(make_endpoint(tenant))
     counts = []
     for _round in range(2):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            page(client, "webhookdelivery_changelist")
+        with CaptureQueriesContext(connection) as queries:
+            page(client, name)
         counts.append(len(queries))
         for _number in range(5):
             make_delivery(make_endpoint(tenant))
@@ -202,7 +201,9 @@ def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
     for _number in range(3):
         make_event(tenant)
     make_event(make_tenant("Other"))
-    assert '<td class="field-waiting">3</td>' in page(client, "webhookendpoint_changelist")
+    later = make_endpoint(tenant, cursor=make_event(tenant).position)
+    assert figures.waiting_by_endpoint([later]) == {later.pk: 0}
+    assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
 
 
 def test_deleting_an_endpoint_asks_first_and_takes_its_log_along(client: Client, tenant: Tenant) -> None:
@@ -227,6 +228,41 @@ def test_a_delivery_is_sent_again_from_its_page_and_from_the_list(client: Client
         client.post(address("webhookdelivery_changelist"), chosen)
         assert len(gateway.records) == 2
     assert WebhookDelivery.objects.filter(replayed_from=delivery, status=DeliveryStatus.DELIVERED).count() == 2
+
+
+def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tenant) -> None:
+    events = [make_event(tenant, subject_id=make_message(tenant, reference=f"order-{n}").pk) for n in range(2)]
+    make_event(make_tenant("Other"))
+    last = make_event(tenant)
+    first, until = events[0].position, events[1].position
+    delivery = make_delivery(make_endpoint(tenant), from_position=first, until_position=until, events=2, http_status=503, detail="Busy.")
+    shown = page(client, "webhookdelivery_change", delivery.pk)
+    for event in events:
+        assert address("message_change", event.subject_id) in shown
+    assert "order-0" in shown
+    assert "Busy." in shown
+    assert f"evt_{last.position}" not in shown
+
+
+def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    chosen = [str(make_delivery(endpoint).pk) for _ in range(3)]
+    sent = {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "3"}
+    answer = client.post(address("webhookdelivery_changelist"), sent, follow=True)
+    assert WebhookDelivery.objects.filter(kind=DeliveryKind.REPLAY).count() == 1
+    assert "3" in texts(answer)
+
+
+def test_attempts_of_one_request_are_sent_again_once(client: Client, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        first = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        same = {"webhook_id": first.webhook_id, "from_position": first.from_position, "until_position": first.until_position, "events": 1}
+        chosen = [str(first.pk), str(make_delivery(endpoint, attempt=2, **same).pk)]
+        client.post(
+            address("webhookdelivery_changelist"), {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "1"}
+        )
+        assert len(gateway.records) == 1
 
 
 def test_a_test_offers_no_replay_and_what_is_gone_says_so(client: Client, tenant: Tenant) -> None:
