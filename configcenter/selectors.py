@@ -18,11 +18,13 @@ from configcenter.services.instances import Instance
 from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
-from posthaste.lib.problems import NotFound
+from posthaste.lib.problems import Conflict, NotFound
 
 __all__ = [
+    "MASK",
     "Line",
     "ModuleState",
+    "NotCompared",
     "diff",
     "everything",
     "free_items",
@@ -32,12 +34,14 @@ __all__ = [
     "live_instances",
     "module_overview",
     "module_state",
+    "must_compare",
     "namespaces",
     "overrides",
     "reached_items",
     "reached_namespaces",
     "release",
     "reported_instances",
+    "shown_text",
     "takes_part",
 ]  # fmt: skip
 
@@ -206,6 +210,31 @@ def everything(tenant_id: int | None = None) -> "QuerySet[ConfigItem]":
 def history(item: ConfigItem) -> "QuerySet[ConfigRelease]":
     """Return the releases of an item, the newest first."""
     return item.releases.select_related("based_on").order_by("-number")
+
+
+#: What is shown in place of a text of an encrypted item.
+MASK = "••••••"
+
+
+def shown_text(item: ConfigItem, text: str) -> str:
+    """Return a text of an item as people, lists and history show it: masked where the item is encrypted."""
+    return MASK if item.is_encrypted and text else text
+
+
+class NotCompared(Conflict):
+    """The texts of an encrypted item are shown nowhere, so they can't be compared either."""
+
+    code = "encrypted"
+
+
+def must_compare(item: ConfigItem) -> None:
+    """Let those pass who want to compare texts of an item that is not encrypted.
+
+    Raises:
+        NotCompared: it is encrypted.
+    """
+    if item.is_encrypted:
+        raise NotCompared(_("The texts of an encrypted item can't be compared."))
 
 
 def release(item: ConfigItem, number: int) -> ConfigRelease:

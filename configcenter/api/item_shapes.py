@@ -7,12 +7,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body
+from configcenter import selectors
 from configcenter.api.module_shapes import GrayOut, gray_of
 from configcenter.models import PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items, namespaces
 from configcenter.services.listeners import Listener
 
 CONTENT = "The text itself, to the last blank: its md5 is counted over it."
+
+ENCRYPTED = "Store its texts encrypted, and show them only as the text in force to keys that may read it."
 
 
 class TextField(serializers.CharField):
@@ -44,7 +47,7 @@ class ItemOut(serializers.ModelSerializer[ConfigItem]):
 
     class Meta:
         model = ConfigItem
-        fields = ["namespace", "group", "data_id", "format", "description", "version", "md5", "at", "author", "has_draft"]
+        fields = ["namespace", "group", "data_id", "format", "description", "is_encrypted", "version", "md5", "at", "author", "has_draft"]
 
     def get_namespace(self, item: ConfigItem) -> str:
         return called(self.context["request"].user, item.namespace)
@@ -54,7 +57,7 @@ class ItemOut(serializers.ModelSerializer[ConfigItem]):
 
 
 class ItemDraftOut(serializers.Serializer[Any]):
-    """What is being edited; `content` is null where nothing is."""
+    """What is being edited; `content` is null where nothing is, and masked where the item is encrypted."""
 
     content = serializers.CharField(allow_null=True)
     version = serializers.IntegerField(help_text="Name it as `based_on` when you save or publish.")
@@ -64,7 +67,8 @@ class ItemDraftOut(serializers.Serializer[Any]):
 
 def draft_of(item: ConfigItem) -> dict[str, Any]:
     """Return what is being edited."""
-    return {"content": item.draft, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
+    content = None if item.draft is None else selectors.shown_text(item, item.draft)
+    return {"content": content, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
 
 
 class ItemDetail(ItemOut):
@@ -97,6 +101,7 @@ class ItemIn(Body):
     data_id = serializers.CharField(max_length=256)
     format = serializers.ChoiceField(choices=Format.choices, default=Format.TEXT)
     description = serializers.CharField(max_length=500, allow_blank=True, default="")
+    is_encrypted = serializers.BooleanField(default=False, help_text=ENCRYPTED)
     content = TextField(required=False, default=None, help_text=CONTENT)
 
 
@@ -105,6 +110,7 @@ class ItemChangeIn(Body):
 
     format = serializers.ChoiceField(choices=Format.choices, required=False)
     description = serializers.CharField(max_length=500, allow_blank=True, required=False)
+    is_encrypted = serializers.BooleanField(required=False, help_text=f"{ENCRYPTED} It can't be taken back.")
 
 
 class ItemDraftIn(Body):

@@ -35,6 +35,7 @@ class Shown:
     author: str = ""
     description: str = ""
     pk: int = 0
+    is_encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def _rows(found: Place) -> "models.QuerySet[ConfigItem]":
 
 
 def _shown(item: ConfigItem, release: ConfigRelease) -> Shown:
-    return Shown(release.content, release.md5, item.format, release.at, release.author, item.description, item.pk)
+    words = release.author, item.description
+    return Shown(release.content, release.md5, item.format, release.at, *words, item.pk, is_encrypted=item.is_encrypted)
 
 
 def in_force(found: Place, group: str, data_id: str) -> InForce:
@@ -164,7 +166,8 @@ def beta(*, who: Who, fields: Mapping[str, str]) -> dict[str, Any]:
     item = None if found.holds_modules else _rows(found).filter(group=group, data_id=data_id).first()
     if item is None or item.gray is None:
         raise NotFound(_("No gray release of this item is running."))
-    own = {"id": str(item.pk), "appName": "", "content": item.gray.content, "md5": item.gray.md5, "type": item.format}
+    text = None if item.is_encrypted else item.gray.content
+    own = {"id": str(item.pk), "appName": "", "content": text, "md5": item.gray.md5, "type": item.format}
     return {**_names(who, found, item), **own, "betaIps": ",".join(addresses_in(item.gray_labels))}
 
 
@@ -235,7 +238,7 @@ def listing(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
         {
             **_names(who, found, item),
             "id": str(item.pk),
-            "content": item.current.content,
+            "content": None if item.is_encrypted else item.current.content,
             "md5": item.current.md5,
             "encryptedDataKey": None,
             "appName": "",
@@ -265,7 +268,7 @@ def history(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
         release = rows.filter(pk=protocol.whole(fields, "nid", 1, 10**9)).first()
         if release is None:
             raise NotFound(_("There is no such release."))
-        return protocol.json(_entry(who, found, release) | {"content": release.content})
+        return protocol.json(_entry(who, found, release) | {"content": None if release.is_encrypted else release.content})
     number, size = protocol.whole(fields, "pageNo", 1, 1_000_000), protocol.whole(fields, "pageSize", 100, 500)
     start = (number - 1) * size
     shown = [_entry(who, found, release) for release in rows.order_by("-number")[start : start + size]]

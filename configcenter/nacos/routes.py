@@ -89,6 +89,8 @@ async def _get(call: Call, who: Who) -> Answer:
     names = protocol.group(call.fields), protocol.data_id(call.fields)
     where = place(who, call.fields.get("tenant", "")), *names
     shown = (await texts.read(where, lambda: in_thread(items.in_force, *where))).of(_client(call, who), *names)
+    if shown.is_encrypted:
+        who.must_reveal()
     headers = {"Content-MD5": shown.md5, "Config-Type": shown.format, "Cache-Control": "no-cache,no-store", "Pragma": "no-cache"}
     if shown.at is not None:
         headers["Last-Modified"] = format_datetime(shown.at, usegmt=True)

@@ -22,13 +22,12 @@ from messaging import selectors
 from messaging.actions import Action
 from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm
 from messaging.models import DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import deliveries, endpoints
+from messaging.webhooks import endpoints, figures
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
 LATEST = 8  # deliveries on the page of an endpoint
-COUNT_UP_TO = 10_000  # events that wait
 
 
 class WebhookStateFilter(admin.SimpleListFilter):
@@ -88,10 +87,9 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     def prepare(self, request: HttpRequest, rows: list[WebhookEndpoint]) -> None:
         """Look up the last delivery of each endpoint and how many events wait for it."""
-        latest = selectors.latest_deliveries(rows)
+        latest, waiting = selectors.latest_deliveries(rows), figures.waiting_by_endpoint(rows)
         for row in rows:
-            row.latest = latest.get(row.pk)  # type: ignore[attr-defined]
-            row.waiting_events = deliveries.waiting(endpoint=row, up_to=COUNT_UP_TO)  # type: ignore[attr-defined]
+            row.latest, row.waiting_events = latest.get(row.pk), waiting[row.pk]  # type: ignore[attr-defined]
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -169,7 +167,7 @@ class WebhookEndpointAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("events waiting"))
     def waiting(self, row: WebhookEndpoint) -> str:
         number: int = row.waiting_events  # type: ignore[attr-defined]
-        return f"{thousands(number)}+" if number >= COUNT_UP_TO else thousands(number)
+        return f"{thousands(number)}+" if number >= figures.COUNT_UP_TO else thousands(number)
 
     @admin.display(description=gettext_lazy("last delivery"))
     def last_delivery(self, row: WebhookEndpoint) -> SafeString | str:

@@ -19,10 +19,10 @@ COUNT_UP_TO = 100_000
 MAX_REPLAYED = 1_000  # events of one call: it is answered when all are sent
 
 
-def waiting(*, endpoint: WebhookEndpoint, up_to: int = COUNT_UP_TO) -> int:
-    """Count the events of the endpoint's tenant after its cursor, up to a limit; some may not be for this endpoint."""
+def waiting(*, endpoint: WebhookEndpoint) -> int:
+    """Count the events of the endpoint's tenant after its cursor, up to COUNT_UP_TO; some may not be for this endpoint."""
     rows = Event.objects.filter(tenant_id=endpoint.tenant_id, position__gt=endpoint.cursor).order_by()
-    return rows.values("position")[:up_to].count()
+    return rows.values("position")[:COUNT_UP_TO].count()
 
 
 def is_wanted(endpoint: WebhookEndpoint, event: StoredEvent) -> bool:
@@ -36,7 +36,9 @@ def events_of(*, delivery: WebhookDelivery, limit: int) -> list[dict[str, Any]]:
     """Return the first events of a delivery as receivers see them, as far as they are kept and still for its endpoint."""
     if not delivery.from_position:
         return []
-    return content.as_seen(_between(delivery.endpoint, delivery.from_position, delivery.until_position, limit=min(limit, delivery.events)))
+    return content.as_seen(
+        _between(delivery.endpoint, delivery.from_position, delivery.until_position, limit=min(limit, delivery.events or limit))
+    )
 
 
 def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, now: datetime) -> WebhookDelivery:

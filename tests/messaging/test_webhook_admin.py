@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import figures
 from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.peers.gateway import Answer, Gateway
 
@@ -182,15 +183,13 @@ def test_an_empty_list_offers_the_first_step(client: Client) -> None:
     assert "Requests appear here" in page(client, "webhookdelivery_changelist")
 
 
-def test_a_list_costs_no_more_queries_for_more_deliveries(client: Client, tenant: Tenant) -> None:
-    endpoint = make_endpoint(tenant)
-    make_delivery(endpoint)
+@pytest.mark.parametrize("name", ["webhookendpoint_changelist", "webhookdelivery_changelist"])
+def test_a_list_costs_no_more_queries_for_more_rows(name: str, client: Client, tenant: Tenant) -> None:
+    make_delivery(make_endpoint(tenant))
     counts = []
     for _round in range(2):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            page(client, "webhookdelivery_changelist")
+        with CaptureQueriesContext(connection) as queries:
+            page(client, name)
         counts.append(len(queries))
         for _number in range(5):
             make_delivery(make_endpoint(tenant))
@@ -202,7 +201,9 @@ def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
     for _number in range(3):
         make_event(tenant)
     make_event(make_tenant("Other"))
-    assert '<td class="field-waiting">3</td>' in page(client, "webhookendpoint_changelist")
+    later = make_endpoint(tenant, cursor=make_event(tenant).position)
+    assert figures.waiting_by_endpoint([later]) == {later.pk: 0}
+    assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
 
 
 def test_deleting_an_endpoint_asks_first_and_takes_its_log_along(client: Client, tenant: Tenant) -> None:
@@ -241,6 +242,15 @@ def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tena
     assert "order-0" in shown
     assert "Busy." in shown
     assert f"evt_{last.position}" not in shown
+
+
+def test_a_delivery_whose_sender_was_lost_shows_its_events_too(client: Client, tenant: Tenant) -> None:
+    event = make_event(tenant)
+    positions = {"from_position": event.position, "until_position": event.position, "events": 0}
+    lost = make_delivery(make_endpoint(tenant), status=DeliveryStatus.UNKNOWN, http_status=None, error="sender_lost", **positions)
+    shown = page(client, "webhookdelivery_change", lost.pk)
+    assert f"evt_{event.position}" in shown
+    assert "sender_lost" in shown
 
 
 def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client: Client, tenant: Tenant) -> None:

@@ -79,6 +79,7 @@ def create(request: HttpRequest) -> HttpResponse:
         "data_id": "",
         "format": Format.YAML.value,
         "description": "",
+        "is_encrypted": "",
     }
     errors: dict[str, str] = {}
     if request.method == "POST":
@@ -88,6 +89,7 @@ def create(request: HttpRequest) -> HttpResponse:
             item = items.create_item(
                 namespace=namespace,
                 by=Actor.of_request(request),
+                is_encrypted=bool(typed["is_encrypted"]),
                 **{name: typed[name] for name in ("group", "data_id", "format", "description")},
             )
             return HttpResponseRedirect(reverse("config:item-edit", args=[item.pk]))
@@ -114,9 +116,10 @@ def create(request: HttpRequest) -> HttpResponse:
 def about(request: HttpRequest, target: Target) -> HttpResponse:
     """Change the format and the description of an item."""
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
+    is_encrypted = True if request.POST.get("is_encrypted") else None
     try:
-        items.change_item(item=target.item, **wanted, by=Actor.of_request(request))
-        messages.success(request, _("Format and description are saved."))
+        items.change_item(item=target.item, **wanted, is_encrypted=is_encrypted, by=Actor.of_request(request))
+        messages.success(request, _("Saved."))
     except Invalid as invalid:
         messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
     return HttpResponseRedirect(target.url())
