@@ -39,8 +39,11 @@ def as_seen(rows: Sequence[StoredEvent | Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _data_of(event: StoredEvent | Event, messages: dict[UUID, Any], batches: dict[UUID, Any], providers: dict[str, str]) -> dict[str, Any]:
-    own, subject = event.data, event.type.partition(".")[0]
+def _data_of(
+    event: StoredEvent | Event, messages: dict[UUID, dict[str, Any]], batches: dict[UUID, dict[str, Any]], providers: dict[str, str]
+) -> dict[str, Any]:
+    own: dict[str, Any] = event.data
+    subject = event.type.partition(".")[0]
     identifier = str(event.subject_id) if event.subject_id else None
     if subject not in ("message", "batch") or event.subject_id is None:
         return {"id": identifier, **own}
@@ -115,8 +118,8 @@ def _providers(ids: set[Any]) -> dict[str, str]:
         return {}
     names = _names.by_id
     if time.monotonic() - _names.read_at > NAMES_SECONDS or not names.keys() >= set(wanted.values()):
-        found = dict(Provider.objects.filter(pk__in={*names, *wanted.values()}).values_list("pk", "name"))
-        names = dict.fromkeys(wanted.values(), "") | found  # one that is gone has no name, and is not asked for again either
+        known = dict(Provider.objects.filter(pk__in={*names, *wanted.values()}).values_list("pk", "name"))
+        names = dict.fromkeys(wanted.values(), "") | known  # one that is gone has no name, and is not asked for again either
         _names.by_id, _names.read_at = names, time.monotonic()
     return {text: names[pk] for text, pk in wanted.items()}
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -166,12 +167,14 @@ class Sender:
         return self._endpoint
 
     def _load(self, endpoint: WebhookEndpoint) -> Load:
-        wanted = {"tenant_id": endpoint.tenant_id, "position": endpoint.cursor, "wanted": lambda event: is_wanted(endpoint, event)}
+        read = partial(
+            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
+        )
         if endpoint.inflight_until is None:
-            found = reading.read(limit=endpoint.max_events, **wanted)
+            found = read(limit=endpoint.max_events)
             return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
         # The same events again. Its filters may have been changed since, and more of them match.
-        found = reading.read(limit=MAX_EVENTS, last=endpoint.inflight_until, **wanted)
+        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
         return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
 
     def _ask_breaker(self, host: str) -> tuple[float, int]:
