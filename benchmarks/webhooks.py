@@ -76,6 +76,11 @@ def events_left(ours: Ours) -> int:
     return int(ours.one(waiting)) + int(ours.one("SELECT count(*) FROM messaging_recordedevent"))
 
 
+def _shares(before: dict[str, float], after: dict[str, float], count: int) -> str:
+    spent = {name: 1000 * (seconds - before[name]) / count for name, seconds in after.items()}
+    return f"{sum(spent.values()):.3f} (" + ", ".join(f"{name} {ms:.3f}" for name, ms in spent.items() if ms >= 0.002) + ")"
+
+
 def run(ours: Ours, folder: Path, *, count: int, rounds: int, latency_ms: float) -> int:
     """Measure, print, and return the exit status."""
     silent, told = ours.customer(), ours.customer()
@@ -84,25 +89,27 @@ def run(ours: Ours, folder: Path, *, count: int, rounds: int, latency_ms: float)
     without: list[float] = []
     with_endpoint: list[float] = []
     after: list[float] = []
-    cpu: list[float] = []
     with receiver(folder, port, endpoint["secret"], latency_ms) as peer:
         for number in range(rounds):
             for is_told in (False, True) if number % 2 == 0 else (True, False):
                 ours.clean()
-                before = ours.cpu(), ours.cpu_of_services()
+                before = ours.cpu_by_name()
                 rate = send(ours, told if is_told else silent, count)
                 (with_endpoint if is_told else without).append(rate)
+                cost = _shares(before, ours.cpu_by_name(), count)
                 if is_told:
+                    left = events_left(ours)
                     ended = time.monotonic()
                     wait(lambda: events_left(ours) == 0, "events were not sent", progress=peer.size)
                     after.append(time.monotonic() - ended)
-                spent = 1000 * (ours.cpu() - before[0] + ours.cpu_of_services() - before[1]) / count
-                cpu.append(spent)
-                print(
-                    f"  {'with' if is_told else 'without'} an endpoint: {rate:,.0f} messages/s, {spent:.2f} CPU ms a message"
-                    + (f", the last event {after[-1]:.1f} s after the last message" if is_told else ""),
-                    flush=True,
-                )
+                print(f"  {'with' if is_told else 'without'} an endpoint: {rate:,.0f} messages/s; CPU ms a message: {cost}", flush=True)
+                if is_told:
+                    told_by_then = count - left
+                    print(
+                        f"    {told_by_then:,} events were sent meanwhile, the last one {after[-1]:.1f} s later; CPU ms a message in all: "
+                        f"{_shares(before, ours.cpu_by_name(), count)}",
+                        flush=True,
+                    )
         seen = peer.seen()
     sent = Counter(kind for _event, kind, _subject in seen)
     subjects = {subject for _event, kind, subject in seen if kind == "message.sent"}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body, BoundedList
@@ -12,6 +12,41 @@ from messaging.models import DeliveryKind, DeliveryStatus, EndpointState, Webhoo
 
 MAX_KEEP_SECONDS = 7 * 86_400
 DEFAULT_KEEP_SECONDS = 86_400
+NEW_ENDPOINT = OpenApiExample(
+    "An endpoint for failures",
+    {"name": "Shop", "url": "https://shop.example.com/hooks/posthaste", "event_types": ["message.failed", "batch.*"], "channels": ["sms"]},
+    request_only=True,
+)
+EVENTS = OpenApiExample(
+    "One event",
+    {
+        "results": [
+            {
+                "id": "evt_48213",
+                "type": "message.delivered",
+                "timestamp": "2026-11-29T07:12:04.218391+00:00",
+                "data": {
+                    "id": "01a209ca-c06d-70f1-9f6d-bf523c213af0",
+                    "channel": "sms",
+                    "is_sandbox": False,
+                    "batch_id": None,
+                    "reference": "A-1042",
+                    "recipient": "+86 138****5678",
+                    "metadata": {"order": 1042},
+                    "status": "delivered",
+                    "previous_status": "sent",
+                    "attempts": 1,
+                    "error_code": "",
+                    "provider": "Gateway",
+                    "due_at": None,
+                },
+            }
+        ],
+        "next": 48213,
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 
 
 class WebhookOut(serializers.ModelSerializer[WebhookEndpoint]):

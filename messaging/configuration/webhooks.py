@@ -19,6 +19,14 @@ class Webhooks(Module):
         72.0, _("Disable after"), _("An endpoint that fails for so long is disabled, with an alarm."), unit="h", ge=0.1, le=720
     )
     at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints and tenants."), ge=1, le=100)
+    max_lag_seconds: float = setting(
+        30.0,
+        _("Yield to messages for"),
+        _("While many messages are being sent, events wait so that sending is not slowed. Older events are sent at once. 0: never wait."),
+        unit="s",
+        ge=0,
+        le=600,
+    )
     max_endpoints: int = setting(20, _("Maximum endpoints"), _("Of one tenant."), ge=1, le=1_000)
     keep_days: int = setting(
         7,

@@ -73,6 +73,15 @@ END $$
     "CREATE TRIGGER messaging_record_start AFTER INSERT ON messaging_batch FOR EACH ROW EXECUTE FUNCTION messaging_record_batch_event()",
     "CREATE TRIGGER messaging_record_change AFTER UPDATE ON messaging_batch FOR EACH ROW WHEN (NEW.status <> OLD.status) "
     "EXECUTE FUNCTION messaging_record_batch_event()",
+    # In the order of the index, whatever the statistics say: right after a large batch they know nothing of its events, and each of a
+    # thousand requests would read and sort all that is left (15,000 events: 4.7 ms instead of 0.1).
+    """
+CREATE FUNCTION messaging_events_after(tenant bigint, after bigint, until bigint, number bigint) RETURNS SETOF messaging_event
+LANGUAGE sql STABLE SET enable_bitmapscan = off SET enable_seqscan = off SET enable_sort = off AS $$
+    SELECT * FROM messaging_event e WHERE e.tenant_id = tenant AND e.position > after AND e.position <= until
+    ORDER BY e.position LIMIT number
+$$
+""",
     # Rows come and go all the time, or only come: vacuum by their number.
     "ALTER TABLE messaging_recordedevent SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)",
 ]

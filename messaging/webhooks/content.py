@@ -4,6 +4,7 @@
 that recording it costs the sending of messages next to nothing.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +17,10 @@ from messaging.storage import unreadable
 from messaging.webhooks.reading import StoredEvent, uuid_of
 from posthaste.lib import foreign_json
 from posthaste.lib.masking import mask_recipient
+from posthaste.lib.process_state import on_reset
 
 MAX_VALUES = 500  # of one statement
+NAMES_SECONDS = 30.0
 
 
 def as_seen(rows: Sequence[StoredEvent | Event]) -> list[dict[str, Any]]:
@@ -36,8 +39,11 @@ def as_seen(rows: Sequence[StoredEvent | Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _data_of(event: StoredEvent | Event, messages: dict[UUID, Any], batches: dict[UUID, Any], providers: dict[str, str]) -> dict[str, Any]:
-    own, subject = event.data, event.type.partition(".")[0]
+def _data_of(
+    event: StoredEvent | Event, messages: dict[UUID, dict[str, Any]], batches: dict[UUID, dict[str, Any]], providers: dict[str, str]
+) -> dict[str, Any]:
+    own: dict[str, Any] = event.data
+    subject = event.type.partition(".")[0]
     identifier = str(event.subject_id) if event.subject_id else None
     if subject not in ("message", "batch") or event.subject_id is None:
         return {"id": identifier, **own}
@@ -110,8 +116,27 @@ def _providers(ids: set[Any]) -> dict[str, str]:
     wanted = {text: found for text in ids if (found := _uuid(text))}
     if not wanted:
         return {}
-    names = dict(Provider.objects.filter(pk__in=wanted.values()).values_list("pk", "name"))
-    return {text: names.get(pk, "") for text, pk in wanted.items()}
+    names = _names.by_id
+    if time.monotonic() - _names.read_at > NAMES_SECONDS or not names.keys() >= set(wanted.values()):
+        known = dict(Provider.objects.filter(pk__in={*names, *wanted.values()}).values_list("pk", "name"))
+        names = dict.fromkeys(wanted.values(), "") | known  # one that is gone has no name, and is not asked for again either
+        _names.by_id, _names.read_at = names, time.monotonic()
+    return {text: names[pk] for text, pk in wanted.items()}
+
+
+class _Names:
+    """The names of providers, remembered for a while: each request would ask for the same few."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.by_id: dict[UUID, str] = {}
+        self.read_at = 0.0
+
+
+_names = _Names()
+on_reset(_names.forget)
 
 
 def _uuid(text: Any) -> UUID | None:

@@ -36,7 +36,9 @@ def events_of(*, delivery: WebhookDelivery, limit: int) -> list[dict[str, Any]]:
     """Return the first events of a delivery as receivers see them, as far as they are kept and still for its endpoint."""
     if not delivery.from_position:
         return []
-    return content.as_seen(_between(delivery.endpoint, delivery.from_position, delivery.until_position, limit=min(limit, delivery.events)))
+    return content.as_seen(
+        _between(delivery.endpoint, delivery.from_position, delivery.until_position, limit=min(limit, delivery.events or limit))
+    )
 
 
 def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, now: datetime) -> WebhookDelivery:

@@ -1,8 +1,9 @@
 """The threads that send events, in each worker for auxiliary tasks.
 
 One thread, the dispatcher, gives positions to new events and finds endpoints that have something to send. Each of these gets a thread
-for its turn, so a slow endpoint holds up only itself. While there is something to do, the dispatcher looks five times a second, and
-else once; where no tenant is recorded, every three seconds. The triggers that record events notify no process.
+for its turn, so a slow endpoint holds up only itself. While there is something to do, the dispatcher looks five times a second (twice
+while many messages are sent), and else once; where no tenant is recorded, every three seconds. The triggers that record events notify
+no process.
 
 Several processes may run it: a lock of the database lets one at a time give positions, and a lease in its row gives an endpoint to one.
 """
@@ -18,12 +19,13 @@ from django.utils import timezone
 
 from messaging.models import EventRecording
 from messaging.webhooks import sender, sequencer
+from messaging.webhooks.pacing import pacing
 from messaging.webhooks.sender import Sender
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
 MAX_THREADS = 32
-BUSY_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 1.0, 3.0
+BUSY_SECONDS, YIELDING_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 0.5, 1.0, 3.0
 AWAY_SECONDS = 2.0  # after an error of the database
 LAST_CALL_SECONDS = 12.0  # for requests in progress when the process ends
 
@@ -36,6 +38,7 @@ class Engine:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turns: dict[UUID, threading.Thread] = {}
+        self._used_at = float("-inf")  # when some tenant was known to be recorded
 
     def run(self) -> None:
         """Look for work until the process is asked to end."""
@@ -54,15 +57,19 @@ class Engine:
 
     def look(self) -> float:
         """Give positions, start what is due, and return the seconds until the next look."""
-        if not EventRecording.objects.exists():
-            return UNUSED_SECONDS
+        if time.monotonic() - self._used_at > UNUSED_SECONDS:
+            if not EventRecording.objects.exists():
+                return UNUSED_SECONDS
+            self._used_at = time.monotonic()
         moved = sequencer.sequence()
         with self._lock:
             busy = set(self._turns)
         found = [pk for pk in sender.due(now=timezone.now(), limit=MAX_THREADS) if pk not in busy]
         for pk in found[: MAX_THREADS - len(busy)]:
             self._start(pk)
-        return BUSY_SECONDS if moved or busy or found else IDLE_SECONDS
+        if not (moved or busy or found):
+            return IDLE_SECONDS
+        return YIELDING_SECONDS if pacing.is_busy else BUSY_SECONDS
 
     def _start(self, endpoint_id: UUID) -> None:
         thread = threading.Thread(target=self._serve, args=[endpoint_id], name="webhooks-turn", daemon=True)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Min, OuterRef, Subquery
+from django.db.models import Min
 from django.db.models.expressions import RawSQL
 
 from messaging.models import DeliveryStatus, EndpointState, Event, WebhookEndpoint
@@ -24,6 +24,11 @@ _WAITING = f"""
 SELECT COALESCE(sum((SELECT count(*) FROM (
     SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor LIMIT {COUNT_UP_TO}
 ) AS counted)), 0) FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
+"""
+# The smallest number of an index, which is found without sorting what is left.
+_NEXT = f"""
+SELECT (SELECT min(v.position) FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor)
+FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
 """
 
 
@@ -43,9 +48,10 @@ def waiting_by_endpoint(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, int]
 
 def oldest_seconds(*, now: datetime) -> float:
     """Return the age of the oldest event that waits for an enabled endpoint; 0 where none waits."""
-    following = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor")).order_by("position")
-    rows = WebhookEndpoint.objects.filter(is_enabled=True).annotate(waits_since=Subquery(following.values("occurred_at")[:1]))
-    oldest = rows.aggregate(oldest=Min("waits_since"))["oldest"]
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT)
+        positions = [position for (position,) in cursor.fetchall() if position is not None]
+    oldest = Event.objects.filter(pk__in=positions[:COUNT_UP_TO]).aggregate(oldest=Min("occurred_at"))["oldest"]
     return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
 
 

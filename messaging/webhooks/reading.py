@@ -70,18 +70,21 @@ def _window(tenant_id: int, position: int, last: int | None, size: int) -> list[
     return unreadable.read(rows.order_by("position")[:size], lambda: _select(tenant_id, position, last, size))
 
 
+MAX_POSITION = (1 << 63) - 1
 _COLUMNS = "position, type, subject_id, channel, is_sandbox, {occurred_at}, data"
+# See `messaging/migrations/0003_events.py`: the planner must not sort all that is left.
+_IN_ORDER = f"SELECT {_COLUMNS.format(occurred_at='occurred_at')} FROM messaging_events_after(%s, %s, %s, %s)"
+# A CAST, because SQLite's driver would read a text that is no time as None.
+_PLAIN = (
+    f"SELECT {_COLUMNS.format(occurred_at='CAST(occurred_at AS TEXT)')} FROM {Event._meta.db_table} "
+    "WHERE tenant_id = %s AND position > %s AND position <= %s ORDER BY position LIMIT %s"
+)
 
 
 def _select(tenant_id: int, position: int, last: int | None, size: int) -> list[StoredEvent]:
-    # A CAST, because SQLite's driver would read a text that is no time as None.
-    columns = _COLUMNS.format(occurred_at="occurred_at" if connection.vendor == "postgresql" else "CAST(occurred_at AS TEXT)")
-    sql = f"SELECT {columns} FROM {Event._meta.db_table} WHERE tenant_id = %s AND position > %s"
-    values = [tenant_id, position]
-    if last is not None:
-        sql, values = f"{sql} AND position <= %s", [*values, last]
+    sql = _IN_ORDER if connection.vendor == "postgresql" else _PLAIN
     with connection.cursor() as cursor:
-        cursor.execute(f"{sql} ORDER BY position LIMIT {int(size)}", values)
+        cursor.execute(sql, [tenant_id, position, MAX_POSITION if last is None else last, size])
         rows = cursor.fetchall()
     return [
         StoredEvent(position, kind, uuid_of(subject), channel, bool(is_sandbox), _moment(occurred_at), row_texts.json_object(data))

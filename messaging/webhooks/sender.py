@@ -9,7 +9,7 @@ which a receiver may see an event twice.
 
 A request that fails is repeated after a pause that doubles, from five seconds to one hour. After `webhooks.max_attempt_hours` it is given
 up, and the next events are sent; after `disable_after_hours` of failures the endpoint is disabled. An open breaker of the host, or too
-many requests at once to it, only make the endpoint wait.
+many requests at once to it, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
 """
 
 import random
@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -33,6 +34,7 @@ from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
 from messaging.webhooks import content, endpoints, figures, reading, request
 from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
 from posthaste.lib import redis
@@ -46,6 +48,7 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
 JITTER = 0.2
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
+READ_AGAIN_SECONDS = 1.0
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
@@ -75,6 +78,7 @@ class Load:
 
     rows: list[StoredEvent]
     until: int
+    is_last: bool = False  # nothing else waited when it was read
 
 
 class Sender:
@@ -84,6 +88,9 @@ class Sender:
         self.endpoint_id = endpoint_id
         self.token = uuid4()
         self.ahead = timedelta()  # the database's clock, of ours
+        self._endpoint: WebhookEndpoint | None = None
+        self._read_at = 0.0
+        self._is_done = False
         self.lease = timedelta(seconds=webhooks.value.timeout_seconds + LEASE_SLACK_SECONDS)
 
     def now(self) -> datetime:
@@ -96,7 +103,7 @@ class Sender:
             return 0
         until, made = time.monotonic() + TURN_SECONDS, 0
         try:
-            while not stopping.is_set() and time.monotonic() < until and self._send_next():
+            while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_and_note():
                 made += 1
         finally:
             self._release()
@@ -116,14 +123,26 @@ class Sender:
         rows = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
         return bool(rows.update(lease_token=self.token, lease_until=now + self.lease))
 
+    def _send_and_note(self) -> bool:
+        began = time.thread_time()
+        try:
+            return self._send_next()
+        finally:
+            pacing.spent(time.thread_time() - began)
+
     def _send_next(self) -> bool:
         """Make one request, and return whether the endpoint may have more."""
-        endpoint = self._held().filter(is_enabled=True).first()  # read each time, as it may have been changed
+        endpoint = self._current()
         if endpoint is None:
             return False
         if endpoint.is_calling:
             self._note_unknown(endpoint)
         load = self._load(endpoint)
+        if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
+            connection.close()
+            if stopping.wait(yields):
+                return False
+            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
         if not load.rows:
             self._held().update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT)
             return load.until > endpoint.cursor
@@ -141,13 +160,21 @@ class Sender:
         finally:
             concurrency_leases.leave(place)
 
+    def _current(self) -> WebhookEndpoint | None:
+        """Return the endpoint, read again each second, as it may have been changed; None if it was disabled or taken over."""
+        if self._endpoint is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
+            self._endpoint, self._read_at = self._held().filter(is_enabled=True).first(), time.monotonic()
+        return self._endpoint
+
     def _load(self, endpoint: WebhookEndpoint) -> Load:
-        wanted = {"tenant_id": endpoint.tenant_id, "position": endpoint.cursor, "wanted": lambda event: is_wanted(endpoint, event)}
+        read = partial(
+            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
+        )
         if endpoint.inflight_until is None:
-            found = reading.read(limit=endpoint.max_events, **wanted)
-            return Load(found.rows, found.until)
+            found = read(limit=endpoint.max_events)
+            return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
         # The same events again. Its filters may have been changed since, and more of them match.
-        found = reading.read(limit=MAX_EVENTS, last=endpoint.inflight_until, **wanted)
+        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
         return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
 
     def _ask_breaker(self, host: str) -> tuple[float, int]:
@@ -197,6 +224,7 @@ class Sender:
         status = DeliveryStatus.GIVEN_UP if given_up else answer.status
         lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else {}
         self._report(host, epoch, tally, status, lines)
+        self._is_done = load.is_last
         return is_done
 
     def _settle(self, endpoint: WebhookEndpoint, load: Load, answer: Answer, began: datetime) -> bool:
@@ -229,7 +257,11 @@ class Sender:
         }
         if answer.status == DeliveryStatus.DELIVERED:
             done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **_NOTHING_IN_FLIGHT}
-            self._note(endpoint, done)
+            if self._note(endpoint, done):
+                for name, value in done.items():  # what the row holds now: the next request goes on from there
+                    setattr(endpoint, name, value)
+            else:
+                self._endpoint = None
             request.log(endpoint, answer, **entry)
             return False
         settings = webhooks.value

@@ -244,6 +244,15 @@ def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tena
     assert f"evt_{last.position}" not in shown
 
 
+def test_a_delivery_whose_sender_was_lost_shows_its_events_too(client: Client, tenant: Tenant) -> None:
+    event = make_event(tenant)
+    positions = {"from_position": event.position, "until_position": event.position, "events": 0}
+    lost = make_delivery(make_endpoint(tenant), status=DeliveryStatus.UNKNOWN, http_status=None, error="sender_lost", **positions)
+    shown = page(client, "webhookdelivery_change", lost.pk)
+    assert f"evt_{event.position}" in shown
+    assert "sender_lost" in shown
+
+
 def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client: Client, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant)
     chosen = [str(make_delivery(endpoint).pk) for _ in range(3)]

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import BoundedList, TenantView
-from messaging.api.webhooks import EventsOut
+from messaging.api.webhooks import EVENTS, EventsOut
 from messaging.scopes import EVENTS_READ
 from messaging.webhooks import event_types, events
 from posthaste import env
@@ -77,6 +77,7 @@ class EventStream(TenantView):
         description="Oldest first. Recording starts with the first webhook endpoint or the first call of this address.",
         operation_id="events_read",
         parameters=[EventsQuery],
+        examples=[EVENTS],
         responses={
             200: EventsOut,
             (410, "application/problem+json"): OpenApiResponse(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -47,6 +47,7 @@ class WebhookCollection(ListModelMixin, WebhookView):
         description="It gets the events from now on. `secret` is shown in this answer only.",
         request=shapes.WebhookIn,
         responses={201: shapes.WebhookSecretOut},
+        examples=[shapes.NEW_ENDPOINT],
     )
     def post(self, request: Request) -> Response:
         endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **self.validated(shapes.WebhookIn))
@@ -98,6 +99,7 @@ class WebhookRotate(WebhookView):
         summary="Make a new secret",
         description="`secret` is shown in this answer only. Until `previous_secret_until` requests carry a signature of each secret.",
         request=shapes.RotateIn,
+        examples=[OpenApiExample("Keep the old secret for an hour", {"keep_old_for_seconds": 3600}, request_only=True)],
         responses=shapes.WebhookSecretOut,
     )
     def post(self, request: Request, id: str) -> Response:

@@ -7,6 +7,7 @@ import pytest
 
 from messaging.webhooks import engine as engines
 from messaging.webhooks.engine import Engine
+from messaging.webhooks.sender import Sender
 from posthaste.lib.elastic import stopping
 from tests import crowds
 from tests.builders import make_tenant
@@ -73,14 +74,14 @@ def test_an_error_of_one_turn_ends_neither_the_engine_nor_other_turns(
     tenant = make_tenant()
     bad = make_endpoint(tenant, receiver.url, name="bad")
     make_endpoint(tenant, receiver.url, name="good")
-    own = engines.Sender.serve
+    own = Sender.serve
 
-    def serve(self: engines.Sender) -> int:
+    def serve(self: Sender) -> int:
         if self.endpoint_id == bad.pk:
             raise ValueError("broken")
         return own(self)
 
-    monkeypatch.setattr(engines.Sender, "serve", serve)
+    monkeypatch.setattr(Sender, "serve", serve)
     sent(tenant)
     until(lambda: len(receiver.events()) == 1)
     monkeypatch.undo()

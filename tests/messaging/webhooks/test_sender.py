@@ -15,11 +15,12 @@ from accounts.models import AuditEntry, Tenant
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
-from messaging.webhooks import endpoints, sender
+from messaging.webhooks import endpoints, request, sender
 from messaging.webhooks.sender import Sender
 from posthaste.lib import redis
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
+from posthaste.lib.flow.concurrency_leases import concurrency_leases
 from tests import crowds
 from tests.builders import TESTER, configure, make_message, make_provider, make_tenant
 from tests.messaging.webhooks.hooks import again, end, ids_of, is_due, later, make_endpoint, recorded, sent, turn
@@ -180,14 +181,14 @@ def test_a_sender_that_dies_while_it_calls_is_succeeded_by_one_that_sends_the_sa
 ) -> None:
     endpoint = make_endpoint(tenant, receiver.url)
     rows = sent(tenant, 3)
-    own = sender.request.post
+    own = request.post
 
     def die(*args: Any, **kwargs: Any) -> Any:
         if is_answered:
             own(*args, **kwargs)
         raise Died
 
-    monkeypatch.setattr(sender.request, "post", die)
+    monkeypatch.setattr(request, "post", die)
     monkeypatch.setattr(Sender, "_release", lambda _self: None)  # it does not come to that
     with pytest.raises(Died):
         turn(endpoint)
@@ -383,8 +384,8 @@ def test_without_redis_events_are_sent_all_the_same(receiver: WebhookReceiver, t
     def away(*_args: Any, **_kwargs: Any) -> Any:
         raise redis.Unavailable("away")
 
-    monkeypatch.setattr(sender.concurrency_leases, "take", lambda *_args, **_kwargs: sender.concurrency_leases.take)
-    monkeypatch.setattr(sender.concurrency_leases, "leave", lambda _place: None)
+    monkeypatch.setattr(concurrency_leases, "take", lambda *_args, **_kwargs: "a place")
+    monkeypatch.setattr(concurrency_leases, "leave", lambda _place: None)
     monkeypatch.setattr(redis.client(), "execute_command", away)
     turn(endpoint)
     assert statuses(endpoint) == ["delivered"]
