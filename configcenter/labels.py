@@ -26,6 +26,13 @@ class InstanceState(TextChoices):
     REFUSED = "refused", _("Refused")
 
 
+class ListenerState(TextChoices):
+    """Whether a Nacos client has the text that is in force for it."""
+
+    CURRENT = "current", _("Up to date")
+    OLD = "old", _("Old text")
+
+
 badges.register(
     "config",
     ItemState,
@@ -46,4 +53,9 @@ badges.register(
         InstanceState.SNAPSHOT: Look("unknown", "layers"),
         InstanceState.REFUSED: Look("failed", "failed"),
     },
+)
+badges.register(
+    "listener",
+    ListenerState,
+    {ListenerState.CURRENT: Look("delivered", "sent"), ListenerState.OLD: Look("unknown", "expired")},
 )

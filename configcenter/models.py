@@ -12,6 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from posthaste.lib.crypto import SealableTextField
+
 MODULES = "posthaste"  # namespace and group of the typed modules
 PUBLIC = "public"  # the namespace that everybody has; a Nacos client calls it ""
 
@@ -78,8 +80,11 @@ class ConfigItem(models.Model):
     format = models.CharField(_("format"), max_length=10, choices=Format.choices, default=Format.TEXT)
     description = models.CharField(_("description"), max_length=500, blank=True)
 
+    #: Its texts are stored encrypted and shown masked. Never taken back, so that nothing of it is ever stored in the clear.
+    is_encrypted = models.BooleanField(_("encrypted"), default=False)
+
     # null: nothing is being edited
-    draft = models.TextField(_("draft"), null=True, blank=True)
+    draft = SealableTextField(_("draft"), sealed_by="is_encrypted", null=True, blank=True)
     #: Rises with every change of the draft: an editor names the one they began from, and the second of two gets a conflict.
     draft_version = models.PositiveIntegerField(default=0, editable=False)
     draft_by = models.CharField(_("draft by"), max_length=150, blank=True)
@@ -122,7 +127,7 @@ class ConfigRelease(models.Model):
     #: The revision of the whole configuration that it made; rises in the order of commits.
     revision = models.BigIntegerField(db_index=True, editable=False)
     action = models.CharField(_("action"), max_length=10, choices=ReleaseAction.choices)
-    content = models.TextField(_("content"), blank=True)
+    content = SealableTextField(_("content"), sealed_by="is_encrypted", blank=True)
     md5 = models.CharField("md5", max_length=32)
     comment = models.CharField(_("comment"), max_length=500, blank=True)
     author = models.CharField(_("author"), max_length=150)
@@ -137,6 +142,11 @@ class ConfigRelease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item} v{self.number}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its text is stored encrypted and shown masked."""
+        return self.item.is_encrypted
 
 
 class ConfigState(models.Model):

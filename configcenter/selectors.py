@@ -12,30 +12,36 @@ from django.utils.translation import gettext as _
 from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
-from configcenter.services import instances
+from configcenter.services import instances, listeners
 from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
+from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
-from posthaste.lib.problems import NotFound
+from posthaste.lib.problems import Conflict, NotFound
 
 __all__ = [
+    "MASK",
     "Line",
     "ModuleState",
+    "NotCompared",
     "diff",
     "everything",
     "free_items",
     "history",
     "json_schema",
+    "listening",
     "live_instances",
     "module_overview",
     "module_state",
+    "must_compare",
     "namespaces",
     "overrides",
     "reached_items",
     "reached_namespaces",
     "release",
     "reported_instances",
+    "shown_text",
     "takes_part",
 ]  # fmt: skip
 
@@ -206,6 +212,31 @@ def history(item: ConfigItem) -> "QuerySet[ConfigRelease]":
     return item.releases.select_related("based_on").order_by("-number")
 
 
+#: What is shown in place of a text of an encrypted item.
+MASK = "••••••"
+
+
+def shown_text(item: ConfigItem, text: str) -> str:
+    """Return a text of an item as people, lists and history show it: masked where the item is encrypted."""
+    return MASK if item.is_encrypted and text else text
+
+
+class NotCompared(Conflict):
+    """The texts of an encrypted item are shown nowhere, so they can't be compared either."""
+
+    code = "encrypted"
+
+
+def must_compare(item: ConfigItem) -> None:
+    """Let those pass who want to compare texts of an item that is not encrypted.
+
+    Raises:
+        NotCompared: it is encrypted.
+    """
+    if item.is_encrypted:
+        raise NotCompared(_("The texts of an encrypted item can't be compared."))
+
+
 def release(item: ConfigItem, number: int) -> ConfigRelease:
     """Return one release.
 
@@ -216,6 +247,16 @@ def release(item: ConfigItem, number: int) -> ConfigRelease:
     if found is None:
         raise NotFound(_("This item has no version {number}. Old versions are removed after a month.").format(number=number))
     return found
+
+
+def listening(item: ConfigItem) -> Listening:
+    """Return the Nacos clients that listen to an item.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    place = item.namespace
+    return listeners.listening(tenant_id=place.tenant_id, slug=place.slug, group=item.group, data_id=item.data_id)
 
 
 def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:

@@ -19,6 +19,8 @@ class MessagingConfig(AppConfig):
         )
         from messaging.intake import limits  # noqa: F401 - puts the flow rules in force; replays drafts
         from messaging.receipts.sandbox import send_receipts_later
+        from posthaste.lib.discovery import import_from_apps
 
+        import_from_apps("event_types")  # the types of events that each app declares
         SandboxAdapter.outbox = staticmethod(outbox.write)
         SandboxAdapter.receipts_sink = staticmethod(send_receipts_later)

@@ -6,7 +6,16 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.models import BatchStatus, ReceiptOutcome, Status, SuppressionReason, TemplateVersion
+from messaging.models import (
+    BatchStatus,
+    DeliveryKind,
+    DeliveryStatus,
+    EndpointState,
+    ReceiptOutcome,
+    Status,
+    SuppressionReason,
+    TemplateVersion,
+)
 from posthaste.lib.breaker import Phase
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
@@ -82,6 +91,34 @@ badges.register(
         ReceiptOutcome.DUPLICATE: Look("cancelled", "layers", gettext_lazy("Duplicate")),
         ReceiptOutcome.LATE: Look("unknown", "expired", gettext_lazy("Late")),
         ReceiptOutcome.UNMATCHED: Look("failed", "unknown", gettext_lazy("Unmatched")),
+    },
+)
+badges.register(
+    "webhook_endpoint",
+    EndpointState,
+    {
+        EndpointState.ENABLED: Look("delivered", "sent"),
+        EndpointState.FAILING: Look("unknown", "retry"),
+        EndpointState.DISABLED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "webhook_delivery",
+    DeliveryStatus,
+    {
+        DeliveryStatus.DELIVERED: Look("delivered", "sent"),
+        DeliveryStatus.FAILED: Look("failed", "failed"),
+        DeliveryStatus.UNKNOWN: Look("unknown", "unknown"),
+        DeliveryStatus.GIVEN_UP: Look("failed", "cancelled"),
+    },
+)
+badges.register(
+    "webhook_delivery_kind",
+    DeliveryKind,
+    {
+        DeliveryKind.EVENTS: Look("queued", "messages"),
+        DeliveryKind.REPLAY: Look("sending", "retry"),
+        DeliveryKind.TEST: Look("suppressed", "outbox"),
     },
 )
 badges.register("suppression", SuppressionReason, dict.fromkeys(SuppressionReason, Look("suppressed", "suppressed")))

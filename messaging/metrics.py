@@ -10,6 +10,7 @@ from messaging.queueing import broker, queue_statistics
 from messaging.queueing.queue_statistics import COUNT_UP_TO
 from messaging.statistics import event_rates
 from messaging.storage import unreadable
+from messaging.webhooks import figures
 from posthaste.lib.metrics import metric
 
 
@@ -85,3 +86,32 @@ def pool_busy_threads() -> Mapping[str, float]:
 def broker_tasks() -> Mapping[str, float]:
     """Ask the broker."""
     return {name: float(number) for name, number in broker.depths().items()}
+
+
+@metric("webhook_waiting_events", help=_("Events that wait for enabled webhook endpoints, counted up to 10,000 for each."), unit="events")
+def webhook_waiting_events() -> float:
+    """Count what lies after the cursors."""
+    return figures.waiting()
+
+
+@metric("webhook_oldest_event_seconds", help=_("Age of the oldest event that waits for an enabled webhook endpoint."), unit="seconds")
+def webhook_oldest_event_seconds() -> float:
+    """Return 0 where nothing waits."""
+    return figures.oldest_seconds(now=timezone.now())
+
+
+@metric("webhook_endpoints", help=_("Webhook endpoints by state: enabled, failing, disabled."), labels=("state",))
+def webhook_endpoints() -> Mapping[str, float]:
+    """Count the endpoints of all tenants."""
+    return figures.endpoints_by_state()
+
+
+@metric(
+    "webhook_deliveries_total",
+    help=_("Requests to webhook endpoints by what came of them: delivered, failed, unknown, given_up. Tests and replays are not counted."),
+    kind="counter",
+    labels=("status",),
+)
+def webhook_deliveries_total() -> Mapping[str, float]:
+    """Return what all processes have counted in Redis."""
+    return figures.deliveries()

@@ -12,3 +12,6 @@ TEMPLATES_WRITE = declare("templates:write", gettext_lazy("edit and publish temp
 SUPPRESSIONS_READ = declare("suppressions:read", gettext_lazy("read the suppression list"))
 SUPPRESSIONS_WRITE = declare("suppressions:write", gettext_lazy("add to and remove from the suppression list"))
 STATISTICS = declare("statistics:read", gettext_lazy("read statistics"))
+WEBHOOKS_READ = declare("webhooks:read", gettext_lazy("read webhook endpoints and what was sent to them"))
+WEBHOOKS_MANAGE = declare("webhooks:manage", gettext_lazy("create, change, test and delete webhook endpoints, and replay deliveries"))
+EVENTS_READ = declare("events:read", gettext_lazy("read the stream of events"))

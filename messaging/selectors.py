@@ -4,10 +4,21 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.tenancy import owned_by
-from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Provider, Status, Suppression, Template
+from messaging.models import (
+    IN_PROGRESS,
+    Batch,
+    BatchStatus,
+    Message,
+    Provider,
+    Status,
+    Suppression,
+    Template,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from messaging.storage import tallies
 from messaging.storage.unreadable import readable
 
@@ -35,6 +46,23 @@ def templates(tenant_id: int) -> "QuerySet[Template]":
 def providers(tenant_id: int) -> "QuerySet[Provider]":
     """Return the tenant's providers by channel."""
     return owned_by(Provider.objects.all(), tenant_id)
+
+
+def webhook_endpoints(tenant_id: int) -> "QuerySet[WebhookEndpoint]":
+    """Return the tenant's webhook endpoints by name."""
+    return owned_by(WebhookEndpoint.objects.all(), tenant_id)
+
+
+def webhook_deliveries(endpoint: WebhookEndpoint) -> "QuerySet[WebhookDelivery]":
+    """Return the calls of an endpoint, newest first."""
+    return owned_by(WebhookDelivery.objects.filter(endpoint=endpoint), endpoint.tenant_id)
+
+
+def latest_deliveries(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, WebhookDelivery]:
+    """Return the last call of each endpoint that had one, in one query."""
+    last = WebhookDelivery.objects.filter(endpoint=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    ids = WebhookEndpoint.objects.filter(pk__in=[endpoint.pk for endpoint in endpoints]).order_by().values_list(Subquery(last), flat=True)
+    return {delivery.endpoint_id: delivery for delivery in WebhookDelivery.objects.filter(pk__in=[pk for pk in ids if pk])}
 
 
 def in_states(states: Iterable[str]) -> Q:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready, worker_shutdown
 
 from posthaste.lib import garbage, heartbeat
 
@@ -32,6 +32,7 @@ def _configure_worker(sender: Any, **_kwargs: Any) -> None:
 def _configure_beat(**_kwargs: Any) -> None:
     from configcenter.services import watch
 
+    garbage.settle()
     watch.start("beat")
 
 
@@ -39,6 +40,22 @@ def _configure_beat(**_kwargs: Any) -> None:
 def _sign_of_life(sender: Any, **_kwargs: Any) -> None:
     garbage.settle()
     heartbeat.start(_kind(sender.hostname))
+
+
+@worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _send_webhooks(sender: Any, **_kwargs: Any) -> None:
+    if _kind(sender.hostname) == "aux":
+        from messaging.webhooks import engine
+
+        engine.start()
+
+
+@worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+def _finish_webhooks(sender: Any, **_kwargs: Any) -> None:
+    if _kind(sender.hostname) == "aux":
+        from messaging.webhooks import engine
+
+        engine.finish()
 
 
 @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]

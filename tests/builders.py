@@ -19,7 +19,20 @@ from accounts.services.audit import Actor, ActorKind
 from configcenter.hot import Applied, Handle
 from messaging.content import editing, templates
 from messaging.intake import accept
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
+from messaging.models import (
+    Batch,
+    BatchStatus,
+    DeliveryStatus,
+    Event,
+    Message,
+    Provider,
+    Status,
+    Suppression,
+    Template,
+    TemplateVersion,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from messaging.providers.editing import create_provider
 from posthaste.lib.ids import first_id_at, new_id
 
@@ -177,6 +190,34 @@ def make_message(
 def make_suppression(tenant: Tenant, recipient: str = RECIPIENTS["email"], **fields: Any) -> Suppression:
     """Put a recipient on the tenant's suppression list."""
     return Suppression.objects.create(tenant=tenant, recipient=recipient, **{"created_at": timezone.now(), **fields})
+
+
+def make_endpoint(tenant: Tenant, **fields: Any) -> WebhookEndpoint:
+    """Make an enabled webhook endpoint whose URL nothing listens at."""
+    made = {"name": f"endpoint {next(_numbers)}", "url": "http://127.0.0.1:9/hook", **fields}
+    return WebhookEndpoint.objects.create(tenant=tenant, **made)
+
+
+def make_event(tenant: Tenant, type: str = "message.sent", **fields: Any) -> Event:
+    """Make an event that has its position, as readers of the stream see it."""
+    made = {"subject_id": new_id(), "channel": "sms", "occurred_at": timezone.now(), **fields}
+    return Event.objects.create(tenant=tenant, type=type, **made)
+
+
+def make_delivery(endpoint: WebhookEndpoint, **fields: Any) -> WebhookDelivery:
+    """Make an entry of the delivery log, of one event unless positions are given."""
+    if "from_position" not in fields:
+        position = make_event(endpoint.tenant).position
+        fields = {"from_position": position, "until_position": position, "events": 1, **fields}
+    made = {
+        "tenant": endpoint.tenant,
+        "webhook_id": f"whk_{new_id().hex}",
+        "status": DeliveryStatus.DELIVERED,
+        "http_status": 200,
+        "duration_ms": 12,
+        "at": timezone.now(),
+    }
+    return WebhookDelivery.objects.create(endpoint=endpoint, **{**made, **fields})
 
 
 def make_batch(tenant: Tenant, *, status: str = BatchStatus.RUNNING, channel: str = "sms", **counts: int) -> Batch:

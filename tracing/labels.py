@@ -23,6 +23,7 @@ class EventKind(TextChoices):
     RECEIPT = "receipt", _("Receipt")
     MOVED_TO_ANOTHER_PROVIDER = "moved_to_another_provider", _("Moved to another provider")
     RULE = "rule", _("Decided by a rule")
+    WEBHOOK_OUT = "webhook_out", _("Sent to a webhook endpoint")
 
     @classmethod
     def label_of(cls, code: str) -> str:

@@ -18,6 +18,7 @@ KINDS = {
     "K": EventKind.RECEIPT,
     "M": EventKind.MOVED_TO_ANOTHER_PROVIDER,
     "X": EventKind.RULE,
+    "W": EventKind.WEBHOOK_OUT,
 }
 
 
@@ -125,5 +126,7 @@ def _event(message_id: UUID, event: Event) -> dict[str, Any]:
         case "M" if len(words) >= 3:
             reason, release = _reason(words[2])
             detail = {"from": words[0], "to": words[1], "reason": reason, **release}
+        case "W" if len(words) >= 4:
+            detail = {"duration_ms": int(words[0]), "endpoint": words[1], "told": words[2], "status": words[3]}
     kind = KINDS.get(event.code)
     return {"at": selectors.at(message_id, event), "event": kind.value if kind else event.code, **detail}

@@ -1,5 +1,6 @@
 """What goes in and out under /api/config/items/ and /api/config/namespaces/."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.functional import lazy
@@ -7,11 +8,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body
+from configcenter import selectors
 from configcenter.api.module_shapes import GrayOut, gray_of
 from configcenter.models import PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items, namespaces
+from configcenter.services.listeners import Listener
 
 CONTENT = "The text itself, to the last blank: its md5 is counted over it."
+
+ENCRYPTED = "Store its texts encrypted, and show them only as the text in force to keys that may read it."
 
 
 class TextField(serializers.CharField):
@@ -51,7 +56,7 @@ class ItemOut(serializers.ModelSerializer[ConfigItem]):
 
     class Meta:
         model = ConfigItem
-        fields = ["namespace", "group", "data_id", "format", "description", "version", "md5", "at", "author", "has_draft"]
+        fields = ["namespace", "group", "data_id", "format", "description", "is_encrypted", "version", "md5", "at", "author", "has_draft"]
 
     def get_namespace(self, item: ConfigItem) -> str:
         return called(self.context["request"].user, item.namespace)
@@ -61,7 +66,7 @@ class ItemOut(serializers.ModelSerializer[ConfigItem]):
 
 
 class ItemDraftOut(serializers.Serializer[Any]):
-    """What is being edited; `content` is null where nothing is."""
+    """What is being edited; `content` is null where nothing is, and masked where the item is encrypted."""
 
     content = serializers.CharField(allow_null=True)
     version = serializers.IntegerField(help_text="Name it as `based_on` when you save or publish.")
@@ -71,7 +76,8 @@ class ItemDraftOut(serializers.Serializer[Any]):
 
 def draft_of(item: ConfigItem) -> dict[str, Any]:
     """Return what is being edited."""
-    return {"content": item.draft, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
+    content = None if item.draft is None else selectors.shown_text(item, item.draft)
+    return {"content": content, "version": item.draft_version, "author": item.draft_by, "at": item.draft_at}
 
 
 class ItemDetail(ItemOut):
@@ -104,6 +110,7 @@ class ItemIn(Body):
     data_id = NameField(256)
     format = serializers.ChoiceField(choices=Format.choices, default=Format.TEXT)
     description = serializers.CharField(max_length=500, allow_blank=True, default="")
+    is_encrypted = serializers.BooleanField(default=False, help_text=ENCRYPTED)
     content = TextField(required=False, default=None, help_text=CONTENT)
 
 
@@ -112,6 +119,7 @@ class ItemChangeIn(Body):
 
     format = serializers.ChoiceField(choices=Format.choices, required=False)
     description = serializers.CharField(max_length=500, allow_blank=True, required=False)
+    is_encrypted = serializers.BooleanField(required=False, help_text=f"{ENCRYPTED} It can't be taken back.")
 
 
 class ItemDraftIn(Body):
@@ -144,6 +152,30 @@ class ItemPublishIn(Body):
         max_length=32, allow_blank=True, required=False, allow_null=True, default=None, help_text='The same by md5; "": nothing is.'
     )
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class ListenerOut(serializers.Serializer[Any]):
+    """A Nacos client that listens to an item."""
+
+    address = serializers.CharField()
+    caller = serializers.CharField(help_text="`key:` with the prefix of its API key, or `user:` with a name.")
+    agent = serializers.CharField(help_text="What the client says it is.")
+    transport = serializers.ChoiceField(choices=["http", "grpc"])
+    md5 = serializers.CharField(help_text="Of the text that it has; empty: none.")
+    is_current = serializers.BooleanField(help_text="Whether that is what is in force for it.")
+    since = serializers.SerializerMethodField(help_text="When it began to wait.")
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_since(self, row: Listener) -> datetime:
+        return datetime.fromtimestamp(row.since, UTC)
+
+
+class ListeningOut(serializers.Serializer[Any]):
+    """Who listens to an item."""
+
+    total = serializers.IntegerField(help_text="How many; `results` has at most 1,000 of each `ws` process.")
+    is_complete = serializers.BooleanField(help_text="Whether every `ws` process answered.")
+    results = ListenerOut(source="rows", many=True)
 
 
 class NamespaceOut(serializers.ModelSerializer[ConfigNamespace]):

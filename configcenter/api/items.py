@@ -214,8 +214,21 @@ class ItemDiff(FreeItem, modules.ModuleDiff):
     """`…/diff/`."""
 
 
-# A gray release of an item is started in the console only, as only processes of Posthaste would follow it; but one that blocks
-# a publish can be ended here.
+class ItemListeners(FreeItem):
+    """`…/listeners/`."""
+
+    scopes = {"GET": CONFIG_READ}
+
+    @extend_schema(
+        summary="Which Nacos clients listen to it",
+        description="And the text that each has, by its md5; those with an old one first. 503 while Redis is away.",
+        responses=item_shapes.ListeningOut,
+    )
+    def get(self, request: Request, **at: str) -> Response:
+        return Response(item_shapes.ListeningOut(selectors.listening(self.item())).data)
+
+
+# A gray release of an item is started in the console or by a Nacos client; but one that blocks a publish can be ended here.
 class ItemGrayPromote(FreeItem, rollout.ModuleGrayPromote):
     """`…/gray/promote/`."""
 

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body, BoundedList
+from configcenter import selectors
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.services.releases import LABEL
 from configcenter.services.transfer import POLICIES
@@ -26,10 +27,13 @@ class ReleaseOut(serializers.ModelSerializer[ConfigRelease]):
 class ReleaseWithContent(ReleaseOut):
     """A release with its text."""
 
-    content = serializers.CharField(help_text="The text as it was published.")
+    content = serializers.SerializerMethodField(help_text="The text as it was published; of an encrypted item masked.")
 
     class Meta(ReleaseOut.Meta):
         fields = [*ReleaseOut.Meta.fields, "content"]
+
+    def get_content(self, release: ConfigRelease) -> str:
+        return selectors.shown_text(release.item, release.content)
 
 
 class GrayOut(serializers.Serializer[Any]):

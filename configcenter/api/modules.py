@@ -263,6 +263,7 @@ class ModuleDiff(ItemView):
     )
     def get(self, request: Request, **at: str) -> Response:
         item = self.item()
+        selectors.must_compare(item)
         now = items.effective(item)
         before = self._text(item, "before", now)
         after = self._text(item, "after", now if item.draft is None else item.draft)

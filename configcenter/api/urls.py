@@ -40,6 +40,7 @@ urlpatterns = [
     path(f"{ITEM}releases/", items.ItemReleases.as_view()),
     path(f"{ITEM}releases/<int:number>/", items.ItemRelease.as_view()),
     path(f"{ITEM}diff/", items.ItemDiff.as_view()),
+    path(f"{ITEM}listeners/", items.ItemListeners.as_view()),
     path(f"{ITEM}gray/promote/", items.ItemGrayPromote.as_view()),
     path(f"{ITEM}gray/abandon/", items.ItemGrayAbandon.as_view()),
     path("config/namespaces/", items.NamespaceCollection.as_view()),

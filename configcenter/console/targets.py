@@ -63,7 +63,7 @@ class Target:
     def urls(self) -> dict[str, str]:
         """The addresses of all its pages, for templates."""
         verbs = ["edit", "publish", "discard", "gray", "history", "compare", "remove"]
-        return {verb: self.url(verb) for verb in verbs + ([] if self.handle is None else ["tenants", "live", "reach", "replay"])}
+        return {verb: self.url(verb) for verb in verbs + (["listeners"] if self.handle is None else ["tenants", "live", "reach", "replay"])}
 
     @cached_property
     def effective(self) -> str:

@@ -32,6 +32,7 @@ urlpatterns = [
     path("items/", items.listing, name="items"),
     path("items/new/", items.create, name="item-new"),
     *_life("items/<int:pk>/", "item"),
+    path("items/<int:pk>/listeners/", items.listeners, name="item-listeners"),
     path("items/<int:pk>/about/", items.about, name="item-about"),
     path("namespaces/", items.namespaces, name="namespaces"),
     path("transfer/", transfer.transfer, name="transfer"),

@@ -46,10 +46,12 @@ def add_arguments(verbs: Any) -> None:
     which = get.add_mutually_exclusive_group()
     which.add_argument("--draft", action="store_true", help="the draft instead")
     which.add_argument("--version", dest="number", type=int, metavar="N", help="the text of this release instead")
+    get.add_argument("--reveal", action="store_true", help="also the text of an encrypted item")
     change = action("set", "Saves a text as the draft, making the item where there is none; changes format and description.")
     change.add_argument("file", nargs="?", metavar="FILE", help="the text; - for standard input")
     change.add_argument("--based-on", type=int, metavar="N", help="the draft's version that you saw: refused when it has changed since")
     change.add_argument("--description", help="what it is, for those who find it")
+    change.add_argument("--encrypted", action="store_true", default=None, help="store its texts encrypted; can't be taken back")
     publish = action("publish", "Brings a text into force: a file's, making the item where there is none, or the draft.")
     publish.add_argument("file", nargs="?", metavar="FILE", help="the text; - for standard input; default: the draft")
     publish.add_argument("--if-md5", metavar="MD5", help='only over the release with this md5; "": only where nothing is in force')
@@ -190,6 +192,7 @@ def described(item: ConfigItem) -> dict[str, Any]:
         "data_id": item.data_id,
         "format": item.format,
         "description": item.description,
+        "is_encrypted": item.is_encrypted,
         "version": current.number if current else 0,
         "md5": current.md5 if current else "",
         "at": current.at if current else None,
@@ -217,6 +220,7 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
         raise NotFound(_("No version of this item is in force."))
     else:
         text = item.current.content
+    text = text if options["reveal"] else selectors.shown_text(item, text)
     return described(item) | {"content": text}, text
 
 
@@ -237,9 +241,9 @@ def set_(options: dict[str, Any], by: Actor, say: Say) -> None:
         CommandError: nothing to change was given; status 2.
         Invalid, DraftConflict: as the services say.
     """
-    about = {name: options[name] for name in ("format", "description")}
+    about = {"format": options["format"], "description": options["description"], "is_encrypted": options["encrypted"]}
     if options["file"] is None and not any(value is not None for value in about.values()):
-        raise CommandError("Give a FILE (- for standard input), --format or --description.", returncode=2)
+        raise CommandError("Give a FILE (- for standard input), --format, --description or --encrypted.", returncode=2)
     text = None if options["file"] is None else content_of(options["file"])
     with transaction.atomic():
         item = items.change_item(item=_found_or_made(options, by), **about, by=by)

@@ -1,5 +1,6 @@
 import django.core.validators
 import django.db.models.deletion
+import posthaste.lib.crypto
 from django.db import migrations, models
 
 
@@ -47,7 +48,8 @@ class Migration(migrations.Migration):
                 ('data_id', models.CharField(max_length=256, verbose_name='data id')),
                 ('format', models.CharField(choices=[('text', 'Text'), ('json', 'JSON'), ('yaml', 'YAML'), ('properties', 'Properties'), ('xml', 'XML'), ('toml', 'TOML')], default='text', max_length=10, verbose_name='format')),
                 ('description', models.CharField(blank=True, max_length=500, verbose_name='description')),
-                ('draft', models.TextField(blank=True, null=True, verbose_name='draft')),
+                ('is_encrypted', models.BooleanField(default=False, verbose_name='encrypted')),
+                ('draft', posthaste.lib.crypto.SealableTextField(blank=True, null=True, sealed_by='is_encrypted', verbose_name='draft')),
                 ('draft_version', models.PositiveIntegerField(default=0, editable=False)),
                 ('draft_by', models.CharField(blank=True, max_length=150, verbose_name='draft by')),
                 ('draft_at', models.DateTimeField(blank=True, null=True, verbose_name='draft changed')),
@@ -70,7 +72,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField(verbose_name='version')),
                 ('revision', models.BigIntegerField(db_index=True, editable=False)),
                 ('action', models.CharField(choices=[('publish', 'Published'), ('rollback', 'Rolled back'), ('gray', 'Gray release'), ('promote', 'Promoted from a gray release'), ('abandon', 'Gray release abandoned'), ('import', 'Imported'), ('remove', 'Removed')], max_length=10, verbose_name='action')),
-                ('content', models.TextField(blank=True, verbose_name='content')),
+                ('content', posthaste.lib.crypto.SealableTextField(blank=True, sealed_by='is_encrypted', verbose_name='content')),
                 ('md5', models.CharField(max_length=32, verbose_name='md5')),
                 ('comment', models.CharField(blank=True, max_length=500, verbose_name='comment')),
                 ('author', models.CharField(max_length=150, verbose_name='author')),

@@ -3,10 +3,14 @@
 Served by the ASGI process, as a waiting client must not hold a thread. Page for users: docs/nacos.md.
 Reference of the protocol: https://nacos.io/en/docs/v1/open-api/
 
-    application   addresses, reading of requests, writing of answers
+    application   reading of requests, writing of answers
+    routes        what each address does, and who may do it
     protocol      the forms on the wire; no I/O
-    identity      who calls, by token or API key, and what they may do
-    items         get, publish, remove, list and history
+    identity      who calls, by token, API key or password, and what they may do
+    items         get, publish, remove, beta, list and history
     sharing       one read for many who ask for the same
     listening     those who wait for changes
+    fingerprints  the md5 of what is in force
+    clients       which clients a gray release is for
+    refusals      refused clients that repeat without a pause
 """

@@ -3,8 +3,13 @@
 Nacos clients sign in with name and password and then show the token they were given with every call. The password is an API key
 (the name does not matter), or that of a member of staff. A token is signed and expires, and does not outlive its key or user: both
 are checked with every call, as they were at most two seconds ago.
+
+Clients that do not sign in send name and password with every call. A password of a member of staff is then an attempt to sign in; one
+that was right stands for its token for five minutes, so that it is one attempt and not one a call.
 """
 
+import hashlib
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -54,6 +59,15 @@ class Who:
                 raise Forbidden(_("This requires the scope {scope}.").format(scope=scope))
         if self.is_sandbox and set(scopes) != {CONFIG_READ}:
             raise live_key_needed()
+
+    def must_reveal(self) -> None:
+        """Let those pass who may read encrypted items: a system with its key, and of the staff only those who may edit them.
+
+        Raises:
+            Forbidden: a member of staff who only looks on; the console shows them no secrets either.
+        """
+        if self.tenant_id is None:
+            self.must(CONFIG_WRITE)
 
 
 def _of_key(caller: Caller) -> Who:
@@ -128,8 +142,9 @@ _users: dict[int, tuple[float, User | None]] = {}
 
 
 def forget_cached_users() -> None:
-    """Empty this process's memory of members of staff."""
+    """Empty this process's memory of members of staff and their passwords."""
     _users.clear()
+    _passwords.clear()
 
 
 def _user(pk: int) -> User | None:
@@ -140,20 +155,56 @@ def _user(pk: int) -> User | None:
     return user
 
 
+PASSWORD_SECONDS = 300.0
+MAX_PASSWORDS = 1_000
+#: By a keyed digest of name, password and address, as the password itself is not to lie in memory: until when, and the token.
+_passwords: dict[bytes, tuple[float, str]] = {}
+_digest_key = secrets.token_bytes(32)
+
+
+def digest(*parts: str) -> bytes:
+    """Return a digest under which credentials are remembered in this process."""
+    return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), key=_digest_key).digest()
+
+
+def _of_password(username: str, password: str, ip: str, now: datetime) -> Who:
+    if FORM.fullmatch(password.strip()):
+        return _of_key(recognise(f"Bearer {password.strip()}", ip=ip, now=now))
+    known = digest(username, password, ip)
+    until, token = _passwords.get(known, (0.0, ""))
+    if time.monotonic() < until:
+        try:
+            return _of_token(token, ip, now)
+        except Unauthenticated:
+            del _passwords[known]
+    signed_in = sign_in(username=username, password=password, ip=ip, now=now)
+    if len(_passwords) >= MAX_PASSWORDS:
+        _passwords.clear()
+    _passwords[known] = (time.monotonic() + PASSWORD_SECONDS, signed_in.text)
+    return signed_in.who
+
+
 def identify(*, headers: Mapping[str, str], fields: Mapping[str, str], ip: str, now: datetime) -> Who:
-    """Return the caller that shows a token (`accessToken`) or an API key (`Authorization: Bearer …`).
+    """Return the caller that shows a token (`accessToken`), an API key (`Authorization: Bearer …`), or name and password.
 
     Raises:
-        Unauthenticated: there is neither, or it is wrong, expired or revoked.
+        Unauthenticated: there is none of them, or it is wrong, expired or revoked.
         Forbidden: the key may not be used from this address.
+        TooMany: so many attempts with a password from this address or for this name.
     """
     authorization = headers.get("authorization", "")
     token = fields.get("accessToken", "") or headers.get("accesstoken", "")
+    if not token and not authorization and fields.get("password"):
+        return _of_password(fields.get("username", ""), fields["password"], ip, now)
     if not token:
         scheme, _sep, shown = authorization.partition(" ")
         if scheme.lower() != "bearer" or FORM.fullmatch(shown.strip()):
             return _of_key(recognise(authorization, ip=ip, now=now))
         token = shown.strip()
+    return _of_token(token, ip, now)
+
+
+def _of_token(token: str, ip: str, now: datetime) -> Who:
     try:
         stands_for = signing.loads(token, salt=SALT, max_age=TOKEN_SECONDS)
     except signing.SignatureExpired:

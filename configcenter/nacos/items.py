@@ -1,6 +1,6 @@
 """What Nacos clients do with items: get, publish, remove, list, history. All of it through the services that the console uses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,22 +9,24 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from accounts.services.audit import Actor
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease, ConfigState, Format, ReleaseAction
 from configcenter.nacos import protocol
+from configcenter.nacos.clients import Client, addresses_in, label_of
 from configcenter.nacos.identity import Who
 from configcenter.services import items, releases
 from configcenter.services.changes import md5_of
 from configcenter.services.namespaces import Place, name, place, writable
 from configcenter.services.validation import defaults
-from posthaste.lib.problems import NotFound
+from posthaste.lib.problems import Invalid, NotFound
 
 COMMENT = "Nacos client"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The text in force of one item."""
+    """The text of one item that a client is shown."""
 
     content: str
     md5: str
@@ -33,6 +35,29 @@ class Shown:
     author: str = ""
     description: str = ""
     pk: int = 0
+    is_encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What is in force of one item (None: nothing), and a gray release with those it is for."""
+
+    shown: Shown | None
+    gray: Shown | None = None
+    labels: tuple[str, ...] = ()
+    percent: int = 0
+
+    def of(self, client: Client, group: str, data_id: str) -> Shown:
+        """Return what a client is to have.
+
+        Raises:
+            NotFound: nothing is in force for it.
+        """
+        if self.gray is not None and client.takes_part(item=f"{group}/{data_id}", labels=self.labels, percent=self.percent):
+            return self.gray
+        if self.shown is None:
+            raise NotFound(_("config data not exist"))
+        return self.shown
 
 
 def default_of(found: Place, group: str, data_id: str) -> str | None:
@@ -44,45 +69,125 @@ def default_of(found: Place, group: str, data_id: str) -> str | None:
 
 def _rows(found: Place) -> "models.QuerySet[ConfigItem]":
     rows = ConfigItem.objects.filter(Q(namespace__tenant_id=found.tenant_id), namespace__slug=found.slug, override_of=None)
-    return rows.select_related("current")
+    return rows.select_related("current", "gray")
 
 
-def in_force(found: Place, group: str, data_id: str) -> Shown:
-    """Return the text that is in force.
+def _shown(item: ConfigItem, release: ConfigRelease) -> Shown:
+    words = release.author, item.description
+    return Shown(release.content, release.md5, item.format, release.at, *words, item.pk, is_encrypted=item.is_encrypted)
 
-    Raises:
-        NotFound: nothing of that name is in force there.
-    """
+
+def in_force(found: Place, group: str, data_id: str) -> InForce:
+    """Return the texts that are in force, for all and for some. Gray releases of modules are for the product's own processes."""
     item = _rows(found).filter(group=group, data_id=data_id).first()
-    if item is not None and item.current is not None:
-        release = item.current
-        return Shown(release.content, release.md5, item.format, release.at, release.author, item.description, item.pk)
-    text = default_of(found, group, data_id)
-    if text is None:
-        raise NotFound(_("config data not exist"))
-    return Shown(text, md5_of(text), Format.JSON, None)
+    if item is None or item.current is None:
+        text = default_of(found, group, data_id)
+        current = None if text is None else Shown(text, md5_of(text), Format.JSON, None)
+    else:
+        current = _shown(item, item.current)
+    if item is None or item.gray is None or found.holds_modules:
+        return InForce(current)
+    return InForce(current, _shown(item, item.gray), tuple(item.gray_labels), item.gray_percent)
 
 
-def publish(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
+def publish(*, who: Who, fields: Mapping[str, str], ip: str, addresses: Sequence[str] = ()) -> None:
     """Publish a text, making the item when it is new. The same text again changes nothing, and is no error.
 
-    `casMd5`, where it is given, must be the fingerprint of what is in force.
+    `casMd5`, where it is given, must be the fingerprint of what is in force. `addresses` are those of the clients that it
+    is for (a beta); empty: all.
 
     Raises:
-        Invalid: a name is none, or the content is not of the item's type.
+        Invalid: a name is none, the namespace does not exist, or the content is not of the item's type.
         Conflict: something else is in force than `casMd5` says, or a gray release is running.
     """
     group, data_id, content = protocol.group(fields), protocol.data_id(fields), protocol.content(fields)
     kind = protocol.FORMATS.get(fields.get("type", "").strip().lower())
-    namespace = writable(who, fields.get("tenant", ""))
+    namespace = _writable(who, fields)
+    description = fields.get("desc", "").strip() or None
     with transaction.atomic():  # an item that is made for a text that proves wrong is not kept
         # The lock that puts publishes in order, before any other: no publish comes between this check and the write.
         list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
         item = _item(who, namespace, group, data_id, kind or Format.TEXT, ip)
+        if addresses:
+            _publish_beta(item, content, addresses, who.by(ip))
+            return
         try:
             releases.publish(item=item, content=content, comment=COMMENT, by=who.by(ip), if_md5=fields.get("casMd5") or None, format=kind)
         except releases.NothingToPublish:
             items.change_item(item=item, format=kind, by=who.by(ip))
+        if description is not None:
+            items.change_item(item=item, description=description, by=who.by(ip))
+
+
+def _writable(who: Who, fields: Mapping[str, str]) -> ConfigNamespace:
+    """Return the namespace of a write. Clients take 404 for success, so a missing one is a wrong field."""
+    try:
+        return writable(who, fields.get("tenant", ""))
+    except NotFound as error:
+        raise Invalid.field("tenant", str(error.detail), "not_found") from None
+
+
+# --- beta, which is a gray release by address ------------------------------------------------------------------------
+
+
+def _is_beta(item: ConfigItem) -> bool:
+    """Return whether the running gray release is only for addresses, as a Nacos client begins one."""
+    return item.gray is not None and not item.gray_percent and len(addresses_in(item.gray_labels)) == len(item.gray_labels)
+
+
+def _publish_beta(item: ConfigItem, content: str, addresses: Sequence[str], by: Actor) -> None:
+    """Begin a gray release for addresses. One that is for addresses already is replaced, as in Nacos.
+
+    Raises:
+        GrayRunning: one with other labels or a percentage is running, which was not begun by a Nacos client.
+    """
+    labels = sorted({label_of(address) for address in addresses})
+    if _is_beta(item):
+        assert item.gray is not None
+        if item.gray.content == content:
+            if item.gray_labels != labels:
+                releases.widen_gray(item=item, labels=labels, percent=0, by=by)
+            return
+        releases.abandon_gray(item=item, comment=COMMENT, by=by)
+    try:
+        releases.start_gray(item=item, content=content, labels=labels, percent=0, comment=COMMENT, by=by)
+    except releases.NothingToPublish:
+        pass  # the same is in force for all
+
+
+def beta(*, who: Who, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the running beta of an item: its text, and the addresses it is for.
+
+    Raises:
+        NotFound: none is running.
+    """
+    found = place(who, fields.get("tenant", ""))
+    group, data_id = protocol.group(fields), protocol.data_id(fields)
+    item = None if found.holds_modules else _rows(found).filter(group=group, data_id=data_id).first()
+    if item is None or item.gray is None:
+        raise NotFound(_("No gray release of this item is running."))
+    text = None if item.is_encrypted else item.gray.content
+    own = {"id": str(item.pk), "appName": "", "content": text, "md5": item.gray.md5, "type": item.format}
+    return {**_names(who, found, item), **own, "betaIps": ",".join(addresses_in(item.gray_labels))}
+
+
+def stop_beta(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
+    """End the beta of an item: what is in force for all stays as it is. That none is running is no error.
+
+    Raises:
+        GrayRunning: one with other labels or a percentage is running.
+    """
+    group, data_id = protocol.group(fields), protocol.data_id(fields)
+    namespace = _writable(who, fields)
+    with transaction.atomic():
+        list(ConfigState.objects.select_for_update().filter(pk=ConfigState.ONLY))
+        try:
+            item = items.get_item(namespace=namespace, group=group, data_id=data_id)
+            if item.gray is not None and not _is_beta(item):
+                raise releases.GrayRunning(_("This gray release was not begun by a Nacos client. Promote or abandon it in the console."))
+            releases.abandon_gray(item=item, comment=COMMENT, by=who.by(ip))
+        except (NotFound, releases.NoGray):
+            pass
 
 
 def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: Format, ip: str) -> ConfigItem:
@@ -100,7 +205,7 @@ def _item(who: Who, namespace: ConfigNamespace, group: str, data_id: str, kind: 
 def remove(*, who: Who, fields: Mapping[str, str], ip: str) -> None:
     """Take an item out of force. That there is none is no error."""
     group, data_id = protocol.group(fields), protocol.data_id(fields)
-    namespace = writable(who, fields.get("tenant", ""))
+    namespace = _writable(who, fields)
     try:
         item = items.get_item(namespace=namespace, group=group, data_id=data_id)
         releases.remove(item=item, comment=COMMENT, by=who.by(ip))
@@ -133,7 +238,7 @@ def listing(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
         {
             **_names(who, found, item),
             "id": str(item.pk),
-            "content": item.current.content,
+            "content": None if item.is_encrypted else item.current.content,
             "md5": item.current.md5,
             "encryptedDataKey": None,
             "appName": "",
@@ -163,7 +268,7 @@ def history(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
         release = rows.filter(pk=protocol.whole(fields, "nid", 1, 10**9)).first()
         if release is None:
             raise NotFound(_("There is no such release."))
-        return protocol.json(_entry(who, found, release) | {"content": release.content})
+        return protocol.json(_entry(who, found, release) | {"content": None if release.is_encrypted else release.content})
     number, size = protocol.whole(fields, "pageNo", 1, 1_000_000), protocol.whole(fields, "pageSize", 100, 500)
     start = (number - 1) * size
     shown = [_entry(who, found, release) for release in rows.order_by("-number")[start : start + size]]

@@ -3,26 +3,30 @@
 One task of the process hears of publishes through Redis, and asks every three seconds in case it did not hear, or Redis is away. It
 then reads in one query what was released since the last revision it saw, and wakes those who listen to that. What it knows of an
 item's fingerprint stays true until a later release says otherwise, so a client that asks again costs no query either.
+
+The same task answers what other processes ask: which clients listen to an item (`configcenter.services.listeners`).
 """
 
 import asyncio
 import random
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis.asyncio
 import structlog
-from django.db.models import Q
 from django.utils.translation import gettext as _
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from configcenter.models import ConfigItem, ConfigRelease, ConfigState
-from configcenter.nacos.items import default_of
-from configcenter.services.changes import channel, md5_of
-from configcenter.services.namespaces import Place
+from configcenter.nacos.clients import Client
+from configcenter.nacos.fingerprints import Fingerprint, Key, fingerprints, present_revision, released_since
+from configcenter.services import listeners as asking
+from configcenter.services.changes import channel
+from configcenter.services.listeners import MAX_ROWS, Listener
 from posthaste import env
 from posthaste.lib.problems import TooMany
 
@@ -32,75 +36,18 @@ REDIS_SECONDS = 1.0
 MAX_KNOWN = 100_000  # fingerprints in memory
 MAX_WAITING = 20_000  # listeners of a process
 MAX_WAITING_OF_ONE = 5_000  # of one caller
-KEYS_A_QUERY = 500
-
-
-class Key(NamedTuple):
-    """What is listened to, whether it exists or not."""
-
-    tenant_id: int | None
-    slug: str
-    group: str
-    data_id: str
-
-
-# --- what the database says; called in threads ---------------------------------------------------------------------
-
-
-def present_revision() -> int:
-    """Return the revision of the whole configuration."""
-    return ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", flat=True).first() or 0
-
-
-def _fingerprint(key: Key, md5: str | None) -> str:
-    """Return what a listener's md5 is compared with; "" if nothing is in force."""
-    if md5:
-        return md5
-    text = default_of(Place(key.tenant_id, key.slug), key.group, key.data_id)
-    return "" if text is None else md5_of(text)
-
-
-COLUMNS = ("namespace__tenant_id", "namespace__slug", "group", "data_id")
-
-
-def fingerprints(keys: Iterable[Key]) -> dict[Key, str]:
-    """Look up the fingerprints of what is in force, some hundred in a query."""
-    by_namespace: dict[tuple[int | None, str], set[Key]] = {}
-    for key in keys:
-        by_namespace.setdefault((key.tenant_id, key.slug), set()).add(key)
-    found: dict[Key, str] = {}
-    for (tenant_id, slug), wanted in by_namespace.items():
-        own = ConfigItem.objects.filter(Q(namespace__tenant_id=tenant_id), namespace__slug=slug, override_of=None)
-        names = sorted({key.data_id for key in wanted})
-        rows: dict[Key, str | None] = {}
-        for start in range(0, len(names), KEYS_A_QUERY):
-            chunk = own.filter(data_id__in=names[start : start + KEYS_A_QUERY])
-            rows |= {Key(*row[:4]): row[4] for row in chunk.values_list(*COLUMNS, "current__md5")}
-        found |= {key: _fingerprint(key, rows.get(key)) for key in wanted}
-    return found
-
-
-def released_since(revision: int) -> dict[Key, str]:
-    """Return the fingerprints of all items of which something was released after a revision."""
-    columns = (*(f"item__{name}" for name in COLUMNS), "item__current__md5")
-    rows = ConfigRelease.objects.filter(revision__gt=revision, item__override_of=None).values_list(*columns)
-    return {(key := Key(*row[:4])): _fingerprint(key, row[4]) for row in rows}
-
-
-# --- who waits -----------------------------------------------------------------------------------------------------
+#: A long poll that was answered comes back at once: until then its client is still shown as listening.
+SHOWN_SECONDS = 5.0
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One listener: the fingerprints it has, and the future that a change makes done."""
+    """One listener: who it is, the fingerprints it has, and what is called with a key that changed."""
 
+    client: Client
     has: dict[Key, str]
-    woken: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def wake(self) -> None:
-        """End the wait."""
-        if not self.woken.done():
-            self.woken.set_result(None)
+    tell: Callable[[Key], None]
+    since: float = field(default_factory=time.time)
 
 
 class Listeners:
@@ -111,7 +58,8 @@ class Listeners:
         self._waiting: dict[Key, set[Waiter]] = {}
         self._number = 0
         self._of: dict[str, int] = {}
-        self._known: dict[Key, str] = {}
+        self._left: deque[tuple[float, Waiter]] = deque(maxlen=MAX_WAITING)
+        self._known: dict[Key, Fingerprint] = {}
         self._revision = -1
         # Lookups and refreshes take turns, so that an old answer never replaces a newer one.
         self._turn: asyncio.Lock | None = None
@@ -123,53 +71,79 @@ class Listeners:
         """How many wait."""
         return self._number
 
-    async def changed(self, *, actor: str, has: dict[Key, str], seconds: float, gone: "asyncio.Future[Any] | None" = None) -> set[Key]:
+    async def changed(self, *, client: Client, has: dict[Key, str], seconds: float, gone: "asyncio.Future[Any] | None" = None) -> set[Key]:
         """Wait until a fingerprint differs from the listener's and return the keys that differ.
 
-        Returns at once if some differ already, and an empty list when the time is up or the client has `gone`.
+        Returns at once if some differ already, and an empty set when the time is up or the client has `gone`.
 
         Raises:
             TooMany: more listeners than this process takes.
         """
-        self._start()
-        waiter = Waiter(has)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(client, has, lambda _key: None if woken.done() else woken.set_result(None))
         if not seconds:
-            return self._differs(waiter, await self._fingerprints(has))
-        if self._number >= MAX_WAITING or self._of.get(actor, 0) >= MAX_WAITING_OF_ONE:
-            raise TooMany(_("Too many clients are listening. Start another ws process."), retry_after_seconds=5)
-        self._enter(actor, waiter)  # before looking: what is published from here on wakes it
+            return await self.differing(client, has)
+        self.enter(waiter)  # before looking: what is published from here on wakes it
         try:
-            known = await self._fingerprints(has)
-            if found := self._differs(waiter, known):
+            if found := await self.differing(client, has):
                 return found
-            watched = {waiter.woken, gone} if gone is not None else {waiter.woken}
+            watched = {woken, gone} if gone is not None else {woken}
             await asyncio.wait(watched, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            return self._differs(waiter, self._known) if waiter.woken.done() else set()
+            return self._differs(client, has, self._known) if woken.done() else set()
         finally:
-            self._leave(actor, waiter)
+            self.leave(waiter)
+
+    async def differing(self, client: Client, has: dict[Key, str]) -> set[Key]:
+        """Return the keys of which this client should have another text now."""
+        self.start()
+        return self._differs(client, has, await self._fingerprints(has))
 
     @staticmethod
-    def _differs(waiter: Waiter, known: dict[Key, str]) -> set[Key]:
-        return {key for key, md5 in waiter.has.items() if known.get(key, md5) != md5}
+    def _differs(client: Client, has: dict[Key, str], known: dict[Key, Fingerprint]) -> set[Key]:
+        return {key for key, md5 in has.items() if key in known and known[key].of(key, client) != md5}
 
-    def _enter(self, actor: str, waiter: Waiter) -> None:
+    def enter(self, waiter: Waiter) -> None:
+        """Tell a waiter of changes from now on.
+
+        Raises:
+            TooMany: more listeners than this process takes.
+        """
+        self.start()
+        caller = waiter.client.caller
+        if self._number >= MAX_WAITING or self._of.get(caller, 0) >= MAX_WAITING_OF_ONE:
+            raise TooMany(_("Too many clients are listening. Start another ws process."), retry_after_seconds=5)
         self._number += 1
-        self._of[actor] = self._of.get(actor, 0) + 1
+        self._of[caller] = self._of.get(caller, 0) + 1
         for key in waiter.has:
             self._waiting.setdefault(key, set()).add(waiter)
 
-    def _leave(self, actor: str, waiter: Waiter) -> None:
+    def leave(self, waiter: Waiter) -> None:
+        """Forget a waiter."""
+        caller = waiter.client.caller
         self._number -= 1
-        self._of[actor] -= 1
-        if not self._of[actor]:
-            del self._of[actor]
-        for key in waiter.has:
-            others = self._waiting[key]
-            others.discard(waiter)
-            if not others:
-                del self._waiting[key]
+        self._of[caller] -= 1
+        if not self._of[caller]:
+            del self._of[caller]
+        self.drop(waiter, waiter.has)
+        if waiter.client.transport == "http":
+            self._left.append((time.monotonic(), waiter))
 
-    async def _fingerprints(self, keys: Iterable[Key]) -> dict[Key, str]:
+    def add(self, waiter: Waiter, has: dict[Key, str]) -> None:
+        """Let a waiter that has entered listen to more keys, or have another text of some."""
+        waiter.has |= has
+        for key in has:
+            self._waiting.setdefault(key, set()).add(waiter)
+
+    def drop(self, waiter: Waiter, keys: Iterable[Key]) -> None:
+        """Let a waiter no longer listen to some keys."""
+        for key in keys:
+            others = self._waiting.get(key)
+            if others is not None:
+                others.discard(waiter)
+                if not others:
+                    del self._waiting[key]
+
+    async def _fingerprints(self, keys: Iterable[Key]) -> dict[Key, Fingerprint]:
         """Return the fingerprints of these keys and look up those not known yet."""
         if all(key in self._known for key in keys):
             return self._known
@@ -178,7 +152,7 @@ class Listeners:
             # The task that had the turn before may have looked up the same.
             missing = [key for key in keys if key not in self._known]
             if missing and len(self._known) + len(missing) > MAX_KNOWN:
-                self._known = {key: md5 for key, md5 in self._known.items() if key in self._waiting}
+                self._known = {key: known for key, known in self._known.items() if key in self._waiting}
                 missing = [key for key in keys if key not in self._known]
             if missing:
                 if self._revision < 0:
@@ -186,9 +160,44 @@ class Listeners:
                 self._known |= await self._in_thread(fingerprints, missing)
             return {key: self._known[key] for key in keys}
 
+    # --- who listens -----------------------------------------------------------------------------------------------
+
+    async def listening(self, key: Key) -> list[Listener]:
+        """Return the clients that listen to a key, also those that were answered a moment ago and will ask again."""
+        known, now = (await self._fingerprints([key]))[key], time.monotonic()
+        while self._left and now - self._left[0][0] > SHOWN_SECONDS:
+            self._left.popleft()
+        waiting = list(self._waiting.get(key, ()))
+        there = {waiter.client for waiter in waiting}
+        answered = {waiter.client: waiter for _at, waiter in self._left if key in waiter.has and waiter.client not in there}
+        return [
+            Listener(
+                address=waiter.client.address,
+                caller=waiter.client.caller,
+                agent=waiter.client.agent,
+                transport=waiter.client.transport,
+                md5=waiter.has[key],
+                is_current=waiter.has[key] == known.of(key, waiter.client),
+                since=waiter.since,
+            )
+            for waiter in (*waiting, *answered.values())
+        ]
+
+    async def _answer(self, client: Any, question: bytes) -> None:
+        """Leave the answer to another process's question where it will look for it."""
+        try:
+            reply, key = asking.read_question(question)
+            found = await self.listening(Key(*key))
+        except Exception as error:  # noqa: BLE001 - as below; the other process is told that an answer is missing
+            log.warning("question about Nacos clients not answered", error=str(error))
+            return
+        answer = asking.written(total=len(found), rows=found[:MAX_ROWS])
+        await client.pipeline(transaction=False).rpush(reply, answer).expire(reply, asking.KEPT_SECONDS).execute()
+
     # --- hearing of changes ----------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin to hear of changes; calling it again does nothing."""
         if self._watching is None or self._watching.done():
             self._turn = asyncio.Lock()
             self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -215,13 +224,13 @@ class Listeners:
                 self._revision = present  # all up to it were committed before it was read
             else:
                 return
-            for key, md5 in changed.items():
+            for key, known in changed.items():
                 if key not in self._known and key not in self._waiting:
                     continue
-                self._known[key] = md5
-                for waiter in self._waiting.get(key, ()):
-                    if waiter.has[key] != md5:
-                        waiter.wake()
+                self._known[key] = known
+                for waiter in list(self._waiting.get(key, ())):
+                    if waiter.has[key] != known.of(key, waiter.client):
+                        waiter.tell(key)
 
     async def _watch(self) -> None:
         """For as long as the process lives: refresh when a notice comes, and every few seconds."""
@@ -237,24 +246,28 @@ class Listeners:
             while not self._ended:
                 try:
                     async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                        await subscription.subscribe(channel())
+                        await subscription.subscribe(channel(), asking.channel())
                         while not self._ended:
                             await self._refresh_safely()
-                            await self._notice(subscription, POLL_SECONDS * random.uniform(0.8, 1.0))
+                            await self._notice(client, subscription, POLL_SECONDS * random.uniform(0.8, 1.0))
                 except redis.exceptions.RedisError:
                     await self._refresh_safely()
                     await asyncio.sleep(POLL_SECONDS * random.uniform(0.8, 1.0))
 
-    @staticmethod
-    async def _notice(subscription: Any, seconds: float) -> None:
-        """Wait for a notice or until the time is up. Several notices at once count as one."""
+    async def _notice(self, client: Any, subscription: Any, seconds: float) -> None:
+        """Wait for a notice or until the time is up, and answer questions meanwhile. Several notices at once count as one."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while (left := until - loop.time()) > 0:
-            if await subscription.get_message(timeout=left) is not None:
-                break
-        while await subscription.get_message(timeout=0.0) is not None:
-            pass
+        has_notice = False
+        while has_notice or loop.time() < until:
+            message = await subscription.get_message(timeout=0.0 if has_notice else max(0.0, until - loop.time()))
+            if message is None:
+                if has_notice:
+                    return
+            elif message["channel"] == asking.channel().encode():
+                await self._answer(client, message["data"])
+            else:
+                has_notice = True
 
     async def _refresh_safely(self) -> None:
         try:

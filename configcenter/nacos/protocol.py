@@ -3,6 +3,7 @@
 Reference: https://nacos.io/en/docs/v1/open-api/ and the server's MD5Util, LongPollingService of release 1.4.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ import orjson
 from django.utils.translation import gettext as _
 
 from configcenter.models import Format
+from configcenter.nacos.clients import MAX_AGENT
 from configcenter.services.validation import MAX_BYTES
-from posthaste.lib.problems import Invalid, Malformed, TooLarge
+from posthaste.lib.problems import Invalid, Malformed, TooLarge, errors_for
 
 WORD, LINE = "\x02", "\x01"
 DEFAULT_GROUP = "DEFAULT_GROUP"
 MAX_KEYS = 10_000  # that one request may listen to, as the Nacos server has it
 
 MAX_FIELDS = 64
+MAX_BETA_ADDRESSES = 100
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 #: Clients wait this much longer than they say; the answer must be there before their time is up.
 EARLY_SECONDS = 0.5
@@ -117,6 +120,45 @@ def whole(fields: Mapping[str, str], field: str, default: int, maximum: int) -> 
     return min(int(value), maximum)
 
 
+#: What a Nacos server does for these fields we do not do, and leaving them out would do something else: method and address → fields.
+UNSUPPORTED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("GET", "/cs/configs"): ("tag", "export", "exportV2", "config_tags", "appName"),
+    ("POST", "/cs/configs"): ("tag", "datumId", "import", "clone", "encryptedDataKey"),
+    ("DELETE", "/cs/configs"): ("tag", "datumId", "delType", "ids"),
+    ("GET", "/cs/configs/listener"): ("tag",),
+}
+
+
+def check_supported(method: str, path: str, fields: Mapping[str, str]) -> None:
+    """Refuse what would change the meaning of a request if it were left out, such as `method=addDatum`.
+
+    Raises:
+        Invalid: naming each such field.
+    """
+    names = [name for name in UNSUPPORTED.get((method, path), ()) if fields.get(name, "").strip()]
+    # On a write, "method" says which part of an aggregated item is meant; other values than the usual are of the same kind.
+    if method != "GET" and path == "/cs/configs" and fields.get("method", "").strip() not in ("", "syncUpdateAll"):
+        names.append("method")
+    if names:
+        raise Invalid(errors=errors_for(names, lambda name: {"field": name, "code": "unsupported", "message": _("Not supported here.")}))
+
+
+def beta_addresses(written: str) -> list[str]:
+    """Read `betaIps`: the addresses that a beta is for, with commas between them.
+
+    Raises:
+        Invalid: one is no address, or there are too many.
+    """
+    found = [word.strip() for word in written.split(",") if word.strip()]
+    try:
+        addresses = [str(ipaddress.ip_address(word)) for word in found]
+    except ValueError:
+        raise Invalid.field("betaIps", _("Write IP addresses with commas between them.")) from None
+    if len(addresses) > MAX_BETA_ADDRESSES:
+        raise Invalid.field("betaIps", _("At most {n} at once.").format(n=MAX_BETA_ADDRESSES))
+    return addresses
+
+
 def content(fields: Mapping[str, str]) -> str:
     """Return the content that is to be published.
 
@@ -176,6 +218,12 @@ def wait_seconds(headers: Mapping[str, str]) -> float:
     if not written.isascii() or not written.isdecimal() or len(written) > 9:
         raise Invalid.field("Long-Pulling-Timeout", _("Must be a whole number of milliseconds."))
     return min(max(int(written) / 1000 - EARLY_SECONDS, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
+
+
+def agent(headers: Mapping[str, str]) -> str:
+    """Return what a client says it is: `nacos-sdk-python 1.0.0`, or its user agent."""
+    said = headers.get("user-agent", "").strip() or headers.get("client-version", "").strip()
+    return "".join(character for character in said if character.isprintable())[:MAX_AGENT]
 
 
 def page(rows: list[dict[str, Any]], *, total: int, number: int, size: int) -> Answer:

@@ -81,7 +81,8 @@ class Change:
             based_on=based_on,
             at=self.at,
         )
-        self.detail |= {"version": made.number, "md5": made.md5, "comment": made.comment}
+        # The md5 of a short secret is as good as the secret.
+        self.detail |= {"version": made.number, **({} if self.item.is_encrypted else {"md5": made.md5}), "comment": made.comment}
         return made
 
     def drop_draft(self) -> None:
@@ -113,7 +114,7 @@ def changing(item: ConfigItem, action: Action, by: Actor, now: datetime | None) 
             action=action,
             target=name_of(fresh),
             tenant_id=fresh.override_of_id or fresh.namespace.tenant_id,
-            detail=change.detail | (summary(before, after) if after is not None else {}),
+            detail=change.detail | ({} if after is None or fresh.is_encrypted else summary(before, after)),
         )
     for name in ("draft", "draft_version", "draft_by", "draft_at", "current", "gray", "gray_labels", "gray_percent"):
         setattr(item, name, getattr(fresh, name))

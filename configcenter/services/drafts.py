@@ -13,6 +13,7 @@ from configcenter.actions import Action
 from configcenter.models import ConfigItem
 from configcenter.services.items import name_of
 from configcenter.services.validation import canonical, check_text
+from posthaste.lib.crypto import Sealed
 from posthaste.lib.problems import Conflict, NotFound
 
 
@@ -44,8 +45,11 @@ def save_draft(*, item: ConfigItem, content: str, based_on: int, by: Actor, now:
     """
     check_text(content)
     with transaction.atomic():
+        # Locked, so that the item is not marked as encrypted between this look and the write.
+        is_encrypted = ConfigItem.objects.select_for_update().filter(pk=item.pk).values_list("is_encrypted", flat=True).first()
+        text = canonical(item, content)
         changed = ConfigItem.objects.filter(pk=item.pk, draft_version=based_on).update(
-            draft=canonical(item, content), draft_version=F("draft_version") + 1, draft_by=str(by)[:150], draft_at=now
+            draft=Sealed(text) if is_encrypted else text, draft_version=F("draft_version") + 1, draft_by=str(by)[:150], draft_at=now
         )
         fresh = _again(item)
         if not changed:

@@ -115,8 +115,17 @@ def checked_format(format: str) -> str:
     return format
 
 
-def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format: str, description: str = "", by: Actor) -> ConfigItem:
-    """Make a free-form item without a text.
+def create_item(
+    *,
+    namespace: ConfigNamespace,
+    group: str,
+    data_id: str,
+    format: str,
+    description: str = "",
+    is_encrypted: bool = False,
+    by: Actor,
+) -> ConfigItem:
+    """Make a free-form item without a text. The texts of an encrypted one are stored encrypted and shown masked.
 
     Raises:
         Invalid: a name or the format is none.
@@ -131,21 +140,31 @@ def create_item(*, namespace: ConfigNamespace, group: str, data_id: str, format:
         try:
             with transaction.atomic():
                 item = ConfigItem.objects.create(
-                    namespace=namespace, group=group, data_id=data_id, format=format, description=description[:500]
+                    namespace=namespace,
+                    group=group,
+                    data_id=data_id,
+                    format=format,
+                    description=description[:500],
+                    is_encrypted=is_encrypted,
                 )
         except IntegrityError:
             raise Exists(_("The item {group}/{data_id} already exists.").format(group=group, data_id=data_id)) from None
-        audit.record(by=by, action=Action.ITEM_CREATE, target=name_of(item), tenant_id=namespace.tenant_id)
+        detail = {"is_encrypted": True} if is_encrypted else None
+        audit.record(by=by, action=Action.ITEM_CREATE, target=name_of(item), tenant_id=namespace.tenant_id, detail=detail)
     return item
 
 
-def change_item(*, item: ConfigItem, format: str | None = None, description: str | None = None, by: Actor) -> ConfigItem:
-    """Change the format or the description of a free-form item (None: as it is), and return the item as it is now.
+def change_item(
+    *, item: ConfigItem, format: str | None = None, description: str | None = None, is_encrypted: bool | None = None, by: Actor
+) -> ConfigItem:
+    """Change the format or the description of a free-form item (None: as it is), or encrypt it, and return the item as it is now.
+
+    Encrypting also encrypts the texts of its history and its draft. It can't be taken back.
 
     What is in force, for all or for some, must be valid in the new format. A draft need not be: its errors are shown.
 
     Raises:
-        Invalid: there is no such format, or what is in force is not written in it.
+        Invalid: there is no such format, what is in force is not written in it, or the item is encrypted and was to be so no longer.
     """
     if format is not None:
         checked_format(format)
@@ -155,17 +174,27 @@ def change_item(*, item: ConfigItem, format: str | None = None, description: str
         fresh = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of").filter(pk=item.pk).first()
         if fresh is None:
             raise NotFound(_("This item was deleted in the meantime."))
-        wanted = {"format": format, "description": None if description is None else description[:500]}
+        if fresh.is_encrypted and is_encrypted is False:
+            raise Invalid.field("is_encrypted", _("An encrypted item stays encrypted. Make another item instead."))
+        wanted = {"format": format, "description": None if description is None else description[:500], "is_encrypted": is_encrypted}
         changed = [name for name, value in wanted.items() if value is not None and value != getattr(fresh, name)]
         for name in changed:
             setattr(fresh, name, wanted[name])
         if "format" in changed:
             _must_fit(fresh)
         if changed:
-            fresh.save(update_fields=changed)
+            fresh.save(update_fields=[*changed, "draft"])
+            if "is_encrypted" in changed:
+                _encrypt_history(fresh)
             detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
             audit.record(by=by, action=Action.ITEM_CHANGE, target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail)
     return fresh
+
+
+def _encrypt_history(item: ConfigItem) -> None:
+    for release in item.releases.iterator(chunk_size=50):
+        release.item = item
+        release.save(update_fields=["content"])
 
 
 def _must_fit(item: ConfigItem) -> None:

@@ -18,7 +18,7 @@ from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
-from posthaste.lib.jsonbodies import why_malformed
+from posthaste.lib.json_syntax import why_malformed
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem, bounded
 
 KIND, VERSION = "posthaste-configuration", 1
@@ -57,7 +57,7 @@ class ImportReport:
 
 
 def export(*, items: Iterable[ConfigItem]) -> bytes:
-    """Write what is in force of the items as one JSON document; drafts and history stay here."""
+    """Write what is in force of the items as one JSON document; drafts, history and the texts of encrypted items stay here."""
     written = []
     for item in items:
         if item.current is None:
@@ -72,8 +72,10 @@ def export(*, items: Iterable[ConfigItem]) -> bytes:
                 "format": item.format,
                 "description": item.description,
                 "version": item.current.number,
-                "md5": item.current.md5,
-                "content": item.current.content,
+                "is_encrypted": item.is_encrypted,
+                # The file is in the clear: it has no texts of encrypted items.
+                "md5": None if item.is_encrypted else item.current.md5,
+                "content": None if item.is_encrypted else item.current.content,
             }
         )
     document = {"kind": KIND, "version": VERSION, "exported_at": timezone.now(), "items": written}
@@ -149,17 +151,24 @@ def _read(data: bytes) -> list[dict[str, Any]]:
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise Invalid.field(f"items[{index}]", _("Must be an object."))
-        for name in ("namespace", "group", "data_id", "content"):
+        if not isinstance(entry.get("is_encrypted", False), bool):
+            raise Invalid.field(f"items[{index}].is_encrypted", _("Must be true or false."))
+        for name in ("namespace", "group", "data_id", *(() if _is_masked(entry) else ("content",))):
             if not isinstance(entry.get(name), str):
                 raise Invalid.field(f"items[{index}].{name}", _("Must be a text."))
         for name in ("format", "description", "tenant", "md5"):
             if not isinstance(entry.get(name), str | None):
                 raise Invalid.field(f"items[{index}].{name}", _("Must be a text."))
-        if entry.get("md5") and md5_of(entry["content"]) != entry["md5"]:
+        if entry.get("md5") and not _is_masked(entry) and md5_of(entry["content"]) != entry["md5"]:
             raise Invalid.field(
                 f"items[{index}].md5", _("Does not match the content. The file was damaged or edited; omit this field to import it anyway.")
             )
     return entries
+
+
+def _is_masked(entry: dict[str, Any]) -> bool:
+    """Return whether an entry is of an encrypted item and was exported without its text."""
+    return bool(entry.get("is_encrypted")) and entry.get("content") is None
 
 
 def _name(entry: dict[str, Any]) -> str:
@@ -203,12 +212,17 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
             data_id=entry["data_id"],
             format=entry.get("format") or Format.TEXT,
             description=entry.get("description") or "",
+            is_encrypted=bool(entry.get("is_encrypted")),
             by=by,
         )
 
 
 def _import_one(entry: dict[str, Any], policy: str, by: Actor, now: datetime | None, only_tenant: Tenant | None, comment: str) -> Outcome:
+    if _is_masked(entry):
+        return Outcome(_name(entry), "skipped")
     item = _find(entry, only_tenant, by)
+    if entry.get("is_encrypted") and not item.is_encrypted:
+        item = config_items.change_item(item=item, is_encrypted=True, by=by)
     kind = None  # of a free-form item, where the file tells one: its text is written in it
     if handle_of(item) is None and entry.get("format"):
         kind = checked_format(entry["format"])

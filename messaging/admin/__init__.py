@@ -8,6 +8,8 @@ from messaging.admin.records import IdempotencyKeyAdmin, ReceiptAdmin
 from messaging.admin.suppressions import SuppressionAdmin
 from messaging.admin.templates import TemplateAdmin
 from messaging.admin.versions import TemplateVersionAdmin
+from messaging.admin.webhook_deliveries import WebhookDeliveryAdmin
+from messaging.admin.webhooks import WebhookEndpointAdmin
 
 __all__ = [
     "BatchAdmin",
@@ -18,5 +20,7 @@ __all__ = [
     "SuppressionAdmin",
     "TemplateAdmin",
     "TemplateVersionAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
     "outbox",
 ]

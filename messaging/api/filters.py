@@ -6,7 +6,20 @@ from django.db.models import QuerySet
 from messaging import selectors
 from messaging.channels.recipients import list_key, written_forms
 from messaging.channels.registry import CHANNEL_CHOICES
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, SuppressionReason, Template
+from messaging.models import (
+    Batch,
+    BatchStatus,
+    DeliveryKind,
+    DeliveryStatus,
+    Message,
+    Provider,
+    Status,
+    Suppression,
+    SuppressionReason,
+    Template,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from posthaste.lib.dates import within_range
 from posthaste.lib.filters import IntegerFilter, StrictFilterSet, TruthFilter
 from posthaste.lib.ids import first_id_at
@@ -98,3 +111,24 @@ class SuppressionFilter(StrictFilterSet):
 
     def by_recipient(self, rows: "QuerySet[Suppression]", _name: str, value: str) -> "QuerySet[Suppression]":
         return rows.filter(recipient__in={list_key(form) for form in written_forms(value)})
+
+
+class WebhookFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+    """`?is_enabled=true`."""
+
+    is_enabled = TruthFilter()
+
+    class Meta:
+        model = WebhookEndpoint
+        fields: list[str] = []
+
+
+class DeliveryFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+    """`?status=failed&status=given_up&kind=events`."""
+
+    status = django_filters.MultipleChoiceFilter(choices=DeliveryStatus.choices, distinct=False)
+    kind = django_filters.ChoiceFilter(choices=DeliveryKind.choices)
+
+    class Meta:
+        model = WebhookDelivery
+        fields: list[str] = []

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from messaging.api.views import batches, breakers, limits, messages, providers, receipts, statistics, suppressions, templates, what_if
+from messaging.api.views import (
+    batches,
+    breakers,
+    events,
+    limits,
+    messages,
+    providers,
+    receipts,
+    statistics,
+    suppressions,
+    templates,
+    webhooks,
+    what_if,
+)
 
 urlpatterns = [
     path("messages/", messages.MessageCollection.as_view()),
@@ -37,6 +50,15 @@ urlpatterns = [
     path("suppressions/", suppressions.SuppressionCollection.as_view()),
     path("suppressions/bulk/", suppressions.SuppressionBulk.as_view()),
     path("suppressions/<uuid:id>/", suppressions.SuppressionItem.as_view()),
+    path("webhooks/", webhooks.WebhookCollection.as_view()),
+    path("webhooks/<uuid:id>/", webhooks.WebhookItem.as_view()),
+    path("webhooks/<uuid:id>/test/", webhooks.WebhookTest.as_view()),
+    path("webhooks/<uuid:id>/rotate-secret/", webhooks.WebhookRotate.as_view()),
+    path("webhooks/<uuid:id>/enable/", webhooks.WebhookEnable.as_view()),
+    path("webhooks/<uuid:id>/disable/", webhooks.WebhookDisable.as_view()),
+    path("webhooks/<uuid:id>/deliveries/", webhooks.WebhookDeliveries.as_view()),
+    path("webhooks/<uuid:id>/deliveries/<uuid:delivery>/replay/", webhooks.DeliveryReplay.as_view()),
+    path("events/", events.EventStream.as_view()),
     path("config/modules/<slug:name>/what-if/", what_if.WhatIf.as_view()),
     path("config/modules/<slug:name>/override/what-if/", what_if.OverrideWhatIf.as_view()),
     path("receipts/<uuid:provider>/", receipts.ReceiptIntake.as_view()),

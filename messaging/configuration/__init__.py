@@ -13,6 +13,7 @@ from messaging.configuration.limits import message_limits
 from messaging.configuration.pools import queues, thread_pools
 from messaging.configuration.providers import provider_routing
 from messaging.configuration.retries import retry_policy
+from messaging.configuration.webhooks import webhooks
 
 __all__ = [
     "circuit_breakers",
@@ -23,4 +24,5 @@ __all__ = [
     "queues",
     "retry_policy",
     "thread_pools",
+    "webhooks",
 ]

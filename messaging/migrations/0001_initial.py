@@ -1,8 +1,10 @@
 import datetime
 import django.core.validators
 import django.db.models.deletion
+import django.utils.timezone
 import messaging.channels.channel
 import messaging.models.provider
+import messaging.models.webhook
 import posthaste.lib.crypto
 import posthaste.lib.ids
 import uuid
@@ -325,5 +327,124 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='batch',
             index=models.Index(condition=models.Q(('status', 'finished'), _negated=True), fields=['tenant'], name='batch_open'),
+        ),
+        migrations.CreateModel(
+            name='EventRecording',
+            fields=[
+                ('tenant', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='accounts.tenant', verbose_name='tenant')),
+                ('read_at', models.DateTimeField(null=True)),
+                ('missing_until', models.BigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='RecordedEvent',
+            fields=[
+                ('type', models.CharField(max_length=60, verbose_name='event')),
+                ('subject_id', models.UUIDField(null=True, verbose_name='about')),
+                ('channel', models.CharField(blank=True, max_length=10, verbose_name='channel')),
+                ('is_sandbox', models.BooleanField(default=False, verbose_name='sandbox')),
+                ('occurred_at', models.DateTimeField(verbose_name='happened at')),
+                ('data', models.JSONField(default=dict, verbose_name='data')),
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='tenant')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        migrations.CreateModel(
+            name='WebhookEndpoint',
+            fields=[
+                ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=100, verbose_name='name')),
+                ('url', models.CharField(max_length=2048, verbose_name='URL')),
+                ('event_types', models.JSONField(default=messaging.models.webhook.all_event_types, help_text='Names, such as message.failed, or beginnings, such as message.*; * means all.', verbose_name='events')),
+                ('channels', models.JSONField(blank=True, default=list, help_text='Only events of these channels. Empty: events of all channels and of none.', verbose_name='channels')),
+                ('secret', posthaste.lib.crypto.EncryptedJSONField(default=messaging.models.provider.new_receipt_secret, editable=False, verbose_name='secret')),
+                ('previous_secret', posthaste.lib.crypto.EncryptedJSONField(default=str, editable=False, verbose_name='previous secret')),
+                ('previous_secret_until', models.DateTimeField(editable=False, null=True, verbose_name='previous secret valid until')),
+                ('max_events', models.PositiveSmallIntegerField(default=100, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)], verbose_name='events per request')),
+                ('includes_sandbox', models.BooleanField(default=False, help_text='Also events of messages that were accepted with a sandbox key.', verbose_name='include sandbox events')),
+                ('is_enabled', models.BooleanField(default=True, verbose_name='enabled')),
+                ('disabled_at', models.DateTimeField(editable=False, null=True, verbose_name='disabled at')),
+                ('disabled_reason', models.CharField(blank=True, editable=False, max_length=200, verbose_name='why it is disabled')),
+                ('cursor', models.BigIntegerField(default=0, editable=False)),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='next attempt')),
+                ('failing_since', models.DateTimeField(editable=False, null=True, verbose_name='failing since')),
+                ('failures', models.PositiveIntegerField(default=0, editable=False, verbose_name='failures in a row')),
+                ('inflight_id', models.CharField(blank=True, editable=False, max_length=40)),
+                ('inflight_from', models.BigIntegerField(editable=False, null=True)),
+                ('inflight_until', models.BigIntegerField(editable=False, null=True)),
+                ('inflight_since', models.DateTimeField(editable=False, null=True)),
+                ('attempts', models.PositiveIntegerField(default=0, editable=False, verbose_name='attempts')),
+                ('is_calling', models.BooleanField(default=False, editable=False)),
+                ('lease_token', models.UUIDField(editable=False, null=True)),
+                ('lease_until', models.DateTimeField(editable=False, null=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed')),
+                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='tenant')),
+            ],
+            options={
+                'verbose_name': 'webhook endpoint',
+                'verbose_name_plural': 'webhook endpoints',
+                'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
+            name='WebhookDelivery',
+            fields=[
+                ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('events', 'Events'), ('replay', 'Replay'), ('test', 'Test')], default='events', max_length=10, verbose_name='kind')),
+                ('webhook_id', models.CharField(max_length=40, verbose_name='webhook-id')),
+                ('from_position', models.BigIntegerField(default=0, verbose_name='from position')),
+                ('until_position', models.BigIntegerField(default=0, verbose_name='until position')),
+                ('events', models.PositiveSmallIntegerField(default=0, verbose_name='events')),
+                ('attempt', models.PositiveIntegerField(default=1, verbose_name='attempt')),
+                ('status', models.CharField(choices=[('delivered', 'Delivered'), ('failed', 'Failed'), ('unknown', 'Unknown'), ('given_up', 'Given up')], max_length=10, verbose_name='status')),
+                ('http_status', models.PositiveSmallIntegerField(null=True, verbose_name='HTTP status')),
+                ('duration_ms', models.PositiveIntegerField(null=True, verbose_name='duration (ms)')),
+                ('error', models.CharField(blank=True, max_length=60, verbose_name='error')),
+                ('detail', models.CharField(blank=True, max_length=500, verbose_name='what happened')),
+                ('at', models.DateTimeField(verbose_name='called at')),
+                ('replayed_from', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='messaging.webhookdelivery', verbose_name='replay of')),
+                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='tenant')),
+                ('endpoint', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='messaging.webhookendpoint', verbose_name='endpoint')),
+            ],
+            options={
+                'verbose_name': 'webhook delivery',
+                'verbose_name_plural': 'webhook deliveries',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Event',
+            fields=[
+                ('type', models.CharField(max_length=60, verbose_name='event')),
+                ('subject_id', models.UUIDField(null=True, verbose_name='about')),
+                ('channel', models.CharField(blank=True, max_length=10, verbose_name='channel')),
+                ('is_sandbox', models.BooleanField(default=False, verbose_name='sandbox')),
+                ('occurred_at', models.DateTimeField(verbose_name='happened at')),
+                ('data', models.JSONField(default=dict, verbose_name='data')),
+                ('position', models.BigAutoField(primary_key=True, serialize=False)),
+                ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='tenant')),
+            ],
+            options={
+                'verbose_name': 'event',
+                'verbose_name_plural': 'events',
+                'ordering': ['position'],
+                'indexes': [models.Index(fields=['tenant', 'position'], name='event_tenant')],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='webhook_name_once_a_tenant'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(fields=['endpoint', '-id'], name='delivery_endpoint'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(fields=['at'], name='delivery_age'),
         ),
     ]

@@ -6,6 +6,16 @@ from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
 from messaging.models.suppression import Suppression, SuppressionReason
 from messaging.models.tally import NO_BATCH, NO_BUCKET, NO_HOUR, Tally, TallyChange
 from messaging.models.template import Template, TemplateVersion
+from messaging.models.webhook import (
+    DeliveryKind,
+    DeliveryStatus,
+    EndpointState,
+    Event,
+    EventRecording,
+    RecordedEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 __all__ = [
     "IN_PROGRESS",
@@ -15,11 +25,17 @@ __all__ = [
     "TERMINAL",
     "Batch",
     "BatchStatus",
+    "DeliveryKind",
+    "DeliveryStatus",
+    "EndpointState",
+    "Event",
+    "EventRecording",
     "IdempotencyKey",
     "Message",
     "Provider",
     "ReceiptEntry",
     "ReceiptOutcome",
+    "RecordedEvent",
     "Status",
     "Suppression",
     "SuppressionReason",
@@ -27,4 +43,6 @@ __all__ = [
     "TallyChange",
     "Template",
     "TemplateVersion",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

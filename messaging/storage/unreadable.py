@@ -175,7 +175,7 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
     changes = {name: _stand_in(fields[name], text, now) for name, text in broken.items()}
     changes |= _end(model, values, broken, now, claimed=claimed)
     guard = f" AND status = '{values['status']}'" if model is Message and values.get("status") in Status.values else ""
-    sql = f'UPDATE "{model._meta.db_table}" SET {", ".join(f"{fields[name].column} = %s" for name in changes)} WHERE {_where()}{guard}'
+    sql = f'UPDATE "{model._meta.db_table}" SET {", ".join(f"{fields[name].column} = %s" for name in changes)} WHERE {_where(model)}{guard}'
     prepared = [fields[name].get_db_prep_save(value, connection) for name, value in changes.items()]
     with connection.cursor() as cursor:
         cursor.execute(sql, [*prepared, address])
@@ -186,15 +186,15 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
     return changed
 
 
-def _where() -> str:
-    return "rowid = %s" if connection.vendor == "sqlite" else "id = %s"
+def _where(model: type[models.Model]) -> str:
+    return "rowid = %s" if connection.vendor == "sqlite" else f'"{model._meta.pk.column}" = %s'
 
 
 def _as_text(model: type[models.Model], field: "models.Field[Any, Any]", address: Any) -> str:
     """Return a stored value as text, whatever it is."""
     kind = "BLOB" if connection.vendor == "sqlite" else "TEXT"
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT CAST("{field.column}" AS {kind}) FROM "{model._meta.db_table}" WHERE {_where()}', [address])  # noqa: S608
+        cursor.execute(f'SELECT CAST("{field.column}" AS {kind}) FROM "{model._meta.db_table}" WHERE {_where(model)}', [address])  # noqa: S608
         found = cursor.fetchone()
     value = found[0] if found else ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -30,7 +30,7 @@ from posthaste import env
 from posthaste.lib.deadlines import time_limit
 from posthaste.lib.guard import BrokenOff, Guard, OutboundError, Refused, TimedOut, is_permitted
 
-__all__ = ["BrokenOff", "GuardedClient", "OutboundError", "Refused", "Response", "TimedOut", "client", "is_permitted"]
+__all__ = ["BrokenOff", "GuardedClient", "OutboundError", "Refused", "Response", "TimedOut", "client", "host_and_port", "is_permitted"]
 
 USER_AGENT = "Posthaste/1"
 MAX_BODY_BYTES = 1 << 20
@@ -86,6 +86,16 @@ def _target(url: str) -> _Target:
         raise Refused("bad_address", "The address must be an http(s) URL with a host and without credentials.")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return _Target(parts._replace(fragment=None).url, parts.scheme, parts.host.strip("[]"), port)
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return where a request to a URL goes.
+
+    Raises:
+        Refused: it is no http(s) URL with a host and without credentials.
+    """
+    target = _target(url)
+    return target.host, target.port
 
 
 def _header_lines(headers: Mapping[str, str]) -> list[bytes]:

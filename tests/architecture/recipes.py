@@ -149,6 +149,38 @@ def channel() -> None:
     assert '"docsvoice"' in api.get("/api/schema/", format="json").content.decode()
 
 
+@check
+def event() -> None:
+    """Check that endpoints can ask for the type, and that an event is in the stream once its transaction is committed."""
+    from importlib import import_module
+
+    from django.db import transaction
+    from django.test import Client
+    from django.utils import timezone
+
+    from accounts.models import User
+    from posthaste.lib.ids import new_id
+    from tests.builders import json_of, make_api, make_tenant
+
+    tenant, other = make_tenant(), make_tenant("Other")
+    api = make_api(tenant)
+    endpoint = {"name": "Shop", "url": "http://127.0.0.1:9/", "event_types": ["order.shipped", "order.*"]}
+    assert api.post("/api/webhooks/", endpoint).status_code == 201
+    assert api.post("/api/webhooks/", {**endpoint, "name": "Other", "event_types": ["order.lost"]}).status_code == 422
+    ship, order_id = import_module("docsorders.shipping").ship, new_id()
+    ship(tenant_id=tenant.pk, order_id=order_id, now=timezone.now())
+    ship(tenant_id=other.pk, order_id=order_id, now=timezone.now())  # has no endpoint
+    with transaction.atomic():
+        ship(tenant_id=tenant.pk, order_id=order_id, now=timezone.now())
+        transaction.set_rollback(True)
+    [found] = json_of(api.get("/api/events/"))["results"]
+    assert (found["type"], found["data"]) == ("order.shipped", {"id": str(order_id), "carrier": "DHL"}), found
+    assert json_of(make_api(other).get("/api/events/"))["results"] == []
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
+    assert "an order was shipped" in client.get("/admin/messaging/webhookendpoint/add/").content.decode()
+
+
 def main() -> None:
     """Run one check; the exit status tells how it went."""
     from django.test.utils import setup_test_environment

@@ -17,10 +17,10 @@ from accounts.models import ApiKey, Member, Tenant, User
 from accounts.roles import Role
 from accounts.tenancy import owned_by, tenant_path
 from messaging.content import editing
-from messaging.models import Batch, Message, Provider, Status, Template
+from messaging.models import Batch, Message, Provider, Status, Template, WebhookDelivery, WebhookEndpoint
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
-from tests.builders import RECIPIENTS, TESTER, make_message, make_tenant
+from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
 
 pytestmark = pytest.mark.django_db
 PAGES = {model: page for model, page in admin.site._registry.items() if tenant_path(model) is not None}
@@ -31,6 +31,7 @@ READS = {
     "messaging_batch_change": "shows a batch, whatever the method",
     "messaging_message_change": "shows a message, whatever the method",
     "messaging_templateversion_change": "shows a version, whatever the method",
+    "messaging_webhookdelivery_change": "shows a delivery, whatever the method",
     "messaging_message_html": "shows a message's text",
     "messaging_templateversion_html": "shows a version's text",
     "messaging_template_live_preview": "renders what was sent with the request; no row is read",
@@ -51,6 +52,7 @@ class Case:
 TENANT = "(the tenant)"
 WORDING = {"subject": "", "body": "Mine {{ code }}", "html": "", "variables": '[{"name": "code", "required": true, "example": "1"}]'}
 PROVIDER = {"name": "mine", "channel": "sms", "kind": "sandbox", "configuration": "{}", "weight": "1"}
+ENDPOINT = {"name": "mine", "url": "http://127.0.0.1:9/mine", "event_types": ["*"], "max_events": "7"}
 CASES: dict[str, list[Case]] = {
     "accounts_apikey_revoke": [Case(ApiKey)],
     "messaging_batch_do": [
@@ -69,6 +71,13 @@ CASES: dict[str, list[Case]] = {
     "messaging_provider_secret": [Case(Provider)],
     "messaging_provider_new_secret": [Case(Provider)],
     "messaging_provider_breaker": [Case(Provider, data={"to": "open"})],
+    "messaging_webhookendpoint_test": [Case(WebhookEndpoint)],
+    "messaging_webhookendpoint_rotate": [Case(WebhookEndpoint, data={"keep_for": "3600"})],
+    "messaging_webhookendpoint_disable": [Case(WebhookEndpoint, {"is_enabled": True})],
+    "messaging_webhookendpoint_enable": [Case(WebhookEndpoint, {"is_enabled": False})],
+    "messaging_webhookdelivery_replay": [Case(WebhookDelivery)],
+    "messaging_webhookendpoint_change": [Case(WebhookEndpoint, data=ENDPOINT)],
+    "messaging_webhookendpoint_delete": [Case(WebhookEndpoint, data={"post": "yes"})],
     "messaging_template_publish": [Case(Template)],
     "accounts_member_change": [Case(Member, {"user__username": "bob"}, {"role": "operator"})],
     "accounts_member_delete": [Case(Member, {"user__username": "bob"}, {"post": "yes"})],
@@ -81,6 +90,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "accounts_member_add": {"tenant": TENANT, "username": "carol", "role": "viewer"},
     "messaging_provider_add": {"tenant": TENANT, **PROVIDER},
     "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
+    "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
 }  # fmt: skip
 
@@ -103,6 +113,7 @@ def is_refused(answer: Any) -> bool:
 def other() -> Owned:
     made = make_everything("Other")
     make_message(made.tenant, status=Status.UNKNOWN)
+    make_endpoint(made.tenant, is_enabled=False)
     for name in ("bob", "carol"):
         User.objects.create(username=name, is_staff=True)
     Member.objects.create(user=User.objects.get(username="bob"), tenant=made.tenant, role=Role.VIEWER)

@@ -53,6 +53,10 @@ WITHOUT_ACTOR = {
     "messaging.storage.batches.sweep": ENGINE,
     "messaging.storage.batches.take_back_cancelled": INSIDE,
     "messaging.storage.batches.take_back_paused": INSIDE,
+    "messaging.storage.in_progress.any_batch_is_open": READING,
+    "messaging.storage.in_progress.any_message_is_taken": READING,
+    "messaging.storage.in_progress.any_message_waits": READING,
+    "messaging.storage.in_progress.count_queued": READING,
     "messaging.storage.partitions.drop_before": CLEANING,
     "messaging.storage.partitions.forget_before": CLEANING,
     "messaging.storage.partitions.is_partitioned": READING,
@@ -77,6 +81,17 @@ WITHOUT_ACTOR = {
     "messaging.storage.unreadable.set_aside": ENGINE,
     "messaging.suppression.suppressions.listed": READING,
     "messaging.suppression.suppressions.suppress": "what a receipt or a rule puts on the list names its cause; people go by `add`",
+    "messaging.webhooks.cleaning.remove_old_events": CLEANING,
+    "messaging.webhooks.content.as_seen": READING,
+    "messaging.webhooks.events.after": "notes when a stream was last read",
+    "messaging.webhooks.events.record": ENGINE,
+    "messaging.webhooks.events.start_recording": "notes whose events are recorded, and when a stream was last read",
+    "messaging.webhooks.figures.oldest_seconds": READING,
+    "messaging.webhooks.figures.waiting": READING,
+    "messaging.webhooks.reading.read": READING,
+    "messaging.webhooks.request.log": "notes a call; who asked for a test or a replay is named by the service",
+    "messaging.webhooks.sender.Sender.serve": ENGINE,
+    "messaging.webhooks.sequencer.sequence": ENGINE,
 }  # fmt: skip
 
 

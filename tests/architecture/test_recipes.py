@@ -30,6 +30,7 @@ RECIPES = {
     "metric": "A metric",
     "provider_kind": "A provider kind",
     "channel": "A channel",
+    "event": "An event",
 }
 
 

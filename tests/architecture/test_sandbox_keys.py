@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, AuditEntry, KeyKind
 from accounts.scopes import SandboxSafe
-from configcenter.nacos.application import ROUTES
 from configcenter.nacos.identity import identify
+from configcenter.nacos.routes import ROUTES
 from configcenter.scopes import CONFIG_READ
 from messaging.models import Message
 from posthaste.lib.problems import Forbidden

@@ -84,6 +84,7 @@ MADE: dict[str, dict[str, Any]] = {
     "api/providers/": {"name": "gateway", "channel": "sms", "kind": "sandbox"},
     "api/keys/": {"name": "shop", "scopes": ["messages:send"]},
     "api/suppressions/": {"recipient": "+8613812345678", "channel": "sms"},
+    "api/webhooks/": {"name": "shop", "url": "https://192.0.46.9/hook"},
     "api/config/namespaces/": {"namespace": "dev", "name": "Development"},
     "api/config/items/": {"namespace": "public", "group": "shop", "data_id": "shop.yaml", "format": "yaml"},
 }

@@ -11,7 +11,18 @@ from accounts.models import ApiKey, AuditEntry, Tenant
 from accounts.services import audit
 from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import items, releases
-from messaging.models import Batch, BatchStatus, Message, Provider, Status, Suppression, Template, TemplateVersion
+from messaging.models import (
+    Batch,
+    BatchStatus,
+    Message,
+    Provider,
+    Status,
+    Suppression,
+    Template,
+    TemplateVersion,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from messaging.providers.breakers import of_provider
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.builders import (
@@ -21,6 +32,8 @@ from tests.builders import (
     json_of,
     make_api,
     make_batch,
+    make_delivery,
+    make_endpoint,
     make_key,
     make_message,
     make_provider,
@@ -50,6 +63,8 @@ class Owned:
     template: Template
     provider: Provider
     suppression: Suppression
+    endpoint: WebhookEndpoint
+    delivery: WebhookDelivery
     entry: AuditEntry
     item: ConfigItem
 
@@ -62,8 +77,8 @@ class Owned:
         return "a-own-empty"
 
     def identifiers(self) -> set[str]:
-        rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.entry)
-        names = {self.template.name, self.provider.name, self.item.data_id, self.item.namespace.slug}
+        rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.endpoint, self.entry)
+        names = {self.template.name, self.provider.name, self.endpoint.name, self.item.data_id, self.item.namespace.slug}
         return {str(row.pk) for row in rows} | names | {self.key.prefix, self.tenant.slug, "A's own"}
 
 
@@ -72,6 +87,7 @@ def make_everything(name: str) -> Owned:
     running, paused = make_batch(tenant, pending=1), make_batch(tenant, status=BatchStatus.PAUSED, pending=1)
     Batch.objects.filter(pk__in=[running.pk, paused.pk]).update(name="A's own")
     template = make_template(tenant, name="a-own-words", body="A's own {{ code }}")
+    endpoint = make_endpoint(tenant, name="A's own endpoint")
     return Owned(
         tenant=tenant,
         key=make_key(tenant)[0],
@@ -82,6 +98,8 @@ def make_everything(name: str) -> Owned:
         template=template,
         provider=make_provider(tenant, name="A's own provider"),
         suppression=make_suppression(tenant),
+        endpoint=endpoint,
+        delivery=make_delivery(endpoint),
         entry=audit.record(by=actor("user:a"), action="test", target="A's own", tenant_id=tenant.pk),
         item=make_item(tenant),
     )
@@ -123,6 +141,13 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/providers/<uuid:id>/": ("provider.pk", {"PATCH": {"is_enabled": False}}),
     "api/providers/<uuid:id>/test/": ("provider.pk", {"POST": {"recipient": "+8613812345678"}}),
     "api/providers/<uuid:id>/receipt-secret/": ("provider.pk", {}),
+    "api/webhooks/<uuid:id>/": ("endpoint.pk", {"PATCH": {"max_events": 5}}),
+    "api/webhooks/<uuid:id>/test/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/rotate-secret/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/enable/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/disable/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/deliveries/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/deliveries/<uuid:delivery>/replay/": ("endpoint.pk delivery.pk", {}),
     "api/breakers/<str:name>/": ("breaker", {}),
     "api/breakers/<str:name>/force/": ("breaker", {"POST": {"state": "open", "seconds": 1}}),
     ITEM: (ITS, {"PATCH": {"format": "text"}}),
@@ -133,6 +158,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{ITEM}releases/": (ITS, {}),
     f"{ITEM}releases/<int:number>/": (f"{ITS} item.current.number", {}),
     f"{ITEM}diff/": (ITS, {}),
+    f"{ITEM}listeners/": (ITS, {}),
     f"{ITEM}gray/promote/": (ITS, {}),
     f"{ITEM}gray/abandon/": (ITS, {}),
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
@@ -157,7 +183,7 @@ def snapshot(tenant: Tenant) -> list[str]:
     """Everything a tenant owns, as it is stored."""
     own = {"tenant": tenant}
     rows: list[Any] = [tenant]
-    for model in (ApiKey, Batch, Message, Provider, Suppression, Template, AuditEntry):
+    for model in (ApiKey, Batch, Message, Provider, Suppression, Template, WebhookEndpoint, WebhookDelivery, AuditEntry):
         rows += model._default_manager.filter(**own).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
     rows += ConfigNamespace.objects.filter(**own).order_by("pk")
@@ -165,10 +191,11 @@ def snapshot(tenant: Tenant) -> list[str]:
     rows += ConfigRelease.objects.filter(item__namespace__tenant=tenant).order_by("pk")
     # Encrypted anew each time it is written out, so compared in clear.
     secrets = [str((row.config, row.receipt_secret)) for row in rows if isinstance(row, Provider)]
+    secrets += [str((row.secret, row.previous_secret)) for row in rows if isinstance(row, WebhookEndpoint)]
     entries = serializers.serialize("python", rows)
     for entry in entries:
-        entry["fields"].pop("config", None)
-        entry["fields"].pop("receipt_secret", None)
+        for name in ("config", "receipt_secret", "secret", "previous_secret"):
+            entry["fields"].pop(name, None)
     return [str(entry) for entry in entries] + secrets
 
 
@@ -223,6 +250,8 @@ def test_the_lists_are_not_empty_for_their_owner() -> None:
         "/api/templates/",
         "/api/providers/",
         "/api/suppressions/",
+        "/api/webhooks/",
+        "/api/events/",
         "/api/keys/",
         "/api/audit/",
         "/api/config/items/",

@@ -17,7 +17,11 @@ from tests.integration.stack import Stack
 from tests.services import PRODUCTION, Services
 
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
-WAITS: dict[str, dict[str, Any]] = {"retry_policy": {"lease_seconds": 5, "base_seconds": 0.2}, "queues": {"orphan_seconds": 5}}
+WAITS: dict[str, dict[str, Any]] = {
+    "retry_policy": {"lease_seconds": 5, "base_seconds": 0.2},
+    "queues": {"orphan_seconds": 5},
+    "webhooks": {"timeout_seconds": 3},
+}
 DISK_MEGABYTES = 1024
 TIMEOUT_SECONDS = 840  # less than a run waits for a test (tests/run.py); the waits inside end long before
 

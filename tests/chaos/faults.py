@@ -342,6 +342,36 @@ def provider(**answer: object) -> Fault:
     return fault
 
 
+# --- receivers of webhooks ------------------------------------------------------------------------------------
+
+
+def listener_outage(storm: Storm) -> None:
+    """Kill the receiver while it is told of events, and start it again: what it missed is repeated."""
+    storm.listener.kill()
+    wait(OUTAGE_SECONDS)
+    storm.listener.start()
+
+
+def listener_hangs(storm: Storm) -> None:
+    """Let the receiver take events and never answer, so that their outcome is unknown."""
+    before = len(storm.listener.lines())
+    storm.listener.script(action="hang", times=2)
+    reach(lambda: len(storm.listener.lines()), before + 1, reason=lambda: not_told(storm))
+
+
+def kill_aux_while_it_tells(storm: Storm) -> None:
+    """Kill the worker after the receiver has taken events and before it answers."""
+    before = len(storm.listener.lines())
+    storm.listener.script(delay_ms=1500, times=3)
+    reach(lambda: len(storm.listener.lines()), before + 1, every=0.005, reason=lambda: not_told(storm))
+    kill("worker-aux")(storm)
+
+
+def not_told(storm: Storm) -> str:
+    """Return what may be the reason that no event is sent."""
+    return f"the listener was told nothing\n{storm.installation.stack.log_tail('worker-aux')}"
+
+
 FAULTS: dict[str, Fault] = {
     "web killed while it accepts": kill_inside("web", ACCEPT),
     "web killed at any moment": kill("web"),
@@ -378,6 +408,9 @@ FAULTS: dict[str, Fault] = {
     "provider answers 500": provider(status=500),
     "provider answers 429 with Retry-After": provider(status=429, headers={"Retry-After": "1"}),
     "provider answers garbage": provider(action="garbage", taken=False),
+    "webhook receiver killed and back": listener_outage,
+    "webhook receiver takes events and never answers": listener_hangs,
+    "worker-aux killed while it sends webhooks": kill_aux_while_it_tells,
 }
 
 #: One strike of each, in one storm, is what `make test` has time for. What takes longest to recover comes first.
@@ -389,6 +422,8 @@ TELLING = (
     "queue purged",
     "provider answers 429 with Retry-After",
     "provider hangs",
+    "webhook receiver killed and back",
+    "worker-aux killed while it sends webhooks",
     "worker-aux killed while it feeds",
     "worker killed while it claims",
     "worker killed while it sends",

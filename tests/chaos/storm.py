@@ -1,8 +1,9 @@
 """Traffic, faults that strike in the middle of it, and the totals at the end.
 
 The recorder is a gateway process of its own: it writes every id it is asked to send into a file before it answers, so it
-knows what reached "the provider" whatever dies. The clients are threads that remember every 202 they saw: some hand over
-single messages, which go straight to the broker, one hands over batches, which the feeder moves.
+knows what reached "the provider" whatever dies; so does the listener with the events that are sent to it. The clients are
+threads that remember every 202 they saw: some hand over single messages, which go straight to the broker, one hands over
+batches, which the feeder moves.
 """
 
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests import crowds
 from tests.chaos.installation import Installation
 from tests.chaos.table import Totals
 from tests.integration.customer import Customer, number
-from tests.integration.waiting import reach
+from tests.integration.waiting import poll, reach
 
 CLIENTS = 5
 BATCH = 40
@@ -73,6 +75,40 @@ class Recorder:
         self.process.stdout.close()
 
 
+class Listener:
+    """The independent receiver of webhooks: a process that writes each event into a file before it answers, and checks signatures."""
+
+    def __init__(self, folder: Path, customer: Customer) -> None:
+        self.port = free_port()
+        self.log = folder / f"listener-{self.port}.log"
+        self.secret = customer.webhook(f"http://127.0.0.1:{self.port}/hooks")["secret"]
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tests.peers.webhook_receiver", "--port", str(self.port), "--log", str(self.log)]
+        self.process = subprocess.Popen([*command, "--secret", self.secret], cwd=ROOT, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.process.stdout.readline()  # it listens
+
+    def lines(self) -> list[list[str]]:
+        """Return what it was told: event id, webhook-id, message or batch, type, and whether it took the event."""
+        return [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    def heard(self) -> set[tuple[str, str]]:
+        """Return the messages (hex) and the types of the events that it took."""
+        return {(subject.replace("-", ""), kind) for _event, _id, subject, kind, verdict in self.lines() if verdict == "taken"}
+
+    def script(self, **answer: Any) -> None:
+        """Have the next requests answered in this way."""
+        urllib3.request("POST", f"http://127.0.0.1:{self.port}/script", json=answer)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
 class Storm:
     """One run: a customer, its recorder, clients that talk until they are told to stop."""
 
@@ -82,6 +118,7 @@ class Storm:
         self.recorder = Recorder(folder)
         self.customer = Customer(installation.stack)
         self.customer.provider("sms", "http", {"url": self.recorder.url, "timeout_seconds": 2})
+        self.listener = Listener(folder, self.customer)
         self.totals = Totals()
         self.batches: dict[str, int] = {}  # id → rows that a client was told 202 for
         self._ended = threading.Event()
@@ -151,11 +188,27 @@ class Storm:
             assert len(ids) == accepted, f"batch {batch}: told {accepted}, stored {len(ids)}"
             self.totals.accepted |= ids
         self.totals.taken = self.recorder.taken()
+        self._hear_everything()
         return self.totals
+
+    def _hear_everything(self) -> None:
+        """Wait until the listener was told of the state of every message, and note what it heard."""
+        expected = {(identifier, f"message.{status}") for identifier, status in self.totals.stored.items()}
+        with suppress(AssertionError):  # the totals say what is missing
+            poll(lambda: not expected - self.listener.heard(), progress=lambda: len(self.listener.lines()), every=0.5)
+        self.totals.untold = expected - self.listener.heard()
+        self.totals.told = Counter(
+            (event, webhook_id) for event, webhook_id, *_rest, verdict in self.listener.lines() if verdict == "taken"
+        )
+        self.totals.unknown_calls = {
+            webhook_id
+            for (webhook_id,) in self.installation.sql("SELECT webhook_id FROM messaging_webhookdelivery WHERE status = 'unknown'")
+        }
 
     def close(self) -> None:
         self._ended.set()
         self.recorder.close()
+        self.listener.kill()
 
 
 def wait(seconds: float) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from posthaste.env import ROOT
 
 RESULT = ROOT / "benchmarks/results/chaos.md"
-HEAD = "| fault | struck | accepted | sent | unknown | failed | lost | doubled | seconds |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+HEAD = (
+    "| fault | struck | accepted | sent | unknown | failed | lost | doubled | events | untold | told twice | seconds |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
 
 
 @dataclass
@@ -19,6 +22,9 @@ class Totals:
     stored: dict[str, str] = field(default_factory=dict)  # id → status in the database
     taken: Counter[str] = field(default_factory=Counter)  # id → times the provider took it
     refused: Counter[str] = field(default_factory=Counter)  # what clients were told otherwise
+    told: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, webhook-id) → times the listener took it
+    untold: set[tuple[str, str]] = field(default_factory=set)  # (message, type of event) that the listener never heard of
+    unknown_calls: set[str] = field(default_factory=set)  # webhook-ids whose outcome was unknown once
 
     def ids(self, *statuses: str) -> set[str]:
         """Return the messages that stand in one of these states."""
@@ -34,6 +40,16 @@ class Totals:
         """At the provider more than once, although they were not sent again on request."""
         return {i for i, times in self.taken.items() if times > 1}
 
+    @property
+    def told_twice(self) -> set[str]:
+        """Webhook-ids of requests that the listener took more than once."""
+        return {webhook_id for (_event, webhook_id), times in self.told.items() if times > 1}
+
+    @property
+    def in_two_requests(self) -> set[str]:
+        """Events that came under two webhook-ids, so that a receiver can't tell that it has seen them."""
+        return {event for event, times in Counter(event for event, _id in self.told).items() if times > 1}
+
     def check(self) -> None:
         """Compare what everybody saw.
 
@@ -46,6 +62,9 @@ class Totals:
         assert not self.doubled, f"doubled: {_some(self.doubled)}"
         assert not (wrong := sent - set(self.taken)), f"stands as sent, and the provider has never seen it: {_some(wrong)}"
         assert not (wrong := set(self.taken) - sent - self.ids("unknown")), f"the provider took it, and it stands otherwise: {_some(wrong)}"
+        assert not self.untold, f"events that never came: {_some({' '.join(pair) for pair in self.untold})}"
+        assert not self.in_two_requests, f"events under two webhook-ids: {_some(self.in_two_requests)}"
+        assert not (wrong := self.told_twice - self.unknown_calls), f"told twice, and the outcome was known: {_some(wrong)}"
 
 
 def _some(ids: set[str]) -> str:
@@ -63,7 +82,8 @@ class Table:
         """Make the line of one fault and return it."""
         entry = (
             f"| {fault} | {strikes} | {len(totals.accepted):,} | {len(totals.ids('sent', 'delivered')):,} | {len(totals.ids('unknown'))} "
-            f"| {len(totals.ids('failed'))} | {len(totals.lost)} | {len(totals.doubled)} | {seconds:.0f} |"
+            f"| {len(totals.ids('failed'))} | {len(totals.lost)} | {len(totals.doubled)} | {len(totals.told):,} | {len(totals.untold)} "
+            f"| {len(totals.told_twice)} | {seconds:.0f} |"
         )
         self.entries.append(entry)
         return entry

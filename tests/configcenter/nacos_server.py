@@ -38,7 +38,8 @@ class NacosServer:
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}/nacos/v1"
         self.folder = folder
-        self.environment = {**os.environ, "DATABASE_URL": database_url(), "DATA_DIR": str(folder), "LOG_FORMAT": "console", **environment}
+        self.environment = {**os.environ, "DATABASE_URL": database_url(), "DATA_DIR": str(folder), "LOG_FORMAT": "console"}
+        self.environment |= {"WS_PORT": str(self.port), "NACOS_GRPC": "false", **environment}
         self.http = urllib3.PoolManager(maxsize=200, timeout=70.0, retries=False)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -71,17 +72,20 @@ class NacosServer:
         guard().tell(f"-{self.process.pid}")
 
     def call(
-        self, method: str, path: str, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any
+        self, method: str, path: str, /, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any
     ) -> Any:
         """Make one call, with an API key where one is given."""
         sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         return self.http.request(method, f"{self.url}{path}?{urlencode(query)}", headers=sent, body=body)
 
-    def listen(self, key: str, *watched: tuple[str, str], tenant: str = "", hang_up: bool = True) -> str:
+    def listen(
+        self, key: str, *watched: tuple[str, str], tenant: str = "", hang_up: bool = True, headers: dict[str, str] | None = None
+    ) -> str:
         """Do one long poll for data ids and the md5 that is had of each, and return what changed, decoded."""
         word, line = SEPARATORS
         written = "".join(word.join((data_id, "DEFAULT_GROUP", md5, tenant)) + line for data_id, md5 in watched)
         sent = {"Long-Pulling-Timeout": "30000", "Content-Type": "application/x-www-form-urlencoded"}
+        sent |= headers or {}
         sent |= {} if hang_up else {"Long-Pulling-Timeout-No-Hangup": "true"}
         answer = self.call("POST", "/cs/configs/listener", key=key, body=urlencode({"Listening-Configs": written}).encode(), headers=sent)
         assert answer.status == 200, answer.data

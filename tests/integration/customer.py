@@ -96,6 +96,13 @@ class Customer:
         answer: dict[str, Any] = made.json()
         return answer
 
+    def webhook(self, url: str, **fields: Any) -> dict[str, Any]:
+        """Make a webhook endpoint and return it, with its secret."""
+        made = self.http.post("/api/webhooks/", {"name": f"hook-{uuid4().hex[:6]}", "url": url, **fields})
+        assert made.status == 201, made.data
+        answer: dict[str, Any] = made.json()
+        return answer
+
     def gateway(
         self, gateway: Gateway, *, bulk: bool = False, channel: str = "sms", config: dict[str, Any] | None = None, **fields: Any
     ) -> dict[str, Any]:

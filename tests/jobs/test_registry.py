@@ -39,6 +39,7 @@ def test_the_platform_has_the_jobs_that_it_had() -> None:
         "maintain partitions": ("messaging.maintain_partitions", timedelta(hours=1), 600.0),
         "set aside unreadable messages": ("messaging.set_aside_unreadable", timedelta(minutes=10), 300.0),
         "forget idempotency keys": ("messaging.forget_idempotency_keys", timedelta(hours=1), 600.0),
+        "remove old events": ("messaging.remove_old_events", timedelta(minutes=15), 600.0),
         "forget old releases": ("configcenter.forget_old_releases", timedelta(days=1), 3600.0),
     }
 

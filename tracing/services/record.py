@@ -8,6 +8,7 @@ A line is one letter, the milliseconds since the message's id was made, and the 
     R<ms> <delay ms>                 will be tried again
     K<ms> <status>                   receipt
     M<ms> <from> <to> <reason>@<release>     moved to another provider: breaker, unreachable
+    W<ms> <duration ms> <endpoint> <event> <status>   an event about it went to a webhook endpoint: delivered, given_up
     X<ms> <status> <reason>[@<release>] [<delay ms>]   ended, or was put off, by a rule; as of which release of the rules
 
 For a message that is not sampled (module *tracing*) only failures, retries and decisions are written, with the other events of the
@@ -28,7 +29,8 @@ from tracing.configuration import tracing
 
 COUNTER_SECONDS = 180
 BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restores it
-ROUTINE = frozenset("CSK")  # what happens to every message that goes well
+ROUTINE = frozenset("CSKW")  # what happens to every message that goes well
+UNUSUAL = (" failed\n", " given_up\n")  # as the last word, it is not routine
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
 # flush: packing and reading two for each message took more time than anything else about tracing.
@@ -63,7 +65,7 @@ def is_sampled(message_id: UUID) -> bool:
 
 
 def _worth_keeping(message_id: UUID, added: Iterable[str], always: Collection[UUID]) -> bool:
-    return message_id in always or is_sampled(message_id) or any(entry[0] not in ROUTINE or entry.endswith(" failed\n") for entry in added)
+    return message_id in always or is_sampled(message_id) or any(entry[0] not in ROUTINE or entry.endswith(UNUSUAL) for entry in added)
 
 
 def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Collection[UUID] = ()) -> None:

@@ -29,6 +29,8 @@ def edit(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what is edited and in force, and save the draft."""
     if request.method != "POST":
         content = target.effective if target.item.draft is None else target.item.draft
+        if target.item.is_encrypted:  # the page takes a new text and shows none
+            return _show(request, target, "", began="", errors=_complaints(target, target.item.draft))
         return _show(request, target, content, began=content, errors=_complaints(target, target.item.draft))
     if target.handle is not None:
         moved = reading.rearranged(target.handle.model, request.POST, only=target.only)
@@ -43,7 +45,11 @@ def edit(request: HttpRequest, target: Target) -> HttpResponse:
                 release=_number(request, "release"),
                 opened=place,
             )
-    return _save(request, target, _typed(request, target))
+    content = _typed(request, target)
+    if target.item.is_encrypted and not content:
+        messages.info(request, _("No new text was typed, so nothing changed."))
+        return HttpResponseRedirect(target.url("publish" if "review" in request.POST and target.item.draft is not None else "edit"))
+    return _save(request, target, content)
 
 
 @staff_page(allowed=rights.may_edit, methods=("POST",))
@@ -133,9 +139,9 @@ def _conflict(request: HttpRequest, target: Target, content: str, began: str) ->
         "is_draft": item.draft is not None,
         "changes": target.changes(began, theirs),
         "mine": target.changes(theirs, content),
-        "lines": [] if target.handle else diff(began, theirs),
+        "lines": [] if target.handle or item.is_encrypted else diff(began, theirs),
     }
-    return _show(request, target, content, began=theirs, conflict=conflict, status=409)
+    return _show(request, target, content, began="" if item.is_encrypted else theirs, conflict=conflict, status=409)
 
 
 def _merged(began: str, theirs: str, mine: str) -> str:

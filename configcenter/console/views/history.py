@@ -60,6 +60,9 @@ def compare(request: HttpRequest, target: Target) -> HttpResponse:
     if one is None or other is None or one == other:
         messages.info(request, _("Choose two different versions."))
         return HttpResponseRedirect(target.url("history"))
+    if target.item.is_encrypted:
+        messages.info(request, _("The texts of an encrypted item can't be compared."))
+        return HttpResponseRedirect(target.url("history"))
     before, after = (_release(target, number) for number in sorted((one, other)))
     context = _frame(
         target,
@@ -98,7 +101,8 @@ def release(request: HttpRequest, target: Target, number: int) -> HttpResponse:
         is_gray=target.item.gray_id == found.pk,
         can_return=found.action != ReleaseAction.REMOVE and (target.effective != found.content or target.item.gray_id is not None),
         changes=target.changes(target.effective, found.content),
-        lines=diff(target.effective, found.content),
+        lines=[] if target.item.is_encrypted else diff(target.effective, found.content),
+        text=selectors.shown_text(target.item, found.content),
         error=error,
         problem=problem,
     )

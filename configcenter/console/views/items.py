@@ -1,5 +1,6 @@
 """Free-form items of other systems: found, made, and kept in namespaces."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -7,15 +8,18 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.selectors import tenants
 from accounts.services import rights
 from accounts.services.audit import Actor
+from configcenter import selectors
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items
+from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
 from posthaste.ui.paginator import page_of
@@ -75,6 +79,7 @@ def create(request: HttpRequest) -> HttpResponse:
         "data_id": "",
         "format": Format.YAML.value,
         "description": "",
+        "is_encrypted": "",
     }
     errors: dict[str, str] = {}
     if request.method == "POST":
@@ -84,6 +89,7 @@ def create(request: HttpRequest) -> HttpResponse:
             item = items.create_item(
                 namespace=namespace,
                 by=Actor.of_request(request),
+                is_encrypted=bool(typed["is_encrypted"]),
                 **{name: typed[name] for name in ("group", "data_id", "format", "description")},
             )
             return HttpResponseRedirect(reverse("config:item-edit", args=[item.pk]))
@@ -110,12 +116,38 @@ def create(request: HttpRequest) -> HttpResponse:
 def about(request: HttpRequest, target: Target) -> HttpResponse:
     """Change the format and the description of an item."""
     wanted = {name: request.POST.get(name, "").strip() for name in ("format", "description")}
+    is_encrypted = True if request.POST.get("is_encrypted") else None
     try:
-        items.change_item(item=target.item, **wanted, by=Actor.of_request(request))
-        messages.success(request, _("Format and description are saved."))
+        items.change_item(item=target.item, **wanted, is_encrypted=is_encrypted, by=Actor.of_request(request))
+        messages.success(request, _("Saved."))
     except Invalid as invalid:
         messages.error(request, " ".join(str(error["message"]) for error in invalid.errors))
     return HttpResponseRedirect(target.url())
+
+
+@staff_page(allowed=rights.may_view)
+@for_target
+def listeners(request: HttpRequest, target: Target) -> HttpResponse:
+    """Show which Nacos clients listen to an item, and which text each has."""
+    try:
+        found = selectors.listening(target.item)
+    except redis.Unavailable:
+        found = None
+    rows = [(row, datetime.fromtimestamp(row.since, UTC)) for row in found.rows] if found else []
+    return page(
+        request,
+        "listeners",
+        title=target.title,
+        purpose=_("Nacos clients that wait for changes of this item, and the text that each has."),
+        tab="items",
+        page="listeners",
+        target=target,
+        item=target.item,
+        now=timezone.now(),
+        found=found,
+        rows=rows,
+        old=sum(not row.is_current for row, _since in rows),
+    )
 
 
 @staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))

@@ -99,7 +99,7 @@ def _show(
         target=target,
         item=item,
         changes=target.changes(target.effective, draft),
-        lines=diff(target.effective, draft),
+        lines=[] if item.is_encrypted else diff(target.effective, draft),
         typed=typed or {"reach": "all", "percent": "10"},
         errors=errors or {},
         problem=problem,

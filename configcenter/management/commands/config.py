@@ -188,6 +188,7 @@ class Command(BaseCommand):
 
     def _diff(self, options: dict[str, Any]) -> None:
         item, before, after = self._row(options), options["before"], options["after"]
+        selectors.must_compare(item)
         old = config_items.effective(item) if before is None else selectors.release(item, before).content
         if after is not None:
             new = selectors.release(item, after).content

@@ -25,6 +25,8 @@ class FlowLimited(APIView):
 
     flow_resource: str = API
     flow_pass: Pass | None = None
+    #: How long the view waited on purpose: that says nothing about the load of the process.
+    waited_seconds: float = 0.0
 
     def flow_values(self, request: Request) -> dict[str, str]:
         """Return what the request is known by."""
@@ -35,11 +37,12 @@ class FlowLimited(APIView):
         return values
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with system.load_monitor.watch():
-            try:
-                return super().dispatch(request, *args, **kwargs)
-            finally:
-                gate.leave(self.flow_pass)
+        began = system.load_monitor.start()
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            gate.leave(self.flow_pass)
+            system.load_monitor.finish(began + self.waited_seconds)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

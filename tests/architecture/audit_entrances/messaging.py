@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 
 from messaging.content import editing
-from messaging.models import Message, Provider
+from messaging.models import Message, Provider, WebhookEndpoint
 from messaging.suppression.suppressions import masked
 from tests.architecture.audit_entrances.world import KEY, USER, Event, Way, World
 from tests.builders import RECIPIENTS, TESTER
@@ -53,7 +53,24 @@ def described(w: World) -> dict[str, Any]:
     return {"subject": "", "body": first.body, "html": "", "variables": json.dumps(first.variables), "description": "mine"}
 
 
+def endpoint(verb: str, page: str, path: str, *, before: Callable[[World], object] = lambda w: None, **sent: Any) -> Event:
+    return Event(
+        f"webhook.{verb}",
+        lambda w: w.own.endpoint.pk,
+        (
+            (USER, lambda w: w.page(f"admin:messaging_webhookendpoint_{page}", w.own.endpoint.pk, **sent)),
+            (KEY, lambda w: w.call("POST", f"webhooks/{w.own.endpoint.pk}/{path}/")),
+        ),
+        before=before,
+    )
+
+
+def switch_off(w: World) -> None:
+    WebhookEndpoint.objects.filter(pk=w.own.endpoint.pk).update(is_enabled=False)
+
+
 SUPPRESSED = "eve@example.com"
+ENDPOINT = {"name": "mine", "url": "http://127.0.0.1:9/mine", "event_types": ["*"], "max_events": 7}
 MESSAGING = [
     message("cancel", lambda w: w.own.pending),
     message("retry", lambda w: w.own.failed),
@@ -154,6 +171,45 @@ MESSAGING = [
         (
             (USER, lambda w: w.page("admin:messaging_provider_new_secret", w.free.pk)),
             (KEY, lambda w: w.call("POST", f"providers/{w.free.pk}/receipt-secret/")),
+        ),
+    ),
+    Event(
+        "webhook.create",
+        lambda w: WebhookEndpoint.objects.get(name="mine").pk,
+        (
+            (
+                USER,
+                lambda w: w.page("admin:messaging_webhookendpoint_add", tenant=w.own.tenant.pk, is_enabled="on", **ENDPOINT),
+            ),
+            (KEY, lambda w: w.call("POST", "webhooks/", ENDPOINT)),
+        ),
+    ),
+    Event(
+        "webhook.change",
+        lambda w: w.own.endpoint.pk,
+        (
+            (USER, lambda w: w.page("admin:messaging_webhookendpoint_change", w.own.endpoint.pk, **ENDPOINT)),
+            (KEY, lambda w: w.call("PATCH", f"webhooks/{w.own.endpoint.pk}/", {"max_events": 7})),
+        ),
+    ),
+    Event(
+        "webhook.delete",
+        lambda w: w.own.endpoint.pk,
+        (
+            (USER, lambda w: w.page("admin:messaging_webhookendpoint_delete", w.own.endpoint.pk, post="yes")),
+            (KEY, lambda w: w.call("DELETE", f"webhooks/{w.own.endpoint.pk}/")),
+        ),
+    ),
+    endpoint("test", "test", "test"),
+    endpoint("rotate_secret", "rotate", "rotate-secret", keep_for="3600"),
+    endpoint("disable", "disable", "disable"),
+    endpoint("enable", "enable", "enable", before=switch_off),
+    Event(
+        "webhook.replay",
+        lambda w: w.own.endpoint.pk,
+        (
+            (USER, lambda w: w.page("admin:messaging_webhookdelivery_replay", w.own.delivery.pk)),
+            (KEY, lambda w: w.call("POST", f"webhooks/{w.own.endpoint.pk}/deliveries/{w.own.delivery.pk}/replay/")),
         ),
     ),
     Event(

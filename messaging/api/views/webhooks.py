@@ -1,0 +1,193 @@
+"""Webhook endpoints and their delivery log."""
+
+from datetime import timedelta
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.base import TenantView
+from accounts.services.audit import Actor
+from messaging import selectors
+from messaging.api import webhooks as shapes
+from messaging.api.filters import DeliveryFilter, WebhookFilter
+from messaging.models import WebhookDelivery, WebhookEndpoint
+from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
+from messaging.webhooks import deliveries, endpoints
+from posthaste.lib.pagination import CursorPages
+
+
+class WebhookView(TenantView):
+    """Base: the tenant's endpoints."""
+
+    queryset = WebhookEndpoint.objects.none()
+    serializer_class = shapes.WebhookOut
+
+    def get_queryset(self) -> "QuerySet[WebhookEndpoint]":
+        return selectors.webhook_endpoints(self.tenant_id)
+
+
+class WebhookCollection(ListModelMixin, WebhookView):
+    """`/api/webhooks/`."""
+
+    scopes = {"GET": WEBHOOKS_READ, "POST": WEBHOOKS_MANAGE}
+    pagination_class = CursorPages
+    filterset_class = WebhookFilter
+
+    @extend_schema(summary="List webhook endpoints", description="Newest first; secrets are masked.")
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @extend_schema(
+        summary="Add a webhook endpoint",
+        description="It gets the events from now on. `secret` is shown in this answer only.",
+        request=shapes.WebhookIn,
+        responses={201: shapes.WebhookSecretOut},
+        examples=[shapes.NEW_ENDPOINT],
+    )
+    def post(self, request: Request) -> Response:
+        endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **self.validated(shapes.WebhookIn))
+        endpoints.create(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        return Response(shapes.WebhookSecretOut(endpoint).data, status=201)
+
+
+class WebhookItem(RetrieveModelMixin, WebhookView):
+    """`/api/webhooks/{id}/`."""
+
+    scopes = {"GET": WEBHOOKS_READ, "PATCH": WEBHOOKS_MANAGE, "DELETE": WEBHOOKS_MANAGE}
+
+    @extend_schema(summary="One webhook endpoint")
+    def get(self, request: Request, id: str) -> Response:
+        return self.retrieve(request)
+
+    @extend_schema(
+        summary="Change a webhook endpoint",
+        description="Holds for the next request that is made.",
+        request=shapes.WebhookIn,
+        responses=shapes.WebhookOut,
+    )
+    def patch(self, request: Request, id: str) -> Response:
+        endpoint = self.get_object()
+        values = self.validated(shapes.WebhookIn, partial=True)
+        to_enabled = values.pop("is_enabled", None)
+        by, now = Actor.of_request(request), timezone.now()
+        for name, value in values.items():
+            setattr(endpoint, name, value)
+        if values:
+            endpoints.update(endpoint=endpoint, fields=values, by=by, now=now)
+        if to_enabled is not None:
+            switch = endpoints.enable if to_enabled else endpoints.disable
+            switch(endpoint=endpoint, by=by, now=now)
+        return Response(shapes.WebhookOut(endpoint).data)
+
+    @extend_schema(summary="Remove a webhook endpoint", description="With its delivery log.", request=None, responses={204: None})
+    def delete(self, request: Request, id: str) -> Response:
+        endpoints.delete(endpoint=self.get_object(), by=Actor.of_request(request))
+        return Response(status=204)
+
+
+class WebhookRotate(WebhookView):
+    """`/api/webhooks/{id}/rotate-secret/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(
+        summary="Make a new secret",
+        description="`secret` is shown in this answer only. Until `previous_secret_until` requests carry a signature of each secret.",
+        request=shapes.RotateIn,
+        examples=[OpenApiExample("Keep the old secret for an hour", {"keep_old_for_seconds": 3600}, request_only=True)],
+        responses=shapes.WebhookSecretOut,
+    )
+    def post(self, request: Request, id: str) -> Response:
+        endpoint = self.get_object()
+        keep_for = timedelta(seconds=self.validated(shapes.RotateIn)["keep_old_for_seconds"])
+        endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        return Response(shapes.WebhookSecretOut(endpoint).data)
+
+
+class WebhookTest(WebhookView):
+    """`/api/webhooks/{id}/test/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(
+        summary="Send a test event",
+        description="At once, also to a disabled endpoint; answers what the receiver said.",
+        request=None,
+        responses=shapes.WebhookTestOut,
+    )
+    def post(self, request: Request, id: str) -> Response:
+        result = endpoints.send_test(endpoint=self.get_object(), by=Actor.of_request(request), now=timezone.now())
+        self.waited_seconds = result.duration_ms / 1000
+        return Response(shapes.WebhookTestOut(result).data)
+
+
+class WebhookEnable(WebhookView):
+    """`/api/webhooks/{id}/enable/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(
+        summary="Enable a webhook endpoint",
+        description="It goes on with the events that it missed, as far as they are kept.",
+        request=None,
+        responses=shapes.WebhookOut,
+    )
+    def post(self, request: Request, id: str) -> Response:
+        endpoint = self.get_object()
+        endpoints.enable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        return Response(shapes.WebhookOut(endpoint).data)
+
+
+class WebhookDisable(WebhookView):
+    """`/api/webhooks/{id}/disable/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(summary="Disable a webhook endpoint", request=None, responses=shapes.WebhookOut)
+    def post(self, request: Request, id: str) -> Response:
+        endpoint = self.get_object()
+        endpoints.disable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        return Response(shapes.WebhookOut(endpoint).data)
+
+
+class WebhookDeliveries(ListModelMixin, TenantView):
+    """`/api/webhooks/{id}/deliveries/`."""
+
+    scopes = {"GET": WEBHOOKS_READ}
+    queryset = WebhookDelivery.objects.none()
+    serializer_class = shapes.DeliveryOut
+    pagination_class = CursorPages
+    filterset_class = DeliveryFilter
+
+    def get_queryset(self) -> "QuerySet[WebhookDelivery]":
+        endpoint = get_object_or_404(selectors.webhook_endpoints(self.tenant_id), pk=self.kwargs["id"])
+        return selectors.webhook_deliveries(endpoint)
+
+    @extend_schema(summary="List deliveries", description="Each request to the endpoint with its outcome, newest first.")
+    def get(self, request: Request, id: str) -> Response:
+        return self.list(request)
+
+
+class DeliveryReplay(WebhookView):
+    """`/api/webhooks/{id}/deliveries/{delivery}/replay/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(
+        summary="Send the events of a delivery again",
+        description="At once, in one request with a new `webhook-id`; answers the new entry of the log. 409 if it was a test, or if its "
+        "events are not kept any more.",
+        request=None,
+        responses={201: shapes.DeliveryOut},
+    )
+    def post(self, request: Request, id: str, delivery: str) -> Response:
+        endpoint = self.get_object()
+        original = get_object_or_404(selectors.webhook_deliveries(endpoint), pk=delivery)
+        made = deliveries.replay(endpoint=endpoint, delivery=original, by=Actor.of_request(request), now=timezone.now())
+        self.waited_seconds = (made.duration_ms or 0) / 1000
+        return Response(shapes.DeliveryOut(made).data, status=201)

@@ -1,0 +1,116 @@
+"""The threads that send events, in each worker for auxiliary tasks.
+
+One thread, the dispatcher, gives positions to new events and finds endpoints that have something to send. Each of these gets a thread
+for its turn, so a slow endpoint holds up only itself. While there is something to do, the dispatcher looks five times a second (twice
+while many messages are sent), and else once; where no tenant is recorded, every three seconds. The triggers that record events notify
+no process.
+
+Several processes may run it: a lock of the database lets one at a time give positions, and a lease in its row gives an endpoint to one.
+"""
+
+import os
+import threading
+import time
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from messaging.models import EventRecording
+from messaging.webhooks import sender, sequencer
+from messaging.webhooks.pacing import pacing
+from messaging.webhooks.sender import Sender
+from posthaste.lib.elastic import stopping
+
+log = structlog.get_logger(__name__)
+MAX_THREADS = 32
+BUSY_SECONDS, YIELDING_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 0.5, 1.0, 3.0
+AWAY_SECONDS = 2.0  # after an error of the database
+LAST_CALL_SECONDS = 12.0  # for requests in progress when the process ends
+
+_started: set[int] = set()
+
+
+class Engine:
+    """The dispatcher and the threads of the turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._turns: dict[UUID, threading.Thread] = {}
+        self._used_at = float("-inf")  # when some tenant was known to be recorded
+
+    def run(self) -> None:
+        """Look for work until the process is asked to end."""
+        while not stopping.is_set():
+            try:
+                wait = self.look()
+            except (OperationalError, InterfaceError) as error:
+                log.warning("webhooks wait for the database", error=type(error).__name__)
+                wait = AWAY_SECONDS
+            except Exception:
+                log.exception("looking for webhooks failed")
+                wait = AWAY_SECONDS
+            finally:
+                connection.close()
+            stopping.wait(wait)
+
+    def look(self) -> float:
+        """Give positions, start what is due, and return the seconds until the next look."""
+        if time.monotonic() - self._used_at > UNUSED_SECONDS:
+            if not EventRecording.objects.exists():
+                return UNUSED_SECONDS
+            self._used_at = time.monotonic()
+        moved = sequencer.sequence()
+        with self._lock:
+            busy = set(self._turns)
+        found = [pk for pk in sender.due(now=timezone.now(), limit=MAX_THREADS) if pk not in busy]
+        for pk in found[: MAX_THREADS - len(busy)]:
+            self._start(pk)
+        if not (moved or busy or found):
+            return IDLE_SECONDS
+        return YIELDING_SECONDS if pacing.is_busy else BUSY_SECONDS
+
+    def _start(self, endpoint_id: UUID) -> None:
+        thread = threading.Thread(target=self._serve, args=[endpoint_id], name="webhooks-turn", daemon=True)
+        with self._lock:
+            self._turns[endpoint_id] = thread
+        thread.start()
+
+    def _serve(self, endpoint_id: UUID) -> None:
+        try:
+            Sender(endpoint_id).serve()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("a turn of a webhook ended early", endpoint=str(endpoint_id), error=type(error).__name__)
+        except Exception:
+            log.exception("sending webhooks failed", endpoint=str(endpoint_id))
+            stopping.wait(BUSY_SECONDS)  # the next turn may fail in the same way
+        finally:
+            connection.close()
+            with self._lock:
+                self._turns.pop(endpoint_id, None)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the turns in progress, and return whether all have ended."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            turns = list(self._turns.values())
+        for thread in turns:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in turns)
+
+
+engine = Engine()
+
+
+def start() -> None:
+    """Start the dispatcher of this process as a daemon thread. Calling it again does nothing."""
+    if os.getpid() in _started:
+        return
+    _started.add(os.getpid())
+    threading.Thread(target=engine.run, name="webhooks", daemon=True).start()
+
+
+def finish() -> None:
+    """Let requests in progress end, as the process is about to."""
+    engine.join(LAST_CALL_SECONDS)

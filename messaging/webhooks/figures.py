@@ -1,0 +1,81 @@
+"""Figures of endpoints: of all together for the metrics, and of some for a list."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Min
+from django.db.models.expressions import RawSQL
+
+from messaging.models import DeliveryStatus, EndpointState, Event, WebhookEndpoint
+from posthaste.lib import redis
+
+COUNT_UP_TO = 10_000  # of one endpoint
+_WAITING_OF_ONE = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = {WebhookEndpoint._meta.db_table}.tenant_id
+    AND v.position > {WebhookEndpoint._meta.db_table}.cursor LIMIT {COUNT_UP_TO}
+) AS counted
+"""
+_WAITING = f"""
+SELECT COALESCE(sum((SELECT count(*) FROM (
+    SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor LIMIT {COUNT_UP_TO}
+) AS counted)), 0) FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
+"""
+# The smallest number of an index, which is found without sorting what is left.
+_NEXT = f"""
+SELECT (SELECT min(v.position) FROM {Event._meta.db_table} v WHERE v.tenant_id = e.tenant_id AND v.position > e.cursor)
+FROM {WebhookEndpoint._meta.db_table} e WHERE e.is_enabled
+"""
+
+
+def waiting() -> int:
+    """Count the events after the cursors of enabled endpoints, of each up to COUNT_UP_TO."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING)
+        return int(cursor.fetchone()[0])
+
+
+def waiting_by_endpoint(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, int]:
+    """Count the events after the cursor of each endpoint, up to COUNT_UP_TO, in one query; some may not be for it."""
+    number = RawSQL(_WAITING_OF_ONE, [])  # noqa: S611  no value from outside
+    rows = WebhookEndpoint.objects.filter(pk__in=[endpoint.pk for endpoint in endpoints]).order_by().annotate(number=number)
+    return dict(rows.values_list("pk", "number"))
+
+
+def oldest_seconds(*, now: datetime) -> float:
+    """Return the age of the oldest event that waits for an enabled endpoint; 0 where none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT)
+        positions = [position for (position,) in cursor.fetchall() if position is not None]
+    oldest = Event.objects.filter(pk__in=positions[:COUNT_UP_TO]).aggregate(oldest=Min("occurred_at"))["oldest"]
+    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+
+
+def endpoints_by_state() -> dict[str, float]:
+    """Count the endpoints by state."""
+    rows = WebhookEndpoint.objects.only("is_enabled", "failing_since").order_by()
+    found = Counter(row.state for row in rows)
+    return {state.value: float(found[state]) for state in EndpointState}
+
+
+def _key() -> str:
+    return redis.key("webhooks", "deliveries")
+
+
+def count_delivery(pipeline: Any, status: DeliveryStatus) -> None:
+    """Count a request in the caller's pipeline."""
+    pipeline.hincrby(_key(), status.value, 1)
+
+
+def deliveries() -> dict[str, float]:
+    """Return the number of requests so far by what came of them.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found: Any = redis.client().hgetall(_key())
+    return dict.fromkeys(DeliveryStatus.values, 0.0) | {name.decode(): float(number) for name, number in found.items()}

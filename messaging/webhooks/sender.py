@@ -1,0 +1,349 @@
+"""Sends the events of an endpoint: one request at a time, in the order of their positions.
+
+A sender claims the endpoint with a lease in its row. Before each request it writes which events the request carries, its webhook-id, and
+that the call has begun; after it, in one transaction, what came of it, the cursor and an entry of the log.
+
+What if the process dies: the lease runs out, and the next sender finds the call begun and without a result. It notes the outcome as
+`unknown` and sends the same events with the same webhook-id. This, and a request whose answer did not come back, are the only cases in
+which a receiver may see an event twice.
+
+A request that fails is repeated after a pause that doubles, from five seconds to one hour. After `webhooks.max_attempt_hours` it is given
+up, and the next events are sent; after `disable_after_hours` of failures the endpoint is disabled. An open breaker of the host, or too
+many requests at once to it, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from accounts.services.audit import Actor
+from messaging.configuration import webhooks
+from messaging.models import DeliveryStatus, Event, WebhookEndpoint
+from messaging.models.webhook import MAX_EVENTS
+from messaging.providers import breakers as breaker_rules
+from messaging.storage import store
+from messaging.webhooks import content, endpoints, figures, reading, request
+from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks.pacing import pacing
+from messaging.webhooks.reading import StoredEvent
+from messaging.webhooks.request import Answer
+from posthaste.lib import redis
+from posthaste.lib.breaker import Phase, Tally, breakers
+from posthaste.lib.elastic import stopping
+from posthaste.lib.flow.concurrency_leases import concurrency_leases
+from tracing.services import record
+
+log = structlog.get_logger(__name__)
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
+JITTER = 0.2
+MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
+CAP_SECONDS = 0.5  # waited for a place at the host
+READ_AGAIN_SECONDS = 1.0
+TURN_SECONDS = 5.0  # then another endpoint may have the thread
+LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
+SYSTEM = Actor.system("webhooks")
+NO_LINES: Mapping[UUID, list[str]] = {}
+
+
+def due(*, now: datetime, limit: int) -> list[UUID]:
+    """Return the endpoints that have events to send and are claimed by no sender, the one served longest ago first."""
+    events_left = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor"))
+    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), is_enabled=True, next_attempt_at__lte=now)
+    rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def backoff(failures: int, retry_after: float | None = None) -> timedelta:
+    """Return how long to wait after so many failures in a row: doubled each time, and at least as long as the receiver asked for.
+
+    Jitter keeps endpoints that failed together from coming back together.
+    """
+    seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
+    return timedelta(seconds=max(seconds, retry_after or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one request carries, and up to which position nothing else is for this endpoint."""
+
+    rows: list[StoredEvent]
+    until: int
+    is_last: bool = False  # nothing else waited when it was read
+
+
+class Sender:
+    """One turn of an endpoint."""
+
+    def __init__(self, endpoint_id: UUID) -> None:
+        self.endpoint_id = endpoint_id
+        self.token = uuid4()
+        self.ahead = timedelta()  # the database's clock, of ours
+        self._endpoint: WebhookEndpoint | None = None
+        self._read_at = 0.0
+        self._is_done = False
+        self.lease = timedelta(seconds=webhooks.value.timeout_seconds + LEASE_SLACK_SECONDS)
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock, by which leases are counted."""
+        return timezone.now() + self.ahead
+
+    def serve(self) -> int:
+        """Send what there is, for some seconds, and return the number of requests."""
+        if not self._claim():
+            return 0
+        until, made = time.monotonic() + TURN_SECONDS, 0
+        try:
+            while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_and_note():
+                made += 1
+        finally:
+            self._release()
+        return made
+
+    def _release(self) -> None:
+        # When it was served last, as `due` takes endpoints in that order.
+        self._held().update(lease_token=None, lease_until=self.now())
+
+    def _held(self) -> Any:
+        return WebhookEndpoint.objects.filter(pk=self.endpoint_id, lease_token=self.token)
+
+    def _claim(self) -> bool:
+        now = store.database_time()
+        self.ahead = now - timezone.now()
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        rows = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
+        return bool(rows.update(lease_token=self.token, lease_until=now + self.lease))
+
+    def _send_and_note(self) -> bool:
+        began = time.thread_time()
+        try:
+            return self._send_next()
+        finally:
+            pacing.spent(time.thread_time() - began)
+
+    def _send_next(self) -> bool:
+        """Make one request, and return whether the endpoint may have more."""
+        endpoint = self._current()
+        if endpoint is None:
+            return False
+        if endpoint.is_calling:
+            self._note_unknown(endpoint)
+        load = self._load(endpoint)
+        if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
+            connection.close()
+            if stopping.wait(yields):
+                return False
+            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
+        if not load.rows:
+            self._held().update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT)
+            return load.until > endpoint.cursor
+        host = request.host_of(endpoint)
+        waits, epoch = self._ask_breaker(host)
+        if waits:
+            self._held().update(next_attempt_at=self.now() + timedelta(seconds=waits))
+            return False
+        place = concurrency_leases.take(breaker_rules.of_host(host), at_once=webhooks.value.at_once_per_host, max_wait_seconds=CAP_SECONDS)
+        if place is None:
+            self._unused(host, epoch)
+            return False  # its turn comes again, after that of others
+        try:
+            return self._call(endpoint, load, host, epoch)
+        finally:
+            concurrency_leases.leave(place)
+
+    def _current(self) -> WebhookEndpoint | None:
+        """Return the endpoint, read again each second, as it may have been changed; None if it was disabled or taken over."""
+        if self._endpoint is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
+            self._endpoint, self._read_at = self._held().filter(is_enabled=True).first(), time.monotonic()
+        return self._endpoint
+
+    def _load(self, endpoint: WebhookEndpoint) -> Load:
+        read = partial(
+            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
+        )
+        if endpoint.inflight_until is None:
+            found = read(limit=endpoint.max_events)
+            return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
+        # The same events again. Its filters may have been changed since, and more of them match.
+        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
+        return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
+
+    def _ask_breaker(self, host: str) -> tuple[float, int]:
+        """Return the seconds to wait, or 0 and the epoch of a trial call."""
+        name = breaker_rules.of_host(host)
+        phase = breaker_rules.phase(name)
+        if phase == Phase.OPEN:
+            return min(MAX_BREAKER_SECONDS, max(1.0, breakers.wait_seconds(name))), 0
+        if phase == Phase.HALF_OPEN:
+            granted, epoch = breakers.admit(name, breaker_rules.rule(name), release=breaker_rules.release())
+            return (0.0, epoch) if granted else (max(1.0, min(MAX_BREAKER_SECONDS, breakers.wait_seconds(name))), 0)
+        return 0.0, 0
+
+    def _unused(self, host: str, epoch: int) -> None:
+        if epoch:
+            self._report(host, epoch, Tally(unused=1))
+
+    def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
+        began = self.now()
+        if endpoint.inflight_until is None:
+            endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
+            endpoint.inflight_from, endpoint.attempts = load.rows[0].position, 0
+        endpoint.inflight_until = load.until
+        endpoint.attempts += 1
+        if (
+            not self._held()
+            .filter(is_enabled=True)
+            .update(
+                inflight_id=endpoint.inflight_id,
+                inflight_since=endpoint.inflight_since,
+                inflight_from=endpoint.inflight_from,
+                inflight_until=endpoint.inflight_until,
+                attempts=endpoint.attempts,
+                is_calling=True,
+                lease_until=began + self.lease,
+            )
+        ):
+            self._unused(host, epoch)
+            return False
+        told = content.as_seen(load.rows)
+        connection.close()  # a slow receiver must not hold one
+        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=told, now=began)
+        given_up = self._settle(endpoint, load, answer, began)
+        tally = Tally()
+        breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
+        is_done = answer.status == DeliveryStatus.DELIVERED
+        status = DeliveryStatus.GIVEN_UP if given_up else answer.status
+        lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else {}
+        self._report(host, epoch, tally, status, lines)
+        self._is_done = load.is_last
+        return is_done
+
+    def _settle(self, endpoint: WebhookEndpoint, load: Load, answer: Answer, began: datetime) -> bool:
+        """Write what came of a request, and return whether it was given up; retry while the database is away.
+
+        No other process knows the result: it would be sent again.
+        """
+        give_up_at, pause_seconds = time.monotonic() + self.lease.total_seconds(), 0.1
+        while True:
+            try:
+                return self._write(endpoint, load, answer, began)
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                log.warning("webhook result not written yet", endpoint=str(endpoint.pk), error=type(error).__name__)
+                if time.monotonic() > give_up_at or stopping.is_set():
+                    raise
+                time.sleep(pause_seconds)
+                pause_seconds = min(1.0, 2 * pause_seconds)
+
+    @transaction.atomic
+    def _write(self, endpoint: WebhookEndpoint, load: Load, answer: Answer, began: datetime) -> bool:
+        now = self.now()
+        entry: dict[str, Any] = {
+            "webhook_id": endpoint.inflight_id,
+            "at": began,
+            "events": len(load.rows),
+            "first": load.rows[0].position,
+            "last": load.rows[-1].position,
+            "attempt": endpoint.attempts,
+        }
+        if answer.status == DeliveryStatus.DELIVERED:
+            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **_NOTHING_IN_FLIGHT}
+            if self._note(endpoint, done):
+                for name, value in done.items():  # what the row holds now: the next request goes on from there
+                    setattr(endpoint, name, value)
+            else:
+                self._endpoint = None
+            request.log(endpoint, answer, **entry)
+            return False
+        settings = webhooks.value
+        failures, since = endpoint.failures + 1, endpoint.failing_since or began
+        changes = {
+            "is_calling": False,
+            "failures": failures,
+            "failing_since": since,
+            "next_attempt_at": now + backoff(failures, answer.retry_after),
+        }
+        is_old = now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
+        if is_old and answer.http_status != request.GONE:
+            changes |= {"cursor": load.until, **_NOTHING_IN_FLIGHT}
+        held = self._note(endpoint, changes)
+        given_up = is_old and held and answer.http_status != request.GONE
+        request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
+        if held and answer.http_status == request.GONE:
+            self._disable(endpoint, "The receiver answered 410 Gone.")
+        elif held and now - since >= timedelta(hours=settings.disable_after_hours):
+            self._disable(endpoint, f"It failed for {settings.disable_after_hours:g} hours. The last error: {answer.error}.")
+        return given_up
+
+    def _note(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> bool:
+        held = bool(self._held().update(**changes))
+        if not held:
+            log.warning("webhook result came too late", endpoint=str(endpoint.pk), webhook_id=endpoint.inflight_id)
+        return held
+
+    def _disable(self, endpoint: WebhookEndpoint, reason: str) -> None:
+        log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant=endpoint.tenant_id, reason=reason)
+        endpoints.disable(endpoint=WebhookEndpoint.objects.get(pk=endpoint.pk), reason=reason, by=SYSTEM, now=self.now())
+
+    @transaction.atomic
+    def _note_unknown(self, endpoint: WebhookEndpoint) -> None:
+        """Note a call whose process has died."""
+        endpoint.is_calling = False
+        if not self._held().update(is_calling=False):
+            return
+        answer = Answer(DeliveryStatus.UNKNOWN, None, 0, "sender_lost", "The process that sent it ended before the answer was written.")
+        request.log(
+            endpoint,
+            answer,
+            webhook_id=endpoint.inflight_id,
+            at=self.now(),
+            events=0,
+            first=endpoint.inflight_from or 0,
+            last=endpoint.inflight_until or 0,
+            attempt=endpoint.attempts,
+        )
+
+    def _lines(self, endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], answer: Answer, word: DeliveryStatus) -> dict[UUID, list[str]]:
+        at, name = self.now(), record.word(endpoint.name)
+        lines: dict[UUID, list[str]] = {}
+        for row in rows:
+            if row.subject_id and row.type.startswith("message."):
+                line = record.line("W", row.subject_id, at, answer.duration_ms, name, row.type.partition(".")[2], word.value)
+                lines.setdefault(row.subject_id, []).append(line)
+        return lines
+
+    def _report(
+        self, host: str, epoch: int, tally: Tally, status: DeliveryStatus | None = None, lines: Mapping[UUID, list[str]] = NO_LINES
+    ) -> None:
+        """Report to the breaker of the host, the metrics and the traces, in one pipeline."""
+        name = breaker_rules.of_host(host)
+        pipeline: Any = redis.client().pipeline(transaction=False)
+        recording = breakers.recording(pipeline)
+        if epoch or breaker_rules.counts_calls(name):
+            recording.add(name, tally, breaker_rules.rule(name), release=breaker_rules.release(), epoch=epoch)
+        record.append(pipeline, lines)
+        if status:
+            figures.count_delivery(pipeline, status)
+        try:
+            recording.handle_answers(pipeline.execute())
+        except redis.Unavailable:
+            pass
+
+
+_NOTHING_IN_FLIGHT: dict[str, Any] = {
+    "inflight_id": "",
+    "inflight_from": None,
+    "inflight_until": None,
+    "inflight_since": None,
+    "attempts": 0,
+    "is_calling": False,
+}

@@ -1,0 +1,306 @@
+"""Webhook endpoints and their delivery log in the admin: states, secrets shown once, buttons, cheap lists."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AuditEntry, Member, Tenant, User
+from accounts.roles import Role
+from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import figures
+from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
+from tests.peers.gateway import Answer, Gateway
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
+FORM = {
+    "name": "Shop",
+    "url": "http://127.0.0.1:9/hooks",
+    "event_types": ["message.failed", "batch.*"],
+    "channels": ["sms"],
+    "max_events": "50",
+}
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return make_tenant()
+
+
+def staff(tenant: Tenant, role: str = Role.OPERATOR) -> Client:
+    user = User.objects.create(username=f"{role}", is_staff=True)
+    Member.objects.create(user=user, tenant=tenant, role=role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def client(tenant: Tenant) -> Client:
+    return staff(tenant)
+
+
+def address(name: str, *args: Any) -> str:
+    return reverse(f"admin:messaging_{name}", args=args)
+
+
+def page(client: Client, name: str, *args: Any, **query: Any) -> str:
+    answer = client.get(address(name, *args), query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def texts(answer: Any) -> str:
+    """Return the messages of the page that an answer leads to."""
+    return " ".join(str(message) for message in answer.context["messages"])
+
+
+def test_a_new_endpoint_shows_its_secret_once(client: Client, tenant: Tenant) -> None:
+    answer = client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, "is_enabled": "on", **FORM})
+    endpoint = WebhookEndpoint.objects.get()
+    assert answer.status_code == 200
+    assert endpoint.secret in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert (endpoint.event_types, endpoint.channels, endpoint.max_events) == (["message.failed", "batch.*"], ["sms"], 50)
+    assert endpoint.secret not in page(client, "webhookendpoint_change", endpoint.pk)
+    assert endpoint.secret not in page(client, "webhookendpoint_changelist")
+    entry = AuditEntry.objects.get(action="webhook.create")
+    assert (entry.actor, entry.target, entry.tenant_id) == ("user:operator", str(endpoint.pk), tenant.pk)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"url": "http://10.1.2.3/"}, "url"),
+        ({"url": "https://user:secret@shop.example.com/"}, "url"),
+        ({"url": "ftp://shop.example.com/"}, "url"),
+        ({"name": "Taken"}, "name"),
+        ({"event_types": ["message.read"]}, "event_types"),
+        ({"event_types": []}, "event_types"),
+        ({"channels": ["fax"]}, "channels"),
+        ({"max_events": "1001"}, "max_events"),
+    ],
+)
+def test_a_wrong_field_is_marked_in_the_form(client: Client, tenant: Tenant, changed: dict[str, Any], field: str) -> None:
+    make_endpoint(tenant, name="Taken")
+    answer = client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM, **changed})
+    assert list(answer.context["errors"].data) != []
+    assert list(answer.context["adminform"].form.errors) == [field]
+    assert WebhookEndpoint.objects.count() == 1
+
+
+def test_everything_ticked_beside_a_type_is_everything(client: Client, tenant: Tenant) -> None:
+    client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM, "event_types": ["*", "message.sent"]})
+    assert WebhookEndpoint.objects.get().event_types == ["*"]
+
+
+def test_one_endpoint_too_many_is_refused_in_words(client: Client, tenant: Tenant) -> None:
+    for _number in range(20):
+        make_endpoint(tenant)
+    answer = client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM}, follow=True)
+    assert "20" in texts(answer)
+    assert WebhookEndpoint.objects.count() == 20
+
+
+def test_a_change_keeps_the_secret_and_what_the_sender_notes(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, cursor=7, failing_since=timezone.now(), failures=3)
+    answer = client.post(address("webhookendpoint_change", endpoint.pk), {**FORM, "max_events": "9"})
+    assert answer.status_code == 302
+    changed = WebhookEndpoint.objects.get()
+    assert (changed.name, changed.max_events, changed.is_enabled) == ("Shop", 9, True)
+    assert (changed.secret, changed.cursor, changed.failures) == (endpoint.secret, 7, 3)
+    assert set(AuditEntry.objects.get().detail["fields"]) == {"name", "url", "event_types", "channels", "max_events"}
+
+
+def test_a_rotation_shows_the_new_secret_once_and_keeps_the_old_one(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    answer = client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"})
+    rotated = WebhookEndpoint.objects.get()
+    assert rotated.secret != endpoint.secret == rotated.previous_secret
+    assert rotated.secret in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    shown = page(client, "webhookendpoint_change", endpoint.pk)
+    assert rotated.secret not in shown
+    assert endpoint.secret not in shown
+    assert client.get(address("webhookendpoint_rotate", endpoint.pk)).status_code == 405
+
+
+@pytest.mark.parametrize("keep_for", ["", "-1", "99", "x"])
+def test_a_rotation_with_another_span_changes_nothing(client: Client, tenant: Tenant, keep_for: str) -> None:
+    endpoint = make_endpoint(tenant)
+    client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": keep_for})
+    assert WebhookEndpoint.objects.get().secret == endpoint.secret
+
+
+def test_the_test_button_says_what_the_receiver_answered(client: Client, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        well = client.post(address("webhookendpoint_test", endpoint.pk), follow=True)
+        gateway.script(Answer(status=503))
+        badly = client.post(address("webhookendpoint_test", endpoint.pk), follow=True)
+    assert "200" in texts(well)
+    assert "503" in texts(badly)
+    none = client.post(address("webhookendpoint_test", make_endpoint(tenant).pk), follow=True)
+    assert "no answer" in texts(none)
+
+
+def test_an_endpoint_is_disabled_and_enabled_by_its_buttons(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    client.post(address("webhookendpoint_disable", endpoint.pk))
+    assert not WebhookEndpoint.objects.get().is_enabled
+    assert address("webhookendpoint_enable", endpoint.pk) in page(client, "webhookendpoint_change", endpoint.pk)
+    client.post(address("webhookendpoint_enable", endpoint.pk))
+    assert WebhookEndpoint.objects.get().is_enabled
+
+
+def test_the_page_says_first_why_events_do_not_arrive(client: Client, tenant: Tenant) -> None:
+    failing = make_endpoint(tenant, failing_since=timezone.now() - timedelta(hours=2))
+    make_delivery(failing, status=DeliveryStatus.FAILED, http_status=None, error="connection_refused")
+    shown = page(client, "webhookendpoint_change", failing.pk)
+    assert "Failing since" in shown
+    assert "connection_refused" in shown
+    disabled = make_endpoint(tenant, is_enabled=False, disabled_at=timezone.now(), disabled_reason="It answered 410.")
+    assert "It answered 410." in page(client, "webhookendpoint_change", disabled.pk)
+
+
+def test_the_list_is_filtered_by_state(client: Client, tenant: Tenant) -> None:
+    make_endpoint(tenant, name="well-one")
+    make_endpoint(tenant, name="failing-one", failing_since=timezone.now())
+    make_endpoint(tenant, name="disabled-one", is_enabled=False, failing_since=timezone.now())
+    names = {"enabled": "well-one", "failing": "failing-one", "disabled": "disabled-one"}
+    for state, name in names.items():
+        shown = page(client, "webhookendpoint_changelist", state=state)
+        assert [other for other in names.values() if other in shown] == [name]
+
+
+def test_an_empty_list_offers_the_first_step(client: Client) -> None:
+    assert address("webhookendpoint_add") in page(client, "webhookendpoint_changelist")
+    assert "Requests appear here" in page(client, "webhookdelivery_changelist")
+
+
+@pytest.mark.parametrize("name", ["webhookendpoint_changelist", "webhookdelivery_changelist"])
+def test_a_list_costs_no_more_queries_for_more_rows(name: str, client: Client, tenant: Tenant) -> None:
+    make_delivery(make_endpoint(tenant))
+    counts = []
+    for _round in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            page(client, name)
+        counts.append(len(queries))
+        for _number in range(5):
+            make_delivery(make_endpoint(tenant))
+    assert counts[0] == counts[1]
+
+
+def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
+    make_endpoint(tenant)
+    for _number in range(3):
+        make_event(tenant)
+    make_event(make_tenant("Other"))
+    later = make_endpoint(tenant, cursor=make_event(tenant).position)
+    assert figures.waiting_by_endpoint([later]) == {later.pk: 0}
+    assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
+
+
+def test_deleting_an_endpoint_asks_first_and_takes_its_log_along(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    make_delivery(endpoint)
+    assert endpoint.name in page(client, "webhookendpoint_delete", endpoint.pk)
+    assert client.post(address("webhookendpoint_delete", endpoint.pk), {"post": "yes"}).status_code == 302
+    assert not WebhookEndpoint.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+    assert AuditEntry.objects.get().action == "webhook.delete"
+
+
+def test_a_delivery_is_sent_again_from_its_page_and_from_the_list(client: Client, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        delivery = make_delivery(endpoint, status=DeliveryStatus.GIVEN_UP)
+        assert address("webhookdelivery_replay", delivery.pk) in page(client, "webhookdelivery_change", delivery.pk)
+        answer = client.post(address("webhookdelivery_replay", delivery.pk))
+        made = WebhookDelivery.objects.get(replayed_from=delivery)
+        assert answer["Location"] == address("webhookdelivery_change", made.pk)
+        chosen = {"action": "replay", "_selected_action": [delivery.pk], "confirmed": "1", "number": "1"}
+        client.post(address("webhookdelivery_changelist"), chosen)
+        assert len(gateway.records) == 2
+    assert WebhookDelivery.objects.filter(replayed_from=delivery, status=DeliveryStatus.DELIVERED).count() == 2
+
+
+def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tenant) -> None:
+    events = [make_event(tenant, subject_id=make_message(tenant, reference=f"order-{n}").pk) for n in range(2)]
+    make_event(make_tenant("Other"))
+    last = make_event(tenant)
+    first, until = events[0].position, events[1].position
+    delivery = make_delivery(make_endpoint(tenant), from_position=first, until_position=until, events=2, http_status=503, detail="Busy.")
+    shown = page(client, "webhookdelivery_change", delivery.pk)
+    for event in events:
+        assert address("message_change", event.subject_id) in shown
+    assert "order-0" in shown
+    assert "Busy." in shown
+    assert f"evt_{last.position}" not in shown
+
+
+def test_a_delivery_whose_sender_was_lost_shows_its_events_too(client: Client, tenant: Tenant) -> None:
+    event = make_event(tenant)
+    positions = {"from_position": event.position, "until_position": event.position, "events": 0}
+    lost = make_delivery(make_endpoint(tenant), status=DeliveryStatus.UNKNOWN, http_status=None, error="sender_lost", **positions)
+    shown = page(client, "webhookdelivery_change", lost.pk)
+    assert f"evt_{event.position}" in shown
+    assert "sender_lost" in shown
+
+
+def test_an_endpoint_that_does_not_answer_is_tried_once_by_a_bulk_action(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    chosen = [str(make_delivery(endpoint).pk) for _ in range(3)]
+    sent = {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "3"}
+    answer = client.post(address("webhookdelivery_changelist"), sent, follow=True)
+    assert WebhookDelivery.objects.filter(kind=DeliveryKind.REPLAY).count() == 1
+    assert "3" in texts(answer)
+
+
+def test_attempts_of_one_request_are_sent_again_once(client: Client, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        first = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        same = {"webhook_id": first.webhook_id, "from_position": first.from_position, "until_position": first.until_position, "events": 1}
+        chosen = [str(first.pk), str(make_delivery(endpoint, attempt=2, **same).pk)]
+        client.post(
+            address("webhookdelivery_changelist"), {"action": "replay", "_selected_action": chosen, "confirmed": "1", "number": "1"}
+        )
+        assert len(gateway.records) == 1
+
+
+def test_a_test_offers_no_replay_and_what_is_gone_says_so(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    test = make_delivery(endpoint, kind=DeliveryKind.TEST, from_position=0, until_position=0, events=1)
+    assert address("webhookdelivery_replay", test.pk) not in page(client, "webhookdelivery_change", test.pk)
+    old = make_delivery(endpoint, from_position=4_711, until_position=4_711, events=1)
+    answer = client.post(address("webhookdelivery_replay", old.pk), follow=True)
+    assert texts(answer)
+    assert WebhookDelivery.objects.count() == 2
+
+
+def test_a_viewer_sees_and_changes_nothing(tenant: Tenant) -> None:
+    viewer, endpoint = staff(tenant, Role.VIEWER), make_endpoint(tenant)
+    delivery = make_delivery(endpoint)
+    shown = page(viewer, "webhookendpoint_change", endpoint.pk) + page(viewer, "webhookdelivery_change", delivery.pk)
+    for verb in ("test", "rotate", "enable", "disable", "delete"):
+        assert address(f"webhookendpoint_{verb}", endpoint.pk) not in shown
+        assert viewer.post(address(f"webhookendpoint_{verb}", endpoint.pk), {"keep_for": "0"}).status_code == 403
+    assert address("webhookdelivery_replay", delivery.pk) not in shown
+    assert viewer.post(address("webhookdelivery_replay", delivery.pk)).status_code == 403
+    assert viewer.get(address("webhookendpoint_add")).status_code == 403
+    assert not AuditEntry.objects.exists()
+
+
+def test_nothing_of_another_tenant_is_seen(client: Client) -> None:
+    foreign = make_endpoint(make_tenant("Other"), name="foreign-endpoint")
+    delivery = make_delivery(foreign)
+    lists = page(client, "webhookendpoint_changelist") + page(client, "webhookdelivery_changelist")
+    assert "foreign-endpoint" not in lists
+    assert client.post(address("webhookendpoint_test", foreign.pk)).status_code == 404
+    assert client.post(address("webhookdelivery_replay", delivery.pk)).status_code == 404

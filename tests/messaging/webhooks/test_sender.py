@@ -1,0 +1,408 @@
+"""Events go to an endpoint in their order, each in one request that is repeated until it is taken."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from accounts.models import AuditEntry, Tenant
+from messaging.configuration import circuit_breakers, webhooks
+from messaging.models import Message, WebhookDelivery, WebhookEndpoint
+from messaging.providers import breakers as breaker_rules
+from messaging.webhooks import endpoints, request, sender
+from messaging.webhooks.sender import Sender
+from posthaste.lib import redis
+from posthaste.lib.breaker import breakers
+from posthaste.lib.elastic import stopping
+from posthaste.lib.flow.concurrency_leases import concurrency_leases
+from tests import crowds
+from tests.builders import TESTER, configure, make_message, make_provider, make_tenant
+from tests.messaging.webhooks.hooks import again, end, ids_of, is_due, later, make_endpoint, recorded, sent, turn
+from tests.peers.gateway import Answer
+from tests.peers.webhook_receiver import WebhookReceiver
+from tracing import selectors
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as running:
+        yield running
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return make_tenant()
+
+
+def statuses(endpoint: WebhookEndpoint) -> list[str]:
+    return list(WebhookDelivery.objects.filter(endpoint=endpoint).order_by("at", "id").values_list("status", flat=True))
+
+
+def test_an_event_arrives_signed_and_says_what_happened(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    provider = make_provider(tenant, name="Gateway 1")
+    row = make_message(tenant, status="queued", reference="order-7", metadata={"shop": 3}, body="The code is 4711.")
+    end([row], "sent", provider_id=provider.pk)
+    assert turn(endpoint) == 1
+    (delivery,) = receiver.deliveries
+    Webhook(endpoint.secret).verify(delivery.content, delivery.headers)
+    (event,) = delivery.events
+    (kept,) = recorded(tenant)
+    assert orjson.loads(delivery.content)["id"] == delivery.webhook_id == delivery.headers["webhook-id"]
+    assert (event["id"], event["type"], event["timestamp"]) == (f"evt_{kept.position}", "message.sent", kept.occurred_at.isoformat())
+    assert event["data"] == {
+        "id": str(row.pk),
+        "channel": "sms",
+        "is_sandbox": False,
+        "batch_id": None,
+        "reference": "order-7",
+        "recipient": "+86 138****5678",
+        "metadata": {"shop": 3},
+        "status": "sent",
+        "previous_status": "sending",
+        "attempts": 1,
+        "error_code": "",
+        "provider": "Gateway 1",
+        "due_at": None,
+    }
+    assert b"4711" not in delivery.content
+
+
+def test_a_request_carries_as_many_events_as_the_endpoint_takes_in_their_order(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, max_events=4)
+    rows = sent(tenant, 10)
+    assert turn(endpoint) == 3
+    assert [len(delivery.events) for delivery in receiver.deliveries] == [4, 4, 2]
+    positions = [int(event["id"].removeprefix("evt_")) for event in receiver.events()]
+    assert positions == sorted(positions)
+    assert sorted(event["data"]["id"] for event in receiver.events()) == sorted(ids_of(rows))
+    assert not is_due(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"event_types": ["message.failed"]}, [("failed", "sms")]),
+        ({"event_types": ["batch.*"]}, []),
+        ({"event_types": ["message.*"], "channels": ["email"]}, [("sent", "email")]),
+        ({"includes_sandbox": True}, [("sent", "sms"), ("failed", "sms"), ("sent", "email"), ("sent", "sms")]),
+    ],
+)
+def test_an_endpoint_receives_what_it_asked_for(
+    fields: dict[str, Any], expected: list[tuple[str, str]], receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, **fields)
+    sent(tenant)
+    end([make_message(tenant)], "failed", error_code="http_400")
+    sent(tenant, channel="email")
+    sent(tenant, is_sandbox=True)
+    sent(make_tenant())
+    turn(endpoint)
+    assert [(event["data"]["status"], event["data"]["channel"]) for event in receiver.events()] == expected
+    assert not is_due(endpoint)
+
+
+def test_what_happened_before_an_endpoint_was_created_is_not_sent_to_it(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    recorded(tenant)
+    endpoint = make_endpoint(tenant, receiver.url)
+    (row,) = sent(tenant)
+    turn(endpoint)
+    assert [event["data"]["id"] for event in receiver.events()] == [str(row.pk)]
+
+
+@pytest.mark.parametrize("answer", [Answer(status=500), Answer(status=302), Answer(status=404), Answer(action="reset", taken=False)])
+def test_a_request_that_is_not_taken_is_repeated_with_its_id_before_later_events(
+    answer: Answer, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    first = sent(tenant, 2)
+    receiver.script(answer)
+    assert turn(endpoint) == 0
+    assert not is_due(endpoint)
+    assert again(endpoint).state == "failing"
+    second = sent(tenant)
+    later(endpoint, minutes=1)
+    assert turn(endpoint) == 2
+    failed, repeated, following = receiver.deliveries
+    assert failed.webhook_id == repeated.webhook_id != following.webhook_id
+    assert failed.events == repeated.events
+    assert [event["data"]["id"] for event in following.events] == ids_of(second)
+    assert len(receiver.events()) == len(first) + len(second)
+    assert again(endpoint).state == "enabled"
+
+
+def test_pauses_double_up_to_an_hour_and_are_never_the_same() -> None:
+    spans = [[sender.backoff(n).total_seconds() for _ in range(50)] for n in range(1, 30)]
+    for n, found in enumerate(spans, start=1):
+        middle = min(3600, 5 * 2 ** (n - 1))
+        assert 0.8 * middle <= min(found) < max(found) <= 1.2 * middle
+
+
+def test_a_receiver_that_names_a_time_is_left_alone_until_then(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=503, headers={"Retry-After": "900"}))
+    turn(endpoint)
+    assert timedelta(minutes=14) < again(endpoint).next_attempt_at - timezone.now() <= timedelta(minutes=15, seconds=5)
+
+
+def test_an_answer_that_never_comes_is_unknown_and_sent_again_with_the_same_id(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    configure(webhooks, timeout_seconds=0.3)
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(action="hang"))
+    turn(endpoint)
+    assert statuses(endpoint) == ["unknown"]
+    later(endpoint, minutes=1)
+    turn(endpoint)
+    first, second = receiver.deliveries
+    assert (first.webhook_id, first.events) == (second.webhook_id, second.events)
+    assert statuses(endpoint) == ["unknown", "delivered"]
+    assert not is_due(endpoint)
+
+
+class Died(BaseException):
+    """Ends a sender at once."""
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_sender_that_dies_while_it_calls_is_succeeded_by_one_that_sends_the_same(
+    is_answered: bool, receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    rows = sent(tenant, 3)
+    own = request.post
+
+    def die(*args: Any, **kwargs: Any) -> Any:
+        if is_answered:
+            own(*args, **kwargs)
+        raise Died
+
+    monkeypatch.setattr(request, "post", die)
+    monkeypatch.setattr(Sender, "_release", lambda _self: None)  # it does not come to that
+    with pytest.raises(Died):
+        turn(endpoint)
+    monkeypatch.undo()
+    more = sent(tenant)
+    assert not is_due(endpoint)  # its lease still runs
+    later(endpoint, minutes=1)
+    assert is_due(endpoint)
+    turn(endpoint)
+    assert statuses(endpoint) == ["unknown", "delivered", "delivered"]
+    *repeats, last = receiver.deliveries
+    assert len({delivery.webhook_id for delivery in repeats}) == 1
+    assert sorted(event["data"]["id"] for event in repeats[-1].events) == sorted(ids_of(rows))
+    assert [event["data"]["id"] for event in last.events] == ids_of(more)
+
+
+def test_two_senders_never_serve_one_endpoint_at_the_same_time(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, max_events=1)
+    rows = sent(tenant, 12)
+    recorded(tenant)
+    receiver.latency_ms = 20
+    crowds.start(*[Sender(endpoint.pk).serve for _ in range(4)]).join()
+    turn(endpoint)
+    assert sorted(event["data"]["id"] for event in receiver.events()) == sorted(ids_of(rows))
+    assert receiver.max_in_progress == 1
+
+
+def test_a_result_is_written_when_the_database_comes_back(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    failures, own = iter([True, True, False]), Sender._write
+
+    def away(*args: Any) -> bool:
+        if next(failures, False):
+            raise OperationalError("the server is away")
+        return own(*args)
+
+    monkeypatch.setattr(Sender, "_write", away)
+    turn(endpoint)
+    assert statuses(endpoint) == ["delivered"]
+    assert len(receiver.deliveries) == 1
+
+
+def test_a_request_that_fails_for_a_day_is_given_up_and_the_next_events_are_sent(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    (lost,) = sent(tenant)
+    receiver.script(Answer(status=500), times=2)
+    turn(endpoint)
+    later(endpoint, hours=25)
+    turn(endpoint)
+    (row,) = sent(tenant)
+    later(endpoint, hours=2)
+    turn(endpoint)
+    assert statuses(endpoint) == ["failed", "given_up", "delivered"]
+    assert [event["data"]["id"] for event in receiver.events()] == [str(row.pk)]
+    assert str(lost.pk) not in str(receiver.events())
+    assert again(endpoint).failing_since is None
+
+
+def test_an_endpoint_that_fails_for_three_days_is_disabled_with_a_reason_and_an_audit_entry(
+    receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=500), times=2)
+    turn(endpoint)
+    later(endpoint, hours=73)
+    turn(endpoint)
+    found = again(endpoint)
+    assert (found.state, found.disabled_reason) == ("disabled", "It failed for 72 hours. The last error: http_500.")
+    assert AuditEntry.objects.get(action="webhook.disable").actor == "system:webhooks"
+    assert not is_due(endpoint)
+
+
+def test_a_receiver_that_is_gone_is_disabled_at_once_and_goes_on_when_it_is_enabled(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    (first,) = sent(tenant)
+    receiver.script(Answer(status=410))
+    turn(endpoint)
+    assert again(endpoint).state == "disabled"
+    (second,) = sent(tenant)
+    endpoints.enable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+    turn(endpoint)
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of([first, second])
+
+
+def test_during_a_rotation_both_secrets_verify_and_afterwards_only_the_new_one(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    old = endpoint.secret
+    new = endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=timezone.now())
+    sent(tenant)
+    turn(endpoint)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(previous_secret_until=timezone.now())
+    sent(tenant)
+    turn(endpoint)
+    during, afterwards = receiver.deliveries
+    for secret in (old, new):
+        Webhook(secret).verify(during.content, during.headers)
+    Webhook(new).verify(afterwards.content, afterwards.headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(afterwards.content, afterwards.headers)
+
+
+def test_an_open_breaker_of_the_host_makes_the_endpoint_wait_without_an_attempt(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "open", by="test")
+    turn(endpoint)
+    assert (receiver.deliveries, statuses(endpoint), again(endpoint).attempts) == ([], [], 0)
+    assert again(endpoint).next_attempt_at > timezone.now()
+    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "automatic", by="test")
+    later(endpoint, minutes=2)
+    turn(endpoint)
+    assert len(receiver.deliveries) == 1
+
+
+def test_failures_of_a_host_open_its_breaker(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    rule = circuit_breakers.value.webhooks.model_copy(update={"min_requests": 3})
+    configure(circuit_breakers, webhooks=rule)
+    receiver.script(Answer(status=500), times=3)
+    for _ in range(3):
+        endpoint = make_endpoint(tenant, receiver.url)
+        sent(tenant)
+        turn(endpoint)
+    breakers.forget()
+    assert breaker_rules.phase(breaker_rules.of_host(f"127.0.0.1:{receiver.port}")) == "open"
+
+
+def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    configure(webhooks, at_once_per_host=2)
+    receiver.latency_ms = 100
+    found = [make_endpoint(tenant, f"{receiver.url}/{n}") for n in range(5)]
+    sent(tenant)
+    recorded(tenant)
+    crowds.start(*[Sender(endpoint.pk).serve for endpoint in found]).join()
+    assert receiver.max_in_progress <= 2
+    for endpoint in found:
+        turn(endpoint)
+    assert sorted(delivery.path for delivery in receiver.deliveries) == [f"/hooks/{n}" for n in range(5)]
+
+
+def test_an_endpoint_disabled_during_a_turn_gets_no_further_request(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, max_events=1)
+    sent(tenant, 3)
+    own, disabled = Sender._write, threading.Event()
+
+    def disable(self: Sender, *args: Any) -> bool:
+        found = own(self, *args)
+        if not disabled.is_set():
+            disabled.set()
+            endpoints.disable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sender, "_write", disable)
+        turn(endpoint)
+    assert len(receiver.deliveries) == 1
+
+
+def test_a_process_that_is_told_to_end_finishes_its_request_and_no_other(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, max_events=1)
+    sent(tenant, 3)
+    own = Sender._write
+
+    def stop(self: Sender, *args: Any) -> bool:
+        stopping.set()
+        return own(self, *args)
+
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Sender, "_write", stop)
+            turn(endpoint)
+    finally:
+        stopping.clear()
+    assert (len(receiver.deliveries), statuses(endpoint)) == (1, ["delivered"])
+    assert is_due(endpoint)
+
+
+def test_the_trace_of_a_message_tells_that_its_events_went_out(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, name="Shop system")
+    (row,) = sent(tenant)
+    turn(endpoint)
+    (line,) = [event for event in selectors.events(row.pk) if event.code == "W"]
+    assert line.words[1:] == ("Shop system", "sent", "delivered")
+
+
+def test_without_redis_events_are_sent_all_the_same(receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+
+    def away(*_args: Any, **_kwargs: Any) -> Any:
+        raise redis.Unavailable("away")
+
+    monkeypatch.setattr(concurrency_leases, "take", lambda *_args, **_kwargs: "a place")
+    monkeypatch.setattr(concurrency_leases, "leave", lambda _place: None)
+    monkeypatch.setattr(redis.client(), "execute_command", away)
+    turn(endpoint)
+    assert statuses(endpoint) == ["delivered"]
+
+
+def test_the_event_of_a_message_that_was_deleted_is_told_all_the_same(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    (row,) = sent(tenant)
+    Message.objects.filter(pk=row.pk).delete()
+    turn(endpoint)
+    (event,) = receiver.events()
+    assert (event["data"]["id"], event["data"]["status"], event["data"]["recipient"]) == (str(row.pk), "sent", "")
+
+
+def test_integers_of_any_length_arrive_as_they_were_given(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant, metadata={"order": 123456789012345678901234})
+    turn(endpoint)
+    assert b"123456789012345678901234" in receiver.deliveries[0].content
+    Webhook(endpoint.secret).verify(receiver.deliveries[0].content, receiver.deliveries[0].headers)

@@ -1,0 +1,136 @@
+"""The stream of events for those who fetch them, and what is removed from it."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import Tenant
+from messaging.models import Event, EventRecording, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import cleaning, endpoints, events, reading
+from messaging.webhooks.events import EventsGone, Page
+from tests.builders import TESTER, make_message, make_tenant
+from tests.messaging.webhooks.hooks import end, make_endpoint, recorded, sent, turn
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+PUBLIC = "https://93.184.216.34/hooks"
+
+
+def after(tenant: Tenant, position: int = 0, **options: object) -> Page:
+    recorded(tenant)
+    found: dict[str, object] = {"limit": 100, **options}
+    return events.after(tenant_id=tenant.pk, position=position, now=timezone.now(), **found)  # type: ignore[arg-type]
+
+
+def test_the_first_reading_starts_the_recording_of_a_tenant_without_endpoints() -> None:
+    tenant = make_tenant()
+    sent(tenant)
+    assert after(tenant).events == []
+    (row,) = sent(tenant)
+    sent(make_tenant())
+    assert [event["data"]["id"] for event in after(tenant).events] == [str(row.pk)]
+
+
+def test_pages_follow_each_other_without_gap_or_repetition() -> None:
+    tenant = make_tenant()
+    after(tenant)
+    rows = sent(tenant, 7)
+    found: list[str] = []
+    position = 0
+    while page := after(tenant, position, limit=3).events:
+        found += [event["data"]["id"] for event in page]
+        position = after(tenant, position, limit=3).next
+    assert sorted(found) == sorted(str(row.pk) for row in rows)
+    assert after(tenant, position).next == position
+
+
+def test_types_and_sandbox_are_filtered_and_the_next_position_passes_what_was_left_out() -> None:
+    tenant = make_tenant()
+    after(tenant)
+    sent(tenant, 2)
+    end([make_message(tenant)], "failed", error_code="http_400")
+    sent(tenant, is_sandbox=True)
+    everything = after(tenant)
+    failed = after(tenant, types=["message.failed"])
+    assert [event["type"] for event in failed.events] == ["message.failed"]
+    assert failed.next == everything.next
+    assert [event["data"]["is_sandbox"] for event in after(tenant, is_sandbox=True).events] == [True]
+    assert len(after(tenant, is_sandbox=False).events) == 3
+    assert len(after(tenant, types=["message.*"]).events) == 4
+
+
+def test_a_rare_type_is_found_behind_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "WINDOW", 4)
+    tenant = make_tenant()
+    after(tenant)
+    sent(tenant, 10)
+    end([make_message(tenant)], "failed", error_code="http_400")
+    assert [event["type"] for event in after(tenant, types=["message.failed"], limit=1).events] == ["message.failed"]
+
+
+def old(tenant: Tenant, number: int) -> list[Event]:
+    """Let the first so many events of a tenant be older than they are kept."""
+    rows = recorded(tenant)[:number]
+    Event.objects.filter(pk__in=[row.pk for row in rows]).update(occurred_at=timezone.now() - timedelta(days=7, hours=1))
+    return rows
+
+
+def test_old_events_are_removed_and_a_reader_who_missed_some_is_told_where_to_go_on() -> None:
+    tenant = make_tenant()
+    start = after(tenant).next
+    sent(tenant, 6)
+    gone = old(tenant, 4)
+    assert cleaning.remove_old_events(now=timezone.now()) == 4
+    assert len(after(tenant, start).events) == 2  # 0 stands for the oldest that is kept
+    with pytest.raises(EventsGone) as caught:
+        after(tenant, gone[1].position)
+    assert caught.value.extra == {"after": gone[-1].position}
+    assert len(after(tenant, caught.value.extra["after"]).events) == 2
+
+
+def test_old_entries_of_the_log_are_removed() -> None:
+    tenant = make_tenant()
+    endpoint = make_endpoint(tenant, "https://hooks.not-there.invalid/")
+    sent(tenant)
+    turn(endpoint)
+    WebhookDelivery.objects.update(at=F("at") - timedelta(days=8))
+    endpoints.send_test(endpoint=endpoint, by=TESTER, now=timezone.now())
+    cleaning.remove_old_events(now=timezone.now())
+    assert list(WebhookDelivery.objects.values_list("kind", flat=True)) == ["test"]
+
+
+def test_a_stream_that_was_not_read_for_a_week_is_recorded_no_more_and_says_so_later() -> None:
+    tenant, other = make_tenant(), make_tenant()
+    after(tenant)
+    sent(tenant)
+    position = after(tenant).next
+    make_endpoint(other, PUBLIC)
+    EventRecording.objects.filter(tenant=tenant).update(read_at=timezone.now() - timedelta(days=8))
+    cleaning.remove_old_events(now=timezone.now())
+    assert list(EventRecording.objects.values_list("tenant_id", flat=True)) == [other.pk]
+    sent(other)
+    recorded(other)
+    with pytest.raises(EventsGone):
+        after(tenant, position)
+    (row,) = sent(tenant)
+    missing = EventRecording.objects.get(tenant=tenant).missing_until
+    assert [event["data"]["id"] for event in after(tenant, missing).events] == [str(row.pk)]
+
+
+def test_a_reader_keeps_the_recording_alive() -> None:
+    tenant = make_tenant()
+    after(tenant)
+    EventRecording.objects.filter(tenant=tenant).update(read_at=timezone.now() - timedelta(days=6))
+    after(tenant)
+    cleaning.remove_old_events(now=timezone.now() + timedelta(days=2))
+    assert EventRecording.objects.filter(tenant=tenant).exists()
+
+
+def test_a_secret_that_was_replaced_is_removed_when_its_time_is_up() -> None:
+    tenant = make_tenant()
+    endpoint = make_endpoint(tenant, PUBLIC)
+    endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=timezone.now())
+    cleaning.remove_old_events(now=timezone.now() + timedelta(hours=25))
+    found = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    assert (found.previous_secret, found.previous_secret_until) == ("", None)
