@@ -79,7 +79,7 @@ class Body(serializers.Serializer[dict[str, Any]]):
         return values
 
 
-class BodySchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # no types
+class BodySchema(OpenApiSerializerExtension):
     """How the API reference describes a body: with no other fields than its own."""
 
     target_class = Body

@@ -56,8 +56,8 @@ class StrictFilterSet(FilterSet):  # type: ignore[misc]  # no types
                 text = _("Unknown parameter. Available: {known}.").format(known=", ".join(self.filters))
                 errors[name] = self.form.error_class([ValidationError(text, code="unknown")])
             elif name in self.filters and "" in self.data.getlist(name):
-                text = _("Enter a value, or leave the parameter out.")
-                errors[name] = self.form.error_class([ValidationError(text, code="blank")])
+                blank = ValidationError(_("Enter a value, or leave the parameter out."), code="blank")
+                errors[name] = self.form.error_class([blank])
 
 
 class Backend(DjangoFilterBackend):  # type: ignore[misc]  # no types

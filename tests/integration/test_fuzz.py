@@ -52,7 +52,7 @@ def configuration(parameters: dict[str, dict[str, str]], key: str) -> str:
     """Return what the fuzzer reads: the key, and values of parameters that name something."""
     sections = [f'[headers]\nAuthorization = "Bearer {key}"']
     for prefix, values in parameters.items():
-        given = ", ".join(f'{name} = {value if value.isdecimal() else repr(value)}' for name, value in values.items())
+        given = ", ".join(f"{name} = {value if value.isdecimal() else repr(value)}" for name, value in values.items())
         pattern = prefix.replace("{", "\\\\{").replace("}", "\\\\}")
         sections.append(f'[[operations]]\ninclude-path-regex = "^{pattern}"\nparameters = {{ {given} }}')
     return "\n\n".join(sections) + "\n"
