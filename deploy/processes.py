@@ -33,7 +33,7 @@ def commands(*, port: int, ws_port: int, web_workers: int, host: str) -> dict[st
         ],
         "ws": [
             *(sys.executable, "-m", "granian", "--host", host, "--port", str(ws_port)),
-            *("--interface", "asginl", "--ws", "--http", "1"),
+            *("--interface", "asgi", "--ws", "--http", "1"),
             # Each waiting client (WebSocket, long poll) counts as a request in progress; nearly all of them only sleep.
             *("--backlog", "2048", "--backpressure", "20000"),
             # A restart need not outwait the long polls: their clients ask again, and miss nothing.
