@@ -275,4 +275,5 @@ class ModuleDiff(ItemView):
             return otherwise
         if not number.isdecimal() or len(number) > 9:
             raise Invalid.field(parameter, _("Must be a whole number."))
-        return selectors.release(item, int(number)).content
+        text: str = selectors.release(item, int(number)).content
+        return text
