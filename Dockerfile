@@ -19,6 +19,8 @@ WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app/node_modules ./node_modules
 COPY . .
+# Otherwise every start would compile all modules anew.
+RUN python -m compileall -q accounts configcenter deploy jobs messaging monitor posthaste routing tracing
 USER posthaste
 EXPOSE 8000 8001
 # The entry point execs the command, so that the process receives SIGTERM.

@@ -23,24 +23,24 @@ COUNTED_PROCESSES = ("send", "aux", "beat")
 
 def commands(*, port: int, ws_port: int, web_workers: int, host: str) -> dict[str, list[str]]:
     """Return the command line of every process, by its name in the design."""
-    granian = [sys.executable, "-m", "granian", "--host", host]
-    celery = [sys.executable, "-m", "celery", "-A", "posthaste"]
-    calm = ["--without-mingle", "--without-gossip"]
+    celery = [sys.executable, "-m", "deploy.celery_process"]
     return {
         "web": [
-            *(*granian, "--interface", "rsgi", "--port", str(port), "--workers", str(web_workers)),
+            *(sys.executable, "-m", "deploy.preloaded", "--host", host, "--port", str(port)),
+            *("--interface", "rsgi", "--workers", str(web_workers)),
             # A worker that is told to stop while it is still starting does not hear it; do not wait for it forever.
             *("--no-ws", "--http", "1", "--workers-kill-timeout", "25", "posthaste.rsgi:application"),
         ],
         "ws": [
-            *(*granian, "--interface", "asginl", "--port", str(ws_port), "--ws", "--http", "1"),
+            *(sys.executable, "-m", "granian", "--host", host, "--port", str(ws_port)),
+            *("--interface", "asgi", "--ws", "--http", "1"),
             # Each waiting client (WebSocket, long poll) counts as a request in progress; nearly all of them only sleep.
             *("--backlog", "2048", "--backpressure", "20000"),
             # A restart need not outwait the long polls: their clients ask again, and miss nothing.
             *("--workers-kill-timeout", "3", "posthaste.asgi:application"),
         ],
-        "worker": [*celery, "worker", "-n", "send@%h", "-Q", "message.send", "--autoscale=100,10", *calm],
-        "worker-aux": [*celery, "worker", "-n", "aux@%h", "-Q", "ai.process,notification,delayed", "-c", "8", *calm],
+        "worker": [*celery, "worker", "-n", "send@%h", "-Q", "message.send", "--autoscale=100,10"],
+        "worker-aux": [*celery, "worker", "-n", "aux@%h", "-Q", "ai.process,notification,delayed", "-c", "8"],
         "beat": [*celery, "beat"],
     }
 

@@ -78,6 +78,7 @@ class Job:
     queue: str
     entry: str  # its row in the beat's table
     own_lock: str  # of the function itself; empty: `run` holds one
+    is_needed: Callable[[], bool] | None  # None: always
 
     @property
     def schedule(self) -> timedelta | crontab:
@@ -127,12 +128,14 @@ def job(
     queue: str = queues.NOTIFICATION,
     entry: str = "",
     own_lock: str = "",
+    is_needed: Callable[[], bool] | None = None,
 ) -> Callable[[F], F]:
     """Declare the function below as a job. It takes nothing, or the time of the run as the keyword `now`.
 
     `misfire` says what becomes of runs that were missed while no beat process ran. `expires` is by default the shorter of an hour and the
     time between two runs (a crontab: an hour). `own_lock` names the lock by which the function itself keeps its runs apart, so that no
-    second one is taken around it.
+    second one is taken around it. `is_needed` is a cheap question that the beat process asks before it publishes a run; a run that would
+    find nothing to do is left out, which costs far less than a task.
 
     Raises:
         ValueError: the declaration contradicts itself, or there is already a job of this name.
@@ -174,6 +177,7 @@ def job(
             queue=queue,
             entry=entry or name,
             own_lock=own_lock,
+            is_needed=is_needed,
         )
         return function
 
@@ -200,6 +204,18 @@ def jobs() -> list[Job]:
 def find(name: str) -> Job | None:
     """Return the job of a task's name, or None where the task is none."""
     return _jobs.get(name)
+
+
+def is_needed(name: str) -> bool:
+    """Return whether a run of a job has anything to do, as far as a cheap question can tell; in doubt it has."""
+    found = _jobs.get(name)
+    if found is None or found.is_needed is None:
+        return True
+    try:
+        return found.is_needed()
+    except Exception as error:  # noqa: BLE001 - what is away now may be back when the run begins
+        log.info("not known whether a job is needed, so it runs", job=name, error=type(error).__name__)
+        return True
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:

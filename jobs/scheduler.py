@@ -6,6 +6,7 @@ out. Should both think they lead for a moment, a job is at worst published twice
 
 import os
 import socket
+import time
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from posthaste.lib import heartbeat, redis
 
 log = structlog.get_logger(__name__)
 LEASE_MS = 5000
+MIN_PAUSE_SECONDS = 0.05
+LOOK_SECONDS = 2.0  # how often the table is asked for changes; each tick asks several times
 #: A run that starts later than this was missed; a standby takes over, and a beat process restarts, within that time.
 MISFIRE_GRACE = timedelta(minutes=1)
 
@@ -81,6 +84,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.leads: bool | None = None
+        self._next_look = 0.0
         self._lead = redis.client().register_script(LEAD)
         super().__init__(*args, **kwargs)
 
@@ -111,6 +115,19 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
                 log.error("job can't be scheduled", job=row.name, reason=str(error))
         return entries
 
+    def schedule_changed(self) -> bool:
+        """Return whether a job was changed since it was last asked, looking at most every two seconds."""
+        clock = time.monotonic()
+        if clock < self._next_look:
+            return False
+        self._next_look = clock + LOOK_SECONDS
+        return bool(super().schedule_changed())
+
+    def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:
+        """Publish a run, unless it would find nothing to do."""
+        if registry.is_needed(entry.task):
+            super().apply_entry(entry, producer=producer)
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         heartbeat.start("beat")  # before this point SIGTERM is not handled either
         try:
@@ -123,4 +140,6 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
             self.leads = leads
         if not leads:
             return 1.0
-        return min(float(super().tick(*args, **kwargs)), 1.0)
+        pause = float(super().tick(*args, **kwargs))
+        # Celery wakes a little before a run is due, and would then ask over and over whether it is.
+        return min(max(pause, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0

@@ -32,6 +32,7 @@ def _configure_worker(sender: Any, **_kwargs: Any) -> None:
 def _configure_beat(**_kwargs: Any) -> None:
     from configcenter.services import watch
 
+    garbage.settle()
     watch.start("beat")
 
 

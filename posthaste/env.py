@@ -43,6 +43,7 @@ class Environment(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the servers listen on. 0.0.0.0: all of the machine, as containers need it.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
     ws_port: int = Field(8001, ge=1, le=65535, description="Port of the WebSocket process.")
+    nacos_grpc: bool = Field(True, description="Let clients of Nacos 2 and 3 connect, on the port WS_PORT + 1000.")
     web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
     web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process, for all but single messages.")
 

@@ -22,7 +22,7 @@ from django.conf import settings
 
 from messaging.api.single import Accepted, Call, Checked, Refused, receive, refused
 from posthaste import env
-from posthaste.lib import hosts, languages
+from posthaste.lib import garbage, hosts, languages
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
 from posthaste.lib.body_reading import SlowBody
@@ -50,6 +50,7 @@ class Entrance:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
+        wsgi.start()
         self._loop = loop
         max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=max_bytes, loop=loop, refuse=self._refuse)
@@ -120,3 +121,4 @@ def _store(checked: Checked) -> Accepted | Refused:
 
 
 application = Entrance()
+garbage.settle()

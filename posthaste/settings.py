@@ -22,7 +22,7 @@ DEBUG = env.debug
 SECRET_KEY = env.secret_key.get_secret_value()
 ALLOWED_HOSTS = env.allowed_hosts
 ROOT_URLCONF = "posthaste.urls"
-WSGI_APPLICATION = "posthaste.wsgi.application"
+WSGI_APPLICATION = "posthaste.wsgi.alone"
 ASGI_APPLICATION = "posthaste.asgi.application"
 
 INSTALLED_APPS = [

@@ -1,10 +1,17 @@
-"""All addresses. Those that stay for ever: /health, /api/messages/…, /docs, /monitor, /admin."""
+"""All addresses. Those that stay for ever: /health, /api/messages/…, /docs, /monitor, /admin.
+
+The apps' pages are found here and not when Django is set up: a process that serves no pages never needs their modules.
+"""
 
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.module_loading import autodiscover_modules
 from django.views.generic import RedirectView
 
 from posthaste.ui import pages
+
+admin.autodiscover()
+autodiscover_modules("navigation", "pages")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -3,6 +3,8 @@
 The two addresses that take messages in are answered before Django's middleware: sessions, CSRF tokens and the URL resolver mean nothing
 to a call with an API key, and would cost more than the call itself. The language of their answers is negotiated as Django does it, and
 their refusals carry the security headers that Django would add.
+
+Importing this starts no thread and opens no connection, as the server forks after it (see `deploy.preloaded`).
 """
 
 import os
@@ -18,11 +20,13 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest
+from django.urls import get_resolver
 
-from posthaste.lib import garbage, heartbeat, hosts
+from posthaste.lib import heartbeat, hosts
 from posthaste.lib.problem_responses import Reply
 
 django_application = get_wsgi_application()
+get_resolver().url_patterns  # noqa: B018 - imports all views now: the first request need not wait for that
 
 from configcenter.services import watch  # noqa: E402
 from messaging.api.views import intake  # noqa: E402
@@ -59,9 +63,10 @@ def close_connection() -> None:
         connection.close()
 
 
-garbage.settle()
-heartbeat.start("web")
-watch.start("web")
+def start() -> None:
+    """Begin what each process has of its own. Calling it again does nothing."""
+    heartbeat.start("web")
+    watch.start("web")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -79,3 +84,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     headers = [*reply.headers, ("content-length", str(len(reply.body))), *security_headers(refused=reply.status >= 400)]
     start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", headers)
     return [reply.body]
+
+
+def alone(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer one request where no server says when the process begins: under `manage.py runserver`."""
+    start()
+    return application(environ, start_response)

@@ -125,7 +125,8 @@ class Listeners:
         if not self._of[caller]:
             del self._of[caller]
         self.drop(waiter, waiter.has)
-        self._left.append((time.monotonic(), waiter))
+        if waiter.client.transport == "http":
+            self._left.append((time.monotonic(), waiter))
 
     def add(self, waiter: Waiter, has: dict[Key, str]) -> None:
         """Let a waiter that has entered listen to more keys, or have another text of some."""

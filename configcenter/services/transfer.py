@@ -18,7 +18,7 @@ from configcenter.services import releases
 from configcenter.services.changes import md5_of
 from configcenter.services.items import checked_format
 from configcenter.services.validation import canonical, handle_of, validate
-from posthaste.lib.jsonbodies import why_malformed
+from posthaste.lib.json_syntax import why_malformed
 from posthaste.lib.problems import Conflict, Invalid, NotFound, Problem, bounded
 
 KIND, VERSION = "posthaste-configuration", 1

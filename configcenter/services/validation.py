@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, Format
-from posthaste.lib.jsonbodies import why_malformed
+from posthaste.lib.json_syntax import why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
 MAX_BYTES = 1_048_576

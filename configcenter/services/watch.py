@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import close_old_connections
 from django.utils import timezone
 
 from configcenter.services import instances
@@ -21,7 +21,8 @@ from posthaste.lib import redis
 
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 3.0
-REPORT_SECONDS = 1.0
+REPORT_SECONDS = 2.4  # where nothing has changed: with the poll, so that an idle process wakes once for both
+RETRY_SECONDS = 1.0
 #: Longest wait for Redis: with the poll and a report between, a publish is still seen within five seconds while Redis hangs.
 REDIS_SECONDS = 0.5
 FIRST_LOAD_SECONDS = 6.0  # a little more than the database's own time-out
@@ -74,7 +75,7 @@ class Watch:
                 self._turn()
             except Exception:
                 log.exception("configuration watch failed")
-                time.sleep(REPORT_SECONDS)
+                time.sleep(RETRY_SECONDS)
 
     def _turn(self) -> None:
         """Do what is due, then wait for a notice until the next thing is due."""
@@ -82,11 +83,15 @@ class Watch:
         if self._subscription is None and now >= self._next_subscribe:
             self._subscribe()
         if now >= self._next_poll:
+            before = loader.state
             self._load()
+            if loader.state != before:
+                self._next_report = 0.0
         if time.monotonic() >= self._next_report:
             self._report()
             loader.save_snapshot()
-        wait = max(0.0, min(self._next_poll, self._next_report) - time.monotonic())
+        # A report may wait for the poll, but not for long: it is gone after five seconds.
+        wait = max(0.0, min(self._next_poll, self._next_report + 0.6) - time.monotonic())
         if self._subscription is None:
             time.sleep(min(wait, REDIS_SECONDS))
         elif self._heard(wait):
@@ -106,17 +111,17 @@ class Watch:
                 log.warning("configuration not read from the database, what is in force stays", error=str(error))
             self._is_away = True
         finally:
-            connection.close()  # back to the pool
+            close_old_connections()  # back to the pool
 
     def _report(self) -> None:
         self._next_report = time.monotonic() + REPORT_SECONDS
         try:
             instances.report(who=self.who, state=loader.state, started_at=self._started_at, client=self._client)
         except redis.Unavailable:
-            self._next_report += 2 * REPORT_SECONDS
+            self._next_report = time.monotonic() + POLL_SECONDS
 
     def _subscribe(self) -> None:
-        self._next_subscribe = time.monotonic() + REPORT_SECONDS
+        self._next_subscribe = time.monotonic() + RETRY_SECONDS
         subscription = self._client.pubsub(ignore_subscribe_messages=True)
         try:
             subscription.subscribe(channel())

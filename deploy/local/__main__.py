@@ -139,9 +139,13 @@ def watch(supervisor: Supervisor) -> None:
     Raises: CannotStart when supervisord is gone.
     """
     pids: dict[str, int] = {}
+    history, seen = supervisor.installation.logs / "supervisord.log", -1.0
     while supervisor.process.poll() is None:
         with suppress(OSError, xmlrpc.client.Error):
-            for name, state in supervisor.states().items():
+            changed = history.stat().st_mtime  # it writes down every start and end, so it is asked only then
+            states = supervisor.states() if changed != seen or not pids else {}
+            seen = changed
+            for name, state in states.items():
                 if state["pid"] and pids.setdefault(name, state["pid"]) != state["pid"]:
                     pids[name] = state["pid"]
                     log = supervisor.installation.logs / f"{name}.log"

@@ -29,7 +29,8 @@ from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
-from posthaste.lib.jsonbodies import JSON, must_accept_json, must_be_json
+from posthaste.lib.json_syntax import JSON
+from posthaste.lib.jsonbodies import must_accept_json, must_be_json
 from posthaste.lib.problem_responses import Reply, reply_to
 from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooMany, Unavailable
 from posthaste.lib.queues import URGENT

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
-from messaging.channels.channel import CHANNELS
+from messaging.channels.registry import CHANNELS  # where all of them are known
 from posthaste.lib import zones
 
 CATEGORY = re.compile(hot.NAME)

@@ -8,7 +8,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 from django.utils.translation import gettext as _
-from inscriptis import get_text
 
 from messaging.channels.channel import EMAIL
 from messaging.content.variables import unstorable
@@ -17,7 +16,7 @@ from messaging.suppression import unsubscribe
 from posthaste.lib import liquid, sms
 from posthaste.lib.blank import is_blank, is_blank_html
 from posthaste.lib.control_characters import find_control
-from posthaste.lib.html import sanitise
+from posthaste.lib.html import as_text, sanitise
 from posthaste.lib.liquid_analysis import fixed_text, max_outputs
 from posthaste.lib.problems import Invalid, errors_for
 from posthaste.lib.process_state import on_reset
@@ -91,7 +90,7 @@ class Wording:
         html = sanitise(_fill(self.html, variables, html=True))
         if html and is_blank_html(html):
             html = ""
-        return Rendered(subject, self.text(variables) or (get_text(html).strip() if html else ""), html)
+        return Rendered(subject, self.text(variables) or (as_text(html) if html else ""), html)
 
     def may_exceed(self, max_bytes: int, *, variables_bytes: int) -> bool:
         """Return whether the text or HTML may be longer than this, without rendering it."""

@@ -25,7 +25,7 @@ from messaging.models import Message, Status
 from messaging.providers.cache import provider_cache
 from messaging.queueing import broker
 from messaging.queueing.publish import kick_feeder
-from messaging.storage import batches, store
+from messaging.storage import batches, in_progress, store
 from messaging.storage.store import Outcome
 from messaging.storage.unreadable import readable
 from posthaste.lib import locks, redis
@@ -69,6 +69,7 @@ def recover(*, now: datetime) -> dict[str, int]:
     blocking=Blocking.DISCARD,
     queue=DELAYED,
     own_lock=LOCK,
+    is_needed=in_progress.any_message_is_taken,
 )
 def recover_lost() -> None:
     """Recover by the database's clock, in which the leases of claims are written."""

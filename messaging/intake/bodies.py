@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Meta, Struct
 
-from posthaste.lib.jsonbodies import refuse_nul, why_malformed
+from posthaste.lib.json_syntax import refuse_nul, why_malformed
 from posthaste.lib.problems import MAX_ERRORS, Invalid, Malformed, more_errors
 
 MAX_BODY_CHARACTERS = 200_000

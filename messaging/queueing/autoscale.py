@@ -13,7 +13,7 @@ the processes.
 
 Limits are hot configuration: read where they are compared, so a new release acts at the next look of the event loop. What waits
 is read from Redis, and statistics are published, in a separate thread, so that nothing slow ever holds up Celery's event loop, which only
-compares numbers a few times a second.
+compares numbers a few times a second. While nothing is to be done that thread looks once a second only; a task that comes wakes it.
 """
 
 import os
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from celery.signals import worker_shutting_down
 
 from messaging.configuration import queues, thread_pools
 from messaging.configuration.pools import ThreadPools
@@ -34,6 +35,8 @@ from posthaste.lib.elastic import TaskPool, stopping
 
 log = structlog.get_logger(__name__)
 FIGURES_EXPIRE_SECONDS = 5
+IDLE_LOOK_SECONDS = 1.0
+AWAKE_SECONDS = 5.0  # for so long after a task it looks often
 KEEP_DRAINING_WITHIN = 0.5  # of the time to drain that would make it grow again
 
 
@@ -104,6 +107,9 @@ class Autoscaler:
         self._stepped_at = 0.0
         self._busy = 0  # the most threads that worked since the last step
         self._busy_since = 0.0
+        self._task_came = threading.Event()
+        self._awake_until = 0.0
+        worker_shutting_down.connect(self._wake)
         threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
 
     @property
@@ -113,9 +119,12 @@ class Autoscaler:
         return None if waiting is None else Reading(thread_pools.value, waiting, self._processes, queues.value.queue_capacity)
 
     def maybe_scale(self, request: Any = None) -> None:
-        """Apply the rule; Celery also calls it for every task, which is ignored."""
+        """Apply the rule; Celery also calls it for every task, which only wakes the readings."""
+        if request is not None:
+            self._wake()
+            return
         reading = self.reading
-        if request is not None or reading is None:
+        if reading is None:
             return
         clock = time.monotonic()
         threads = self.pool.num_processes
@@ -144,7 +153,6 @@ class Autoscaler:
             qos.value = threads  # the event loop tells the broker
 
     def _observe(self) -> None:
-        pause = threading.Event()
         while True:
             try:
                 if stopping.is_set():
@@ -158,7 +166,22 @@ class Autoscaler:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:
                 log.exception("autoscaler reading failed")
-            pause.wait(self.keepalive)
+            self._pause()
+
+    def _wake(self, **_kwargs: Any) -> None:
+        if not self._task_came.is_set():
+            self._task_came.set()
+
+    def _pause(self) -> None:
+        """Wait until the next reading is due: soon if there is anything to do, else in a second or when a task comes."""
+        waiting, clock = self._waiting, time.monotonic()
+        if self._task_came.is_set():
+            self._task_came.clear()
+            self._awake_until = clock + AWAKE_SECONDS
+        if clock < self._awake_until or waiting is None or waiting.total or self.pool.active_count or stopping.is_set():
+            time.sleep(self.keepalive)
+        else:
+            self._task_came.wait(IDLE_LOOK_SECONDS)
 
     def figures(self) -> dict[str, Any]:
         """Return the pool's live figures, as the statistics show them."""

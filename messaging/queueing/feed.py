@@ -5,9 +5,11 @@ leaves it within a moment (see `drain_rate`), and never more than `queue_capacit
 at once and one tenant's million does not delay another's ten. Tenants take turns by weight, and within a tenant its single
 messages and its batches (see `fair_queue`).
 
-While anything waits, one feeder looks five times a second, under a fenced lock; scheduled runs meanwhile count the backlog. If it
-dies after the commit and before the publish, the rows are `queued` without a task and `recover` brings them back;
-if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has taken over.
+While anything waits, one feeder looks five times a second, under a fenced lock; scheduled runs meanwhile count the backlog. While
+nothing waits, it stays ready in its thread: it looks once a second, and at once when it is kicked. A note in Redis says so, and beat
+publishes no runs meanwhile; it expires a moment after the feeder's death. If a feeder dies after the commit and before the publish,
+the rows are `queued` without a task and `recover` brings them back; if two feed at once, the row locks keep them apart, and the
+fence refuses the one whose lock the other has taken over.
 """
 
 import time
@@ -16,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +34,8 @@ from messaging.queueing.drain_rate import DrainRate
 from messaging.queueing.fair_queue import FairQueue
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.queueing.queue_statistics import Pools
-from messaging.storage import batches, store, tally_totals, unreadable
+from messaging.queueing.readiness import Readiness, no_feeder_is_ready
+from messaging.storage import batches, in_progress, store, tally_totals, unreadable
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 from posthaste.lib.process_state import on_reset
@@ -45,6 +48,7 @@ HOLD_SECONDS = 3.0  # the lock is taken anew well before it runs out
 RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is never acknowledged for lost
 LOOK_SECONDS = 0.2
 CALM_LOOK_SECONDS = 0.5  # nothing waits, but messages go straight to the broker
+READY_LOOK_SECONDS = 1.0  # nothing waits, and nothing goes past
 LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
 HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
 MIN_PER_STEP = 100
@@ -148,8 +152,10 @@ class Feeder:
     def _publish_statistics(self, clock: float, now: datetime, waiting: dict[BacklogQueue, BacklogHead]) -> None:
         if clock - self._each_second_at > 1.0:
             self._each_second_at = clock
-            queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
-            routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
+            routes: dict[tuple[int, str], float] = {}
+            if self._content:
+                queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by()
+                routes = dict.fromkeys(queued.values_list("tenant_id", "channel").distinct()[:200], clock)
             self.routes = {route: at for route, at in self.routes.items() if clock - at < ROUTES_SECONDS} | routes
             if self.routes:  # where nothing is on its way at this moment, what is known of the last ones stands
                 self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
@@ -236,18 +242,32 @@ def feed(*, now: datetime) -> int:
     blocking=Blocking.DISCARD,
     queue=DELAYED,
     own_lock=LOCK,
+    is_needed=no_feeder_is_ready,
 )
 def keep_feeding() -> None:
-    """Feed as long as anything waits, unless another process does; and count the backlog once a second."""
+    """Feed as long as anything waits, unless another process does; then stay ready for what comes, for half a minute in all."""
     until = time.monotonic() + RUN_SECONDS
+    readiness = Readiness()
+    try:
+        while _feed_until(until) and not stopping.is_set() and time.monotonic() < until and readiness.claim():
+            close_old_connections()
+            wait_for_kick(READY_LOOK_SECONDS)
+    finally:
+        readiness.end()
+
+
+def _feed_until(until: float) -> bool:
+    """Feed as long as anything waits, and count the backlog once a second; False if another process feeds, or Redis is away."""
+    is_ours = True
     try:
         while _hold_the_lock(min(until, time.monotonic() + HOLD_SECONDS)):
             if time.monotonic() >= until:
                 kick_feeder()
                 break
     except (locks.NotAcquired, locks.LockLost):
-        pass  # another one feeds
+        is_ours = False  # another one feeds
     except redis.Unavailable:
+        is_ours = False
         _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
     try:
         is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
@@ -255,6 +275,7 @@ def keep_feeding() -> None:
         is_my_turn = True
     if is_my_turn:
         tick(now=timezone.now())
+    return is_ours
 
 
 def _hold_the_lock(until: float) -> bool:
@@ -303,6 +324,8 @@ def settle_batches(*, now: datetime) -> int:
 
     What came back to a cancelled batch for a retry is cancelled as well.
     """
+    if not in_progress.any_batch_is_open():
+        return 0
     unreadable.read(Batch.objects.exclude(status=BatchStatus.FINISHED), lambda: batches.sweep(now=now))
     ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
     running = Batch.objects.filter(status=BatchStatus.RUNNING)

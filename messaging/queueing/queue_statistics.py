@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
+from messaging.storage import in_progress
 from posthaste.lib import redis
 from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import SEND
@@ -109,9 +110,13 @@ on_reset(_due_counter.forget)
 
 def measure(now: datetime) -> QueueStatistics:
     """Count what waits and tell everybody through Redis."""
-    due = _movable(now)
-    number = _due_counter.count(due)
-    waiting = QueueStatistics(count_queued(), number, _due_counter.is_too_much(due, number))
+    if in_progress.any_message_waits():
+        due = _movable(now)
+        number = _due_counter.count(due)
+        waiting = QueueStatistics(count_queued(), number, _due_counter.is_too_much(due, number))
+    else:
+        _due_counter.forget()
+        waiting = QueueStatistics(count_queued())
     try:
         redis.client().set(redis.key("waiting"), f"{waiting.in_broker} {waiting.due} {waiting.is_too_much:d}", ex=EXPIRES_SECONDS)
     except redis.Unavailable:
@@ -132,7 +137,7 @@ def _movable(now: datetime) -> "QuerySet[Message]":
 
 def count_queued(up_to: int = COUNT_UP_TO) -> int:
     """Count the messages that were handed to the broker and that no worker has claimed yet."""
-    return Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by().values("queued_at")[:up_to].count()
+    return in_progress.count_queued(up_to)
 
 
 def publish_drain(*, per_second: float | None, oldest_seconds: float, useful_threads: int | None) -> None:

@@ -6,7 +6,7 @@ import threading
 
 from posthaste.lib import redis
 
-SECONDS = 1.0
+SECONDS = 1.5
 EXPIRES_SECONDS = 5
 KINDS = ("web", "send", "aux", "beat", "ws")
 _started: set[tuple[int, str]] = set()
@@ -23,7 +23,7 @@ def start(kind: str) -> None:
         pause = threading.Event()
         while True:
             try:
-                redis.client().set(name, 1, ex=EXPIRES_SECONDS)
+                redis.call("SET", name, 1, "EX", EXPIRES_SECONDS)
             except redis.Unavailable:
                 pass  # the health page says so already
             pause.wait(SECONDS)

@@ -30,3 +30,14 @@ _STYLES = {
 def sanitise(html: str) -> str:
     """Take out of HTML whatever could act on its own or deceive the reader's mail program."""
     return nh3.clean(html, attributes=_ATTRIBUTES, filter_style_properties=_STYLES, url_schemes={"http", "https", "mailto", "tel", "cid"})
+
+
+def as_text(html: str) -> str:
+    """Return what a reader sees of HTML, as plain text.
+
+    Raises:
+        ValueError, LookupError, RecursionError: it can't be read.
+    """
+    from inscriptis import get_text  # brings lxml and requests along, which few processes need
+
+    return str(get_text(html)).strip()

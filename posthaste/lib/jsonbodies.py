@@ -3,86 +3,29 @@
 orjson reads and writes them: strict, UTF-8 only, and nothing in them that can't be stored.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 import orjson
 from django.http import HttpRequest
 from django.http.request import MediaType
 from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from rest_framework.exceptions import NotAcceptable as NoRenderer
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from posthaste.lib.problems import Malformed, NotAcceptable, UnsupportedType
+from posthaste.lib.json_syntax import JSON, not_acceptable, refuse_nul, why_malformed, wrong_type
+from posthaste.lib.problems import Malformed, UnsupportedType
 
-JSON = "application/json"
 #: What nearly all callers send, so that their headers are compared and not parsed.
 USUAL_ACCEPT = frozenset({"", "*/*", JSON})
 USUAL_TYPES = frozenset({JSON, *(f"{JSON};{blank}charset={charset}" for blank in ("", " ") for charset in ("utf-8", "UTF-8"))})
 #: DRF's negotiation reads no more of either header.
 MAX_ACCEPT_LENGTH, MAX_TYPE_LENGTH = 8192, 256
-#: msgspec's words about broken JSON, by how they begin, in ours.
-REASONS = {
-    "object keys": gettext_noop("names must be in double quotes"),
-    "trailing comma": gettext_noop("a comma after the last entry"),
-    "trailing characters": gettext_noop("more text after the end"),
-    "invalid number": gettext_noop("not a number"),
-    "invalid character in unicode": gettext_noop("an invalid escape sequence"),
-    "invalid character": gettext_noop("an unexpected character"),
-    **dict.fromkeys(("invalid esc", "invalid utf-16", "unexpected end"), gettext_noop("an invalid escape sequence")),
-}
-_MALFORMED = re.compile(r"JSON is malformed: (?P<reason>.+) \(byte (?P<byte>\d+)\)")
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not the text backslash-u0000, whose backslash is escaped itself
-
-
-def refuse_nul(body: bytes) -> None:
-    """Refuse JSON with the character NUL, which PostgreSQL stores nowhere.
-
-    Raises:
-        Malformed: it is there.
-    """
-    if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
-        raise Malformed(_("The character NUL can't be stored; remove it."))
-
-
-def why_malformed(body: bytes | str) -> str:
-    """Return what is wrong with a text that is not JSON, and where."""
-    try:
-        msgspec.json.decode(body)
-    except RecursionError:
-        return _("The JSON is nested too deeply.")
-    except UnicodeError:
-        return _("The JSON is not valid UTF-8.")
-    except msgspec.DecodeError as error:
-        if found := _MALFORMED.fullmatch(str(error)):
-            return _("Not valid JSON at byte {n}: {reason}.").format(n=found["byte"], reason=_reason(found["reason"]))
-        if not isinstance(error, msgspec.ValidationError):
-            return _("The JSON ends too early.")
-    return _("The JSON holds a value that is not supported.")  # half a surrogate pair, a number beyond all bounds
-
-
-def _reason(reason: str) -> str:
-    if reason.startswith("expected "):
-        return _("{characters} expected").format(characters=reason.removeprefix("expected ").replace(" or ", " "))
-    return _(next((said for begin, said in REASONS.items() if reason.startswith(begin)), reason))
-
-
-def not_acceptable() -> NotAcceptable:
-    """Return the problem of a caller who does not accept JSON."""
-    return NotAcceptable(_("Send the header 'Accept: application/json', or no Accept header."))
-
-
-def wrong_type() -> UnsupportedType:
-    """Return the problem of a body that is not declared as JSON."""
-    return UnsupportedType(_("Send the header 'Content-Type: application/json'."), headers={"Accept": JSON})
 
 
 def must_accept_json(accept: str) -> None:

@@ -1,7 +1,7 @@
 """From whatever went wrong to what the caller is told: exceptions as problems, in the API, on Django's pages, in the reference."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -12,12 +12,11 @@ from django.http.request import UnreadablePostError
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
-from rest_framework.response import Response
 
 from posthaste.lib import languages
 from posthaste.lib.batching import TimedOut
 from posthaste.lib.body_reading import NoPlace, SlowBody
-from posthaste.lib.jsonbodies import not_acceptable, wrong_type
+from posthaste.lib.json_syntax import not_acceptable, wrong_type
 from posthaste.lib.problems import (
     CONTENT_TYPE,
     MAX_ERRORS,
@@ -36,6 +35,9 @@ from posthaste.lib.problems import (
     Unavailable,
     more_errors,
 )
+
+if TYPE_CHECKING:
+    from rest_framework.response import Response
 
 log = structlog.get_logger(__name__)
 
@@ -137,8 +139,10 @@ def reply_to(error: BaseException, *, language: str, headers: Iterable[tuple[str
     return Reply(problem.status, [*own, *headers, ("content-language", language), languages.VARY], body)
 
 
-def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:
+def exception_handler(error: Exception, _context: Mapping[str, Any]) -> "Response | None":
     """DRF's hook: every exception of an API view as a problem."""
+    from rest_framework.response import Response  # and with it all of DRF, which `ws` does without
+
     problem = from_exception(error)
     if problem is None:
         return None

@@ -1,4 +1,4 @@
-"""The interface as an app: it finds what the other apps declare for it."""
+"""The interface as an app: it finds what the other apps declare for it. Pages and navigation are found with the addresses."""
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
@@ -10,7 +10,7 @@ class UiConfig(AppConfig):
     label = "ui"
 
     def ready(self) -> None:
-        autodiscover_modules("labels", "navigation", "pages")
+        autodiscover_modules("labels")
 
         from posthaste.ui import checks
 

@@ -38,7 +38,8 @@ class NacosServer:
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}/nacos/v1"
         self.folder = folder
-        self.environment = {**os.environ, "DATABASE_URL": database_url(), "DATA_DIR": str(folder), "LOG_FORMAT": "console", **environment}
+        self.environment = {**os.environ, "DATABASE_URL": database_url(), "DATA_DIR": str(folder), "LOG_FORMAT": "console"}
+        self.environment |= {"WS_PORT": str(self.port), "NACOS_GRPC": "false", **environment}
         self.http = urllib3.PoolManager(maxsize=200, timeout=70.0, retries=False)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
 
 from accounts.models import User
 from jobs import registry
@@ -194,3 +195,24 @@ def test_rows_that_cannot_be_scheduled_are_logged_and_hold_up_no_other(monkeypat
     assert "feed" in found
     assert not {"never", "endless"} & set(found)
     assert {"never", "endless"} <= set(said)
+
+
+def test_a_run_that_would_find_nothing_to_do_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> bool:
+        raise ConnectionError
+
+    answers: dict[str, Any] = {"tests.idle": lambda: False, "tests.needed": lambda: True, "tests.unknown": broken, "tests.always": None}
+    for name, is_needed in answers.items():
+        job(name, every=timedelta(hours=1), is_needed=is_needed, **DECLARED)(lambda: None)
+    scheduler, published = beat(), []
+    monkeypatch.setattr(scheduler, "apply_async", lambda entry, **_options: published.append(entry.task))
+    for name in answers:
+        scheduler.apply_entry(scheduler.schedule[name])
+    assert published == ["tests.needed", "tests.unknown", "tests.always"]
+
+
+def test_beat_rests_between_two_looks_also_when_a_run_is_nearly_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = beat()
+    for said, pause in ((0.0, 0.0), (0.004, 0.05), (-0.006, 0.05), (0.4, 0.4), (5.0, 1.0)):
+        monkeypatch.setattr(DatabaseScheduler, "tick", lambda *_args, said=said, **_options: said)
+        assert scheduler.tick() == pause

@@ -3,7 +3,7 @@ import pytest
 from rest_framework import serializers
 
 from posthaste.lib import problems
-from posthaste.lib.jsonbodies import refuse_nul
+from posthaste.lib.json_syntax import refuse_nul
 from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import Invalid, Malformed, Problem
 

@@ -29,6 +29,7 @@ def added_app(settings: Any) -> Iterator[None]:
         clear_url_caches()
         yield
     finally:
+        settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != ADDED]
         pages._pages[:] = hung
         navigation.remove(sys.modules.pop(f"{ADDED}.pages").ENTRY)
         importlib.reload(posthaste.urls)

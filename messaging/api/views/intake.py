@@ -24,7 +24,7 @@ from posthaste.lib.addresses import client_ip
 from posthaste.lib.flow import system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.ids import new_id
-from posthaste.lib.jsonbodies import JSON
+from posthaste.lib.json_syntax import JSON
 from posthaste.lib.problem_responses import Reply
 from posthaste.lib.problems import Invalid, bounded
 

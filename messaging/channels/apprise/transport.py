@@ -15,7 +15,7 @@ import warnings
 from typing import Any
 
 import requests
-from apprise import Apprise, AppriseAsset
+from apprise import Apprise, AppriseAsset, NotifyFormat
 from apprise.logger import logger
 from apprise.manager_attachment import AttachmentManager
 from apprise.manager_plugins import NotificationManager
@@ -27,6 +27,7 @@ from posthaste.lib import deadlines, http
 
 #: Over HTTP, and yet not offered: nostr opens its own WebSockets to relays, vapid reads and writes key files.
 NOT_OFFERED = frozenset({"nostr", "vapid"})
+TEXT = NotifyFormat.TEXT
 
 
 class Asset(AppriseAsset):

@@ -11,10 +11,10 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from django.core.mail import EmailMultiAlternatives
-from inscriptis import get_text
 
 from messaging.channels.base import CannotCompose, Misconfigured
 from messaging.channels.email.headers import check_headers, mailbox_header, plain_header, text_header
+from posthaste.lib.html import as_text
 
 MAX_REMEMBERED = 32_768  # characters; longer texts are composed each time
 _COMPOSED_HERE = ("Subject", "From", "To", "Message-ID", "Date")
@@ -57,7 +57,7 @@ def _wrong_setting(from_name: str, from_email: str, reply_to: str) -> str:
 def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
     """Return what is the same for all recipients: the text and its headers."""
     try:
-        text = body or (get_text(html).strip() if html else "")
+        text = body or (as_text(html) if html else "")
     except (ValueError, LookupError, RecursionError):
         text = ""
     message = EmailMultiAlternatives(body=text, from_email=from_email, headers={"Message-ID": "", "Date": ""})

@@ -1,5 +1,7 @@
 """What waits in the database comes into the broker: due, in fair turns, never more than it may hold."""
 
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -7,14 +9,16 @@ from celery import current_app
 from django.db import connection
 from django.utils import timezone
 
+from jobs import registry
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import broker, feed
+from messaging.queueing import broker, feed, readiness
+from messaging.queueing.publish import kick_feeder
 from posthaste.lib import locks, redis
 from posthaste.lib.queues import SEND
 from tests import crowds
-from tests.builders import configure, make_batch, make_message, make_provider, make_tenant
+from tests.builders import configure, make_batch, make_message, make_provider, make_tenant, poll
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -152,3 +156,56 @@ def test_without_redis_it_feeds_without_a_lock(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(locks.server, "take", away)
     feed.keep_feeding()
     assert broker.depth(SEND) == 1
+
+
+@pytest.fixture
+def ready_feeder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a feeder with nothing to feed, in a thread of its own. Left alone it looks every two seconds."""
+    monkeypatch.setattr(feed, "READY_LOOK_SECONDS", 1.9)
+    stop = threading.Event()
+    monkeypatch.setattr(feed, "stopping", stop)
+    crowd = crowds.start(feed.keep_feeding)
+    poll(lambda: not registry.is_needed("messaging.feed"), what="the feeder says that it stays ready")
+    yield
+    stop.set()
+    kick_feeder()
+    crowd.join()
+
+
+@pytest.mark.usefixtures("ready_feeder")
+def test_a_feeder_that_stays_ready_feeds_what_it_is_kicked_for() -> None:
+    tenant = make_tenant()
+    for number in range(1, 4):
+        make_batch(tenant, pending=1)
+        redis.client().delete(redis.key("kick"))  # kicks are for at most one in a fifth of a second
+        kick_feeder()
+        poll(lambda number=number: queued_of(tenant.pk) == number, what="what came is in the broker")  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("ready_feeder")
+def test_beat_starts_no_second_feeder_and_one_that_starts_all_the_same_ends() -> None:
+    feed.keep_feeding()
+    assert not registry.is_needed("messaging.feed"), "the first one stays ready"
+
+
+def test_a_feeder_that_died_is_replaced_when_its_note_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "NOTE_MS", 300)
+    assert registry.is_needed("messaging.feed")
+    dead = readiness.Readiness()
+    assert dead.claim()
+    assert not readiness.Readiness().claim()
+    assert not registry.is_needed("messaging.feed")
+    poll(lambda: registry.is_needed("messaging.feed"), what="the note runs out")
+    assert readiness.Readiness().claim()
+
+
+def test_recovery_is_needed_only_while_something_is_in_progress() -> None:
+    message = make_message(make_tenant())
+    for status, times, needed in (
+        (Status.PENDING, {}, False),
+        (Status.QUEUED, {"queued_at": timezone.now()}, True),
+        (Status.SENDING, {"lease_until": timezone.now()}, True),
+        (Status.SENT, {}, False),
+    ):
+        Message.objects.filter(pk=message.pk).update(status=status, **times)
+        assert registry.is_needed("messaging.recover") is needed
