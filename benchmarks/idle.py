@@ -4,8 +4,9 @@
 
 Starts the installation as `make run` does, on ports and in a folder of its own. Each process is shown with the share of a core that it
 uses while idle, its private memory (USS: what would be free if it ended), and what its start took until its first sign of life: seconds,
-and processor time, which another program on the machine does not change. The baseline are the figures of BEFORE, measured by this
-program on the same machine before the processes were made lean; the ratio says how many times less is used now.
+and processor time. Another program on the machine multiplies the seconds; processor time it lengthens by up to a third. The baseline
+are the figures of BEFORE, measured by this program on the same machine, with nothing beside it, before the processes were made lean;
+the ratio says how many times less is used now.
 """
 
 import argparse
@@ -237,7 +238,7 @@ def main() -> int:
     print(lines(seen))
     print(compare(found).table("idle"))
     if beside != "nothing":
-        print(f"  · beside it ran: {beside}; seconds are then too long, processor time is not")
+        print(f"  · beside it ran: {beside}; seconds are then far too long, processor time is up to a third")
     if options.output:
         about: dict[str, Any] = {"figures": found, "beside_it": beside}
         options.output.write_text(json.dumps(about, indent=2) + "\n")

@@ -60,7 +60,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Locks",
         "Scheduled jobs",
     ]
-    assert shown["configure"] == ["Templates", "Configuration"]
+    assert shown["configure"] == ["Templates", "Webhooks", "Configuration"]
 
 
 def test_an_empty_group_has_no_heading() -> None:

@@ -84,9 +84,9 @@ def test_messages_are_filtered_by_what_one_asks_for(api: Api, tenant: Tenant) ->
     assert found(created_after=(timezone.now() - timedelta(hours=1)).isoformat()) == set(rows) - {"old"}
     assert found(created_before=(timezone.now() - timedelta(hours=1)).isoformat()) == {"old"}
     assert found(status="failed", channel="email") == set()
-    assert found(created_after="9999-12-31T23:59:59Z") == set()
-    assert found(created_after="0001-01-01T00:00:00Z") == set(rows)
-    assert found(created_before="0001-01-01T00:00:00Z") == set()
+    assert found(created_after="2999-12-29T23:59:59Z") == set()
+    assert found(created_after="1970-01-02T00:00:00Z") == set(rows)
+    assert found(created_before="1970-01-02T00:00:00Z") == set()
 
 
 @pytest.mark.parametrize(
