@@ -44,10 +44,14 @@ async def _nacos_grpc() -> Callable[[], Awaitable[None]] | None:
         return None
     try:
         from configcenter.nacos.grpc import server  # late, as only an installation that wants it pays for grpcio
+
+        started = await server.start(environment.host, environment.ws_port + GRPC_OFFSET)
     except ImportError as error:
         log.error("Nacos gRPC is off: grpcio or protobuf is not installed", error=str(error))
         return None
-    started = await server.start(environment.host, environment.ws_port + GRPC_OFFSET)
+    except Exception:
+        log.exception("Nacos gRPC is off: its server does not start")  # HTTP and WebSocket go on
+        return None
     return None if started is None else partial(server.stop, started)
 
 

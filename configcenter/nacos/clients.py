@@ -1,4 +1,4 @@
-"""A client as gray releases and the page of listeners see it: from which address, as whom, with which program."""
+"""A client as gray releases and the page of listeners see it: its address, its credentials, its program."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

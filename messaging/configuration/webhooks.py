@@ -20,7 +20,7 @@ class Webhooks(Module):
     )
     at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints and tenants."), ge=1, le=100)
     max_lag_seconds: float = setting(
-        30.0,
+        60.0,
         _("Yield to messages for"),
         _("While many messages are being sent, events wait so that sending is not slowed. Older events are sent at once. 0: never wait."),
         unit="s",

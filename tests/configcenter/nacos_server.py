@@ -1,6 +1,7 @@
 """The ASGI process on the tests' own database, and calls to it that are not Nacos' client."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -30,11 +31,19 @@ def database_url() -> str:
     return str(urllib3.util.parse_url(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 
+def _port_of_two() -> int:
+    """Return a free port for HTTP; the one 1000 above it, for gRPC, is free too."""
+    while True:
+        port = free_port()
+        with suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1000)):
+            return port
+
+
 class NacosServer:
     """A running ws process."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        self.port = free_port()
+        self.port = _port_of_two()
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}/nacos/v1"
         self.folder = folder

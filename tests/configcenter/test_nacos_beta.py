@@ -139,7 +139,7 @@ def test_a_percentage_draws_clients_by_their_address() -> None:
         ("DELETE", {"delType": "ids", "ids": "1"}),
     ],
 )
-def test_what_is_not_supported_is_refused_and_changes_nothing(server: NacosServer, method: str, more: dict[str, str]) -> None:
+def test_what_is_not_supported_is_refused_and_changes_nothing(server: NacosServer, method: str, more: dict[str, Any]) -> None:
     tenant = make_tenant()
     published(tenant, "app", "stable")
     answer = server.call(method, "/cs/configs", key=make_key(tenant)[1], **NAMES, content="other", **more)
@@ -152,7 +152,8 @@ def test_what_is_not_supported_is_refused_and_changes_nothing(server: NacosServe
 
 def test_a_write_to_a_namespace_that_is_not_there_is_no_404_which_clients_take_for_success(server: NacosServer) -> None:
     key = make_key(make_tenant())[1]
-    for method, more in (("POST", {"content": "x"}), ("DELETE", {}), ("DELETE", {"beta": "true"})):
+    writes: list[tuple[str, dict[str, Any]]] = [("POST", {"content": "x"}), ("DELETE", {}), ("DELETE", {"beta": "true"})]
+    for method, more in writes:
         answer = server.call(method, "/cs/configs", key=key, tenant="nowhere", **NAMES, **more)
         assert (answer.status, answer.json()["errors"][0]["field"]) == (400, "tenant")
     assert server.call("DELETE", "/console/namespaces", key=key, namespaceId="nowhere").status == 400

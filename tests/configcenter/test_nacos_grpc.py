@@ -166,8 +166,8 @@ def test_refusals_say_why_and_change_nothing(connect: Any, server: NacosServer) 
     client = connect(make_key(tenant, CONFIG_READ)[1])
     assert client.ask("ConfigPublishRequest", **names(content="x"))["errorCode"] == 403
     writer = connect(make_key(tenant)[1])
-    for more in ({"additionMap": {"tag": "canary"}}, {"additionMap": {"encryptedDataKey": "k"}}, {"additionMap": {"betaIps": "all"}}):
-        assert writer.ask("ConfigPublishRequest", **names(content="x", **more))["errorCode"] == 400
+    for more in ({"tag": "canary"}, {"encryptedDataKey": "k"}, {"betaIps": "all"}):
+        assert writer.ask("ConfigPublishRequest", **names(content="x", additionMap=more))["errorCode"] == 400
     missing = writer.ask("ConfigPublishRequest", **(names(content="x") | {"tenant": "nowhere"}))
     assert (missing["resultCode"], missing["errorCode"], "nowhere" in missing["message"]) == (500, 400, True)
     assert writer.ask("ConfigRemoveRequest", **(names() | {"tenant": "nowhere"}))["errorCode"] == 400

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 STOP_SECONDS = 0.5
 
 
-def _handlers() -> list[grpc.GenericRpcHandler]:
+def _handlers() -> "list[grpc.GenericRpcHandler[Any, Any]]":
     forms: dict[str, Any] = {"request_deserializer": wire.Payload.FromString, "response_serializer": wire.Payload.SerializeToString}
     single = grpc.unary_unary_rpc_method_handler(requests.answer, **forms)
     stream = grpc.stream_stream_rpc_method_handler(requests.connections.serve, **forms)
