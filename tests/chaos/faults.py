@@ -4,14 +4,17 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 from kombu.connection import Connection
+from urllib3.util import parse_url
 
 from tests.chaos.storm import Storm, wait
 from tests.integration.customer import empty_queue, number, what_waits
@@ -21,6 +24,7 @@ from tests.services import RabbitMQ
 Fault = Callable[[Storm], None]
 OUTAGE_SECONDS = 1.5
 CLOCK_JUMP_SECONDS = 300
+SLOW_CLIENTS = 80
 KNOWN_SECONDS = 4.0  # after this every web process has noticed an outage of the database: its connection time-out is three
 
 
@@ -372,6 +376,41 @@ def not_told(storm: Storm) -> str:
     return f"the listener was told nothing\n{storm.installation.stack.log_tail('worker-aux')}"
 
 
+# --- rows and clients -----------------------------------------------------------------------------------------
+
+
+PLANT = """
+UPDATE messaging_message SET expires_at = '10000-01-01 13:59:59+00' WHERE id IN (
+    SELECT id FROM messaging_message WHERE status IN ('pending', 'queued') LIMIT 3 FOR UPDATE SKIP LOCKED) RETURNING id
+"""
+
+
+def plant_unreadable_rows(storm: Storm) -> None:
+    """Write dates into waiting rows that the database stores and Python can't read: they are set aside, and the rest goes on."""
+    poll(lambda: storm.installation.sql(PLANT), progress=lambda: len(storm.totals.accepted), every=0.01, reason="nothing waits")
+
+
+def slow_clients(storm: Storm) -> None:
+    """Have eighty clients without a key send a byte now and then: others are accepted meanwhile."""
+    base = parse_url(storm.installation.stack.base_url)
+    head = (
+        f"POST /api/receipts/{uuid4()}/ HTTP/1.1\r\nHost: {base.netloc}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
+    with ExitStack() as opened:
+        clients = [opened.enter_context(socket.create_connection((base.host, base.port), timeout=5)) for _ in range(SLOW_CLIENTS)]
+        for client in clients:
+            client.sendall(head.encode() + b"{")
+        accepted = len(storm.totals.accepted)
+
+        def more() -> bool:
+            for client in clients:
+                with suppress(OSError):  # it was told 408 meanwhile
+                    client.send(b" ")
+            return len(storm.totals.accepted) > accepted + 60
+
+        poll(more, progress=lambda: len(storm.totals.accepted), every=0.2, reason=lambda: f"nothing is accepted: {storm.totals.refused}")
+
+
 FAULTS: dict[str, Fault] = {
     "web killed while it accepts": kill_inside("web", ACCEPT),
     "web killed at any moment": kill("web"),
@@ -411,6 +450,8 @@ FAULTS: dict[str, Fault] = {
     "webhook receiver killed and back": listener_outage,
     "webhook receiver takes events and never answers": listener_hangs,
     "worker-aux killed while it sends webhooks": kill_aux_while_it_tells,
+    "rows that can't be read": plant_unreadable_rows,
+    "eighty clients that send a byte now and then": slow_clients,
 }
 
 #: One strike of each, in one storm, is what `make test` has time for. What takes longest to recover comes first.
@@ -429,4 +470,6 @@ TELLING = (
     "worker killed while it sends",
     "worker killed while it writes results",
     "web ended in order (SIGTERM) under load",
+    "rows that can't be read",
+    "eighty clients that send a byte now and then",
 )
