@@ -26,9 +26,21 @@ from posthaste.env import ROOT
 from tests import packages
 from tests.services import PRODUCTION
 
-NAMES = ("accept_single", "accept_batch", "end_to_end", "email", "end_to_end_http", "urgent", "growth", "memory", "limits", "drill")
+NAMES = (
+    "accept_single",
+    "accept_batch",
+    "end_to_end",
+    "email",
+    "end_to_end_http",
+    "urgent",
+    "growth",
+    "memory",
+    "limits",
+    "drill",
+    "slow_clients",
+)
 # These measure ours alone or against itself.
-WITHOUT_BASELINE = {"growth", "memory", "limits", "drill"}
+WITHOUT_BASELINE = {"growth", "memory", "limits", "drill", "slow_clients"}
 LATEST = ROOT / "benchmarks/results/latest.json"
 QUICK_SCALE = 0.02
 

@@ -4,21 +4,19 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 from kombu.connection import Connection
-from urllib3.util import parse_url
 
 from tests.chaos.storm import Storm, wait
 from tests.integration.customer import empty_queue, number, what_waits
 from tests.integration.waiting import poll, reach
+from tests.peers.slow_clients import SlowClients
 from tests.services import RabbitMQ
 
 Fault = Callable[[Storm], None]
@@ -392,23 +390,9 @@ def plant_unreadable_rows(storm: Storm) -> None:
 
 def slow_clients(storm: Storm) -> None:
     """Have eighty clients without a key send a byte now and then: others are accepted meanwhile."""
-    base = parse_url(storm.installation.stack.base_url)
-    head = (
-        f"POST /api/receipts/{uuid4()}/ HTTP/1.1\r\nHost: {base.netloc}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-    )
-    with ExitStack() as opened:
-        clients = [opened.enter_context(socket.create_connection((base.host, base.port), timeout=5)) for _ in range(SLOW_CLIENTS)]
-        for client in clients:
-            client.sendall(head.encode() + b"{")
+    with SlowClients(storm.installation.stack.base_url, SLOW_CLIENTS):
         accepted = len(storm.totals.accepted)
-
-        def more() -> bool:
-            for client in clients:
-                with suppress(OSError):  # it was told 408 meanwhile
-                    client.send(b" ")
-            return len(storm.totals.accepted) > accepted + 60
-
-        poll(more, progress=lambda: len(storm.totals.accepted), every=0.2, reason=lambda: f"nothing is accepted: {storm.totals.refused}")
+        reach(lambda: len(storm.totals.accepted), accepted + 61, reason=lambda: f"nothing is accepted: {storm.totals.refused}")
 
 
 FAULTS: dict[str, Fault] = {
