@@ -203,7 +203,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["posthaste.lib.jsonbodies.OrjsonParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "posthaste.lib.jsonbodies.Negotiation",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["posthaste.lib.filters.Backend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "posthaste.lib.problem_responses.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils.translation import gettext as _
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
@@ -76,6 +77,17 @@ class Body(serializers.Serializer[dict[str, Any]]):
         if errors:
             raise serializers.ValidationError(errors)
         return values
+
+
+class BodySchema(OpenApiSerializerExtension):
+    """How the API reference describes a body: with no other fields than its own."""
+
+    target_class = Body
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        found: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**found, "additionalProperties": False}
 
 
 class TenantView(FlowLimited, GenericAPIView[Any]):

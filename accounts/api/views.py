@@ -23,6 +23,9 @@ from posthaste.lib.pagination import CursorPages
 class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
     """A key without its secret, which is not stored."""
 
+    scopes = serializers.ListField(child=serializers.CharField())
+    ip_ranges = serializers.ListField(child=serializers.CharField(), help_text="CIDR. Empty: any address.")
+
     class Meta:
         model = ApiKey
         fields = ["id", "name", "prefix", "kind", "scopes", "ip_ranges", "expires_at", "revoked_at", "last_used_at", "created_at"]
@@ -96,6 +99,8 @@ class ApiKeyRevoke(ApiKeyView):
 
 class AuditOut(serializers.ModelSerializer[AuditEntry]):
     """One entry of the audit trail."""
+
+    detail = serializers.DictField()
 
     class Meta:
         model = AuditEntry

@@ -19,8 +19,8 @@ PAGE_MS = 100.0
 # A UUIDv7: 48 bits of milliseconds, version, variant, random bits (RFC 9562, 5.7).
 ID = """(lpad(to_hex({ms}), 12, '0') || '7' || substr(md5({n}::text), 1, 3) || '8' || substr(md5({n}::text), 4, 15))::uuid"""
 FILL_BATCH = f"""
-INSERT INTO messaging_batch (id, tenant_id, name, channel, priority, status, accepted, rejected, created_at, finished_at)
-VALUES ({ID.format(ms="%(ms)s", n="%(first)s")}, %(tenant)s, 'stored', 'sms', 5, 'finished', %(rows)s, 0, now(), now()) RETURNING id
+INSERT INTO messaging_batch (id, tenant_id, name, channel, priority, status, accepted, rejected, dropped, created_at, finished_at)
+VALUES ({ID.format(ms="%(ms)s", n="%(first)s")}, %(tenant)s, 'stored', 'sms', 5, 'finished', %(rows)s, 0, 0, now(), now()) RETURNING id
 """
 FILL = f"""
 INSERT INTO messaging_message (id, tenant_id, batch_id, channel, recipient, priority, status, is_sandbox, variables, subject, body,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.functional import lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -28,6 +29,14 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
+
+
+class NameField(serializers.RegexField):
+    """A name as Nacos has it."""
+
+    def __init__(self, longest: int, **options: Any) -> None:
+        rule = lazy(items.name_rule, str)(longest)  # in the caller's language
+        super().__init__(f"^{items.NAME.pattern}$", max_length=longest, error_messages={"invalid": rule, "max_length": rule}, **options)
 
 
 def called(reader: namespaces.Reader, namespace: ConfigNamespace) -> str:
@@ -97,8 +106,8 @@ class ItemIn(Body):
     """A new item; with `content`, that becomes its draft."""
 
     namespace = serializers.CharField(max_length=160, default=PUBLIC, help_text="Yours; `installation.NAME` for keys that operate it.")
-    group = serializers.CharField(max_length=128, default="DEFAULT_GROUP")
-    data_id = serializers.CharField(max_length=256)
+    group = NameField(128, default="DEFAULT_GROUP")
+    data_id = NameField(256)
     format = serializers.ChoiceField(choices=Format.choices, default=Format.TEXT)
     description = serializers.CharField(max_length=500, allow_blank=True, default="")
     is_encrypted = serializers.BooleanField(default=False, help_text=ENCRYPTED)

@@ -25,14 +25,14 @@ from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
 from configcenter.services.changes import md5_of
-from posthaste.lib.filters import TruthFilter
+from posthaste.lib.filters import StrictFilterSet, TruthFilter
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 
 WRONG = serializers.ListField(child=serializers.DictField(), help_text="What is wrong in the draft; it is kept, and not published.")
 
 
-class ItemFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library has no types
+class ItemFilter(StrictFilterSet):
     """`?namespace=public&group=DEFAULT_GROUP&search=shop`."""
 
     namespace = django_filters.CharFilter(method="by_namespace", help_text="As addresses name it.")

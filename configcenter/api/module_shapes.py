@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body, BoundedList
 from configcenter import selectors
 from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.services.releases import LABEL
 from configcenter.services.transfer import POLICIES
 
-
-class ContentField(serializers.JSONField):
-    """A module's value: an object, whose shape `schema` of the module describes."""
+CONTENT = "A module's value. `schema` of the module describes its fields."
 
 
 class ReleaseOut(serializers.ModelSerializer[ConfigRelease]):
@@ -54,7 +54,7 @@ def gray_of(item: ConfigItem | None) -> dict[str, Any] | None:
 class ModuleDraftOut(serializers.Serializer[Any]):
     """What is being edited; `content` is null where nothing is."""
 
-    content = serializers.JSONField(allow_null=True)
+    content = serializers.DictField(allow_null=True)
     version = serializers.IntegerField(help_text="Name it as `based_on` when you save or publish.")
     author = serializers.CharField()
     at = serializers.DateTimeField(allow_null=True)
@@ -89,9 +89,9 @@ class ModuleOut(serializers.Serializer[Any]):
 class ModuleDetail(ModuleOut):
     """A module with its value and its shape."""
 
-    effective = serializers.JSONField(help_text="What is in force where no gray release runs.")
+    effective = serializers.DictField(help_text="What is in force where no gray release runs.")
     draft = ModuleDraftOut()
-    schema = serializers.JSONField(help_text="JSON Schema with titles, help and limits in your language.")
+    schema = serializers.DictField(help_text="JSON Schema with titles, help and limits in your language.")
 
 
 class OverrideOut(serializers.Serializer[Any]):
@@ -100,8 +100,8 @@ class OverrideOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     version = serializers.IntegerField(help_text="0: no override.")
     md5 = serializers.CharField()
-    own = serializers.JSONField(help_text="The fields it overrides.")
-    effective = serializers.JSONField(help_text="The installation's value with them, where no gray release runs.")
+    own = serializers.DictField(help_text="The fields it overrides.")
+    effective = serializers.DictField(help_text="The installation's value with them, where no gray release runs.")
     draft = ModuleDraftOut()
     gray = GrayOut(allow_null=True)
 
@@ -109,20 +109,20 @@ class OverrideOut(serializers.Serializer[Any]):
 class ModuleDraftIn(Body):
     """A draft."""
 
-    content = ContentField()
+    content = serializers.DictField(help_text=CONTENT)
     based_on = serializers.IntegerField(min_value=0, help_text="`draft.version` that you saw; 409 when it has changed since.")
 
 
 class ValidateIn(Body):
     """A value to be checked."""
 
-    content = ContentField()
+    content = serializers.DictField(help_text=CONTENT)
 
 
 class PublishIn(Body):
     """A publish; without `content`, of the draft."""
 
-    content = ContentField(required=False, default=None)
+    content = serializers.DictField(required=False, default=None, help_text=CONTENT)
     based_on = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
 
@@ -134,17 +134,22 @@ class RollbackIn(Body):
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
+@extend_schema_field({"type": "string", "maxLength": 161, "pattern": f"^{LABEL.pattern}$"})
+class LabelField(serializers.CharField):
+    """`name=value`."""
+
+
 class SpreadIn(Body):
     """The instances a gray release is for."""
 
-    labels = BoundedList(child=serializers.CharField(max_length=161), default=list, max_length=100)
+    labels = BoundedList(child=LabelField(max_length=161), default=list, max_length=100)
     percent = serializers.IntegerField(min_value=0, max_value=100, default=0)
 
 
 class GrayIn(SpreadIn):
     """A gray release; without `content`, of the draft."""
 
-    content = ContentField(required=False, default=None)
+    content = serializers.DictField(required=False, default=None, help_text=CONTENT)
     based_on = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")
 
@@ -192,7 +197,7 @@ class InstanceOut(serializers.Serializer[Any]):
 class DocumentIn(Body):
     """An exported document, and what to do with it."""
 
-    document = serializers.JSONField(help_text="What `/api/config/export/` answered.")
+    document = serializers.DictField(help_text="What `/api/config/export/` answered.")
     policy = serializers.ChoiceField(choices=POLICIES, default="abort", help_text="Where something else is in force.")
     dry_run = serializers.BooleanField(default=False, help_text="Only tell what would happen.")
     comment = serializers.CharField(max_length=500, allow_blank=True, default="")

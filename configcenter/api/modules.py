@@ -179,7 +179,7 @@ class ModuleValidate(ItemView):
         summary="Check a value",
         description="422 names each wrong field. Answers the value as it would be published.",
         request=module_shapes.ValidateIn,
-        responses=inline_serializer("Validated", {"content": serializers.JSONField()}),
+        responses=inline_serializer("Validated", {"content": serializers.DictField()}),
     )
     def post(self, request: Request, name: str) -> Response:
         text, item = text_of(self.validated(module_shapes.ValidateIn)["content"]) or "null", self.item()

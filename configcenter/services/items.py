@@ -16,7 +16,7 @@ from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
     "canonical", "change_item", "checked_format", "create_item", "create_namespace", "default_namespace", "defaults",
-    "delete_namespace", "effective", "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "validate",
+    "delete_namespace", "effective", "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "name_rule", "validate",
 ]  # fmt: skip
 
 #: As Nacos has it: these characters in namespaces, groups and data ids.
@@ -93,10 +93,15 @@ def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigI
     return item
 
 
+def name_rule(longest: int) -> str:
+    """Return what a name may be."""
+    return _("1 to {most} letters, digits and any of _ . : -").format(most=longest)
+
+
 def _check_name(field: str, value: str, max_length: int) -> None:
     # "." and ".." are names that no address can end with.
     if not NAME.fullmatch(value) or len(value) > max_length or value in (".", ".."):
-        raise Invalid.field(field, _("1 to {most} letters, digits and any of _ . : -").format(most=max_length))
+        raise Invalid.field(field, name_rule(max_length))
 
 
 def checked_format(format: str) -> str:

@@ -21,13 +21,13 @@ from messaging.models import (
     WebhookEndpoint,
 )
 from posthaste.lib.dates import within_range
-from posthaste.lib.filters import TruthFilter
+from posthaste.lib.filters import IntegerFilter, StrictFilterSet, TruthFilter
 from posthaste.lib.ids import first_id_at
 
 RECIPIENT_HELP = "The whole recipient. A phone number may lack its +, which has to be written %2B in an address."
 
 
-class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class MessageFilter(StrictFilterSet):
     """`?status=failed&status=unknown&channel=sms&created_after=…`."""
 
     # No DISTINCT: a row has one state, and sorting all that were found for it would cost seconds.
@@ -38,7 +38,7 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
     provider = django_filters.UUIDFilter(field_name="provider_id")
     recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)
     reference = django_filters.CharFilter()
-    priority = django_filters.NumberFilter()
+    priority = IntegerFilter()
     is_sandbox = TruthFilter()
     error_code = django_filters.CharFilter()
     category = django_filters.CharFilter()
@@ -62,7 +62,7 @@ class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
         return rows.filter(pk__lt=first_id_at(value))  # type: ignore[arg-type]
 
 
-class BatchFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class BatchFilter(StrictFilterSet):
     """`?status=running&name=…`."""
 
     status = django_filters.MultipleChoiceFilter(choices=BatchStatus.choices, distinct=False)
@@ -74,7 +74,7 @@ class BatchFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
         fields: list[str] = []
 
 
-class TemplateFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class TemplateFilter(StrictFilterSet):
     """`?channel=email&is_archived=false`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
@@ -85,7 +85,7 @@ class TemplateFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
         fields: list[str] = []
 
 
-class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class ProviderFilter(StrictFilterSet):
     """`?channel=sms&is_enabled=true`."""
 
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
@@ -97,7 +97,7 @@ class ProviderFilter(django_filters.FilterSet):  # type: ignore[misc]  # no type
         fields: list[str] = []
 
 
-class SuppressionFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class SuppressionFilter(StrictFilterSet):
     """`?recipient=ada@example.com&reason=unsubscribe`."""
 
     recipient = django_filters.CharFilter(method="by_recipient", help_text=RECIPIENT_HELP)

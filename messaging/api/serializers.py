@@ -40,6 +40,9 @@ class MessageOut(serializers.ModelSerializer[Message]):
 class MessageDetailOut(MessageOut):
     """One message, whole."""
 
+    variables = serializers.DictField()
+    metadata = serializers.DictField()
+
     class Meta(MessageOut.Meta):
         fields = [
             *MessageOut.Meta.fields,
@@ -169,8 +172,29 @@ class TestSendOut(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField()
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "required": {"type": "boolean"},
+                "example": {},
+                "description": {"type": "string"},
+            },
+            "required": ["name"],
+        },
+    }
+)
+class VariablesField(serializers.JSONField):
+    """Declared variables, as they were saved."""
+
+
 class VersionOut(serializers.ModelSerializer[TemplateVersion]):
     """One version of a template."""
+
+    variables = VariablesField(help_text="A message that lacks a required variable is refused.")
 
     class Meta:
         model = TemplateVersion
@@ -197,12 +221,17 @@ class TemplateOut(serializers.ModelSerializer[Template]):
         return self._number(template, TemplateVersion.State.PUBLISHED)
 
 
+@extend_schema_field({"type": ["string", "number", "boolean", "object", "array"]})
+class ExampleField(serializers.JSONField):
+    """Any JSON value but null."""
+
+
 class VariableIn(Body):
     """A declared variable."""
 
     name = serializers.CharField(max_length=60)
     required = serializers.BooleanField(default=True)  # type: ignore[assignment]  # a field of this name
-    example = serializers.JSONField(required=False)
+    example = ExampleField(required=False)
     description = serializers.CharField(max_length=200, required=False)
 
 

@@ -147,7 +147,7 @@ def _always_shows_text(version: TemplateVersion) -> bool:
 
 def _max_outputs(version: TemplateVersion) -> int | None:
     counts = [max_outputs(source) for source in (version.body, version.html) if source]
-    return None if None in counts else max(count for count in counts if count is not None)
+    return None if None in counts else max((count for count in counts if count is not None), default=0)
 
 
 def _links(version: TemplateVersion) -> bool:

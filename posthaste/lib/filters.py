@@ -6,6 +6,7 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -29,3 +30,37 @@ class TruthFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # no typ
     """`?is_enabled=true`."""
 
     field_class = TruthField
+
+
+class IntegerFilter(django_filters.NumberFilter):  # type: ignore[misc]  # no types
+    """`?priority=5`; a fraction is refused."""
+
+    field_class = forms.IntegerField
+
+
+#: Parameters of a list beside its filters: its page and its form.
+OTHERS = frozenset({"cursor", "limit", "format"})
+
+
+class StrictFilterSet(FilterSet):  # type: ignore[misc]  # no types
+    """Refuses a parameter that does not exist or has no value: the list would be of more than was asked for."""
+
+    def is_valid(self) -> bool:
+        self._refuse_what_does_not_narrow()
+        return bool(super().is_valid())
+
+    def _refuse_what_does_not_narrow(self) -> None:
+        errors = self.form.errors
+        for name in self.data or ():
+            if name not in self.filters and name not in OTHERS:
+                text = _("Unknown parameter. Available: {known}.").format(known=", ".join(self.filters))
+                errors[name] = self.form.error_class([ValidationError(text, code="unknown")])
+            elif name in self.filters and "" in self.data.getlist(name):
+                blank = ValidationError(_("Enter a value, or leave the parameter out."), code="blank")
+                errors[name] = self.form.error_class([blank])
+
+
+class Backend(DjangoFilterBackend):  # type: ignore[misc]  # no types
+    """Filters of the API's lists, also of those that only name fields."""
+
+    filterset_base = StrictFilterSet

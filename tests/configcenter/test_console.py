@@ -125,6 +125,7 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
 FITTING: dict[str, Any] = {
     "allowed_hosts": ["a.example.com", "*.example.org"],
     "burst": 0,
+    "channel": "push",
     "channels": ["sms", "email"],
     "day": 7,
     "days": [3],
@@ -144,7 +145,7 @@ def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
             values[name] = [*values[name][:2], _other(inner, blank(inner))]
         elif kind == "switch":
             values[name] = not values[name]
-        elif kind == "select" and name not in ("resource", "origin"):  # of which not every pair means something
+        elif kind == "select" and name not in ("resource", "origin", "unit"):  # of which not every pair means something
             values[name] = list(inner)[-1].value
         elif name in FITTING:
             values[name] = FITTING[name]
@@ -171,7 +172,7 @@ def test_every_choice_of_the_modules_has_words() -> None:
 
     for handle in hot.modules():
         walk(handle.model)
-    assert len(found) == 9
+    assert len(found) == 10
     with translation.override("zh-hans"):
         assert [str(member) for choices in found for member in choices if str(member.label).isascii()] == []
 

@@ -19,8 +19,8 @@ ROWS = 100_000
 ROWS_EMBEDDED = 5_000
 PER_SECOND = 300
 BATCH = """
-INSERT INTO messaging_batch (id, tenant_id, name, channel, priority, status, accepted, rejected, created_at)
-SELECT %(batch)s, tenant_id, 'big', 'sms', 5, 'running', %(rows)s, 0, now() FROM messaging_provider WHERE id = %(provider)s
+INSERT INTO messaging_batch (id, tenant_id, name, channel, priority, status, accepted, rejected, dropped, created_at)
+SELECT %(batch)s, tenant_id, 'big', 'sms', 5, 'running', %(rows)s, 0, 0, now() FROM messaging_provider WHERE id = %(provider)s
 """
 # A UUIDv7: 48 bits of milliseconds, version, variant, random bits (RFC 9562, 5.7).
 MESSAGES = """

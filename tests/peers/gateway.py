@@ -89,6 +89,7 @@ class Gateway:
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if log else None
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.Transport] = set()
+        self._all_closed: asyncio.Event | None = None
 
     # Scripting and looking, from the test's thread.
 
@@ -159,8 +160,12 @@ class Gateway:
 
     async def _stop(self) -> None:
         self._server.close()
+        if not self._open:
+            return
+        self._all_closed = asyncio.Event()
         for transport in list(self._open):
             transport.abort()
+        await self._all_closed.wait()  # nothing may end the loop before it has closed them
 
     # Taking messages, in the server's thread.
 
@@ -259,6 +264,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gateway._open.discard(self.transport)
+        if self.gateway._all_closed is not None and not self.gateway._open:
+            self.gateway._all_closed.set()
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -28,7 +28,7 @@ MAX_SPAN = timedelta(days=7)
 class WhatIfIn(Body):
     """What to replay over which span."""
 
-    value = serializers.JSONField(required=False, help_text="The module's content, as it would be published. Left out: what is in force.")
+    value = serializers.DictField(required=False, help_text="The module's content, as it would be published. Left out: what is in force.")
     since = serializers.DateTimeField(required=False, validators=[within_range], help_text="Left out: an hour before `until`.")
     until = serializers.DateTimeField(required=False, validators=[within_range], help_text="Left out: now.")
 
