@@ -56,6 +56,10 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
     drafts.save_draft(
         item=item, content="shop:\n  name: Acme\n  currency: CNY\n  rounding: 2\n", based_on=item.draft_version, now=now, **BY
     )
+    encrypted = items.create_item(
+        namespace=namespace, group="SHOP", data_id="secrets.yaml", format="yaml", is_encrypted=True, by=actor("user:ada")
+    )
+    releases.publish(item=encrypted, content="password: example\n", comment="First", **BY)
     report_instances()
     tenant_query = f"?tenant={tenant.slug}"
     found = {
@@ -80,6 +84,9 @@ def config_pages(tenant: Tenant) -> dict[str, str]:
         "item": reverse("config:item-edit", args=[item.pk]),
         "publish item": reverse("config:item-publish", args=[item.pk]),
         "history of item": reverse("config:item-history", args=[item.pk]),
+        "no listeners of item": reverse("config:item-listeners", args=[item.pk]),
+        "encrypted item": reverse("config:item-edit", args=[encrypted.pk]),
+        "version of encrypted item": reverse("config:item-release", args=[encrypted.pk, 1]),
         "remove item": reverse("config:item-remove", args=[item.pk]),
         "namespaces": reverse("config:namespaces"),
         "instances": reverse("config:instances"),
