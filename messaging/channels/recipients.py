@@ -128,7 +128,8 @@ def _must_be_clear(value: str) -> None:
         )
     else:
         return
-    raise ValueError(f"{said} {_('For a name, set channel, or set kind to name.')}")
+    advice = _("For a name, set channel, or set kind to name.")
+    raise ValueError(f"{said} {advice}")
 
 
 def _name(value: str) -> str:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 
+NO_VALUE = _("Enter a value, or leave the parameter out.")
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -56,7 +57,7 @@ class StrictFilterSet(FilterSet):  # type: ignore[misc]  # no types
                 text = _("Unknown parameter. Available: {known}.").format(known=", ".join(self.filters))
                 errors[name] = self.form.error_class([ValidationError(text, code="unknown")])
             elif name in self.filters and "" in self.data.getlist(name):
-                blank = ValidationError(_("Enter a value, or leave the parameter out."), code="blank")
+                blank = ValidationError(NO_VALUE, code="blank")
                 errors[name] = self.form.error_class([blank])
 
 

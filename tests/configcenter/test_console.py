@@ -125,7 +125,7 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
 FITTING: dict[str, Any] = {
     "allowed_hosts": ["a.example.com", "*.example.org"],
     "burst": 0,
-    "channel": "push",
+    "channel": "chat",
     "channels": ["sms", "email"],
     "day": 7,
     "days": [3],

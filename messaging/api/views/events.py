@@ -17,7 +17,7 @@ from messaging.api.webhooks import EVENTS, EventsOut
 from messaging.scopes import EVENTS_READ
 from messaging.webhooks import event_types, events
 from posthaste import env
-from posthaste.lib.filters import TRUTHS
+from posthaste.lib.filters import NO_VALUE, TRUTHS
 
 MAX_LIMIT, DEFAULT_LIMIT = 1_000, 100
 MAX_WAIT_SECONDS = 20
@@ -63,6 +63,13 @@ class EventsQuery(serializers.Serializer[dict[str, Any]]):
         default=0,
         help_text="Seconds to wait for an event if there is none yet. The answer may come earlier without one.",
     )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        blank = {name: [serializers.ErrorDetail(str(NO_VALUE), code="blank")] for name in data if data[name] == ""}
+        if blank:
+            raise serializers.ValidationError(blank)
+        values: dict[str, Any] = super().to_internal_value(data)
+        return values
 
 
 class EventStream(TenantView):
