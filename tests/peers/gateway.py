@@ -59,6 +59,7 @@ class Received:
     at: float
     headers: dict[str, str]
     body: Any
+    query: str = ""  # of the URL, as it came
 
 
 class Gateway:
@@ -88,6 +89,7 @@ class Gateway:
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if log else None
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.Transport] = set()
+        self._all_closed: asyncio.Event | None = None
 
     # Scripting and looking, from the test's thread.
 
@@ -158,8 +160,12 @@ class Gateway:
 
     async def _stop(self) -> None:
         self._server.close()
+        if not self._open:
+            return
+        self._all_closed = asyncio.Event()
         for transport in list(self._open):
             transport.abort()
+        await self._all_closed.wait()  # nothing may end the loop before it has closed them
 
     # Taking messages, in the server's thread.
 
@@ -183,15 +189,15 @@ class Gateway:
             body = content.decode("utf-8", "replace")
         if path == "/bulk" and isinstance(body, dict) and isinstance(body.get("messages"), list):
             return self._bulk(answer, path, headers, body["messages"])
-        return self._single(answer, path, headers, body)
+        return self._single(answer, path, headers, body, query)
 
-    def _single(self, answer: Answer, path: str, headers: dict[str, str], body: Any) -> Answer:
+    def _single(self, answer: Answer, path: str, headers: dict[str, str], body: Any, query: str) -> Answer:
         id_ = headers.get("idempotency-key", "")
         to = body.get("to", "") if isinstance(body, dict) else ""
         refusal = self.refusals.get(to)
         if refusal:
             answer = Answer(status=422, body={"error": {"code": refusal}})
-        self._record(id_, to, body.get("text", "") if isinstance(body, dict) else "", path, answer, headers, body)
+        self._record(id_, to, body.get("text", "") if isinstance(body, dict) else "", path, answer, headers, body, query)
         if answer.body is None and answer.takes():
             return Answer(answer.status, {"id": f"gw-{id_}"}, answer.headers, answer.delay_ms, answer.action, answer.taken)
         return answer
@@ -211,7 +217,7 @@ class Gateway:
             return Answer(answer.status, {"results": results}, answer.headers, answer.delay_ms, answer.action, answer.taken)
         return answer
 
-    def _record(self, id_: str, to: str, text: str, path: str, answer: Answer, headers: dict[str, str], body: Any) -> None:
+    def _record(self, id_: str, to: str, text: str, path: str, answer: Answer, headers: dict[str, str], body: Any, query: str = "") -> None:
         taken = answer.takes()
         if self._log is not None:
             what = answer.status if answer.action == "answer" else answer.action
@@ -219,7 +225,7 @@ class Gateway:
         self.asked[id_] += 1
         if taken:
             self.taken[id_] += 1
-        record = Received(id_, to, text, path, taken, time.time(), headers, body)
+        record = Received(id_, to, text, path, taken, time.time(), headers, body, query)
         if self.keep_bodies:
             self.records.append(record)
         if self.on_message is not None and taken:
@@ -258,6 +264,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gateway._open.discard(self.transport)
+        if self.gateway._all_closed is not None and not self.gateway._open:
+            self.gateway._all_closed.set()
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
