@@ -115,6 +115,7 @@ def test_while_the_only_provider_is_held_open_nothing_is_lost_and_it_goes_out_wh
     assert breaker(customer, only)["state"] == "open"
     poll(lambda: is_put_off(sent_or_put_off(customer, customer.send())), reason="the worker does not come to see it")
     asked = dict(first.asked)
+    assert len(asked) <= 40, "two seconds at most, counted in messages: one is handed over each twentieth of a second"
     batch = customer.send_batch(50)
     poll(lambda: any(is_put_off(row) for row in customer.rows(batch=batch)))
     assert first.asked == asked
