@@ -54,6 +54,7 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
         assert (step["reason"], step["before"], step["latency_ms"], step["per_second"]) == ("latency", 1000.0, 1000.0, 900.0)
         assert step["limit"] < 1000
         assert seen["adaptive"]["limit"] == newest["limit"]
+        assert (seen["adaptive"]["min_per_second"], seen["adaptive"]["max_per_second"]) == (100.0, 5_000.0), "as the configuration says"
         text = page(client)
         assert "Responses took too long" in text
         assert "as-shown" in text

@@ -44,8 +44,8 @@ class AdaptiveOut(serializers.Serializer[dict[str, Any]]):
 
     is_enabled = serializers.BooleanField()
     limit = serializers.FloatField(allow_null=True)
-    least = serializers.FloatField()
-    most = serializers.FloatField()
+    min_per_second = serializers.FloatField()
+    max_per_second = serializers.FloatField()
     steps = StepOut(many=True, help_text="The last hundred, newest first.")
 
 
