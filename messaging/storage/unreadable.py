@@ -88,10 +88,15 @@ def _check(row: models.Model) -> None:
     """
     for field in row._meta.concrete_fields:
         if field.attname in row.__dict__:  # else it is not loaded
-            _check_value(field, row.__dict__[field.attname])
+            check_value(field, row.__dict__[field.attname])
 
 
-def _check_value(field: "models.Field[Any, Any]", value: Any) -> None:
+def check_value(field: "models.Field[Any, Any]", value: Any) -> None:
+    """Refuse a value that can be read from its column and not used.
+
+    Raises:
+        Unreadable: naming the column.
+    """
     wrong = value is None and not field.null
     if isinstance(field, models.DateTimeField):
         wrong = wrong or (value is not None and not is_in_range(value))
@@ -158,7 +163,7 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
     for field in model._meta.concrete_fields:
         try:
             (value,) = _at(model, [address]).values_list(field.attname).get()
-            _check_value(field, value)
+            check_value(field, value)
             if value is None and not isinstance(field, models.JSONField) and _as_text(model, field, address) != "":
                 raise Unreadable(field.attname)
             values[field.attname] = value
