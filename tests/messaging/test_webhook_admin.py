@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
-from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, Provider, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import figures
-from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
+from posthaste.lib.guard import Guard
+from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -92,6 +93,32 @@ def test_a_wrong_field_is_marked_in_the_form(client: Client, tenant: Tenant, cha
     assert list(answer.context["errors"].data) != []
     assert list(answer.context["adminform"].form.errors) == [field]
     assert WebhookEndpoint.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_host_is_looked_up_inside_a_transaction(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup may take seconds; on SQLite no other process could write meanwhile."""
+    client, looked_up = staff(tenant), []
+    original = Guard.check_host
+
+    def check_host(self: Guard, host: str, port: int, *, timeout: float | None = 10.0) -> list[tuple[Any, ...]]:
+        looked_up.append((host, connection.in_atomic_block))
+        return original(self, host, port, timeout=timeout)
+
+    monkeypatch.setattr(Guard, "check_host", check_host)
+    client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM})
+    endpoint = WebhookEndpoint.objects.get()
+    client.post(address("webhookendpoint_change", endpoint.pk), {**FORM, "url": "http://localhost:9/other"})
+    api = make_api(tenant)
+    made = json_of(api.post("/api/webhooks/", {"name": "By the API", "url": "http://127.0.0.1:9/api"}))
+    api.patch(f"/api/webhooks/{made['id']}/", {"url": "http://127.0.0.1:9/changed"})
+    fields = {"tenant": tenant.pk, "name": "gateway", "channel": "sms", "kind": "http", "weight": "100"}
+    client.post(address("provider_add"), {**fields, "configuration": '{"url": "http://localhost:9/send"}'})
+    assert {host for host, _in_transaction in looked_up} == {"127.0.0.1", "localhost"}
+    assert not any(in_transaction for _host, in_transaction in looked_up)
+    endpoint.refresh_from_db()
+    assert endpoint.url == "http://localhost:9/other"
+    assert Provider.objects.filter(name="gateway").exists()
 
 
 def test_everything_ticked_beside_a_type_is_everything(client: Client, tenant: Tenant) -> None:
