@@ -172,7 +172,7 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: WebhookEndpoint) -> SafeString:
-        return badge(row.state)
+        return two_lines(badge(row.state), row.disabled_detail) if row.is_disabled_automatically else badge(row.state)
 
     @admin.display(description=gettext_lazy("events waiting"))
     def waiting(self, row: WebhookEndpoint) -> str:

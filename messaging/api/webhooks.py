@@ -8,7 +8,7 @@ from rest_framework import serializers
 from accounts.api.base import Body, BoundedList
 from messaging.channels import registry
 from messaging.channels.registry import CHANNEL_CHOICES
-from messaging.models import DeliveryKind, DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, DisabledCode, EndpointState, WebhookDelivery, WebhookEndpoint
 
 MAX_KEEP_SECONDS = 7 * 86_400
 DEFAULT_KEEP_SECONDS = 86_400
@@ -55,14 +55,19 @@ class WebhookOut(serializers.ModelSerializer[WebhookEndpoint]):
     event_types = serializers.ListField(child=serializers.CharField())
     channels = serializers.ListField(child=serializers.CharField(), help_text="Empty: all.")
     state = serializers.ChoiceField(choices=EndpointState.choices)
+    disabled_code = serializers.ChoiceField(
+        choices=["", *DisabledCode.values],
+        help_text="Why it is disabled: `manual`, `gone` (answered 410) or `failing`. Empty: it is enabled.",
+    )
+    disabled_detail = serializers.CharField(help_text="The same in words, in the language of `Accept-Language`.")
     secret = serializers.SerializerMethodField(help_text="Masked: it is shown when it is made.")
 
     class Meta:
         model = WebhookEndpoint
         fields = [
             "id", "name", "url", "event_types", "channels", "max_events", "includes_sandbox", "is_enabled", "state", "disabled_at",
-            "disabled_reason", "failing_since", "failures", "next_attempt_at", "secret", "previous_secret_until", "created_at",
-            "updated_at",
+            "disabled_code", "disabled_detail", "failing_since", "failures", "next_attempt_at", "secret", "previous_secret_until",
+            "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(serializers.CharField())

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from accounts.services.audit import Actor
 from messaging.configuration import webhooks
-from messaging.models import DeliveryStatus, Event, WebhookEndpoint
+from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoint
 from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
@@ -279,9 +279,9 @@ class Sender:
         given_up = is_old and held and answer.http_status != request.GONE
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
         if held and answer.http_status == request.GONE:
-            self._disable(endpoint, "The receiver answered 410 Gone.")
+            self._disable(endpoint, DisabledCode.GONE)
         elif held and now - since >= timedelta(hours=settings.disable_after_hours):
-            self._disable(endpoint, f"It failed for {settings.disable_after_hours:g} hours. The last error: {answer.error}.")
+            self._disable(endpoint, DisabledCode.FAILING, hours=f"{settings.disable_after_hours:g}", error=answer.error)
         return given_up
 
     def _note(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> bool:
@@ -290,9 +290,10 @@ class Sender:
             log.warning("webhook result came too late", endpoint=str(endpoint.pk), webhook_id=endpoint.inflight_id)
         return held
 
-    def _disable(self, endpoint: WebhookEndpoint, reason: str) -> None:
-        log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant=endpoint.tenant_id, reason=reason)
-        endpoints.disable(endpoint=WebhookEndpoint.objects.get(pk=endpoint.pk), reason=reason, by=SYSTEM, now=self.now())
+    def _disable(self, endpoint: WebhookEndpoint, code: DisabledCode, **told: str) -> None:
+        log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant_id=endpoint.tenant_id, code=code.value, **told)
+        row = WebhookEndpoint.objects.get(pk=endpoint.pk)
+        endpoints.disable(endpoint=row, code=code, figures=told, by=SYSTEM, now=self.now())
 
     @transaction.atomic
     def _note_unknown(self, endpoint: WebhookEndpoint) -> None:

@@ -16,6 +16,7 @@ from messaging.models import DeliveryKind, DeliveryStatus, Provider, WebhookDeli
 from messaging.webhooks import figures
 from posthaste.lib.guard import Guard
 from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
+from tests.messaging.api.translations import MARK, mark_translations
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -191,8 +192,38 @@ def test_the_page_says_first_why_events_do_not_arrive(client: Client, tenant: Te
     shown = page(client, "webhookendpoint_change", failing.pk)
     assert "Failing since" in shown
     assert "connection_refused" in shown
-    disabled = make_endpoint(tenant, is_enabled=False, disabled_at=timezone.now(), disabled_reason="It answered 410.")
-    assert "It answered 410." in page(client, "webhookendpoint_change", disabled.pk)
+    disabled = make_endpoint(tenant, is_enabled=False, disabled_at=timezone.now(), disabled_code="gone")
+    assert "The receiver answered 410 Gone." in page(client, "webhookendpoint_change", disabled.pk)
+
+
+def test_an_endpoint_that_was_disabled_automatically_is_on_the_overview_until_it_is_enabled(client: Client, tenant: Tenant) -> None:
+    figures_of_it = {"hours": "72", "error": "http_500"}
+    at = timezone.now()
+    failed = make_endpoint(tenant, name="shop", is_enabled=False, disabled_at=at, disabled_code="failing", disabled_figures=figures_of_it)
+    make_endpoint(tenant, name="by-hand", is_enabled=False, disabled_at=at, disabled_code="manual")
+    make_endpoint(make_tenant("Other"), name="of-another", is_enabled=False, disabled_at=at, disabled_code="gone")
+    shown = client.get(reverse("admin:index")).content.decode()
+    assert address("webhookendpoint_change", failed.pk) in shown
+    assert "It failed for 72 hours without a break. The last error: http_500." in shown
+    assert "by-hand" not in shown
+    assert "of-another" not in shown
+    assert "http_500" in page(client, "webhookendpoint_changelist")
+    client.post(address("webhookendpoint_enable", failed.pk))
+    assert "shop" not in client.get(reverse("admin:index")).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("gone", {}), ("failing", {"hours": "72", "error": "http_500"}), ("failing", {}), ("manual", {})]
+)
+def test_why_an_endpoint_is_disabled_is_said_in_the_readers_language(tenant: Tenant, code: str, told: dict[str, str]) -> None:
+    endpoint = make_endpoint(tenant, is_enabled=False, disabled_code=code, disabled_figures=told)
+    english = endpoint.disabled_detail
+    assert english
+    with pytest.MonkeyPatch.context() as patch:
+        mark_translations(patch)
+        assert endpoint.disabled_detail == f"{MARK}{english}"
+        seen = json_of(make_api(tenant).get(f"/api/webhooks/{endpoint.pk}/"))
+    assert (seen["disabled_code"], seen["disabled_detail"]) == (code, f"{MARK}{english}")
 
 
 def test_the_list_is_filtered_by_state(client: Client, tenant: Tenant) -> None:

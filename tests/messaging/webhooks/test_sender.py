@@ -12,6 +12,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import AuditEntry, Tenant
+from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
@@ -260,8 +261,14 @@ def test_an_endpoint_that_fails_for_three_days_is_disabled_with_a_reason_and_an_
     later(endpoint, hours=73)
     turn(endpoint)
     found = again(endpoint)
-    assert (found.state, found.disabled_reason) == ("disabled", "It failed for 72 hours. The last error: http_500.")
-    assert AuditEntry.objects.get(action="webhook.disable").actor == "system:webhooks"
+    assert (found.state, found.disabled_code, found.disabled_figures) == ("disabled", "failing", {"hours": "72", "error": "http_500"})
+    entry = AuditEntry.objects.get(action="webhook.disable")
+    assert (entry.actor, entry.tenant_id, entry.detail) == (
+        "system:webhooks",
+        tenant.pk,
+        {"code": "failing", "hours": "72", "error": "http_500"},
+    )
+    assert metrics.webhook_disabled_endpoints() == {"manual": 0.0, "gone": 0.0, "failing": 1.0}
     assert not is_due(endpoint)
 
 
@@ -270,7 +277,7 @@ def test_a_receiver_that_is_gone_is_disabled_at_once_and_goes_on_when_it_is_enab
     (first,) = sent(tenant)
     receiver.script(Answer(status=410))
     turn(endpoint)
-    assert again(endpoint).state == "disabled"
+    assert (again(endpoint).state, again(endpoint).disabled_code) == ("disabled", "gone")
     (second,) = sent(tenant)
     endpoints.enable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
     turn(endpoint)
