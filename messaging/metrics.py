@@ -113,7 +113,7 @@ def webhook_endpoints() -> Mapping[str, float]:
 )
 def webhook_disabled_endpoints() -> Mapping[str, float]:
     """Count the disabled endpoints of all tenants."""
-    return figures.disabled_endpoints()
+    return figures.by_disabled_code()
 
 
 @metric(

@@ -62,11 +62,11 @@ def endpoints_by_state() -> dict[str, float]:
     return {state.value: float(found[state]) for state in EndpointState}
 
 
-def disabled_endpoints() -> dict[str, float]:
+def by_disabled_code() -> dict[str, float]:
     """Count the disabled endpoints by the code of why they are."""
     rows = WebhookEndpoint.objects.filter(is_enabled=False).order_by()
     found = Counter(rows.values_list("disabled_code", flat=True))
-    found[DisabledCode.MANUAL] += found.pop("", 0)  # made as disabled
+    found[DisabledCode.MANUAL] += found[""]  # made as disabled
     return {code: float(found[code]) for code in DisabledCode.values}
 
 
