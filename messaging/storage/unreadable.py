@@ -170,8 +170,8 @@ def _address(model: type[models.Model]) -> Any:
 def _at(model: type[models.Model], addresses: Sequence[Any]) -> "models.QuerySet[Any]":
     # Whether a credential can be decrypted depends on the configuration, so none is read or replaced.
     encrypted = [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedJSONField)]
-    rows: models.QuerySet[Any] = model._base_manager.defer(*encrypted)
-    return rows.annotate(row_address=_address(model)).filter(row_address__in=addresses).order_by()
+    rows: models.QuerySet[Any] = model._base_manager.annotate(row_address=_address(model)).filter(row_address__in=addresses).order_by()
+    return rows.defer(*encrypted)
 
 
 def _faulty(model: type[models.Model], addresses: Sequence[Any]) -> list[Any]:
