@@ -14,7 +14,7 @@ from jobs import registry
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import admission, broker, feed, readiness
+from messaging.queueing import admission, broker, feed, queue_statistics, readiness
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import locks, redis
 from posthaste.lib.queues import SEND
@@ -146,6 +146,26 @@ def test_a_feeder_that_was_overtaken_hands_over_nothing_more() -> None:
     message.refresh_from_db()
     assert message.status == Status.PENDING
     assert broker.depth(SEND) == 0
+
+
+def test_useful_threads_stay_reported_when_nothing_is_on_its_way_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the pools would grow past the cap of a provider in each pause between two messages to it."""
+    tenant = make_tenant()
+    make_provider(tenant, max_at_once=5)
+    make_message(tenant)
+    queue_statistics.measure(timezone.now())
+    feeder = feed.Feeder()
+    assert feeder.look(timezone.now()) == 1
+    useful = queue_statistics.latest().useful_threads
+    assert useful is not None
+    assert useful >= 5
+    Message.objects.update(status=Status.SENT)
+    queue_statistics.publish_drain(per_second=None, oldest_seconds=0.0, useful_threads=None)
+    monkeypatch.setattr(feed, "ROUTES_SECONDS", 0.0)
+    feeder._each_second_at = 0.0  # a second has passed
+    feeder.look(timezone.now())
+    assert feeder.routes == {}
+    assert queue_statistics.latest().useful_threads == useful
 
 
 def test_without_redis_it_feeds_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
