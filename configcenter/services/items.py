@@ -164,8 +164,11 @@ def change_item(
     What is in force, for all or for some, must be valid in the new format. A draft need not be: its errors are shown.
 
     Raises:
-        Invalid: there is no such format, what is in force is not written in it, or the item is encrypted and was to be so no longer.
+        Invalid: there is no such format, what is in force is not written in it, the item is encrypted and was to be so no longer, or it is
+            a module, which is always JSON in the clear.
     """
+    if _is_module(item):
+        _check_module(format=format, is_encrypted=bool(is_encrypted))
     if format is not None:
         checked_format(format)
     with transaction.atomic():
@@ -189,6 +192,17 @@ def change_item(
             detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
             audit.record(by=by, action=Action.ITEM_CHANGE, target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail)
     return fresh
+
+
+def _is_module(item: ConfigItem) -> bool:
+    return item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None
+
+
+def _check_module(*, format: str | None, is_encrypted: bool) -> None:
+    if format not in (None, Format.JSON):
+        raise Invalid.field("format", _("A module is always written as JSON."))
+    if is_encrypted:
+        raise Invalid.field("is_encrypted", _("A module can't be encrypted. Keep secrets in an item of your own."))
 
 
 def _encrypt_history(item: ConfigItem) -> None:
@@ -251,7 +265,7 @@ def name_of(item: ConfigItem) -> str:
     """Name an item as audit and messages do: `retry_policy`, `retry_policy@shop`, `public/GROUP/app.yaml`."""
     if item.override_of is not None:
         return f"{item.data_id}@{item.override_of.slug}"
-    if item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None:
+    if _is_module(item):
         return item.data_id
     return f"{item.namespace.slug}/{item.group}/{item.data_id}"
 
