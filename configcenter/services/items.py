@@ -10,7 +10,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from configcenter import hot
 from configcenter.actions import Action
-from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.models import INSTALLATION, MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
@@ -227,12 +227,14 @@ def create_namespace(*, tenant: Tenant | None, slug: str, name: str, description
     """Make a namespace.
 
     Raises:
-        Invalid: the id is none.
+        Invalid: the id is none, or it begins as the names of the installation's namespaces do.
         Exists: there is already one of that id.
     """
     _check_name("slug", slug, 128)
     if slug == MODULES:  # also of a tenant's own: in a file its items could not be told from overrides
         raise Exists(_("The namespace {slug} already exists.").format(slug=slug))
+    if slug.startswith(INSTALLATION):  # for a tenant that operates the installation, the name means another namespace
+        raise Invalid.field("slug", _("A name can't begin with {prefix}").format(prefix=INSTALLATION))
     with transaction.atomic():
         try:
             with transaction.atomic():

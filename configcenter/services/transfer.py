@@ -206,7 +206,11 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
     namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
     if namespace is None and entry["namespace"] == PUBLIC:
         namespace = config_items.default_namespace(tenant)
-    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
+    if namespace is None:
+        try:
+            namespace = config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
+        except Invalid as error:
+            raise error.renamed({"slug": "namespace"}) from None
     try:
         return config_items.get_item(namespace=namespace, group=entry["group"], data_id=entry["data_id"])
     except NotFound:
