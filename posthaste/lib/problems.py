@@ -150,7 +150,7 @@ class Unauthenticated(Problem):
 class Forbidden(Problem):
     """The key lacks the scope, or can't be used from this address."""
 
-    status, code, title = 403, "forbidden", _("This key is not allowed to do that")
+    status, code, title = 403, "forbidden", _("Permission denied")
 
 
 class NotFound(Problem):
