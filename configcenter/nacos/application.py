@@ -82,7 +82,12 @@ async def _answer(method: str, path: str, route: Route, call: Call) -> Answer:
 
 
 def _headers(scope: dict[str, Any]) -> dict[str, str]:
-    return {field.decode("latin-1").lower(): value.decode("latin-1") for field, value in scope["headers"]}
+    """Return the headers by their names in small letters; the values of one that is repeated with commas between them, as in RFC 9110."""
+    found: dict[str, str] = {}
+    for field, value in scope["headers"]:
+        name, text = field.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 def _address(scope: dict[str, Any], headers: Mapping[str, str]) -> str:

@@ -165,13 +165,18 @@ def beta_addresses(written: str) -> list[str]:
     """Read `betaIps`: the addresses that a beta is for, with commas between them.
 
     Raises:
-        Invalid: one is no address, or there are too many.
+        Invalid: one is no address, there is none but something is written, or there are too many.
     """
     found = [word.strip() for word in written.split(",") if word.strip()]
+    wrong = Invalid.field("betaIps", _("Write IP addresses with commas between them."))
+    if not found and written.strip():  # it would otherwise be published for all
+        raise wrong
     try:
         addresses = [str(ipaddress.ip_address(word)) for word in found]
     except ValueError:
-        raise Invalid.field("betaIps", _("Write IP addresses with commas between them.")) from None
+        raise wrong from None
+    if any("%" in address for address in addresses):  # fe80::1%eth0: a zone means something on one machine only
+        raise wrong
     if len(addresses) > MAX_BETA_ADDRESSES:
         raise Invalid.field("betaIps", _("At most {n} at once.").format(n=MAX_BETA_ADDRESSES))
     return addresses

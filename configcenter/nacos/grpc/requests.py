@@ -24,6 +24,7 @@ NOT_FOUND, NOT_CONNECTED = 300, 301  # Nacos' own error codes
 #: Our status → the error code that Nacos clients know.
 CODES = {401: 403, 422: 400}
 SECRET_HEADERS = ("accessToken", "username", "password")
+FIELDS = ("dataId", "group", "tenant", "content", "casMd5", "tag")
 
 connections = Connections(listeners)
 Answer = dict[str, Any]
@@ -130,15 +131,21 @@ async def answer(payload: Any, context: Any) -> Any:
 
 def _call(payload: Any, body: Mapping[str, Any], peer: str) -> Call:
     headers = {str(name).lower(): str(value) for name, value in payload.metadata.headers.items()}
-    more = body.get("additionMap")
-    fields = {name: value for name, value in (more if isinstance(more, dict) else {}).items() if isinstance(value, str)}
-    fields |= {
-        name: value for name in ("dataId", "group", "tenant", "content", "casMd5", "tag") if isinstance(value := body.get(name), str)
-    }
+    more = body.get("additionMap") or {}
+    if not isinstance(more, dict):
+        raise Invalid.field("additionMap", _("Must be an object."))
+    sent = more | {name: body[name] for name in FIELDS if body.get(name) is not None}
+    fields = {name: _text(name, value) for name, value in sent.items() if value is not None}
     fields |= {name: headers[name.lower()] for name in SECRET_HEADERS if headers.get(name.lower())}
-    if any("\0" in value for value in fields.values()):
-        raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
     return Call(fields, headers, _address(peer), _nothing)
+
+
+def _text(name: str, value: Any) -> str:
+    """Return the value of a field. One of another kind is not passed over: without its `betaIps`, a beta would be for all."""
+    if not isinstance(value, str):
+        raise Invalid.field(name, _("Must be a text."))
+    protocol.check_storable(name, value)
+    return value
 
 
 async def _nothing() -> None:
