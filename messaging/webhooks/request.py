@@ -111,7 +111,7 @@ def log(
     attempt: int = 1,
     replayed_from: WebhookDelivery | None = None,
 ) -> WebhookDelivery:
-    """Write an entry of the log; `first` and `last` are positions."""
+    """Write an entry of the log; `first` and `last` are positions. The endpoint must be locked, as it could be deleted meanwhile."""
     return WebhookDelivery.objects.create(
         endpoint=endpoint,
         tenant_id=endpoint.tenant_id,
