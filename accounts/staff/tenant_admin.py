@@ -67,7 +67,7 @@ class TenantFilter(admin.SimpleListFilter):
         if not value:
             return queryset
         own = own_tenants(request, at_least=least_to_see(queryset.model) or Role.OWNER)
-        if not value.isdecimal() or int(value) not in own:
+        if value not in map(str, own):
             raise IncorrectLookupParameters
         return owned_by(queryset, int(value))
 

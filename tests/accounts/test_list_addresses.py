@@ -1,8 +1,10 @@
-"""Addresses of the admin's lists: they filter by what the page offers."""
+"""Addresses of the admin's lists: they filter by what the page offers, and nothing in them makes the page fail."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import models
 from django.test import Client
 from django.urls import reverse
@@ -11,10 +13,11 @@ from django.utils import timezone
 from accounts.models import Member, User
 from accounts.roles import Role
 from messaging.models import Message, Provider, Suppression, WebhookDelivery
-from tests.builders import make_batch, make_message, make_provider, make_tenant, make_endpoint
+from tests.builders import make_batch, make_endpoint, make_message, make_provider, make_template, make_tenant, published
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = "+8613812345678"
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
 def signed_in(role: str | None, **fields: Any) -> Client:
@@ -75,3 +78,46 @@ def test_the_filters_of_a_page_and_the_links_to_it_work() -> None:
         counts = [client.get(listing(model), {name: str(value)}).context["cl"].result_count for value in (right, wrong)]
         assert counts == [1, 0], (model, name)
     assert client.get(listing(WebhookDelivery), {"endpoint__id__exact": str(endpoint.pk)}).status_code == 200
+
+
+NINES = "9" * 400
+AWFUL = [NINES, "9" * 5_000, "²", "\0", "[" * 1_500]
+LOOKUPS = [("gte", "0001-01-01T00:00:00+14:00"), ("lt", "9999-12-31 23:59:59-14:00"), ("year", NINES), ("in", NINES), ("contains", "x")]
+
+
+def addresses(model: type[models.Model]) -> Iterator[dict[str, str]]:
+    """Yield queries that are wrong in some way, by the columns of a list and by its own parameters."""
+    for field in model._meta.concrete_fields:
+        for lookup, value in LOOKUPS:
+            yield {f"{field.name}__{lookup}": value}
+    page = admin.site._registry[model]
+    offered = {name for entry in page.list_filter if isinstance(entry, str) for name in (f"{entry}__exact", f"{entry}__isnull")}
+    offered |= {f"{entry[0]}__{rest}" for entry in page.list_filter if isinstance(entry, tuple) for rest in ("id__exact", "isnull")}
+    offered |= {entry.parameter_name for entry in page.list_filter if isinstance(entry, type)}
+    for name in (*sorted(offered), "tenant", "q", "p", "o"):
+        for value in AWFUL:
+            yield {name: value}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_no_address_of_a_list_is_a_server_error(model: type[models.Model]) -> None:
+    client = signed_in(None)
+    make_tenant()  # the filter by tenant is there for those who see several
+    failed = {str(query)[:80]: code for query in addresses(model) if (code := client.get(listing(model), query).status_code) >= 500}
+    assert failed == {}
+
+
+@pytest.mark.parametrize("value", AWFUL)
+def test_no_values_to_try_a_version_with_are_a_server_error(value: str) -> None:
+    client = signed_in(None)
+    version = published(make_template(make_tenant()))
+    for name in ("change", "html"):
+        address = reverse(f"admin:messaging_templateversion_{name}", args=[version.pk])
+        assert client.get(address, {"variables": value}).status_code == 200, name
+
+
+@pytest.mark.parametrize("value", AWFUL)
+def test_no_choice_of_a_tenant_is_a_server_error(value: str) -> None:
+    client = signed_in(Role.OWNER)
+    for name in ("admin:index", "admin:figures", "admin:outbox"):
+        assert client.get(reverse(name), {"tenant": value}).status_code == 200, name
