@@ -157,6 +157,22 @@ def test_a_client_that_listens_is_told_of_each_change_at_once(connect: Any) -> N
         assert told.result(2)["dataId"] == "other", "it no longer listens to the first"
 
 
+def test_a_client_that_fetches_without_listening_again_is_told_of_a_rollback_too(connect: Any) -> None:
+    tenant = make_tenant()
+    clear = make_key(tenant, CONFIG_READ)[1]
+    client, api = connect(clear), make_api(tenant)
+    item = published(tenant, "app", "one")
+    assert client.listen("app", md5("one")) == []
+    with crowds.pool(1) as pool:
+        for text in ("two", "one", "three", "one"):
+            told = pool.submit(client.next_told)
+            releases.publish(item=item, content=text, comment="", by=actor("user:test"))
+            assert told.result(2)["dataId"] == "app"
+            assert client.ask("ConfigQueryRequest", **names())["content"] == text
+            (row,) = json_of(api.get(f"/api/config/items/public/{GROUP}/app/listeners/"))["results"]
+            assert (row["md5"], row["is_current"]) == (md5(text), True)
+
+
 def test_a_beta_reaches_the_address_that_the_client_says_is_its_own(connect: Any) -> None:
     tenant = make_tenant()
     clear = make_key(tenant)[1]
@@ -190,6 +206,7 @@ def test_a_call_without_a_stream_or_without_credentials_is_refused(server: Nacos
     bare = GrpcClient(server, make_key(make_tenant())[1])
     try:
         assert bare.ask("ConfigQueryRequest", **names())["errorCode"] == 301
+        assert bare.ask("HealthCheckRequest")["errorCode"] == 500, "the Python client takes 3xx for a server that is healthy"
     finally:
         bare.close()
     stranger = connect("ph_live_ABCDEFGH_" + "x" * 43)
