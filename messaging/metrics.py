@@ -107,6 +107,16 @@ def webhook_endpoints() -> Mapping[str, float]:
 
 
 @metric(
+    "webhook_disabled_endpoints",
+    help=_("Disabled webhook endpoints by why: manual, gone (answered 410), failing (failed for too long)."),
+    labels=("code",),
+)
+def webhook_disabled_endpoints() -> Mapping[str, float]:
+    """Count the disabled endpoints of all tenants."""
+    return figures.by_disabled_code()
+
+
+@metric(
     "webhook_deliveries_total",
     help=_("Requests to webhook endpoints by what came of them: delivered, failed, unknown, given_up. Tests and replays are not counted."),
     kind="counter",

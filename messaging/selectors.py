@@ -11,6 +11,7 @@ from messaging.models import (
     IN_PROGRESS,
     Batch,
     BatchStatus,
+    DisabledCode,
     Message,
     Provider,
     Status,
@@ -56,6 +57,13 @@ def webhook_endpoints(tenant_id: int) -> "QuerySet[WebhookEndpoint]":
 def webhook_deliveries(endpoint: WebhookEndpoint) -> "QuerySet[WebhookDelivery]":
     """Return the calls of an endpoint, newest first."""
     return owned_by(WebhookDelivery.objects.filter(endpoint=endpoint), endpoint.tenant_id)
+
+
+def failed_endpoints(tenant_id: int | None, *, limit: int) -> list[WebhookEndpoint]:
+    """Return the endpoints that were disabled automatically, the latest first; of all tenants for None."""
+    rows = WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_code__in=["", DisabledCode.MANUAL]).order_by("-disabled_at")
+    rows = rows.select_related("tenant").defer("secret", "previous_secret")
+    return list((rows if tenant_id is None else owned_by(rows, tenant_id))[:limit])
 
 
 def latest_deliveries(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, WebhookDelivery]:

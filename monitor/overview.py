@@ -14,7 +14,7 @@ from posthaste import env
 from posthaste.ui import pages
 
 FIGURES_SECONDS = 5.0  # so long the day's figures are kept, however many look on
-MAX_BATCHES = 5
+MAX_BATCHES = MAX_NOTICES = 5
 
 #: The day's figures by tenant, with the time at which they were made.
 _kept_figures: dict[int | None, tuple[float, dict[str, Any]]] = {}
@@ -26,6 +26,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     tenant_id, tenants = chosen_tenant(request)
     may_look = request.user.has_perm("messaging.view_message")
     batches = selectors.open_batches(tenant_id, limit=MAX_BATCHES) if may_look else []
+    disabled = selectors.failed_endpoints(tenant_id, limit=MAX_NOTICES) if request.user.has_perm("messaging.view_webhookendpoint") else []
     settings = env.load()
     return pages.page(
         request,
@@ -35,6 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         app_list=admin.site.get_app_list(request),
         day=_day(tenant_id) if may_look else None,
         batches=batches,
+        disabled_endpoints=disabled,
         tenants=tenants,
         tenant_id=tenant_id,
         # Behind a reverse proxy /ws/ is at the same origin; without one it has its own port.

@@ -134,6 +134,16 @@ class WebhookEndpointAdmin(TenantAdmin):
             self.message_user(request, problem_text(problem), messages.ERROR)
             return HttpResponseRedirect(reverse(f"admin:{self.url_name('changelist')}"))
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Check and save without the transaction that Django puts around both.
+
+        The check looks up the host, which may take seconds. The service checks first and has a transaction of its own.
+        """
+        answer: HttpResponse = self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+        return answer
+
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         endpoint: WebhookEndpoint = self.own(request, unquote(object_id))
         self.prepare(request, [endpoint])
@@ -162,7 +172,7 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: WebhookEndpoint) -> SafeString:
-        return badge(row.state)
+        return two_lines(badge(row.state), row.disabled_detail) if row.is_disabled_automatically else badge(row.state)
 
     @admin.display(description=gettext_lazy("events waiting"))
     def waiting(self, row: WebhookEndpoint) -> str:

@@ -56,6 +56,7 @@ urlpatterns = [
     path("webhooks/<uuid:id>/rotate-secret/", webhooks.WebhookRotate.as_view()),
     path("webhooks/<uuid:id>/enable/", webhooks.WebhookEnable.as_view()),
     path("webhooks/<uuid:id>/disable/", webhooks.WebhookDisable.as_view()),
+    path("webhooks/<uuid:id>/replay/", webhooks.WebhookReplay.as_view()),
     path("webhooks/<uuid:id>/deliveries/", webhooks.WebhookDeliveries.as_view()),
     path("webhooks/<uuid:id>/deliveries/<uuid:delivery>/replay/", webhooks.DeliveryReplay.as_view()),
     path("events/", events.EventStream.as_view()),

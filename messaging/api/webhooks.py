@@ -8,10 +8,13 @@ from rest_framework import serializers
 from accounts.api.base import Body, BoundedList
 from messaging.channels import registry
 from messaging.channels.registry import CHANNEL_CHOICES
-from messaging.models import DeliveryKind, DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, DisabledCode, EndpointState, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks.replays import NOT_ARRIVED
+from posthaste.lib.dates import within_range
 
 MAX_KEEP_SECONDS = 7 * 86_400
 DEFAULT_KEEP_SECONDS = 86_400
+EVENT_ID = r"^evt_[0-9]{1,18}\Z"
 NEW_ENDPOINT = OpenApiExample(
     "An endpoint for failures",
     {"name": "Shop", "url": "https://shop.example.com/hooks/posthaste", "event_types": ["message.failed", "batch.*"], "channels": ["sms"]},
@@ -55,14 +58,19 @@ class WebhookOut(serializers.ModelSerializer[WebhookEndpoint]):
     event_types = serializers.ListField(child=serializers.CharField())
     channels = serializers.ListField(child=serializers.CharField(), help_text="Empty: all.")
     state = serializers.ChoiceField(choices=EndpointState.choices)
+    disabled_code = serializers.ChoiceField(
+        choices=["", *DisabledCode.values],
+        help_text="Why it is disabled: `manual`, `gone` (answered 410) or `failing`. Empty: it is enabled.",
+    )
+    disabled_detail = serializers.CharField(help_text="The same in words, in the language of `Accept-Language`.")
     secret = serializers.SerializerMethodField(help_text="Masked: it is shown when it is made.")
 
     class Meta:
         model = WebhookEndpoint
         fields = [
             "id", "name", "url", "event_types", "channels", "max_events", "includes_sandbox", "is_enabled", "state", "disabled_at",
-            "disabled_reason", "failing_since", "failures", "next_attempt_at", "secret", "previous_secret_until", "created_at",
-            "updated_at",
+            "disabled_code", "disabled_detail", "failing_since", "failures", "next_attempt_at", "secret", "previous_secret_until",
+            "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(serializers.CharField())
@@ -139,6 +147,32 @@ class DeliveryOut(serializers.ModelSerializer[WebhookDelivery]):
             "id", "webhook_id", "kind", "status", "events", "from_position", "until_position", "attempt", "http_status", "duration_ms",
             "error", "detail", "at", "replayed_from",
         ]  # fmt: skip
+
+
+class ReplayIn(Body):
+    """Which deliveries are sent again: those of a time, or those that carried events of a range."""
+
+    since = serializers.DateTimeField(required=False, validators=[within_range], help_text="Deliveries from this time on.")
+    until = serializers.DateTimeField(required=False, validators=[within_range], help_text="Deliveries before this time. Left out: now.")
+    from_event = serializers.RegexField(EVENT_ID, required=False, help_text="Instead of `since`: the id of the first event.")
+    until_event = serializers.RegexField(EVENT_ID, required=False, help_text="The id of the last event. Left out: the latest.")
+    status = BoundedList(
+        child=serializers.ChoiceField(choices=DeliveryStatus.choices),
+        min_length=1,
+        max_length=len(DeliveryStatus),
+        default=lambda: [status.value for status in NOT_ARRIVED],
+        help_text="By what came of their last attempt.",
+    )
+
+
+class ReplayedOut(serializers.Serializer[Any]):
+    """What was sent again."""
+
+    requests = serializers.IntegerField(help_text="Deliveries that were sent again.")
+    delivered = serializers.IntegerField(help_text="How many of them arrived.")
+    events = serializers.IntegerField(help_text="How many events arrived.")
+    is_whole = serializers.BooleanField(help_text="False: it stopped before the end of the range. Call it again to go on.")
+    results = DeliveryOut(many=True, source="entries", help_text="The new entries of the log, in order.")
 
 
 class EventOut(serializers.Serializer[Any]):

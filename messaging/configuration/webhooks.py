@@ -16,7 +16,12 @@ class Webhooks(Module):
         24.0, _("Give up after"), _("A request that fails for so long is given up, and the next events are sent."), unit="h", ge=0.1, le=168
     )
     disable_after_hours: float = setting(
-        72.0, _("Disable after"), _("An endpoint that fails for so long is disabled, with an alarm."), unit="h", ge=0.1, le=720
+        72.0,
+        _("Disable after"),
+        _("An endpoint that fails for so long is disabled. The overview and the metrics show it."),
+        unit="h",
+        ge=0.1,
+        le=720,
     )
     at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints and tenants."), ge=1, le=100)
     max_lag_seconds: float = setting(

@@ -9,6 +9,7 @@ from messaging.models.template import Template, TemplateVersion
 from messaging.models.webhook import (
     DeliveryKind,
     DeliveryStatus,
+    DisabledCode,
     EndpointState,
     Event,
     EventRecording,
@@ -27,6 +28,7 @@ __all__ = [
     "BatchStatus",
     "DeliveryKind",
     "DeliveryStatus",
+    "DisabledCode",
     "EndpointState",
     "Event",
     "EventRecording",

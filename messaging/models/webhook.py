@@ -28,6 +28,14 @@ class EndpointState(models.TextChoices):
     DISABLED = "disabled", _("Disabled")
 
 
+class DisabledCode(models.TextChoices):
+    """Why an endpoint is disabled. A label may name figures, which are kept beside the code."""
+
+    MANUAL = "manual", _("A person or an API key disabled it.")
+    GONE = "gone", _("The receiver answered 410 Gone.")
+    FAILING = "failing", _("It failed for {hours} hours without a break. The last error: {error}.")
+
+
 class WebhookEndpoint(models.Model):
     """A URL of a tenant that events are sent to, one request at a time, in the order of their positions."""
 
@@ -55,7 +63,9 @@ class WebhookEndpoint(models.Model):
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     disabled_at = models.DateTimeField(_("disabled at"), null=True, editable=False)
-    disabled_reason = models.CharField(_("why it is disabled"), max_length=200, blank=True, editable=False)
+    disabled_code = models.CharField(_("why it is disabled"), max_length=10, choices=DisabledCode.choices, blank=True, editable=False)
+    #: What the label of the code names: `hours` and `error` for failing.
+    disabled_figures = models.JSONField(default=dict, editable=False)
 
     #: Position of the last event that was delivered, given up, or is not for this endpoint.
     cursor = models.BigIntegerField(default=0, editable=False)
@@ -95,6 +105,19 @@ class WebhookEndpoint(models.Model):
         if not self.is_enabled:
             return EndpointState.DISABLED
         return EndpointState.FAILING if self.failing_since else EndpointState.ENABLED
+
+    @property
+    def is_disabled_automatically(self) -> bool:
+        """Return whether the sender disabled it."""
+        return not self.is_enabled and self.disabled_code not in ("", DisabledCode.MANUAL)
+
+    @property
+    def disabled_detail(self) -> str:
+        """Why it is disabled, in the reader's language; empty while it is enabled."""
+        if self.is_enabled or self.disabled_code not in DisabledCode.values:
+            return ""
+        figures = {"hours": "?", "error": "?", **self.disabled_figures}
+        return str(DisabledCode(self.disabled_code).label).format(**figures)
 
 
 class EventContent(models.Model):

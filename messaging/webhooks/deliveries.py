@@ -10,13 +10,12 @@ from django.utils.translation import gettext as _
 from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
-from messaging.models import DeliveryKind, DeliveryStatus, Event, WebhookDelivery, WebhookEndpoint
+from messaging.models import DeliveryKind, Event, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import content, event_types, reading, request
 from messaging.webhooks.reading import StoredEvent
-from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.problems import Conflict
 
 COUNT_UP_TO = 100_000
-MAX_REPLAYED = 1_000  # events of one call: it is answered when all are sent
 
 
 def waiting(*, endpoint: WebhookEndpoint) -> int:
@@ -51,37 +50,17 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
     """
     if delivery.kind == DeliveryKind.TEST:
         raise Conflict(_("This was a test. Send another one instead."))
-    found = _between(endpoint, delivery.from_position, delivery.until_position, limit=max(1, delivery.events))
+    found = stored_events(endpoint, delivery)
     if not found:
         raise Conflict(_("The events of this delivery are not kept any more, or are not for this endpoint any more."))
-    entry = _send(endpoint, found, now, replayed_from=delivery)
-    _record(endpoint, by, found, [entry])
+    entry = send_again(endpoint, found, now, replayed_from=delivery)
+    _record(endpoint, by, found, entry)
     return entry
 
 
-def replay_range(*, endpoint: WebhookEndpoint, from_position: int, until_position: int, by: Actor, now: datetime) -> list[WebhookDelivery]:
-    """Send the endpoint's events of a range of positions once more, as `replay` does, and return the new entries of the log.
-
-    It takes several requests if there are many events, and stops at the first that fails.
-
-    Raises:
-        Invalid: the range is wrong, or holds more than MAX_REPLAYED events for this endpoint.
-        Conflict: none of its events is kept any more.
-    """
-    if not 0 < from_position <= until_position:
-        raise Invalid.field("until_position", _("Must not be less than from_position."))
-    found = _between(endpoint, from_position, until_position, limit=MAX_REPLAYED + 1)
-    if len(found) > MAX_REPLAYED:
-        raise Invalid.field("until_position", _("At most {n} events at once.").format(n=MAX_REPLAYED), "too_many")
-    if not found:
-        raise Conflict(_("None of these events is kept any more, or is for this endpoint."))
-    entries: list[WebhookDelivery] = []
-    for start in range(0, len(found), endpoint.max_events):
-        entries.append(_send(endpoint, found[start : start + endpoint.max_events], now))
-        if entries[-1].status != DeliveryStatus.DELIVERED:
-            break
-    _record(endpoint, by, found, entries)
-    return entries
+def stored_events(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> list[StoredEvent]:
+    """Return the events of a delivery, as far as they are kept and still for the endpoint."""
+    return _between(endpoint, delivery.from_position, delivery.until_position, limit=max(1, delivery.events))
 
 
 def _between(endpoint: WebhookEndpoint, first: int, last: int, *, limit: int) -> list[StoredEvent]:
@@ -90,9 +69,8 @@ def _between(endpoint: WebhookEndpoint, first: int, last: int, *, limit: int) ->
     ).rows
 
 
-def _send(
-    endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: datetime, replayed_from: WebhookDelivery | None = None
-) -> WebhookDelivery:
+def send_again(endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: datetime, *, replayed_from: WebhookDelivery) -> WebhookDelivery:
+    """Send events in one request with a new webhook-id, and return its entry of the log."""
     webhook_id = request.new_webhook_id()
     answer = request.post(endpoint, webhook_id=webhook_id, events=content.as_seen(rows), now=now)
     return request.log(
@@ -109,11 +87,11 @@ def _send(
 
 
 @transaction.atomic
-def _record(endpoint: WebhookEndpoint, by: Actor, rows: Sequence[StoredEvent], entries: Sequence[WebhookDelivery]) -> None:
+def _record(endpoint: WebhookEndpoint, by: Actor, rows: Sequence[StoredEvent], entry: WebhookDelivery) -> None:
     detail = {
         "from_position": rows[0].position,
         "until_position": rows[-1].position,
-        "events": sum(entry.events for entry in entries),
-        "status": str(entries[-1].status),
+        "events": entry.events,
+        "status": str(entry.status),
     }
     audit.record(by=by, action=Action.WEBHOOK_REPLAY, target=endpoint.pk, tenant_id=endpoint.tenant_id, detail=detail)

@@ -1,8 +1,9 @@
 """Check, store, delete and test the endpoints that events are sent to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.channels import registry
 from messaging.configuration import webhooks
-from messaging.models import DeliveryKind, DeliveryStatus, EventRecording, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, DisabledCode, EventRecording, WebhookEndpoint
 from messaging.models.provider import new_receipt_secret
 from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import event_types, events, request
@@ -27,6 +28,8 @@ MAX_PATTERNS = 50
 LOOKUP_SECONDS = 3.0
 #: What `update` changes; the rest belongs to the sender, or has a service of its own.
 EDITABLE = ("name", "url", "event_types", "channels", "max_events", "includes_sandbox")
+
+NO_FIGURES: Mapping[str, Any] = {}
 
 
 def create(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEndpoint:
@@ -110,7 +113,14 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
 def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
     """Send events again, from the first that was not delivered and is still kept. Nothing happens if it is enabled."""
     if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).update(
-        is_enabled=True, disabled_at=None, disabled_reason="", failing_since=None, failures=0, next_attempt_at=now, updated_at=now
+        is_enabled=True,
+        disabled_at=None,
+        disabled_code="",
+        disabled_figures={},
+        failing_since=None,
+        failures=0,
+        next_attempt_at=now,
+        updated_at=now,
     ):
         return
     _record(endpoint, Action.WEBHOOK_ENABLE, by)
@@ -118,13 +128,23 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
 
 
 @transaction.atomic
-def disable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, reason: str = "") -> None:
-    """Send no events until it is enabled again. Nothing happens if it is disabled."""
+def disable(
+    *,
+    endpoint: WebhookEndpoint,
+    by: Actor,
+    now: datetime,
+    code: DisabledCode = DisabledCode.MANUAL,
+    figures: Mapping[str, Any] = NO_FIGURES,
+) -> None:
+    """Send no events until it is enabled again. Nothing happens if it is disabled.
+
+    `figures` are those that the label of the code names.
+    """
     if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True).update(
-        is_enabled=False, disabled_at=now, disabled_reason=reason[:200], updated_at=now
+        is_enabled=False, disabled_at=now, disabled_code=code, disabled_figures=dict(figures), updated_at=now
     ):
         return
-    _record(endpoint, Action.WEBHOOK_DISABLE, by, **({"reason": reason} if reason else {}))
+    _record(endpoint, Action.WEBHOOK_DISABLE, by, code=code.value, **figures)
     endpoint.refresh_from_db()
 
 
@@ -207,6 +227,8 @@ def _fault_of_url(url: object) -> tuple[str, str]:
         return "control_character", _("Contains the control character {found}.").format(found=found)
     if url != url.strip():
         return "invalid", _("Must not begin or end with a blank.")
+    if "\\" in url:  # clients disagree about where the host ends
+        return "invalid", _("Must not contain a backslash.")
     try:
         host, port = http.host_and_port(url)
         http.client().check_host(host, port, timeout=LOOKUP_SECONDS)

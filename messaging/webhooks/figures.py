@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Min
 from django.db.models.expressions import RawSQL
 
-from messaging.models import DeliveryStatus, EndpointState, Event, WebhookEndpoint
+from messaging.models import DeliveryStatus, DisabledCode, EndpointState, Event, WebhookEndpoint
 from posthaste.lib import redis
 
 COUNT_UP_TO = 10_000  # of one endpoint
@@ -60,6 +60,14 @@ def endpoints_by_state() -> dict[str, float]:
     rows = WebhookEndpoint.objects.only("is_enabled", "failing_since").order_by()
     found = Counter(row.state for row in rows)
     return {state.value: float(found[state]) for state in EndpointState}
+
+
+def by_disabled_code() -> dict[str, float]:
+    """Count the disabled endpoints by the code of why they are."""
+    rows = WebhookEndpoint.objects.filter(is_enabled=False).order_by()
+    found = Counter(rows.values_list("disabled_code", flat=True))
+    found[DisabledCode.MANUAL] += found[""]  # made as disabled
+    return {code: float(found[code]) for code in DisabledCode.values}
 
 
 def _key() -> str:

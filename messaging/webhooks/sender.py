@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from accounts.services.audit import Actor
 from messaging.configuration import webhooks
-from messaging.models import DeliveryStatus, Event, WebhookEndpoint
+from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoint
 from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
@@ -105,9 +105,26 @@ class Sender:
         try:
             while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_and_note():
                 made += 1
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            self._note_fault(error)
+            raise
         finally:
             self._release()
         return made
+
+    @transaction.atomic
+    def _note_fault(self, error: Exception) -> None:
+        """Count an error of our own like a failure, so that the endpoint waits, and is disabled if it goes on."""
+        row = self._held().select_for_update().filter(is_enabled=True).first()
+        if row is None:
+            return
+        now = self.now()
+        row.failures, row.failing_since = row.failures + 1, row.failing_since or now
+        row.next_attempt_at = now + backoff(row.failures)
+        row.save(update_fields=["failures", "failing_since", "next_attempt_at"])
+        self._disable_if_failing(row, now, type(error).__name__)
 
     def _release(self) -> None:
         # When it was served last, as `due` takes endpoints in that order.
@@ -279,10 +296,16 @@ class Sender:
         given_up = is_old and held and answer.http_status != request.GONE
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
         if held and answer.http_status == request.GONE:
-            self._disable(endpoint, "The receiver answered 410 Gone.")
-        elif held and now - since >= timedelta(hours=settings.disable_after_hours):
-            self._disable(endpoint, f"It failed for {settings.disable_after_hours:g} hours. The last error: {answer.error}.")
+            self._disable(endpoint, DisabledCode.GONE)
+        elif held:
+            endpoint.failing_since = since
+            self._disable_if_failing(endpoint, now, answer.error)
         return given_up
+
+    def _disable_if_failing(self, endpoint: WebhookEndpoint, now: datetime, error: str) -> None:
+        hours = webhooks.value.disable_after_hours
+        if endpoint.failing_since and now - endpoint.failing_since >= timedelta(hours=hours):
+            self._disable(endpoint, DisabledCode.FAILING, hours=f"{hours:g}", error=error)
 
     def _note(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> bool:
         held = bool(self._held().update(**changes))
@@ -290,9 +313,10 @@ class Sender:
             log.warning("webhook result came too late", endpoint=str(endpoint.pk), webhook_id=endpoint.inflight_id)
         return held
 
-    def _disable(self, endpoint: WebhookEndpoint, reason: str) -> None:
-        log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant=endpoint.tenant_id, reason=reason)
-        endpoints.disable(endpoint=WebhookEndpoint.objects.get(pk=endpoint.pk), reason=reason, by=SYSTEM, now=self.now())
+    def _disable(self, endpoint: WebhookEndpoint, code: DisabledCode, **told: str) -> None:
+        log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant_id=endpoint.tenant_id, code=code.value, **told)
+        row = WebhookEndpoint.objects.get(pk=endpoint.pk)
+        endpoints.disable(endpoint=row, code=code, figures=told, by=SYSTEM, now=self.now())
 
     @transaction.atomic
     def _note_unknown(self, endpoint: WebhookEndpoint) -> None:

@@ -1,8 +1,9 @@
 """Delivery rules over the messages that were sent, on the clock of then: how many would have been held back or put off, and by what."""
 
+import json
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -18,6 +19,7 @@ from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules, Outside
 from messaging.delivery.rules import hours
 from messaging.models import Batch, Message, Suppression
+from messaging.storage.leave_out import Reading
 from posthaste.lib.ids import first_id_at
 
 MAX_MESSAGES = 1_000_000
@@ -51,11 +53,18 @@ class Sent(NamedTuple):
     def text(self) -> bytes:
         """Return a digest of the content without rendering: the same template and variables give the same text."""
         digest = blake2b(digest_size=16)
-        variables = orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS) if self.variables else b""
+        variables = _as_bytes(self.variables) if self.variables else b""
         who = f"{self.tenant_id}\0{self.is_sandbox}\0{self.channel}\0{list_key(self.recipient)}\0{self.template_version_id}"
         for part in (who.encode(), variables, self.subject.encode("utf-8", "replace"), self.body.encode("utf-8", "replace")):
             digest.update(part + b"\0")
         return digest.digest()
+
+
+def _as_bytes(variables: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer of more than 64 bits, or very deep
+        return json.dumps(variables, sort_keys=True).encode()
 
 
 @dataclass(slots=True)
@@ -68,27 +77,26 @@ class _Counts:
     longest: timedelta = timedelta()
 
 
-def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Iterator[Sent]:
-    """Return the messages of a span in the order in which they were accepted, a chunk in memory at a time."""
-    rows = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until)).order_by("id")
-    if tenant_id is not None:
-        rows = rows.filter(tenant_id=tenant_id)
-    for row in rows.values_list(*Sent._fields).iterator(chunk_size=5_000):
-        yield Sent(*row)
+def recorded(since: datetime, until: datetime, tenant_id: int | None) -> Reading:
+    """Return the messages of a span, as the fields of `Sent`, in the order in which they were accepted."""
+    rows = Message.objects.filter(id__gte=first_id_at(since), id__lt=first_id_at(until))
+    return Reading(rows if tenant_id is None else rows.filter(tenant_id=tenant_id), Sent._fields)
 
 
 def replay_delivery(draft: Applied[DeliveryRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
     """Return what the rules would have done to the messages of a span, each by its tenant's; of one tenant, or of all."""
     counts, replay, stop = _Counts(), _Replay(draft), time.monotonic() + MAX_SECONDS
     stopped_at: datetime | None = None
-    for sent in recorded(since, until, tenant_id):
+    rows = recorded(since, until, tenant_id)
+    for sent in map(Sent._make, rows):
         if counts.messages >= MAX_MESSAGES or (counts.messages % 1_000 == 999 and time.monotonic() > stop):
             stopped_at = sent.created_at
             break
         counts.messages += 1
         replay.look(sent, counts)
     dropped = _dropped(since, stopped_at or until, tenant_id)
-    return _report(counts, draft.values(tenant_id), since=since, until=until, stopped_at=stopped_at, dropped=dropped)
+    judged_by = draft.values(tenant_id)
+    return _report(counts, judged_by, since=since, until=until, stopped_at=stopped_at, dropped=dropped, left_out=rows.left_out)
 
 
 def _dropped(since: datetime, until: datetime, tenant_id: int | None) -> int:
@@ -165,7 +173,14 @@ def _note(counts: _Counts, code: str, wait: timedelta | None) -> None:
 
 
 def _report(
-    counts: _Counts, judged_by: Sequence[DeliveryRules], *, since: datetime, until: datetime, stopped_at: datetime | None, dropped: int
+    counts: _Counts,
+    judged_by: Sequence[DeliveryRules],
+    *,
+    since: datetime,
+    until: datetime,
+    stopped_at: datetime | None,
+    dropped: int,
+    left_out: int,
 ) -> dict[str, Any]:
     notes = [_("Messages that were suppressed or deferred at the time are evaluated again like all others.")]
     if any(rules.duplicates.is_enabled for rules in judged_by):
@@ -174,6 +189,8 @@ def _report(
         notes.append(_("Rows that batches dropped as duplicates are not included: {n}.").format(n=dropped))
     if Suppression.objects.exists():
         notes.append(_("The suppression list is not included. It is not one of the rules and is always checked."))
+    if left_out:
+        notes.append(_("Rows that can't be read are not included: {n}.").format(n=left_out))
     if stopped_at is not None:
         notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=stopped_at.isoformat()))
     suppressed, deferred = counts.suppressed.total(), counts.deferred.total()

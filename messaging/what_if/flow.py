@@ -16,6 +16,7 @@ from configcenter.hot import Applied
 from messaging.configuration.flow import FlowRules, Resource, flow_rules
 from messaging.intake.limits import rules_of
 from messaging.models import Batch, Message, TemplateVersion
+from messaging.storage.leave_out import Reading
 from posthaste.lib.flow.model import Model
 from posthaste.lib.flow.plan_cache import PlanCache
 from posthaste.lib.flow.rules import Plan
@@ -56,24 +57,28 @@ class _Counts:
     by_tenant: "Counter[int]" = field(default_factory=Counter)
 
 
-def handed_over(since: datetime, until: datetime, tenant_id: int | None) -> Iterator[Handed]:
-    """Return the requests of a span in the order of their times, a chunk of rows in memory at a time."""
-    own = {} if tenant_id is None else {"tenant_id": tenant_id}
-    span = {"id__gte": first_id_at(since), "id__lt": first_id_at(until)}  # the id begins with the time, and has the index
-    fields = ("created_at", "tenant_id", "api_key_id", "template_version_id", "recipient", "priority")
-    singles = Message.objects.filter(batch=None, **span, **own).order_by("id").values_list(*fields)
-    batches = (
-        Batch.objects.filter(**span, **own)
-        .order_by("id")
+class HandedOver:
+    """The requests of a span in the order of their times, a page of rows in memory at a time; `left_out` could not be read so far."""
+
+    def __init__(self, since: datetime, until: datetime, tenant_id: int | None) -> None:
+        own = {} if tenant_id is None else {"tenant_id": tenant_id}
+        span = {"id__gte": first_id_at(since), "id__lt": first_id_at(until)}  # the id begins with the time, and has the index
+        fields = ("created_at", "tenant_id", "api_key_id", "template_version_id", "recipient", "priority")
+        self._singles = Reading(Message.objects.filter(batch=None, **span, **own), fields)
         # The limits counted all its rows, also those that were then found to be invalid or duplicates.
-        .annotate(size=F("accepted") + F("rejected") + F("dropped"))
-        .values_list("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "size")
-    )
-    return merge(
-        (Handed._make((*row, 1)) for row in singles.iterator(chunk_size=5_000)),
-        (Handed(at, tenant, key, version, "", priority, cost) for at, tenant, key, version, priority, cost in batches.iterator()),
-        key=lambda handed: handed.at,
-    )
+        sized = Batch.objects.filter(**span, **own).annotate(size=F("accepted") + F("rejected") + F("dropped"))
+        self._batches = Reading(sized, ("created_at", "tenant_id", "api_key_id", "template_version_id", "priority", "size"))
+
+    def __iter__(self) -> Iterator[Handed]:
+        return merge(
+            (Handed._make((*row, 1)) for row in self._singles),
+            (Handed(at, tenant, key, version, "", priority, cost) for at, tenant, key, version, priority, cost in self._batches),
+            key=lambda handed: handed.at,
+        )
+
+    @property
+    def left_out(self) -> int:
+        return self._singles.left_out + self._batches.left_out
 
 
 def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, tenant_id: int | None = None) -> dict[str, Any]:
@@ -87,7 +92,8 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
     model, counts, until_clock = Model(max_counters=MAX_COUNTERS), _Counts(), time.monotonic() + MAX_SECONDS
     timed: dict[Plan, Plan] = {}
     stopped_at: datetime | None = None
-    for handed in handed_over(since, until, tenant_id):
+    requests = HandedOver(since, until, tenant_id)
+    for handed in requests:
         if counts.requests >= MAX_REQUESTS or (counts.requests % 1_000 == 999 and time.monotonic() > until_clock):
             stopped_at = handed.at
             break
@@ -99,7 +105,7 @@ def replay_flow(draft: Applied[FlowRules], *, since: datetime, until: datetime, 
         }
         plan = plans.plan(Resource.ACCEPT, values)
         _ask(model, _without_leases(plan, timed), handed, counts)
-    return _report(counts, tenants, since=since, until=until, stopped_at=stopped_at, rules=rules)
+    return _report(counts, tenants, since=since, until=until, stopped_at=stopped_at, rules=rules, left_out=requests.left_out)
 
 
 def _without_leases(plan: Plan, timed: dict[Plan, Plan]) -> Plan:
@@ -138,7 +144,14 @@ def _ask(model: Model, plan: Plan, handed: Handed, counts: _Counts) -> None:
 
 
 def _report(
-    counts: _Counts, tenants: dict[int, str], *, since: datetime, until: datetime, stopped_at: datetime | None, rules: FlowRules
+    counts: _Counts,
+    tenants: dict[int, str],
+    *,
+    since: datetime,
+    until: datetime,
+    stopped_at: datetime | None,
+    rules: FlowRules,
+    left_out: int,
 ) -> dict[str, Any]:
     enabled = [rule for rule in rules.rules if rule.is_enabled]
     notes = [_("Only accepted requests were recorded. Requests refused at the time are not included.")]
@@ -148,6 +161,8 @@ def _report(
         notes.append(_("Only submitted messages were recorded. Rules for other resources are not included."))
     if any(rule.origin == "ip" and rule.resource == Resource.ACCEPT for rule in enabled):
         notes.append(_("Addresses were not recorded. Rules that count by address are not included."))
+    if left_out:
+        notes.append(_("Rows that can't be read are not included: {n}.").format(n=left_out))
     if stopped_at is not None:
         notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=stopped_at.isoformat()))
     return {

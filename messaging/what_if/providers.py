@@ -5,16 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Avg, Count
+from django.db.models import Avg, Count, QuerySet
 from django.utils.translation import gettext as _
 
 from configcenter.hot import Applied
 from messaging.configuration import provider_routing
 from messaging.configuration.providers import ChannelRoute, ProviderRouting, Strategy
 from messaging.models import Message, Provider
-from posthaste.lib.ids import first_id_at
+from messaging.storage import unreadable
+from messaging.storage.leave_out import Reading
+from posthaste.lib.ids import first_id_at, made_at
 
 MAX_MESSAGES = 1_000_000
+Carried = dict[tuple[int, str], dict[UUID, tuple[int, float]]]  # by tenant and channel: number and mean latency of each provider
 UNKNOWN_LATENCY_MS = 1_000.0  # of a provider that carried nothing in the span
 
 
@@ -24,12 +27,9 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
     if tenant_id is not None:
         span = span.filter(tenant_id=tenant_id)
     # Bounded by the position of the millionth message, which the primary key gives.
-    last = span.values_list("id", "created_at")[MAX_MESSAGES : MAX_MESSAGES + 1].first()
-    carried = span.exclude(provider=None).filter(id__lt=last[0]) if last else span.exclude(provider=None)
-    recorded: dict[tuple[int, str], dict[UUID, tuple[int, float]]] = defaultdict(dict)
-    groups = carried.order_by().values_list("tenant_id", "channel", "provider_id").annotate(n=Count("pk"), ms=Avg("latency_ms"))
-    for owner, channel, provider_id, number, latency in groups:
-        recorded[owner, channel][provider_id] = (number, latency or UNKNOWN_LATENCY_MS)
+    last = span.values_list("id", flat=True)[MAX_MESSAGES : MAX_MESSAGES + 1].first()
+    carried = span.exclude(provider=None).filter(id__lt=last) if last else span.exclude(provider=None)
+    recorded, left_out = _carried(carried)
     providers = Provider.objects.filter(tenant_id__in={owner for owner, _channel in recorded}).only(
         "tenant_id", "name", "channel", "weight", "is_enabled", "is_stand_in"
     )
@@ -43,17 +43,43 @@ def replay_routing(draft: Applied[ProviderRouting], *, since: datetime, until: d
     ]
     if any(uses_latency(routing) for routing in draft.values(tenant_id)):
         notes.append(_("Provider latency was not recorded. The time from due to accepted is used instead."))
+    if left_out:
+        notes.append(_("Rows that can't be read are not included: {n}.").format(n=left_out))
     if last is not None:
-        notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=last[1].isoformat()))
+        notes.append(_("Too much traffic for one replay. It ends at {time}.").format(time=made_at(last).isoformat()))
     return {
         "since": since,
-        "until": last[1] if last else until,
+        "until": made_at(last) if last else until,
         "is_whole": last is None,
         "messages": sum(line["recorded"] for line in lines),
         "moved": round(sum(max(0.0, line["expected"] - line["recorded"]) for line in lines)),
         "by_provider": lines,
         "notes": notes,
     }
+
+
+def _carried(rows: "QuerySet[Message]") -> tuple[Carried, int]:
+    """Return what each provider carried, and the number of rows that could not be read."""
+    found: Carried = defaultdict(dict)
+    try:
+        groups = rows.order_by().values_list("tenant_id", "channel", "provider_id").annotate(n=Count("pk"), ms=Avg("latency_ms"))
+        for owner, channel, provider_id, number, latency in groups:
+            found[owner, channel][provider_id] = (number, latency or UNKNOWN_LATENCY_MS)
+    except Exception as error:
+        if not unreadable.may_be_a_rows_fault(error):
+            raise
+    else:
+        return found, 0
+    # The database can't group them: row by row, without those that can't be read.
+    latencies: dict[tuple[int, str, UUID], list[int | None]] = defaultdict(list)
+    readable = Reading(rows, ("tenant_id", "channel", "provider_id", "latency_ms"))
+    for *place, latency in readable:
+        latencies[tuple(place)].append(latency)
+    found.clear()
+    for (owner, channel, provider_id), numbers in latencies.items():
+        known = [number for number in numbers if number is not None]
+        found[owner, channel][provider_id] = (len(numbers), sum(known) / len(known) if known else UNKNOWN_LATENCY_MS)
+    return found, readable.left_out
 
 
 def uses_latency(routing: ProviderRouting) -> bool:

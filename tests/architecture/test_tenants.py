@@ -146,6 +146,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/webhooks/<uuid:id>/rotate-secret/": ("endpoint.pk", {}),
     "api/webhooks/<uuid:id>/enable/": ("endpoint.pk", {}),
     "api/webhooks/<uuid:id>/disable/": ("endpoint.pk", {}),
+    "api/webhooks/<uuid:id>/replay/": ("endpoint.pk", {"POST": {"from_event": "evt_1"}}),
     "api/webhooks/<uuid:id>/deliveries/": ("endpoint.pk", {}),
     "api/webhooks/<uuid:id>/deliveries/<uuid:delivery>/replay/": ("endpoint.pk delivery.pk", {}),
     "api/breakers/<str:name>/": ("breaker", {}),

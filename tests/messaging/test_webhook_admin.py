@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
-from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from messaging.models import DeliveryKind, DeliveryStatus, Provider, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import figures
-from tests.builders import make_delivery, make_endpoint, make_event, make_message, make_tenant
+from posthaste.lib.guard import Guard
+from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
+from tests.messaging.api.translations import MARK, mark_translations
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -94,6 +96,32 @@ def test_a_wrong_field_is_marked_in_the_form(client: Client, tenant: Tenant, cha
     assert WebhookEndpoint.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_no_host_is_looked_up_inside_a_transaction(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup may take seconds; on SQLite no other process could write meanwhile."""
+    client, looked_up = staff(tenant), []
+    original = Guard.check_host
+
+    def check_host(self: Guard, host: str, port: int, *, timeout: float | None = 10.0) -> list[tuple[Any, ...]]:
+        looked_up.append((host, connection.in_atomic_block))
+        return original(self, host, port, timeout=timeout)
+
+    monkeypatch.setattr(Guard, "check_host", check_host)
+    client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM})
+    endpoint = WebhookEndpoint.objects.get()
+    client.post(address("webhookendpoint_change", endpoint.pk), {**FORM, "url": "http://localhost:9/other"})
+    api = make_api(tenant)
+    made = json_of(api.post("/api/webhooks/", {"name": "By the API", "url": "http://127.0.0.1:9/api"}))
+    api.patch(f"/api/webhooks/{made['id']}/", {"url": "http://127.0.0.1:9/changed"})
+    fields = {"tenant": tenant.pk, "name": "gateway", "channel": "sms", "kind": "http", "weight": "100"}
+    client.post(address("provider_add"), {**fields, "configuration": '{"url": "http://localhost:9/send"}'})
+    assert {host for host, _in_transaction in looked_up} == {"127.0.0.1", "localhost"}
+    assert not any(in_transaction for _host, in_transaction in looked_up)
+    endpoint.refresh_from_db()
+    assert endpoint.url == "http://localhost:9/other"
+    assert Provider.objects.filter(name="gateway").exists()
+
+
 def test_everything_ticked_beside_a_type_is_everything(client: Client, tenant: Tenant) -> None:
     client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM, "event_types": ["*", "message.sent"]})
     assert WebhookEndpoint.objects.get().event_types == ["*"]
@@ -164,8 +192,38 @@ def test_the_page_says_first_why_events_do_not_arrive(client: Client, tenant: Te
     shown = page(client, "webhookendpoint_change", failing.pk)
     assert "Failing since" in shown
     assert "connection_refused" in shown
-    disabled = make_endpoint(tenant, is_enabled=False, disabled_at=timezone.now(), disabled_reason="It answered 410.")
-    assert "It answered 410." in page(client, "webhookendpoint_change", disabled.pk)
+    disabled = make_endpoint(tenant, is_enabled=False, disabled_at=timezone.now(), disabled_code="gone")
+    assert "The receiver answered 410 Gone." in page(client, "webhookendpoint_change", disabled.pk)
+
+
+def test_an_endpoint_that_was_disabled_automatically_is_on_the_overview_until_it_is_enabled(client: Client, tenant: Tenant) -> None:
+    figures_of_it = {"hours": "72", "error": "http_500"}
+    at = timezone.now()
+    failed = make_endpoint(tenant, name="shop", is_enabled=False, disabled_at=at, disabled_code="failing", disabled_figures=figures_of_it)
+    make_endpoint(tenant, name="by-hand", is_enabled=False, disabled_at=at, disabled_code="manual")
+    make_endpoint(make_tenant("Other"), name="of-another", is_enabled=False, disabled_at=at, disabled_code="gone")
+    shown = client.get(reverse("admin:index")).content.decode()
+    assert address("webhookendpoint_change", failed.pk) in shown
+    assert "It failed for 72 hours without a break. The last error: http_500." in shown
+    assert "by-hand" not in shown
+    assert "of-another" not in shown
+    assert "http_500" in page(client, "webhookendpoint_changelist")
+    client.post(address("webhookendpoint_enable", failed.pk))
+    assert "shop" not in client.get(reverse("admin:index")).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("gone", {}), ("failing", {"hours": "72", "error": "http_500"}), ("failing", {}), ("manual", {})]
+)
+def test_why_an_endpoint_is_disabled_is_said_in_the_readers_language(tenant: Tenant, code: str, told: dict[str, str]) -> None:
+    endpoint = make_endpoint(tenant, is_enabled=False, disabled_code=code, disabled_figures=told)
+    english = endpoint.disabled_detail
+    assert english
+    with pytest.MonkeyPatch.context() as patch:
+        mark_translations(patch)
+        assert endpoint.disabled_detail == f"{MARK}{english}"
+        seen = json_of(make_api(tenant).get(f"/api/webhooks/{endpoint.pk}/"))
+    assert (seen["disabled_code"], seen["disabled_detail"]) == (code, f"{MARK}{english}")
 
 
 def test_the_list_is_filtered_by_state(client: Client, tenant: Tenant) -> None:

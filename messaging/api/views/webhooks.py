@@ -17,7 +17,8 @@ from messaging.api import webhooks as shapes
 from messaging.api.filters import DeliveryFilter, WebhookFilter
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
-from messaging.webhooks import deliveries, endpoints
+from messaging.webhooks import deliveries, endpoints, replays
+from messaging.webhooks.replays import Range
 from posthaste.lib.pagination import CursorPages
 
 
@@ -153,6 +154,39 @@ class WebhookDisable(WebhookView):
         endpoint = self.get_object()
         endpoints.disable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
         return Response(shapes.WebhookOut(endpoint).data)
+
+
+class WebhookReplay(WebhookView):
+    """`/api/webhooks/{id}/replay/`."""
+
+    scopes = {"POST": WEBHOOKS_MANAGE}
+
+    @extend_schema(
+        summary="Send deliveries of a range again",
+        description="Each delivery of the range that did not arrive, oldest first and with a new `webhook-id`, as *Send the events of a "
+        "delivery again* does. It stops at the first that fails, and after 100 requests, 1,000 events or 20 seconds; `is_whole` is then "
+        "false, and the same call goes on with the rest. What has arrived since, and what Posthaste is still trying, is left out.",
+        request=shapes.ReplayIn,
+        examples=[
+            OpenApiExample("After an outage", {"since": "2026-11-29T07:00:00Z", "until": "2026-11-29T09:00:00Z"}, request_only=True),
+            OpenApiExample(
+                "Events that were lost after they arrived",
+                {"from_event": "evt_48213", "until_event": "evt_48377", "status": ["delivered"]},
+                request_only=True,
+            ),
+        ],
+        responses=shapes.ReplayedOut,
+    )
+    def post(self, request: Request, id: str) -> Response:
+        endpoint = self.get_object()
+        values = self.validated(shapes.ReplayIn)
+        first, last = (int(values[name].removeprefix("evt_")) if name in values else None for name in ("from_event", "until_event"))
+        chosen = Range(values.get("since"), values.get("until"), first, last)
+        made = replays.replay_range(
+            endpoint=endpoint, chosen=chosen, statuses=values["status"], by=Actor.of_request(request), now=timezone.now()
+        )
+        self.waited_seconds = sum(entry.duration_ms or 0 for entry in made.entries) / 1000
+        return Response(shapes.ReplayedOut(made).data)
 
 
 class WebhookDeliveries(ListModelMixin, TenantView):

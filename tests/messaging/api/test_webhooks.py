@@ -53,6 +53,7 @@ def test_reading_and_managing_are_scopes_of_their_own(tenant: Tenant) -> None:
     changes = [("POST", URL), ("PATCH", path_of(endpoint)), ("DELETE", path_of(endpoint))]
     changes += [("POST", path_of(endpoint, rest)) for rest in ("test/", "rotate-secret/", "enable/", "disable/")]
     changes += [("POST", path_of(endpoint, f"deliveries/{delivery.pk}/replay/"))]
+    changes += [("POST", path_of(endpoint, "replay/"))]
     reader, manager = make_api(tenant, WEBHOOKS_READ), make_api(tenant, WEBHOOKS_MANAGE)
     assert {reader.request(method, path).status_code for method, path in reads} == {200}
     assert {reader.request(method, path, {}).status_code for method, path in changes} == {403}
@@ -67,6 +68,7 @@ def test_a_sandbox_key_reads_and_changes_nothing(tenant: Tenant) -> None:
     assert sandbox.get(path_of(endpoint)).status_code == 200
     assert sandbox.post(URL, NEW).status_code == 403
     assert sandbox.post(path_of(endpoint, "test/")).status_code == 403
+    assert sandbox.post(path_of(endpoint, "replay/"), {"from_event": "evt_1"}).status_code == 403
     assert sandbox.patch(path_of(endpoint), {"url": "http://127.0.0.1:9/mine"}).status_code == 403
     assert WebhookEndpoint.objects.get().url == endpoint.url
 
@@ -78,6 +80,9 @@ def test_endpoints_and_deliveries_of_another_tenant_do_not_exist(tenant: Tenant,
     assert api.get(path_of(foreign, "deliveries/")).status_code == 404
     # Under an endpoint of one's own, too.
     assert api.post(path_of(mine, f"deliveries/{delivery.pk}/replay/")).status_code == 404
+    since = {"since": "2020-01-01T00:00:00Z", "status": ["delivered"]}
+    assert api.post(path_of(foreign, "replay/"), since).status_code == 404
+    assert json_of(api.post(path_of(mine, "replay/"), since))["requests"] == 0, "not those of the other tenant's endpoint"
     assert WebhookDelivery.objects.count() == 1
 
 
@@ -209,6 +214,9 @@ def test_a_removed_endpoint_is_gone_with_its_log(api: Api, tenant: Tenant) -> No
         "https://shop.example.com/\u2028",
         "https://shop.example.com/ hooks\t",
         " https://shop.example.com/hooks",
+        "http://127.0.0.1:9421\\[x",
+        "http://127.0.0.1:9421\\1",
+        "https://shop.example.com/a\\b",
         "https://shop.example.com/" + "x" * 2048,
     ],
 )
@@ -350,3 +358,38 @@ def test_a_test_and_what_is_not_kept_any_more_cannot_be_replayed(api: Api, tenan
     event.delete()
     assert api.post(path_of(endpoint, f"deliveries/{old.pk}/replay/")).status_code == 409
     assert api.post(path_of(endpoint, f"deliveries/{uuid4()}/replay/")).status_code == 404
+
+
+def test_a_range_of_deliveries_that_did_not_arrive_is_sent_again_and_counted(api: Api, tenant: Tenant) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        lost = [make_delivery(endpoint, status=status) for status in (DeliveryStatus.GIVEN_UP, DeliveryStatus.FAILED)]
+        arrived = make_delivery(endpoint)
+        since = (timezone.now() - timedelta(hours=1)).isoformat()
+        seen = json_of(api.post(path_of(endpoint, "replay/"), {"since": since}))
+        assert (seen["requests"], seen["delivered"], seen["events"], seen["is_whole"]) == (2, 2, 2, True)
+        assert [row["replayed_from"] for row in seen["results"]] == [str(row.pk) for row in lost]
+        assert json_of(api.post(path_of(endpoint, "replay/"), {"since": since}))["requests"] == 0
+        events = {"from_event": f"evt_{arrived.from_position}", "until_event": f"evt_{arrived.until_position}"}
+        seen = json_of(api.post(path_of(endpoint, "replay/"), {**events, "status": ["delivered"]}))
+        assert [row["replayed_from"] for row in seen["results"]] == [str(arrived.pk)]
+        assert len(gateway.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "since"),
+        ({"since": "2026-11-29T08:00:00Z", "from_event": "evt_1"}, "since"),
+        ({"since": "2026-11-29T08:00:00Z", "until": "2026-11-29T08:00:00Z"}, "until"),
+        ({"since": "9999-12-31T23:59:59-14:00"}, "since"),
+        ({"from_event": "48213"}, "from_event"),
+        ({"from_event": "evt_9999999999999999999"}, "from_event"),
+        ({"from_event": "evt_3", "until_event": "evt_2"}, "until_event"),
+        ({"from_event": "evt_1", "status": ["lost"]}, "status[0]"),
+        ({"from_event": "evt_1", "status": []}, "status"),
+        ({"from_event": "evt_1", "limit": 5}, "limit"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_with_its_field(api: Api, tenant: Tenant, body: dict[str, Any], field: str) -> None:
+    assert fields_of(api.post(path_of(make_endpoint(tenant), "replay/"), body)) == [field]

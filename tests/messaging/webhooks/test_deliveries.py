@@ -1,20 +1,24 @@
 """Deliveries that are sent once more, on request."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Tenant
-from messaging.models import Event, WebhookDelivery
-from messaging.webhooks import deliveries, endpoints
+from messaging.models import DeliveryStatus, Event, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import deliveries, endpoints, replays
+from messaging.webhooks.replays import Range, Replayed
 from posthaste.lib.problems import Conflict, Invalid
 from tests.builders import TESTER, make_tenant
-from tests.messaging.webhooks.hooks import again, make_endpoint, sent, turn
+from tests.messaging.webhooks.hooks import again, later, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
 from tests.peers.webhook_receiver import WebhookReceiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+MOMENT = datetime(2026, 11, 29, 8, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -67,41 +71,123 @@ def test_what_was_given_up_can_be_replayed(receiver: WebhookReceiver, tenant: Te
     assert [event["data"]["id"] for event in receiver.events()] == [str(row.pk) for row in rows]
 
 
-def test_a_range_is_replayed_in_requests_of_the_usual_size_and_ends_at_the_first_that_fails(
-    receiver: WebhookReceiver, tenant: Tenant
-) -> None:
+ALL = tuple(DeliveryStatus)
+
+
+def replay_range(endpoint: WebhookEndpoint, statuses: Collection[str] = replays.NOT_ARRIVED, **bounds: Any) -> Replayed:
+    chosen = Range(**(bounds or {"first": 1}))
+    return replays.replay_range(endpoint=again(endpoint), chosen=chosen, statuses=statuses, by=TESTER, now=timezone.now())
+
+
+def positions_of(receiver: WebhookReceiver) -> list[int]:
+    return [int(event["id"].removeprefix("evt_")) for event in receiver.events()]
+
+
+def give_up(endpoint: WebhookEndpoint, receiver: WebhookReceiver, tenant: Tenant) -> None:
+    """Have the next event given up: its first attempt was a day before."""
+    sent(tenant)
+    receiver.script(Answer(status=500), times=2)
+    turn(endpoint)
+    later(endpoint, hours=25)
+    turn(endpoint)
+    later(endpoint, hours=2)
+
+
+def test_a_range_is_replayed_in_the_requests_of_then_and_ends_at_the_first_that_fails(receiver: WebhookReceiver, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, receiver.url, max_events=2)
     sent(tenant, 5)
     turn(endpoint)
-    positions = [int(event["id"].removeprefix("evt_")) for event in receiver.events()]
+    positions = positions_of(receiver)
     receiver.deliveries.clear()
-    entries = deliveries.replay_range(
-        endpoint=endpoint, from_position=positions[0], until_position=positions[3], by=TESTER, now=timezone.now()
-    )
-    assert [entry.events for entry in entries] == [2, 2]
-    assert [int(event["id"].removeprefix("evt_")) for event in receiver.events()] == positions[:4]
+    made = replay_range(endpoint, ALL, first=positions[0], last=positions[3])
+    assert [entry.events for entry in made.entries] == [2, 2]
+    assert (made.delivered, made.events, made.is_whole) == (2, 4, True)
+    assert positions_of(receiver) == positions[:4]
+    entry = AuditEntry.objects.get(action="webhook.replay")
+    assert (entry.target, entry.detail["requests"], entry.detail["events"]) == (str(endpoint.pk), 2, 4)
     receiver.script(Answer(status=500))
-    entries = deliveries.replay_range(
-        endpoint=endpoint, from_position=positions[0], until_position=positions[4], by=TESTER, now=timezone.now()
-    )
-    assert [entry.status for entry in entries] == ["failed"]
+    made = replay_range(endpoint, ALL, first=positions[0], last=positions[4])
+    assert [entry.status for entry in made.entries] == ["failed"]
+    assert not made.is_whole
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 5), (3, 2), (-1, 1)])
-def test_a_range_that_is_none_is_refused(first: int, last: int, tenant: Tenant) -> None:
+def test_by_default_what_did_not_arrive_is_replayed_once_and_nothing_else(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    for _number in range(2):
+        give_up(endpoint, receiver, tenant)
+    sent(tenant)
+    receiver.script(Answer(status=500))
+    turn(endpoint)  # fails, and is repeated below
+    later(endpoint, hours=1)
+    turn(endpoint)
+    arrived = positions_of(receiver)
+    assert len(arrived) == 1
+    receiver.script(Answer(status=503))
+    assert [entry.status for entry in replay_range(endpoint).entries] == ["failed"]
+    made = replay_range(endpoint)
+    assert ([entry.status for entry in made.entries], made.is_whole) == (["delivered", "delivered"], True)
+    assert len(set(positions_of(receiver))) == len(positions_of(receiver)) == 3
+    assert replay_range(endpoint).entries == []
+    assert AuditEntry.objects.filter(action="webhook.replay").count() == 2, "a call that sends nothing is no event"
+
+
+def test_what_the_sender_is_still_trying_is_left_to_it(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    assert replay_range(endpoint).entries == []
+
+
+def test_a_time_without_an_end_reaches_until_now(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    give_up(endpoint, receiver, tenant)
+    now = timezone.now()
+    tomorrow = now + timedelta(days=1)
+    assert replay_range(endpoint, since=tomorrow).entries == []
+    assert replay_range(endpoint, since=now - timedelta(days=9), until=now - timedelta(days=8)).entries == []
+    assert replay_range(endpoint, since=now - timedelta(days=1), until=tomorrow).delivered == 1
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"since": None},
+        {"since": MOMENT, "first": 1},
+        {"since": MOMENT, "last": 1},
+        {"first": 1, "until": MOMENT},
+        {"since": MOMENT, "until": MOMENT},
+        {"first": 3, "last": 2},
+    ],
+)
+def test_a_range_that_is_none_is_refused(bounds: dict[str, Any], tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, "https://93.184.216.34/")
     with pytest.raises(Invalid):
-        deliveries.replay_range(endpoint=endpoint, from_position=first, until_position=last, by=TESTER, now=timezone.now())
+        replay_range(endpoint, **bounds)
 
 
-def test_too_many_events_at_once_are_refused(receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "MAX_REPLAYED", 2)
+@pytest.mark.parametrize(("bound", "value"), [("MAX_REQUESTS", 2), ("MAX_EVENTS", 2), ("ROWS_A_PAGE", 1)])
+def test_what_is_beyond_the_bounds_of_a_call_is_sent_by_the_next(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
     endpoint = make_endpoint(tenant, receiver.url)
-    sent(tenant, 3)
-    turn(endpoint)
-    with pytest.raises(Invalid):
-        deliveries.replay_range(endpoint=endpoint, from_position=1, until_position=again(endpoint).cursor, by=TESTER, now=timezone.now())
-    assert len(receiver.deliveries) == 1
+    for _number in range(3):
+        give_up(endpoint, receiver, tenant)
+    monkeypatch.setattr(replays, bound, value)
+    calls: list[Replayed] = []
+    while not calls or (not calls[-1].is_whole and len(calls) < 5):
+        calls.append(replay_range(endpoint))
+    assert sum(made.delivered for made in calls) == 3
+    assert len(calls) == (1 if bound == "ROWS_A_PAGE" else 2)
+    assert len(set(positions_of(receiver))) == len(positions_of(receiver)) == 3
+
+
+def test_a_call_ends_when_its_time_is_up(receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    give_up(endpoint, receiver, tenant)
+    monkeypatch.setattr(replays, "MAX_SECONDS", -1.0)
+    made = replay_range(endpoint)
+    assert (made.entries, made.is_whole) == ([], False)
 
 
 def test_a_test_or_what_is_not_kept_can_not_be_replayed(receiver: WebhookReceiver, tenant: Tenant) -> None:

@@ -153,12 +153,12 @@ def test_an_old_secret_is_kept_for_a_week_at_most(span: timedelta, tenant: Tenan
 def test_disabling_and_enabling_twice_is_noted_once(tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, PUBLIC)
     for _ in range(2):
-        endpoints.disable(endpoint=endpoint, by=TESTER, now=timezone.now(), reason="maintenance")
-    assert (endpoint.is_enabled, endpoint.disabled_reason) == (False, "maintenance")
+        endpoints.disable(endpoint=endpoint, by=TESTER, now=timezone.now())
+    assert (endpoint.is_enabled, endpoint.disabled_code) == (False, "manual")
     for _ in range(2):
         endpoints.enable(endpoint=endpoint, by=TESTER, now=timezone.now())
-    assert (endpoint.is_enabled, endpoint.disabled_at, endpoint.disabled_reason) == (True, None, "")
-    assert audited("webhook.disable") == {"reason": "maintenance"}
+    assert (endpoint.is_enabled, endpoint.disabled_at, endpoint.disabled_code) == (True, None, "")
+    assert audited("webhook.disable") == {"code": "manual"}
     assert audited("webhook.enable") == {}
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import AuditEntry, Tenant
+from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
@@ -260,8 +261,14 @@ def test_an_endpoint_that_fails_for_three_days_is_disabled_with_a_reason_and_an_
     later(endpoint, hours=73)
     turn(endpoint)
     found = again(endpoint)
-    assert (found.state, found.disabled_reason) == ("disabled", "It failed for 72 hours. The last error: http_500.")
-    assert AuditEntry.objects.get(action="webhook.disable").actor == "system:webhooks"
+    assert (found.state, found.disabled_code, found.disabled_figures) == ("disabled", "failing", {"hours": "72", "error": "http_500"})
+    entry = AuditEntry.objects.get(action="webhook.disable")
+    assert (entry.actor, entry.tenant_id, entry.detail) == (
+        "system:webhooks",
+        tenant.pk,
+        {"code": "failing", "hours": "72", "error": "http_500"},
+    )
+    assert metrics.webhook_disabled_endpoints() == {"manual": 0.0, "gone": 0.0, "failing": 1.0}
     assert not is_due(endpoint)
 
 
@@ -270,7 +277,7 @@ def test_a_receiver_that_is_gone_is_disabled_at_once_and_goes_on_when_it_is_enab
     (first,) = sent(tenant)
     receiver.script(Answer(status=410))
     turn(endpoint)
-    assert again(endpoint).state == "disabled"
+    assert (again(endpoint).state, again(endpoint).disabled_code) == ("disabled", "gone")
     (second,) = sent(tenant)
     endpoints.enable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
     turn(endpoint)
@@ -317,6 +324,40 @@ def test_failures_of_a_host_open_its_breaker(receiver: WebhookReceiver, tenant: 
         turn(endpoint)
     breakers.forget()
     assert breaker_rules.phase(breaker_rules.of_host(f"127.0.0.1:{receiver.port}")) == "open"
+
+
+@pytest.mark.parametrize("path", ["\\[x", "\\1", "/plain"])
+def test_endpoints_of_one_host_share_its_breaker_however_their_urls_are_written(
+    path: str, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(url=f"http://127.1:{receiver.port}{path}")
+    sent(tenant)
+    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "open", by="test")
+    assert turn(endpoint) == 0
+    assert receiver.deliveries == []
+    assert again(endpoint).next_attempt_at > timezone.now()
+
+
+def test_an_error_of_our_own_counts_as_a_failure_and_disables_the_endpoint_in_the_end(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_endpoint: WebhookEndpoint) -> str:
+        raise ValueError("Invalid IPv6 URL")
+
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    monkeypatch.setattr(request, "host_of", break_down)
+    for hours in (0, 73):
+        later(endpoint, hours=hours)
+        with pytest.raises(ValueError, match="IPv6"):
+            turn(endpoint)
+        assert not is_due(endpoint)
+    found = again(endpoint)
+    assert (found.failures, found.state, found.disabled_figures) == (2, "disabled", {"hours": "72", "error": "ValueError"})
+    monkeypatch.undo()
+    endpoints.enable(endpoint=found, by=TESTER, now=timezone.now())
+    assert turn(endpoint) == 1
 
 
 def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: WebhookReceiver, tenant: Tenant) -> None:
