@@ -16,6 +16,7 @@ __all__ = [
     "Tenant",
     "User",
     "active_tenants",
+    "api_keys",
     "as_staff",
     "get_staff",
     "get_tenant",
@@ -74,6 +75,11 @@ def tenant_slugs(ids: Iterable[int] | None = None) -> dict[int, str]:
 def key_prefixes() -> dict[int, str]:
     """Return the prefixes of all API keys, by id."""
     return dict(ApiKey.objects.values_list("pk", "prefix"))
+
+
+def api_keys() -> "QuerySet[ApiKey]":
+    """Return all API keys."""
+    return ApiKey.objects.all()
 
 
 def as_staff(user: Any) -> User | None:

@@ -46,8 +46,9 @@ STACKS_SECONDS = 2.0  # from the signal until the stacks are printed
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """What a run of pytest may take: from one test that begins or ends to the next, and as a whole."""
+    """What a run of pytest may take: until the first test begins, then from one that begins or ends to the next, and in all."""
 
+    start_seconds: float = 900.0
     quiet_seconds: float = 900.0  # longer than the longest test may take
     whole_seconds: float = 3600.0
 
@@ -128,9 +129,11 @@ def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadli
             return ""
         now = time.monotonic()
         if progress.exists() and (grown := progress.stat().st_size) != size:
+            began = began if size else now
             size, moved = grown, now
-        if now - moved > deadline.quiet_seconds:
-            return f"no test has begun or ended for {deadline.quiet_seconds:.0f} s"
+        quiet_seconds = deadline.quiet_seconds if size else deadline.start_seconds
+        if now - moved > quiet_seconds:
+            return f"no test has begun or ended for {quiet_seconds:.0f} s"
         if now - began > deadline.whole_seconds:
             return f"the run has taken {deadline.whole_seconds:.0f} s"
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.channels.channel import CHAT, EMAIL, PUSH, SMS, WEBHOOK, WECOM, Channel, declare
-from posthaste.lib import masking
+from posthaste.lib import http, masking
 
 #: Numbers the sandbox answers in a special way (see `sandbox/`). They belong to no subscriber, and some releases of the
 #: numbering data call them invalid, so they are let through by name.
@@ -96,6 +96,8 @@ def _url(value: str) -> str:
         raise ValueError(_("This is not an http or https address."))
     if "@" in parts.netloc:
         raise ValueError(_("The address must not contain a user name or password."))
+    if not http.is_address(value):
+        raise ValueError(_("This is not an http or https address."))
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path or "/", parts.query, ""))
 
 

@@ -145,6 +145,9 @@ class AdaptiveLimit(Shape):
     """A rate that follows what the system can do."""
 
     is_enabled: bool = setting(False, _("Enabled"), _("Adjusts to history and latency. Its reasons are shown."))
+    unit: Unit = setting(
+        Unit.REQUESTS, _("Counts"), _("What the rate counts. A batch is one request, or as many messages as it has recipients.")
+    )
     min_per_second: float = setting(100.0, _("Lower bound"), "", unit="per s", ge=1, le=1_000_000)
     max_per_second: float = setting(5_000.0, _("Upper bound"), "", unit="per s", ge=1, le=1_000_000)
     target_latency_ms: int = setting(

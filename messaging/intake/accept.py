@@ -24,7 +24,7 @@ from messaging.intake.prepare import PreparedBatch
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
-from messaging.storage import store, unreadable
+from messaging.storage import row_kinds, store, unreadable
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.batching import Batcher, together
@@ -229,10 +229,9 @@ def _answered_before(group: Sequence[Intake]) -> dict[int, Answer | Problem]:
     if not keyed:
         return {}
     keys = {_key_of(intake) for intake in keyed.values()}
-    stored = {
-        (row.tenant_id, row.key, row.is_sandbox): row
-        for row in IdempotencyKey.objects.filter(tenant_id__in={key[0] for key in keys}, key__in={key[1] for key in keys})
-    }
+    found = IdempotencyKey.objects.filter(tenant_id__in={key[0] for key in keys}, key__in={key[1] for key in keys})
+    rows = unreadable.read(found, lambda: unreadable.checked(found), kind=row_kinds.IDEMPOTENCY_KEY)
+    stored = {(row.tenant_id, row.key, row.is_sandbox): row for row in rows}
     earlier: dict[int, Answer | Problem] = {}
     for number, intake in keyed.items():
         row = stored.get(_key_of(intake))
@@ -281,7 +280,8 @@ def _find_key(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> Id
     Raises:
         KeyReused: the key belongs to another request.
     """
-    row = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key, is_sandbox=is_sandbox).first()
+    found = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key, is_sandbox=is_sandbox)
+    row = next(iter(unreadable.read(found, lambda: unreadable.checked(found), kind=row_kinds.IDEMPOTENCY_KEY)), None)
     if row is not None:
         _must_be_same(row, repeatable)
     return row

@@ -45,6 +45,7 @@ def now() -> dict[str, Any]:
         "adaptive": {
             "is_enabled": value.adaptive.is_enabled,
             "limit": steps[0]["limit"] if steps and value.adaptive.is_enabled else limits.adaptive.limit,
+            "unit": value.adaptive.unit.value,
             "min_per_second": value.adaptive.min_per_second,
             "max_per_second": value.adaptive.max_per_second,
             "steps": [{**step, "at": datetime.fromtimestamp(step["at"], UTC)} for step in steps],

@@ -47,7 +47,8 @@ def rules_of(value: FlowRules, *, adaptive_limit: float | None = None) -> list[R
     rules = [rule_of(rule) for rule in value.rules if rule.is_enabled]
     if value.adaptive.is_enabled and adaptive_limit:
         limits = Limits(per_second=round(adaptive_limit))
-        rules.append(Rule(name=ADAPTIVE, resource=Resource.ACCEPT.value, origin="all", limits=limits, urgent_reserve_percent=10))
+        counts_cost = value.adaptive.unit == Unit.MESSAGES
+        rules.append(Rule(ADAPTIVE, Resource.ACCEPT.value, origin="all", limits=limits, urgent_reserve_percent=10, counts_cost=counts_cost))
     return rules
 
 
@@ -69,7 +70,7 @@ def put_in_force(value: FlowRules) -> None:
 class _Told:
     """What the adaptive limit was told so far."""
 
-    requests = messages = refused = 0
+    requests = let_in = messages = refused = 0
     took_ms = 0.0
 
 
@@ -82,7 +83,10 @@ def follow() -> None:
     if not settings.is_enabled:
         return
     load, counted = system.load_monitor, process_totals
-    seen = (load.finished, counted.messages, load.took_ms, counted.refused[ADAPTIVE])
+    accept = Resource.ACCEPT.value  # what the limit is about, and no other call of the API
+    let_in, messages = counted.let_in_to[accept], counted.messages_to[accept]
+    fresh = messages - _told.messages if settings.unit == Unit.MESSAGES else let_in - _told.let_in
+    seen = (load.finished, load.took_ms, counted.refused[ADAPTIVE])
     before = adaptive.limit
     try:
         limit = adaptive.tick(
@@ -94,13 +98,14 @@ def follow() -> None:
                 settings.every_seconds,
             ),
             requests=max(0, seen[0] - _told.requests),
-            messages=max(0, seen[1] - _told.messages),
-            took_ms=max(0.0, seen[2] - _told.took_ms),
-            refused=max(0, seen[3] - _told.refused),
+            counted=max(0, fresh),
+            took_ms=max(0.0, seen[1] - _told.took_ms),
+            refused=max(0, seen[2] - _told.refused),
         )
     except redis.Unavailable:
         return
-    _told.requests, _told.messages, _told.took_ms, _told.refused = seen
+    _told.requests, _told.took_ms, _told.refused = seen
+    _told.let_in, _told.messages = let_in, messages
     if before is None or round(limit) != round(before):
         log.info("adaptive limit", per_second=round(limit))
         put_in_force(flow_rules.value)

@@ -7,21 +7,23 @@ The code that meets the error calls this module. It finds the rows that cause it
 what was there in `error_detail`. A message that has not been sent ends as failed with the error code `unreadable`; one that a worker
 holds, or that has ended, keeps its state. It costs nothing until an error occurs.
 
-What if the process dies: each row is repaired in one statement, so the next reader goes on where this one ended.
+What if the process dies: each row is repaired in one transaction, so the next reader goes on where this one ended.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DataError, OperationalError, connection, models
+from django.db import DataError, OperationalError, connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 from django.utils import timezone
 
 from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib import redis
+from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.dates import is_in_range
 from posthaste.lib.ids import new_id
 
@@ -32,6 +34,18 @@ MAX_SHOWN = 120  # characters of a value, in `error_detail`
 MAX_KEPT = 10_000  # characters of a JSON value that is kept inside an object
 M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What becomes of the rows of a model that is set aside, beside the columns that can't be read.
+
+    `end` gets the columns that can be read, the texts of those that can't, and the time, and returns further changes. `note` gets the
+    same after the change, such as to write an audit entry.
+    """
+
+    end: Callable[[Mapping[str, Any], Mapping[str, str], Any], dict[str, Any]]
+    note: Callable[[Mapping[str, Any], Mapping[str, str]], None] | None = None
 
 
 class Unreadable(ValueError):
@@ -70,14 +84,26 @@ class _ReadableIterable(ModelIterable[Any]):
                 yield row
 
 
-def read(rows: "models.QuerySet[Any]", get: "Callable[[], T]") -> "T":
+def read(rows: "models.QuerySet[Any]", get: "Callable[[], T]", *, kind: Kind | None = None) -> "T":
     """Return what `get` reads from some rows; if it fails because of one of them, set it aside and read once more."""
     try:
         return get()
     except Exception as error:
-        if not may_be_a_rows_fault(error) or not set_aside(rows):
+        if not may_be_a_rows_fault(error) or not set_aside(rows, kind=kind):
             raise
         return get()
+
+
+def checked(rows: "models.QuerySet[M]") -> list[M]:
+    """Return the rows of a query set, read anew.
+
+    Raises:
+        Unreadable: one can be read and not used.
+    """
+    found = list(rows.all())
+    for row in found:
+        _check(row)
+    return found
 
 
 def _check(row: models.Model) -> None:
@@ -101,22 +127,36 @@ def check_value(field: "models.Field[Any, Any]", value: Any) -> None:
     if isinstance(field, models.DateTimeField):
         wrong = wrong or (value is not None and not is_in_range(value))
     elif isinstance(field, models.JSONField):
-        wrong = not isinstance(value, dict)
+        wrong = wrong or (value is not None and not isinstance(value, _json_type(field)))
+    elif value is not None and isinstance(field, tuple(_STORED_AS)):  # SQLite stores a text in any column
+        wrong = not isinstance(value, next(kinds for of, kinds in _STORED_AS.items() if isinstance(field, of)))
     if wrong:
         raise Unreadable(field.attname)
 
 
-def set_aside(rows: "models.QuerySet[Any]", *, claimed: bool = False) -> int:
+_STORED_AS: dict[type[Any], type | tuple[type, ...]] = {
+    models.BinaryField: (bytes, memoryview),
+    models.BooleanField: bool,
+    models.IntegerField: int,
+}
+
+
+def _json_type(field: "models.Field[Any, Any]") -> type:
+    return list if field.get_default() == [] else dict
+
+
+def set_aside(rows: "models.QuerySet[Any]", *, claimed: bool = False, kind: Kind | None = None) -> int:
     """Find the unreadable rows of a query set, repair them, and return their number.
 
-    `claimed`: the caller holds the messages and has not sent them, so they end although they are `sending`.
+    `kind`: what becomes of rows that are neither messages nor batches. `claimed`: the caller holds the messages and has not sent them, so
+    they end although they are `sending`.
     """
     model = rows.model
     addresses = [address for (address,) in rows.annotate(row_address=_address(model)).values_list("row_address")]
     number = 0
     for start in range(0, len(addresses), ROWS_A_LOOK):
         for address in _faulty(model, addresses[start : start + ROWS_A_LOOK]):
-            number += _repair(model, address, claimed=claimed)
+            number += _repair(model, address, claimed=claimed, kind=kind)
     return number
 
 
@@ -128,7 +168,10 @@ def _address(model: type[models.Model]) -> Any:
 
 
 def _at(model: type[models.Model], addresses: Sequence[Any]) -> "models.QuerySet[Any]":
-    return model._base_manager.annotate(row_address=_address(model)).filter(row_address__in=addresses).order_by()
+    # Whether a credential can be decrypted depends on the configuration, so none is read or replaced.
+    encrypted = [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedJSONField)]
+    rows: models.QuerySet[Any] = model._base_manager.annotate(row_address=_address(model)).filter(row_address__in=addresses).order_by()
+    return rows.defer(*encrypted)
 
 
 def _faulty(model: type[models.Model], addresses: Sequence[Any]) -> list[Any]:
@@ -156,11 +199,13 @@ def _read_as_nothing(model: type[models.Model], addresses: Sequence[Any]) -> lis
         return [address for (address,) in cursor.fetchall()]
 
 
-def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
+def _repair(model: type[models.Model], address: Any, *, claimed: bool, kind: Kind | None) -> int:
     """Replace what can't be read in a row and return 1, or 0 if it was changed meanwhile."""
     broken: dict[str, str] = {}
     values: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
+        if isinstance(field, EncryptedJSONField):
+            continue
         try:
             (value,) = _at(model, [address]).values_list(field.attname).get()
             check_value(field, value)
@@ -178,13 +223,16 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool) -> int:
     now = timezone.now()
     fields = {field.attname: field for field in model._meta.concrete_fields}
     changes = {name: _stand_in(fields[name], text, now) for name, text in broken.items()}
-    changes |= _end(model, values, broken, now, claimed=claimed)
+    changes |= kind.end(values, broken, now) if kind else _end(model, values, broken, now, claimed=claimed)
     guard = f" AND status = '{values['status']}'" if model is Message and values.get("status") in Status.values else ""
     sql = f'UPDATE "{model._meta.db_table}" SET {", ".join(f"{fields[name].column} = %s" for name in changes)} WHERE {_where(model)}{guard}'
     prepared = [fields[name].get_db_prep_save(value, connection) for name, value in changes.items()]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*prepared, address])
-        changed: int = cursor.rowcount
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*prepared, address])
+            changed: int = cursor.rowcount
+        if changed and kind and kind.note:
+            kind.note(values, broken)
     if changed:
         log.error("unreadable row set aside", table=model._meta.db_table, row=str(values.get("id", address)), columns=sorted(broken))
         count(model._meta.model_name or "", changed)
@@ -201,15 +249,15 @@ def _as_text(model: type[models.Model], field: "models.Field[Any, Any]", address
     with connection.cursor() as cursor:
         cursor.execute(f'SELECT CAST("{field.column}" AS {kind}) FROM "{model._meta.db_table}" WHERE {_where(model)}', [address])  # noqa: S608
         found = cursor.fetchone()
-    value = found[0] if found else ""
+    value = found[0] if found and found[0] is not None else ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text.replace("\0", "")
 
 
 def _stand_in(field: "models.Field[Any, Any]", text: str, now: Any) -> Any:
     if isinstance(field, models.JSONField):
-        return {CODE: text[:MAX_KEPT]}
-    if field.primary_key:
+        return {CODE: text[:MAX_KEPT]} if _json_type(field) is dict else []
+    if isinstance(field, models.UUIDField) and not field.null:
         return new_id()
     if field.null:
         return None
@@ -217,6 +265,8 @@ def _stand_in(field: "models.Field[Any, Any]", text: str, now: Any) -> Any:
         return now
     if field.has_default():
         return field.get_default()
+    if isinstance(field, models.BinaryField):
+        return b""
     return "" if isinstance(field, models.CharField | models.TextField) else 0
 
 
@@ -267,4 +317,6 @@ def counts() -> dict[str, float]:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     found: Any = redis.client().hgetall(_key())
-    return {"message": 0.0, "batch": 0.0} | {name.decode(): float(number) for name, number in found.items()}
+    return dict.fromkeys(("message", "batch", "apikey", "provider", "idempotencykey"), 0.0) | {
+        name.decode(): float(number) for name, number in found.items()
+    }

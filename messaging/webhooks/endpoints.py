@@ -227,6 +227,8 @@ def _fault_of_url(url: object) -> tuple[str, str]:
         return "control_character", _("Contains the control character {found}.").format(found=found)
     if url != url.strip():
         return "invalid", _("Must not begin or end with a blank.")
+    if "\\" in url:  # clients disagree about where the host ends
+        return "invalid", _("Must not contain a backslash.")
     try:
         host, port = http.host_and_port(url)
         http.client().check_host(host, port, timeout=LOOKUP_SECONDS)

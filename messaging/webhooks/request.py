@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
@@ -54,7 +53,7 @@ def new_webhook_id() -> str:
 
 def host_of(endpoint: WebhookEndpoint) -> str:
     """Return the host that an endpoint is at, as its breaker and its cap are called."""
-    return urlsplit(endpoint.url).netloc.rpartition("@")[2].lower()[:200]
+    return http.host_name(endpoint.url)
 
 
 def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[str, Any]], now: datetime) -> Answer:

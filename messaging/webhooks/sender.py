@@ -105,9 +105,26 @@ class Sender:
         try:
             while not stopping.is_set() and time.monotonic() < until and not self._is_done and self._send_and_note():
                 made += 1
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            self._note_fault(error)
+            raise
         finally:
             self._release()
         return made
+
+    @transaction.atomic
+    def _note_fault(self, error: Exception) -> None:
+        """Count an error of our own like a failure, so that the endpoint waits, and is disabled if it goes on."""
+        row = self._held().select_for_update().filter(is_enabled=True).first()
+        if row is None:
+            return
+        now = self.now()
+        row.failures, row.failing_since = row.failures + 1, row.failing_since or now
+        row.next_attempt_at = now + backoff(row.failures)
+        row.save(update_fields=["failures", "failing_since", "next_attempt_at"])
+        self._disable_if_failing(row, now, type(error).__name__)
 
     def _release(self) -> None:
         # When it was served last, as `due` takes endpoints in that order.
@@ -280,9 +297,15 @@ class Sender:
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
         if held and answer.http_status == request.GONE:
             self._disable(endpoint, DisabledCode.GONE)
-        elif held and now - since >= timedelta(hours=settings.disable_after_hours):
-            self._disable(endpoint, DisabledCode.FAILING, hours=f"{settings.disable_after_hours:g}", error=answer.error)
+        elif held:
+            endpoint.failing_since = since
+            self._disable_if_failing(endpoint, now, answer.error)
         return given_up
+
+    def _disable_if_failing(self, endpoint: WebhookEndpoint, now: datetime, error: str) -> None:
+        hours = webhooks.value.disable_after_hours
+        if endpoint.failing_since and now - endpoint.failing_since >= timedelta(hours=hours):
+            self._disable(endpoint, DisabledCode.FAILING, hours=f"{hours:g}", error=error)
 
     def _note(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> bool:
         held = bool(self._held().update(**changes))

@@ -9,6 +9,7 @@ upon the first one, so this is denied: a connection is made for a request only a
 """
 
 import functools
+import ipaddress
 import re
 import select
 import socket
@@ -30,7 +31,19 @@ from posthaste import env
 from posthaste.lib.deadlines import time_limit
 from posthaste.lib.guard import BrokenOff, Guard, OutboundError, Refused, TimedOut, is_permitted
 
-__all__ = ["BrokenOff", "GuardedClient", "OutboundError", "Refused", "Response", "TimedOut", "client", "host_and_port", "is_permitted"]
+__all__ = [
+    "BrokenOff",
+    "GuardedClient",
+    "OutboundError",
+    "Refused",
+    "Response",
+    "TimedOut",
+    "client",
+    "host_and_port",
+    "host_name",
+    "is_address",
+    "is_permitted",
+]
 
 USER_AGENT = "Posthaste/1"
 MAX_BODY_BYTES = 1 << 20
@@ -41,6 +54,7 @@ FORGET_SECONDS = 60.0
 #: Stands for every name: libcurl must have an address before it asks for a connection. One from TEST-NET-1 (RFC 5737).
 NOWHERE = "192.0.2.1"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token of RFC 9110, section 5.6.2
+AUTHORITY = re.compile(r"[^:/?#]*://([^/?#\\]*)")
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 TLS_ERRORS = {
     pycurl.E_SSL_CONNECT_ERROR,
@@ -96,6 +110,40 @@ def host_and_port(url: str) -> tuple[str, int]:
     """
     target = _target(url)
     return target.host, target.port
+
+
+def is_address(url: str) -> bool:
+    """Return whether a request can be made to a URL, by its spelling."""
+    try:
+        _target(url)
+    except Refused:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=1_000)
+def host_name(url: str) -> str:
+    """Return the host that a request to a URL goes to, with its port unless that is 80 or 443: the same text for each way to write it.
+
+    It never raises, and has at most 200 characters. What `host_and_port` refuses is named by what stands where its host would be.
+    """
+    try:
+        host, port = host_and_port(url)
+    except Refused:
+        found = AUTHORITY.match(url)
+        return (found[1] if found else url).rpartition("@")[2].lower()[:200]
+    return f"{_one_spelling(host)}{'' if port in (80, 443) else f':{port}'}"[-200:]
+
+
+def _one_spelling(host: str) -> str:
+    """Return a name in lower case and without the dot of the root, and an address as `ipaddress` writes it."""
+    name = host.rstrip(".").lower()
+    try:
+        if ":" in name:
+            return f"[{ipaddress.IPv6Address(name)}]"
+        return socket.inet_ntoa(socket.inet_aton(name))  # takes what getaddrinfo takes: 127.1, 0x7f.1, 2130706433
+    except (OSError, ValueError):
+        return name
 
 
 def _header_lines(headers: Mapping[str, str]) -> list[bytes]:

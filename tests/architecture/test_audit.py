@@ -65,6 +65,7 @@ WITHOUT_ACTOR = {
     "messaging.storage.partitions.make_ahead": "makes the partitions of the days to come; a job",
     "messaging.storage.partitions.make_partition": "makes the partitions of the days to come; a job",
     "messaging.storage.partitions.partitions": READING,
+    "messaging.storage.row_kinds.set_aside_others": "its audit entries name the job",
     "messaging.storage.store.claim": ENGINE,
     "messaging.storage.store.database_time": READING,
     "messaging.storage.store.insert_messages": ENGINE,

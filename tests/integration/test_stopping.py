@@ -77,6 +77,16 @@ def still(customer: Customer, batch_id: str) -> dict[str, Any]:
     return customer.batch(batch_id)
 
 
+def rows_that_wait(customer: Customer, batch_id: str) -> int:
+    """Count the rows of a batch that are still pending; the API counts those of a cancelled one as cancelled already."""
+    url = customer.stack.environment["DATABASE_URL"]
+    if not url.startswith("postgresql"):
+        return int(customer.batch(batch_id)["counts"]["pending"])
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM messaging_message WHERE batch_id = %s AND status = 'pending'", [batch_id])
+        return int(found.fetchall()[0][0])
+
+
 def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_the_gateways(customer: Customer, gateway: Gateway) -> None:
     provider = customer.gateway(gateway, caps={"per_second": PER_SECOND})
     batch_id, size = big_batch(customer, provider)
@@ -106,7 +116,7 @@ def test_a_big_batch_stops_goes_on_and_ends_within_the_answer_and_its_books_are_
     assert final["sent"] + final["cancelled"] == size
     poll(
         lambda: customer.batch(batch_id)["finished_at"],
-        progress=lambda: customer.batch(batch_id)["counts"],
+        progress=lambda: rows_that_wait(customer, batch_id),
         reason="the rest is not marked",
     )
     assert not customer.http.get("/api/messages/", batch=batch_id, status="pending").json()["results"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from posthaste.lib.http import BrokenOff, GuardedClient, Refused, TimedOut, is_permitted
+from posthaste.lib.http import BrokenOff, GuardedClient, Refused, TimedOut, host_name, is_permitted
 from tests import crowds
 from tests.builders import poll
 from tests.peers.certificate import make_certificate
@@ -325,3 +325,24 @@ def test_a_connection_that_was_idle_for_long_is_not_reused(monkeypatch: pytest.M
 
 def test_the_client_speaks_to_servers_with_a_modern_context_only() -> None:
     assert ssl.create_default_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(
+    ("urls", "name"),
+    [
+        (["http://127.0.0.1:9421/a", "http://127.1:9421", "http://127.0.0.1.:9421/", "http://2130706433:9421/?b"], "127.0.0.1:9421"),
+        (["https://Shop.Example.com", "https://shop.example.com.:443/x", "http://shop.example.com:080/", "http://u:p@shop.example.com/"],
+         "shop.example.com"),
+        (["http://[::1]:8080/", "http://[0:0:0:0:0:0:0:1]:8080/a"], "[::1]:8080"),
+        (["https://m\u00fcnchen.example/", "https://xn--mnchen-3ya.example/"], "xn--mnchen-3ya.example"),
+    ],
+)  # fmt: skip
+def test_a_host_has_one_name_however_it_is_written(urls: list[str], name: str) -> None:
+    assert [host_name(url) for url in urls] == [name] * len(urls)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nowhere", "http://[::1", "http://127.0.0.1:9421\\[x", "http://a b/", "http://a:99999/", "http://" + "a" * 3_000]
+)
+def test_naming_a_host_never_fails_and_is_short(url: str) -> None:
+    assert len(host_name(url)) <= 200

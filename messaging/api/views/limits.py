@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from accounts.api.base import TenantView
 from accounts.services.rights import must_operate
 from configcenter.scopes import CONFIG_READ
+from messaging.configuration.flow import Unit
 from messaging.intake import limit_states
 
 
@@ -31,11 +32,11 @@ class StepOut(serializers.Serializer[dict[str, Any]]):
     """One step of the adaptive limit, and what it was taken for."""
 
     at = serializers.DateTimeField()
-    limit = serializers.FloatField(help_text="Messages a second.")
+    limit = serializers.FloatField(help_text="Per second, in the `unit` of the limit.")
     before = serializers.FloatField()
     reason = serializers.CharField(help_text="latency, room, near_the_knee, enough, no_traffic")
     latency_ms = serializers.FloatField(help_text="Mean time of the requests of the period.")
-    per_second = serializers.FloatField(help_text="Messages let in.")
+    per_second = serializers.FloatField(help_text="Let in, in the `unit` of the limit.")
     refused = serializers.IntegerField()
 
 
@@ -44,6 +45,7 @@ class AdaptiveOut(serializers.Serializer[dict[str, Any]]):
 
     is_enabled = serializers.BooleanField()
     limit = serializers.FloatField(allow_null=True)
+    unit = serializers.ChoiceField(choices=Unit.choices, help_text="What it counts.")
     min_per_second = serializers.FloatField()
     max_per_second = serializers.FloatField()
     steps = StepOut(many=True, help_text="The last hundred, newest first.")

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import orjson
 from django.utils.translation import gettext_lazy
@@ -102,7 +101,7 @@ class HttpAdapter(Adapter):
     def host_of(self, request: SendRequest) -> str:
         if self.config.url or self.config.bulk or request.channel != "webhook":
             return ""
-        return urlsplit(request.recipient).netloc.rpartition("@")[2].lower()[:200]
+        return http.host_name(request.recipient)
 
     def _body_of(self, request: SendRequest) -> bytes:
         if request.channel == "webhook":

@@ -9,6 +9,7 @@ import orjson
 from django.utils.translation import gettext
 
 from messaging.channels.channel import SMS
+from posthaste.lib import http
 from posthaste.lib.liquid import TemplateProblem, compile_template, render, variables_used
 
 DEFAULT_WEBHOOK_BODY = (
@@ -59,7 +60,7 @@ def check_url(value: str) -> str:
             and parts.port != 0
             and value.isascii()
             and value.isprintable()
-            and " " not in value
+            and not set(value) & {" ", "\\"}
         )
     except ValueError:
         good = False
@@ -67,6 +68,8 @@ def check_url(value: str) -> str:
         raise ValueError(gettext("This is not an http or https address."))
     if "@" in parts.netloc:
         raise ValueError(gettext("The address must not contain a user name or password. Use a header."))
+    if not http.is_address(value):
+        raise ValueError(gettext("This is not an http or https address."))
     return value
 
 

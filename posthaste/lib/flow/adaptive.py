@@ -35,7 +35,7 @@ class Seen:
     """What all processes saw in one period."""
 
     requests: int
-    messages: int
+    counted: int  # let in, in the unit of the limit
     took_ms: float
     refused: int
     seconds: float
@@ -46,7 +46,7 @@ class Seen:
 
     @property
     def per_second(self) -> float:
-        return self.messages / self.seconds
+        return self.counted / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,10 @@ class Adaptive:
         self.limit: float | None = None
         self._clock = clock
 
-    def tick(self, settings: Settings, *, requests: int, messages: int, took_ms: float, refused: int) -> float:
+    def tick(self, settings: Settings, *, requests: int, counted: int, took_ms: float, refused: int) -> float:
         """Add what this process saw since its last tick, take the step if a period is over, and return the limit.
+
+        `requests` and `took_ms` are those of all resources: the latency is that of the process. `counted` is what the limit let in.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away; the last limit stays.
@@ -99,7 +101,7 @@ class Adaptive:
         state, reasons, seen = _keys()
         client = redis.client()
         pipeline = client.pipeline(transaction=False)
-        for name, number in (("requests", requests), ("messages", messages), ("took_ms", round(took_ms)), ("refused", refused)):
+        for name, number in (("requests", requests), ("counted", counted), ("took_ms", round(took_ms)), ("refused", refused)):
             pipeline.hincrby(f"{seen}:{period}", name, number)
         pipeline.expire(f"{seen}:{period}", int(settings.every_seconds * 3) + 5)
         pipeline.get(state)
@@ -111,7 +113,7 @@ class Adaptive:
             numbers = {name.decode(): int(value) for name, value in last.items()}
             observed = Seen(
                 requests=numbers.get("requests", 0),
-                messages=numbers.get("messages", 0),
+                counted=numbers.get("counted", 0),
                 took_ms=numbers.get("took_ms", 0),
                 refused=numbers.get("refused", 0),
                 seconds=settings.every_seconds,

@@ -58,8 +58,7 @@ def ask_for(plan: Plan, *, cost: int, urgent: bool) -> Pass:
     """
     passed = limiter.enter(plan, cost=cost, urgent=urgent)
     if passed.allowed:
-        process_totals.let_in += 1
-        process_totals.messages += cost
+        process_totals.count(plan.resource, cost)
         if passed.answer.wait_us:
             process_totals.waited += 1
             time.sleep(passed.answer.wait_us / 1_000_000)
@@ -140,8 +139,7 @@ def let_in(entries: Sequence[Entry]) -> list[TooMany | None]:
             if not passed.allowed:
                 refused[id(entry)] = refusal(passed, entry.cost)
                 continue
-            process_totals.let_in += 1
-            process_totals.messages += entry.cost
+            process_totals.count(entry.plan.resource, entry.cost)
             entry.passed = passed
             if entry.is_over:  # its caller has given up meanwhile
                 leave(passed)

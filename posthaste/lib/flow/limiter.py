@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -174,10 +175,14 @@ class Limiter:
 
     def _call_alone(self, questions: Sequence[Query], now_us: int) -> list[list[int]]:
         self._calls += 1
-        leaves: list[str] = []
-        while self._leaving and len(leaves) < 2_000:
-            leaves += self._leaving.popleft()
-        body = encode(questions, leaves)
+        pairs = self._left(1_000)
+        try:
+            return self._ask(encode(questions, [word for pair in pairs for word in pair]), now_us)
+        except redis.exceptions.RedisError:
+            self._leaving.extend(pairs)  # giving one back twice does no harm
+            raise
+
+    def _ask(self, body: bytes, now_us: int) -> list[list[int]]:
         if self._connection is None:
             self._connection = store.own_connection(timeout_seconds=ANSWER_SECONDS)
         # Twice, as an idle connection may have died. Should the first have been heard all the same, it counted too much, not too little.
@@ -240,12 +245,24 @@ class Limiter:
             except Exception:
                 log.exception("flow keeper failed")
 
+    def _left(self, limit: int) -> list[tuple[str, str]]:
+        """Take leases that are to be given back; callers and the keeper take from the same end, each lease once."""
+        pairs: list[tuple[str, str]] = []
+        with suppress(IndexError):  # another thread took the last one
+            while len(pairs) < limit:
+                pairs.append(self._leaving.popleft())
+        return pairs
+
     def _give_back(self) -> None:
-        pairs = [self._leaving.popleft() for _ in range(min(len(self._leaving), 2_000))]
+        pairs = self._left(2_000)
         pipeline = store.client().pipeline(transaction=False)
         for key, lease in pairs:
             pipeline.zrem(key, lease)
-        pipeline.execute()
+        try:
+            pipeline.execute()
+        except store.Unavailable:
+            self._leaving.extend(pairs)  # giving one back twice does no harm
+            raise
 
     def _announce(self, clock: float) -> None:
         now = time.time()

@@ -16,16 +16,17 @@ def plan_for(rules: Iterable[Rule], values: Mapping[str, str], *, prefix: str) -
     `values` holds what the request is known by: "tenant", "key", "ip", "recipient", "template". A rule on a value that the request does
     not have says nothing.
     """
-    found, waits = [], False
+    found, waits, resource = [], False, ""
     for rule in rules:
         value = "all" if rule.origin == "all" else values.get(rule.origin, "")
         if value and rule.applies_to(value):
             found += checks_of(rule, value, prefix=prefix)
+            resource = rule.resource
             waits = waits or rule.behaviour.endswith("queue")
     if not found:
         return NOTHING
     checks, labels = zip(*found, strict=True)
-    return Plan(checks, labels, tuple(check.key for check in checks if check.kind == "l"), headers.policies(labels), waits)
+    return Plan(checks, labels, tuple(check.key for check in checks if check.kind == "l"), headers.policies(labels), waits, resource)
 
 
 class PlanCache:

@@ -72,6 +72,7 @@ class Plan(NamedTuple):
     lease_keys: tuple[str, ...]
     policies: str  # the header RateLimit-Policy
     waits: bool = False  # whether an allowed request may have to wait first
+    resource: str = ""  # what the request is for
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,16 @@ class ProcessTotals:
         self.messages = 0
         self.waited = 0
         self.refused: Counter[str] = Counter()  # by rule
+        self.let_in_to: Counter[str] = Counter()  # by resource, as the next
+        self.messages_to: Counter[str] = Counter()
         self._published: Counter[str] = Counter()
+
+    def count(self, resource: str, cost: int) -> None:
+        """Count a request that was let in."""
+        self.let_in += 1
+        self.messages += cost
+        self.let_in_to[resource] += 1
+        self.messages_to[resource] += cost
 
     def _now(self) -> "Counter[str]":
         found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})

@@ -49,9 +49,9 @@ def test_all_processes_share_one_limit_and_one_of_them_takes_the_step(monkeypatc
     clock = [10_000.0]
     crowd = [Adaptive(lambda: clock[0]) for _ in range(3)]
     for one in crowd:
-        one.tick(SETTINGS, requests=100, messages=100, took_ms=100 * 400, refused=0)
+        one.tick(SETTINGS, requests=100, counted=100, took_ms=100 * 400, refused=0)
     clock[0] += 5
-    limits = {one.tick(SETTINGS, requests=0, messages=0, took_ms=0, refused=0) for one in crowd}
+    limits = {one.tick(SETTINGS, requests=0, counted=0, took_ms=0, refused=0) for one in crowd}
     assert limits == {900}
     told = adaptive.history()
     assert (told[0]["reason"], told[0]["before"], told[0]["limit"], told[0]["latency_ms"]) == ("latency", 1000, 900, 400)

@@ -22,6 +22,7 @@ from posthaste.lib.flow.rules import LEASE_SECONDS, Limits, Plan, Rule
 from tests import crowds
 from tests.builders import poll
 from tests.lib.flow.spans import max_in_any_span
+from tests.services import Service
 
 pytestmark = pytest.mark.both_stacks
 SECOND = 1_000_000
@@ -174,3 +175,32 @@ def test_made_up_values_make_no_more_counters_than_there_are_slots(monkeypatch: 
     cache = PlanCache()
     cache.put([Rule("a", "public", "ip", Limits(per_second=5))])
     assert len({cache.plan("public", {"ip": f"10.0.{n // 256}.{n % 256}"}).checks[0].key for n in range(2000)}) == 16
+
+
+def test_callers_and_the_keeper_take_each_lease_that_was_left_once() -> None:
+    limiter = Limiter()
+    left = [("key", str(number)) for number in range(20_000)]
+    limiter._leaving.extend(left)
+
+    def take() -> list[tuple[str, str]]:
+        taken: list[tuple[str, str]] = []
+        while pairs := limiter._left(3):
+            taken += pairs
+        return taken
+
+    taken = crowds.at_once(*[take] * 8)
+    assert sorted(pair for pairs in taken for pair in pairs) == sorted(left)
+
+
+def test_leases_that_could_not_be_given_back_are_kept_for_the_next_try(own_redis: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limiter_module, "KEEPER_SECONDS", 1_000.0)
+    limiter, plan = Limiter(), make_plan(at_once=2)
+    first, second = limiter.enter(plan), limiter.enter(plan)
+    own_redis.kill()
+    limiter.leave(first)
+    assert limiter.enter(plan).is_local
+    assert limiter._leaving
+    limiter.leave(second)
+    with pytest.raises(redis.Unavailable):
+        limiter._give_back()
+    assert {lease for _key, lease in limiter._leaving} == {first.lease, second.lease}

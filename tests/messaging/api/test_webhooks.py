@@ -214,6 +214,9 @@ def test_a_removed_endpoint_is_gone_with_its_log(api: Api, tenant: Tenant) -> No
         "https://shop.example.com/\u2028",
         "https://shop.example.com/ hooks\t",
         " https://shop.example.com/hooks",
+        "http://127.0.0.1:9421\\[x",
+        "http://127.0.0.1:9421\\1",
+        "https://shop.example.com/a\\b",
         "https://shop.example.com/" + "x" * 2048,
     ],
 )

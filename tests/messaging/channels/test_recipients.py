@@ -68,6 +68,8 @@ def test_a_good_recipient_is_brought_into_one_form(channel: str, value: str, sto
         ("webhook", "https://example.com:99999/"),
         ("webhook", "https://example.com/a b"),
         ("webhook", "https://example.com\\@evil.example/"),
+        ("webhook", "https://example.com\\[x"),
+        ("webhook", "https://a%/"),
         ("webhook", "https://example.com/" + "a" * 2048),
         ("push", "short"),
         ("push", "with a blank"),

@@ -174,7 +174,7 @@ def test_what_is_beyond_the_bounds_of_a_call_is_sent_by_the_next(
     for _number in range(3):
         give_up(endpoint, receiver, tenant)
     monkeypatch.setattr(replays, bound, value)
-    calls = []
+    calls: list[Replayed] = []
     while not calls or (not calls[-1].is_whole and len(calls) < 5):
         calls.append(replay_range(endpoint))
     assert sum(made.delivered for made in calls) == 3

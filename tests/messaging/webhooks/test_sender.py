@@ -326,6 +326,40 @@ def test_failures_of_a_host_open_its_breaker(receiver: WebhookReceiver, tenant: 
     assert breaker_rules.phase(breaker_rules.of_host(f"127.0.0.1:{receiver.port}")) == "open"
 
 
+@pytest.mark.parametrize("path", ["\\[x", "\\1", "/plain"])
+def test_endpoints_of_one_host_share_its_breaker_however_their_urls_are_written(
+    path: str, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(url=f"http://127.1:{receiver.port}{path}")
+    sent(tenant)
+    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "open", by="test")
+    assert turn(endpoint) == 0
+    assert receiver.deliveries == []
+    assert again(endpoint).next_attempt_at > timezone.now()
+
+
+def test_an_error_of_our_own_counts_as_a_failure_and_disables_the_endpoint_in_the_end(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_endpoint: WebhookEndpoint) -> str:
+        raise ValueError("Invalid IPv6 URL")
+
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    monkeypatch.setattr(request, "host_of", break_down)
+    for hours in (0, 73):
+        later(endpoint, hours=hours)
+        with pytest.raises(ValueError, match="IPv6"):
+            turn(endpoint)
+        assert not is_due(endpoint)
+    found = again(endpoint)
+    assert (found.failures, found.state, found.disabled_figures) == (2, "disabled", {"hours": "72", "error": "ValueError"})
+    monkeypatch.undo()
+    endpoints.enable(endpoint=found, by=TESTER, now=timezone.now())
+    assert turn(endpoint) == 1
+
+
 def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: WebhookReceiver, tenant: Tenant) -> None:
     configure(webhooks, at_once_per_host=2)
     receiver.latency_ms = 100
