@@ -16,6 +16,7 @@ from posthaste.lib.crypto import SealableTextField
 
 MODULES = "posthaste"  # namespace and group of the typed modules
 PUBLIC = "public"  # the namespace that everybody has; a Nacos client calls it ""
+INSTALLATION = "installation."  # begins the names by which a tenant's callers reach the installation's namespaces
 
 
 class Format(models.TextChoices):

@@ -41,7 +41,7 @@ def security_headers(*, refused: bool = False) -> list[tuple[str, str]]:
     """Return what Django's middleware adds to an answer of the API: to a refusal all of it, to an acceptance what matters to a program."""
     found = [("x-content-type-options", "nosniff")]
     if settings.SECURE_HSTS_SECONDS:
-        found.append(("strict-transport-security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"))
+        found.append(("strict-transport-security", f"max-age={settings.SECURE_HSTS_SECONDS}"))
     if refused:
         found += [
             ("content-security-policy", build_policy()),

@@ -264,7 +264,7 @@ class NamespaceCollection(ListModelMixin, TenantView):
         try:
             made = items.create_namespace(tenant=tenant, slug=place.slug, by=Actor.of_request(request), **values)
         except Invalid as error:
-            raise Invalid(errors=[{**entry, "field": "namespace"} for entry in error.errors]) from None
+            raise error.renamed({"slug": "namespace"}) from None
         return Response(self.get_serializer(made).data, status=201)
 
 

@@ -17,7 +17,7 @@ from configcenter.nacos.refusals import Refusals
 from configcenter.nacos.routes import ROUTES, Call, Route, identified, in_thread
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.problem_responses import from_exception
-from posthaste.lib.problems import CONTENT_TYPE, Internal, Malformed, NotAllowed, NotFound, Problem, TooLarge
+from posthaste.lib.problems import CONTENT_TYPE, Internal, Invalid, Malformed, NotAllowed, NotFound, Problem, TooLarge
 
 log = structlog.get_logger(__name__)
 ROOT = "/nacos/v1"
@@ -36,7 +36,7 @@ async def nacos(scope: dict[str, Any], receive: Any, send: Any) -> None:
     except asyncio.CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-        problem = _problem_of(error)
+        problem = problem_of(error)
         await _slow_down(scope, call, problem)
         answer = _refusal(problem, scope["method"])
     headers = [
@@ -82,7 +82,12 @@ async def _answer(method: str, path: str, route: Route, call: Call) -> Answer:
 
 
 def _headers(scope: dict[str, Any]) -> dict[str, str]:
-    return {field.decode("latin-1").lower(): value.decode("latin-1") for field, value in scope["headers"]}
+    """Return the headers by their names in small letters; the values of one that is repeated with commas between them, as in RFC 9110."""
+    found: dict[str, str] = {}
+    for field, value in scope["headers"]:
+        name, text = field.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 def _address(scope: dict[str, Any], headers: Mapping[str, str]) -> str:
@@ -114,12 +119,13 @@ async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
 STATUSES = {401: 403, 422: 400}
 
 
-def _problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """Return what a client is told of an error, with the fields called as Nacos clients know them."""
     problem: Problem | None = from_exception(error)
     if problem is None:
         log.error("Nacos request failed", exc_info=error)
         return Internal()
-    return problem
+    return problem.renamed(protocol.FIELDS) if isinstance(problem, Invalid) else problem
 
 
 async def _slow_down(scope: dict[str, Any], call: Call | None, problem: Problem) -> None:

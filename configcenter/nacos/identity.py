@@ -52,10 +52,12 @@ class Who:
         """Let those pass who have all the scopes. A sandbox key only reads, as in the REST API.
 
         Raises:
-            Forbidden: naming the one that is missing, or asking for a live key.
+            Forbidden: naming the one that is missing, or asking for a live key. A member of staff has no scopes, but a right.
         """
         for scope in scopes:
             if scope not in self.scopes:
+                if self.tenant_id is None:
+                    raise Forbidden(rights.REFUSAL)
                 raise Forbidden(_("This requires the scope {scope}.").format(scope=scope))
         if self.is_sandbox and set(scopes) != {CONFIG_READ}:
             raise live_key_needed()

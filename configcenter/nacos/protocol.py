@@ -37,6 +37,15 @@ FORMATS = {
     "xml": Format.XML,
     "toml": Format.TOML,
 }
+#: Our services' name of a field → the one that Nacos clients know.
+FIELDS = {
+    "data_id": "dataId",
+    "description": "desc",
+    "format": "type",
+    "if_md5": "casMd5",
+    "labels": "betaIps",
+    "slug": "customNamespaceId",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +82,28 @@ def parameters(*encoded: bytes) -> dict[str, str]:
     """Read query string and form as one, as servlets do; where both have a name the first counts.
 
     Raises:
-        Malformed: not UTF-8, too many fields, or the character NUL.
+        Malformed: not UTF-8.
+        Invalid: too many fields, or one with the character NUL.
     """
     found: dict[str, str] = {}
     for part in encoded:
+        if part.count(b"&") >= MAX_FIELDS:
+            raise Invalid(_("At most {n} parameters.").format(n=MAX_FIELDS))
         try:
             pairs = parse_qsl(part.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
         except ValueError:
             raise Malformed(_("The parameters must be URL-encoded UTF-8.")) from None
         for name, value in pairs:
             found.setdefault(name, value)
-    if any("\0" in value for value in found.values()):
-        raise Malformed(_("The character NUL can't be stored; remove it."))
+    for name, value in found.items():
+        check_storable(name, value)
     return found
+
+
+def check_storable(field: str, value: str) -> None:
+    """Refuse a value with the character NUL. Raises: Invalid."""
+    if "\0" in value:
+        raise Invalid.field(field, _("The character NUL can't be stored; remove it."))
 
 
 def name_of(fields: Mapping[str, str], field: str, *, max_length: int) -> str:
@@ -147,13 +165,18 @@ def beta_addresses(written: str) -> list[str]:
     """Read `betaIps`: the addresses that a beta is for, with commas between them.
 
     Raises:
-        Invalid: one is no address, or there are too many.
+        Invalid: one is no address, there is none but something is written, or there are too many.
     """
     found = [word.strip() for word in written.split(",") if word.strip()]
+    wrong = Invalid.field("betaIps", _("Write IP addresses with commas between them."))
+    if not found and written.strip():  # it would otherwise be published for all
+        raise wrong
     try:
         addresses = [str(ipaddress.ip_address(word)) for word in found]
     except ValueError:
-        raise Invalid.field("betaIps", _("Write IP addresses with commas between them.")) from None
+        raise wrong from None
+    if any("%" in address for address in addresses):  # fe80::1%eth0: a zone means something on one machine only
+        raise wrong
     if len(addresses) > MAX_BETA_ADDRESSES:
         raise Invalid.field("betaIps", _("At most {n} at once.").format(n=MAX_BETA_ADDRESSES))
     return addresses

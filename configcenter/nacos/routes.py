@@ -176,10 +176,10 @@ def _namespaces(_call: Call, who: Who) -> Answer:
 
 
 def _make_namespace(call: Call, who: Who) -> Answer:
-    slug = call.fields.get("customNamespaceId", "").strip() or str(uuid4())
-    tenant = get_tenant(who.tenant_id) if who.tenant_id is not None else None
-    words = {"name": call.fields.get("namespaceName", "").strip() or slug, "description": call.fields.get("namespaceDesc", "")}
-    config_items.create_namespace(tenant=tenant, slug=slug, **words, by=who.by(call.ip))
+    where = place(who, call.fields.get("customNamespaceId", "").strip() or str(uuid4()))
+    tenant = get_tenant(where.tenant_id) if where.tenant_id is not None else None
+    words = {"name": call.fields.get("namespaceName", "").strip() or where.slug, "description": call.fields.get("namespaceDesc", "")}
+    config_items.create_namespace(tenant=tenant, slug=where.slug, **words, by=who.by(call.ip))
     return protocol.text("true")
 
 

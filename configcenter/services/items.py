@@ -10,7 +10,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from configcenter import hot
 from configcenter.actions import Action
-from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.models import INSTALLATION, MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
@@ -164,8 +164,11 @@ def change_item(
     What is in force, for all or for some, must be valid in the new format. A draft need not be: its errors are shown.
 
     Raises:
-        Invalid: there is no such format, what is in force is not written in it, or the item is encrypted and was to be so no longer.
+        Invalid: there is no such format, what is in force is not written in it, the item is encrypted and was to be so no longer, or it is
+            a module, which is always JSON in the clear.
     """
+    if _is_module(item):
+        _check_module(format=format, is_encrypted=bool(is_encrypted))
     if format is not None:
         checked_format(format)
     with transaction.atomic():
@@ -191,6 +194,17 @@ def change_item(
     return fresh
 
 
+def _is_module(item: ConfigItem) -> bool:
+    return item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None
+
+
+def _check_module(*, format: str | None, is_encrypted: bool) -> None:
+    if format not in (None, Format.JSON):
+        raise Invalid.field("format", _("A module is always written as JSON."))
+    if is_encrypted:
+        raise Invalid.field("is_encrypted", _("A module can't be encrypted. Keep secrets in an item of your own."))
+
+
 def _encrypt_history(item: ConfigItem) -> None:
     for release in item.releases.iterator(chunk_size=50):
         release.item = item
@@ -213,12 +227,14 @@ def create_namespace(*, tenant: Tenant | None, slug: str, name: str, description
     """Make a namespace.
 
     Raises:
-        Invalid: the id is none.
+        Invalid: the id is none, or it begins as the names of the installation's namespaces do.
         Exists: there is already one of that id.
     """
     _check_name("slug", slug, 128)
     if slug == MODULES:  # also of a tenant's own: in a file its items could not be told from overrides
         raise Exists(_("The namespace {slug} already exists.").format(slug=slug))
+    if slug.startswith(INSTALLATION):  # for a tenant that operates the installation, the name means another namespace
+        raise Invalid.field("slug", _("A name can't begin with {prefix}").format(prefix=INSTALLATION))
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -251,7 +267,7 @@ def name_of(item: ConfigItem) -> str:
     """Name an item as audit and messages do: `retry_policy`, `retry_policy@shop`, `public/GROUP/app.yaml`."""
     if item.override_of is not None:
         return f"{item.data_id}@{item.override_of.slug}"
-    if item.group == MODULES and item.namespace.slug == MODULES and item.namespace.tenant_id is None:
+    if _is_module(item):
         return item.data_id
     return f"{item.namespace.slug}/{item.group}/{item.data_id}"
 

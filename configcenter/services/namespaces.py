@@ -15,11 +15,9 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from accounts.selectors import get_tenant
-from configcenter.models import MODULES, PUBLIC, ConfigNamespace
+from configcenter.models import INSTALLATION, MODULES, PUBLIC, ConfigNamespace
 from configcenter.services.items import default_namespace
 from posthaste.lib.problems import Forbidden, NotFound
-
-INSTALLATION = "installation."
 
 
 class Reader(Protocol):

@@ -171,9 +171,13 @@ def _is_masked(entry: dict[str, Any]) -> bool:
     return bool(entry.get("is_encrypted")) and entry.get("content") is None
 
 
+def _is_module(entry: dict[str, Any]) -> bool:
+    return bool(entry["namespace"] == entry["group"] == MODULES)
+
+
 def _name(entry: dict[str, Any]) -> str:
     tenant = f"@{entry['tenant']}" if entry.get("tenant") else ""
-    if entry["namespace"] == entry["group"] == MODULES:
+    if _is_module(entry):
         return f"{entry['data_id']}{tenant}"
     return f"{entry['namespace']}/{entry['group']}/{entry['data_id']}{tenant}"
 
@@ -197,12 +201,16 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
             raise NotFound(_("There is no tenant {slug} here.").format(slug=tenant.slug))
         if tenant is None:
             raise NotFound(_("This belongs to the installation, not to a tenant."))
-    if entry["namespace"] == MODULES and entry["group"] == MODULES:
+    if _is_module(entry):
         return config_items.module_item(entry["data_id"], tenant=tenant)
     namespace = ConfigNamespace.objects.filter(tenant=tenant, slug=entry["namespace"]).first()
     if namespace is None and entry["namespace"] == PUBLIC:
         namespace = config_items.default_namespace(tenant)
-    namespace = namespace or config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
+    if namespace is None:
+        try:
+            namespace = config_items.create_namespace(tenant=tenant, slug=entry["namespace"], name="", by=by)
+        except Invalid as error:
+            raise error.renamed({"slug": "namespace"}) from None
     try:
         return config_items.get_item(namespace=namespace, group=entry["group"], data_id=entry["data_id"])
     except NotFound:
@@ -218,10 +226,10 @@ def _find(entry: dict[str, Any], only_tenant: Tenant | None, by: Actor) -> Confi
 
 
 def _import_one(entry: dict[str, Any], policy: str, by: Actor, now: datetime | None, only_tenant: Tenant | None, comment: str) -> Outcome:
-    if _is_masked(entry):
+    if _is_masked(entry) and not _is_module(entry):
         return Outcome(_name(entry), "skipped")
     item = _find(entry, only_tenant, by)
-    if entry.get("is_encrypted") and not item.is_encrypted:
+    if entry.get("is_encrypted") and not item.is_encrypted:  # refused for a module
         item = config_items.change_item(item=item, is_encrypted=True, by=by)
     kind = None  # of a free-form item, where the file tells one: its text is written in it
     if handle_of(item) is None and entry.get("format"):

@@ -125,6 +125,10 @@ class Invalid(Problem):
         """Make the problem for one field."""
         return cls(errors=[{"field": field, "code": code, "message": message}])
 
+    def renamed(self, names: Mapping[str, str]) -> "Invalid":
+        """Return the same problem with fields called as the caller knows them, by the names they have here."""
+        return Invalid(self.detail, errors=[{**error, "field": names.get(error["field"], error["field"])} for error in self.errors])
+
 
 class Malformed(Problem):
     """The body is not valid JSON."""
@@ -146,7 +150,7 @@ class Unauthenticated(Problem):
 class Forbidden(Problem):
     """The key lacks the scope, or can't be used from this address."""
 
-    status, code, title = 403, "forbidden", _("This key is not allowed to do that")
+    status, code, title = 403, "forbidden", _("Permission denied")
 
 
 class NotFound(Problem):

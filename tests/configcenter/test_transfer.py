@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from configcenter import selectors
-from configcenter.models import ConfigItem, ConfigRelease
+from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import items, releases, transfer
 from configcenter.services.transfer import ImportConflict
 from posthaste.lib.problems import Invalid
@@ -108,3 +108,41 @@ def test_nobody_imports_into_another_tenant() -> None:
     other = make_tenant("Other")
     with pytest.raises(Invalid):
         imported(exported(), "overwrite", only_tenant=other)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"tenant": None, "data_id": "links_and_cache", "content": "{}"},
+        {"tenant": "shop", "data_id": "retry_policy", "content": '{"max_retries": 1}'},
+        {"tenant": None, "data_id": "links_and_cache", "content": None},
+    ],
+)
+def test_a_file_encrypts_no_module_and_no_override(entry: dict[str, Any]) -> None:
+    make_tenant("Shop", slug="shop")
+    names = {"namespace": "posthaste", "group": "posthaste", "format": "json", "version": 1, "md5": None, "is_encrypted": True}
+    data = orjson.dumps({"kind": transfer.KIND, "version": transfer.VERSION, "items": [names | entry]})
+    with pytest.raises(Invalid) as error:
+        imported(data)
+    assert [wrong["field"] for wrong in error.value.errors] == ["items[0].is_encrypted"]
+    assert not ConfigItem.objects.filter(is_encrypted=True).exists()
+    assert not ConfigRelease.objects.exists()
+
+
+def test_a_module_is_neither_encrypted_nor_written_in_another_format() -> None:
+    tenant = make_tenant("Shop")
+    for item in (items.module_item("queues"), items.module_item("retry_policy", tenant=tenant)):
+        for change in ({"is_encrypted": True}, {"format": "yaml"}):
+            with pytest.raises(Invalid) as error:
+                items.change_item(item=item, by=actor("user:ada"), **change)  # type: ignore[arg-type]
+            assert [wrong["field"] for wrong in error.value.errors] == [*change]
+
+
+@pytest.mark.parametrize("tenant", [None, "shop"])
+def test_a_file_makes_no_namespace_under_a_name_that_means_another(tenant: str | None) -> None:
+    make_tenant("Shop", slug="shop")
+    entry = {"namespace": "installation.public", "tenant": tenant, "group": "G", "data_id": "a", "content": "x"}
+    with pytest.raises(Invalid) as error:
+        imported(orjson.dumps({"kind": transfer.KIND, "version": transfer.VERSION, "items": [entry]}))
+    assert [wrong["field"] for wrong in error.value.errors] == ["items[0].namespace"]
+    assert not ConfigNamespace.objects.filter(slug__startswith="installation.").exists()

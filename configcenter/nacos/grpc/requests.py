@@ -5,11 +5,10 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote
 
-import structlog
 from django.utils.translation import gettext as _
 
 from configcenter.nacos import items, protocol
-from configcenter.nacos.application import refusals
+from configcenter.nacos.application import problem_of, refusals
 from configcenter.nacos.fingerprints import Key
 from configcenter.nacos.grpc import wire
 from configcenter.nacos.grpc.connections import Connection, Connections
@@ -18,15 +17,14 @@ from configcenter.nacos.protocol import Listened
 from configcenter.nacos.routes import Call, identified, in_thread, listeners, texts
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services.namespaces import place
-from posthaste.lib.problem_responses import from_exception
-from posthaste.lib.problems import Internal, Invalid, NotFound, Problem
+from posthaste.lib.problems import Invalid, NotFound, Problem
 
-log = structlog.get_logger(__name__)
 FAILED = 500
 NOT_FOUND, NOT_CONNECTED = 300, 301  # Nacos' own error codes
 #: Our status → the error code that Nacos clients know.
 CODES = {401: 403, 422: 400}
 SECRET_HEADERS = ("accessToken", "username", "password")
+FIELDS = ("dataId", "group", "tenant", "content", "casMd5", "tag")
 
 connections = Connections(listeners)
 Answer = dict[str, Any]
@@ -43,6 +41,7 @@ async def _query(call: Call, who: Who, connection: Connection, body: Mapping[str
     shown = in_force.of(client, *names)
     if shown.is_encrypted:
         who.must_reveal()
+    connection.fetched(Key(where[0].tenant_id, where[0].slug, *names), shown.md5)
     at = int(shown.at.timestamp() * 1000) if shown.at else 0
     text = {"content": shown.content, "md5": shown.md5, "contentType": shown.format, "lastModified": at}
     return {**text, "encryptedDataKey": "", "isBeta": shown is in_force.gray, "tag": False}
@@ -103,12 +102,15 @@ REQUESTS: dict[str, tuple[str, Handler, tuple[str, ...], str]] = {
 
 async def answer(payload: Any, context: Any) -> Any:
     """Answer one call."""
-    kind, peer, request_id = payload.metadata.type, context.peer(), ""
+    kind, peer, request_id = payload.metadata.type[:100], context.peer(), ""
     if kind == "ServerCheckRequest":  # tells nothing of ours; clients ask before they have a stream
         return wire.write("ServerCheckResponse", _head(request_id) | {"connectionId": peer, "supportAbilityNegotiation": False})
     connection = connections.find(peer)
     if connection is None:
-        return _error("ErrorResponse", request_id, NOT_CONNECTED, _("Connection is unregistered."))
+        # After a restart of ours grpcio connects a client anew, but without its stream. To a 3xx of a health check the Python client goes
+        # on waiting for changes that it can't be told; to this one it opens a stream.
+        code = FAILED if kind == "HealthCheckRequest" else NOT_CONNECTED
+        return _error("ErrorResponse", request_id, code, _("Connection is unregistered."))
     if kind == "HealthCheckRequest":
         return wire.write("HealthCheckResponse", _head(request_id))
     call = None
@@ -126,22 +128,28 @@ async def answer(payload: Any, context: Any) -> Any:
         protocol.check_supported(method, "/cs/configs", call.fields)
         return wire.write(response, _head(request_id) | await handle(call, who, connection, body))
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-        problem = _problem_of(error)
+        problem = problem_of(error)
         await _slow_down(kind, call, peer, problem)
         return _error(response, request_id, _code_of(kind, problem), _words_of(problem))
 
 
 def _call(payload: Any, body: Mapping[str, Any], peer: str) -> Call:
     headers = {str(name).lower(): str(value) for name, value in payload.metadata.headers.items()}
-    more = body.get("additionMap")
-    fields = {name: value for name, value in (more if isinstance(more, dict) else {}).items() if isinstance(value, str)}
-    fields |= {
-        name: value for name in ("dataId", "group", "tenant", "content", "casMd5", "tag") if isinstance(value := body.get(name), str)
-    }
+    more = body.get("additionMap") or {}
+    if not isinstance(more, dict):
+        raise Invalid.field("additionMap", _("Must be an object."))
+    sent = more | {name: body[name] for name in FIELDS if body.get(name) is not None}
+    fields = {name: _text(name, value) for name, value in sent.items() if value is not None}
     fields |= {name: headers[name.lower()] for name in SECRET_HEADERS if headers.get(name.lower())}
-    if any("\0" in value for value in fields.values()):
-        raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
     return Call(fields, headers, _address(peer), _nothing)
+
+
+def _text(name: str, value: Any) -> str:
+    """Return the value of a field. One of another kind is not passed over: without its `betaIps`, a beta would be for all."""
+    if not isinstance(value, str):
+        raise Invalid.field(name, _("Must be a text."))
+    protocol.check_storable(name, value)
+    return value
 
 
 async def _nothing() -> None:
@@ -156,14 +164,6 @@ def _address(peer: str) -> str:
     except ValueError:
         return "127.0.0.1"
     return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def _problem_of(error: Exception) -> Problem:
-    problem: Problem | None = from_exception(error)
-    if problem is None:
-        log.error("Nacos request failed", exc_info=error)
-        return Internal()
-    return problem
 
 
 async def _slow_down(kind: str, call: Call | None, peer: str, problem: Problem) -> None:
