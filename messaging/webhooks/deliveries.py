@@ -15,6 +15,7 @@ from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import content, event_types, positions, reading, request
 from messaging.webhooks.reading import StoredEvent
 from posthaste.lib.problems import Conflict
+from posthaste.lib.rows import is_kept, lock
 
 COUNT_UP_TO = 100_000
 
@@ -44,6 +45,7 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
 
     Raises:
         Conflict: it was a test, or its events are not kept any more.
+        NotFound: the endpoint was deleted during the call.
     """
     if delivery.kind == DeliveryKind.TEST:
         raise Conflict(_("This was a test. Send another one instead."))
@@ -75,18 +77,24 @@ def stored_at(endpoint: WebhookEndpoint, carried: Sequence[int]) -> list[StoredE
 
 
 def send_again(endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: datetime, *, replayed_from: WebhookDelivery) -> WebhookDelivery:
-    """Send events in one request with a new webhook-id, and return its entry of the log."""
+    """Send events in one request with a new webhook-id, and return its entry of the log.
+
+    Raises:
+        NotFound: the endpoint was deleted during the call.
+    """
     webhook_id = request.new_webhook_id()
     answer = request.post(endpoint, webhook_id=webhook_id, events=content.as_seen(rows), now=now)
-    return request.log(
-        endpoint,
-        answer,
-        webhook_id=webhook_id,
-        kind=DeliveryKind.REPLAY,
-        carried=[row.position for row in rows],
-        replayed_from=replayed_from,
-        at=now,
-    )
+    with transaction.atomic():
+        lock(endpoint)
+        return request.log(
+            endpoint,
+            answer,
+            webhook_id=webhook_id,
+            kind=DeliveryKind.REPLAY,
+            carried=[row.position for row in rows],
+            replayed_from=replayed_from if is_kept(replayed_from) else None,  # entries are removed when they are old
+            at=now,
+        )
 
 
 @transaction.atomic

@@ -93,6 +93,7 @@ def replay_range(
 
     Raises:
         Invalid: the range is none.
+        NotFound: the endpoint was deleted during a call.
     """
     chosen.check()
     made, until = Replayed(), time.monotonic() + MAX_SECONDS

@@ -111,7 +111,10 @@ def log(
     attempt: int = 1,
     replayed_from: WebhookDelivery | None = None,
 ) -> WebhookDelivery:
-    """Write an entry of the log; `carried` are the positions of its events, none in a test, which has `events` of them."""
+    """Write an entry of the log; `carried` are the positions of its events, none in a test, which has `events` of them.
+
+    The endpoint must be locked, as it could be deleted meanwhile.
+    """
     return WebhookDelivery.objects.create(
         endpoint=endpoint,
         tenant_id=endpoint.tenant_id,
