@@ -24,7 +24,10 @@ from monitor.live.routing import SameSite, websocket_urlpatterns  # noqa: E402
 GRPC_OFFSET = 1000  # where clients of Nacos 2 and 3 look for it
 
 _environment = env.load()
-_nacos_grpc = Entrance(_environment.host, _environment.ws_port + GRPC_OFFSET) if _environment.nacos_grpc else None
+_nacos_grpc: Entrance | None = None
+if _environment.nacos_grpc:
+    _files = (_environment.nacos_grpc_certificate, _environment.nacos_grpc_key)
+    _nacos_grpc = Entrance(_environment.host, _environment.ws_port + GRPC_OFFSET, _files)
 
 heartbeat.start("ws")
 watch.start("ws")

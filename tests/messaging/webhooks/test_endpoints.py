@@ -1,7 +1,7 @@
 """Endpoints are checked, stored, tested and deleted; each change has its audit entry."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from accounts.models import AuditEntry, Tenant
 from messaging.configuration import webhooks
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints
-from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.problems import Conflict, Invalid, NotFound
 from tests.builders import TESTER, configure, make_tenant
 from tests.messaging.webhooks.hooks import again, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
@@ -160,6 +160,28 @@ def test_disabling_and_enabling_twice_is_noted_once(tenant: Tenant) -> None:
     assert (endpoint.is_enabled, endpoint.disabled_at, endpoint.disabled_code) == (True, None, "")
     assert audited("webhook.disable") == {"code": "manual"}
     assert audited("webhook.enable") == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda endpoint, now: endpoints.update(endpoint=endpoint, fields=["name"], by=TESTER, now=now),
+        lambda endpoint, now: endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.enable(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.disable(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.send_test(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.delete(endpoint=endpoint, by=TESTER),
+    ],
+)
+def test_what_was_deleted_meanwhile_is_not_found_and_nothing_is_noted(
+    call: Callable[[WebhookEndpoint, datetime], Any], tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, "http://127.0.0.1:9/hooks")
+    WebhookEndpoint.objects.all().delete()
+    with pytest.raises(NotFound):
+        call(endpoint, timezone.now())
+    assert not WebhookDelivery.objects.exists()
+    assert not AuditEntry.objects.filter(actor=str(TESTER)).exists()
 
 
 @pytest.mark.django_db(transaction=True)
