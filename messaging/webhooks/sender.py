@@ -32,7 +32,7 @@ from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoin
 from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
-from messaging.webhooks import content, endpoints, figures, reading, request
+from messaging.webhooks import content, endpoints, figures, positions, reading, request
 from messaging.webhooks.deliveries import is_wanted
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
@@ -79,6 +79,11 @@ class Load:
     rows: list[StoredEvent]
     until: int
     is_last: bool = False  # nothing else waited when it was read
+
+    @property
+    def positions(self) -> list[int]:
+        """Where its events are."""
+        return [row.position for row in self.rows]
 
 
 class Sender:
@@ -220,14 +225,14 @@ class Sender:
         began = self.now()
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
-            endpoint.inflight_from, endpoint.attempts = load.rows[0].position, 0
-        endpoint.inflight_until = load.until
+            endpoint.attempts = 0
+        endpoint.inflight_until, endpoint.inflight_positions = load.until, positions.encode(load.positions)
         endpoint.attempts += 1
         if not self._unchanged(endpoint).update(
             inflight_id=endpoint.inflight_id,
             inflight_since=endpoint.inflight_since,
-            inflight_from=endpoint.inflight_from,
             inflight_until=endpoint.inflight_until,
+            inflight_positions=endpoint.inflight_positions,
             attempts=endpoint.attempts,
             is_calling=True,
             lease_until=began + self.lease,
@@ -272,9 +277,7 @@ class Sender:
         entry: dict[str, Any] = {
             "webhook_id": endpoint.inflight_id,
             "at": began,
-            "events": len(load.rows),
-            "first": load.rows[0].position,
-            "last": load.rows[-1].position,
+            "carried": load.positions,
             "attempt": endpoint.attempts,
         }
         if answer.status == DeliveryStatus.DELIVERED:
@@ -342,9 +345,7 @@ class Sender:
             answer,
             webhook_id=endpoint.inflight_id,
             at=self.now(),
-            events=0,
-            first=endpoint.inflight_from or 0,
-            last=endpoint.inflight_until or 0,
+            carried=positions.decode(endpoint.inflight_positions),
             attempt=endpoint.attempts,
         )
 
@@ -378,9 +379,9 @@ class Sender:
 
 _NOTHING_IN_FLIGHT: dict[str, Any] = {
     "inflight_id": "",
-    "inflight_from": None,
     "inflight_until": None,
     "inflight_since": None,
+    "inflight_positions": "",
     "attempts": 0,
     "is_calling": False,
 }
