@@ -45,7 +45,8 @@ async def _nacos_grpc() -> Callable[[], Awaitable[None]] | None:
     try:
         from configcenter.nacos.grpc import server  # late, as only an installation that wants it pays for grpcio
 
-        started = await server.start(environment.host, environment.ws_port + GRPC_OFFSET)
+        files = environment.nacos_grpc_certificate, environment.nacos_grpc_key
+        started = await server.start(environment.host, environment.ws_port + GRPC_OFFSET, server.certificate_in(*files))
     except ImportError as error:
         log.error("Nacos gRPC is off: grpcio or protobuf is not installed", error=str(error))
         return None

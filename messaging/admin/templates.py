@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import TenantAdmin, signed_in
 from messaging.actions import Action
-from messaging.admin.fields import PrettyJSONField
+from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import editing, templates
 from messaging.labels import TemplateState
@@ -228,7 +228,7 @@ class TemplateAdmin(TenantAdmin):
         channel = request.POST.get("channel", "")
         variables = request.POST.get("variables", "") or "[]"
         try:
-            declared = json.loads(variables)
+            declared = json.loads(variables, cls=Decoder)
         except ValueError:
             raise Invalid.field("variables", _("Not valid JSON yet.")) from None
         if not isinstance(declared, list) or not all(isinstance(v, dict) and isinstance(v.get("name"), str) for v in declared):

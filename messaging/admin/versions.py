@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
+from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import templates
 from messaging.models import TemplateVersion
@@ -27,9 +28,7 @@ from posthaste.ui.templatetags.interface import ago, badge
 class VersionForm(forms.Form):
     """Values to try a version with."""
 
-    variables = forms.JSONField(
-        label=gettext_lazy("variables"), widget=forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"})
-    )
+    variables = PrettyJSONField(label=gettext_lazy("variables"), rows=8)
 
 
 @admin.register(TemplateVersion)
@@ -81,7 +80,7 @@ class TemplateVersionAdmin(ReadOnly):
         """Return a version's HTML as a document that can do nothing."""
         version = self.own(request, str(pk))
         try:
-            variables = json.loads(request.GET.get("variables", "{}"))
+            variables = json.loads(request.GET.get("variables", "{}"), cls=Decoder)
             return html_document(templates.preview(version=version, variables=variables if isinstance(variables, dict) else {})["html"])
         except (Invalid, ValueError):
             return html_document("")

@@ -227,6 +227,19 @@ def test_blocks_are_added_moved_and_removed_without_a_script() -> None:
     assert [exception["value"] for exception in draft["rules"][1]["exceptions"]] == ["shop"]
 
 
+@pytest.mark.parametrize("verb", ["add-block", "remove-block", "move-up", "move-down"])
+@pytest.mark.parametrize(
+    "block", ["rules[zz]", "rules[²]", "rules[٠]", "rules[-1]", "rules[]", "rules[0", f"rules[{'9' * 5_000}]", "rules", "]["]
+)
+def test_a_button_of_a_block_that_does_not_exist_changes_nothing(verb: str, block: str) -> None:
+    client = staff()
+    typed = form_of(client, at("flow_rules"))
+    if (verb, block) != ("add-block", "rules"):
+        answer = client.post(at("flow_rules"), typed | {verb: block})
+        assert answer.status_code == 200
+        assert posted(answer.content.decode()) == typed
+
+
 def test_blocks_that_a_script_made_and_moved_are_read_in_the_order_of_the_page() -> None:
     client = staff()
     typed = form_of(client, at("flow_rules"))
