@@ -1,6 +1,5 @@
 """Texts made to occupy or to break what checks and compares them: refused at once, as clearly as a text with an error."""
 
-
 import orjson
 import pytest
 
