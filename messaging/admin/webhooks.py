@@ -219,7 +219,11 @@ class WebhookEndpointAdmin(TenantAdmin):
             self.message_user(request, _("Choose how long to keep the old secret."), messages.ERROR)
             return self.back(request, endpoint)
         keep_for = timedelta(seconds=form.cleaned_data["keep_for"])
-        endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        try:
+            endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        except Conflict as problem:  # the secret before is still valid
+            self.message_user(request, problem_text(problem), messages.ERROR)
+            return self.back(request, endpoint)
         return self._secret_page(request, endpoint)
 
     def enable(self, request: HttpRequest, pk: UUID) -> HttpResponse:

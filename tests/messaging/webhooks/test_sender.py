@@ -16,7 +16,7 @@ from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
-from messaging.webhooks import endpoints, request, sender
+from messaging.webhooks import deliveries, endpoints, request, sender
 from messaging.webhooks.sender import Sender
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
@@ -200,6 +200,10 @@ def test_a_sender_that_dies_while_it_calls_is_succeeded_by_one_that_sends_the_sa
     assert is_due(endpoint)
     turn(endpoint)
     assert statuses(endpoint) == ["unknown", "delivered", "delivered"]
+    lost = WebhookDelivery.objects.get(endpoint=endpoint, status="unknown")
+    assert (lost.error, lost.events) == ("sender_lost", 3)
+    replayed = deliveries.replay(endpoint=again(endpoint), delivery=lost, by=TESTER, now=timezone.now())
+    assert (replayed.events, receiver.deliveries.pop().events) == (3, receiver.deliveries[-2].events)
     *repeats, last = receiver.deliveries
     assert len({delivery.webhook_id for delivery in repeats}) == 1
     assert sorted(event["data"]["id"] for event in repeats[-1].events) == sorted(ids_of(rows))
