@@ -63,7 +63,7 @@ def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEn
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
-    A new URL is tried at once. A request that is being repeated keeps its webhook-id.
+    A new URL is tried at once. A request that is being repeated keeps its webhook-id as long as it carries the same events.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
@@ -74,13 +74,14 @@ def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: 
     if wrong := set(changed) - set(EDITABLE):
         raise ValueError(f"Not to be changed here: {', '.join(sorted(wrong))}")
     check(endpoint)
-    if "url" in changed:
-        endpoint.next_attempt_at = now
+    of_url = ["next_attempt_at", "max_body_bytes", "max_body_until"] if "url" in changed else []
+    if of_url:
+        endpoint.next_attempt_at, endpoint.max_body_bytes, endpoint.max_body_until = now, None, None
     with transaction.atomic():
         EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
         lock(endpoint)
         _must_be_free(endpoint)
-        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        endpoint.save(update_fields=[*changed, *of_url, "updated_at"])
         _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
@@ -102,6 +103,7 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     """Replace the secret and return the new one. Until `keep_old_for` has passed, requests are signed with both.
 
     Raises:
+        Conflict: the secret before is still valid, and would have to end now for the old one to be kept.
         Invalid: `keep_old_for` is negative or longer than seven days.
         NotFound: it was deleted meanwhile.
     """
@@ -109,8 +111,16 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
         raise Invalid.field("keep_old_for_seconds", _("Between 0 and {n}.").format(n=int(MAX_KEEP_OLD_SECRET.total_seconds())))
     # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
     lock(endpoint)
-    current = WebhookEndpoint.objects.get(pk=endpoint.pk).secret
-    endpoint.previous_secret = current if keep_old_for else ""
+    current = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    if keep_old_for and current.previous_secret_until and current.previous_secret_until > now:
+        # Requests carry two signatures at most, and this secret was promised to be one of them until then.
+        raise Conflict(
+            _(
+                "The previous secret is valid until {time}. Wait until then, or keep no old secret (0 seconds): both then end at once."
+            ).format(time=current.previous_secret_until.isoformat(timespec="seconds")),
+            previous_secret_until=current.previous_secret_until.isoformat(),
+        )
+    endpoint.previous_secret = current.secret if keep_old_for else ""
     endpoint.previous_secret_until = now + keep_old_for if keep_old_for else None
     secret: str = new_receipt_secret()
     endpoint.secret = secret

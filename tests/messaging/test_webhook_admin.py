@@ -375,3 +375,12 @@ def test_a_test_of_an_endpoint_that_is_removed_meanwhile_is_not_found(
     assert answer.status_code == 404
     assert "deleted in the meantime" in answer.content.decode()
     assert not WebhookDelivery.objects.exists()
+
+
+def test_a_second_rotation_says_that_the_first_secret_is_still_valid(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"})
+    secret = WebhookEndpoint.objects.get().secret
+    answer = client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"}, follow=True)
+    assert "The previous secret is valid until" in texts(answer)
+    assert WebhookEndpoint.objects.get().secret == secret

@@ -153,6 +153,17 @@ def test_a_rotation_keeps_the_old_secret_for_a_day_unless_told_otherwise_and_not
     assert WebhookEndpoint.objects.get().previous_secret == ""
 
 
+@pytest.mark.parametrize("body", [None, {"keep_old_for_seconds": 1}, {"keep_old_for_seconds": 3600}])
+def test_a_second_rotation_does_not_end_a_secret_that_was_to_stay(api: Api, body: dict[str, Any] | None) -> None:
+    shown = made(api)
+    until = json_of(api.post(path_of(shown, "rotate-secret/"), {"keep_old_for_seconds": 3600}))["previous_secret_until"]
+    answer = api.post(path_of(shown, "rotate-secret/"), body)
+    assert (answer.status_code, json_of(answer)["code"]) == (409, "conflict")
+    assert parse_datetime(json_of(answer)["previous_secret_until"]) == parse_datetime(until)
+    assert WebhookEndpoint.objects.get().previous_secret == shown["secret"]
+    assert api.post(path_of(shown, "rotate-secret/"), {"keep_old_for_seconds": 0}).status_code == 200
+
+
 @pytest.mark.parametrize("seconds", [-1, 7 * 86_400 + 1, "3600", 1.5, True, None])
 def test_a_rotation_refuses_what_is_no_span_of_seven_days(api: Api, seconds: Any) -> None:
     shown = made(api)

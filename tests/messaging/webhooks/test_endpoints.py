@@ -142,6 +142,20 @@ def test_a_new_secret_leaves_the_old_one_valid_for_a_day_or_not_at_all(tenant: T
     assert AuditEntry.objects.filter(action="webhook.rotate_secret").count() == 2
 
 
+@pytest.mark.parametrize("span", [timedelta(seconds=1), timedelta(hours=1), timedelta(days=7)])
+def test_a_secret_stays_valid_for_as_long_as_was_promised(span: timedelta, tenant: Tenant) -> None:
+    endpoint, now = make_endpoint(tenant, PUBLIC), timezone.now()
+    first = endpoint.secret
+    second = endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now, keep_old_for=timedelta(hours=1))
+    with pytest.raises(Conflict) as caught:
+        endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now + timedelta(seconds=6), keep_old_for=span)
+    assert caught.value.extra["previous_secret_until"] == (now + timedelta(hours=1)).isoformat()
+    found = again(endpoint)
+    assert (found.secret, found.previous_secret, found.previous_secret_until) == (second, first, now + timedelta(hours=1))
+    third = endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now + timedelta(hours=1), keep_old_for=span)
+    assert (again(endpoint).secret, again(endpoint).previous_secret) == (third, second)
+
+
 @pytest.mark.parametrize("span", [timedelta(seconds=-1), timedelta(days=8)])
 def test_an_old_secret_is_kept_for_a_week_at_most(span: timedelta, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, PUBLIC)
