@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -144,6 +145,7 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
         disabled_figures={},
         failing_since=None,
         failures=0,
+        inflight_since=Case(When(inflight_since__isnull=False, then=Value(now))),  # it is not given up for the time it was disabled
         next_attempt_at=now,
         updated_at=now,
     ):

@@ -44,6 +44,7 @@ from tracing.services import record
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
 JITTER = 0.2
+MIN_ATTEMPTS = 4  # before a request is given up, if max_attempt_hours is short
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
@@ -61,12 +62,31 @@ def due(*, now: datetime, limit: int) -> list[UUID]:
 
 
 def backoff(failures: int, retry_after: float | None = None) -> timedelta:
-    """Return how long to wait after so many failures in a row: doubled each time, and at least as long as the receiver asked for.
+    """Return how long to wait after so many failures in a row: doubled each time, and as long as the receiver asked for, up to `max_pause`.
 
     Jitter keeps endpoints that failed together from coming back together.
     """
-    seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
-    return timedelta(seconds=max(seconds, retry_after or 0.0))
+    seconds = min(max_pause(), FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
+    return timedelta(seconds=max(seconds, min(retry_after or 0.0, max_pause())))
+
+
+def max_pause() -> float:
+    """Return the longest pause between two attempts in seconds. A request is tried some times before it is given up."""
+    return min(MAX_PAUSE_SECONDS, webhooks.value.max_attempt_hours * 3600 / MIN_ATTEMPTS)
+
+
+def leave_out_idle_time(endpoint: WebhookEndpoint, now: datetime) -> None:
+    """Move the beginning of failing so that it counts only times in which the endpoint was tried.
+
+    While it is disabled, its breaker is held open, its tenant is inactive, it has no events or no sender runs, nothing is tried: the first
+    failure afterwards must neither give up a request nor disable the endpoint.
+    """
+    if endpoint.attempted_at is None:
+        return
+    idle = now - endpoint.attempted_at - timedelta(seconds=max_pause() * (1 + JITTER))
+    if idle > timedelta(0):
+        endpoint.inflight_since = endpoint.inflight_since and min(endpoint.inflight_since + idle, now)
+        endpoint.failing_since = endpoint.failing_since and min(endpoint.failing_since + idle, now)
 
 
 class Sender:
@@ -153,7 +173,10 @@ class Sender:
         if not load.rows:
             if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **composing.NOTHING_IN_FLIGHT):
                 return self._read_again()
-            return load.until > endpoint.cursor
+            is_further = load.until > endpoint.cursor
+            endpoint.cursor = max(load.until, endpoint.cursor)  # what the row holds now: the next search goes on from there
+            composing.forget_request(endpoint)
+            return is_further
         host = request.host_of(endpoint)
         waits, epoch = self._ask_breaker(host)
         if waits:
@@ -196,6 +219,7 @@ class Sender:
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
         load = composing.compose(endpoint, load, began)
+        leave_out_idle_time(endpoint, began)
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
             endpoint.attempts = 0
@@ -207,6 +231,8 @@ class Sender:
             inflight_until=endpoint.inflight_until,
             inflight_positions=endpoint.inflight_positions,
             attempts=endpoint.attempts,
+            attempted_at=began,
+            failing_since=endpoint.failing_since,
             is_calling=True,
             lease_until=began + self.lease,
         ):
