@@ -50,13 +50,14 @@ CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
+CALLED = Q(is_enabled=True, tenant__is_active=True)  # which endpoints get events
 NO_LINES: Mapping[UUID, list[str]] = {}
 
 
 def due(*, now: datetime, limit: int) -> list[UUID]:
     """Return the endpoints that have events to send and are claimed by no sender, the one served longest ago first."""
     events_left = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor"))
-    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), is_enabled=True, next_attempt_at__lte=now)
+    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), CALLED, next_attempt_at__lte=now)
     rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
     return list(rows.values_list("pk", flat=True)[:limit])
 
@@ -145,7 +146,7 @@ class Sender:
         now = store.database_time()
         self.ahead = now - timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
-        found = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
+        found = WebhookEndpoint.objects.filter(free, CALLED, pk=self.endpoint_id, next_attempt_at__lte=now)
         return bool(found.update(lease_token=self.token, lease_until=now + self.lease))
 
     def _send_and_note(self) -> bool:
@@ -193,7 +194,7 @@ class Sender:
     def _current(self) -> WebhookEndpoint | None:
         """Return the endpoint; None if it was disabled, deleted or taken over. It is read again once it was changed."""
         if self._endpoint is None:
-            self._endpoint = self._held().filter(is_enabled=True).first()
+            self._endpoint = self._held().filter(CALLED).first()
         return self._endpoint
 
     def _unchanged(self, endpoint: WebhookEndpoint) -> Any:

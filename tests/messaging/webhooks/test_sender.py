@@ -557,6 +557,29 @@ def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: Webhoo
     assert sorted(delivery.path for delivery in receiver.deliveries) == [f"/hooks/{n}" for n in range(5)]
 
 
+def test_an_endpoint_of_an_inactive_tenant_waits_and_goes_on_when_the_tenant_is_active_again(
+    receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    rows = sent(tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
+    assert (is_due(endpoint), turn(endpoint), receiver.deliveries) == (False, 0, [])
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=True)
+    assert is_due(endpoint)
+    turn(endpoint)
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of(rows)
+
+
+def test_a_request_of_a_tenant_that_becomes_inactive_is_not_repeated_meanwhile(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
+    later(endpoint, minutes=1)
+    assert (is_due(endpoint), turn(endpoint), len(receiver.deliveries)) == (False, 0, 1)
+
+
 def test_an_endpoint_disabled_during_a_turn_gets_no_further_request(receiver: WebhookReceiver, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, receiver.url, max_events=1)
     sent(tenant, 3)
