@@ -377,6 +377,8 @@ class Migration(migrations.Migration):
                 ('inflight_until', models.BigIntegerField(editable=False, null=True)),
                 ('inflight_since', models.DateTimeField(editable=False, null=True)),
                 ('inflight_positions', models.TextField(blank=True, editable=False)),
+                ('max_body_bytes', models.PositiveIntegerField(editable=False, null=True)),
+                ('max_body_until', models.DateTimeField(editable=False, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, editable=False, verbose_name='attempts')),
                 ('is_calling', models.BooleanField(default=False, editable=False)),
                 ('lease_token', models.UUIDField(editable=False, null=True)),

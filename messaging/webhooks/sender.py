@@ -15,9 +15,7 @@ many requests at once to it, only make the endpoint wait; so does a time in whic
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,11 +27,10 @@ from django.utils import timezone
 from accounts.services.audit import Actor
 from messaging.configuration import webhooks
 from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoint
-from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
-from messaging.webhooks import content, endpoints, figures, positions, reading, request
-from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks import composing, endpoints, figures, positions, request
+from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
@@ -70,20 +67,6 @@ def backoff(failures: int, retry_after: float | None = None) -> timedelta:
     """
     seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
     return timedelta(seconds=max(seconds, retry_after or 0.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one request carries, and up to which position nothing else is for this endpoint."""
-
-    rows: list[StoredEvent]
-    until: int
-    is_last: bool = False  # nothing else waited when it was read
-
-    @property
-    def positions(self) -> list[int]:
-        """Where its events are."""
-        return [row.position for row in self.rows]
 
 
 class Sender:
@@ -161,14 +144,14 @@ class Sender:
             return False
         if endpoint.is_calling:
             self._note_unknown(endpoint)
-        load = self._load(endpoint)
+        load = composing.load(endpoint)
         if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
             connection.close()
             if stopping.wait(yields):
                 return False
-            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
+            load = load if len(load.rows) >= endpoint.max_events else composing.load(endpoint)
         if not load.rows:
-            if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT):
+            if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **composing.NOTHING_IN_FLIGHT):
                 return self._read_again()
             return load.until > endpoint.cursor
         host = request.host_of(endpoint)
@@ -198,17 +181,6 @@ class Sender:
         self._endpoint = None
         return self._current() is not None
 
-    def _load(self, endpoint: WebhookEndpoint) -> Load:
-        read = partial(
-            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
-        )
-        if endpoint.inflight_until is None:
-            found = read(limit=endpoint.max_events)
-            return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
-        # The same events again. Its filters may have been changed since, and more of them match.
-        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
-        return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
-
     def _ask_breaker(self, host: str) -> tuple[float, int]:
         """Return the seconds to wait, or 0 and the epoch of a trial call."""
         name = breaker_rules.of_host(host)
@@ -223,6 +195,7 @@ class Sender:
 
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
+        load = composing.compose(endpoint, load, began)
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
             endpoint.attempts = 0
@@ -238,9 +211,8 @@ class Sender:
             lease_until=began + self.lease,
         ):
             return self._read_again()
-        told = content.as_seen(load.rows)
         connection.close()  # a slow receiver must not hold one
-        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=told, now=began)
+        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=load.seen, now=began)
         tally = Tally()
         breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
         is_done = answer.status == DeliveryStatus.DELIVERED
@@ -281,7 +253,7 @@ class Sender:
             "attempt": endpoint.attempts,
         }
         if answer.status == DeliveryStatus.DELIVERED:
-            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **_NOTHING_IN_FLIGHT}
+            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **composing.NOTHING_IN_FLIGHT}
             if self._held().update(**done):
                 for name, value in done.items():  # what the row holds now: the next request goes on from there
                     setattr(endpoint, name, value)
@@ -307,8 +279,10 @@ class Sender:
             "next_attempt_at": now + backoff(row.failures, answer.retry_after),
         }
         given_up = not is_gone and now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
+        if answer.http_status == composing.TOO_LARGE:
+            changes |= composing.halved(load, now)
         if given_up:
-            changes |= {"cursor": load.until, **_NOTHING_IN_FLIGHT}
+            changes |= {"cursor": load.until, **composing.NOTHING_IN_FLIGHT}
         self._held().update(**changes)
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
         if is_gone:
@@ -375,13 +349,3 @@ class Sender:
             recording.handle_answers(pipeline.execute())
         except redis.Unavailable:
             pass
-
-
-_NOTHING_IN_FLIGHT: dict[str, Any] = {
-    "inflight_id": "",
-    "inflight_until": None,
-    "inflight_since": None,
-    "inflight_positions": "",
-    "attempts": 0,
-    "is_calling": False,
-}

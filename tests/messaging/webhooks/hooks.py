@@ -88,5 +88,14 @@ def again(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return WebhookEndpoint.objects.get(pk=endpoint.pk)
 
 
+def change(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
+    """Change fields of an endpoint as the API does."""
+    found = again(endpoint)
+    for name, value in fields.items():
+        setattr(found, name, value)
+    with untraced() as by:
+        return endpoints.update(endpoint=found, fields=fields, by=by, now=timezone.now())
+
+
 def ids_of(messages: Sequence[Message]) -> list[str]:
     return [str(message.pk) for message in messages]
