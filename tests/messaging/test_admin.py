@@ -503,7 +503,7 @@ def test_what_is_being_written_is_previewed_without_being_stored() -> None:
     client = staff("author", Role.AUTHOR, mine)
     shown = client.post(reverse("admin:messaging_template_live_preview"), template_form(mine)).json()
     assert shown["body"] == "Hi Ada"
-    assert "1 SMS segments" in shown["sms"]
+    assert "1 SMS segment ·" in shown["sms"]
     assert client.post(reverse("admin:messaging_template_live_preview"), template_form(mine, variables="[")).json()["problem"]
     assert not Template.objects.exists()
 

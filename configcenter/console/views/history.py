@@ -47,6 +47,7 @@ def history(request: HttpRequest, target: Target) -> HttpResponse:
         title=target.title,
         purpose=_("Everything published here, for at least the last thirty days."),
         releases=found[:A_PAGE],
+        can_compare=len(found) > 1 and not target.item.is_encrypted,
         older=target.url("history", before=found[A_PAGE - 1].number) if len(found) > A_PAGE else "",
     )
     return page(request, "history", **context)
