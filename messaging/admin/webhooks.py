@@ -245,6 +245,6 @@ class WebhookEndpointAdmin(TenantAdmin):
         return self.back(request, endpoint)
 
     def _secret_page(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
-        response = self.page(request, "secret", endpoint, title=_("The new secret"), secret=endpoint.secret, purpose="")
+        response = self.page(request, "secret", endpoint, title=_("Signing secret"), secret=endpoint.secret, purpose="")
         response["Cache-Control"] = "no-store"
         return response

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -65,7 +66,7 @@ def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEn
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
-    A new URL is tried at once. A request that is being repeated keeps its webhook-id.
+    A new URL is tried at once. A request that is being repeated keeps its webhook-id as long as it carries the same events.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
@@ -76,13 +77,14 @@ def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: 
     if wrong := set(changed) - set(EDITABLE):
         raise ValueError(f"Not to be changed here: {', '.join(sorted(wrong))}")
     check(endpoint)
-    if "url" in changed:
-        endpoint.next_attempt_at = now
+    of_url = ["next_attempt_at", "max_body_bytes", "max_body_until"] if "url" in changed else []
+    if of_url:
+        endpoint.next_attempt_at, endpoint.max_body_bytes, endpoint.max_body_until = now, None, None
     with transaction.atomic():
         EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
         lock(endpoint)
         _must_be_free(endpoint)
-        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        endpoint.save(update_fields=[*changed, *of_url, "updated_at"])
         _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
@@ -145,6 +147,7 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
         disabled_figures={},
         failing_since=None,
         failures=0,
+        inflight_since=Case(When(inflight_since__isnull=False, then=Value(now))),  # it is not given up for the time it was disabled
         next_attempt_at=now,
         updated_at=now,
     ):
