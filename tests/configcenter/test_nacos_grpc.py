@@ -219,6 +219,30 @@ def test_refusals_say_why_and_change_nothing(connect: Any, server: NacosServer) 
     assert not ConfigItem.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataId", "a" * 257),
+        ("dataId", "a\0"),
+        ("dataId", ""),
+        ("dataId", None),
+        ("group", "a b"),
+        ("tenant", "t" * 142),
+        ("tenant", ["x"]),
+        ("tenant", {"x": "y"}),
+        ("md5", 5),
+        ("md5", "5" * 33),
+    ],
+)
+def test_a_listener_with_a_name_that_cannot_be_one_is_refused(connect: Any, field: str, value: Any) -> None:
+    client = connect(make_key(make_tenant(), CONFIG_READ)[1])
+    wrong = {"dataId": "app", "group": GROUP, "tenant": None, "md5": "", field: value}
+    refused = client.ask("ConfigBatchListenRequest", listen=True, configListenContexts=[wrong])
+    assert (refused["resultCode"], refused["errorCode"]) == (500, 400)
+    assert f"{field}: " in refused["message"]
+    assert client.listen("app", "") == []
+
+
 def test_a_call_without_a_stream_or_without_credentials_is_refused(server: NacosServer, connect: Any) -> None:
     bare = GrpcClient(server, make_key(make_tenant())[1])
     try:
