@@ -13,10 +13,12 @@ from django.utils.translation import gettext_lazy
 from accounts.services.audit import Actor
 from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
+from configcenter.services import formats
 from configcenter.services.changes import Change, changing
+from configcenter.services.differences import summary
 from configcenter.services.drafts import draft_conflict
-from configcenter.services.items import checked_format
-from configcenter.services.validation import canonical, validate
+from configcenter.services.items import checked_format, effective
+from configcenter.services.validation import canonical, check_text, handle_of, validate
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
 from posthaste.lib.problems import Conflict, Invalid
@@ -85,6 +87,20 @@ def _what_to_publish(change: Change, content: str | None, based_on: int | None =
     return content
 
 
+def _prepare(item: ConfigItem, content: str | None, format: str | None = None) -> None:
+    """Do what takes long before the lock is taken, which holds up all writers: under it, the results are remembered.
+
+    Raises:
+        Invalid: the text is not valid.
+    """
+    if content is None or handle_of(item) is not None:
+        return
+    check_text(content)
+    formats.check(format or item.format, content)
+    if not item.is_encrypted:
+        summary(effective(item), content)
+
+
 def publish(
     *,
     item: ConfigItem,
@@ -112,6 +128,7 @@ def publish(
         GrayRunning: promote or abandon it first.
     """
     action = Action.IMPORT if is_import else Action.PUBLISH
+    _prepare(item, item.draft if content is None else content, format and checked_format(format))
     with changing(item, action, by, now) as change:
         _must_be_in_force(change.item, if_md5, if_version)
         if format is not None and format != change.item.format:
@@ -133,6 +150,8 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
         Invalid: the earlier text is not valid any more, or the release is of another item.
         NothingToPublish: it is in force already.
     """
+    if to.item_id == item.pk and to.action != ReleaseAction.REMOVE:
+        _prepare(item, to.content)
     with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
@@ -198,6 +217,7 @@ def start_gray(
     Raises: as `publish`.
     """
     spread = _spread(labels, percent)
+    _prepare(item, item.draft if content is None else content)
     with changing(item, Action.GRAY_START, by, now) as change:
         text = _what_to_publish(change, content, based_on)
         change.drop_draft()
@@ -227,6 +247,7 @@ def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | N
     Raises:
         NoGray: none is running.
     """
+    _prepare(item, item.gray.content if item.gray else None)
     with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
         validate(change.item, gray.content)

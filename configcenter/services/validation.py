@@ -1,19 +1,17 @@
 """Check a text before it is published: modules by their class, free-form items by their format."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
-from xml.parsers import expat
 
 import orjson
-import yaml
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from configcenter import hot
-from configcenter.models import MODULES, ConfigItem, Format
+from configcenter.models import MODULES, ConfigItem
+from configcenter.services import formats
 from posthaste.lib.json_syntax import why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
@@ -48,7 +46,6 @@ FORMS = {
 }
 _ONE_OF = re.compile(r"\^\(([\w|]+)\)\$")
 _NAMED = re.compile(r"([a-z_][\w.\[\]]*): (.+)", re.DOTALL)  # what the modules' own checks begin with
-_UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 
 
 def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
@@ -126,8 +123,11 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
+        formats.check_depth(value)
     except orjson.JSONDecodeError:
         raise Invalid.field("", why_malformed(content), "malformed") from None
+    except ValueError:
+        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed") from None
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value
@@ -168,26 +168,6 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
         raise Invalid(errors=explain(error)) from None
 
 
-def _check_format(kind: str, content: str) -> None:
-    try:
-        if kind == Format.JSON:
-            orjson.loads(content)
-        elif kind == Format.YAML:
-            for _event in yaml.parse(content, Loader=yaml.CSafeLoader):  # the grammar only: tags mean something to their reader
-                pass
-        elif kind == Format.TOML:
-            tomllib.loads(content)
-        elif kind == Format.PROPERTIES and _UNICODE_ESCAPE.search(content):
-            raise ValueError(_("\\u needs four hexadecimal digits"))
-        elif kind == Format.XML:
-            expat.ParserCreate().Parse(content, True)  # keeps its own bounds on entities
-    except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Invalid.field(
-            "content", _("Not valid {format}: {error}").format(format=Format(kind).label, error=reason), "malformed"
-        ) from None
-
-
 def check_text(content: str) -> None:
     """Refuse text that can't be stored, valid or not.
 
@@ -213,7 +193,7 @@ def validate(item: ConfigItem, content: str) -> None:
     check_text(content)
     handle = handle_of(item)
     if handle is None:
-        _check_format(item.format, content)
+        formats.check(item.format, content)
     else:
         _module_value(handle, item, content)
 
@@ -237,7 +217,7 @@ def canonical(item: ConfigItem, content: str) -> str:
         pass
     try:
         return written(orjson.loads(content))
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested deeper than orjson writes
         return content
 
 

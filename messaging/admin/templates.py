@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
@@ -243,7 +243,13 @@ class TemplateAdmin(TenantAdmin):
         except Invalid as problem:
             return JsonResponse({"problem": problem_text(problem)})
         sms = shown.get("sms")
-        line = _("{segments} SMS segments · {units} units · {encoding}").format(**sms) if sms else ""
+        line = ""
+        if sms:
+            line = ngettext(
+                "{segments} SMS segment · {units} units · {encoding}",
+                "{segments} SMS segments · {units} units · {encoding}",
+                sms["segments"],
+            ).format(**sms)
         return JsonResponse({"subject": shown["subject"], "body": shown["body"], "sms": line, "has_html": bool(shown["html"])})
 
     def live_html(self, request: HttpRequest) -> HttpResponse:

@@ -23,7 +23,7 @@ from messaging.actions import Action
 from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm
 from messaging.models import DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, figures
-from posthaste.lib.problems import Conflict
+from posthaste.lib.problems import Conflict, TooMany
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
@@ -201,7 +201,11 @@ class WebhookEndpointAdmin(TenantAdmin):
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Send a test event now, and say what the receiver answered."""
         endpoint = self.own(request, str(pk), change=True)
-        result = endpoints.send_test(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        try:
+            result = endpoints.send_test(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        except TooMany as problem:
+            self.message_user(request, problem_text(problem), messages.WARNING)
+            return self.back(request, endpoint)
         if result.http_status is None:
             self.message_user(
                 request, _("The test event got no answer: {reason}").format(reason=result.detail or result.error), messages.ERROR
@@ -219,7 +223,11 @@ class WebhookEndpointAdmin(TenantAdmin):
             self.message_user(request, _("Choose how long to keep the old secret."), messages.ERROR)
             return self.back(request, endpoint)
         keep_for = timedelta(seconds=form.cleaned_data["keep_for"])
-        endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        try:
+            endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        except Conflict as problem:  # the secret before is still valid
+            self.message_user(request, problem_text(problem), messages.ERROR)
+            return self.back(request, endpoint)
         return self._secret_page(request, endpoint)
 
     def enable(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -237,6 +245,6 @@ class WebhookEndpointAdmin(TenantAdmin):
         return self.back(request, endpoint)
 
     def _secret_page(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
-        response = self.page(request, "secret", endpoint, title=_("The new secret"), secret=endpoint.secret, purpose="")
+        response = self.page(request, "secret", endpoint, title=_("Signing secret"), secret=endpoint.secret, purpose="")
         response["Cache-Control"] = "no-store"
         return response

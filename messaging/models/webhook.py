@@ -80,7 +80,12 @@ class WebhookEndpoint(models.Model):
     inflight_since = models.DateTimeField(null=True, editable=False)
     #: Of its events, as `webhooks.positions` writes them.
     inflight_positions = models.TextField(blank=True, editable=False)
+    #: Of a receiver that found a request too large: how many bytes the next ones may have, and until when.
+    max_body_bytes = models.PositiveIntegerField(null=True, editable=False)
+    max_body_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(_("attempts"), default=0, editable=False)
+    #: When the last attempt of any request began.
+    attempted_at = models.DateTimeField(null=True, editable=False)
     #: A call was begun, and its result is not written yet: if its process dies, the outcome is unknown.
     is_calling = models.BooleanField(default=False, editable=False)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -19,6 +20,8 @@ from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.guard import is_numeric
+from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.lib.rows import lock
 
@@ -63,7 +66,7 @@ def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEn
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
-    A new URL is tried at once. A request that is being repeated keeps its webhook-id.
+    A new URL is tried at once. A request that is being repeated keeps its webhook-id as long as it carries the same events.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
@@ -74,13 +77,14 @@ def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: 
     if wrong := set(changed) - set(EDITABLE):
         raise ValueError(f"Not to be changed here: {', '.join(sorted(wrong))}")
     check(endpoint)
-    if "url" in changed:
-        endpoint.next_attempt_at = now
+    of_url = ["next_attempt_at", "max_body_bytes", "max_body_until"] if "url" in changed else []
+    if of_url:
+        endpoint.next_attempt_at, endpoint.max_body_bytes, endpoint.max_body_until = now, None, None
     with transaction.atomic():
         EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
         lock(endpoint)
         _must_be_free(endpoint)
-        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        endpoint.save(update_fields=[*changed, *of_url, "updated_at"])
         _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
@@ -102,6 +106,7 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     """Replace the secret and return the new one. Until `keep_old_for` has passed, requests are signed with both.
 
     Raises:
+        Conflict: the secret before is still valid, and would have to end now for the old one to be kept.
         Invalid: `keep_old_for` is negative or longer than seven days.
         NotFound: it was deleted meanwhile.
     """
@@ -109,8 +114,16 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
         raise Invalid.field("keep_old_for_seconds", _("Between 0 and {n}.").format(n=int(MAX_KEEP_OLD_SECRET.total_seconds())))
     # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
     lock(endpoint)
-    current = WebhookEndpoint.objects.get(pk=endpoint.pk).secret
-    endpoint.previous_secret = current if keep_old_for else ""
+    current = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    if keep_old_for and current.previous_secret_until and current.previous_secret_until > now:
+        # Requests carry two signatures at most, and this secret was promised to be one of them until then.
+        raise Conflict(
+            _(
+                "The previous secret is valid until {time}. Wait until then, or keep no old secret (0 seconds): both then end at once."
+            ).format(time=current.previous_secret_until.isoformat(timespec="seconds")),
+            previous_secret_until=current.previous_secret_until.isoformat(),
+        )
+    endpoint.previous_secret = current.secret if keep_old_for else ""
     endpoint.previous_secret_until = now + keep_old_for if keep_old_for else None
     secret: str = new_receipt_secret()
     endpoint.secret = secret
@@ -141,6 +154,7 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
         disabled_figures={},
         failing_since=None,
         failures=0,
+        inflight_since=Case(When(inflight_since__isnull=False, then=Value(now))),  # it is not given up for the time it was disabled
         next_attempt_at=now,
         updated_at=now,
     ):
@@ -193,6 +207,7 @@ def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestRes
 
     Raises:
         NotFound: it was deleted during the call.
+        TooMany: as many calls as a process may wait for are in progress.
     """
     webhook_id = request.new_webhook_id()
     event = {
@@ -201,7 +216,8 @@ def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestRes
         "timestamp": now.isoformat(),
         "data": {"endpoint": endpoint.name},
     }
-    answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
+    with outgoing_calls.place(endpoint.tenant_id):
+        answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
     with transaction.atomic():
         lock(endpoint)
         request.log(endpoint, answer, webhook_id=webhook_id, kind=DeliveryKind.TEST, events=1, at=now)
@@ -227,7 +243,7 @@ def faults(endpoint: WebhookEndpoint) -> list[dict[str, str]]:
         {"field": field, "code": code, "message": message}
         for field, (code, message) in {
             "name": _fault_of_name(endpoint),
-            "url": _fault_of_url(endpoint.url),
+            "url": _fault_of_url(endpoint),
             "event_types": _fault_of_types(endpoint.event_types),
             "channels": _fault_of_channels(endpoint.channels),
             "max_events": _fault_of_number(endpoint.max_events),
@@ -255,7 +271,8 @@ def _must_be_free(endpoint: WebhookEndpoint) -> None:
         raise Invalid.field("name", _("An endpoint with this name already exists."), "taken")
 
 
-def _fault_of_url(url: object) -> tuple[str, str]:
+def _fault_of_url(endpoint: WebhookEndpoint) -> tuple[str, str]:
+    url: object = endpoint.url
     if not isinstance(url, str) or not url or len(url) > MAX_URL_CHARACTERS:
         return "invalid", _("Between 1 and {n} characters.").format(n=MAX_URL_CHARACTERS)
     if found := find_control(url):
@@ -266,7 +283,10 @@ def _fault_of_url(url: object) -> tuple[str, str]:
         return "invalid", _("Must not contain a backslash.")
     try:
         host, port = http.host_and_port(url)
-        http.client().check_host(host, port, timeout=LOOKUP_SECONDS)
+        with outgoing_calls.place_if_free(endpoint.tenant_id) as is_held:
+            # Without a place only an address is looked at, which takes no time.
+            if is_held or is_numeric(host):
+                http.client().check_host(host, port, timeout=LOOKUP_SECONDS)
     except http.OutboundError as error:
         # A name that does not resolve yet may do so later; the address is checked again with each connection.
         return (error.code, error.detail) if error.code in ("bad_address", "blocked_address") else ("", "")

@@ -89,6 +89,11 @@ def _body(webhook_id: str, events: Sequence[dict[str, Any]]) -> bytes:
     return foreign_json.dumps({"id": webhook_id, "events": list(events)}).encode("utf-8", "replace")
 
 
+def size_of(event: dict[str, Any]) -> int:
+    """Return how many bytes of a body an event takes."""
+    return len(foreign_json.dumps(event).encode("utf-8", "replace")) + 1  # and a comma
+
+
 def _signatures(endpoint: WebhookEndpoint, webhook_id: str, body: bytes, now: datetime) -> str:
     secrets = [endpoint.secret]
     if endpoint.previous_secret and endpoint.previous_secret_until and endpoint.previous_secret_until > now:

@@ -15,9 +15,7 @@ many requests at once to it, only make the endpoint wait; so does a time in whic
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,11 +27,10 @@ from django.utils import timezone
 from accounts.services.audit import Actor
 from messaging.configuration import webhooks
 from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoint
-from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
-from messaging.webhooks import content, endpoints, figures, positions, reading, request
-from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks import composing, endpoints, figures, positions, request
+from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
@@ -47,43 +44,50 @@ from tracing.services import record
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
 JITTER = 0.2
+MIN_ATTEMPTS = 4  # before a request is given up, if max_attempt_hours is short
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
+CALLED = Q(is_enabled=True, tenant__is_active=True)  # which endpoints get events
 NO_LINES: Mapping[UUID, list[str]] = {}
 
 
 def due(*, now: datetime, limit: int) -> list[UUID]:
     """Return the endpoints that have events to send and are claimed by no sender, the one served longest ago first."""
     events_left = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor"))
-    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), is_enabled=True, next_attempt_at__lte=now)
+    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), CALLED, next_attempt_at__lte=now)
     rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
 def backoff(failures: int, retry_after: float | None = None) -> timedelta:
-    """Return how long to wait after so many failures in a row: doubled each time, and at least as long as the receiver asked for.
+    """Return how long to wait after so many failures in a row: doubled each time, and as long as the receiver asked for, up to `max_pause`.
 
     Jitter keeps endpoints that failed together from coming back together.
     """
-    seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
-    return timedelta(seconds=max(seconds, retry_after or 0.0))
+    seconds = min(max_pause(), FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
+    return timedelta(seconds=max(seconds, min(retry_after or 0.0, max_pause())))
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one request carries, and up to which position nothing else is for this endpoint."""
+def max_pause() -> float:
+    """Return the longest pause between two attempts in seconds. A request is tried some times before it is given up."""
+    return min(MAX_PAUSE_SECONDS, webhooks.value.max_attempt_hours * 3600 / MIN_ATTEMPTS)
 
-    rows: list[StoredEvent]
-    until: int
-    is_last: bool = False  # nothing else waited when it was read
 
-    @property
-    def positions(self) -> list[int]:
-        """Where its events are."""
-        return [row.position for row in self.rows]
+def leave_out_idle_time(endpoint: WebhookEndpoint, now: datetime) -> None:
+    """Move the beginning of failing so that it counts only times in which the endpoint was tried.
+
+    While it is disabled, its breaker is held open, its tenant is inactive, it has no events or no sender runs, nothing is tried: the first
+    failure afterwards must neither give up a request nor disable the endpoint.
+    """
+    if endpoint.attempted_at is None:
+        return
+    idle = now - endpoint.attempted_at - timedelta(seconds=max_pause() * (1 + JITTER))
+    if idle > timedelta(0):
+        endpoint.inflight_since = endpoint.inflight_since and min(endpoint.inflight_since + idle, now)
+        endpoint.failing_since = endpoint.failing_since and min(endpoint.failing_since + idle, now)
 
 
 class Sender:
@@ -142,7 +146,7 @@ class Sender:
         now = store.database_time()
         self.ahead = now - timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
-        found = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
+        found = WebhookEndpoint.objects.filter(free, CALLED, pk=self.endpoint_id, next_attempt_at__lte=now)
         return bool(found.update(lease_token=self.token, lease_until=now + self.lease))
 
     def _send_and_note(self) -> bool:
@@ -161,16 +165,19 @@ class Sender:
             return False
         if endpoint.is_calling:
             self._note_unknown(endpoint)
-        load = self._load(endpoint)
+        load = composing.load(endpoint)
         if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
             connection.close()
             if stopping.wait(yields):
                 return False
-            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
+            load = load if len(load.rows) >= endpoint.max_events else composing.load(endpoint)
         if not load.rows:
-            if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT):
+            if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **composing.NOTHING_IN_FLIGHT):
                 return self._read_again()
-            return load.until > endpoint.cursor
+            is_further = load.until > endpoint.cursor
+            endpoint.cursor = max(load.until, endpoint.cursor)  # what the row holds now: the next search goes on from there
+            composing.forget_request(endpoint)
+            return is_further
         host = request.host_of(endpoint)
         waits, epoch = self._ask_breaker(host)
         if waits:
@@ -187,7 +194,7 @@ class Sender:
     def _current(self) -> WebhookEndpoint | None:
         """Return the endpoint; None if it was disabled, deleted or taken over. It is read again once it was changed."""
         if self._endpoint is None:
-            self._endpoint = self._held().filter(is_enabled=True).first()
+            self._endpoint = self._held().filter(CALLED).first()
         return self._endpoint
 
     def _unchanged(self, endpoint: WebhookEndpoint) -> Any:
@@ -197,17 +204,6 @@ class Sender:
     def _read_again(self) -> bool:
         self._endpoint = None
         return self._current() is not None
-
-    def _load(self, endpoint: WebhookEndpoint) -> Load:
-        read = partial(
-            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
-        )
-        if endpoint.inflight_until is None:
-            found = read(limit=endpoint.max_events)
-            return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
-        # The same events again. Its filters may have been changed since, and more of them match.
-        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
-        return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
 
     def _ask_breaker(self, host: str) -> tuple[float, int]:
         """Return the seconds to wait, or 0 and the epoch of a trial call."""
@@ -223,6 +219,8 @@ class Sender:
 
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
+        load = composing.compose(endpoint, load, began)
+        leave_out_idle_time(endpoint, began)
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
             endpoint.attempts = 0
@@ -234,13 +232,14 @@ class Sender:
             inflight_until=endpoint.inflight_until,
             inflight_positions=endpoint.inflight_positions,
             attempts=endpoint.attempts,
+            attempted_at=began,
+            failing_since=endpoint.failing_since,
             is_calling=True,
             lease_until=began + self.lease,
         ):
             return self._read_again()
-        told = content.as_seen(load.rows)
         connection.close()  # a slow receiver must not hold one
-        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=told, now=began)
+        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=load.seen, now=began)
         tally = Tally()
         breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
         is_done = answer.status == DeliveryStatus.DELIVERED
@@ -281,7 +280,7 @@ class Sender:
             "attempt": endpoint.attempts,
         }
         if answer.status == DeliveryStatus.DELIVERED:
-            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **_NOTHING_IN_FLIGHT}
+            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **composing.NOTHING_IN_FLIGHT}
             if self._held().update(**done):
                 for name, value in done.items():  # what the row holds now: the next request goes on from there
                     setattr(endpoint, name, value)
@@ -307,8 +306,10 @@ class Sender:
             "next_attempt_at": now + backoff(row.failures, answer.retry_after),
         }
         given_up = not is_gone and now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
+        if answer.http_status == composing.TOO_LARGE:
+            changes |= composing.halved(load, now)
         if given_up:
-            changes |= {"cursor": load.until, **_NOTHING_IN_FLIGHT}
+            changes |= {"cursor": load.until, **composing.NOTHING_IN_FLIGHT}
         self._held().update(**changes)
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
         if is_gone:
@@ -375,13 +376,3 @@ class Sender:
             recording.handle_answers(pipeline.execute())
         except redis.Unavailable:
             pass
-
-
-_NOTHING_IN_FLIGHT: dict[str, Any] = {
-    "inflight_id": "",
-    "inflight_until": None,
-    "inflight_since": None,
-    "inflight_positions": "",
-    "attempts": 0,
-    "is_calling": False,
-}

@@ -360,6 +360,14 @@ def test_a_gray_release_is_abandoned() -> None:
     assert (items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
 
 
+def test_a_single_version_offers_nothing_to_compare() -> None:
+    client = staff()
+    publish("queues", queue_capacity=20_000)
+    assert 'type="radio"' not in client.get(at("queues", "history")).content.decode()
+    publish("queues", queue_capacity=30_000)
+    assert client.get(at("queues", "history")).content.decode().count('type="radio"') == 4
+
+
 def test_an_earlier_version_is_compared_and_brought_back() -> None:
     publish("queues", queue_capacity=20_000)
     publish("queues", queue_capacity=30_000)

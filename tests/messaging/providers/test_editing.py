@@ -1,4 +1,4 @@
-"""What was deleted meanwhile is changed no more and does not come back: providers, templates."""
+"""A provider that was deleted meanwhile is changed no more, and does not come back."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry
-from messaging.content import editing as templates
-from messaging.models import Provider, Template
+from messaging.models import Provider
 from messaging.providers import editing
 from posthaste.lib.problems import NotFound
 from tests.builders import TESTER, make_provider, make_tenant
@@ -30,18 +29,3 @@ def test_a_provider_that_was_deleted_meanwhile_is_not_found_and_does_not_come_ba
         call(provider)
     assert not Provider.objects.exists()
     assert not AuditEntry.objects.filter(actor=str(TESTER)).exists()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda template: templates.change_template(template=template, changes={"description": "x"}, by=TESTER),
-        lambda template: templates.publish_draft(template=template, by=TESTER),
-    ],
-)
-def test_a_template_that_was_deleted_meanwhile_is_not_found_and_does_not_come_back(call: Callable[[Template], Any]) -> None:
-    template = Template.objects.create(tenant=make_tenant(), name="order", channel="sms")
-    Template.objects.filter(pk=template.pk).delete()
-    with pytest.raises(NotFound):
-        call(template)
-    assert not Template.objects.exists()

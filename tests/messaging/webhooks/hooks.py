@@ -74,7 +74,7 @@ def is_due(endpoint: WebhookEndpoint) -> bool:
 
 
 def later(endpoint: WebhookEndpoint, **spans: Any) -> None:
-    """Let the times of an endpoint lie further back, as if time had passed."""
+    """Let the times of an endpoint lie further back, as if time had passed in which it was tried."""
     span = timedelta(**spans)
     found = WebhookEndpoint.objects.get(pk=endpoint.pk)
     for name in ("next_attempt_at", "failing_since", "inflight_since", "lease_until"):
@@ -86,6 +86,15 @@ def later(endpoint: WebhookEndpoint, **spans: Any) -> None:
 def again(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Read an endpoint anew."""
     return WebhookEndpoint.objects.get(pk=endpoint.pk)
+
+
+def change(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
+    """Change fields of an endpoint as the API does."""
+    found = again(endpoint)
+    for name, value in fields.items():
+        setattr(found, name, value)
+    with untraced() as by:
+        return endpoints.update(endpoint=found, fields=fields, by=by, now=timezone.now())
 
 
 def ids_of(messages: Sequence[Message]) -> list[str]:

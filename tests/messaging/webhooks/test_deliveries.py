@@ -13,7 +13,7 @@ from messaging.webhooks import deliveries, endpoints, replays
 from messaging.webhooks.replays import Range, Replayed
 from posthaste.lib.problems import Conflict, Invalid
 from tests.builders import TESTER, make_message, make_tenant
-from tests.messaging.webhooks.hooks import again, end, later, make_endpoint, sent, turn
+from tests.messaging.webhooks.hooks import again, change, end, later, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
 from tests.peers.webhook_receiver import WebhookReceiver
 
@@ -53,14 +53,6 @@ def test_a_replay_sends_the_same_events_with_a_new_id_and_moves_no_cursor(receiv
 WIDE, NARROW = {"event_types": ["*"], "includes_sandbox": True}, {"event_types": ["message.sent"], "includes_sandbox": False}
 
 
-def change(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
-    """Change fields of an endpoint as the API does."""
-    found = again(endpoint)
-    for name, value in fields.items():
-        setattr(found, name, value)
-    return endpoints.update(endpoint=found, fields=fields, by=TESTER, now=timezone.now())
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [({"event_types": ["message.failed"]}, WIDE), ({"channels": ["email"]}, {"channels": []}), ({"max_events": 2}, {"max_events": 1})],
@@ -95,6 +87,18 @@ def test_a_replay_leaves_out_what_the_endpoint_does_not_take_any_more(receiver: 
     deliveries.replay(endpoint=again_wide, delivery=entry, by=TESTER, now=timezone.now())  # what the replay carried, no more
     for delivery in receiver.deliveries[1:]:
         assert [event["data"]["id"] for event in delivery.events] == [str(wanted.pk)]
+
+
+def test_events_that_arrived_in_other_requests_are_left_out_of_a_range(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant, 3)
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    change(endpoint, max_events=1)
+    later(endpoint, minutes=1)
+    turn(endpoint)
+    assert [len(delivery.events) for delivery in receiver.deliveries] == [3, 1, 1, 1]
+    assert replay_range(endpoint).entries == []
 
 
 def test_a_replay_that_fails_is_noted_and_not_repeated(receiver: WebhookReceiver, tenant: Tenant) -> None:
