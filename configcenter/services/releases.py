@@ -74,11 +74,12 @@ def _what_to_publish(change: Change, content: str | None, based_on: int | None =
         raise draft_conflict(item)
     if item.gray is not None:
         raise GrayRunning(_("A gray release is running: promote or abandon it first."))
+    is_draft = content is None
     if content is None:
         if item.draft is None:
             raise NothingToPublish(_("There is no draft to publish. Save one first."))
         content = item.draft
-    validate(item, content)
+    validate(item, content, is_secret=is_draft)
     content = canonical(item, content)
     if item.current is not None and item.current.content == content:
         raise NothingToPublish(_("The draft equals version {number}, which is already in force.").format(number=item.current.number))
@@ -136,7 +137,7 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
     with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
-        validate(change.item, to.content)
+        validate(change.item, to.content, is_secret=True)
         if change.item.gray is None and change.item.current is not None and change.item.current.content == to.content:
             raise NothingToPublish(_("This text is already in force as version {number}.").format(number=change.item.current.number))
         change.drop_draft()
@@ -229,7 +230,7 @@ def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | N
     """
     with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
-        validate(change.item, gray.content)
+        validate(change.item, gray.content, is_secret=True)
         change.end_gray()
         release = change.item.current = change.release(ReleaseAction.PROMOTE, gray.content, comment, gray)
         change.detail["after"] = gray.content

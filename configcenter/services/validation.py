@@ -48,6 +48,7 @@ FORMS = {
 }
 _ONE_OF = re.compile(r"\^\(([\w|]+)\)\$")
 _NAMED = re.compile(r"([a-z_][\w.\[\]]*): (.+)", re.DOTALL)  # what the modules' own checks begin with
+_TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)$")
 _UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 
 
@@ -168,7 +169,7 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
         raise Invalid(errors=explain(error)) from None
 
 
-def _check_format(kind: str, content: str) -> None:
+def _check_format(kind: str, content: str, *, is_secret: bool) -> None:
     try:
         if kind == Format.JSON:
             orjson.loads(content)
@@ -182,10 +183,34 @@ def _check_format(kind: str, content: str) -> None:
         elif kind == Format.XML:
             expat.ParserCreate().Parse(content, True)  # keeps its own bounds on entities
     except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Invalid.field(
-            "content", _("Not valid {format}: {error}").format(format=Format(kind).label, error=reason), "malformed"
-        ) from None
+        raise Invalid.field("content", _complaint(kind, content, error, is_secret=is_secret), "malformed") from None
+
+
+def _complaint(kind: str, content: str, error: Exception, *, is_secret: bool) -> str:
+    """Say what a parser found. Parsers quote the text, so of a secret one only the place is told."""
+    format = Format(kind).label
+    if not is_secret:
+        return _("Not valid {format}: {error}").format(format=format, error=" ".join(str(error).split())[:300])
+    found = _place(content, error)
+    if found is None:
+        return _("Not valid {format}.").format(format=format)
+    return _("Not valid {format}: line {line}, column {column}.").format(format=format, line=found[0], column=found[1])
+
+
+def _place(content: str, error: Exception) -> tuple[int, int] | None:
+    """Return the line and column at which a parser stopped, both from 1, None where it does not tell."""
+    match error:
+        case orjson.JSONDecodeError():
+            return error.lineno, error.colno
+        case yaml.MarkedYAMLError() if error.problem_mark is not None:
+            return error.problem_mark.line + 1, error.problem_mark.column + 1
+        case expat.ExpatError():
+            return error.lineno, error.offset + 1
+        case tomllib.TOMLDecodeError() if told := _TOML_PLACE.search(str(error)):
+            return int(told[1]), int(told[2])
+        case ValueError() if escape := _UNICODE_ESCAPE.search(content):
+            return content.count("\n", 0, escape.end()) + 1, escape.end() - content.rfind("\n", 0, escape.end()) - 2
+    return None
 
 
 def check_text(content: str) -> None:
@@ -204,8 +229,11 @@ def check_text(content: str) -> None:
         raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
 
 
-def validate(item: ConfigItem, content: str) -> None:
+def validate(item: ConfigItem, content: str, *, is_secret: bool = False) -> None:
     """Check a text as publishing does.
+
+    With `is_secret`, and always for an encrypted item, an error of a free-form item tells its place and quotes nothing. It is for a text
+    that the caller did not send and may not be allowed to read.
 
     Raises:
         Invalid: naming each wrong field, such as `rules[2].per_second`.
@@ -213,7 +241,7 @@ def validate(item: ConfigItem, content: str) -> None:
     check_text(content)
     handle = handle_of(item)
     if handle is None:
-        _check_format(item.format, content)
+        _check_format(item.format, content, is_secret=is_secret or item.is_encrypted)
     else:
         _module_value(handle, item, content)
 
