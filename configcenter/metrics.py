@@ -11,7 +11,7 @@ from posthaste.lib.metrics import metric
 
 @metric("config_instances", help=_("Processes that report which configuration they run, by kind."), labels=("kind",))
 def config_instances() -> Mapping[str, float]:
-    """Count the instances that reported within five seconds."""
+    """Count the instances that reported within eight seconds."""
     return dict(Counter(instance.kind for instance in instances.live()))
 
 
@@ -21,5 +21,5 @@ def config_instances() -> Mapping[str, float]:
     labels=("module", "instance"),
 )
 def config_applied_version() -> Mapping[tuple[str, ...], float]:
-    """Return what each instance runs, as it reported within five seconds."""
+    """Return what each instance runs, as it reported within eight seconds."""
     return {(module, instance.id): version.number for instance in instances.live() for module, version in instance.versions.items()}

@@ -1,6 +1,6 @@
 """A database scheduler of which several may run: one leads, the others stand by.
 
-The leader holds a lease in Redis and renews it with every tick; if it dies, another takes over when the lease has run
+The leader holds a lease in Redis and renews it once a second; if it dies, another takes over when the lease has run
 out. Should both think they lead for a moment, a job is at worst published twice, and every job is safe to run twice.
 """
 
@@ -25,8 +25,10 @@ from posthaste.lib import heartbeat, redis
 
 log = structlog.get_logger(__name__)
 LEASE_MS = 5000
+RENEW_SECONDS = 1.0
 MIN_PAUSE_SECONDS = 0.05
-LOOK_SECONDS = 2.0  # how often the table is asked for changes; each tick asks several times
+EARLY_SECONDS = 0.015  # Celery takes 0.010 off each pause
+LOOK_SECONDS = 3.0  # how often the table is asked for changes; each tick asks several times
 #: A run that starts later than this was missed; a standby takes over, and a beat process restarts, within that time.
 MISFIRE_GRACE = timedelta(minutes=1)
 
@@ -84,7 +86,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.leads: bool | None = None
-        self._next_look = 0.0
+        self._next_look = self._next_renewal = 0.0
         self._lead = redis.client().register_script(LEAD)
         super().__init__(*args, **kwargs)
 
@@ -116,7 +118,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         return entries
 
     def schedule_changed(self) -> bool:
-        """Return whether a job was changed since it was last asked, looking at most every two seconds."""
+        """Return whether a job was changed since it was last asked, looking at most every three seconds."""
         clock = time.monotonic()
         if clock < self._next_look:
             return False
@@ -130,16 +132,24 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         heartbeat.start("beat")  # before this point SIGTERM is not handled either
+        if not self._still_leads():
+            return 1.0
+        pause = float(super().tick(*args, **kwargs))
+        # Celery wakes a little before a run is due, and would then ask over and over whether it is.
+        return min(max(pause + EARLY_SECONDS, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0
+
+    def _still_leads(self) -> bool:
+        """Return whether this process leads; asked and renewed once a second, as each run takes a tick or two."""
+        clock = time.monotonic()
+        if self.leads and clock < self._next_renewal:
+            return True
         try:
             leads = bool(self._lead(keys=[redis.key("beat", "leader")], args=[self.owner, LEASE_MS]))
         except redis.Unavailable:
             # Better twice than never: the jobs are safe to run twice.
             leads = True
+        self._next_renewal = clock + RENEW_SECONDS
         if leads != self.leads:
             log.info("beat leads" if leads else "beat stands by", owner=self.owner)
             self.leads = leads
-        if not leads:
-            return 1.0
-        pause = float(super().tick(*args, **kwargs))
-        # Celery wakes a little before a run is due, and would then ask over and over whether it is.
-        return min(max(pause, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0
+        return leads

@@ -20,6 +20,8 @@ else:
         "queue_order_strategy": "priority",
         # A task whose worker was killed comes back after this; the database has long recovered its messages by then.
         "visibility_timeout": 900,
+        # How long a worker's blocking read for tasks waits; a stop waits for its end.
+        "polling_interval": 2,
         "socket_connect_timeout": 2.0,
         "socket_keepalive": True,
     }

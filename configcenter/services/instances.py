@@ -1,4 +1,4 @@
-"""Which processes run which version: each tells through Redis once a second, the console and the API read."""
+"""Which processes run which version: each tells through Redis every few seconds, the console and the API read."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from redis import Redis
 from posthaste import env
 from posthaste.lib import redis
 
-ALIVE_SECONDS = 5
+ALIVE_SECONDS = 8
 Source = Literal["database", "snapshot", "defaults"]
 
 
@@ -106,7 +106,7 @@ _told_overrides: dict[str, Mapping[str, Version]] = {}
 
 
 def report(*, who: Identity, state: State, started_at: datetime, client: "Redis | None" = None) -> None:
-    """Return what this process runs; it counts as gone when it has told nothing for five seconds.
+    """Return what this process runs; it counts as gone when it has told nothing for eight seconds.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pydantic import ValidationError
@@ -26,7 +27,16 @@ from posthaste.lib.process_state import on_reset
 
 log = structlog.get_logger(__name__)
 RELEASE_FIELDS = ("number", "content", "md5", "revision", "at")
+_REVISION = f"SELECT revision FROM {ConfigState._meta.db_table} WHERE {ConfigState._meta.pk.column} = {ConfigState.ONLY}"
 Row = dict[str, Any]
+
+
+def _revision() -> int:
+    """Return the present revision. Every process asks every few seconds, and so without the ORM, which would take twenty times as long."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REVISION)
+        found = cursor.fetchone()
+    return int(found[0]) if found else 0
 
 
 def snapshot_path() -> Path:
@@ -57,6 +67,8 @@ class Loader:
         """
         with self._lock:
             known = self.state.revision if self.state.source == "database" else -1
+            if _revision() == known:
+                return False
             asked = time.monotonic()
             found = ConfigState.objects.filter(pk=ConfigState.ONLY).values_list("revision", Now()).first()
             revision, clock = found or (0, timezone.now())

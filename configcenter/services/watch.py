@@ -20,8 +20,9 @@ from configcenter.services.loading import loader
 from posthaste.lib import redis
 
 log = structlog.get_logger(__name__)
-POLL_SECONDS = 3.0
-REPORT_SECONDS = 2.4  # where nothing has changed: with the poll, so that an idle process wakes once for both
+POLL_SECONDS = 4.0
+POLL_ALONE_SECONDS = 3.0  # while no notices come
+REPORT_SECONDS = 3.4  # where nothing has changed: with the poll, so that an idle process wakes once for both
 RETRY_SECONDS = 1.0
 #: Longest wait for Redis: with the poll and a report between, a publish is still seen within five seconds while Redis hangs.
 REDIS_SECONDS = 0.5
@@ -90,7 +91,7 @@ class Watch:
         if time.monotonic() >= self._next_report:
             self._report()
             loader.save_snapshot()
-        # A report may wait for the poll, but not for long: it is gone after five seconds.
+        # A report may wait for the poll, but not for long: it is gone after eight seconds.
         wait = max(0.0, min(self._next_poll, self._next_report + 0.6) - time.monotonic())
         if self._subscription is None:
             time.sleep(min(wait, REDIS_SECONDS))
@@ -100,7 +101,8 @@ class Watch:
 
     def _load(self) -> None:
         # Jitter, so that a hundred processes do not ask in the same moment.
-        self._next_poll = time.monotonic() + POLL_SECONDS * random.uniform(0.8, 1.0)
+        usual = POLL_SECONDS if self._subscription is not None else POLL_ALONE_SECONDS
+        self._next_poll = time.monotonic() + usual * random.uniform(0.85, 1.0)
         try:
             loader.load()
             if self._is_away:

@@ -38,7 +38,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local room = {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do room[fields[i]] = tonumber(fields[i + 1]) end
-if not room.at or now - room.at > tonumber(ARGV[1]) then return {} end
+if not (room.at and room.counted and room.window) or now - room.at > tonumber(ARGV[1]) then return {} end
 local recent, possible = 0, 0
 for field, number in pairs(room) do
   local tenth = tonumber(string.match(field, '^t(%d+)$'))
@@ -83,7 +83,12 @@ def redis_keys() -> list[str]:
     return [redis.key("admission"), redis.key("admission", "behind")]
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Return the time of Redis in milliseconds.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
     seconds, micros = redis.client().time()
     return int(seconds) * 1000 + int(micros) // 1000
 
@@ -120,13 +125,28 @@ def count() -> tuple[int, int]:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     client = redis.client()
-    at = _now_ms()
+    at = now_ms()
     counted = queue_statistics.count_queued()
     pipeline = client.pipeline(transaction=True)
     pipeline.hset(redis.key("admission"), mapping={"counted": counted, "at": at, "fed": 0})
     pipeline.hget(redis.key("admission"), "total")
     total = pipeline.execute()[-1]
     return counted, int(total or 0)
+
+
+def renew_count(*, at: int) -> tuple[int, int]:
+    """Say that the last count was still right at that time (see `now_ms`), and return it (-1: there is none) and the number ever admitted.
+
+    It leaves the numbers alone, so it needs no lock: what another feeder takes meanwhile stays counted.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    pipeline = redis.client().pipeline(transaction=True)
+    pipeline.hset(redis.key("admission"), "at", str(at))
+    pipeline.hmget(redis.key("admission"), ["counted", "total"])
+    counted, total = pipeline.execute()[-1]
+    return -1 if counted is None else int(counted), int(total or 0)
 
 
 def bound(*, window: int, capacity: int, behind: Collection[int] = ()) -> None:

@@ -13,7 +13,8 @@ the processes.
 
 Limits are hot configuration: read where they are compared, so a new release acts at the next look of the event loop. What waits
 is read from Redis, and statistics are published, in a separate thread, so that nothing slow ever holds up Celery's event loop, which only
-compares numbers a few times a second. While nothing is to be done that thread looks once a second only; a task that comes wakes it.
+compares numbers: four times a second while there is something to do, when that thread asks for it, and otherwise once a second. While
+nothing is to be done the thread looks every two seconds only; a task that comes wakes it.
 """
 
 import os
@@ -35,7 +36,8 @@ from posthaste.lib.elastic import TaskPool, stopping
 
 log = structlog.get_logger(__name__)
 FIGURES_EXPIRE_SECONDS = 5
-IDLE_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.25
+IDLE_LOOK_SECONDS = 2.0
 AWAKE_SECONDS = 5.0  # for so long after a task it looks often
 KEEP_DRAINING_WITHIN = 0.5  # of the time to drain that would make it grow again
 
@@ -93,9 +95,9 @@ def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 
 
 
 class Autoscaler:
-    """Celery's autoscaler interface (`worker_autoscaler`), driven by the worker's event loop four times a second."""
+    """Celery's autoscaler interface (`worker_autoscaler`), driven by the worker's event loop."""
 
-    keepalive = 0.25
+    keepalive = 1.0  # so often the event loop calls `maybe_scale` unasked
 
     def __init__(self, pool: TaskPool, max_concurrency: int, min_concurrency: int = 0, worker: Any = None, **_options: Any) -> None:
         self.pool = pool
@@ -162,6 +164,8 @@ class Autoscaler:
                 self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
                 self._waiting = waiting
                 queue_statistics.report_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
+                if self._is_awake():
+                    self.worker.hub.call_soon(self.maybe_scale)
             except (OSError, redis.Unavailable) as error:
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:
@@ -173,15 +177,19 @@ class Autoscaler:
             self._task_came.set()
 
     def _pause(self) -> None:
-        """Wait until the next reading is due: soon if there is anything to do, else in a second or when a task comes."""
-        waiting, clock = self._waiting, time.monotonic()
+        """Wait until the next reading is due: soon if there is anything to do, else in two seconds or when a task comes."""
         if self._task_came.is_set():
             self._task_came.clear()
-            self._awake_until = clock + AWAKE_SECONDS
-        if clock < self._awake_until or waiting is None or waiting.total or self.pool.active_count or stopping.is_set():
-            time.sleep(self.keepalive)
+            self._awake_until = time.monotonic() + AWAKE_SECONDS
+        if self._is_awake():
+            time.sleep(LOOK_SECONDS)
         else:
             self._task_came.wait(IDLE_LOOK_SECONDS)
+
+    def _is_awake(self) -> bool:
+        waiting = self._waiting
+        is_busy = waiting is None or bool(waiting.total) or self.pool.active_count > 0
+        return is_busy or time.monotonic() < self._awake_until or stopping.is_set()
 
     def figures(self) -> dict[str, Any]:
         """Return the pool's live figures, as the statistics show them."""

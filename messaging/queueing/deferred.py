@@ -14,7 +14,7 @@ from messaging.models import Message, Status
 log = structlog.get_logger(__name__)
 PREFIX = "rule:"
 MAX_PER_STATEMENT = 5_000
-#: Seconds after a change: workers apply it a moment later than we do, or three seconds later if they missed the notice, and a
+#: Seconds after a change: workers apply it a moment later than we do, or four seconds later if they missed the notice, and a
 #: message that comes to one of those is put off by the old rule once more.
 LOOKS = (1.0, 6.0)
 

@@ -6,10 +6,11 @@ at once and one tenant's million does not delay another's ten. Tenants take turn
 messages and its batches (see `fair_queue`).
 
 While anything waits, one feeder looks five times a second, under a fenced lock; scheduled runs meanwhile count the backlog. While
-nothing waits, it stays ready in its thread: it looks once a second, and at once when it is kicked. A note in Redis says so, and beat
-publishes no runs meanwhile; it expires a moment after the feeder's death. If a feeder dies after the commit and before the publish,
-the rows are `queued` without a task and `recover` brings them back; if two feed at once, the row locks keep them apart, and the
-fence refuses the one whose lock the other has taken over.
+nothing waits, it stays ready in its thread: it looks once a second, and at once when it is kicked. Where nothing at all is in progress,
+two looks of three only make sure of that. A note in Redis says that it is ready, and beat publishes no runs meanwhile; it expires a
+moment after the feeder's death. If a feeder dies after the commit and before the publish, the rows are `queued` without a task and
+`recover` brings them back; if two feed at once, the row locks keep them apart, and the fence refuses the one whose lock the other has
+taken over.
 """
 
 import time
@@ -26,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.registry import Blocking, job
 from jobs.services import fence
 from messaging.configuration import queues
+from messaging.configuration.pools import Queues
 from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
 from messaging.providers import useful_threads
 from messaging.queueing import admission, backlog, breaker_backlog, broker, deferred, queue_statistics
@@ -49,6 +51,7 @@ RUN_SECONDS = 30.0  # then another task goes on: a broker takes a task that is n
 LOOK_SECONDS = 0.2
 CALM_LOOK_SECONDS = 0.5  # nothing waits, but messages go straight to the broker
 READY_LOOK_SECONDS = 1.0  # nothing waits, and nothing goes past
+CALM_SECONDS = 2.5  # for so long after a look it is enough to make sure that nothing has begun
 LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
 HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
 MIN_PER_STEP = 100
@@ -78,7 +81,8 @@ class Feeder:
         self._stuck = 0  # handed over, but neither in the broker nor claimed: lost there; `recover` brings them back
         self._pools = Pools()
         self._useful: int | None = None
-        self._each_second_at = self._depth_at = self._busy_at = 0.0
+        self._each_second_at = self._depth_at = self._busy_at = self._measured_at = 0.0
+        self._bounds: Queues | None = None
 
     def look(self, now: datetime) -> int:
         """Feed what there is room for and return the number of messages handed over."""
@@ -107,6 +111,22 @@ class Feeder:
         """Return whether something waits or went past lately, so that another look is of use."""
         return clock - self._busy_at < 1.0
 
+    def is_calm(self, clock: float) -> bool:
+        """Return whether nothing is in progress and nothing was admitted since the last look; then its count is still right.
+
+        Accept relies upon a recent count. What else a look tells the others lives longer than `CALM_SECONDS`.
+        """
+        if clock - self._measured_at > CALM_SECONDS or queues.value is not self._bounds:
+            return False
+        try:
+            at = admission.now_ms()
+            is_calm = not in_progress.is_anything() and admission.renew_count(at=at) == (0, self._total)
+        except redis.Unavailable:
+            return False
+        if is_calm:
+            self.drain_rate.note(clock, left=0)
+        return is_calm
+
     def _measure(self, clock: float, waiting: dict[BacklogQueue, BacklogHead]) -> int:
         """Count the messages in the broker, set the bounds, and return the window."""
         self._pools = queue_statistics.live_pools()
@@ -119,7 +139,7 @@ class Feeder:
         if waiting and content and not self._stuck and self.drain_rate.per_second == 0 and clock - self._depth_at > 1.0:
             self._depth_at = clock
             self._stuck = self._lost(content)
-        bounds = queues.value
+        bounds = self._bounds = queues.value
         window = self.drain_rate.adapt(
             content=content - self._stuck,
             is_waiting=bool(waiting),
@@ -131,6 +151,7 @@ class Feeder:
         )
         behind = {queue.tenant_id for queue in waiting if queue.batch_id is None}
         admission.bound(window=window + self._stuck, capacity=bounds.queue_capacity, behind=behind)
+        self._measured_at = clock
         return window
 
     def _expected(self, clock: float, *, content: int, is_waiting: bool) -> float:
@@ -257,8 +278,13 @@ def keep_feeding() -> None:
 
 
 def _feed_until(until: float) -> bool:
-    """Feed as long as anything waits, and count the backlog once a second; False if another process feeds, or Redis is away."""
+    """Feed as long as anything waits, and count the backlog once a second; False if another process feeds, or Redis is away.
+
+    Where nothing is in progress there is neither.
+    """
     is_ours = True
+    if _feeder.is_calm(time.monotonic()):
+        return is_ours
     try:
         while _hold_the_lock(min(until, time.monotonic() + HOLD_SECONDS)):
             if time.monotonic() >= until:

@@ -20,7 +20,7 @@ from posthaste.lib.queues import SEND
 
 COUNT_UP_TO = 100_000  # beyond this the exact number changes no decision
 EXPIRES_SECONDS = 10
-DRAIN_EXPIRES_SECONDS = 3
+DRAIN_EXPIRES_SECONDS = 5
 USEFUL_EXPIRES_SECONDS = 60  # a feeder that is late must not make the pool grow past what caps let through
 BACKLOG_EVERY_SECONDS = 5.0
 #: Counting may take this share of the time; where it takes long it is done less often.

@@ -15,6 +15,7 @@ _TAKEN = " UNION ALL ".join(
     for status, column in ((Status.QUEUED, "queued_at"), (Status.SENDING, "lease_until"))
 )
 _PENDING = f"SELECT 1 FROM {_MESSAGES} WHERE status = '{Status.PENDING.value}' AND due_at IS NOT NULL LIMIT 1"
+_ANYTHING = f"{_TAKEN} UNION ALL SELECT * FROM ({_PENDING}) AS pending UNION ALL SELECT * FROM ({_OPEN_BATCH}) AS batch LIMIT 1"
 _QUEUED = (
     f"SELECT COUNT(*) FROM (SELECT queued_at FROM {_MESSAGES} WHERE status = '{Status.QUEUED.value}' "
     "AND queued_at IS NOT NULL LIMIT %s) AS m"
@@ -30,6 +31,11 @@ def _any(sql: str) -> bool:
 def any_batch_is_open() -> bool:
     """Return whether a batch runs, is paused, or is still being cancelled."""
     return _any(_OPEN_BATCH)
+
+
+def is_anything() -> bool:
+    """Return whether a batch is open or a message waits, is in the broker, or is being sent."""
+    return _any(_ANYTHING)
 
 
 def any_message_is_taken() -> bool:

@@ -213,6 +213,26 @@ def test_a_run_that_would_find_nothing_to_do_is_not_published(monkeypatch: pytes
 
 def test_beat_rests_between_two_looks_also_when_a_run_is_nearly_due(monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = beat()
-    for said, pause in ((0.0, 0.0), (0.004, 0.05), (-0.006, 0.05), (0.4, 0.4), (5.0, 1.0)):
+    for said, pause in ((0.0, 0.0), (0.004, 0.05), (-0.006, 0.05), (0.4, 0.415), (5.0, 1.0)):
         monkeypatch.setattr(DatabaseScheduler, "tick", lambda *_args, said=said, **_options: said)
-        assert scheduler.tick() == pause
+        assert scheduler.tick() == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(("renew_seconds", "times"), [(100.0, 1), (0.0, 3)])
+def test_the_leader_renews_its_lease_when_that_is_due_however_often_it_ticks(
+    renew_seconds: float, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, asked = beat(), []
+    monkeypatch.setattr(jobs_scheduler, "RENEW_SECONDS", renew_seconds)
+    monkeypatch.setattr(scheduler, "_lead", lambda **_options: asked.append(1) or 1)
+    monkeypatch.setattr(DatabaseScheduler, "tick", lambda *_args, **_options: 0.0)
+    for _ in range(3):
+        assert scheduler.tick() == 0.0
+    assert len(asked) == times
+
+
+def test_a_process_that_stands_by_asks_with_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler, answers = beat(), [0, 0, 1]
+    monkeypatch.setattr(scheduler, "_lead", lambda **_options: answers.pop(0))
+    monkeypatch.setattr(DatabaseScheduler, "tick", lambda *_args, **_options: 0.4)
+    assert [scheduler.tick() == 1.0 for _ in range(3)] == [True, True, False]

@@ -1,6 +1,7 @@
 """What waits in the database comes into the broker: due, in fair turns, never more than it may hold."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from jobs import registry
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import broker, feed, queue_statistics, readiness
+from messaging.queueing import admission, broker, feed, queue_statistics, readiness
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import locks, redis
 from posthaste.lib.queues import SEND
@@ -229,3 +230,42 @@ def test_recovery_is_needed_only_while_something_is_in_progress() -> None:
     ):
         Message.objects.filter(pk=message.pk).update(status=status, **times)
         assert registry.is_needed("messaging.recover") is needed
+
+
+def test_what_begins_while_nothing_is_in_progress_is_not_passed_over() -> None:
+    """A feeder that has just looked only makes sure that nothing has begun."""
+    feeder = feed._feeder
+    feed.feed(now=timezone.now())
+    assert feeder.is_calm(time.monotonic())
+    tenant = make_tenant()
+    later = make_message(tenant, due_at=timezone.now() + timedelta(days=1))
+    assert not feeder.is_calm(time.monotonic()), "what waits for tomorrow is looked after each second"
+    later.delete()
+    assert feeder.is_calm(time.monotonic())
+    make_batch(tenant)
+    assert not feeder.is_calm(time.monotonic()), "an open batch has to be closed"
+
+
+def test_a_feeder_looks_again_after_a_while_a_new_bound_an_admission_and_a_loss_of_redis() -> None:
+    feeder = feed._feeder
+    feed.feed(now=timezone.now())
+    assert not feeder.is_calm(time.monotonic() + feed.CALM_SECONDS + 0.1)
+    capacity(200)
+    assert not feeder.is_calm(time.monotonic())
+    feed.feed(now=timezone.now())
+    assert feeder.is_calm(time.monotonic())
+    assert admission.take({1: 1}) == {1: 1}
+    assert not feeder.is_calm(time.monotonic())
+    feed.feed(now=timezone.now())
+    redis.client().delete(*admission.redis_keys())
+    assert not feeder.is_calm(time.monotonic())
+    assert admission.take({1: 1}) == {}, "what a loss has left is no count to rely upon"
+
+
+def test_a_count_that_is_said_to_be_right_still_keeps_what_was_taken() -> None:
+    feed.feed(now=timezone.now())
+    at = admission.now_ms()
+    granted = admission.take({admission.FEEDER: 5})[admission.FEEDER]
+    assert granted == 5
+    admission.renew_count(at=at)
+    assert int(redis.client().hget(redis.key("admission"), "fed")) == granted
