@@ -44,7 +44,7 @@ class NoGray(Conflict):
 
 
 class ReleaseConflict(Conflict):
-    """The version in force is not the one the caller saw. `version`, `md5`, `author` and `at` describe the current one."""
+    """The version in force is not the one the caller saw. `version`, `md5` (not of encrypted items), `author` and `at` describe it."""
 
     code = "release_conflict"
 
@@ -61,7 +61,8 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
             if now
             else _("No version of this item is in force any more. Review it, then decide again."),
             version=now.number if now else 0,
-            md5=now.md5 if now else "",
+            # The md5 of a short secret is as good as the secret.
+            **({} if item.is_encrypted else {"md5": now.md5 if now else ""}),
             author=now.author if now else "",
             at=now.at if now else None,
         )
