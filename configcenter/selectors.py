@@ -13,11 +13,11 @@ from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import instances, listeners
-from configcenter.services.differences import Line, diff
 from configcenter.services.instances import Instance
 from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
+from posthaste.lib.line_differences import Line, diff
 from posthaste.lib.problems import Conflict, NotFound
 
 __all__ = [

@@ -1,5 +1,6 @@
 """How the states of messages, batches, templates, providers and breakers look, and the words for what decided about a message."""
 
+import re
 from typing import Any
 
 from django.db.models import TextChoices
@@ -16,6 +17,7 @@ from messaging.models import (
     SuppressionReason,
     TemplateVersion,
 )
+from messaging.storage import unreadable
 from posthaste.lib.breaker import Phase
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
@@ -153,6 +155,19 @@ def event_label(event: dict[str, Any]) -> str:
     if event["event"] == EventKind.RULE and not event.get("reason", "").startswith(DECISIONS):
         return _("Ended")
     return EventKind.label_of(event["event"])
+
+
+#: How a text about an unreadable row begins; the names of its columns follow.
+_UNREADABLE = re.compile(r"This can't be read: ([\w, ]+)\.")
+
+
+def detail_text(code: str, detail: str) -> str:
+    """Return `error_detail` in the reader's language: texts of our own are stored in English, a provider's are shown as they came."""
+    if not detail:
+        return ""
+    if code == unreadable.CODE and (found := _UNREADABLE.match(detail)):
+        return _("This can't be read: {columns}.").format(columns=found[1]) + detail[found.end() :]
+    return _(detail)
 
 
 def event_reason(reason: str) -> str:

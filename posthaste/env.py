@@ -44,6 +44,8 @@ class Environment(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
     ws_port: int = Field(8001, ge=1, le=65535, description="Port of the WebSocket process.")
     nacos_grpc: bool = Field(True, description="Let clients of Nacos 2 and 3 connect, on the port WS_PORT + 1000.")
+    nacos_grpc_certificate: str = Field("", description="PEM file of the certificate for that port. Empty: it is not encrypted.")
+    nacos_grpc_key: str = Field("", description="PEM file of its private key, without a password.")
     web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
     web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process, for all but single messages.")
 
@@ -119,6 +121,8 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def fill_what_follows(self) -> Self:
+        if bool(self.nacos_grpc_certificate) != bool(self.nacos_grpc_key):
+            raise ValueError("NACOS_GRPC_CERTIFICATE and NACOS_GRPC_KEY belong together: set both or neither")
         if not self.database_url:
             self.database_url = f"sqlite:///{self.data_dir}/posthaste.sqlite3"
         if not self.broker_url:

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "posthaste.lib.flow.views.PublicPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "posthaste.lib.problem_responses.ProblemPages",
 ]
 
 TEMPLATES = [

@@ -45,7 +45,7 @@ class Assignment(Module):
     """From a text to an agent."""
 
     min_confidence_percent: int = setting(
-        60, _("Least confidence"), _("Texts below this go to the fallback group."), unit="%", ge=0, le=100
+        60, _("Minimum confidence"), _("Texts below this go to the fallback group."), unit="%", ge=0, le=100
     )
     routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
     fallback_group: str = setting("general", _("Fallback group"), _("Used when nothing else matches."), max_length=80)
@@ -149,8 +149,17 @@ class LinksAndCache(Module):
         list, _("Hosts"), _("Hosts that links may lead to, one per line. Empty: any public host."), widget="lines", max_length=200
     )
     warn_before_leaving: bool = setting(True, _("Warn"), _("An intermediate page shows where the link leads."))
-    portal_cache_seconds: int = setting(60, _("Portal pages kept"), "", unit="s", ge=0, le=86_400)
-    customer_cache_seconds: int = setting(30, _("Customers kept"), "", unit="s", ge=0, le=86_400)
+    portal_cache_seconds: int = setting(
+        60, _("Portal page cache"), _("How long a page is reused before it is built again. 0: not cached."), unit="s", ge=0, le=86_400
+    )
+    customer_cache_seconds: int = setting(
+        30,
+        _("Customer cache"),
+        _("How long a customer's data is reused before it is read again. 0: not cached."),
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
 
     @model_validator(mode="after")
     def _hosts_are_hosts(self) -> Self:

@@ -209,6 +209,8 @@ def make_delivery(endpoint: WebhookEndpoint, **fields: Any) -> WebhookDelivery:
     if "from_position" not in fields:
         position = make_event(endpoint.tenant).position
         fields = {"from_position": position, "until_position": position, "events": 1, **fields}
+    if fields["from_position"]:
+        fields = {"positions": f"{fields['from_position']}-{fields['until_position']}", **fields}
     made = {
         "tenant": endpoint.tenant,
         "webhook_id": f"whk_{new_id().hex}",

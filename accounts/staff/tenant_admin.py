@@ -18,7 +18,7 @@ from accounts.roles import Role
 from accounts.services import audit
 from accounts.services.audit import Actor
 from accounts.staff.audit_history import AuditedHistory
-from accounts.staff.lists import CappedPaginator
+from accounts.staff.lists import CappedPaginator, OfferedFilters
 from accounts.tenancy import least_to_see, owned_by, tenant_path, tenants_of
 
 
@@ -67,7 +67,7 @@ class TenantFilter(admin.SimpleListFilter):
         if not value:
             return queryset
         own = own_tenants(request, at_least=least_to_see(queryset.model) or Role.OWNER)
-        if not value.isdecimal() or int(value) not in own:
+        if value not in map(str, own):
             raise IncorrectLookupParameters
         return owned_by(queryset, int(value))
 
@@ -97,6 +97,9 @@ class Audited(AuditedHistory):
     rows_word: Any = ""
     #: Whether adding, changing and deleting goes by services, which write the audit trail themselves.
     saves_by_service = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedFilters]:
+        return OfferedFilters
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         if not self.saves_by_service:

@@ -13,7 +13,7 @@ def chosen_tenant(request: HttpRequest) -> tuple[int | None, list[Tenant]]:
     """
     tenants = list(Tenant.objects.filter(pk__in=own_tenants(request)))
     wanted = request.GET.get("tenant", "")
-    if wanted.isdecimal() and int(wanted) in {tenant.pk for tenant in tenants}:
+    if wanted in {str(tenant.pk) for tenant in tenants}:
         return int(wanted), tenants
     if signed_in(request).is_superuser:
         return None, tenants

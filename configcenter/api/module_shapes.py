@@ -161,7 +161,7 @@ class CommentIn(Body):
 
 
 class LineOut(serializers.Serializer[Any]):
-    """One line of a comparison."""
+    """One line of a comparison. A gap stands for lines that are left out; the last one has a text if the comparison was cut."""
 
     kind = serializers.ChoiceField(choices=["same", "removed", "added", "gap"])
     text = serializers.CharField(allow_blank=True)

@@ -12,6 +12,9 @@ from configcenter.console.form import kind_of
 #: Buttons of the page that change its blocks: the value is the path of the list, or of the block.
 ADD, REMOVE, UP, DOWN = "add-block", "remove-block", "move-up", "move-down"
 _KEY = re.compile(r"^\w{1,40}$")
+_INDEX = re.compile(r"\[([0-9]{1,4})\]$")
+_STEP = re.compile(r"(\w+)|\[([0-9]{1,4})\]")
+_PATH = re.compile(r"\w+(\.\w+|\[[0-9]{1,4}\])*")
 MAX_BLOCKS = 5_000
 
 
@@ -39,9 +42,10 @@ def rearranged(model: type[BaseModel], posted: QueryDict, *, only: frozenset[str
     if verb == ADD:
         holder.append({})
         return values, f"{place}[{len(holder) - 1}]"
-    index = int(target.rpartition("[")[2].rstrip("]") or -1)
-    if not 0 <= index < len(holder):
+    found = _INDEX.search(target)
+    if found is None or int(found[1]) >= len(holder):
         return values, ""
+    index = int(found[1])
     if verb == REMOVE:
         del holder[index]
         return values, ""
@@ -107,9 +111,11 @@ def _number(inner: Any, text: str) -> Any:
 
 
 def _find(values: Any, path: str) -> tuple[Any, str]:
-    """Return the value at a path such as `channels[0].weights`, and the rest of the path that was not found."""
+    """Return the value at a path such as `channels[0].weights`, and the path; None where there is none."""
+    if not _PATH.fullmatch(path):
+        return None, path
     found = values
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+    for name, index in _STEP.findall(path):
         if index and isinstance(found, list) and int(index) < len(found):
             found = found[int(index)]
         elif name and isinstance(found, Mapping) and name in found:

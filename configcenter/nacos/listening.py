@@ -49,6 +49,17 @@ class Waiter:
     tell: Callable[[Key], None]
     since: float = field(default_factory=time.time)
 
+    def is_due(self, key: Key, before: Fingerprint | None, now: Fingerprint) -> bool:
+        """Return whether to tell of a change from one fingerprint to the next.
+
+        A client on a stream says what it has when it begins to listen, and not again when it has fetched a change: it may have left that
+        text since, so for it only the change itself counts. Otherwise it would not be told of the way back.
+        """
+        text = now.of(key, self.client)
+        if self.client.transport == "grpc":
+            return before is None or before.of(key, self.client) != text
+        return self.has[key] != text
+
 
 class Listeners:
     """All listeners of one process. Everything here runs in its event loop, except what `in_thread` is given."""
@@ -227,9 +238,9 @@ class Listeners:
             for key, known in changed.items():
                 if key not in self._known and key not in self._waiting:
                     continue
-                self._known[key] = known
+                before, self._known[key] = self._known.get(key), known
                 for waiter in list(self._waiting.get(key, ())):
-                    if waiter.has[key] != known.of(key, waiter.client):
+                    if waiter.is_due(key, before, known):
                         waiter.tell(key)
 
     async def _watch(self) -> None:

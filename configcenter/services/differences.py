@@ -1,69 +1,60 @@
-"""How two texts differ: as lines for people, as names of fields for the audit trail."""
+"""How two texts of an item differ, for the audit trail: as names of fields where they are JSON, else as numbers of lines."""
 
-import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import Counter
+from functools import lru_cache
+from typing import Any
 
 import orjson
 
 from configcenter.services.validation import path_of
 
 MAX_FIELDS = 50
-CONTEXT_LINES = 3
+MAX_FIELD_LENGTH = 200
+_MISSING = object()
+#: The way to a value from its outermost object: the way to what holds it, and its name there.
+_Path = tuple[Any, int | str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a comparison, with its number on either side; `gap` marks equal lines that are left out."""
-
-    kind: Literal["same", "removed", "added", "gap"]
-    text: str
-    before: int | None = None
-    after: int | None = None
+def _name(path: _Path) -> str:
+    parts: list[int | str] = []
+    while path is not None:
+        path, part = path
+        parts.append(part)
+    return path_of(reversed(parts))[:MAX_FIELD_LENGTH]
 
 
-def diff(before: str, after: str, *, context: int = CONTEXT_LINES) -> list[Line]:
-    """Return the lines that differ, with `context` equal lines around them; nothing where the texts are equal."""
-    old, new = before.splitlines(), after.splitlines()
-    lines: list[Line] = []
-    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(context):
-        if lines or group[0][1] or group[0][3]:
-            lines.append(Line("gap", ""))
-        for kind, first, last, new_first, new_last in group:
-            if kind == "equal":
-                lines += [Line("same", old[n], n + 1, new_first + n - first + 1) for n in range(first, last)]
-                continue
-            lines += [Line("removed", old[n], n + 1, None) for n in range(first, last)]
-            lines += [Line("added", new[n], None, n + 1) for n in range(new_first, new_last)]
-    return lines
+def _inner(value: Any) -> dict[Any, Any]:
+    if isinstance(value, list):
+        return dict(enumerate(value))
+    return value if isinstance(value, dict) else {}
 
 
-def _leaves(value: Any, path: tuple[int | str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, (*path, str(name)))
-    elif isinstance(value, list) and value:
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, (*path, index))
-    else:
-        yield path_of(path), value
+def _changed(before: Any, after: Any) -> list[_Path]:
+    """Return the ways to the values that differ. Both sides are walked once, however deep they are."""
+    found: list[_Path] = []
+    waiting: list[tuple[_Path, Any, Any]] = [(None, before, after)]
+    while waiting:
+        path, old, new = waiting.pop()
+        old_inner, new_inner = _inner(old), _inner(new)
+        if path is not None and (_MISSING if old_inner else old) != (_MISSING if new_inner else new):
+            found.append(path)
+        for name in reversed(old_inner | new_inner):
+            waiting.append(((path, name), old_inner.get(name, _MISSING), new_inner.get(name, _MISSING)))
+    return found
 
 
-def changed_fields(before: str, after: str) -> list[str] | None:
-    """Name the fields in which two JSON texts differ; None where one is no JSON."""
-    try:
-        old, new = (dict(_leaves(orjson.loads(text or "{}"))) for text in (before, after))
-    except orjson.JSONDecodeError:
-        return None
-    missing = object()
-    return sorted(name for name in old.keys() | new.keys() if name and old.get(name, missing) != new.get(name, missing))
-
-
+@lru_cache(maxsize=8)
 def summary(before: str, after: str) -> dict[str, Any]:
-    """Return the changed field names for the audit trail. Values are left out because they may be secret."""
-    fields = changed_fields(before, after)
-    if fields is None:
-        lines = diff(before, after, context=0)
-        return {"lines_added": sum(x.kind == "added" for x in lines), "lines_removed": sum(x.kind == "removed" for x in lines)}
-    return {"changed": fields[:MAX_FIELDS], **({"changed_in_all": len(fields)} if len(fields) > MAX_FIELDS else {})}
+    """Return the changed field names for the audit trail. Values are left out because they may be secret.
+
+    The last few results are remembered, so that a caller can do the work before it takes a lock.
+    """
+    if before == after:
+        return {"changed": []}
+    try:
+        found = _changed(orjson.loads(before or "{}"), orjson.loads(after or "{}"))
+    except orjson.JSONDecodeError:
+        old, new = Counter(before.splitlines()), Counter(after.splitlines())
+        return {"lines_added": (new - old).total(), "lines_removed": (old - new).total()}
+    named = {"changed": sorted(_name(path) for path in found[:MAX_FIELDS])}
+    return {**named, **({"changed_in_all": len(found)} if len(found) > MAX_FIELDS else {})}

@@ -13,10 +13,12 @@ from django.utils.translation import gettext_lazy
 from accounts.services.audit import Actor
 from configcenter.actions import Action
 from configcenter.models import ConfigItem, ConfigRelease, ConfigState, ReleaseAction
+from configcenter.services import formats
 from configcenter.services.changes import Change, changing
+from configcenter.services.differences import summary
 from configcenter.services.drafts import draft_conflict
-from configcenter.services.items import checked_format
-from configcenter.services.validation import canonical, validate
+from configcenter.services.items import checked_format, effective
+from configcenter.services.validation import canonical, check_text, handle_of, validate
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
 from posthaste.lib.problems import Conflict, Invalid
@@ -87,6 +89,22 @@ def _what_to_publish(change: Change, content: str | None, based_on: int | None =
     return content
 
 
+def _prepare(item: ConfigItem, content: str | None, format: str | None = None, *, is_stored: bool = True) -> None:
+    """Do what takes long before the lock is taken, which holds up all writers: under it, the results are remembered.
+
+    `is_stored` says that the text is not the caller's, who may not be allowed to read it: an error does not quote it.
+
+    Raises:
+        Invalid: the text is not valid.
+    """
+    if content is None or handle_of(item) is not None:
+        return
+    check_text(content)
+    formats.check(format or item.format, content, is_secret=is_stored or item.is_encrypted)
+    if not item.is_encrypted:
+        summary(effective(item), content)
+
+
 def publish(
     *,
     item: ConfigItem,
@@ -114,6 +132,7 @@ def publish(
         GrayRunning: promote or abandon it first.
     """
     action = Action.IMPORT if is_import else Action.PUBLISH
+    _prepare(item, item.draft if content is None else content, format and checked_format(format), is_stored=content is None)
     with changing(item, action, by, now) as change:
         _must_be_in_force(change.item, if_md5, if_version)
         if format is not None and format != change.item.format:
@@ -135,6 +154,8 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
         Invalid: the earlier text is not valid any more, or the release is of another item.
         NothingToPublish: it is in force already.
     """
+    if to.item_id == item.pk and to.action != ReleaseAction.REMOVE:
+        _prepare(item, to.content)
     with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
@@ -200,6 +221,7 @@ def start_gray(
     Raises: as `publish`.
     """
     spread = _spread(labels, percent)
+    _prepare(item, item.draft if content is None else content, is_stored=content is None)
     with changing(item, Action.GRAY_START, by, now) as change:
         text = _what_to_publish(change, content, based_on)
         change.drop_draft()
@@ -229,6 +251,7 @@ def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | N
     Raises:
         NoGray: none is running.
     """
+    _prepare(item, item.gray.content if item.gray else None)
     with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
         validate(change.item, gray.content, is_secret=True)

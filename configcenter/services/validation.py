@@ -1,19 +1,17 @@
 """Check a text before it is published: modules by their class, free-form items by their format."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
-from xml.parsers import expat
 
 import orjson
-import yaml
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from configcenter import hot
-from configcenter.models import MODULES, ConfigItem, Format
+from configcenter.models import MODULES, ConfigItem
+from configcenter.services import formats
 from posthaste.lib.json_syntax import why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
@@ -48,8 +46,6 @@ FORMS = {
 }
 _ONE_OF = re.compile(r"\^\(([\w|]+)\)\$")
 _NAMED = re.compile(r"([a-z_][\w.\[\]]*): (.+)", re.DOTALL)  # what the modules' own checks begin with
-_TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)$")
-_UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 
 
 def handle_of(item: ConfigItem) -> "hot.Handle[Any] | None":
@@ -127,8 +123,11 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
+        formats.check_depth(value)
     except orjson.JSONDecodeError:
         raise Invalid.field("", why_malformed(content), "malformed") from None
+    except ValueError:
+        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed") from None
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value
@@ -169,50 +168,6 @@ def _module_value(handle: "hot.Handle[Any]", item: ConfigItem, content: str) -> 
         raise Invalid(errors=explain(error)) from None
 
 
-def _check_format(kind: str, content: str, *, is_secret: bool) -> None:
-    try:
-        if kind == Format.JSON:
-            orjson.loads(content)
-        elif kind == Format.YAML:
-            for _event in yaml.parse(content, Loader=yaml.CSafeLoader):  # the grammar only: tags mean something to their reader
-                pass
-        elif kind == Format.TOML:
-            tomllib.loads(content)
-        elif kind == Format.PROPERTIES and _UNICODE_ESCAPE.search(content):
-            raise ValueError(_("\\u needs four hexadecimal digits"))
-        elif kind == Format.XML:
-            expat.ParserCreate().Parse(content, True)  # keeps its own bounds on entities
-    except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:
-        raise Invalid.field("content", _complaint(kind, content, error, is_secret=is_secret), "malformed") from None
-
-
-def _complaint(kind: str, content: str, error: Exception, *, is_secret: bool) -> str:
-    """Say what a parser found. Parsers quote the text, so of a secret one only the place is told."""
-    format = Format(kind).label
-    if not is_secret:
-        return _("Not valid {format}: {error}").format(format=format, error=" ".join(str(error).split())[:300])
-    found = _place(content, error)
-    if found is None:
-        return _("Not valid {format}.").format(format=format)
-    return _("Not valid {format}: line {line}, column {column}.").format(format=format, line=found[0], column=found[1])
-
-
-def _place(content: str, error: Exception) -> tuple[int, int] | None:
-    """Return the line and column at which a parser stopped, both from 1, None where it does not tell."""
-    match error:
-        case orjson.JSONDecodeError():
-            return error.lineno, error.colno
-        case yaml.MarkedYAMLError() if error.problem_mark is not None:
-            return error.problem_mark.line + 1, error.problem_mark.column + 1
-        case expat.ExpatError():
-            return error.lineno, error.offset + 1
-        case tomllib.TOMLDecodeError() if told := _TOML_PLACE.search(str(error)):
-            return int(told[1]), int(told[2])
-        case ValueError() if escape := _UNICODE_ESCAPE.search(content):
-            return content.count("\n", 0, escape.end()) + 1, escape.end() - content.rfind("\n", 0, escape.end()) - 2
-    return None
-
-
 def check_text(content: str) -> None:
     """Refuse text that can't be stored, valid or not.
 
@@ -241,7 +196,7 @@ def validate(item: ConfigItem, content: str, *, is_secret: bool = False) -> None
     check_text(content)
     handle = handle_of(item)
     if handle is None:
-        _check_format(item.format, content, is_secret=is_secret or item.is_encrypted)
+        formats.check(item.format, content, is_secret=is_secret or item.is_encrypted)
     else:
         _module_value(handle, item, content)
 
@@ -265,7 +220,7 @@ def canonical(item: ConfigItem, content: str) -> str:
         pass
     try:
         return written(orjson.loads(content))
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested deeper than orjson writes
         return content
 
 

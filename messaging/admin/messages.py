@@ -26,7 +26,7 @@ from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
 from messaging.channels.recipients import written_forms
 from messaging.content import templates
-from messaging.labels import MessageMark, event_label, event_reason
+from messaging.labels import MessageMark, detail_text, event_label, event_reason
 from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
 from messaging.storage.unreadable import readable
@@ -108,7 +108,7 @@ class MessageAdmin(MessageActions):
         shown = format_html("{}{}", badge(Status(row.status)), badge(MessageMark.SANDBOX) if row.is_sandbox else "")
         if not row.error_code:
             return shown
-        return two_lines(shown, format_html('<code title="{}">{}</code>', row.error_detail, row.error_code))
+        return two_lines(shown, format_html('<code title="{}">{}</code>', detail_text(row.error_code, row.error_detail), row.error_code))
 
     @admin.display(description=gettext_lazy("message"))
     def id_short(self, row: Message) -> SafeString:
@@ -198,6 +198,9 @@ class MessageAdmin(MessageActions):
             start += node["duration_ms"] or 0
         for event in trace["events"]:
             event["label"], event["why"] = event_label(event), event_reason(event.get("reason", ""))
+        receipts = list(ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50])
+        for receipt in receipts:
+            receipt.detail_shown = detail_text(receipt.code, receipt.detail)  # type: ignore[attr-defined]
         text, problem = self._text(message)
         response = self.page(
             request,
@@ -206,12 +209,13 @@ class MessageAdmin(MessageActions):
             title=_("Message"),
             trace=trace,
             longest=longest,
+            error_detail=detail_text(message.error_code, message.error_detail),
             text=text,
             text_problem=problem,
             revealed=revealed,
             may_operate=self.has_operate_permission(request, message),
             can={verb: message.status in operation.states for verb, operation in OPERATIONS.items()},
-            receipts=ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50],
+            receipts=receipts,
         )
         response["Cache-Control"] = "no-store"
         return response

@@ -52,7 +52,7 @@ class SuppressionForm(forms.Form):
             (RecipientKind.URL.value, gettext_lazy("URL")),
             (RecipientKind.NAME.value, gettext_lazy("Name or token")),
         ],
-        help_text=gettext_lazy("For all channels only: what recipients are that don't show it, such as a name that consists of digits."),
+        help_text=gettext_lazy("Only if Channel is All: how to read recipients that are ambiguous, such as a user ID made of digits."),
     )
     category = forms.RegexField(
         CATEGORY, label=gettext_lazy("category"), required=False, help_text=gettext_lazy("Only messages of this category. Empty: all.")

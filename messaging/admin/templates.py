@@ -10,13 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import TenantAdmin, signed_in
 from messaging.actions import Action
-from messaging.admin.fields import PrettyJSONField
+from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import editing, templates
 from messaging.labels import TemplateState
@@ -228,7 +228,7 @@ class TemplateAdmin(TenantAdmin):
         channel = request.POST.get("channel", "")
         variables = request.POST.get("variables", "") or "[]"
         try:
-            declared = json.loads(variables)
+            declared = json.loads(variables, cls=Decoder)
         except ValueError:
             raise Invalid.field("variables", _("Not valid JSON yet.")) from None
         if not isinstance(declared, list) or not all(isinstance(v, dict) and isinstance(v.get("name"), str) for v in declared):
@@ -243,7 +243,13 @@ class TemplateAdmin(TenantAdmin):
         except Invalid as problem:
             return JsonResponse({"problem": problem_text(problem)})
         sms = shown.get("sms")
-        line = _("{segments} SMS segments · {units} units · {encoding}").format(**sms) if sms else ""
+        line = ""
+        if sms:
+            line = ngettext(
+                "{segments} SMS segment · {units} units · {encoding}",
+                "{segments} SMS segments · {units} units · {encoding}",
+                sms["segments"],
+            ).format(**sms)
         return JsonResponse({"subject": shown["subject"], "body": shown["body"], "sms": line, "has_html": bool(shown["html"])})
 
     def live_html(self, request: HttpRequest) -> HttpResponse:

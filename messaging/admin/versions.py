@@ -1,6 +1,5 @@
 """Versions of templates in the admin: previewed with any values, compared with the one before."""
 
-import difflib
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -16,9 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
+from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
 from messaging.content import templates
 from messaging.models import TemplateVersion
+from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Invalid
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import ago, badge
@@ -27,9 +28,7 @@ from posthaste.ui.templatetags.interface import ago, badge
 class VersionForm(forms.Form):
     """Values to try a version with."""
 
-    variables = forms.JSONField(
-        label=gettext_lazy("variables"), widget=forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"})
-    )
+    variables = PrettyJSONField(label=gettext_lazy("variables"), rows=8)
 
 
 @admin.register(TemplateVersion)
@@ -81,7 +80,7 @@ class TemplateVersionAdmin(ReadOnly):
         """Return a version's HTML as a document that can do nothing."""
         version = self.own(request, str(pk))
         try:
-            variables = json.loads(request.GET.get("variables", "{}"))
+            variables = json.loads(request.GET.get("variables", "{}"), cls=Decoder)
             return html_document(templates.preview(version=version, variables=variables if isinstance(variables, dict) else {})["html"])
         except (Invalid, ValueError):
             return html_document("")
@@ -107,6 +106,9 @@ class TemplateVersionAdmin(ReadOnly):
         return ago(row.published_at)
 
 
+_SIGNS = {"same": "", "removed": "-", "added": "+", "gap": "⋯"}
+
+
 def _query(variables: dict[str, Any]) -> str:
     return urlencode({"variables": json.dumps(variables, ensure_ascii=False)})
 
@@ -120,6 +122,6 @@ def _changes(version: TemplateVersion) -> list[dict[str, Any]]:
     for name, label in (("subject", _("Subject")), ("body", _("Text")), ("html", _("HTML"))):
         old, new = getattr(before, name), getattr(version, name)
         if old != new:
-            lines = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if not line.startswith("?")]
-            found.append({"label": label, "lines": [{"sign": line[:1], "text": line[2:]} for line in lines], "before": before.number})
+            lines = [{"sign": _SIGNS[line.kind], "text": line.text} for line in diff(old, new)]
+            found.append({"label": label, "lines": lines, "before": before.number})
     return found

@@ -94,7 +94,7 @@ class WebhookDeliveryAdmin(ReadOnly):
     def events_shown(self, row: WebhookDelivery) -> str:
         return thousands(row.events)
 
-    @admin.display(description=gettext_lazy("answer"))
+    @admin.display(description=gettext_lazy("response"))
     def answer(self, row: WebhookDelivery) -> SafeString | str:
         if row.http_status is not None:
             return f"HTTP {row.http_status}"
@@ -104,7 +104,7 @@ class WebhookDeliveryAdmin(ReadOnly):
     def took(self, row: WebhookDelivery) -> str:
         return milliseconds(row.duration_ms)
 
-    @admin.display(description=gettext_lazy("called"), ordering="id")
+    @admin.display(description=gettext_lazy("sent at"), ordering="id")
     def called(self, row: WebhookDelivery) -> SafeString:
         return ago(row.at)
 
@@ -158,7 +158,7 @@ class WebhookDeliveryAdmin(ReadOnly):
             button=_("Send again"),
             ids=[row.pk for row in chosen],
             left_out=max(0, queryset.count() - len(chosen)),
-            consequence=_("Receivers get these events a second time, with a new webhook-id. What waits is not held up."),
+            consequence=_("Receivers get these events a second time, with a new webhook-id. Waiting events are not delayed."),
             perform=perform,
         )
 

@@ -219,7 +219,11 @@ class WebhookEndpointAdmin(TenantAdmin):
             self.message_user(request, _("Choose how long to keep the old secret."), messages.ERROR)
             return self.back(request, endpoint)
         keep_for = timedelta(seconds=form.cleaned_data["keep_for"])
-        endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        try:
+            endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
+        except Conflict as problem:  # the secret before is still valid
+            self.message_user(request, problem_text(problem), messages.ERROR)
+            return self.back(request, endpoint)
         return self._secret_page(request, endpoint)
 
     def enable(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -237,6 +241,6 @@ class WebhookEndpointAdmin(TenantAdmin):
         return self.back(request, endpoint)
 
     def _secret_page(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
-        response = self.page(request, "secret", endpoint, title=_("The new secret"), secret=endpoint.secret, purpose="")
+        response = self.page(request, "secret", endpoint, title=_("Signing secret"), secret=endpoint.secret, purpose="")
         response["Cache-Control"] = "no-store"
         return response

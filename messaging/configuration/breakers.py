@@ -14,7 +14,7 @@ class BreakerRule(Shape):
 
     is_enabled: bool = setting(True, _("Enabled"), "")
     window_seconds: int = setting(
-        30, _("Window"), _("The rolling time window that is evaluated; it advances in tenths."), unit="s", ge=1, le=3600
+        30, _("Window"), _("The rolling time window that is evaluated; it moves in steps of one tenth."), unit="s", ge=1, le=3600
     )
     min_requests: int = setting(20, _("Minimum calls"), _("With fewer calls in the window the breaker stays closed."), ge=1, le=100_000)
     slow_ms: int = setting(5_000, _("Slow from"), _("A call that takes longer counts as slow."), unit="ms", ge=1, le=600_000)
@@ -76,6 +76,6 @@ circuit_breakers = hot.register(
     CircuitBreakers,
     name="circuit_breakers",
     title=_("Circuit breakers"),
-    purpose=_("When calls to a slow or failing provider stop, and how they resume."),
+    purpose=_("When calls to a slow or failing provider or webhook host stop, and how they resume."),
     order=4,
 )

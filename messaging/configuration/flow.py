@@ -53,8 +53,8 @@ class Exception_(Shape):  # noqa: N801 - Exception is taken
 
     value: str = setting("", _("Value"), _("Exact tenant short name, key prefix, address, recipient or template."), max_length=256)
     per_second: float = setting(0.0, _("Rate"), _("Requests or messages per second. 0: no limit."), unit="per s", ge=0, le=1_000_000)
-    at_once: int = setting(0, _("Concurrent requests"), _("Concurrent requests. 0: no limit."), ge=0, le=100_000)
-    in_window: int = setting(0, _("In the window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
+    at_once: int = setting(0, _("Concurrent requests"), _("0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("Maximum per window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
 
     @model_validator(mode="after")
     def _is_for_somebody(self) -> Self:
@@ -87,8 +87,8 @@ class FlowRule(Shape):
         ge=0,
         le=1_000_000,
     )
-    at_once: int = setting(0, _("Concurrent requests"), _("Concurrent requests. 0: no limit."), ge=0, le=100_000)
-    in_window: int = setting(0, _("In the window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
+    at_once: int = setting(0, _("Concurrent requests"), _("0: no limit."), ge=0, le=100_000)
+    in_window: int = setting(0, _("Maximum per window"), _("Requests or messages within the window. 0: no limit."), ge=0, le=100_000_000)
     window_seconds: int = setting(60, _("Window"), "", unit="s", ge=1, le=86_400)
     behaviour: Behaviour = setting(Behaviour.REJECT, _("Above the rate"), _("Refuse, warm up slowly, queue, or both."))
     cold_factor: float = setting(3.0, _("Cold factor"), _("A cold start begins at the rate divided by this."), ge=1.1, le=100)
@@ -144,7 +144,7 @@ class SystemProtection(Shape):
 class AdaptiveLimit(Shape):
     """A rate that follows what the system can do."""
 
-    is_enabled: bool = setting(False, _("Enabled"), _("Adjusts to history and latency. Its reasons are shown."))
+    is_enabled: bool = setting(False, _("Enabled"), _("Adjusts the limit to recent latency. The Limits page shows why."))
     unit: Unit = setting(
         Unit.REQUESTS, _("Counts"), _("What the rate counts. A batch is one request, or as many messages as it has recipients.")
     )
@@ -154,7 +154,7 @@ class AdaptiveLimit(Shape):
         200, _("Target latency"), _("Above it the limit falls, below it the limit rises."), unit="ms", ge=1, le=60_000
     )
     step_percent: int = setting(10, _("Step"), _("Largest change in one step."), unit="%", ge=1, le=50)
-    every_seconds: float = setting(5.0, _("Every"), _("Time between two steps."), unit="s", ge=1, le=3600)
+    every_seconds: float = setting(5.0, _("Interval"), _("Time between two steps."), unit="s", ge=1, le=3600)
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
@@ -183,7 +183,7 @@ class FlowRules(Module):
     rules: list[FlowRule] = setting(
         _first_rules,
         _("Rules"),
-        _("Checked together in one step. The backlog and the caps of providers limit how many messages there are."),
+        _("All rules are checked together. The number of messages is limited by the backlog and the provider caps."),
         max_length=200,
     )
     system: SystemProtection = setting(SystemProtection, _("System protection"), _("Low priorities are refused first."))

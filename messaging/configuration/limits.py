@@ -30,7 +30,7 @@ def _default_sizes() -> list[BodySize]:
 
 
 class MessageLimits(Module):
-    """What is longer is refused when it is accepted."""
+    """Longer messages are refused on submission."""
 
     max_sms_segments: int = setting(
         10,
@@ -42,7 +42,7 @@ class MessageLimits(Module):
     )
     body_sizes: list[BodySize] = setting(_default_sizes, _("Body sizes"), _("Limits of channels other than SMS."), max_length=50)
     max_bytes: int = setting(
-        65_536, _("Maximum size"), _("For channels without a limit of their own."), unit=_("bytes"), ge=1, le=1_000_000
+        65_536, _("Default maximum size"), _("For channels without a limit of their own."), unit=_("bytes"), ge=1, le=1_000_000
     )
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ message_limits = hot.register(
     MessageLimits,
     name="message_limits",
     title=_("Message limits"),
-    purpose=_("How long a message may be. What is longer is refused when it is accepted."),
+    purpose=_("How long a message may be. Longer messages are refused on submission."),
     order=13,
     per_tenant=("max_sms_segments", "body_sizes", "max_bytes"),
 )

@@ -10,15 +10,20 @@ class Webhooks(Module):
     """How events are sent, repeated, given up, and kept."""
 
     timeout_seconds: float = setting(
-        10.0, _("Time limit"), _("For one request. Then its outcome is unknown, and it is sent again."), unit="s", ge=1, le=60
+        10.0, _("Request timeout"), _("After this, the outcome is unknown and the request is repeated."), unit="s", ge=1, le=60
     )
     max_attempt_hours: float = setting(
-        24.0, _("Give up after"), _("A request that fails for so long is given up, and the next events are sent."), unit="h", ge=0.1, le=168
+        24.0,
+        _("Give up after"),
+        _("A request that fails for this long is given up, and the next events are sent."),
+        unit="h",
+        ge=0.1,
+        le=168,
     )
     disable_after_hours: float = setting(
         72.0,
         _("Disable after"),
-        _("An endpoint that fails for so long is disabled. The overview and the metrics show it."),
+        _("An endpoint that fails for this long is disabled. The overview and the metrics show it."),
         unit="h",
         ge=0.1,
         le=720,
@@ -26,17 +31,17 @@ class Webhooks(Module):
     at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints and tenants."), ge=1, le=100)
     max_lag_seconds: float = setting(
         60.0,
-        _("Yield to messages for"),
+        _("Maximum event delay under load"),
         _("While many messages are being sent, events wait so that sending is not slowed. Older events are sent at once. 0: never wait."),
         unit="s",
         ge=0,
         le=600,
     )
-    max_endpoints: int = setting(20, _("Maximum endpoints"), _("Of one tenant."), ge=1, le=1_000)
+    max_endpoints: int = setting(20, _("Maximum endpoints per tenant"), "", ge=1, le=1_000)
     keep_days: int = setting(
         7,
         _("Keep events for"),
-        _("Events and the delivery log are deleted after that; events not delivered too."),
+        _("Events and the delivery log are deleted after that, including undelivered events."),
         unit=_("days"),
         ge=1,
         le=30,

@@ -13,6 +13,7 @@ from messaging.actions import Action
 from messaging.content import templates
 from messaging.models import Template, TemplateVersion
 from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.rows import lock
 
 
 @transaction.atomic
@@ -38,10 +39,15 @@ def create_template(*, template: Template, wording: Mapping[str, Any], publish: 
 
 
 def change_template(*, template: Template, changes: Mapping[str, Any], by: Actor) -> Template:
-    """Change what describes a template, such as `description` and `is_archived`."""
+    """Change what describes a template, such as `description` and `is_archived`.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
     for name, value in changes.items():
         setattr(template, name, value)
     with transaction.atomic():
+        lock(template)
         template.save()
         _record(template, Action.TEMPLATE_CHANGE, by, fields=sorted(changes))
     templates.template_cache.forget()
@@ -75,7 +81,7 @@ def publish_draft(*, template: Template, by: Actor) -> TemplateVersion:
 
 def _write(template: Template, wording: Mapping[str, Any], by: Actor) -> TemplateVersion:
     templates.check_wording(channel=template.channel, **wording)
-    Template.objects.select_for_update().get(pk=template.pk)  # two authors: the second waits, then edits the same draft
+    lock(template)  # two authors: the second waits, then edits the same draft
     draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
     if draft is None:
         newest = template.versions.order_by("-number").first()
@@ -88,7 +94,7 @@ def _write(template: Template, wording: Mapping[str, Any], by: Actor) -> Templat
 
 
 def _publish(template: Template) -> TemplateVersion:
-    Template.objects.select_for_update().get(pk=template.pk)
+    lock(template)
     draft = template.versions.filter(state=TemplateVersion.State.DRAFT).first()
     if draft is None:
         raise Conflict(_("There is no draft to publish."))

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from messaging.channels.base import Accepted, ProviderError, adapter_fault
 from messaging.configuration import provider_routing, retry_policy
@@ -175,7 +176,12 @@ class Delivery(RuleEnforcement):
         provider = choice.provider
         if provider is None:
             if choice.wait_seconds is None or message.error or choice.instead_of is None:
-                self._not_taken(message, message.error or ProviderError("no_provider", "No provider is enabled for this channel."), None, 0)
+                self._not_taken(
+                    message,
+                    message.error or ProviderError("no_provider", gettext_noop("No provider is enabled for this channel.")),
+                    None,
+                    0,
+                )
             else:
                 self._wait_for_breaker(row, choice.instead_of.name, choice.wait_seconds)
             return None

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.configuration import provider_routing
@@ -34,6 +35,7 @@ from posthaste.lib.elastic import stopping
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
+WAITS_FOR_BREAKER = gettext_noop("It waits until a circuit breaker lets messages through.")
 
 
 class OutcomeBuffer:
@@ -137,7 +139,7 @@ class OutcomeBuffer:
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
         self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
         due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
-        self._put_back(row, due, breaker_backlog.error_code_for(whose), "It waits until a circuit breaker lets messages through.")
+        self._put_back(row, due, breaker_backlog.error_code_for(whose), WAITS_FOR_BREAKER)
         self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
         self.events[row.tenant_id, "deferred"] += 1
 

@@ -14,6 +14,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from jobs.registry import Blocking, job
 from jobs.services import fence
@@ -137,7 +138,7 @@ def _settle(row: Message, evidence: Evidence, now: datetime, *, repeatable: bool
         attempts=row.attempts,
         finished_at=now,
         error_code="worker_lost",
-        error_detail="The worker died while the provider was being called: it may have been sent.",
+        error_detail=gettext_noop("The worker died while the provider was being called: it may have been sent."),
     )
 
 

@@ -76,9 +76,13 @@ class WebhookEndpoint(models.Model):
 
     # The request that is being tried: it keeps its webhook-id and its events until it is delivered or given up.
     inflight_id = models.CharField(max_length=40, blank=True, editable=False)
-    inflight_from = models.BigIntegerField(null=True, editable=False)
     inflight_until = models.BigIntegerField(null=True, editable=False)
     inflight_since = models.DateTimeField(null=True, editable=False)
+    #: Of its events, as `webhooks.positions` writes them.
+    inflight_positions = models.TextField(blank=True, editable=False)
+    #: Of a receiver that found a request too large: how many bytes the next ones may have, and until when.
+    max_body_bytes = models.PositiveIntegerField(null=True, editable=False)
+    max_body_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(_("attempts"), default=0, editable=False)
     #: A call was begun, and its result is not written yet: if its process dies, the outcome is unknown.
     is_calling = models.BooleanField(default=False, editable=False)
@@ -214,6 +218,8 @@ class WebhookDelivery(models.Model):
     from_position = models.BigIntegerField(_("from position"), default=0)
     until_position = models.BigIntegerField(_("until position"), default=0)
     events = models.PositiveSmallIntegerField(_("events"), default=0)
+    #: Of its events, as `webhooks.positions` writes them.
+    positions = models.TextField(blank=True, editable=False)
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     status = models.CharField(_("status"), max_length=10, choices=DeliveryStatus.choices)
     http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)

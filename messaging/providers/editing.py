@@ -23,6 +23,7 @@ from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Conflict, Invalid, errors_for
+from posthaste.lib.rows import lock
 
 MAX_CONFIG_BYTES = 262_144
 
@@ -119,6 +120,7 @@ def disable_uninstalled(*, provider: Provider, fields: Iterable[str], by: Actor)
     wrong = sorted(changed - {"is_enabled"} if not provider.is_enabled else changed)
     if wrong:
         raise Invalid(errors=[{"field": name, "code": "not_installed", "message": message} for name in wrong])
+    lock(provider)
     provider.save(update_fields=["is_enabled", "updated_at"])
     transaction.on_commit(provider_cache.forget)
     _record(provider, Action.PROVIDER_CHANGE, by, fields=["is_enabled"])
@@ -131,7 +133,9 @@ def change_provider(*, provider: Provider, config: dict[str, Any], fields: Itera
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
+        NotFound: it was deleted meanwhile.
     """
+    lock(provider)
     _save(provider, config)
     _record(provider, Action.PROVIDER_CHANGE, by, fields=sorted(fields))
     return provider
@@ -154,6 +158,7 @@ def delete_provider(*, provider: Provider, by: Actor) -> None:
 
     Raises:
         Conflict: messages or receipts name it.
+        NotFound: it was deleted meanwhile.
     """
     if (
         Message.objects.filter(tenant_id=provider.tenant_id, provider=provider).exists()
@@ -161,6 +166,7 @@ def delete_provider(*, provider: Provider, by: Actor) -> None:
     ):
         raise Conflict(_("It has sent messages that refer to it. Disable it instead."))
     with transaction.atomic():
+        lock(provider)
         _record(provider, Action.PROVIDER_DELETE, by, name=provider.name)
         provider.delete()
     provider_cache.forget()
@@ -175,7 +181,12 @@ def reveal_receipt_secret(*, provider: Provider, by: Actor) -> str:
 
 @transaction.atomic
 def renew_receipt_secret(*, provider: Provider, by: Actor) -> str:
-    """Replace the secret that receipts are signed with, and return the new one. The old one stops working at once."""
+    """Replace the secret that receipts are signed with, and return the new one. The old one stops working at once.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    lock(provider)
     secret = provider.receipt_secret = new_receipt_secret()
     provider.save(update_fields=["receipt_secret", "updated_at"])
     _record(provider, Action.PROVIDER_NEW_RECEIPT_SECRET, by)

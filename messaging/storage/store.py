@@ -14,6 +14,7 @@ import orjson
 import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from messaging.models import Message, Status
 from messaging.storage import batches, row_texts, unreadable
@@ -317,7 +318,7 @@ def _bare(outcome: Outcome) -> Outcome:
         due_at=timezone.now() if outcome.status == Status.PENDING else None,
         finished_at=None if outcome.status == Status.PENDING else timezone.now(),
         error_code="" if outcome.status == Status.SENT else "unwritable",
-        error_detail="What the provider answered could not be stored.",
+        error_detail=gettext_noop("What the provider answered could not be stored."),
     )
 
 

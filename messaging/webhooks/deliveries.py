@@ -11,9 +11,11 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.models import DeliveryKind, Event, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import content, event_types, reading, request
+from messaging.models.webhook import MAX_EVENTS
+from messaging.webhooks import content, event_types, positions, reading, request
 from messaging.webhooks.reading import StoredEvent
 from posthaste.lib.problems import Conflict
+from posthaste.lib.rows import is_kept, lock
 
 COUNT_UP_TO = 100_000
 
@@ -33,11 +35,7 @@ def is_wanted(endpoint: WebhookEndpoint, event: StoredEvent) -> bool:
 
 def events_of(*, delivery: WebhookDelivery, limit: int) -> list[dict[str, Any]]:
     """Return the first events of a delivery as receivers see them, as far as they are kept and still for its endpoint."""
-    if not delivery.from_position:
-        return []
-    return content.as_seen(
-        _between(delivery.endpoint, delivery.from_position, delivery.until_position, limit=min(limit, delivery.events or limit))
-    )
+    return content.as_seen(stored_events(delivery.endpoint, delivery)[:limit])
 
 
 def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, now: datetime) -> WebhookDelivery:
@@ -47,6 +45,7 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
 
     Raises:
         Conflict: it was a test, or its events are not kept any more.
+        NotFound: the endpoint was deleted during the call.
     """
     if delivery.kind == DeliveryKind.TEST:
         raise Conflict(_("This was a test. Send another one instead."))
@@ -60,30 +59,42 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
 
 def stored_events(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> list[StoredEvent]:
     """Return the events of a delivery, as far as they are kept and still for the endpoint."""
-    return _between(endpoint, delivery.from_position, delivery.until_position, limit=max(1, delivery.events))
+    return stored_at(endpoint, positions.decode(delivery.positions))
 
 
-def _between(endpoint: WebhookEndpoint, first: int, last: int, *, limit: int) -> list[StoredEvent]:
+def stored_at(endpoint: WebhookEndpoint, carried: Sequence[int]) -> list[StoredEvent]:
+    """Return the events at ascending positions, as far as they are kept and still for the endpoint."""
+    if not carried:
+        return []
+    chosen = set(carried)
     return reading.read(
-        tenant_id=endpoint.tenant_id, position=first - 1, last=last, limit=limit, wanted=lambda event: is_wanted(endpoint, event)
+        tenant_id=endpoint.tenant_id,
+        position=carried[0] - 1,
+        last=carried[-1],
+        limit=MAX_EVENTS,
+        wanted=lambda event: event.position in chosen and is_wanted(endpoint, event),
     ).rows
 
 
 def send_again(endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: datetime, *, replayed_from: WebhookDelivery) -> WebhookDelivery:
-    """Send events in one request with a new webhook-id, and return its entry of the log."""
+    """Send events in one request with a new webhook-id, and return its entry of the log.
+
+    Raises:
+        NotFound: the endpoint was deleted during the call.
+    """
     webhook_id = request.new_webhook_id()
     answer = request.post(endpoint, webhook_id=webhook_id, events=content.as_seen(rows), now=now)
-    return request.log(
-        endpoint,
-        answer,
-        webhook_id=webhook_id,
-        kind=DeliveryKind.REPLAY,
-        events=len(rows),
-        first=rows[0].position,
-        last=rows[-1].position,
-        replayed_from=replayed_from,
-        at=now,
-    )
+    with transaction.atomic():
+        lock(endpoint)
+        return request.log(
+            endpoint,
+            answer,
+            webhook_id=webhook_id,
+            kind=DeliveryKind.REPLAY,
+            carried=[row.position for row in rows],
+            replayed_from=replayed_from if is_kept(replayed_from) else None,  # entries are removed when they are old
+            at=now,
+        )
 
 
 @transaction.atomic

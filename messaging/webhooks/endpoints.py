@@ -20,6 +20,7 @@ from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
 from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.rows import lock
 
 KEEP_OLD_SECRET = timedelta(hours=24)
 MAX_KEEP_OLD_SECRET = timedelta(days=7)
@@ -62,29 +63,37 @@ def _store_new(endpoint: WebhookEndpoint, by: Actor, now: datetime) -> WebhookEn
 def update(*, endpoint: WebhookEndpoint, fields: Iterable[str], by: Actor, now: datetime) -> WebhookEndpoint:
     """Check and store a changed endpoint; `fields` are the names of those that changed, of `EDITABLE`.
 
-    A new URL is tried at once. A request that is being repeated keeps its webhook-id.
+    A new URL is tried at once. A request that is being repeated keeps its webhook-id as long as it carries the same events.
 
     Raises:
         Invalid: a field is wrong, or the name is taken.
+        NotFound: it was deleted meanwhile.
         ValueError: a field is none of `EDITABLE`.
     """
     changed = sorted(set(fields))
     if wrong := set(changed) - set(EDITABLE):
         raise ValueError(f"Not to be changed here: {', '.join(sorted(wrong))}")
     check(endpoint)
-    if "url" in changed:
-        endpoint.next_attempt_at = now
+    of_url = ["next_attempt_at", "max_body_bytes", "max_body_until"] if "url" in changed else []
+    if of_url:
+        endpoint.next_attempt_at, endpoint.max_body_bytes, endpoint.max_body_until = now, None, None
     with transaction.atomic():
         EventRecording.objects.select_for_update().filter(tenant_id=endpoint.tenant_id).first()
+        lock(endpoint)
         _must_be_free(endpoint)
-        endpoint.save(update_fields=[*changed, *(["next_attempt_at"] if "url" in changed else []), "updated_at"])
+        endpoint.save(update_fields=[*changed, *of_url, "updated_at"])
         _record(endpoint, Action.WEBHOOK_CHANGE, by, fields=changed)
     return endpoint
 
 
 @transaction.atomic
 def delete(*, endpoint: WebhookEndpoint, by: Actor) -> None:
-    """Remove an endpoint with its log. What was not delivered is not sent any more."""
+    """Remove an endpoint with its log. What was not delivered is not sent any more.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    lock(endpoint)
     _record(endpoint, Action.WEBHOOK_DELETE, by, name=endpoint.name)
     endpoint.delete()
 
@@ -94,13 +103,24 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     """Replace the secret and return the new one. Until `keep_old_for` has passed, requests are signed with both.
 
     Raises:
+        Conflict: the secret before is still valid, and would have to end now for the old one to be kept.
         Invalid: `keep_old_for` is negative or longer than seven days.
+        NotFound: it was deleted meanwhile.
     """
     if not timedelta(0) <= keep_old_for <= MAX_KEEP_OLD_SECRET:
         raise Invalid.field("keep_old_for_seconds", _("Between 0 and {n}.").format(n=int(MAX_KEEP_OLD_SECRET.total_seconds())))
     # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
-    current = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk).secret
-    endpoint.previous_secret = current if keep_old_for else ""
+    lock(endpoint)
+    current = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    if keep_old_for and current.previous_secret_until and current.previous_secret_until > now:
+        # Requests carry two signatures at most, and this secret was promised to be one of them until then.
+        raise Conflict(
+            _(
+                "The previous secret is valid until {time}. Wait until then, or keep no old secret (0 seconds): both then end at once."
+            ).format(time=current.previous_secret_until.isoformat(timespec="seconds")),
+            previous_secret_until=current.previous_secret_until.isoformat(),
+        )
+    endpoint.previous_secret = current.secret if keep_old_for else ""
     endpoint.previous_secret_until = now + keep_old_for if keep_old_for else None
     secret: str = new_receipt_secret()
     endpoint.secret = secret
@@ -111,7 +131,12 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
 
 @transaction.atomic
 def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
-    """Send events again, from the first that was not delivered and is still kept. Nothing happens if it is enabled."""
+    """Send events again, from the first that was not delivered and is still kept. Nothing happens if it is enabled.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    lock(endpoint)
     if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).update(
         is_enabled=True,
         disabled_at=None,
@@ -139,7 +164,11 @@ def disable(
     """Send no events until it is enabled again. Nothing happens if it is disabled.
 
     `figures` are those that the label of the code names.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
     """
+    lock(endpoint)
     if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True).update(
         is_enabled=False, disabled_at=now, disabled_code=code, disabled_figures=dict(figures), updated_at=now
     ):
@@ -163,7 +192,11 @@ class TestResult:
 
 
 def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestResult:
-    """Send one event `webhook.test` now, note it in the log, and return what the receiver answered. A disabled endpoint is called too."""
+    """Send one event `webhook.test` now, note it in the log, and return what the receiver answered. A disabled endpoint is called too.
+
+    Raises:
+        NotFound: it was deleted during the call.
+    """
     webhook_id = request.new_webhook_id()
     event = {
         "id": f"evt_test_{webhook_id}",
@@ -173,6 +206,7 @@ def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestRes
     }
     answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
     with transaction.atomic():
+        lock(endpoint)
         request.log(endpoint, answer, webhook_id=webhook_id, kind=DeliveryKind.TEST, events=1, at=now)
         _record(endpoint, Action.WEBHOOK_TEST, by, status=answer.status, http_status=answer.http_status)
     return TestResult(

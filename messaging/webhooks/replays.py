@@ -18,7 +18,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import deliveries
+from messaging.webhooks import deliveries, positions
 from posthaste.lib.problems import Invalid
 
 NOT_ARRIVED = (DeliveryStatus.FAILED, DeliveryStatus.GIVEN_UP)
@@ -93,15 +93,16 @@ def replay_range(
 
     Raises:
         Invalid: the range is none.
+        NotFound: the endpoint was deleted during a call.
     """
     chosen.check()
     made, until = Replayed(), time.monotonic() + MAX_SECONDS
     number = 0
-    for delivery in _choose(endpoint, chosen, statuses, until):
+    for delivery, carried in _choose(endpoint, chosen, statuses, until):
         if delivery is None:
             made.is_whole = False
             break
-        found = deliveries.stored_events(endpoint, delivery)
+        found = deliveries.stored_at(endpoint, carried)
         if not found:
             continue  # not kept any more, or not for this endpoint any more
         number += len(found)
@@ -117,13 +118,17 @@ def replay_range(
     return made
 
 
-def _choose(endpoint: WebhookEndpoint, chosen: Range, statuses: Collection[str], give_up_at: float) -> Iterator[WebhookDelivery | None]:
-    """Return the deliveries to be sent again, each event range once, oldest first; None at the end if the time is up."""
+def _choose(
+    endpoint: WebhookEndpoint, chosen: Range, statuses: Collection[str], give_up_at: float
+) -> Iterator[tuple[WebhookDelivery | None, list[int]]]:
+    """Return the deliveries to be sent again and what of each, every event once, oldest first; None at the end if the time is up.
+
+    What lies after the endpoint's cursor is left to the sender, which goes on with it.
+    """
     log = WebhookDelivery.objects.filter(endpoint=endpoint, from_position__gt=0).exclude(kind=DeliveryKind.TEST).order_by("pk")
     rows = chosen.of(log.filter(status__in=statuses))
-    if endpoint.inflight_id:
-        rows = rows.exclude(webhook_id=endpoint.inflight_id)
-    sent: list[tuple[int, int]] = []
+    rows = rows.filter(from_position__lte=endpoint.cursor)
+    sent: set[int] = set()
     page = list(rows[:ROWS_A_PAGE])
     while page:
         later = log.filter(pk__gt=page[0].pk)
@@ -131,27 +136,43 @@ def _choose(endpoint: WebhookEndpoint, chosen: Range, statuses: Collection[str],
         last_attempts = dict(later.filter(webhook_id__in=ids).values_list("webhook_id", "pk"))
         arrived = [] if DeliveryStatus.DELIVERED in statuses else _arrived(later, page)
         for row in page:
-            span = (row.from_position, row.until_position)
-            if last_attempts.get(row.webhook_id, row.pk) > row.pk or any(pk > row.pk and _holds(other, span) for pk, other in arrived):
+            if last_attempts.get(row.webhook_id, row.pk) > row.pk:
                 continue
-            if not any(_holds(other, span) for other in sent):
-                sent.append(span)
-                yield row
+            done = sent.union(*[other.positions for other in arrived if other.came_after(row)])
+            left = [position for position in positions.decode(row.positions) if position <= endpoint.cursor and position not in done]
+            if left:
+                sent.update(left)
+                yield row, left
         page = list(rows.filter(pk__gt=page[-1].pk)[:ROWS_A_PAGE])
         if page and time.monotonic() > give_up_at:
-            yield None
+            yield None, []
             return
 
 
-def _arrived(later: "QuerySet[WebhookDelivery]", page: list[WebhookDelivery]) -> list[tuple[Any, tuple[int, int]]]:
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A delivery that arrived."""
+
+    pk: Any
+    first: int
+    last: int
+    text: str
+
+    def came_after(self, row: WebhookDelivery) -> bool:
+        """Return whether it may have carried events of an entry, and later."""
+        return bool(self.pk > row.pk) and self.first <= row.until_position and self.last >= row.from_position
+
+    @property
+    def positions(self) -> list[int]:
+        """Where its events are."""
+        return positions.decode(self.text)
+
+
+def _arrived(later: "QuerySet[WebhookDelivery]", page: list[WebhookDelivery]) -> list[_Arrival]:
     """Return what was delivered of the positions of a page, afterwards."""
     first, last = min(row.from_position for row in page), max(row.until_position for row in page)
     rows = later.filter(status=DeliveryStatus.DELIVERED, until_position__gte=first, from_position__lte=last)
-    return [(pk, (begin, end)) for pk, begin, end in rows.values_list("pk", "from_position", "until_position")]
-
-
-def _holds(outer: tuple[int, int], inner: tuple[int, int]) -> bool:
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
+    return [_Arrival(*row) for row in rows.values_list("pk", "from_position", "until_position", "positions")]
 
 
 @transaction.atomic

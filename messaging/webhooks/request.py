@@ -16,6 +16,7 @@ from messaging.channels.base import Accepted, OutcomeUnknown, ProviderError
 from messaging.channels.http.answers import excerpt, retry_after
 from messaging.configuration import webhooks
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from messaging.webhooks import positions
 from posthaste.lib import foreign_json, http
 from posthaste.lib.ids import new_id
 
@@ -88,6 +89,11 @@ def _body(webhook_id: str, events: Sequence[dict[str, Any]]) -> bytes:
     return foreign_json.dumps({"id": webhook_id, "events": list(events)}).encode("utf-8", "replace")
 
 
+def size_of(event: dict[str, Any]) -> int:
+    """Return how many bytes of a body an event takes."""
+    return len(foreign_json.dumps(event).encode("utf-8", "replace")) + 1  # and a comma
+
+
 def _signatures(endpoint: WebhookEndpoint, webhook_id: str, body: bytes, now: datetime) -> str:
     secrets = [endpoint.secret]
     if endpoint.previous_secret and endpoint.previous_secret_until and endpoint.previous_secret_until > now:
@@ -103,23 +109,26 @@ def log(
     *,
     webhook_id: str,
     at: datetime,
-    events: int,
+    events: int = 1,
     kind: DeliveryKind = DeliveryKind.EVENTS,
     status: DeliveryStatus | None = None,
-    first: int = 0,
-    last: int = 0,
+    carried: Sequence[int] = (),
     attempt: int = 1,
     replayed_from: WebhookDelivery | None = None,
 ) -> WebhookDelivery:
-    """Write an entry of the log; `first` and `last` are positions."""
+    """Write an entry of the log; `carried` are the positions of its events, none in a test, which has `events` of them.
+
+    The endpoint must be locked, as it could be deleted meanwhile.
+    """
     return WebhookDelivery.objects.create(
         endpoint=endpoint,
         tenant_id=endpoint.tenant_id,
         kind=kind,
         webhook_id=webhook_id,
-        from_position=first,
-        until_position=last,
-        events=events,
+        from_position=carried[0] if carried else 0,
+        until_position=carried[-1] if carried else 0,
+        events=len(carried) or events,
+        positions=positions.encode(carried),
         attempt=attempt,
         status=status or answer.status,
         http_status=answer.http_status,

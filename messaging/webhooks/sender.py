@@ -15,9 +15,7 @@ many requests at once to it, only make the endpoint wait; so does a time in whic
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,11 +27,10 @@ from django.utils import timezone
 from accounts.services.audit import Actor
 from messaging.configuration import webhooks
 from messaging.models import DeliveryStatus, DisabledCode, Event, WebhookEndpoint
-from messaging.models.webhook import MAX_EVENTS
 from messaging.providers import breakers as breaker_rules
 from messaging.storage import store
-from messaging.webhooks import content, endpoints, figures, reading, request
-from messaging.webhooks.deliveries import is_wanted
+from messaging.webhooks import composing, endpoints, figures, positions, request
+from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
@@ -41,6 +38,7 @@ from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
+from posthaste.lib.rows import is_kept
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
@@ -48,7 +46,6 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
 JITTER = 0.2
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
-READ_AGAIN_SECONDS = 1.0
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
@@ -72,15 +69,6 @@ def backoff(failures: int, retry_after: float | None = None) -> timedelta:
     return timedelta(seconds=max(seconds, retry_after or 0.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one request carries, and up to which position nothing else is for this endpoint."""
-
-    rows: list[StoredEvent]
-    until: int
-    is_last: bool = False  # nothing else waited when it was read
-
-
 class Sender:
     """One turn of an endpoint."""
 
@@ -89,7 +77,7 @@ class Sender:
         self.token = uuid4()
         self.ahead = timedelta()  # the database's clock, of ours
         self._endpoint: WebhookEndpoint | None = None
-        self._read_at = 0.0
+        self._trial: tuple[str, int] | None = None  # a trial call that a half-open breaker granted, not reported yet: host and epoch
         self._is_done = False
         self.lease = timedelta(seconds=webhooks.value.timeout_seconds + LEASE_SLACK_SECONDS)
 
@@ -137,14 +125,16 @@ class Sender:
         now = store.database_time()
         self.ahead = now - timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
-        rows = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
-        return bool(rows.update(lease_token=self.token, lease_until=now + self.lease))
+        found = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
+        return bool(found.update(lease_token=self.token, lease_until=now + self.lease))
 
     def _send_and_note(self) -> bool:
         began = time.thread_time()
         try:
             return self._send_next()
         finally:
+            if self._trial:
+                self._report(*self._trial, Tally(unused=1))
             pacing.spent(time.thread_time() - began)
 
     def _send_next(self) -> bool:
@@ -154,23 +144,23 @@ class Sender:
             return False
         if endpoint.is_calling:
             self._note_unknown(endpoint)
-        load = self._load(endpoint)
+        load = composing.load(endpoint)
         if load.rows and (yields := pacing.wait_seconds(oldest=load.rows[0].occurred_at, now=self.now())):
             connection.close()
             if stopping.wait(yields):
                 return False
-            load = load if len(load.rows) >= endpoint.max_events else self._load(endpoint)
+            load = load if len(load.rows) >= endpoint.max_events else composing.load(endpoint)
         if not load.rows:
-            self._held().update(cursor=max(load.until, endpoint.cursor), **_NOTHING_IN_FLIGHT)
+            if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **composing.NOTHING_IN_FLIGHT):
+                return self._read_again()
             return load.until > endpoint.cursor
         host = request.host_of(endpoint)
         waits, epoch = self._ask_breaker(host)
         if waits:
-            self._held().update(next_attempt_at=self.now() + timedelta(seconds=waits))
-            return False
+            is_noted = self._unchanged(endpoint).update(next_attempt_at=self.now() + timedelta(seconds=waits))
+            return not is_noted and self._read_again()
         place = concurrency_leases.take(breaker_rules.of_host(host), at_once=webhooks.value.at_once_per_host, max_wait_seconds=CAP_SECONDS)
         if place is None:
-            self._unused(host, epoch)
             return False  # its turn comes again, after that of others
         try:
             return self._call(endpoint, load, host, epoch)
@@ -178,21 +168,18 @@ class Sender:
             concurrency_leases.leave(place)
 
     def _current(self) -> WebhookEndpoint | None:
-        """Return the endpoint, read again each second, as it may have been changed; None if it was disabled or taken over."""
-        if self._endpoint is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
-            self._endpoint, self._read_at = self._held().filter(is_enabled=True).first(), time.monotonic()
+        """Return the endpoint; None if it was disabled, deleted or taken over. It is read again once it was changed."""
+        if self._endpoint is None:
+            self._endpoint = self._held().filter(is_enabled=True).first()
         return self._endpoint
 
-    def _load(self, endpoint: WebhookEndpoint) -> Load:
-        read = partial(
-            reading.read, tenant_id=endpoint.tenant_id, position=endpoint.cursor, wanted=lambda event: is_wanted(endpoint, event)
-        )
-        if endpoint.inflight_until is None:
-            found = read(limit=endpoint.max_events)
-            return Load(found.rows, found.until, len(found.rows) < endpoint.max_events)
-        # The same events again. Its filters may have been changed since, and more of them match.
-        found = read(limit=MAX_EVENTS, last=endpoint.inflight_until)
-        return Load(found.rows, found.until if len(found.rows) == MAX_EVENTS else endpoint.inflight_until)
+    def _unchanged(self, endpoint: WebhookEndpoint) -> Any:
+        """Return the row while it is held and nothing of the endpoint was changed since it was read."""
+        return self._held().filter(is_enabled=True, updated_at=endpoint.updated_at)
+
+    def _read_again(self) -> bool:
+        self._endpoint = None
+        return self._current() is not None
 
     def _ask_breaker(self, host: str) -> tuple[float, int]:
         """Return the seconds to wait, or 0 and the epoch of a trial call."""
@@ -202,45 +189,40 @@ class Sender:
             return min(MAX_BREAKER_SECONDS, max(1.0, breakers.wait_seconds(name))), 0
         if phase == Phase.HALF_OPEN:
             granted, epoch = breakers.admit(name, breaker_rules.rule(name), release=breaker_rules.release())
+            self._trial = (host, epoch) if granted and epoch else None
             return (0.0, epoch) if granted else (max(1.0, min(MAX_BREAKER_SECONDS, breakers.wait_seconds(name))), 0)
         return 0.0, 0
 
-    def _unused(self, host: str, epoch: int) -> None:
-        if epoch:
-            self._report(host, epoch, Tally(unused=1))
-
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
+        load = composing.compose(endpoint, load, began)
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
-            endpoint.inflight_from, endpoint.attempts = load.rows[0].position, 0
-        endpoint.inflight_until = load.until
+            endpoint.attempts = 0
+        endpoint.inflight_until, endpoint.inflight_positions = load.until, positions.encode(load.positions)
         endpoint.attempts += 1
-        if (
-            not self._held()
-            .filter(is_enabled=True)
-            .update(
-                inflight_id=endpoint.inflight_id,
-                inflight_since=endpoint.inflight_since,
-                inflight_from=endpoint.inflight_from,
-                inflight_until=endpoint.inflight_until,
-                attempts=endpoint.attempts,
-                is_calling=True,
-                lease_until=began + self.lease,
-            )
+        if not self._unchanged(endpoint).update(
+            inflight_id=endpoint.inflight_id,
+            inflight_since=endpoint.inflight_since,
+            inflight_until=endpoint.inflight_until,
+            inflight_positions=endpoint.inflight_positions,
+            attempts=endpoint.attempts,
+            is_calling=True,
+            lease_until=began + self.lease,
         ):
-            self._unused(host, epoch)
-            return False
-        told = content.as_seen(load.rows)
+            return self._read_again()
         connection.close()  # a slow receiver must not hold one
-        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=told, now=began)
-        given_up = self._settle(endpoint, load, answer, began)
+        answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=load.seen, now=began)
         tally = Tally()
         breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
         is_done = answer.status == DeliveryStatus.DELIVERED
-        status = DeliveryStatus.GIVEN_UP if given_up else answer.status
-        lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else {}
-        self._report(host, epoch, tally, status, lines)
+        status, lines = None, NO_LINES
+        try:
+            given_up = self._settle(endpoint, load, answer, began)
+            status = DeliveryStatus.GIVEN_UP if given_up else answer.status
+            lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else NO_LINES
+        finally:
+            self._report(host, epoch, tally, status, lines)
         self._is_done = load.is_last
         return is_done
 
@@ -267,39 +249,46 @@ class Sender:
         entry: dict[str, Any] = {
             "webhook_id": endpoint.inflight_id,
             "at": began,
-            "events": len(load.rows),
-            "first": load.rows[0].position,
-            "last": load.rows[-1].position,
+            "carried": load.positions,
             "attempt": endpoint.attempts,
         }
         if answer.status == DeliveryStatus.DELIVERED:
-            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **_NOTHING_IN_FLIGHT}
-            if self._note(endpoint, done):
+            done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **composing.NOTHING_IN_FLIGHT}
+            if self._held().update(**done):
                 for name, value in done.items():  # what the row holds now: the next request goes on from there
                     setattr(endpoint, name, value)
+                request.log(endpoint, answer, **entry)
             else:
-                self._endpoint = None
+                self._too_late(endpoint, answer, entry)
+            return False
+        row = self._held().select_for_update().first()
+        if row is None:
+            self._too_late(endpoint, answer, entry)
+            return False
+        if row.updated_at != endpoint.updated_at:
+            # It was changed during the call: a failure of the old address or of before it was enabled says nothing of what is now.
+            self._held().update(is_calling=False)
             request.log(endpoint, answer, **entry)
             return False
-        settings = webhooks.value
-        failures, since = endpoint.failures + 1, endpoint.failing_since or began
+        settings, is_gone = webhooks.value, answer.http_status == request.GONE
+        row.failures, row.failing_since = row.failures + 1, row.failing_since or began
         changes = {
             "is_calling": False,
-            "failures": failures,
-            "failing_since": since,
-            "next_attempt_at": now + backoff(failures, answer.retry_after),
+            "failures": row.failures,
+            "failing_since": row.failing_since,
+            "next_attempt_at": now + backoff(row.failures, answer.retry_after),
         }
-        is_old = now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
-        if is_old and answer.http_status != request.GONE:
-            changes |= {"cursor": load.until, **_NOTHING_IN_FLIGHT}
-        held = self._note(endpoint, changes)
-        given_up = is_old and held and answer.http_status != request.GONE
+        given_up = not is_gone and now - (endpoint.inflight_since or began) >= timedelta(hours=settings.max_attempt_hours)
+        if answer.http_status == composing.TOO_LARGE:
+            changes |= composing.halved(load, now)
+        if given_up:
+            changes |= {"cursor": load.until, **composing.NOTHING_IN_FLIGHT}
+        self._held().update(**changes)
         request.log(endpoint, answer, status=DeliveryStatus.GIVEN_UP if given_up else None, **entry)
-        if held and answer.http_status == request.GONE:
-            self._disable(endpoint, DisabledCode.GONE)
-        elif held:
-            endpoint.failing_since = since
-            self._disable_if_failing(endpoint, now, answer.error)
+        if is_gone:
+            self._disable(row, DisabledCode.GONE)
+        else:
+            self._disable_if_failing(row, now, answer.error)
         return given_up
 
     def _disable_if_failing(self, endpoint: WebhookEndpoint, now: datetime, error: str) -> None:
@@ -307,16 +296,16 @@ class Sender:
         if endpoint.failing_since and now - endpoint.failing_since >= timedelta(hours=hours):
             self._disable(endpoint, DisabledCode.FAILING, hours=f"{hours:g}", error=error)
 
-    def _note(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> bool:
-        held = bool(self._held().update(**changes))
-        if not held:
-            log.warning("webhook result came too late", endpoint=str(endpoint.pk), webhook_id=endpoint.inflight_id)
-        return held
+    def _too_late(self, endpoint: WebhookEndpoint, answer: Answer, entry: dict[str, Any]) -> None:
+        """Note what came of a request in the log alone: another sender has the endpoint. Of one that was deleted there is no log."""
+        log.warning("webhook result came too late", endpoint=str(endpoint.pk), webhook_id=endpoint.inflight_id)
+        self._endpoint = None
+        if is_kept(endpoint):
+            request.log(endpoint, answer, **entry)
 
     def _disable(self, endpoint: WebhookEndpoint, code: DisabledCode, **told: str) -> None:
         log.error("webhook endpoint disabled", endpoint=str(endpoint.pk), tenant_id=endpoint.tenant_id, code=code.value, **told)
-        row = WebhookEndpoint.objects.get(pk=endpoint.pk)
-        endpoints.disable(endpoint=row, code=code, figures=told, by=SYSTEM, now=self.now())
+        endpoints.disable(endpoint=endpoint, code=code, figures=told, by=SYSTEM, now=self.now())
 
     @transaction.atomic
     def _note_unknown(self, endpoint: WebhookEndpoint) -> None:
@@ -330,9 +319,7 @@ class Sender:
             answer,
             webhook_id=endpoint.inflight_id,
             at=self.now(),
-            events=0,
-            first=endpoint.inflight_from or 0,
-            last=endpoint.inflight_until or 0,
+            carried=positions.decode(endpoint.inflight_positions),
             attempt=endpoint.attempts,
         )
 
@@ -349,6 +336,7 @@ class Sender:
         self, host: str, epoch: int, tally: Tally, status: DeliveryStatus | None = None, lines: Mapping[UUID, list[str]] = NO_LINES
     ) -> None:
         """Report to the breaker of the host, the metrics and the traces, in one pipeline."""
+        self._trial = None
         name = breaker_rules.of_host(host)
         pipeline: Any = redis.client().pipeline(transaction=False)
         recording = breakers.recording(pipeline)
@@ -361,13 +349,3 @@ class Sender:
             recording.handle_answers(pipeline.execute())
         except redis.Unavailable:
             pass
-
-
-_NOTHING_IN_FLIGHT: dict[str, Any] = {
-    "inflight_id": "",
-    "inflight_from": None,
-    "inflight_until": None,
-    "inflight_since": None,
-    "attempts": 0,
-    "is_calling": False,
-}

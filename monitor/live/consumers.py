@@ -107,7 +107,7 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
             tenants = tenants_of(user)
             wanted = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("tenant", [""])[0]
             if wanted:
-                chosen = int(wanted) if wanted.isdecimal() and int(wanted) in tenants else None
+                chosen = int(wanted) if wanted in map(str, tenants) else None
             else:
                 chosen = None if user.is_superuser or not tenants else tenants[0]
             if chosen is None and (wanted or not user.is_superuser):

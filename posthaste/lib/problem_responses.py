@@ -1,6 +1,6 @@
 """From whatever went wrong to what the caller is told: exceptions as problems, in the API, on Django's pages, in the reference."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -149,14 +149,33 @@ def exception_handler(error: Exception, _context: Mapping[str, Any]) -> "Respons
     return Response(problem.as_dict(), status=problem.status, headers=problem.headers, content_type=CONTENT_TYPE)
 
 
-def _page(status: int, code: str, title: str, template: str, request: HttpRequest) -> HttpResponse:
+def _page(status: int, code: str, title: str, template: str, request: HttpRequest, detail: str = "") -> HttpResponse:
     from django.shortcuts import render
 
     if request.path.startswith(("/api", "/health")) or "text/html" not in request.headers.get("Accept", ""):
-        problem = Problem()
+        problem = Problem(detail)
         problem.status, problem.code, problem.title = status, code, title
         return problem.as_response()
-    return render(request, template, {"title": title, "status": status}, status=status)
+    return render(request, template, {"title": title, "status": status, "detail": detail}, status=status)
+
+
+class ProblemPages:
+    """Middleware: a problem that a page raises is an answer with its status, such as 404 for what was deleted meanwhile, and no error."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a problem; leave everything else to Django."""
+        if not isinstance(exception, Problem) or exception.status >= 500:
+            return None
+        response = _page(exception.status, exception.code, str(exception.title), "error.html", request, str(exception.detail))
+        for name, value in exception.headers.items():
+            response[name] = value
+        return response
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -137,7 +137,7 @@ class Malformed(Problem):
 
 
 class Unauthenticated(Problem):
-    """No valid API key."""
+    """Send a valid API key in the Authorization header. Check that the key has not been revoked and has not expired."""
 
     status, code, title = 401, "unauthenticated", _("A valid API key is needed")
 
@@ -154,7 +154,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """The object does not exist, or it belongs to someone else."""
+    """The object does not exist, or it belongs to another tenant."""
 
     status, code, title = 404, "not_found", _("Not found")
 
@@ -172,7 +172,7 @@ class NotAcceptable(Problem):
 
 
 class BodyTimeout(Problem):
-    """The body did not come in time."""
+    """Send the whole body without pauses, on a new connection. Nothing was stored."""
 
     status, code, title = 408, "body_timeout", _("The body did not arrive in time")
 

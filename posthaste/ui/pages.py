@@ -13,18 +13,21 @@ are open to apps as well: `in_admin` hangs a page there under the admin's name s
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from posthaste.lib.problems import Problem
 
+READING = ("GET", "HEAD")
 View = Callable[..., HttpResponse]
 V = TypeVar("V", bound=View)
 #: Answers whether a user may do something.
@@ -103,12 +106,20 @@ def staff_page(
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not admin.site.has_permission(request):
-                return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+                return redirect_to_login(_return_address(request), reverse("admin:login"))
             needed = to_change if request.method == "POST" and to_change else allowed
             if not needed(request.user):
-                return problem_page(request, status=403, title=_("You don't have permission to do that"), detail=str(refusal))
+                title = (
+                    _("You don't have permission to see this page")
+                    if request.method in READING
+                    else _("You don't have permission to do that")
+                )
+                return problem_page(request, status=403, title=title, detail=str(refusal))
             if request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+                said = _("This address only takes what a form or button on a page sends. Go back to that page.")
+                response = problem_page(request, status=405, title=_("This page can't be opened directly"), detail=said)
+                response["Allow"] = ", ".join(methods)
+                return response
             try:
                 return view(request, *args, **kwargs)
             except Problem as problem:
@@ -117,6 +128,17 @@ def staff_page(
         return guarded
 
     return guard
+
+
+def _return_address(request: HttpRequest) -> str:
+    """Return where to go after signing in: for anything but reading, the page that the request came from, if it is one of ours."""
+    if request.method in READING:
+        return request.get_full_path()
+    origin = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(origin, {request.get_host()}, require_https=request.is_secure()):
+        return reverse("admin:index")
+    parts = urlsplit(origin)
+    return urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
 
 def page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:

@@ -227,6 +227,19 @@ def test_blocks_are_added_moved_and_removed_without_a_script() -> None:
     assert [exception["value"] for exception in draft["rules"][1]["exceptions"]] == ["shop"]
 
 
+@pytest.mark.parametrize("verb", ["add-block", "remove-block", "move-up", "move-down"])
+@pytest.mark.parametrize(
+    "block", ["rules[zz]", "rules[²]", "rules[٠]", "rules[-1]", "rules[]", "rules[0", f"rules[{'9' * 5_000}]", "rules", "]["]
+)
+def test_a_button_of_a_block_that_does_not_exist_changes_nothing(verb: str, block: str) -> None:
+    client = staff()
+    typed = form_of(client, at("flow_rules"))
+    if (verb, block) != ("add-block", "rules"):
+        answer = client.post(at("flow_rules"), typed | {verb: block})
+        assert answer.status_code == 200
+        assert posted(answer.content.decode()) == typed
+
+
 def test_blocks_that_a_script_made_and_moved_are_read_in_the_order_of_the_page() -> None:
     client = staff()
     typed = form_of(client, at("flow_rules"))
@@ -345,6 +358,14 @@ def test_a_gray_release_is_abandoned() -> None:
     releases.start_gray(item=item, content=content, labels=[], percent=50, comment="try", by=actor("user:bob"))
     client.post(at("queues", "gray"), {"verb": "abandon"})
     assert (items.module_item("queues").gray, effective("queues")["queue_capacity"]) == (None, 10_000)
+
+
+def test_a_single_version_offers_nothing_to_compare() -> None:
+    client = staff()
+    publish("queues", queue_capacity=20_000)
+    assert 'type="radio"' not in client.get(at("queues", "history")).content.decode()
+    publish("queues", queue_capacity=30_000)
+    assert client.get(at("queues", "history")).content.decode().count('type="radio"') == 4
 
 
 def test_an_earlier_version_is_compared_and_brought_back() -> None:

@@ -472,9 +472,22 @@ def test_a_template_is_drafted_published_and_edited_into_the_next_version() -> N
     client.post(change, template_form(mine, body="Hello {{ name }}") | {"_publish": "1"})
     versions = list(TemplateVersion.objects.order_by("number").values_list("number", "state", "body"))
     assert versions == [(1, "retired", "Hi {{ name }}"), (2, "published", "Hello {{ name }}")]
-    assert "Hello Ada" in page(client, "messaging_templateversion_change", made.versions.get(number=2).pk)
+    shown = page(client, "messaging_templateversion_change", made.versions.get(number=2).pk)
+    assert "Hello Ada" in shown
+    signs = [f"<span>{sign}</span><span>{body}</span>" for sign, body in (("-", "Hi {{ name }}"), ("+", "Hello {{ name }}"))]
+    assert all(sign in shown for sign in signs)
     actions = list(AuditEntry.objects.order_by("id").values_list("action", flat=True))
     assert actions.count("template.publish") == 2
+
+
+@pytest.mark.parametrize(("before", "after"), [("a\n", "a\n"), ("a\n", "b\n"), ("a b\n", "a c\n")])
+def test_versions_with_many_lines_are_compared_without_delay(before: str, after: str) -> None:
+    mine = tenant("mine")
+    made = Template.objects.create(tenant=mine, name="long", channel="sms")
+    made.versions.create(number=1, body=before * 4_000, state="retired")
+    second = made.versions.create(number=2, body=f"{after * 4_000}last")
+    shown = page(staff("viewer", Role.VIEWER, mine), "messaging_templateversion_change", second.pk)
+    assert "<span>+</span><span>" in shown
 
 
 def test_a_draft_with_a_mistake_is_refused_at_its_field() -> None:
@@ -490,7 +503,7 @@ def test_what_is_being_written_is_previewed_without_being_stored() -> None:
     client = staff("author", Role.AUTHOR, mine)
     shown = client.post(reverse("admin:messaging_template_live_preview"), template_form(mine)).json()
     assert shown["body"] == "Hi Ada"
-    assert "1 SMS segments" in shown["sms"]
+    assert "1 SMS segment ·" in shown["sms"]
     assert client.post(reverse("admin:messaging_template_live_preview"), template_form(mine, variables="[")).json()["problem"]
     assert not Template.objects.exists()
 

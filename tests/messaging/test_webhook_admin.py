@@ -17,6 +17,7 @@ from messaging.webhooks import figures
 from posthaste.lib.guard import Guard
 from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.messaging.api.translations import MARK, mark_translations
+from tests.messaging.webhooks.hooks import during_calls
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -362,3 +363,24 @@ def test_nothing_of_another_tenant_is_seen(client: Client) -> None:
     assert "foreign-endpoint" not in lists
     assert client.post(address("webhookendpoint_test", foreign.pk)).status_code == 404
     assert client.post(address("webhookdelivery_replay", delivery.pk)).status_code == 404
+
+
+def test_a_test_of_an_endpoint_that_is_removed_meanwhile_is_not_found(
+    client: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        during_calls(monkeypatch, lambda: WebhookEndpoint.objects.all().delete())
+        answer = client.post(address("webhookendpoint_test", endpoint.pk), headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "deleted in the meantime" in answer.content.decode()
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_a_second_rotation_says_that_the_first_secret_is_still_valid(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"})
+    secret = WebhookEndpoint.objects.get().secret
+    answer = client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"}, follow=True)
+    assert "The previous secret is valid until" in texts(answer)
+    assert WebhookEndpoint.objects.get().secret == secret

@@ -4,8 +4,10 @@ import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import clear_url_caches, reverse
@@ -94,3 +96,40 @@ def test_a_change_may_need_more_than_looking() -> None:
     refused = answer_of(view, "POST")
     assert refused.status_code == 403
     assert "Ask Eve for it." in refused.content.decode()
+
+
+def test_another_method_gets_a_page_that_says_what_to_do() -> None:
+    @pages.staff_page(allowed=lambda user: True, methods=("POST",))
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("changed")
+
+    answer = answer_of(view)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "Go back to that page." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "then"),
+    [
+        ("GET", "", "/trial/?a=1"),
+        ("POST", "http://testserver/list/?state=open", "/list/?state=open"),
+        ("POST", "https://elsewhere.example/list/", "/admin/"),
+        ("POST", "", "/admin/"),
+    ],
+)
+def test_signing_in_leads_back_to_a_page_that_can_be_opened(method: str, origin: str, then: str) -> None:
+    @pages.staff_page(allowed=lambda user: True, methods=("GET", "POST"))
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("shown")
+
+    request = RequestFactory().generic(method, "/trial/?a=1", **({"HTTP_REFERER": origin} if origin else {}))
+    request.user = AnonymousUser()
+    assert parse_qs(urlsplit(view(request)["Location"]).query) == {"next": [then]}
+
+
+def test_who_may_not_see_a_page_is_told_so() -> None:
+    @pages.staff_page(allowed=lambda user: False)
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("shown")
+
+    assert "have permission to see this page" in answer_of(view).content.decode()

@@ -17,7 +17,7 @@ from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigItem, Format
 from configcenter.services import drafts, items
-from configcenter.services.differences import diff
+from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Invalid
 
 LATEST = 5

@@ -13,7 +13,7 @@ from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
-from configcenter.services.differences import diff
+from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text
 
@@ -47,6 +47,7 @@ def history(request: HttpRequest, target: Target) -> HttpResponse:
         title=target.title,
         purpose=_("Everything published here, for at least the last thirty days."),
         releases=found[:A_PAGE],
+        can_compare=len(found) > 1 and not target.item.is_encrypted,
         older=target.url("history", before=found[A_PAGE - 1].number) if len(found) > A_PAGE else "",
     )
     return page(request, "history", **context)

@@ -14,7 +14,7 @@ from configcenter.console import live
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
-from configcenter.services.differences import diff
+from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
 

@@ -75,7 +75,7 @@ def replay(request: HttpRequest, target: Target) -> HttpResponse:
     return page(
         request,
         "replay",
-        title=_("What would it have done?"),
+        title=_("Replay"),
         purpose=_("Replays the draft against past traffic. Nothing is sent, and nothing changes."),
         tab="modules",
         page="replay",

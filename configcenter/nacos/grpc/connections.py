@@ -63,6 +63,11 @@ class Connection:
         listeners.add(self.waiter, has)  # before looking: what is published from here on is told
         return await listeners.differing(client, has)
 
+    def fetched(self, key: Key, md5: str) -> None:
+        """Note which text the client has now, for those who look at who listens."""
+        if self.waiter is not None and key in self.waiter.has:
+            self.waiter.has[key] = md5
+
     def forget(self, listeners: Listeners, keys: set[Key]) -> None:
         """Listen to these keys no longer."""
         if self.waiter is not None:

@@ -35,12 +35,13 @@ Answer = dict[str, Any]
 
 async def _query(call: Call, who: Who, connection: Connection, body: Mapping[str, Any]) -> Answer:
     names = protocol.group(call.fields), protocol.data_id(call.fields)
-    where = place(who, call.fields.get("tenant", "")), *names
+    where = place(who, protocol.tenant(call.fields)), *names
     client = connection.client(call, str(who.actor))
     in_force = await texts.read(where, lambda: in_thread(items.in_force, *where))
     shown = in_force.of(client, *names)
     if shown.is_encrypted:
         who.must_reveal()
+    connection.fetched(Key(where[0].tenant_id, where[0].slug, *names), shown.md5)
     at = int(shown.at.timestamp() * 1000) if shown.at else 0
     text = {"content": shown.content, "md5": shown.md5, "contentType": shown.format, "lastModified": at}
     return {**text, "encryptedDataKey": "", "isBeta": shown is in_force.gray, "tag": False}
@@ -79,10 +80,10 @@ def _contexts(body: Mapping[str, Any]) -> list[Listened]:
     for context in contexts:
         if not isinstance(context, dict):
             raise wrong
-        data_id, group, md5, tenant = (str(context.get(name) or "") for name in ("dataId", "group", "md5", "tenant"))
-        if not data_id or not group or "\0" in data_id + group + tenant:
-            raise wrong
-        found.append(Listened(data_id=data_id, group=group, tenant=tenant, md5=md5.lower()))
+        words = {
+            field: "" if context.get(field) is None else _text(field, context[field]) for field in ("dataId", "group", "tenant", "md5")
+        }
+        found.append(protocol.listened_to(data_id=words["dataId"], group=words["group"], tenant=words["tenant"], md5=words["md5"]))
     return found
 
 
@@ -101,12 +102,15 @@ REQUESTS: dict[str, tuple[str, Handler, tuple[str, ...], str]] = {
 
 async def answer(payload: Any, context: Any) -> Any:
     """Answer one call."""
-    kind, peer, request_id = payload.metadata.type, context.peer(), ""
+    kind, peer, request_id = payload.metadata.type[:100], context.peer(), ""
     if kind == "ServerCheckRequest":  # tells nothing of ours; clients ask before they have a stream
         return wire.write("ServerCheckResponse", _head(request_id) | {"connectionId": peer, "supportAbilityNegotiation": False})
     connection = connections.find(peer)
     if connection is None:
-        return _error("ErrorResponse", request_id, NOT_CONNECTED, _("Connection is unregistered."))
+        # After a restart of ours grpcio connects a client anew, but without its stream. To a 3xx of a health check the Python client goes
+        # on waiting for changes that it can't be told; to this one it opens a stream.
+        code = FAILED if kind == "HealthCheckRequest" else NOT_CONNECTED
+        return _error("ErrorResponse", request_id, code, _("Connection is unregistered."))
     if kind == "HealthCheckRequest":
         return wire.write("HealthCheckResponse", _head(request_id))
     call = None

@@ -103,7 +103,8 @@ class WebhookRotate(WebhookView):
 
     @extend_schema(
         summary="Make a new secret",
-        description="`secret` is shown in this answer only. Until `previous_secret_until` requests carry a signature of each secret.",
+        description="`secret` is shown in this answer only. Until `previous_secret_until` requests carry a signature of each secret. "
+        "409 while an earlier secret is still valid, unless `keep_old_for_seconds` is 0, which ends both.",
         request=shapes.RotateIn,
         examples=[OpenApiExample("Keep the old secret for an hour", {"keep_old_for_seconds": 3600}, request_only=True)],
         responses={200: readable_or(shapes.WebhookSecretOut, *TOLD, *SECRET)},

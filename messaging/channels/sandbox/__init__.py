@@ -116,29 +116,29 @@ class SandboxAdapter(Adapter):
     def _answer(self, request: SendRequest) -> Accepted | ProviderError:
         match behaviour_of(request.channel, request.recipient):
             case "fail":
-                return ProviderError("sandbox_refused", "The sandbox refuses this recipient for good.", permanent=True)
+                return ProviderError("sandbox_refused", _("The sandbox refuses this recipient for good."), permanent=True)
             case "fail-once" if request.attempt <= 1:
-                return ProviderError("sandbox_failed", "The sandbox fails the first attempt for this recipient.")
+                return ProviderError("sandbox_failed", _("The sandbox fails the first attempt for this recipient."))
             case "fail-twice" if request.attempt <= 2:
-                return ProviderError("sandbox_failed", "The sandbox fails the first two attempts for this recipient.")
+                return ProviderError("sandbox_failed", _("The sandbox fails the first two attempts for this recipient."))
             case "fail-always":
-                return ProviderError("sandbox_failed", "The sandbox fails every attempt for this recipient.")
+                return ProviderError("sandbox_failed", _("The sandbox fails every attempt for this recipient."))
             case "slow-down" if request.attempt <= 1:
-                return ProviderError("rate_limited", "The sandbox asks to wait.", retry_after=2.0)
+                return ProviderError("rate_limited", _("The sandbox asks to wait."), retry_after=2.0)
             case "timeout":
-                return OutcomeUnknown("timeout", "The sandbox never answers for this recipient.")
+                return OutcomeUnknown("timeout", _("The sandbox never answers for this recipient."))
         if self.config.failure_rate or self.config.timeout_rate:
             with self._lock:
                 drawn = self._random.random()
             if drawn < self.config.timeout_rate:
-                return OutcomeUnknown("timeout", "Drawn by timeout_rate.")
+                return OutcomeUnknown("timeout", _("Drawn by timeout_rate."))
             if drawn < self.config.timeout_rate + self.config.failure_rate:
-                return ProviderError("sandbox_failed", "Drawn by failure_rate.")
+                return ProviderError("sandbox_failed", _("Drawn by failure_rate."))
         return Accepted(f"sandbox-{request.id.hex}")
 
     def _receipt(self, request: SendRequest) -> Receipt | None:
         if behaviour_of(request.channel, request.recipient) == "bounce":
-            return Receipt("failed", request.id, f"sandbox-{request.id.hex}", "bounced", "The sandbox bounces this recipient.")
+            return Receipt("failed", request.id, f"sandbox-{request.id.hex}", "bounced", _("The sandbox bounces this recipient."))
         if self.config.receipts == "delivered":
             return Receipt("delivered", request.id, f"sandbox-{request.id.hex}")
         return None

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from configcenter.hot import Applied
 from messaging.channels.recipients import list_key
 from messaging.configuration.delivery import DeliveryRules, Frequency, Outside
@@ -53,7 +55,7 @@ def check(messages: Sequence[RenderedMessage], *, listed: Mapping[UUID, str], ap
     for message in messages:
         row = message.row
         if reason := listed.get(row.id):
-            found.against[row.id] = Verdict(f"rule:suppressed:{reason}", "The recipient is on the suppression list.")
+            found.against[row.id] = Verdict(f"rule:suppressed:{reason}", gettext_noop("The recipient is on the suppression list."))
             continue
         rules = applied.by_tenant.get(row.tenant_id, applied.value)
         if row.priority >= rules.exempt_priority:
@@ -130,7 +132,7 @@ def _count(asking: Sequence[tuple[RuleQuery, tuple[Frequency, ...]]], found: Ver
 
 def _refused(caps: Sequence[Frequency], answer: RuleAnswer, now: datetime) -> Verdict:
     if answer.verdict < 0:
-        return Verdict("rule:duplicate", "The same text went to the same recipient a short while ago.")
+        return Verdict("rule:duplicate", gettext_noop("The same text went to the same recipient a short while ago."))
     cap = caps[answer.verdict - 1]
     said = f"The recipient has had {cap.most} in {cap.hours:g} h."
     until = now + answer.wait * (1 + 0.05 * random.random()) if cap.outside == Outside.DEFER else None

@@ -60,6 +60,18 @@ def moment(value: datetime | None) -> SafeString:
     return format_html('<time class="exact" datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}")
 
 
+@register.simple_tag
+def clock(value: datetime) -> SafeString:
+    """Return the time of day, for a page that is refreshed all the time; the date is on hover."""
+    local = timezone.localtime(value)
+    return format_html(
+        '<time class="clock" datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}",
+        f"{local:%H:%M:%S}",
+    )
+
+
 @register.filter
 def thousands(value: Any) -> str:
     """Return a number with separated thousands, or a dash."""
@@ -72,14 +84,14 @@ def milliseconds(value: Any) -> str:
     if value is None:
         return NOTHING
     if value < 1_000:
-        return f"{value} ms"
+        return f"{value} {_('ms')}"
     if value < 60_000:
-        return f"{value / 1000:.2f} s"
+        return f"{value / 1000:.2f} {_('s')}"
     minutes, seconds = divmod(round(value / 1000), 60)
     if minutes < 60:
-        return f"{minutes} min {seconds} s"
+        return f"{minutes} {_('min')} {seconds} {_('s')}"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return f"{hours} {_('h')} {minutes} {_('min')}"
 
 
 @register.filter
@@ -126,7 +138,16 @@ def state_bar(counts: Mapping[str, int], of: str) -> SafeString:
     bars = format_html_join(
         "",
         '<rect class="fill-{}" x="{}%" y="0" width="{}%" height="100%"><title>{}</title></rect>',
-        ((p["look"].tone, p["start"], p["width"], f"{p['look'].label}: {thousands(p['number'])}") for p in parts),
+        (
+            # What has not begun is the empty track, so that a bar fills up as the work goes on.
+            (
+                "track" if p["look"].tone == "pending" else p["look"].tone,
+                p["start"],
+                p["width"],
+                f"{p['look'].label}: {thousands(p['number'])}",
+            )
+            for p in parts
+        ),
     )
     return format_html('<svg class="bar" role="img" aria-label="{}">{}</svg>', label, bars)
 

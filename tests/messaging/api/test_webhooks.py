@@ -13,7 +13,9 @@ from accounts.models import AuditEntry, KeyKind, Tenant
 from accounts.scopes import SCOPES
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
+from messaging.webhooks import endpoints
 from tests.builders import Api, fields_of, json_of, make_api, make_delivery, make_endpoint, make_event, make_tenant
+from tests.messaging.webhooks.hooks import during_calls
 from tests.peers.gateway import Answer, Gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -149,6 +151,17 @@ def test_a_rotation_keeps_the_old_secret_for_a_day_unless_told_otherwise_and_not
     again = json_of(api.post(path_of(shown, "rotate-secret/"), {"keep_old_for_seconds": 0}))
     assert again["previous_secret_until"] is None
     assert WebhookEndpoint.objects.get().previous_secret == ""
+
+
+@pytest.mark.parametrize("body", [None, {"keep_old_for_seconds": 1}, {"keep_old_for_seconds": 3600}])
+def test_a_second_rotation_does_not_end_a_secret_that_was_to_stay(api: Api, body: dict[str, Any] | None) -> None:
+    shown = made(api)
+    until = json_of(api.post(path_of(shown, "rotate-secret/"), {"keep_old_for_seconds": 3600}))["previous_secret_until"]
+    answer = api.post(path_of(shown, "rotate-secret/"), body)
+    assert (answer.status_code, json_of(answer)["code"]) == (409, "conflict")
+    assert parse_datetime(json_of(answer)["previous_secret_until"]) == parse_datetime(until)
+    assert WebhookEndpoint.objects.get().previous_secret == shown["secret"]
+    assert api.post(path_of(shown, "rotate-secret/"), {"keep_old_for_seconds": 0}).status_code == 200
 
 
 @pytest.mark.parametrize("seconds", [-1, 7 * 86_400 + 1, "3600", 1.5, True, None])
@@ -315,6 +328,36 @@ def test_a_test_calls_a_disabled_endpoint_too_and_stands_in_the_log(api: Api, te
 # --- the delivery log -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rest", ["test/", "deliveries/{pk}/replay/", "replay/"])
+def test_an_endpoint_that_is_removed_during_a_call_is_not_found(
+    rest: str, api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        during_calls(monkeypatch, lambda: api.delete(path_of(endpoint)))
+        answer = api.post(path_of(endpoint, rest.format(pk=delivery.pk)), {"since": "2020-01-01T00:00:00Z"} if rest == "replay/" else None)
+    assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_a_delivery_that_was_removed_during_its_replay_is_not_named(api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Gateway() as gateway:
+        endpoint = make_endpoint(tenant, url=gateway.url)
+        delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        during_calls(monkeypatch, lambda: WebhookDelivery.objects.all().delete())
+        answer = api.post(path_of(endpoint, f"deliveries/{delivery.pk}/replay/"))
+    assert (answer.status_code, json_of(answer)["replayed_from"]) == (201, None)
+
+
+def test_a_change_of_an_endpoint_that_is_removed_meanwhile_is_not_found(api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = make_endpoint(tenant)
+    monkeypatch.setattr(endpoints, "check", lambda _endpoint: WebhookEndpoint.objects.all().delete())
+    assert api.patch(path_of(endpoint), {"name": "Other"}).status_code == 404
+    assert api.patch(path_of(endpoint), {"name": "Other"}).status_code == 404
+    assert not AuditEntry.objects.filter(action="webhook.change").exists()
+
+
 def test_the_log_is_filtered_and_comes_in_pages_newest_first(api: Api, tenant: Tenant) -> None:
     endpoint, other = make_endpoint(tenant), make_endpoint(tenant)
     rows = [make_delivery(endpoint, status=status) for status in DeliveryStatus.values]
@@ -365,6 +408,7 @@ def test_a_range_of_deliveries_that_did_not_arrive_is_sent_again_and_counted(api
         endpoint = make_endpoint(tenant, url=gateway.url)
         lost = [make_delivery(endpoint, status=status) for status in (DeliveryStatus.GIVEN_UP, DeliveryStatus.FAILED)]
         arrived = make_delivery(endpoint)
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(cursor=arrived.until_position)  # the sender is through with them
         since = (timezone.now() - timedelta(hours=1)).isoformat()
         seen = json_of(api.post(path_of(endpoint, "replay/"), {"since": since}))
         assert (seen["requests"], seen["delivered"], seen["events"], seen["is_whole"]) == (2, 2, 2, True)

@@ -1,16 +1,17 @@
 """Endpoints and turns of senders for the tests of webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from accounts.models import Tenant
 from messaging.models import Event, Message, WebhookEndpoint
 from messaging.storage import store
 from messaging.storage.store import Outcome
-from messaging.webhooks import endpoints, sender, sequencer
+from messaging.webhooks import endpoints, request, sender, sequencer
 from messaging.webhooks.sender import Sender
 from posthaste.lib.ids import new_id
 from tests.builders import make_message, untraced
@@ -55,6 +56,18 @@ def turn(endpoint: WebhookEndpoint) -> int:
     return Sender(endpoint.pk).serve()
 
 
+def during_calls(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
+    """Do something while a request is with the receiver: after it has come, and before its answer is noted."""
+    own = request.post
+
+    def post(*args: Any, **kwargs: Any) -> request.Answer:
+        answer = own(*args, **kwargs)
+        act()
+        return answer
+
+    monkeypatch.setattr(request, "post", post)
+
+
 def is_due(endpoint: WebhookEndpoint) -> bool:
     sequencer.sequence()
     return endpoint.pk in sender.due(now=store.database_time(), limit=100)
@@ -73,6 +86,15 @@ def later(endpoint: WebhookEndpoint, **spans: Any) -> None:
 def again(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Read an endpoint anew."""
     return WebhookEndpoint.objects.get(pk=endpoint.pk)
+
+
+def change(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
+    """Change fields of an endpoint as the API does."""
+    found = again(endpoint)
+    for name, value in fields.items():
+        setattr(found, name, value)
+    with untraced() as by:
+        return endpoints.update(endpoint=found, fields=fields, by=by, now=timezone.now())
 
 
 def ids_of(messages: Sequence[Message]) -> list[str]:

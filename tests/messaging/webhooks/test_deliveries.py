@@ -12,8 +12,8 @@ from messaging.models import DeliveryStatus, Event, WebhookDelivery, WebhookEndp
 from messaging.webhooks import deliveries, endpoints, replays
 from messaging.webhooks.replays import Range, Replayed
 from posthaste.lib.problems import Conflict, Invalid
-from tests.builders import TESTER, make_tenant
-from tests.messaging.webhooks.hooks import again, later, make_endpoint, sent, turn
+from tests.builders import TESTER, make_message, make_tenant
+from tests.messaging.webhooks.hooks import again, change, end, later, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
 from tests.peers.webhook_receiver import WebhookReceiver
 
@@ -48,6 +48,57 @@ def test_a_replay_sends_the_same_events_with_a_new_id_and_moves_no_cursor(receiv
     assert (entry.kind, entry.status, entry.replayed_from_id, entry.events) == ("replay", "delivered", first.pk, 3)
     assert again(endpoint).cursor == before
     assert AuditEntry.objects.get(action="webhook.replay").detail["events"] == 3
+
+
+WIDE, NARROW = {"event_types": ["*"], "includes_sandbox": True}, {"event_types": ["message.sent"], "includes_sandbox": False}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"event_types": ["message.failed"]}, WIDE), ({"channels": ["email"]}, {"channels": []}), ({"max_events": 2}, {"max_events": 1})],
+)
+def test_a_replay_sends_the_events_of_that_request_after_the_filters_were_changed(
+    before: dict[str, Any], after: dict[str, Any], receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, **before)
+    for _number in range(2):
+        end([make_message(tenant, channel="email")], "failed", error_code="http_400")
+        sent(tenant)
+    turn(endpoint)
+    original = WebhookDelivery.objects.order_by("at").first()
+    assert original is not None
+    first = receiver.deliveries[0].events
+    assert len(first) == 2
+    changed = change(endpoint, **after)
+    deliveries.replay(endpoint=changed, delivery=original, by=TESTER, now=timezone.now())
+    assert receiver.deliveries[-1].events == first
+    replay_range(endpoint, ALL, first=original.from_position, last=original.from_position)
+    assert receiver.deliveries[-1].events == first
+
+
+def test_a_replay_leaves_out_what_the_endpoint_does_not_take_any_more(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, **WIDE)
+    (wanted,) = sent(tenant)
+    sent(tenant, is_sandbox=True)
+    turn(endpoint)
+    changed = change(endpoint, **NARROW)
+    entry = deliveries.replay(endpoint=changed, delivery=WebhookDelivery.objects.get(), by=TESTER, now=timezone.now())
+    again_wide = change(endpoint, **WIDE)
+    deliveries.replay(endpoint=again_wide, delivery=entry, by=TESTER, now=timezone.now())  # what the replay carried, no more
+    for delivery in receiver.deliveries[1:]:
+        assert [event["data"]["id"] for event in delivery.events] == [str(wanted.pk)]
+
+
+def test_events_that_arrived_in_other_requests_are_left_out_of_a_range(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant, 3)
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    change(endpoint, max_events=1)
+    later(endpoint, minutes=1)
+    turn(endpoint)
+    assert [len(delivery.events) for delivery in receiver.deliveries] == [3, 1, 1, 1]
+    assert replay_range(endpoint).entries == []
 
 
 def test_a_replay_that_fails_is_noted_and_not_repeated(receiver: WebhookReceiver, tenant: Tenant) -> None:

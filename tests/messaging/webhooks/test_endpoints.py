@@ -1,7 +1,7 @@
 """Endpoints are checked, stored, tested and deleted; each change has its audit entry."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from accounts.models import AuditEntry, Tenant
 from messaging.configuration import webhooks
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints
-from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.problems import Conflict, Invalid, NotFound
 from tests.builders import TESTER, configure, make_tenant
 from tests.messaging.webhooks.hooks import again, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
@@ -142,6 +142,20 @@ def test_a_new_secret_leaves_the_old_one_valid_for_a_day_or_not_at_all(tenant: T
     assert AuditEntry.objects.filter(action="webhook.rotate_secret").count() == 2
 
 
+@pytest.mark.parametrize("span", [timedelta(seconds=1), timedelta(hours=1), timedelta(days=7)])
+def test_a_secret_stays_valid_for_as_long_as_was_promised(span: timedelta, tenant: Tenant) -> None:
+    endpoint, now = make_endpoint(tenant, PUBLIC), timezone.now()
+    first = endpoint.secret
+    second = endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now, keep_old_for=timedelta(hours=1))
+    with pytest.raises(Conflict) as caught:
+        endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now + timedelta(seconds=6), keep_old_for=span)
+    assert caught.value.extra["previous_secret_until"] == (now + timedelta(hours=1)).isoformat()
+    found = again(endpoint)
+    assert (found.secret, found.previous_secret, found.previous_secret_until) == (second, first, now + timedelta(hours=1))
+    third = endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now + timedelta(hours=1), keep_old_for=span)
+    assert (again(endpoint).secret, again(endpoint).previous_secret) == (third, second)
+
+
 @pytest.mark.parametrize("span", [timedelta(seconds=-1), timedelta(days=8)])
 def test_an_old_secret_is_kept_for_a_week_at_most(span: timedelta, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, PUBLIC)
@@ -160,6 +174,28 @@ def test_disabling_and_enabling_twice_is_noted_once(tenant: Tenant) -> None:
     assert (endpoint.is_enabled, endpoint.disabled_at, endpoint.disabled_code) == (True, None, "")
     assert audited("webhook.disable") == {"code": "manual"}
     assert audited("webhook.enable") == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda endpoint, now: endpoints.update(endpoint=endpoint, fields=["name"], by=TESTER, now=now),
+        lambda endpoint, now: endpoints.rotate_secret(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.enable(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.disable(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.send_test(endpoint=endpoint, by=TESTER, now=now),
+        lambda endpoint, now: endpoints.delete(endpoint=endpoint, by=TESTER),
+    ],
+)
+def test_what_was_deleted_meanwhile_is_not_found_and_nothing_is_noted(
+    call: Callable[[WebhookEndpoint, datetime], Any], tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, "http://127.0.0.1:9/hooks")
+    WebhookEndpoint.objects.all().delete()
+    with pytest.raises(NotFound):
+        call(endpoint, timezone.now())
+    assert not WebhookDelivery.objects.exists()
+    assert not AuditEntry.objects.filter(actor=str(TESTER)).exists()
 
 
 @pytest.mark.django_db(transaction=True)

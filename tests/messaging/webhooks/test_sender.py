@@ -16,15 +16,15 @@ from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
-from messaging.webhooks import endpoints, request, sender
+from messaging.webhooks import deliveries, endpoints, request, sender
 from messaging.webhooks.sender import Sender
 from posthaste.lib import redis
-from posthaste.lib.breaker import breakers
+from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
 from tests import crowds
 from tests.builders import TESTER, configure, make_message, make_provider, make_tenant
-from tests.messaging.webhooks.hooks import again, end, ids_of, is_due, later, make_endpoint, recorded, sent, turn
+from tests.messaging.webhooks.hooks import again, during_calls, end, ids_of, is_due, later, make_endpoint, recorded, sent, turn
 from tests.peers.gateway import Answer
 from tests.peers.webhook_receiver import WebhookReceiver
 from tracing import selectors
@@ -200,6 +200,10 @@ def test_a_sender_that_dies_while_it_calls_is_succeeded_by_one_that_sends_the_sa
     assert is_due(endpoint)
     turn(endpoint)
     assert statuses(endpoint) == ["unknown", "delivered", "delivered"]
+    lost = WebhookDelivery.objects.get(endpoint=endpoint, status="unknown")
+    assert (lost.error, lost.events) == ("sender_lost", 3)
+    replayed = deliveries.replay(endpoint=again(endpoint), delivery=lost, by=TESTER, now=timezone.now())
+    assert (replayed.events, receiver.deliveries.pop().events) == (3, receiver.deliveries[-2].events)
     *repeats, last = receiver.deliveries
     assert len({delivery.webhook_id for delivery in repeats}) == 1
     assert sorted(event["data"]["id"] for event in repeats[-1].events) == sorted(ids_of(rows))
@@ -358,6 +362,119 @@ def test_an_error_of_our_own_counts_as_a_failure_and_disables_the_endpoint_in_th
     monkeypatch.undo()
     endpoints.enable(endpoint=found, by=TESTER, now=timezone.now())
     assert turn(endpoint) == 1
+
+
+@pytest.mark.parametrize("status", [200, 500, 410])
+def test_an_endpoint_that_is_deleted_during_a_call_ends_the_turn_and_leaves_no_log(
+    status: int, receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=status))
+    during_calls(monkeypatch, lambda: endpoints.delete(endpoint=again(endpoint), by=TESTER))
+    turn(endpoint)
+    assert len(receiver.deliveries) == 1
+    assert not WebhookDelivery.objects.exists()
+
+
+@pytest.mark.parametrize(("is_deleted", "expected"), [(False, (0, 1)), (True, (1, 0))])
+def test_a_trial_call_that_a_breaker_granted_is_always_reported(
+    is_deleted: bool, expected: tuple[int, int], receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int, int]] = []
+    own = Sender._report
+
+    def report(self: Sender, host: str, epoch: int, tally: Tally, *args: Any) -> None:
+        told.append((epoch, tally.calls, tally.unused))
+        own(self, host, epoch, tally, *args)
+
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    monkeypatch.setattr(Sender, "_report", report)
+    monkeypatch.setattr(breaker_rules, "phase", lambda _name: Phase.HALF_OPEN)
+    monkeypatch.setattr(breakers, "admit", lambda *_args, **_kwargs: (True, 7))
+    if is_deleted:
+        during_calls(monkeypatch, lambda: endpoints.delete(endpoint=again(endpoint), by=TESTER))
+    else:
+        monkeypatch.setattr(Sender, "_call", lambda *_args: 1 / 0)
+    try:
+        turn(endpoint)
+    except ZeroDivisionError:
+        pass
+    assert told == [(7, *expected)]
+
+
+@pytest.mark.parametrize("answer", [Answer(status=500), Answer(status=410), Answer(status=503, headers={"Retry-After": "900"})])
+def test_a_failure_of_the_old_address_does_not_hold_up_the_new_one(
+    answer: Answer, receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as other:
+        endpoint = make_endpoint(tenant, receiver.url)
+        (row,) = sent(tenant)
+
+        def move() -> None:
+            found = again(endpoint)
+            found.url = other.url
+            endpoints.update(endpoint=found, fields=["url"], by=TESTER, now=timezone.now())
+
+        receiver.script(answer)
+        during_calls(monkeypatch, move)
+        turn(endpoint)
+        monkeypatch.undo()
+        found = again(endpoint)
+        assert (found.state, found.failures, is_due(endpoint)) == ("enabled", 0, True)
+        assert turn(endpoint) == 1
+        assert [event["data"]["id"] for event in other.events()] == [str(row.pk)]
+        assert other.deliveries[0].webhook_id == receiver.deliveries[0].webhook_id
+
+
+def test_a_failure_from_before_an_endpoint_was_enabled_again_is_forgotten(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failures=7, failing_since=timezone.now() - timedelta(hours=80))
+
+    def switch() -> None:
+        endpoints.disable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+        endpoints.enable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+
+    receiver.script(Answer(status=500))
+    during_calls(monkeypatch, switch)
+    turn(endpoint)
+    found = again(endpoint)
+    assert (found.state, found.failures, found.failing_since) == ("enabled", 0, None)
+    assert is_due(endpoint)
+
+
+def test_a_change_holds_for_the_next_request_of_a_turn(receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WebhookReceiver() as other:
+        endpoint = make_endpoint(tenant, receiver.url, max_events=1)
+        old = endpoint.secret
+        sent(tenant, 3)
+
+        def move() -> None:
+            found = again(endpoint)
+            found.url = other.url
+            endpoints.update(endpoint=found, fields=["url"], by=TESTER, now=timezone.now())
+            endpoints.rotate_secret(endpoint=again(endpoint), by=TESTER, now=timezone.now(), keep_old_for=timedelta(0))
+            monkeypatch.undo()
+
+        during_calls(monkeypatch, move)
+        turn(endpoint)
+        assert (len(receiver.deliveries), len(other.deliveries)) == (1, 2)
+        for delivery in other.deliveries:
+            Webhook(again(endpoint).secret).verify(delivery.content, delivery.headers)
+            with pytest.raises(WebhookVerificationError):
+                Webhook(old).verify(delivery.content, delivery.headers)
+
+
+def test_disabling_an_endpoint_ends_its_turn(receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, max_events=1)
+    sent(tenant, 3)
+    during_calls(monkeypatch, lambda: endpoints.disable(endpoint=again(endpoint), by=TESTER, now=timezone.now()))
+    turn(endpoint)
+    assert (len(receiver.deliveries), statuses(endpoint)) == (1, ["delivered"])
 
 
 def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: WebhookReceiver, tenant: Tenant) -> None:
