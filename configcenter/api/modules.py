@@ -273,7 +273,7 @@ class ModuleDiff(ItemView):
         number = self.request.query_params.get(parameter)
         if number is None:
             return otherwise
-        if not number.isdecimal() or len(number) > 9:
+        if not (number.isascii() and number.isdecimal()) or len(number) > 9:
             raise Invalid.field(parameter, _("Must be a whole number."))
         text: str = selectors.release(item, int(number)).content
         return text

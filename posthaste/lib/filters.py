@@ -1,5 +1,6 @@
 """Filters of lists that refuse what they do not understand, in place of a guess."""
 
+import re
 from typing import Any
 
 import django_filters
@@ -7,7 +8,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
+from rest_framework import serializers
 
+INTEGER = re.compile("-?[0-9]{1,20}")
 NO_VALUE = _("Enter a value, or leave the parameter out.")
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -33,10 +36,29 @@ class TruthFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # no typ
     field_class = TruthField
 
 
+class DigitsField(forms.IntegerField):
+    """Takes a whole number in ASCII digits; Python reads `1_0`, `+5`, `1.0`, a line feed and digits of other scripts as numbers too."""
+
+    def to_python(self, value: Any) -> int | None:
+        if isinstance(value, str) and value and not INTEGER.fullmatch(value):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        found: int | None = super().to_python(value)
+        return found
+
+
+class QueryInteger(serializers.IntegerField):
+    """A parameter of a query: a whole number in ASCII digits, as `DigitsField` takes it."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not INTEGER.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class IntegerFilter(django_filters.NumberFilter):  # type: ignore[misc]  # no types
     """`?priority=5`; a fraction is refused."""
 
-    field_class = forms.IntegerField
+    field_class = DigitsField
 
 
 #: Parameters of a list beside its filters: its page and its form.

@@ -17,7 +17,7 @@ from messaging.api.webhooks import EVENTS, EventsOut
 from messaging.scopes import EVENTS_READ
 from messaging.webhooks import event_types, events
 from posthaste import env
-from posthaste.lib.filters import NO_VALUE, TRUTHS
+from posthaste.lib.filters import NO_VALUE, TRUTHS, QueryInteger
 
 MAX_LIMIT, DEFAULT_LIMIT = 1_000, 100
 MAX_WAIT_SECONDS = 20
@@ -44,10 +44,10 @@ def is_known(pattern: str) -> None:
 class EventsQuery(serializers.Serializer[dict[str, Any]]):
     """What is asked of the stream."""
 
-    after = serializers.IntegerField(
+    after = QueryInteger(
         min_value=0, max_value=MAX_POSITION, default=0, help_text="`next` of the last answer. 0: from the oldest event that is kept."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+    limit = QueryInteger(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
     type = BoundedList(
         child=serializers.CharField(max_length=60, validators=[is_known]),
         max_length=MAX_TYPES,
@@ -57,7 +57,7 @@ class EventsQuery(serializers.Serializer[dict[str, Any]]):
     is_sandbox = serializers.ChoiceField(
         choices=sorted(TRUTHS), required=False, help_text="Of sandbox messages, or of live ones. Without it: as the key is."
     )
-    wait = serializers.IntegerField(
+    wait = QueryInteger(
         min_value=0,
         max_value=MAX_WAIT_SECONDS,
         default=0,
@@ -90,6 +90,10 @@ class EventStream(TenantView):
             (410, "application/problem+json"): OpenApiResponse(
                 {"$ref": "#/components/schemas/Problem"},
                 description="Some events after `after` are not kept any more. `after` in the answer is the position to go on from.",
+            ),
+            (409, "application/problem+json"): OpenApiResponse(
+                {"$ref": "#/components/schemas/Problem"},
+                description="`after` is beyond the last event. `after` in the answer is the position of the last one.",
             ),
         },
     )
