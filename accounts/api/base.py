@@ -6,9 +6,11 @@ from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
 
 from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
+from posthaste.lib.filters import Query, check_parameters, parameters_of
 from posthaste.lib.flow.views import FlowLimited
 from posthaste.lib.problems import MAX_ERRORS, MORE
 
@@ -98,6 +100,8 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     """
 
     scopes: dict[str, str] = {}
+    #: The parameters in the address, by method, beside the filters and the page of a list.
+    queries: dict[str, type[Query]] = {}
     sandbox_safe: dict[str, SandboxSafe] = {}
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     lookup_url_kwarg = "id"
@@ -114,6 +118,26 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     def tenant_id(self) -> int:
         """Whose rows are seen."""
         return self.caller.tenant_id
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in self.allowed_methods:
+            check_parameters(request.query_params, parameters_of(type(self), self._method))
+
+    @property
+    def _method(self) -> str:
+        return "GET" if self.request.method == "HEAD" else str(self.request.method)
+
+    def asked(self) -> dict[str, Any]:
+        """Check the parameters of the address and return their values.
+
+        Raises:
+            rest_framework.exceptions.ValidationError: naming each wrong one.
+        """
+        query = self.queries[self._method](data=self.request.query_params, context=self.get_serializer_context())
+        query.is_valid(raise_exception=True)
+        values: dict[str, Any] = query.validated_data
+        return values
 
     def is_live(self, row: Any) -> bool:
         """Return whether a row is more than the sandbox's, so that a sandbox key may not change it."""

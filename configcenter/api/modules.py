@@ -9,8 +9,7 @@ from typing import Any
 import orjson
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
@@ -27,6 +26,7 @@ from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
+from posthaste.lib.filters import Query, WholeNumber
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
@@ -247,33 +247,38 @@ class ModuleRelease(ItemView):
         return Response(module_shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
 
 
+MAX_VERSION = 999_999_999
+
+
+class DiffQuery(Query):
+    """Which versions are compared."""
+
+    before = WholeNumber(min_value=0, max_value=MAX_VERSION, required=False, help_text="Version; default: what is in force.")
+    after = WholeNumber(min_value=0, max_value=MAX_VERSION, required=False, help_text="Version; default: the draft.")
+
+
 class ModuleDiff(ItemView):
     """`…/diff/`."""
 
     scopes = {"GET": CONFIG_READ}
+    queries = {"GET": DiffQuery}
 
     @extend_schema(
         summary="Compare two versions",
         description="Without parameters, the draft with what is in force.",
-        parameters=[
-            OpenApiParameter("before", OpenApiTypes.INT, description="Version; default: what is in force."),
-            OpenApiParameter("after", OpenApiTypes.INT, description="Version; default: the draft."),
-        ],
+        parameters=[DiffQuery],
         responses=module_shapes.LineOut(many=True),
     )
     def get(self, request: Request, **at: str) -> Response:
-        item = self.item()
+        asked, item = self.asked(), self.item()
         selectors.must_compare(item)
         now = items.effective(item)
-        before = self._text(item, "before", now)
-        after = self._text(item, "after", now if item.draft is None else item.draft)
+        before = self._text(item, asked.get("before"), now)
+        after = self._text(item, asked.get("after"), now if item.draft is None else item.draft)
         return Response(module_shapes.LineOut(selectors.diff(before, after), many=True).data)
 
-    def _text(self, item: ConfigItem, parameter: str, otherwise: str) -> str:
-        number = self.request.query_params.get(parameter)
+    def _text(self, item: ConfigItem, number: int | None, otherwise: str) -> str:
         if number is None:
             return otherwise
-        if not number.isdecimal() or len(number) > 9:
-            raise Invalid.field(parameter, _("Must be a whole number."))
-        text: str = selectors.release(item, int(number)).content
+        text: str = selectors.release(item, number).content
         return text

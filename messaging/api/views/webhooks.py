@@ -118,7 +118,7 @@ class WebhookTest(WebhookView):
 
     @extend_schema(
         summary="Send a test event",
-        description="At once, also to a disabled endpoint; answers what the receiver said.",
+        description="At once, also to a disabled endpoint; answers what the receiver said. 429 while too many calls wait for an answer.",
         request=None,
         responses=shapes.WebhookTestOut,
     )

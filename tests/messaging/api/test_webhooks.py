@@ -1,5 +1,6 @@
 """Webhook endpoints over the API: who may, what is refused, secrets that are shown once, the delivery log."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,11 +11,12 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import AuditEntry, KeyKind, Tenant
-from accounts.scopes import SCOPES
+from accounts.scopes import ADMIN, SCOPES
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
 from messaging.webhooks import endpoints
-from tests.builders import Api, fields_of, json_of, make_api, make_delivery, make_endpoint, make_event, make_tenant
+from posthaste.lib.outgoing_calls import outgoing_calls
+from tests.builders import Api, fields_of, json_of, make_api, make_delivery, make_endpoint, make_event, make_provider, make_tenant
 from tests.messaging.webhooks.hooks import during_calls
 from tests.peers.gateway import Answer, Gateway
 
@@ -335,6 +337,7 @@ def test_an_endpoint_that_is_removed_during_a_call_is_not_found(
     with Gateway() as gateway:
         endpoint = make_endpoint(tenant, url=gateway.url)
         delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+        WebhookEndpoint.objects.update(cursor=delivery.until_position)
         during_calls(monkeypatch, lambda: api.delete(path_of(endpoint)))
         answer = api.post(path_of(endpoint, rest.format(pk=delivery.pk)), {"since": "2020-01-01T00:00:00Z"} if rest == "replay/" else None)
     assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
@@ -356,6 +359,28 @@ def test_a_change_of_an_endpoint_that_is_removed_meanwhile_is_not_found(api: Api
     assert api.patch(path_of(endpoint), {"name": "Other"}).status_code == 404
     assert api.patch(path_of(endpoint), {"name": "Other"}).status_code == 404
     assert not AuditEntry.objects.filter(action="webhook.change").exists()
+
+
+def test_calls_that_wait_for_a_receiver_are_bounded_and_say_when_to_come_back(api: Api, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+    provider = make_provider(tenant)
+    admin = make_api(tenant, ADMIN)
+    calls = [
+        lambda: api.post(path_of(endpoint, "test/")),
+        lambda: api.post(path_of(endpoint, f"deliveries/{delivery.pk}/replay/")),
+        lambda: api.post(path_of(endpoint, "replay/"), {"since": "2020-01-01T00:00:00Z"}),
+        lambda: admin.post(f"/api/providers/{provider.pk}/test/", {"recipient": "+8613912345678", "text": "Hello"}),
+    ]
+    with ExitStack() as held:
+        for _ in range(outgoing_calls.per_tenant):
+            held.enter_context(outgoing_calls.place(tenant.pk))
+        for call in calls:
+            answer = call()
+            assert (answer.status_code, json_of(answer)["code"]) == (429, "too_many_requests")
+            assert int(answer["Retry-After"]) > 0
+    assert WebhookDelivery.objects.count() == 1
+    assert {call().status_code for call in calls} <= {200, 201}
 
 
 def test_the_log_is_filtered_and_comes_in_pages_newest_first(api: Api, tenant: Tenant) -> None:
