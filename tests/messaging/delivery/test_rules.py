@@ -24,7 +24,7 @@ from messaging.delivery.deliver import deliver
 from messaging.delivery.rules import counters, hours
 from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.models import Message, Status
-from messaging.queueing import deferred, operate
+from messaging.queueing import deferred, operate, settling
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
 from tests.builders import (
