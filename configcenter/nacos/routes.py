@@ -56,6 +56,12 @@ class Call:
     receive: Callable[[], Awaitable[Any]]
 
     @property
+    def shows_credentials(self) -> bool:
+        """Whether it shows credentials that `identify` looks at."""
+        by_header = self.headers.get("accesstoken") or self.headers.get("authorization", "").lower().startswith("bearer ")
+        return bool(by_header or self.fields.get("accessToken") or self.fields.get("password"))
+
+    @property
     def shown(self) -> bytes:
         """A digest of the credentials it shows and the address it comes from."""
         by_headers = (self.headers.get(name, "") for name in ("authorization", "accesstoken"))

@@ -24,6 +24,7 @@ from posthaste.lib.guard import is_numeric
 from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.lib.rows import lock
+from posthaste.lib.visible_text import is_visible
 
 KEEP_OLD_SECRET = timedelta(hours=24)
 MAX_KEEP_OLD_SECRET = timedelta(days=7)
@@ -243,7 +244,7 @@ def check(endpoint: WebhookEndpoint) -> None:
 
 def _fault_of_name(endpoint: WebhookEndpoint) -> tuple[str, str]:
     name = endpoint.name
-    if not isinstance(name, str) or not name.strip() or len(name) > 100 or find_control(name):
+    if not isinstance(name, str) or not is_visible(name) or len(name) > 100 or find_control(name):
         return "invalid", _("Between 1 and 100 characters, without control characters.")
     if _is_taken(endpoint):
         return "taken", _("An endpoint with this name already exists.")

@@ -85,6 +85,10 @@ class EventStream(TenantView):
                 {"$ref": "#/components/schemas/Problem"},
                 description="Some events after `after` are not kept any more. `after` in the answer is the position to go on from.",
             ),
+            (409, "application/problem+json"): OpenApiResponse(
+                {"$ref": "#/components/schemas/Problem"},
+                description="`after` is beyond the last event. `after` in the answer is the position of the last one.",
+            ),
         },
     )
     def get(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import webhooks as shapes
@@ -20,6 +20,11 @@ from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
 from messaging.webhooks import deliveries, endpoints, replays
 from messaging.webhooks.replays import Range
 from posthaste.lib.pagination import CursorPages
+
+#: What the answer to a change shows to keys that may not read endpoints.
+TOLD = ("id", "is_enabled")
+SECRET = ("secret", "previous_secret_until")
+ANSWER = {200: readable_or(shapes.WebhookOut, *TOLD)}
 
 
 class WebhookView(TenantView):
@@ -69,7 +74,7 @@ class WebhookItem(RetrieveModelMixin, WebhookView):
         summary="Change a webhook endpoint",
         description="Holds for the next request that is made.",
         request=shapes.WebhookIn,
-        responses=shapes.WebhookOut,
+        responses=ANSWER,
     )
     def patch(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
@@ -83,7 +88,7 @@ class WebhookItem(RetrieveModelMixin, WebhookView):
         if to_enabled is not None:
             switch = endpoints.enable if to_enabled else endpoints.disable
             switch(endpoint=endpoint, by=by, now=now)
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
     @extend_schema(summary="Remove a webhook endpoint", description="With its delivery log.", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
@@ -102,13 +107,14 @@ class WebhookRotate(WebhookView):
         "409 while an earlier secret is still valid, unless `keep_old_for_seconds` is 0, which ends both.",
         request=shapes.RotateIn,
         examples=[OpenApiExample("Keep the old secret for an hour", {"keep_old_for_seconds": 3600}, request_only=True)],
-        responses=shapes.WebhookSecretOut,
+        responses={200: readable_or(shapes.WebhookSecretOut, *TOLD, *SECRET)},
     )
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         keep_for = timedelta(seconds=self.validated(shapes.RotateIn)["keep_old_for_seconds"])
         endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookSecretOut(endpoint).data)
+        shown = shapes.WebhookSecretOut(endpoint).data
+        return Response(self.readable(shown, scope=WEBHOOKS_READ, always=(*TOLD, *SECRET)))
 
 
 class WebhookTest(WebhookView):
@@ -137,12 +143,12 @@ class WebhookEnable(WebhookView):
         summary="Enable a webhook endpoint",
         description="It goes on with the events that it missed, as far as they are kept.",
         request=None,
-        responses=shapes.WebhookOut,
+        responses=ANSWER,
     )
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         endpoints.enable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
 
 class WebhookDisable(WebhookView):
@@ -150,11 +156,11 @@ class WebhookDisable(WebhookView):
 
     scopes = {"POST": WEBHOOKS_MANAGE}
 
-    @extend_schema(summary="Disable a webhook endpoint", request=None, responses=shapes.WebhookOut)
+    @extend_schema(summary="Disable a webhook endpoint", request=None, responses=ANSWER)
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         endpoints.disable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
 
 class WebhookReplay(WebhookView):

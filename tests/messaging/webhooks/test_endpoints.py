@@ -46,6 +46,8 @@ def audited(action: str) -> dict[str, Any]:
     ("fields", "wrong"),
     [
         ({"name": " "}, "name"),
+        ({"name": "\u200b"}, "name"),
+        ({"name": "\u3164 \ufeff"}, "name"),
         ({"name": "a\nb"}, "name"),
         ({"url": ""}, "url"),
         ({"url": "ftp://example.com/"}, "url"),
