@@ -9,7 +9,6 @@ upon the first one, so this is denied: a connection is made for a request only a
 """
 
 import functools
-import ipaddress
 import re
 import select
 import socket
@@ -24,12 +23,11 @@ from typing import Any
 import certifi
 import pycurl
 from urllib3 import HTTPHeaderDict
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from posthaste import env
 from posthaste.lib.deadlines import time_limit
 from posthaste.lib.guard import BrokenOff, Guard, OutboundError, Refused, TimedOut, is_permitted
+from posthaste.lib.targets import Target, host_and_port, host_name, is_address, target_of
 
 __all__ = [
     "BrokenOff",
@@ -54,7 +52,6 @@ FORGET_SECONDS = 60.0
 #: Stands for every name: libcurl must have an address before it asks for a connection. One from TEST-NET-1 (RFC 5737).
 NOWHERE = "192.0.2.1"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token of RFC 9110, section 5.6.2
-AUTHORITY = re.compile(r"[^:/?#]*://([^/?#\\]*)")
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 TLS_ERRORS = {
     pycurl.E_SSL_CONNECT_ERROR,
@@ -80,72 +77,6 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A checked address; `url` is normalised and escaped."""
-
-    url: str
-    scheme: str
-    host: str
-    port: int
-
-
-@functools.lru_cache(maxsize=1_000)
-def _target(url: str) -> _Target:
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        parts = None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.host or parts.port == 0 or parts.auth is not None:
-        raise Refused("bad_address", "The address must be an http(s) URL with a host and without credentials.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return _Target(parts._replace(fragment=None).url, parts.scheme, parts.host.strip("[]"), port)
-
-
-def host_and_port(url: str) -> tuple[str, int]:
-    """Return where a request to a URL goes.
-
-    Raises:
-        Refused: it is no http(s) URL with a host and without credentials.
-    """
-    target = _target(url)
-    return target.host, target.port
-
-
-def is_address(url: str) -> bool:
-    """Return whether a request can be made to a URL, by its spelling."""
-    try:
-        _target(url)
-    except Refused:
-        return False
-    return True
-
-
-@functools.lru_cache(maxsize=1_000)
-def host_name(url: str) -> str:
-    """Return the host that a request to a URL goes to, with its port unless that is 80 or 443: the same text for each way to write it.
-
-    It never raises, and has at most 200 characters. What `host_and_port` refuses is named by what stands where its host would be.
-    """
-    try:
-        host, port = host_and_port(url)
-    except Refused:
-        found = AUTHORITY.match(url)
-        return (found[1] if found else url).rpartition("@")[2].lower()[:200]
-    return f"{_one_spelling(host)}{'' if port in (80, 443) else f':{port}'}"[-200:]
-
-
-def _one_spelling(host: str) -> str:
-    """Return a name in lower case and without the dot of the root, and an address as `ipaddress` writes it."""
-    name = host.rstrip(".").lower()
-    try:
-        if ":" in name:
-            return f"[{ipaddress.IPv6Address(name)}]"
-        return socket.inet_ntoa(socket.inet_aton(name))  # takes what getaddrinfo takes: 127.1, 0x7f.1, 2130706433
-    except (OSError, ValueError):
-        return name
-
-
 def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
     """Header lines as libcurl takes them; `Name;` stands for an empty value, `Name:` for one it must not add by itself."""
     lines = []
@@ -161,7 +92,7 @@ def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
 class _Line:
     """A libcurl handle with at most one connection, to one server; used by one thread at a time."""
 
-    def __init__(self, guard: Guard, target: _Target) -> None:
+    def __init__(self, guard: Guard, target: Target) -> None:
         self.last_used: float | None = None
         self._guard, self._target = guard, target
         self._may_connect = False
@@ -354,7 +285,7 @@ class GuardedClient(Guard):
             Refused: nothing was sent.
             TimedOut, BrokenOff: see their `sent`.
         """
-        target = _target(url)
+        target = target_of(url)
         lines = _header_lines({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})})
         key = (target.scheme, target.host, target.port)
         with self._lock:
