@@ -1,12 +1,9 @@
 """Entrance for what waits long: WebSocket, and the Nacos API of the configuration centre; of other HTTP only its own /health."""
 
 import os
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import django
-import structlog
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
@@ -19,11 +16,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 django.setup()  # without Django's own handler, whose middleware would take a sixth of the memory: HTTP is served by the web process
 
 from configcenter.nacos.application import nacos  # noqa: E402
+from configcenter.nacos.grpc.entrance import Entrance  # noqa: E402
 from configcenter.services import watch  # noqa: E402
 from monitor.live.consumers import health  # noqa: E402
 from monitor.live.routing import SameSite, websocket_urlpatterns  # noqa: E402
 
 GRPC_OFFSET = 1000  # where clients of Nacos 2 and 3 look for it
+
+_environment = env.load()
+_nacos_grpc: Entrance | None = None
+if _environment.nacos_grpc:
+    _files = (_environment.nacos_grpc_certificate, _environment.nacos_grpc_key)
+    _nacos_grpc = Entrance(_environment.host, _environment.ws_port + GRPC_OFFSET, _files)
 
 heartbeat.start("ws")
 watch.start("ws")
@@ -31,41 +35,21 @@ watch.start("ws")
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Route a request to the application that serves it."""
+    if _nacos_grpc is not None and scope["path"].startswith("/nacos/") and scope["path"].rstrip("/").endswith("/login"):
+        await _nacos_grpc.ready()  # the client connects as soon as it has signed in
     await (nacos if scope["path"].startswith("/nacos/") else health)(scope, receive, send)
-
-
-log = structlog.get_logger(__name__)
-
-
-async def _nacos_grpc() -> Callable[[], Awaitable[None]] | None:
-    """Let clients of Nacos 2 and 3 connect, and return what ends that; None where they can't, for the reason in the log."""
-    environment = env.load()
-    if not environment.nacos_grpc:
-        return None
-    try:
-        from configcenter.nacos.grpc import server  # late, as only an installation that wants it pays for grpcio
-
-        files = environment.nacos_grpc_certificate, environment.nacos_grpc_key
-        started = await server.start(environment.host, environment.ws_port + GRPC_OFFSET, server.certificate_in(*files))
-    except ImportError as error:
-        log.error("Nacos gRPC is off: grpcio or protobuf is not installed", error=str(error))
-        return None
-    except Exception:
-        log.exception("Nacos gRPC is off: its server does not start")  # HTTP and WebSocket go on
-        return None
-    return None if started is None else partial(server.stop, started)
 
 
 async def lifespan(_scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Start what lives in the server's event loop beside its requests, and end it with the server."""
-    stop = None
     while True:
         if (await receive())["type"] == "lifespan.startup":
-            stop = await _nacos_grpc()
+            if _nacos_grpc is not None:
+                await _nacos_grpc.open()
             await send({"type": "lifespan.startup.complete"})
         else:
-            if stop is not None:
-                await stop()
+            if _nacos_grpc is not None:
+                await _nacos_grpc.close()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -91,6 +91,7 @@ class Entrance:
             content_encoding=header("content-encoding", ""),
             idempotency_key=header("idempotency-key"),
             language=languages.negotiate(header("accept-language", ""), all_of(scope, "cookie", separator="; ")),
+            query=scope.query_string,
             body=body,
         )
         future = self._intake.submit_async(call)

@@ -1,14 +1,17 @@
 """What every API view shares."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
 
 from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
+from posthaste.lib.filters import Query, check_parameters, parameters_of
 from posthaste.lib.flow.views import FlowLimited
 from posthaste.lib.problems import MAX_ERRORS, MORE
 
@@ -90,6 +93,13 @@ class BodySchema(OpenApiSerializerExtension):
         return {**found, "additionalProperties": False}
 
 
+def readable_or(shape: type[serializers.BaseSerializer[Any]], *always: str) -> dict[str, Any]:
+    """Describe the answer of `TenantView.readable`: a row as a shape has it, or only its fields `always`."""
+    fields = {"type": "object", "properties": {name: {} for name in always}, "required": [*always]}
+    whole = {"$ref": f"#/components/schemas/{shape.__name__}"}
+    return {"anyOf": [whole, fields], "description": f"Whole for keys that may also read it; otherwise {', '.join(always)}."}
+
+
 class TenantView(FlowLimited, GenericAPIView[Any]):
     """A view on the caller's own tenant. `scopes` says which scope each method needs.
 
@@ -98,6 +108,8 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     """
 
     scopes: dict[str, str] = {}
+    #: The parameters in the address, by method, beside the filters and the page of a list.
+    queries: dict[str, type[Query]] = {}
     sandbox_safe: dict[str, SandboxSafe] = {}
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     lookup_url_kwarg = "id"
@@ -114,6 +126,34 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     def tenant_id(self) -> int:
         """Whose rows are seen."""
         return self.caller.tenant_id
+
+    def readable(self, shown: Mapping[str, Any], *, scope: str, always: Collection[str]) -> dict[str, Any]:
+        """Return what the answer to a write shows of a stored row.
+
+        That is all of it for keys that may read it, which `scope` allows. Others get the fields `always`, which tell them which row they
+        changed and what became of it.
+        """
+        return dict(shown) if self.caller.may(scope) else {name: shown[name] for name in always}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in self.allowed_methods:
+            check_parameters(request.query_params, parameters_of(type(self), self._method))
+
+    @property
+    def _method(self) -> str:
+        return "GET" if self.request.method == "HEAD" else str(self.request.method)
+
+    def asked(self) -> dict[str, Any]:
+        """Check the parameters of the address and return their values.
+
+        Raises:
+            rest_framework.exceptions.ValidationError: naming each wrong one.
+        """
+        query = self.queries[self._method](data=self.request.query_params, context=self.get_serializer_context())
+        query.is_valid(raise_exception=True)
+        values: dict[str, Any] = query.validated_data
+        return values
 
     def is_live(self, row: Any) -> bool:
         """Return whether a row is more than the sandbox's, so that a sandbox key may not change it."""

@@ -18,6 +18,7 @@ from accounts.services.audit import Actor
 from accounts.tenancy import owned_by
 from posthaste.lib.dates import within_range
 from posthaste.lib.pagination import CursorPages
+from posthaste.lib.visible_text import must_be_visible
 
 
 class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
@@ -34,7 +35,7 @@ class ApiKeyOut(serializers.ModelSerializer[ApiKey]):
 class ApiKeyIn(Body):
     """What makes a key."""
 
-    name = serializers.CharField(max_length=100)
+    name = serializers.CharField(max_length=100, validators=[must_be_visible])
     kind = serializers.ChoiceField(choices=KeyKind.choices, default=KeyKind.LIVE)
     scopes = BoundedList(child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1, max_length=100)
     ip_ranges = BoundedList(child=serializers.CharField(max_length=50), default=list, max_length=1_000)

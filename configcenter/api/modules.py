@@ -9,14 +9,13 @@ from typing import Any
 import orjson
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.selectors import Tenant, get_tenant
 from accounts.services.audit import Actor
@@ -27,6 +26,7 @@ from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
+from posthaste.lib.filters import Query, WholeNumber
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
@@ -65,6 +65,11 @@ def module_of(state: ModuleState) -> dict[str, Any]:
     }
 
 
+#: What the answer to a publish shows to keys that may not read the text: its md5 is a fingerprint of it.
+RELEASED = ("number", "revision", "action", "comment", "author", "based_on", "at")
+RELEASE = readable_or(module_shapes.ReleaseOut, *RELEASED)
+
+
 class ItemView(TenantView):
     """Base: one module, the installation's or what the caller's tenant overrides of it."""
 
@@ -88,6 +93,10 @@ class ItemView(TenantView):
             return items.module_item(self.kwargs["name"], tenant=self.tenant)
         must_operate(self.caller)
         return items.module_item(self.kwargs["name"])
+
+    def released(self, release: ConfigRelease, *, status: int = 200) -> Response:
+        """Answer a change with the release that it made."""
+        return Response(self.readable(module_shapes.ReleaseOut(release).data, scope=CONFIG_READ, always=RELEASED), status=status)
 
     @property
     def by(self) -> Actor:
@@ -131,9 +140,9 @@ class ModuleItem(ItemView):
         }
         return Response(module_of(state) | detail)
 
-    @extend_schema(summary="Back to the defaults, everywhere", responses={200: module_shapes.ReleaseOut})
+    @extend_schema(summary="Back to the defaults, everywhere", responses={200: RELEASE})
     def delete(self, request: Request, name: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
+        return self.released(releases.remove(item=self.item(), comment="", by=self.by))
 
 
 class ModuleDraft(ItemView):
@@ -160,10 +169,10 @@ class ModuleDraft(ItemView):
         return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
-def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
-    """Return what is wrong in a text, nothing where it may be published."""
+def wrong_in(item: ConfigItem, text: str, *, is_secret: bool = False) -> list[dict[str, Any]]:
+    """Return what is wrong in a text, nothing where it may be published; of a secret one the place only."""
     try:
-        items.validate(item, text)
+        items.validate(item, text, is_secret=is_secret)
     except Invalid as error:
         return [dict(entry) for entry in error.errors]
     return []
@@ -196,13 +205,13 @@ class ModulePublish(ItemView):
         summary="Publish",
         description="The draft, or `content`. Every process runs it within a second; see `instances`.",
         request=module_shapes.PublishIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.PublishIn)
         content = text_of(values.pop("content"))
         release = releases.publish(item=self.item(), content=content, **values, by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ModuleRollback(ItemView):
@@ -214,13 +223,13 @@ class ModuleRollback(ItemView):
         summary="Go back to an earlier version",
         description="Makes a new release of its text; the draft is thrown away and a gray release ends.",
         request=module_shapes.RollbackIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, **at: str) -> Response:
         values, item = self.validated(module_shapes.RollbackIn), self.item()
         to = selectors.release(item, values["version"])
         release = releases.rollback(item=item, to=to, comment=values["comment"], by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ModuleReleases(ListModelMixin, ItemView):
@@ -247,33 +256,38 @@ class ModuleRelease(ItemView):
         return Response(module_shapes.ReleaseWithContent(selectors.release(self.item(), number)).data)
 
 
+MAX_VERSION = 999_999_999
+
+
+class DiffQuery(Query):
+    """Which versions are compared."""
+
+    before = WholeNumber(min_value=0, max_value=MAX_VERSION, required=False, help_text="Version; default: what is in force.")
+    after = WholeNumber(min_value=0, max_value=MAX_VERSION, required=False, help_text="Version; default: the draft.")
+
+
 class ModuleDiff(ItemView):
     """`…/diff/`."""
 
     scopes = {"GET": CONFIG_READ}
+    queries = {"GET": DiffQuery}
 
     @extend_schema(
         summary="Compare two versions",
         description="Without parameters, the draft with what is in force.",
-        parameters=[
-            OpenApiParameter("before", OpenApiTypes.INT, description="Version; default: what is in force."),
-            OpenApiParameter("after", OpenApiTypes.INT, description="Version; default: the draft."),
-        ],
+        parameters=[DiffQuery],
         responses=module_shapes.LineOut(many=True),
     )
     def get(self, request: Request, **at: str) -> Response:
-        item = self.item()
+        asked, item = self.asked(), self.item()
         selectors.must_compare(item)
         now = items.effective(item)
-        before = self._text(item, "before", now)
-        after = self._text(item, "after", now if item.draft is None else item.draft)
+        before = self._text(item, asked.get("before"), now)
+        after = self._text(item, asked.get("after"), now if item.draft is None else item.draft)
         return Response(module_shapes.LineOut(selectors.diff(before, after), many=True).data)
 
-    def _text(self, item: ConfigItem, parameter: str, otherwise: str) -> str:
-        number = self.request.query_params.get(parameter)
+    def _text(self, item: ConfigItem, number: int | None, otherwise: str) -> str:
         if number is None:
             return otherwise
-        if not number.isdecimal() or len(number) > 9:
-            raise Invalid.field(parameter, _("Must be a whole number."))
-        text: str = selectors.release(item, int(number)).content
+        text: str = selectors.release(item, number).content
         return text

@@ -6,6 +6,7 @@ missing or has expired, 400 for fields that are wrong and for a write to what is
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from configcenter.nacos.protocol import Answer
 from configcenter.nacos.refusals import Refusals
 from configcenter.nacos.routes import ROUTES, Call, Route, identified, in_thread
 from posthaste.lib.addresses import client_ip_behind_proxies
+from posthaste.lib.body_reading import Deadline, Places, SlowBody
 from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import CONTENT_TYPE, Internal, Invalid, Malformed, NotAllowed, NotFound, Problem, TooLarge
 
@@ -23,7 +25,10 @@ log = structlog.get_logger(__name__)
 ROOT = "/nacos/v1"
 #: A MiB of content, each byte URL-encoded as three.
 MAX_BODY_BYTES = 4 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
+MAX_LARGE_BODIES = 32  # that are read at a time
 refusals = Refusals()
+_places = Places(MAX_LARGE_BODIES)
 
 
 async def nacos(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -31,7 +36,7 @@ async def nacos(scope: dict[str, Any], receive: Any, send: Any) -> None:
     call = None
     try:
         path, route = _route(scope)
-        call = await _read(scope, receive)
+        call = await _read(scope, receive, route)
         answer = await _answer(scope["method"], path, route, call)
     except asyncio.CancelledError:
         raise
@@ -64,10 +69,22 @@ def _route(scope: dict[str, Any]) -> tuple[str, Route]:
     return path, route
 
 
-async def _read(scope: dict[str, Any], receive: Any) -> Call:
-    headers = _headers(scope)
-    body = await _body(headers, receive)
-    return Call(protocol.parameters(scope.get("query_string", b""), body), headers, _address(scope, headers), receive)
+async def _read(scope: dict[str, Any], receive: Any, route: Route) -> Call:
+    """Read a request. A large body is read from few clients at a time, and not from one whose query or headers show that it may not."""
+    headers, query = _headers(scope), scope.get("query_string", b"")
+    address = _address(scope, headers)
+    if _has_small_body(headers):
+        return Call(protocol.parameters(query, await _body(receive)), headers, address, receive)
+    _refuse_length(headers)
+    begun = Call(protocol.parameters(query), headers, address, receive)
+    if route.scopes is not None and begun.shows_credentials:
+        (await identified(begun)).must(*route.scopes)
+    place = await _places.take(address)
+    try:
+        body = await _body(receive)
+    finally:
+        place.give_back()
+    return replace(begun, fields=protocol.parameters(query, body))
 
 
 async def _answer(method: str, path: str, route: Route, call: Call) -> Answer:
@@ -95,24 +112,46 @@ def _address(scope: dict[str, Any], headers: Mapping[str, str]) -> str:
     return client_ip_behind_proxies(remote=remote, forwarded_for=headers.get("x-forwarded-for", ""))
 
 
-async def _body(headers: Mapping[str, str], receive: Any) -> bytes:
-    """Read the form, up to the size limit."""
+def _has_small_body(headers: Mapping[str, str]) -> bool:
+    length = headers.get("content-length", "0")
+    return "transfer-encoding" not in headers and length.isascii() and length.isdecimal() and int(length[:12]) <= SMALL_BYTES
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(_("At most {n} MiB per request.").format(n=MAX_BODY_BYTES >> 20))
+
+
+def _refuse_length(headers: Mapping[str, str]) -> None:
     said = headers.get("content-length", "0")
-    too_large = TooLarge(_("At most {n} MiB per request.").format(n=MAX_BODY_BYTES >> 20))
     if said.isascii() and said.isdecimal() and int(said[:12]) > MAX_BODY_BYTES:
-        raise too_large
+        raise _too_large()
+
+
+async def _body(receive: Any) -> bytes:
+    """Read the form, up to the limits of size and time."""
     chunks: list[bytes] = []
     size = 0
+    deadline = Deadline()
     while True:
-        message = await receive()
+        message = await _next(receive, deadline)
         if message["type"] != "http.request":
             raise Malformed(_("The request ended before its body was complete."))
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
+        deadline.note(len(chunks[-1]))
         if size > MAX_BODY_BYTES:
-            raise too_large
+            raise _too_large()
         if not message.get("more_body"):
             return b"".join(chunks)
+
+
+async def _next(receive: Any, deadline: Deadline) -> Any:
+    seconds = deadline.left()
+    try:
+        async with asyncio.timeout(seconds):
+            return await receive()
+    except TimeoutError:
+        raise SlowBody("the body did not come in time") from None
 
 
 #: Our status → the one that Nacos clients know.

@@ -122,7 +122,7 @@ def publish(*, who: Who, fields: Mapping[str, str], ip: str, addresses: Sequence
 def _writable(who: Who, fields: Mapping[str, str]) -> ConfigNamespace:
     """Return the namespace of a write. Clients take 404 for success, so a missing one is a wrong field."""
     try:
-        return writable(who, fields.get("tenant", ""))
+        return writable(who, protocol.tenant(fields))
     except NotFound as error:
         raise Invalid.field("tenant", str(error.detail), "not_found") from None
 
@@ -161,7 +161,7 @@ def beta(*, who: Who, fields: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         NotFound: none is running.
     """
-    found = place(who, fields.get("tenant", ""))
+    found = place(who, protocol.tenant(fields))
     group, data_id = protocol.group(fields), protocol.data_id(fields)
     item = None if found.holds_modules else _rows(found).filter(group=group, data_id=data_id).first()
     if item is None or item.gray is None:
@@ -228,7 +228,7 @@ def _like(field: str, pattern: str) -> Q:
 def listing(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
     """List items of a namespace, page by page: `search=accurate` by whole names, `search=blur` by parts of them."""
     number, size = protocol.whole(fields, "pageNo", 1, 1_000_000), protocol.whole(fields, "pageSize", 100, 500)
-    found = place(who, fields.get("tenant", ""))
+    found = place(who, protocol.tenant(fields))
     rows = _rows(found).exclude(current=None).order_by("group", "data_id")
     for field, written in (("data_id", fields.get("dataId", "").strip()), ("group", fields.get("group", "").strip())):
         if written:
@@ -260,7 +260,7 @@ def history(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
     Raises:
         NotFound: there is no such release where the caller looks.
     """
-    found = place(who, fields.get("tenant", ""))
+    found = place(who, protocol.tenant(fields))
     rows = ConfigRelease.objects.filter(
         item__in=_rows(found).filter(group=protocol.group(fields), data_id=protocol.data_id(fields)).values("pk")
     ).select_related("item")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote_plus, unquote_plus
 import orjson
 from django.utils.translation import gettext as _
 
-from configcenter.models import Format
+from configcenter.models import INSTALLATION, Format
 from configcenter.nacos.clients import MAX_AGENT
 from configcenter.services.validation import MAX_BYTES
 from posthaste.lib.problems import Invalid, Malformed, TooLarge, errors_for
@@ -23,6 +23,8 @@ DEFAULT_GROUP = "DEFAULT_GROUP"
 MAX_KEYS = 10_000  # that one request may listen to, as the Nacos server has it
 
 MAX_FIELDS = 64
+MAX_DATA_ID, MAX_GROUP, MAX_MD5 = 256, 128, 32
+MAX_TENANT = len(INSTALLATION) + 128
 MAX_BETA_ADDRESSES = 100
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 #: Clients wait this much longer than they say; the answer must be there before their time is up.
@@ -122,12 +124,17 @@ def name_of(fields: Mapping[str, str], field: str, *, max_length: int) -> str:
 
 def data_id(fields: Mapping[str, str]) -> str:
     """Return the data id. Raises: Invalid."""
-    return name_of(fields, "dataId", max_length=256)
+    return name_of(fields, "dataId", max_length=MAX_DATA_ID)
 
 
 def group(fields: Mapping[str, str]) -> str:
     """Return the group; without one, Nacos' default group. Raises: Invalid."""
-    return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", max_length=128)
+    return name_of({"group": fields.get("group", "").strip() or DEFAULT_GROUP}, "group", max_length=MAX_GROUP)
+
+
+def tenant(fields: Mapping[str, str]) -> str:
+    """Return the name of the namespace; empty where the caller's own is meant. Raises: Invalid."""
+    return name_of(fields, "tenant", max_length=MAX_TENANT) if fields.get("tenant", "").strip() else ""
 
 
 def whole(fields: Mapping[str, str], field: str, default: int, maximum: int) -> int:
@@ -197,11 +204,26 @@ def content(fields: Mapping[str, str]) -> str:
     return value
 
 
+def listened_to(*, data_id: str, group: str, tenant: str, md5: str) -> Listened:
+    """Return one thing that a client listens to. Its names stay as they were written, as the client looks for them in the answer.
+
+    Raises:
+        Invalid: one of the names can't be a name of anything.
+    """
+    name_of({"dataId": data_id}, "dataId", max_length=MAX_DATA_ID)
+    name_of({"group": group}, "group", max_length=MAX_GROUP)
+    if tenant.strip():
+        name_of({"tenant": tenant}, "tenant", max_length=MAX_TENANT)
+    if len(md5) > MAX_MD5:
+        raise Invalid.field("md5", _("At most {n} characters.").format(n=MAX_MD5), "too_long")
+    return Listened(data_id=data_id, group=group, tenant=tenant, md5=md5.lower())
+
+
 def listened(fields: Mapping[str, str]) -> list[Listened]:
     r"""Read what a client listens to: `dataId \x02 group \x02 md5 [\x02 tenant] \x01` for each.
 
     Raises:
-        Invalid: it is not in that form.
+        Invalid: it is not in that form, or has a name that can't be one.
     """
     written = fields.get("Listening-Configs", "")
     if "%" in written:  # some clients encode it once more
@@ -215,7 +237,7 @@ def listened(fields: Mapping[str, str]) -> list[Listened]:
             raise Invalid.field(
                 "Listening-Configs", _("Write dataId, group, md5 and tenant, with \\x02 between them and \\x01 at the end.")
             )
-        found.append(Listened(data_id=words[0], group=words[1], md5=words[2].lower(), tenant=words[3] if len(words) == 4 else ""))
+        found.append(listened_to(data_id=words[0], group=words[1], md5=words[2], tenant=words[3] if len(words) == 4 else ""))
     if not found:
         raise Invalid.field("Listening-Configs", _("Required."), "required")
     if len(found) > MAX_KEYS:

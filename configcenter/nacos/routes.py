@@ -56,6 +56,12 @@ class Call:
     receive: Callable[[], Awaitable[Any]]
 
     @property
+    def shows_credentials(self) -> bool:
+        """Whether it shows credentials that `identify` looks at."""
+        by_header = self.headers.get("accesstoken") or self.headers.get("authorization", "").lower().startswith("bearer ")
+        return bool(by_header or self.fields.get("accessToken") or self.fields.get("password"))
+
+    @property
     def shown(self) -> bytes:
         """A digest of the credentials it shows and the address it comes from."""
         by_headers = (self.headers.get(name, "") for name in ("authorization", "accesstoken"))
@@ -87,7 +93,7 @@ async def _get(call: Call, who: Who) -> Answer:
     if _wants_beta(call):
         return _result("query beta ok", await in_thread(items.beta, who=who, fields=call.fields))
     names = protocol.group(call.fields), protocol.data_id(call.fields)
-    where = place(who, call.fields.get("tenant", "")), *names
+    where = place(who, protocol.tenant(call.fields)), *names
     shown = (await texts.read(where, lambda: in_thread(items.in_force, *where))).of(_client(call, who), *names)
     if shown.is_encrypted:
         who.must_reveal()
@@ -155,7 +161,7 @@ async def _listen(call: Call, who: Who) -> Answer:
 
 async def _listening(call: Call, who: Who) -> Answer:
     """Answer who listens to an item, of all processes; of this one while Redis is away."""
-    where = place(who, call.fields.get("tenant", ""))
+    where = place(who, protocol.tenant(call.fields))
     key = Key(where.tenant_id, where.slug, protocol.group(call.fields), protocol.data_id(call.fields))
     listeners.start()
     try:

@@ -184,8 +184,11 @@ def check_text(content: str) -> None:
         raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
 
 
-def validate(item: ConfigItem, content: str) -> None:
+def validate(item: ConfigItem, content: str, *, is_secret: bool = False) -> None:
     """Check a text as publishing does.
+
+    With `is_secret`, and always for an encrypted item, an error of a free-form item tells its place and quotes nothing. It is for a text
+    that the caller did not send and may not be allowed to read.
 
     Raises:
         Invalid: naming each wrong field, such as `rules[2].per_second`.
@@ -193,7 +196,7 @@ def validate(item: ConfigItem, content: str) -> None:
     check_text(content)
     handle = handle_of(item)
     if handle is None:
-        formats.check(item.format, content)
+        formats.check(item.format, content, is_secret=is_secret or item.is_encrypted)
     else:
         _module_value(handle, item, content)
 

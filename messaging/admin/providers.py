@@ -31,7 +31,8 @@ from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
 from posthaste.lib.ids import first_id_at
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Invalid, TooMany
+from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
 
 RECENT = timedelta(minutes=10)
@@ -240,6 +241,8 @@ class ProviderAdmin(TenantAdmin):
                 result = editing.send_test(
                     provider=provider, recipient=recipient, text=form.cleaned_data["text"], by=Actor.of_request(request)
                 )
+            except TooMany as problem:
+                form.add_error(None, problem_text(problem))
             except Invalid as problem:
                 for entry in problem.errors:
                     own = entry["field"] if entry["field"] in form.fields else None

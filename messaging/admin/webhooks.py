@@ -25,7 +25,7 @@ from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm, event
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, figures
-from posthaste.lib.problems import Conflict
+from posthaste.lib.problems import Conflict, TooMany
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
@@ -227,7 +227,11 @@ class WebhookEndpointAdmin(TenantAdmin):
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Send a test event now, and say what the receiver answered."""
         endpoint = self.own(request, str(pk), change=True)
-        result = endpoints.send_test(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        try:
+            result = endpoints.send_test(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
+        except TooMany as problem:
+            self.message_user(request, problem_text(problem), messages.WARNING)
+            return self.back(request, endpoint)
         if result.http_status is None:
             self.message_user(
                 request, _("The test event got no answer: {reason}").format(reason=result.detail or result.error), messages.ERROR

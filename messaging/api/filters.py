@@ -113,7 +113,7 @@ class SuppressionFilter(StrictFilterSet):
         return rows.filter(recipient__in={list_key(form) for form in written_forms(value)})
 
 
-class WebhookFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class WebhookFilter(StrictFilterSet):
     """`?is_enabled=true`."""
 
     is_enabled = TruthFilter()
@@ -123,7 +123,7 @@ class WebhookFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
         fields: list[str] = []
 
 
-class DeliveryFilter(django_filters.FilterSet):  # type: ignore[misc]  # no types
+class DeliveryFilter(StrictFilterSet):
     """`?status=failed&status=given_up&kind=events`."""
 
     status = django_filters.MultipleChoiceFilter(choices=DeliveryStatus.choices, distinct=False)

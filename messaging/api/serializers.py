@@ -13,6 +13,7 @@ from messaging.configuration.delivery import CATEGORY
 from messaging.content.templates import MAX_VARIABLES
 from messaging.models import Batch, Message, Provider, Template, TemplateVersion
 from posthaste.lib.masking import mask_recipient
+from posthaste.lib.visible_text import must_be_visible
 
 
 class MessageOut(serializers.ModelSerializer[Message]):
@@ -137,7 +138,7 @@ class CapsIn(Body):
 class ProviderIn(Body):
     """What makes a provider."""
 
-    name = serializers.CharField(max_length=100)
+    name = serializers.CharField(max_length=100, validators=[must_be_visible])
     channel = serializers.ChoiceField(choices=CHANNEL_CHOICES)
     kind = serializers.ChoiceField(choices=registry.KINDS)
     config = serializers.DictField(default=dict, help_text="Fields depend on the kind; see docs/providers.md. Unknown ones are refused.")

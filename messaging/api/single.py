@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import orjson
 from django.conf import settings
+from django.http import QueryDict
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -27,6 +28,7 @@ from messaging.queueing.admission import admission_control
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
 from posthaste.lib import outage
+from posthaste.lib.filters import check_parameters
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.json_syntax import JSON
@@ -50,6 +52,7 @@ class Call:
     content_encoding: str
     idempotency_key: str | None
     language: str
+    query: str = ""
     body: bytes = b""
 
 
@@ -154,7 +157,7 @@ def caller_of(call: Call) -> Caller:
 
     Raises:
         Problem: The caller does not accept JSON, the key is missing, wrong or lacks the scope, the body is not declared as JSON, or the
-            database is away.
+            database is away. Or the address has parameters.
     """
     must_accept_json(call.accept)
     if outage.database.is_down():
@@ -163,6 +166,8 @@ def caller_of(call: Call) -> Caller:
     if not caller.may(SEND):
         raise Forbidden(_("This key lacks the scope {scope}.").format(scope=SEND))
     must_be_json(call.content_type, call.content_encoding)
+    if call.query:
+        check_parameters(QueryDict(call.query), {})
     return caller
 
 

@@ -380,6 +380,7 @@ class Migration(migrations.Migration):
                 ('max_body_bytes', models.PositiveIntegerField(editable=False, null=True)),
                 ('max_body_until', models.DateTimeField(editable=False, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, editable=False, verbose_name='attempts')),
+                ('attempted_at', models.DateTimeField(editable=False, null=True)),
                 ('is_calling', models.BooleanField(default=False, editable=False)),
                 ('lease_token', models.UUIDField(editable=False, null=True)),
                 ('lease_until', models.DateTimeField(editable=False, null=True)),

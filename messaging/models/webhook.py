@@ -84,6 +84,8 @@ class WebhookEndpoint(models.Model):
     max_body_bytes = models.PositiveIntegerField(null=True, editable=False)
     max_body_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(_("attempts"), default=0, editable=False)
+    #: When the last attempt of any request began.
+    attempted_at = models.DateTimeField(null=True, editable=False)
     #: A call was begun, and its result is not written yet: if its process dies, the outcome is unknown.
     is_calling = models.BooleanField(default=False, editable=False)
 

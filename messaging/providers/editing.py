@@ -22,6 +22,7 @@ from messaging.models.provider import new_receipt_secret
 from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
 from posthaste.lib.masking import mask_recipient
+from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid, errors_for
 from posthaste.lib.rows import lock
 
@@ -223,6 +224,7 @@ def send_test(*, provider: Provider, recipient: str, text: str, by: Actor) -> Te
 
     Raises:
         Invalid: the recipient is none of this channel, or the stored configuration is wrong.
+        TooMany: as many calls as a process may wait for are in progress.
     """
     result = _send_test(provider, recipient, text)
     shown = mask_recipient(provider.channel, recipient)
@@ -241,7 +243,8 @@ def _send_test(provider: Provider, recipient: str, text: str) -> TestResult:
     began = time.monotonic()
     result: Accepted | ProviderError
     try:
-        result = adapter.send(request)
+        with outgoing_calls.place(provider.tenant_id):
+            result = adapter.send(request)
     except ProviderError as error:
         result = error
     finally:

@@ -14,6 +14,7 @@ from messaging.models import DeliveryKind, Event, WebhookDelivery, WebhookEndpoi
 from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import content, event_types, positions, reading, request
 from messaging.webhooks.reading import StoredEvent
+from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict
 from posthaste.lib.rows import is_kept, lock
 
@@ -44,13 +45,15 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
     Raises:
         Conflict: it was a test, or its events are not kept any more.
         NotFound: the endpoint was deleted during the call.
+        TooMany: as many calls as a process may wait for are in progress.
     """
     if delivery.kind == DeliveryKind.TEST:
         raise Conflict(_("This was a test. Send another one instead."))
     found = stored_events(endpoint, delivery)
     if not found:
         raise Conflict(_("The events of this delivery are not kept any more, or are not for this endpoint any more."))
-    entry = send_again(endpoint, found, now, replayed_from=delivery)
+    with outgoing_calls.place(endpoint.tenant_id):
+        entry = send_again(endpoint, found, now, replayed_from=delivery)
     _record(endpoint, by, found, entry)
     return entry
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -19,8 +20,11 @@ from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.guard import is_numeric
+from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.lib.rows import lock
+from posthaste.lib.visible_text import is_visible
 
 KEEP_OLD_SECRET = timedelta(hours=24)
 MAX_KEEP_OLD_SECRET = timedelta(days=7)
@@ -131,19 +135,27 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
 
 @transaction.atomic
 def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
-    """Send events again, from the first that was not delivered and is still kept. Nothing happens if it is enabled.
+    """Send events again, from the first that was not delivered and is still kept.
+
+    A failing endpoint is tried now, and goes on to count as failing until a request succeeds. Nothing happens if all is well.
 
     Raises:
         NotFound: it was deleted meanwhile.
     """
     lock(endpoint)
-    if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).update(
+    row = WebhookEndpoint.objects.filter(pk=endpoint.pk)
+    if row.filter(is_enabled=True, failing_since__isnull=False).update(next_attempt_at=now):
+        _record(endpoint, Action.WEBHOOK_ENABLE, by, tried_now=True)
+        endpoint.refresh_from_db()
+        return
+    if not row.filter(is_enabled=False).update(
         is_enabled=True,
         disabled_at=None,
         disabled_code="",
         disabled_figures={},
         failing_since=None,
         failures=0,
+        inflight_since=Case(When(inflight_since__isnull=False, then=Value(now))),  # it is not given up for the time it was disabled
         next_attempt_at=now,
         updated_at=now,
     ):
@@ -196,6 +208,7 @@ def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestRes
 
     Raises:
         NotFound: it was deleted during the call.
+        TooMany: as many calls as a process may wait for are in progress.
     """
     webhook_id = request.new_webhook_id()
     event = {
@@ -204,7 +217,8 @@ def send_test(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> TestRes
         "timestamp": now.isoformat(),
         "data": {"endpoint": endpoint.name},
     }
-    answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
+    with outgoing_calls.place(endpoint.tenant_id):
+        answer = request.post(endpoint, webhook_id=webhook_id, events=[event], now=now)
     with transaction.atomic():
         lock(endpoint)
         request.log(endpoint, answer, webhook_id=webhook_id, kind=DeliveryKind.TEST, events=1, at=now)
@@ -220,24 +234,28 @@ def check(endpoint: WebhookEndpoint) -> None:
     Raises:
         Invalid: naming each wrong field.
     """
-    errors = [
+    if errors := faults(endpoint):
+        raise Invalid(errors=errors)
+
+
+def faults(endpoint: WebhookEndpoint) -> list[dict[str, str]]:
+    """Return the wrong fields of those that people fill in, each with a code and a message."""
+    return [
         {"field": field, "code": code, "message": message}
         for field, (code, message) in {
             "name": _fault_of_name(endpoint),
-            "url": _fault_of_url(endpoint.url),
+            "url": _fault_of_url(endpoint),
             "event_types": _fault_of_types(endpoint.event_types),
             "channels": _fault_of_channels(endpoint.channels),
             "max_events": _fault_of_number(endpoint.max_events),
         }.items()
         if message
     ]
-    if errors:
-        raise Invalid(errors=errors)
 
 
 def _fault_of_name(endpoint: WebhookEndpoint) -> tuple[str, str]:
     name = endpoint.name
-    if not isinstance(name, str) or not name.strip() or len(name) > 100 or find_control(name):
+    if not isinstance(name, str) or not is_visible(name) or len(name) > 100 or find_control(name):
         return "invalid", _("Between 1 and 100 characters, without control characters.")
     if _is_taken(endpoint):
         return "taken", _("An endpoint with this name already exists.")
@@ -254,7 +272,8 @@ def _must_be_free(endpoint: WebhookEndpoint) -> None:
         raise Invalid.field("name", _("An endpoint with this name already exists."), "taken")
 
 
-def _fault_of_url(url: object) -> tuple[str, str]:
+def _fault_of_url(endpoint: WebhookEndpoint) -> tuple[str, str]:
+    url: object = endpoint.url
     if not isinstance(url, str) or not url or len(url) > MAX_URL_CHARACTERS:
         return "invalid", _("Between 1 and {n} characters.").format(n=MAX_URL_CHARACTERS)
     if found := find_control(url):
@@ -265,7 +284,10 @@ def _fault_of_url(url: object) -> tuple[str, str]:
         return "invalid", _("Must not contain a backslash.")
     try:
         host, port = http.host_and_port(url)
-        http.client().check_host(host, port, timeout=LOOKUP_SECONDS)
+        with outgoing_calls.place_if_free(endpoint.tenant_id) as is_held:
+            # Without a place only an address is looked at, which takes no time.
+            if is_held or is_numeric(host):
+                http.client().check_host(host, port, timeout=LOOKUP_SECONDS)
     except http.OutboundError as error:
         # A name that does not resolve yet may do so later; the address is checked again with each connection.
         return (error.code, error.detail) if error.code in ("bad_address", "blocked_address") else ("", "")
@@ -278,7 +300,7 @@ def _fault_of_types(patterns: object) -> tuple[str, str]:
     for pattern in patterns:
         if not isinstance(pattern, str) or not event_types.is_pattern(pattern):
             return "unknown", _("There is no event {name}. Available: {known}.").format(
-                name=str(pattern)[:80], known=", ".join(event_types.EVENT_TYPES)
+                name=str(pattern)[:80], known=", ".join(event_types.subscribable())
             )
     return "", ""
 

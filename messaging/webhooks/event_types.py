@@ -34,11 +34,16 @@ def declare(name: str, text: Any) -> str:
     return name
 
 
+def subscribable() -> list[str]:
+    """Return the types that can be asked for: all but the test, which is sent to an endpoint on request whatever it asks for."""
+    return [name for name in EVENT_TYPES if name != WEBHOOK_TEST]
+
+
 def is_pattern(text: str) -> bool:
-    """Return whether a text names a declared type, all types of a subject (`message.*`), or all types (`*`)."""
+    """Return whether a text names a type that can be asked for, all types of a subject (`message.*`), or all types (`*`)."""
     if text.endswith(".*"):
-        return any(name.startswith(text[:-1]) for name in EVENT_TYPES)
-    return text == EVERYTHING or text in EVENT_TYPES
+        return any(name.startswith(text[:-1]) for name in subscribable())
+    return text == EVERYTHING or text in subscribable()
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -29,6 +29,12 @@ class EventsGone(Problem):
     status, code, title = 410, "events_gone", gettext_lazy("These events are not kept any more")
 
 
+class PositionAhead(Problem):
+    """There is no event at or after this position, such as when a backup was restored. `after` is the last position to go on from."""
+
+    status, code, title = 409, "position_ahead", gettext_lazy("There is no event at this position yet")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
     """What another app tells: `data` must hold no secret and no clear recipient, and be small."""
@@ -97,6 +103,7 @@ def after(
 
     Raises:
         EventsGone: events after `position` are not kept any more, or were not recorded.
+        PositionAhead: `position` is larger than any that the tenant's reader can have been given.
     """
     recording = start_recording(tenant_id, read_at=now)
     if 0 < position < recording.missing_until:
@@ -111,7 +118,16 @@ def after(
         limit=limit,
         wanted=lambda event: (not types or event_types.matches(event.type, types)) and is_sandbox in (None, event.is_sandbox),
     )
+    if 0 < position == found.until:  # the usual end of the stream, or beyond it
+        _must_be_reached(position, recording)
     return Page(content.as_seen(found.rows), found.until)
+
+
+def _must_be_reached(position: int, recording: EventRecording) -> None:
+    last = Event.objects.filter(tenant_id=recording.tenant_id).aggregate(last=Max("position"))["last"] or 0
+    last = max(last, recording.missing_until)  # older ones were deleted
+    if position > last:
+        raise PositionAhead(_("The last event is at position {n}. Go on from there.").format(n=last), after=last)
 
 
 def start_recording(tenant_id: int, *, read_at: datetime | None = None) -> EventRecording:

@@ -19,6 +19,7 @@ from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import deliveries, positions
+from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Invalid
 
 NOT_ARRIVED = (DeliveryStatus.FAILED, DeliveryStatus.GIVEN_UP)
@@ -94,25 +95,27 @@ def replay_range(
     Raises:
         Invalid: the range is none.
         NotFound: the endpoint was deleted during a call.
+        TooMany: as many calls as a process may wait for are in progress.
     """
     chosen.check()
     made, until = Replayed(), time.monotonic() + MAX_SECONDS
     number = 0
-    for delivery, carried in _choose(endpoint, chosen, statuses, until):
-        if delivery is None:
-            made.is_whole = False
-            break
-        found = deliveries.stored_at(endpoint, carried)
-        if not found:
-            continue  # not kept any more, or not for this endpoint any more
-        number += len(found)
-        if len(made.entries) >= MAX_REQUESTS or (made.entries and number > MAX_EVENTS) or time.monotonic() > until:
-            made.is_whole = False
-            break
-        made.entries.append(deliveries.send_again(endpoint, found, now, replayed_from=delivery))
-        if made.entries[-1].status != DeliveryStatus.DELIVERED:
-            made.is_whole = False
-            break
+    with outgoing_calls.place(endpoint.tenant_id):
+        for delivery, carried in _choose(endpoint, chosen, statuses, until):
+            if delivery is None:
+                made.is_whole = False
+                break
+            found = deliveries.stored_at(endpoint, carried)
+            if not found:
+                continue  # not kept any more, or not for this endpoint any more
+            number += len(found)
+            if len(made.entries) >= MAX_REQUESTS or (made.entries and number > MAX_EVENTS) or time.monotonic() > until:
+                made.is_whole = False
+                break
+            made.entries.append(deliveries.send_again(endpoint, found, now, replayed_from=delivery))
+            if made.entries[-1].status != DeliveryStatus.DELIVERED:
+                made.is_whole = False
+                break
     if made.entries:
         _record(endpoint, by, made)
     return made

@@ -44,29 +44,50 @@ from tracing.services import record
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
 JITTER = 0.2
+MIN_ATTEMPTS = 4  # before a request is given up, if max_attempt_hours is short
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
+CALLED = Q(is_enabled=True, tenant__is_active=True)  # which endpoints get events
 NO_LINES: Mapping[UUID, list[str]] = {}
 
 
 def due(*, now: datetime, limit: int) -> list[UUID]:
     """Return the endpoints that have events to send and are claimed by no sender, the one served longest ago first."""
     events_left = Event.objects.filter(tenant_id=OuterRef("tenant_id"), position__gt=OuterRef("cursor"))
-    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), is_enabled=True, next_attempt_at__lte=now)
+    rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), CALLED, next_attempt_at__lte=now)
     rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
 def backoff(failures: int, retry_after: float | None = None) -> timedelta:
-    """Return how long to wait after so many failures in a row: doubled each time, and at least as long as the receiver asked for.
+    """Return how long to wait after so many failures in a row: doubled each time, and as long as the receiver asked for, up to `max_pause`.
 
     Jitter keeps endpoints that failed together from coming back together.
     """
-    seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
-    return timedelta(seconds=max(seconds, retry_after or 0.0))
+    seconds = min(max_pause(), FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
+    return timedelta(seconds=max(seconds, min(retry_after or 0.0, max_pause())))
+
+
+def max_pause() -> float:
+    """Return the longest pause between two attempts in seconds. A request is tried some times before it is given up."""
+    return min(MAX_PAUSE_SECONDS, webhooks.value.max_attempt_hours * 3600 / MIN_ATTEMPTS)
+
+
+def leave_out_idle_time(endpoint: WebhookEndpoint, now: datetime) -> None:
+    """Move the beginning of failing so that it counts only times in which the endpoint was tried.
+
+    While it is disabled, its breaker is held open, its tenant is inactive, it has no events or no sender runs, nothing is tried: the first
+    failure afterwards must neither give up a request nor disable the endpoint.
+    """
+    if endpoint.attempted_at is None:
+        return
+    idle = now - endpoint.attempted_at - timedelta(seconds=max_pause() * (1 + JITTER))
+    if idle > timedelta(0):
+        endpoint.inflight_since = endpoint.inflight_since and min(endpoint.inflight_since + idle, now)
+        endpoint.failing_since = endpoint.failing_since and min(endpoint.failing_since + idle, now)
 
 
 class Sender:
@@ -125,7 +146,7 @@ class Sender:
         now = store.database_time()
         self.ahead = now - timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
-        found = WebhookEndpoint.objects.filter(free, pk=self.endpoint_id, is_enabled=True, next_attempt_at__lte=now)
+        found = WebhookEndpoint.objects.filter(free, CALLED, pk=self.endpoint_id, next_attempt_at__lte=now)
         return bool(found.update(lease_token=self.token, lease_until=now + self.lease))
 
     def _send_and_note(self) -> bool:
@@ -153,7 +174,10 @@ class Sender:
         if not load.rows:
             if not self._unchanged(endpoint).update(cursor=max(load.until, endpoint.cursor), **composing.NOTHING_IN_FLIGHT):
                 return self._read_again()
-            return load.until > endpoint.cursor
+            is_further = load.until > endpoint.cursor
+            endpoint.cursor = max(load.until, endpoint.cursor)  # what the row holds now: the next search goes on from there
+            composing.forget_request(endpoint)
+            return is_further
         host = request.host_of(endpoint)
         waits, epoch = self._ask_breaker(host)
         if waits:
@@ -170,7 +194,7 @@ class Sender:
     def _current(self) -> WebhookEndpoint | None:
         """Return the endpoint; None if it was disabled, deleted or taken over. It is read again once it was changed."""
         if self._endpoint is None:
-            self._endpoint = self._held().filter(is_enabled=True).first()
+            self._endpoint = self._held().filter(CALLED).first()
         return self._endpoint
 
     def _unchanged(self, endpoint: WebhookEndpoint) -> Any:
@@ -196,6 +220,7 @@ class Sender:
     def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
         began = self.now()
         load = composing.compose(endpoint, load, began)
+        leave_out_idle_time(endpoint, began)
         if endpoint.inflight_until is None:
             endpoint.inflight_id, endpoint.inflight_since = request.new_webhook_id(), began
             endpoint.attempts = 0
@@ -207,6 +232,8 @@ class Sender:
             inflight_until=endpoint.inflight_until,
             inflight_positions=endpoint.inflight_positions,
             attempts=endpoint.attempts,
+            attempted_at=began,
+            failing_since=endpoint.failing_since,
             is_calling=True,
             lease_until=began + self.lease,
         ):

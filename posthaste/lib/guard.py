@@ -80,6 +80,15 @@ def is_permitted(address: Address, allowed: Iterable[Network]) -> bool:
     return address.is_global and (address.version == 4 or address in _PUBLIC_V6)
 
 
+def is_numeric(host: str) -> bool:
+    """Return whether a host is an address, so that nothing has to be asked to find it."""
+    try:
+        socket.getaddrinfo(host.strip("[]").rstrip("."), None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
 class Guard:
     """Opens TCP connections to addresses that may be reached.
 

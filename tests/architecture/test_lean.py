@@ -17,7 +17,7 @@ PAGES = {
     "django.contrib.auth.admin",
     "monitor.pages",
 }
-LATE = {"apprise", "inscriptis", "requests", "click_repl", "prompt_toolkit"}
+LATE = {"apprise", "inscriptis", "requests", "click_repl", "prompt_toolkit", "grpc"}
 
 TASKS = """
 import deploy.celery_process

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import nacos
 import pytest
@@ -373,6 +374,15 @@ def test_content_that_is_too_large_or_not_of_its_type_is_refused_and_nothing_is_
         ("POST", "/cs/configs/listener", {}),
         ("POST", "/cs/configs/listener", {"Listening-Configs": "nonsense"}),
         ("POST", "/cs/configs/listener", {"Listening-Configs": "a\x02b\x02c\x02d\x02e\x01"}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": quote_plus("a\0\x02b\x02c\x01")}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": quote_plus("a\x02b\x02c\x02d\0\x01")}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": f"{'a' * 257}\x02b\x02c\x01"}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": f"a\x02{'b' * 129}\x02c\x01"}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": f"a\x02b\x02{'c' * 33}\x01"}),
+        ("POST", "/cs/configs/listener", {"Listening-Configs": f"a\x02b\x02c\x02{'d' * 142}\x01"}),
+        ("GET", "/cs/configs", {"dataId": "a", "tenant": "d" * 142}),
+        ("GET", "/cs/configs/listener", {"dataId": "a", "tenant": "a b"}),
+        ("POST", "/cs/configs", {"dataId": "a", "tenant": "d" * 142, "content": "x"}),
     ],
 )
 def test_wrong_parameters_are_named(server: NacosServer, method: str, path: str, query: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 import queue
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from django.utils import timezone
 from pydantic import ValidationError
@@ -45,9 +47,17 @@ class GrpcClient:
     """A client: single calls, and a stream of what it is told."""
 
     def __init__(
-        self, server: NacosServer, key: str, *, declared: str = "", root: bytes | None = None, options: Sequence[tuple[str, int]] = ()
+        self,
+        server: NacosServer,
+        key: str,
+        *,
+        declared: str = "",
+        root: bytes | None = None,
+        options: Sequence[tuple[str, int]] = (),
+        signed_in_at: NacosServer | None = None,
     ) -> None:
-        self.headers = {"accessToken": server.call("POST", "/auth/login", username="shop", password=key).json().get("accessToken", "")}
+        answer = (signed_in_at or server).call("POST", "/auth/login", username="shop", password=key)
+        self.headers = {"accessToken": answer.json().get("accessToken", "")}
         self.declared = declared
         address, settings = f"127.0.0.1:{server.port + 1000}", [("grpc.use_local_subchannel_pool", 1), *options]
         if root is None:
@@ -70,6 +80,13 @@ class GrpcClient:
         self._said.put(self._payload("ConnectionSetupRequest", {"clientVersion": "Test-Client:v1"}))
         poll(lambda: self.ask("HealthCheckRequest")["resultCode"] == 200)
         return self
+
+    def is_answered(self) -> bool:
+        """Return whether a call gets through, as clients ask until it does."""
+        try:
+            return bool(self.ask("ServerCheckRequest")["resultCode"] == 200)
+        except grpc.RpcError:
+            return False
 
     def _payload(self, kind: str, body: dict[str, Any]) -> Any:
         payload = wire.write(kind, body)
@@ -202,6 +219,30 @@ def test_refusals_say_why_and_change_nothing(connect: Any, server: NacosServer) 
     assert not ConfigItem.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataId", "a" * 257),
+        ("dataId", "a\0"),
+        ("dataId", ""),
+        ("dataId", None),
+        ("group", "a b"),
+        ("tenant", "t" * 142),
+        ("tenant", ["x"]),
+        ("tenant", {"x": "y"}),
+        ("md5", 5),
+        ("md5", "5" * 33),
+    ],
+)
+def test_a_listener_with_a_name_that_cannot_be_one_is_refused(connect: Any, field: str, value: Any) -> None:
+    client = connect(make_key(make_tenant(), CONFIG_READ)[1])
+    wrong = {"dataId": "app", "group": GROUP, "tenant": None, "md5": "", field: value}
+    refused = client.ask("ConfigBatchListenRequest", listen=True, configListenContexts=[wrong])
+    assert (refused["resultCode"], refused["errorCode"]) == (500, 400)
+    assert f"{field}: " in refused["message"]
+    assert client.listen("app", "") == []
+
+
 def test_a_call_without_a_stream_or_without_credentials_is_refused(server: NacosServer, connect: Any) -> None:
     bare = GrpcClient(server, make_key(make_tenant())[1])
     try:
@@ -256,6 +297,28 @@ def test_who_listens_over_grpc_is_shown_until_it_leaves(connect: Any) -> None:
     assert (row["transport"], row["agent"], row["md5"], row["is_current"]) == ("grpc", "Test-Client:v1", md5("old"), False)
     client.close()
     poll(lambda: json_of(api.get(address))["results"] == [])
+
+
+def has_loaded_grpc(server: NacosServer) -> bool:
+    assert server.process
+    processes = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    return any("cygrpc" in Path(f"/proc/{process.pid}/maps").read_text() for process in processes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_the_server_is_loaded_for_the_first_client_also_for_one_that_has_signed_in_before(
+    server: NacosServer, django_db_blocker: Any, tmp_path: Path
+) -> None:
+    with running(tmp_path, NACOS_GRPC="true") as fresh:
+        fresh.call("GET", "/cs/configs", dataId="app", group=GROUP)
+        assert not has_loaded_grpc(fresh)
+        client = GrpcClient(fresh, make_key(make_tenant())[1], signed_in_at=server)
+        try:
+            poll(lambda: client.is_answered(), what="the client has connected again")
+            assert has_loaded_grpc(fresh)
+            client.connect()
+        finally:
+            client.close()
 
 
 def test_a_port_with_tls_shows_its_certificate_and_the_renewed_one_without_a_restart(tmp_path: Path) -> None:

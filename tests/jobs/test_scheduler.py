@@ -223,8 +223,13 @@ def test_the_leader_renews_its_lease_when_that_is_due_however_often_it_ticks(
     renew_seconds: float, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler, asked = beat(), []
+
+    def lead(**options: Any) -> int:
+        asked.append(options)
+        return 1
+
     monkeypatch.setattr(jobs_scheduler, "RENEW_SECONDS", renew_seconds)
-    monkeypatch.setattr(scheduler, "_lead", lambda **_options: asked.append(1) or 1)
+    monkeypatch.setattr(scheduler, "_lead", lead)
     monkeypatch.setattr(DatabaseScheduler, "tick", lambda *_args, **_options: 0.0)
     for _ in range(3):
         assert scheduler.tick() == 0.0

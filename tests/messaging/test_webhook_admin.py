@@ -15,6 +15,7 @@ from accounts.roles import Role
 from messaging.models import DeliveryKind, DeliveryStatus, Provider, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import figures
 from posthaste.lib.guard import Guard
+from posthaste.lib.outgoing_calls import outgoing_calls
 from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.messaging.api.translations import MARK, mark_translations
 from tests.messaging.webhooks.hooks import during_calls
@@ -417,3 +418,13 @@ def test_a_second_rotation_says_that_the_first_secret_is_still_valid(client: Cli
     answer = client.post(address("webhookendpoint_rotate", endpoint.pk), {"keep_for": "3600"}, follow=True)
     assert "The previous secret is valid until" in texts(answer)
     assert WebhookEndpoint.objects.get().secret == secret
+
+
+def test_buttons_that_find_no_place_to_wait_say_so(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant)
+    delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
+    with outgoing_calls.place(tenant.pk), outgoing_calls.place(tenant.pk):
+        for name, row in (("webhookendpoint_test", endpoint), ("webhookdelivery_replay", delivery)):
+            answer = client.post(address(name, row.pk), follow=True)
+            assert "Too many calls wait for an answer" in texts(answer)
+    assert WebhookDelivery.objects.count() == 1

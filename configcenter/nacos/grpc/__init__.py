@@ -5,6 +5,7 @@
     requests      what is asked for and answered
     certificates  TLS of the port
     server        the port
+    entrance      the port before the first client, when none of the others is loaded
 
 Reference: `nacos_grpc_service.proto` of https://github.com/alibaba/nacos (api module), and the client `nacos-sdk-python`.
 """

@@ -35,7 +35,7 @@ Answer = dict[str, Any]
 
 async def _query(call: Call, who: Who, connection: Connection, body: Mapping[str, Any]) -> Answer:
     names = protocol.group(call.fields), protocol.data_id(call.fields)
-    where = place(who, call.fields.get("tenant", "")), *names
+    where = place(who, protocol.tenant(call.fields)), *names
     client = connection.client(call, str(who.actor))
     in_force = await texts.read(where, lambda: in_thread(items.in_force, *where))
     shown = in_force.of(client, *names)
@@ -80,10 +80,10 @@ def _contexts(body: Mapping[str, Any]) -> list[Listened]:
     for context in contexts:
         if not isinstance(context, dict):
             raise wrong
-        data_id, group, md5, tenant = (str(context.get(name) or "") for name in ("dataId", "group", "md5", "tenant"))
-        if not data_id or not group or "\0" in data_id + group + tenant:
-            raise wrong
-        found.append(Listened(data_id=data_id, group=group, tenant=tenant, md5=md5.lower()))
+        words = {
+            field: "" if context.get(field) is None else _text(field, context[field]) for field in ("dataId", "group", "tenant", "md5")
+        }
+        found.append(protocol.listened_to(data_id=words["dataId"], group=words["group"], tenant=words["tenant"], md5=words["md5"]))
     return found
 
 

@@ -17,7 +17,7 @@ from messaging.api.webhooks import EVENTS, EventsOut
 from messaging.scopes import EVENTS_READ
 from messaging.webhooks import event_types, events
 from posthaste import env
-from posthaste.lib.filters import NO_VALUE, TRUTHS
+from posthaste.lib.filters import TRUTHS, Query, WholeNumber
 
 MAX_LIMIT, DEFAULT_LIMIT = 1_000, 100
 MAX_WAIT_SECONDS = 20
@@ -35,19 +35,19 @@ def is_known(pattern: str) -> None:
         ValidationError: it names none.
     """
     if not event_types.is_pattern(pattern):
-        known = ", ".join(event_types.EVENT_TYPES)
+        known = ", ".join(event_types.subscribable())
         raise serializers.ValidationError(
             _("There is no event {name}. Available: {known}.").format(name=pattern[:80], known=known), "unknown"
         )
 
 
-class EventsQuery(serializers.Serializer[dict[str, Any]]):
+class EventsQuery(Query):
     """What is asked of the stream."""
 
-    after = serializers.IntegerField(
+    after = WholeNumber(
         min_value=0, max_value=MAX_POSITION, default=0, help_text="`next` of the last answer. 0: from the oldest event that is kept."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+    limit = WholeNumber(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
     type = BoundedList(
         child=serializers.CharField(max_length=60, validators=[is_known]),
         max_length=MAX_TYPES,
@@ -57,25 +57,19 @@ class EventsQuery(serializers.Serializer[dict[str, Any]]):
     is_sandbox = serializers.ChoiceField(
         choices=sorted(TRUTHS), required=False, help_text="Of sandbox messages, or of live ones. Without it: as the key is."
     )
-    wait = serializers.IntegerField(
+    wait = WholeNumber(
         min_value=0,
         max_value=MAX_WAIT_SECONDS,
         default=0,
         help_text="Seconds to wait for an event if there is none yet. The answer may come earlier without one.",
     )
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        blank = {name: [serializers.ErrorDetail(str(NO_VALUE), code="blank")] for name in data if data[name] == ""}
-        if blank:
-            raise serializers.ValidationError(blank)
-        values: dict[str, Any] = super().to_internal_value(data)
-        return values
-
 
 class EventStream(TenantView):
     """`/api/events/`."""
 
     scopes = {"GET": EVENTS_READ}
+    queries = {"GET": EventsQuery}
     pagination_class = None
     serializer_class = EventsOut
 
@@ -91,12 +85,14 @@ class EventStream(TenantView):
                 {"$ref": "#/components/schemas/Problem"},
                 description="Some events after `after` are not kept any more. `after` in the answer is the position to go on from.",
             ),
+            (409, "application/problem+json"): OpenApiResponse(
+                {"$ref": "#/components/schemas/Problem"},
+                description="`after` is beyond the last event. `after` in the answer is the position of the last one.",
+            ),
         },
     )
     def get(self, request: Request) -> Response:
-        query = EventsQuery(data=request.query_params, context=self.get_serializer_context())
-        query.is_valid(raise_exception=True)
-        asked = query.validated_data
+        asked = self.asked()
         page = self._page(asked)
         if not page.events and asked["wait"] and waiting_places.acquire(blocking=False):
             try:

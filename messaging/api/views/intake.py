@@ -40,6 +40,7 @@ def _call_of(request: HttpRequest) -> Call:
         content_encoding=meta.get("HTTP_CONTENT_ENCODING", ""),
         idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
         language=languages.negotiate(meta.get("HTTP_ACCEPT_LANGUAGE", ""), meta.get("HTTP_COOKIE", "")),
+        query=meta.get("QUERY_STRING", ""),
     )
 
 

@@ -121,7 +121,7 @@ class ProviderTest(ProviderView):
 
     @extend_schema(
         summary="Send a test message",
-        description="At once and outside the queue; answers what the provider said.",
+        description="At once and outside the queue; answers what the provider said. 429 while too many calls wait for an answer.",
         request=s.TestSendIn,
         responses=s.TestSendOut,
     )
@@ -129,6 +129,7 @@ class ProviderTest(ProviderView):
         provider = self.get_object()
         values = self.validated(s.TestSendIn)
         result = editing.send_test(provider=provider, recipient=values["recipient"], text=values["text"], by=Actor.of_request(request))
+        self.waited_seconds = result.duration_ms / 1000
         return Response(s.TestSendOut(result).data)
 
 

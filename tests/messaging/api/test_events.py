@@ -61,6 +61,15 @@ def test_events_come_in_order_and_next_leads_on(tenant: Tenant, api: Api) -> Non
     assert ids(api.get(URL, after=last["next"])) == seen(newer)
 
 
+def test_a_position_beyond_the_end_is_refused_and_the_last_one_is_named(tenant: Tenant, api: Api) -> None:
+    mine = make_event(tenant)
+    make_event(make_tenant("Other"))
+    answer = api.get(URL, after=mine.position + 1_000)
+    problem = json_of(answer)
+    assert (answer.status_code, problem["code"], problem["after"]) == (409, "position_ahead", mine.position)
+    assert api.get(URL, after=problem["after"]).status_code == 200
+
+
 def test_nothing_of_another_tenant_is_in_the_stream(tenant: Tenant, api: Api) -> None:
     make_event(make_tenant("Other"))
     mine = make_event(tenant)
@@ -104,6 +113,13 @@ def test_the_first_call_starts_the_recording() -> None:
         ("after", "x"),
         ("after", str(2**63)),
         ("after", "evt_1"),
+        ("after", "1.0"),
+        ("after", "1_0"),
+        ("after", "+5"),
+        ("after", "٣"),
+        ("after", "5\n"),
+        ("limit", " 5"),
+        ("wait", "１"),
         ("limit", "0"),
         ("limit", "1001"),
         ("type", "message.read"),

@@ -268,4 +268,4 @@ def test_a_count_that_is_said_to_be_right_still_keeps_what_was_taken() -> None:
     granted = admission.take({admission.FEEDER: 5})[admission.FEEDER]
     assert granted == 5
     admission.renew_count(at=at)
-    assert int(redis.client().hget(redis.key("admission"), "fed")) == granted
+    assert redis.client().hget(redis.key("admission"), "fed") == b"%d" % granted

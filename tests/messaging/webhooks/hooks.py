@@ -74,7 +74,7 @@ def is_due(endpoint: WebhookEndpoint) -> bool:
 
 
 def later(endpoint: WebhookEndpoint, **spans: Any) -> None:
-    """Let the times of an endpoint lie further back, as if time had passed."""
+    """Let the times of an endpoint lie further back, as if time had passed in which it was tried."""
     span = timedelta(**spans)
     found = WebhookEndpoint.objects.get(pk=endpoint.pk)
     for name in ("next_attempt_at", "failing_since", "inflight_since", "lease_until"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from accounts.models import AuditEntry, Tenant
 from messaging.configuration import webhooks
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints
-from posthaste.lib.problems import Conflict, Invalid, NotFound
-from tests.builders import TESTER, configure, make_tenant
+from posthaste.lib.guard import Guard
+from posthaste.lib.outgoing_calls import outgoing_calls
+from posthaste.lib.problems import Conflict, Invalid, NotFound, TooMany
+from tests import crowds
+from tests.builders import TESTER, configure, make_tenant, poll
 from tests.messaging.webhooks.hooks import again, make_endpoint, sent, turn
 from tests.peers.gateway import Answer
 from tests.peers.webhook_receiver import WebhookReceiver
@@ -42,6 +46,8 @@ def audited(action: str) -> dict[str, Any]:
     ("fields", "wrong"),
     [
         ({"name": " "}, "name"),
+        ({"name": "\u200b"}, "name"),
+        ({"name": "\u3164 \ufeff"}, "name"),
         ({"name": "a\nb"}, "name"),
         ({"url": ""}, "url"),
         ({"url": "ftp://example.com/"}, "url"),
@@ -223,6 +229,35 @@ def test_a_test_sends_one_event_and_says_what_the_receiver_answered(
     assert (entry.kind, entry.webhook_id, entry.http_status) == ("test", delivery.webhook_id, status)
     assert again(endpoint).failing_since is None
     assert audited("webhook.test")["http_status"] == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slow_receivers_hold_only_some_threads_and_leave_places_to_other_tenants(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    receiver.latency_ms = 1_000
+    own = [make_endpoint(tenant, receiver.url) for _ in range(9)]
+    other = make_endpoint(make_tenant(), receiver.url)
+
+    def call(endpoint: WebhookEndpoint) -> bool:
+        try:
+            return endpoints.send_test(endpoint=endpoint, by=TESTER, now=timezone.now()).ok
+        except TooMany:
+            return False
+
+    crowd = crowds.start(*(partial(call, endpoint) for endpoint in own))
+    poll(lambda: receiver.in_progress == outgoing_calls.per_tenant)
+    assert call(other)
+    results = crowd.join()
+    assert outgoing_calls.per_tenant <= sum(results) < len(own)
+    assert receiver.max_in_progress <= outgoing_calls.per_tenant + 1
+
+
+def test_without_a_place_only_addresses_are_looked_up(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Guard, "check_host", lambda _self, host, port, **_options: asked.append(host))
+    with outgoing_calls.place(tenant.pk), outgoing_calls.place(tenant.pk):
+        for host in ("shop.example.com", "93.184.216.34", "127.1"):
+            make_endpoint(tenant, f"https://{host}/hooks")
+    assert asked == ["93.184.216.34", "127.1"]
 
 
 def test_a_test_of_an_address_that_is_not_there_tells_why(tenant: Tenant) -> None:

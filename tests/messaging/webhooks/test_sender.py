@@ -1,13 +1,14 @@
 """Events go to an endpoint in their order, each in one request that is repeated until it is taken."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from django.db import OperationalError
+from django.db.models import F
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -111,6 +112,13 @@ def test_an_endpoint_receives_what_it_asked_for(
     assert not is_due(endpoint)
 
 
+def test_a_turn_without_anything_for_the_endpoint_ends_at_once(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url, event_types=["batch.*"])
+    sent(tenant, 3)
+    assert turn(endpoint) == 1
+    assert (receiver.deliveries, is_due(endpoint)) == ([], False)
+
+
 def test_what_happened_before_an_endpoint_was_created_is_not_sent_to_it(receiver: WebhookReceiver, tenant: Tenant) -> None:
     make_endpoint(tenant, receiver.url)
     sent(tenant)
@@ -170,6 +178,19 @@ def test_an_answer_that_never_comes_is_unknown_and_sent_again_with_the_same_id(r
     assert (first.webhook_id, first.events) == (second.webhook_id, second.events)
     assert statuses(endpoint) == ["unknown", "delivered"]
     assert not is_due(endpoint)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, "delivered"), (202, "delivered"), (500, "failed")])
+def test_the_status_of_an_answer_counts_whose_body_never_ends(
+    status: int, expected: str, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    configure(webhooks, timeout_seconds=1)
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=status, body=b"short", headers={"Content-Length": "1000"}))
+    turn(endpoint)
+    entry = WebhookDelivery.objects.get()
+    assert (entry.status, entry.http_status) == (expected, status)
 
 
 class Died(BaseException):
@@ -274,6 +295,65 @@ def test_an_endpoint_that_fails_for_three_days_is_disabled_with_a_reason_and_an_
     )
     assert metrics.webhook_disabled_endpoints() == {"manual": 0.0, "gone": 0.0, "failing": 1.0}
     assert not is_due(endpoint)
+
+
+def disable_and_enable(endpoint: WebhookEndpoint) -> None:
+    endpoints.disable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+    later(endpoint, hours=73)
+    endpoints.enable(endpoint=again(endpoint), by=TESTER, now=timezone.now())
+
+
+def idle(endpoint: WebhookEndpoint, **spans: float) -> None:
+    """Let time pass in which nothing was tried."""
+    later(endpoint, **spans)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(attempted_at=F("attempted_at") - timedelta(**spans))
+
+
+@pytest.mark.parametrize("pause", [disable_and_enable, lambda endpoint: idle(endpoint, hours=73), lambda endpoint: idle(endpoint, days=6)])
+def test_time_in_which_nothing_was_tried_neither_gives_up_nor_disables(
+    pause: Callable[[WebhookEndpoint], None], receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    rows = sent(tenant)
+    receiver.script(Answer(status=500), times=2)
+    turn(endpoint)
+    pause(endpoint)
+    turn(endpoint)
+    assert (statuses(endpoint), again(endpoint).state) == (["failed", "failed"], "failing")
+    later(endpoint, hours=2)
+    turn(endpoint)
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of(rows)
+
+
+def test_a_failure_after_days_without_events_does_not_disable(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=500), times=3)
+    turn(endpoint)
+    later(endpoint, hours=25)
+    turn(endpoint)
+    assert statuses(endpoint) == ["failed", "given_up"]
+    idle(endpoint, hours=60)
+    sent(tenant)
+    turn(endpoint)
+    assert (statuses(endpoint)[2:], again(endpoint).state) == (["failed"], "failing")
+
+
+@pytest.mark.parametrize(("asked", "hours"), [("370", 0.1), ("31536000", 24.0), ("86400", 2.0)])
+def test_a_receiver_that_names_a_long_time_is_tried_again_before_its_events_are_given_up(
+    asked: str, hours: float, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    configure(webhooks, max_attempt_hours=hours)
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=503, headers={"Retry-After": asked}))
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    pause = again(endpoint).next_attempt_at - timezone.now()
+    assert pause <= timedelta(hours=1)
+    later(endpoint, seconds=pause.total_seconds())
+    turn(endpoint)
+    assert statuses(endpoint) == ["failed", "failed"]
 
 
 def test_a_receiver_that_is_gone_is_disabled_at_once_and_goes_on_when_it_is_enabled(receiver: WebhookReceiver, tenant: Tenant) -> None:
@@ -488,6 +568,29 @@ def test_no_more_requests_reach_a_host_at_once_than_it_may_have(receiver: Webhoo
     for endpoint in found:
         turn(endpoint)
     assert sorted(delivery.path for delivery in receiver.deliveries) == [f"/hooks/{n}" for n in range(5)]
+
+
+def test_an_endpoint_of_an_inactive_tenant_waits_and_goes_on_when_the_tenant_is_active_again(
+    receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    rows = sent(tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
+    assert (is_due(endpoint), turn(endpoint), receiver.deliveries) == (False, 0, [])
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=True)
+    assert is_due(endpoint)
+    turn(endpoint)
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of(rows)
+
+
+def test_a_request_of_a_tenant_that_becomes_inactive_is_not_repeated_meanwhile(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=500))
+    turn(endpoint)
+    Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
+    later(endpoint, minutes=1)
+    assert (is_due(endpoint), turn(endpoint), len(receiver.deliveries)) == (False, 0, 1)
 
 
 def test_an_endpoint_disabled_during_a_turn_gets_no_further_request(receiver: WebhookReceiver, tenant: Tenant) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Tenant
 from messaging.models import Event, EventRecording, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import cleaning, endpoints, events, reading
-from messaging.webhooks.events import EventsGone, Page
+from messaging.webhooks.events import EventsGone, Page, PositionAhead
 from tests.builders import TESTER, make_message, make_tenant
 from tests.messaging.webhooks.hooks import end, make_endpoint, recorded, sent, turn
 
@@ -58,6 +58,32 @@ def test_types_and_sandbox_are_filtered_and_the_next_position_passes_what_was_le
     assert [event["data"]["is_sandbox"] for event in after(tenant, is_sandbox=True).events] == [True]
     assert len(after(tenant, is_sandbox=False).events) == 3
     assert len(after(tenant, types=["message.*"]).events) == 4
+
+
+def test_a_position_beyond_the_end_is_refused_with_the_last_one() -> None:
+    tenant = make_tenant()
+    after(tenant)
+    sent(tenant, 3)
+    last = after(tenant).next
+    sent(make_tenant(), 2)
+    for position in (last + 1, last + 1_000, 2**63 - 1):
+        with pytest.raises(PositionAhead) as caught:
+            after(tenant, position)
+        assert caught.value.extra["after"] == last
+    assert after(tenant, last).events == []
+    assert len(after(tenant, last - 1).events) == 1
+
+
+def test_the_position_of_events_that_were_all_removed_is_no_position_beyond_the_end() -> None:
+    tenant = make_tenant()
+    after(tenant)
+    sent(tenant, 2)
+    old(tenant, 2)
+    last = after(tenant).next
+    cleaning.remove_old_events(now=timezone.now())
+    assert (recorded(tenant), after(tenant, last).next) == ([], last)
+    with pytest.raises(PositionAhead):
+        after(tenant, last + 1)
 
 
 def test_a_rare_type_is_found_behind_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
