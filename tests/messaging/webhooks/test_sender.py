@@ -180,6 +180,19 @@ def test_an_answer_that_never_comes_is_unknown_and_sent_again_with_the_same_id(r
     assert not is_due(endpoint)
 
 
+@pytest.mark.parametrize(("status", "expected"), [(200, "delivered"), (202, "delivered"), (500, "failed")])
+def test_the_status_of_an_answer_counts_whose_body_never_ends(
+    status: int, expected: str, receiver: WebhookReceiver, tenant: Tenant
+) -> None:
+    configure(webhooks, timeout_seconds=1)
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    receiver.script(Answer(status=status, body=b"short", headers={"Content-Length": "1000"}))
+    turn(endpoint)
+    entry = WebhookDelivery.objects.get()
+    assert (entry.status, entry.http_status) == (expected, status)
+
+
 class Died(BaseException):
     """Ends a sender at once."""
 
