@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from accounts.models import Tenant
+from accounts import selectors as accounts
 from messaging import selectors
 from messaging.channels.channel import label_of
 from messaging.models import Provider
@@ -64,7 +64,7 @@ def of_installation() -> list[dict[str, Any]]:
     providers = list(Provider.objects.select_related("tenant").defer("config", "receipt_secret").order_by("name"))
     tenants = {provider.pk: provider.tenant for provider in providers}
     hosts = of_hosts()
-    of_endpoints = Tenant.objects.in_bulk({tenant_id for row in hosts if (tenant_id := host_and_tenant(row["name"])[1])})
+    of_endpoints = accounts.tenants().in_bulk({tenant_id for row in hosts if (tenant_id := host_and_tenant(row["name"])[1])})
     rows = of_providers(providers) + hosts
     for row in rows:
         tenant = tenants.get(row["provider_id"]) or of_endpoints.get(host_and_tenant(row["name"])[1] or 0)
