@@ -1,5 +1,6 @@
 """What every API view shares."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -92,6 +93,13 @@ class BodySchema(OpenApiSerializerExtension):
         return {**found, "additionalProperties": False}
 
 
+def readable_or(shape: type[serializers.BaseSerializer[Any]], *always: str) -> dict[str, Any]:
+    """Describe the answer of `TenantView.readable`: a row as a shape has it, or only its fields `always`."""
+    fields = {"type": "object", "properties": {name: {} for name in always}, "required": [*always]}
+    whole = {"$ref": f"#/components/schemas/{shape.__name__}"}
+    return {"anyOf": [whole, fields], "description": f"Whole for keys that may also read it; otherwise {', '.join(always)}."}
+
+
 class TenantView(FlowLimited, GenericAPIView[Any]):
     """A view on the caller's own tenant. `scopes` says which scope each method needs.
 
@@ -118,6 +126,14 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     def tenant_id(self) -> int:
         """Whose rows are seen."""
         return self.caller.tenant_id
+
+    def readable(self, shown: Mapping[str, Any], *, scope: str, always: Collection[str]) -> dict[str, Any]:
+        """Return what the answer to a write shows of a stored row.
+
+        That is all of it for keys that may read it, which `scope` allows. Others get the fields `always`, which tell them which row they
+        changed and what became of it.
+        """
+        return dict(shown) if self.caller.may(scope) else {name: shown[name] for name in always}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

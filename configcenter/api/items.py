@@ -15,12 +15,12 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from configcenter import selectors
-from configcenter.api import item_shapes, module_shapes, modules, rollout
+from configcenter.api import item_shapes, modules, rollout
 from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.services import drafts, items, namespaces, releases
@@ -30,6 +30,17 @@ from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 
 WRONG = serializers.ListField(child=serializers.DictField(), help_text="What is wrong in the draft; it is kept, and not published.")
+
+#: What the answer to a change shows of an item to keys that may not read it.
+NAMED = ("namespace", "group", "data_id")
+CHANGED = {
+    "type": "object",
+    "properties": {
+        "item": readable_or(item_shapes.ItemDetail, *NAMED),
+        "errors": {"type": "array", "items": {"type": "object", "additionalProperties": {}}, "description": WRONG.help_text},
+    },
+    "required": ["item", "errors"],
+}
 
 
 class ItemFilter(StrictFilterSet):
@@ -126,21 +137,23 @@ class ItemDetails(FreeItem):
         summary="Change the format or the description",
         description="422 when what is in force is not valid in the new format. `errors` names what is wrong in the draft then.",
         request=item_shapes.ItemChangeIn,
-        responses=inline_serializer("ItemChanged", {"item": item_shapes.ItemDetail(), "errors": WRONG}),
+        responses={200: CHANGED},
     )
     def patch(self, request: Request, **at: str) -> Response:
         values = self.validated(item_shapes.ItemChangeIn)
         item = items.change_item(item=self.item(), by=self.by, **values)
-        wrong = [] if item.draft is None else modules.wrong_in(item, item.draft)
-        return Response({"item": self.get_serializer(item).data, "errors": wrong})
+        # The draft may be another user's: what is wrong in it is quoted only to those who may read it.
+        wrong = [] if item.draft is None else modules.wrong_in(item, item.draft, is_secret=not self.caller.may(CONFIG_READ))
+        shown = self.readable(self.get_serializer(item).data, scope=CONFIG_READ, always=NAMED)
+        return Response({"item": shown, "errors": wrong})
 
     @extend_schema(
         summary="Take an item out of force",
         description="Its draft goes, its history stays: it can be rolled back to. 409 when nothing of it is in force.",
-        responses={200: module_shapes.ReleaseOut},
+        responses={200: modules.RELEASE},
     )
     def delete(self, request: Request, **at: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
+        return self.released(releases.remove(item=self.item(), comment="", by=self.by))
 
 
 class ItemDraft(FreeItem):
@@ -191,11 +204,11 @@ class ItemPublish(FreeItem):
         summary="Publish",
         description="The draft, or `content`. Nacos clients that listen have it within a second.",
         request=item_shapes.ItemPublishIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: modules.RELEASE},
     )
     def post(self, request: Request, **at: str) -> Response:
         release = releases.publish(item=self.item(), **self.validated(item_shapes.ItemPublishIn), by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ItemRollback(FreeItem, modules.ModuleRollback):

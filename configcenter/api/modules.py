@@ -15,7 +15,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.selectors import Tenant, get_tenant
 from accounts.services.audit import Actor
@@ -27,18 +27,20 @@ from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
 from posthaste.lib.filters import Query, WholeNumber
+from posthaste.lib.json_syntax import is_deep
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
 
 def plain(text: str | None) -> Any:
-    """Return a module's text as a value; a draft that is no JSON as it is."""
+    """Return a module's text as a value; a draft that is no JSON, or nested too deep for an answer, as it is."""
     if text is None:
         return None
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+    return text if is_deep(value) else value
 
 
 def draft_of(item: ConfigItem | None) -> dict[str, Any]:
@@ -65,6 +67,11 @@ def module_of(state: ModuleState) -> dict[str, Any]:
     }
 
 
+#: What the answer to a publish shows to keys that may not read the text: its md5 is a fingerprint of it.
+RELEASED = ("number", "revision", "action", "comment", "author", "based_on", "at")
+RELEASE = readable_or(module_shapes.ReleaseOut, *RELEASED)
+
+
 class ItemView(TenantView):
     """Base: one module, the installation's or what the caller's tenant overrides of it."""
 
@@ -88,6 +95,10 @@ class ItemView(TenantView):
             return items.module_item(self.kwargs["name"], tenant=self.tenant)
         must_operate(self.caller)
         return items.module_item(self.kwargs["name"])
+
+    def released(self, release: ConfigRelease, *, status: int = 200) -> Response:
+        """Answer a change with the release that it made."""
+        return Response(self.readable(module_shapes.ReleaseOut(release).data, scope=CONFIG_READ, always=RELEASED), status=status)
 
     @property
     def by(self) -> Actor:
@@ -131,9 +142,9 @@ class ModuleItem(ItemView):
         }
         return Response(module_of(state) | detail)
 
-    @extend_schema(summary="Back to the defaults, everywhere", responses={200: module_shapes.ReleaseOut})
+    @extend_schema(summary="Back to the defaults, everywhere", responses={200: RELEASE})
     def delete(self, request: Request, name: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
+        return self.released(releases.remove(item=self.item(), comment="", by=self.by))
 
 
 class ModuleDraft(ItemView):
@@ -160,10 +171,10 @@ class ModuleDraft(ItemView):
         return Response(draft_of(drafts.discard_draft(item=self.item(), by=self.by)))
 
 
-def wrong_in(item: ConfigItem, text: str) -> list[dict[str, Any]]:
-    """Return what is wrong in a text, nothing where it may be published."""
+def wrong_in(item: ConfigItem, text: str, *, is_secret: bool = False) -> list[dict[str, Any]]:
+    """Return what is wrong in a text, nothing where it may be published; of a secret one the place only."""
     try:
-        items.validate(item, text)
+        items.validate(item, text, is_secret=is_secret)
     except Invalid as error:
         return [dict(entry) for entry in error.errors]
     return []
@@ -196,13 +207,13 @@ class ModulePublish(ItemView):
         summary="Publish",
         description="The draft, or `content`. Every process runs it within a second; see `instances`.",
         request=module_shapes.PublishIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.PublishIn)
         content = text_of(values.pop("content"))
         release = releases.publish(item=self.item(), content=content, **values, by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ModuleRollback(ItemView):
@@ -214,13 +225,13 @@ class ModuleRollback(ItemView):
         summary="Go back to an earlier version",
         description="Makes a new release of its text; the draft is thrown away and a gray release ends.",
         request=module_shapes.RollbackIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, **at: str) -> Response:
         values, item = self.validated(module_shapes.RollbackIn), self.item()
         to = selectors.release(item, values["version"])
         release = releases.rollback(item=item, to=to, comment=values["comment"], by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ModuleReleases(ListModelMixin, ItemView):

@@ -7,9 +7,11 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.base import readable_or
 from configcenter import hot
 from configcenter.api import module_shapes
 from configcenter.api.modules import (
+    RELEASE,
     ItemView,
     ModuleDiff,
     ModuleDraft,
@@ -54,9 +56,9 @@ class OverrideItem(ItemView):
     def get(self, request: Request, name: str) -> Response:
         return Response(override_of(self.item(), name))
 
-    @extend_schema(summary="Remove your tenant's override", responses={200: module_shapes.ReleaseOut})
+    @extend_schema(summary="Remove your tenant's override", responses={200: RELEASE})
     def delete(self, request: Request, name: str) -> Response:
-        return Response(module_shapes.ReleaseOut(releases.remove(item=self.item(), comment="", by=self.by)).data)
+        return self.released(releases.remove(item=self.item(), comment="", by=self.by))
 
 
 class OverrideDraft(ModuleDraft):
@@ -95,7 +97,7 @@ class OverrideDiff(ModuleDiff):
     is_override = True
 
 
-@extend_schema_view(put=extend_schema(responses=module_shapes.OverrideOut))
+@extend_schema_view(put=extend_schema(responses={200: readable_or(module_shapes.OverrideOut, "name")}))
 class OverrideGray(ModuleGray):
     """`…/override/gray/`."""
 

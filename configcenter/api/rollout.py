@@ -8,13 +8,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.selectors import get_tenant
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from configcenter import selectors
 from configcenter.api import module_shapes
-from configcenter.api.modules import ItemView, module_of, text_of
+from configcenter.api.modules import RELEASE, ItemView, module_of, text_of
 from configcenter.models import ConfigItem
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ
 from configcenter.services import releases, transfer
@@ -31,23 +31,23 @@ class ModuleGray(ItemView):
         summary="Start a gray release",
         description="The draft, or `content`, on the instances with one of `labels` and on `percent` of the others.",
         request=module_shapes.GrayIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.GrayIn)
         content = text_of(values.pop("content"))
         release = releases.start_gray(item=self.item(), content=content, **values, by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
     @extend_schema(
         summary="Widen or narrow a gray release",
         description="Who takes part by percentage stays in when it rises.",
         request=module_shapes.SpreadIn,
-        responses=module_shapes.ModuleOut,
+        responses={200: readable_or(module_shapes.ModuleOut, "name")},
     )
     def put(self, request: Request, name: str) -> Response:
         releases.widen_gray(item=self.item(), **self.validated(module_shapes.SpreadIn), by=self.by)
-        return Response(self.standing(name))
+        return Response(self.readable(self.standing(name), scope=CONFIG_READ, always=("name",)))
 
     def standing(self, name: str) -> dict[str, Any]:
         """Return the state of the module after the change."""
@@ -62,11 +62,11 @@ class ModuleGrayPromote(ItemView):
     @extend_schema(
         summary="Promote a gray release to all instances",
         request=module_shapes.CommentIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, **at: str) -> Response:
         release = releases.promote_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class ModuleGrayAbandon(ItemView):
@@ -77,11 +77,11 @@ class ModuleGrayAbandon(ItemView):
     @extend_schema(
         summary="Take a gray release back from all instances",
         request=module_shapes.CommentIn,
-        responses={201: module_shapes.ReleaseOut},
+        responses={201: RELEASE},
     )
     def post(self, request: Request, **at: str) -> Response:
         release = releases.abandon_gray(item=self.item(), **self.validated(module_shapes.CommentIn), by=self.by)
-        return Response(module_shapes.ReleaseOut(release).data, status=201)
+        return self.released(release, status=201)
 
 
 class InstanceCollection(TenantView):

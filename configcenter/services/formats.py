@@ -16,63 +16,78 @@ import yaml
 from django.utils.translation import gettext as _
 
 from configcenter.models import Format
+from posthaste.lib.json_syntax import MAX_DEPTH, is_deep
 from posthaste.lib.problems import Invalid
 
-#: Objects and arrays inside one another. Programs that read configuration call themselves once a level.
-MAX_DEPTH = 200
 #: Of entities and attributes in an XML document: expat follows entities on the stack, and looks at all attributes for each element.
 MAX_DECLARATIONS = 50
 #: Of tags in a YAML document: libyaml compares each with all before.
 MAX_TAG_DIRECTIVES = 100
+_TOML_PLACE = re.compile(r"at line (\d+),? column (\d+)\)?\Z")  # as rtoml and tomllib end what they say
 _UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 _TAG_DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])\ufeff?%TAG")  # YAML's line breaks
 
 
-@lru_cache(maxsize=8)
-def check(kind: str, content: str) -> None:
-    """Check a text of the format `kind`.
-
-    The last few texts that were right are remembered, so that a caller can do the work before it takes a lock.
+def check(kind: str, content: str, *, is_secret: bool = False) -> None:
+    """Check a text of the format `kind`. With `is_secret`, an error tells its place in the text and quotes nothing.
 
     Raises:
         Invalid: it is not written in that format, or beyond the bounds.
     """
     try:
-        match kind:
-            case Format.JSON:
-                check_depth(orjson.loads(content))
-            case Format.YAML:
-                _check_yaml(content)
-            case Format.TOML:
-                _check_toml(content)
-            case Format.XML:
-                _check_xml(content)
-            case Format.PROPERTIES if _UNICODE_ESCAPE.search(content):
-                raise ValueError(_("\\u needs four hexadecimal digits"))
+        parse(kind, content)
     except (ValueError, yaml.YAMLError, expat.ExpatError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Invalid.field(
-            "content", _("Not valid {format}: {error}").format(format=Format(kind).label, error=reason), "malformed"
-        ) from None
+        raise Invalid.field("content", _complaint(kind, content, error, is_secret=is_secret), "malformed") from None
 
 
-def check_depth(value: Any) -> None:
-    """Check how deep a value of JSON nests.
+@lru_cache(maxsize=8)
+def parse(kind: str, content: str) -> None:
+    """Parse a text of the format `kind`.
+
+    The last few texts that were right are remembered, so that a caller can do the work before it takes a lock.
 
     Raises:
-        ValueError: deeper than `MAX_DEPTH`.
+        ValueError, yaml.YAMLError, expat.ExpatError, RecursionError: it is not written in that format, or beyond the bounds.
     """
-    level, depth = [value], 0
-    while level := [inner for outer in level for inner in _parts(outer) if isinstance(inner, dict | list)]:
-        depth += 1
-        if depth >= MAX_DEPTH:
-            raise ValueError(_("nested deeper than {n} levels").format(n=MAX_DEPTH))
+    match kind:
+        case Format.JSON:
+            if is_deep(orjson.loads(content)):
+                raise ValueError(_("nested deeper than {n} levels").format(n=MAX_DEPTH))
+        case Format.YAML:
+            _check_yaml(content)
+        case Format.TOML:
+            _check_toml(content)
+        case Format.XML:
+            _check_xml(content)
+        case Format.PROPERTIES if _UNICODE_ESCAPE.search(content):
+            raise ValueError(_("\\u needs four hexadecimal digits"))
 
 
-def _parts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+def _complaint(kind: str, content: str, error: Exception, *, is_secret: bool) -> str:
+    """Say what a parser found. Parsers quote the text, so of a secret one only the place is told."""
+    format = Format(kind).label
+    if not is_secret:
+        return _("Not valid {format}: {error}").format(format=format, error=" ".join(str(error).split())[:300])
+    found = _place(kind, content, error)
+    if found is None:
+        return _("Not valid {format}.").format(format=format)
+    return _("Not valid {format}: line {line}, column {column}.").format(format=format, line=found[0], column=found[1])
+
+
+def _place(kind: str, content: str, error: Exception) -> tuple[int, int] | None:
+    """Return the line and column at which a parser stopped, both from 1, None where it does not tell."""
+    match error:
+        case orjson.JSONDecodeError():
+            return error.lineno, error.colno
+        case yaml.MarkedYAMLError() if error.problem_mark is not None:
+            return error.problem_mark.line + 1, error.problem_mark.column + 1
+        case expat.ExpatError():
+            return error.lineno, error.offset + 1
+    if kind == Format.TOML and (told := _TOML_PLACE.search(str(error))):
+        return int(told[1]), int(told[2])
+    if kind == Format.PROPERTIES and (escape := _UNICODE_ESCAPE.search(content)):
+        return content.count("\n", 0, escape.end()) + 1, escape.end() - content.rfind("\n", 0, escape.end()) - 2
+    return None
 
 
 def _check_yaml(content: str) -> None:

@@ -217,7 +217,7 @@ def _must_fit(item: ConfigItem) -> None:
         if release is None:
             continue
         try:
-            validate(item, release.content)
+            validate(item, release.content, is_secret=True)
         except Invalid as error:
             said = _("Version {number} is in force: {error}").format(number=release.number, error=error.errors[0]["message"])
             raise Invalid.field("format", said) from None

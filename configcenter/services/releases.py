@@ -46,7 +46,7 @@ class NoGray(Conflict):
 
 
 class ReleaseConflict(Conflict):
-    """The version in force is not the one the caller saw. `version`, `md5`, `author` and `at` describe the current one."""
+    """The version in force is not the one the caller saw. `version`, `md5` (not of encrypted items), `author` and `at` describe it."""
 
     code = "release_conflict"
 
@@ -63,7 +63,8 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
             if now
             else _("No version of this item is in force any more. Review it, then decide again."),
             version=now.number if now else 0,
-            md5=now.md5 if now else "",
+            # The md5 of a short secret is as good as the secret.
+            **({} if item.is_encrypted else {"md5": now.md5 if now else ""}),
             author=now.author if now else "",
             at=now.at if now else None,
         )
@@ -76,19 +77,22 @@ def _what_to_publish(change: Change, content: str | None, based_on: int | None =
         raise draft_conflict(item)
     if item.gray is not None:
         raise GrayRunning(_("A gray release is running: promote or abandon it first."))
+    is_draft = content is None
     if content is None:
         if item.draft is None:
             raise NothingToPublish(_("There is no draft to publish. Save one first."))
         content = item.draft
-    validate(item, content)
+    validate(item, content, is_secret=is_draft)
     content = canonical(item, content)
     if item.current is not None and item.current.content == content:
         raise NothingToPublish(_("The draft equals version {number}, which is already in force.").format(number=item.current.number))
     return content
 
 
-def _prepare(item: ConfigItem, content: str | None, format: str | None = None) -> None:
+def _prepare(item: ConfigItem, content: str | None, format: str | None = None, *, is_stored: bool = True) -> None:
     """Do what takes long before the lock is taken, which holds up all writers: under it, the results are remembered.
+
+    `is_stored` says that the text is not the caller's, who may not be allowed to read it: an error does not quote it.
 
     Raises:
         Invalid: the text is not valid.
@@ -96,7 +100,7 @@ def _prepare(item: ConfigItem, content: str | None, format: str | None = None) -
     if content is None or handle_of(item) is not None:
         return
     check_text(content)
-    formats.check(format or item.format, content)
+    formats.check(format or item.format, content, is_secret=is_stored or item.is_encrypted)
     if not item.is_encrypted:
         summary(effective(item), content)
 
@@ -128,7 +132,7 @@ def publish(
         GrayRunning: promote or abandon it first.
     """
     action = Action.IMPORT if is_import else Action.PUBLISH
-    _prepare(item, item.draft if content is None else content, format and checked_format(format))
+    _prepare(item, item.draft if content is None else content, format and checked_format(format), is_stored=content is None)
     with changing(item, action, by, now) as change:
         _must_be_in_force(change.item, if_md5, if_version)
         if format is not None and format != change.item.format:
@@ -155,7 +159,7 @@ def rollback(*, item: ConfigItem, to: ConfigRelease, comment: str, by: Actor, no
     with changing(item, Action.ROLLBACK, by, now) as change:
         if to.item_id != change.item.pk or to.action == ReleaseAction.REMOVE:
             raise Invalid.field("to", _("There is no version {number} to go back to.").format(number=to.number))
-        validate(change.item, to.content)
+        validate(change.item, to.content, is_secret=True)
         if change.item.gray is None and change.item.current is not None and change.item.current.content == to.content:
             raise NothingToPublish(_("This text is already in force as version {number}.").format(number=change.item.current.number))
         change.drop_draft()
@@ -217,7 +221,7 @@ def start_gray(
     Raises: as `publish`.
     """
     spread = _spread(labels, percent)
-    _prepare(item, item.draft if content is None else content)
+    _prepare(item, item.draft if content is None else content, is_stored=content is None)
     with changing(item, Action.GRAY_START, by, now) as change:
         text = _what_to_publish(change, content, based_on)
         change.drop_draft()
@@ -250,7 +254,7 @@ def promote_gray(*, item: ConfigItem, comment: str, by: Actor, now: datetime | N
     _prepare(item, item.gray.content if item.gray else None)
     with changing(item, Action.GRAY_PROMOTE, by, now) as change:
         gray = _running(change)
-        validate(change.item, gray.content)
+        validate(change.item, gray.content, is_secret=True)
         change.end_gray()
         release = change.item.current = change.release(ReleaseAction.PROMOTE, gray.content, comment, gray)
         change.detail["after"] = gray.content

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import formats
-from posthaste.lib.json_syntax import why_malformed
+from posthaste.lib.json_syntax import is_deep, why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
 MAX_BYTES = 1_048_576
@@ -123,11 +123,10 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
-        formats.check_depth(value)
     except orjson.JSONDecodeError:
         raise Invalid.field("", why_malformed(content), "malformed") from None
-    except ValueError:
-        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed") from None
+    if is_deep(value):
+        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed")
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value
@@ -184,8 +183,11 @@ def check_text(content: str) -> None:
         raise Invalid.field("content", _("The character NUL can't be stored; remove it."))
 
 
-def validate(item: ConfigItem, content: str) -> None:
+def validate(item: ConfigItem, content: str, *, is_secret: bool = False) -> None:
     """Check a text as publishing does.
+
+    With `is_secret`, and always for an encrypted item, an error of a free-form item tells its place and quotes nothing. It is for a text
+    that the caller did not send and may not be allowed to read.
 
     Raises:
         Invalid: naming each wrong field, such as `rules[2].per_second`.
@@ -193,7 +195,7 @@ def validate(item: ConfigItem, content: str) -> None:
     check_text(content)
     handle = handle_of(item)
     if handle is None:
-        formats.check(item.format, content)
+        formats.check(item.format, content, is_secret=is_secret or item.is_encrypted)
     else:
         _module_value(handle, item, content)
 

@@ -190,6 +190,49 @@ def test_every_address_and_method_is_described(schema: dict[str, Any]) -> None:
     assert described == expected
 
 
+#: Writes that answer a whole row, and why that tells a key that may only write nothing that it may not read.
+OWN_ROWS = {
+    "POST /api/config/items/": "a new row: what the caller sent",
+    "POST /api/config/namespaces/": "a new row: what the caller sent",
+    "POST /api/templates/": "a new row: what the caller sent",
+    "POST /api/webhooks/{id}/deliveries/{delivery}/replay/": "a new row: what came of the caller's own request",
+    "POST /api/webhooks/{id}/replay/": "new rows: what came of the caller's own request",
+}
+
+
+def test_no_answer_to_a_write_shows_a_row_that_only_another_scope_reads(schema: dict[str, Any]) -> None:
+    converters = str.maketrans({"<": "{", ">": "}"})
+    scopes = {}
+    for route in api_routes():
+        path = "/" + route.pattern.translate(converters).replace("{uuid:", "{").replace("{int:", "{").replace("{slug:", "{")
+        scopes |= {(path.replace("{str:", "{"), method): scope for method, scope in getattr(route.view_class, "scopes", {}).items()}
+    readers: dict[str, set[str]] = {}
+    for (path, method), scope in scopes.items():
+        if method == "GET":
+            for shape in shapes_of(schema, path, method):
+                readers.setdefault(shape, set()).add(scope)
+    shown = {
+        f"{method} {path}"
+        for (path, method), scope in scopes.items()
+        if method != "GET"
+        for shape in shapes_of(schema, path, method)
+        if shape in readers and scope not in readers[shape]
+    }
+    assert "MessageDetailOut" in readers
+    assert shown == {*OWN_ROWS}
+
+
+def shapes_of(schema: dict[str, Any], path: str, method: str) -> set[str]:
+    """Name the components that an operation answers with, alone or as the rows of a page."""
+    found = set()
+    for status, response in schema["paths"][path][method.lower()]["responses"].items():
+        answer = response.get("content", {}).get("application/json", {}).get("schema", {}) if status.startswith("2") else {}
+        name = answer.get("$ref", answer.get("items", {}).get("$ref", "")).rpartition("/")[2]
+        rows = schema["components"]["schemas"].get(name, {}).get("properties", {}).get("results", {}).get("items", {}).get("$ref", "")
+        found |= {name, rows.rpartition("/")[2]} - {""}
+    return found
+
+
 def test_handing_over_describes_the_headers_that_its_answers_carry(schema: dict[str, Any]) -> None:
     api = make_api(make_tenant())
     for path, body in (

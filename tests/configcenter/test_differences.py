@@ -56,7 +56,7 @@ def test_texts_are_checked_and_compared_before_the_lock_is_taken(format: str, mo
     done: list[tuple[int, int]] = []
 
     def work() -> tuple[int, int]:
-        return formats.check.cache_info().misses, summary.cache_info().misses
+        return formats.parse.cache_info().misses, summary.cache_info().misses
 
     def lock() -> int:
         done.append(work())

@@ -201,3 +201,49 @@ def test_staff_who_only_look_on_do_not_get_it_through_a_nacos_client_either() ->
         Who(BY, None, reaches_installation=True, scopes=frozenset({CONFIG_READ})).must_reveal()
     Who(BY, None, reaches_installation=True, scopes=frozenset({CONFIG_READ, CONFIG_WRITE})).must_reveal()
     Who(BY, 1, reaches_installation=False, scopes=frozenset({CONFIG_READ})).must_reveal()
+
+
+WRONG = {
+    "toml": (f"[{SECRET[:7]}-2]\n[{SECRET[:7]}-2]\n", "TOML: line 2, column"),
+    "yaml": (f"a: 1\nb: {SECRET}: *{SECRET[:7]}\n", "YAML: line 2, column"),
+    "json": (f'{{"a": 1,\n {SECRET}}}', "JSON: line 2, column 2"),
+    "xml": (f"<a>\n<{SECRET[:7]}></a>", "XML: line 2, column"),
+    "properties": (f"a=1\n{SECRET[:7]}=\\uXYZ", "Properties: line 2, column 9"),
+}
+
+
+@pytest.mark.parametrize("format", [*WRONG])
+def test_what_is_wrong_in_a_text_is_told_by_its_place_and_quotes_nothing(format: str) -> None:
+    text, place = WRONG[format]
+    tenant = make_tenant("Shop")
+    api, ops = make_api(tenant), make_api(make_tenant("Ops", is_operator=True))
+    names = {"data_id": "shop.yaml", "format": "text", "is_encrypted": True, "content": text}
+    api.post("/api/config/items/", names)
+    ops.post("/api/config/items/", {**names, "namespace": "installation.public"})
+    ops_shop = SHOP.replace("public", "installation.public")
+    ops.patch(ops_shop, {"format": format})
+    answers = [
+        api.patch(SHOP, {"format": format}),
+        api.post(f"{SHOP}publish/", {}),
+        api.post(f"{SHOP}publish/", {"content": text}),
+        api.post(f"{SHOP}validate/", {"content": text}),
+        api.put(f"{SHOP}draft/", {"content": text, "based_on": 1}),
+    ]
+    browser = Browser()
+    browser.force_login(User.objects.create(username="vi", is_staff=True, config_right=ConfigRight.VIEW))
+    item = ConfigItem.objects.get(namespace__tenant=None)
+    answers.append(browser.get(reverse("config:item-edit", args=[item.pk])))
+    for number, answer in enumerate(answers):
+        shown = answer.content.decode()
+        assert (number, SECRET[:7] in shown, place in shown) == (number, False, True), shown
+
+
+def test_the_format_that_a_secret_text_in_force_is_not_written_in_is_refused_without_quoting_it() -> None:
+    api = make_api(make_tenant("Shop"))
+    text, place = WRONG["toml"]
+    api.post("/api/config/items/", {"data_id": "shop.yaml", "format": "text", "is_encrypted": True, "content": text})
+    api.post(f"{SHOP}publish/", {})
+    refused = api.patch(SHOP, {"format": "toml"})
+    assert fields_of(refused) == ["format"]
+    assert place in json_of(refused)["errors"][0]["message"]
+    assert SECRET[:7] not in refused.content.decode()

@@ -10,7 +10,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors, traces
@@ -22,6 +22,10 @@ from messaging.models import Message
 from messaging.queueing import operate
 from messaging.scopes import MANAGE, READ, SEND
 from posthaste.lib.pagination import CursorPages
+
+#: What the answer to a change shows to keys that may not read messages.
+TOLD = ("id", "status")
+ANSWER = {200: readable_or(MessageDetailOut, *TOLD)}
 
 
 class MessageView(TenantView):
@@ -106,14 +110,12 @@ class MessageCancel(MessageView):
     scopes = {"POST": MANAGE}
     sandbox_safe = {"POST": SandboxSafe.SANDBOX_ONLY}
 
-    @extend_schema(
-        summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=MessageDetailOut
-    )
+    @extend_schema(summary="Cancel a message", description="409 once a worker has begun to send it.", request=None, responses=ANSWER)
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
         operate.cancel_message(message=message, by=Actor.of_request(request), now=timezone.now())
         message.refresh_from_db()
-        return Response(MessageDetailOut(message).data)
+        return Response(self.readable(MessageDetailOut(message).data, scope=READ, always=TOLD))
 
 
 class MessageRetry(MessageView):
@@ -126,13 +128,13 @@ class MessageRetry(MessageView):
         summary="Send a message again",
         description="For failed, unknown, expired and cancelled ones. An unknown one may reach its recipient twice.",
         request=None,
-        responses=MessageDetailOut,
+        responses=ANSWER,
     )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
         operate.retry_message(message=message, by=Actor.of_request(request), now=timezone.now())
         message.refresh_from_db()
-        return Response(MessageDetailOut(message).data)
+        return Response(self.readable(MessageDetailOut(message).data, scope=READ, always=TOLD))
 
 
 class MessageTrace(MessageView):

@@ -9,7 +9,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api.filters import SuppressionFilter
@@ -25,6 +25,10 @@ from messaging.models import Suppression
 from messaging.scopes import SUPPRESSIONS_READ, SUPPRESSIONS_WRITE
 from messaging.suppression import suppressions
 from posthaste.lib.pagination import CursorPages
+
+#: What the answer to adding one shows to keys that may not read the list: which entry it is, and what they sent.
+TOLD = ("id", "recipient", "kind", "channel", "category")
+ANSWER = readable_or(SuppressionDetailOut, *TOLD)
 
 
 class SuppressionView(TenantView):
@@ -68,14 +72,15 @@ class SuppressionCollection(ListModelMixin, SuppressionView):
         description="Nothing (or nothing of the channel or category) is sent to them any more. 200 if they stand on the list already. "
         "An entry has a channel, or is of a kind: set it, or write the recipient so that it shows.",
         request=SuppressionIn,
-        responses={200: SuppressionDetailOut, 201: SuppressionDetailOut},
+        responses={200: ANSWER, 201: ANSWER},
     )
     def post(self, request: Request) -> Response:
         values = self.validated(SuppressionIn)
         added = self.add(request, [values["recipient"]], values, "recipient")
         recipient = suppressions.normalise(values["recipient"], values["channel"], values["kind"])
         entry = self.get_queryset().get(recipient=recipient, channel=values["channel"], category=values["category"])
-        return Response(SuppressionDetailOut(entry).data, status=201 if added else 200)
+        shown = self.readable(SuppressionDetailOut(entry).data, scope=SUPPRESSIONS_READ, always=TOLD)
+        return Response(shown, status=201 if added else 200)
 
 
 class SuppressionBulk(SuppressionView):

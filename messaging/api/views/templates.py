@@ -7,7 +7,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
@@ -18,6 +18,10 @@ from messaging.models import Template, TemplateVersion
 from messaging.scopes import TEMPLATES_READ, TEMPLATES_WRITE
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import NotFound
+
+#: The answers to changes.
+TEMPLATE = {200: readable_or(s.TemplateOut, "name", "is_archived")}
+VERSION = {200: readable_or(s.VersionOut, "number", "state")}
 
 
 class TemplateView(TenantView):
@@ -67,11 +71,11 @@ class TemplateItem(RetrieveModelMixin, TemplateView):
     def get(self, request: Request, name: str) -> Response:
         return self.retrieve(request)
 
-    @extend_schema(summary="Describe or archive a template", request=s.TemplateChange, responses=s.TemplateOut)
+    @extend_schema(summary="Describe or archive a template", request=s.TemplateChange, responses=TEMPLATE)
     def patch(self, request: Request, name: str) -> Response:
         template = self.get_object()
         editing.change_template(template=template, changes=self.validated(s.TemplateChange, partial=True), by=Actor.of_request(request))
-        return Response(s.TemplateOut(template).data)
+        return Response(self.readable(s.TemplateOut(template).data, scope=TEMPLATES_READ, always=("name", "is_archived")))
 
 
 class TemplateDraft(TemplateView):
@@ -80,12 +84,12 @@ class TemplateDraft(TemplateView):
     scopes = {"PUT": TEMPLATES_WRITE}
 
     @extend_schema(
-        summary="Write the draft", description="Makes the next version where there is no draft.", request=s.DraftIn, responses=s.VersionOut
+        summary="Write the draft", description="Makes the next version where there is no draft.", request=s.DraftIn, responses=VERSION
     )
     def put(self, request: Request, name: str) -> Response:
         template = self.get_object()
         draft = editing.save_draft(template=template, wording=self.validated(s.DraftIn), by=Actor.of_request(request))
-        return Response(s.VersionOut(draft).data)
+        return Response(self.readable(s.VersionOut(draft).data, scope=TEMPLATES_READ, always=("number", "state")))
 
 
 class TemplatePublish(TemplateView):
@@ -97,12 +101,12 @@ class TemplatePublish(TemplateView):
         summary="Publish the draft",
         description="New messages use it; those under way keep their version.",
         request=None,
-        responses=s.VersionOut,
+        responses=VERSION,
     )
     def post(self, request: Request, name: str) -> Response:
         template = self.get_object()
         version = editing.publish_draft(template=template, by=Actor.of_request(request))
-        return Response(s.VersionOut(version).data)
+        return Response(self.readable(s.VersionOut(version).data, scope=TEMPLATES_READ, always=("number", "state")))
 
 
 class TemplateVersions(TemplateView):

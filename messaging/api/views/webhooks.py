@@ -1,16 +1,18 @@
 """Webhook endpoints and their delivery log."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from messaging import selectors
 from messaging.api import webhooks as shapes
@@ -21,6 +23,11 @@ from messaging.webhooks import deliveries, endpoints, replays
 from messaging.webhooks.replays import Range
 from posthaste.lib.pagination import CursorPages
 
+#: What the answer to a change shows to keys that may not read endpoints.
+TOLD = ("id", "is_enabled")
+SECRET = ("secret", "previous_secret_until")
+ANSWER = {200: readable_or(shapes.WebhookOut, *TOLD)}
+
 
 class WebhookView(TenantView):
     """Base: the tenant's endpoints."""
@@ -30,6 +37,28 @@ class WebhookView(TenantView):
 
     def get_queryset(self) -> "QuerySet[WebhookEndpoint]":
         return selectors.webhook_endpoints(self.tenant_id)
+
+    def checked(self, endpoint: WebhookEndpoint, *, partial: bool = False) -> dict[str, Any]:
+        """Check the body of a new or changed endpoint and return its values.
+
+        Raises:
+            ValidationError: naming each wrong field: those of a wrong form together with those that the service refuses.
+        """
+        try:
+            return self.validated(shapes.WebhookIn, partial=partial)
+        except ValidationError as error:
+            found, data = error.detail, self.request.data
+            if not isinstance(found, dict) or not isinstance(data, dict):
+                raise
+            good = [name for name in endpoints.EDITABLE if name in data and name not in found]
+            for name in good:
+                setattr(endpoint, name, data[name])
+            more = {
+                wrong["field"]: [ErrorDetail(wrong["message"], wrong["code"])]
+                for wrong in endpoints.faults(endpoint)
+                if wrong["field"] in good
+            }
+            raise ValidationError({**found, **more}) from None
 
 
 class WebhookCollection(ListModelMixin, WebhookView):
@@ -51,7 +80,8 @@ class WebhookCollection(ListModelMixin, WebhookView):
         examples=[shapes.NEW_ENDPOINT],
     )
     def post(self, request: Request) -> Response:
-        endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **self.validated(shapes.WebhookIn))
+        values = self.checked(WebhookEndpoint(tenant_id=self.tenant_id))
+        endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **values)
         endpoints.create(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
         return Response(shapes.WebhookSecretOut(endpoint).data, status=201)
 
@@ -69,11 +99,11 @@ class WebhookItem(RetrieveModelMixin, WebhookView):
         summary="Change a webhook endpoint",
         description="Holds for the next request that is made.",
         request=shapes.WebhookIn,
-        responses=shapes.WebhookOut,
+        responses=ANSWER,
     )
     def patch(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
-        values = self.validated(shapes.WebhookIn, partial=True)
+        values = self.checked(endpoint, partial=True)
         to_enabled = values.pop("is_enabled", None)
         by, now = Actor.of_request(request), timezone.now()
         for name, value in values.items():
@@ -83,7 +113,7 @@ class WebhookItem(RetrieveModelMixin, WebhookView):
         if to_enabled is not None:
             switch = endpoints.enable if to_enabled else endpoints.disable
             switch(endpoint=endpoint, by=by, now=now)
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
     @extend_schema(summary="Remove a webhook endpoint", description="With its delivery log.", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
@@ -102,13 +132,14 @@ class WebhookRotate(WebhookView):
         "409 while an earlier secret is still valid, unless `keep_old_for_seconds` is 0, which ends both.",
         request=shapes.RotateIn,
         examples=[OpenApiExample("Keep the old secret for an hour", {"keep_old_for_seconds": 3600}, request_only=True)],
-        responses=shapes.WebhookSecretOut,
+        responses={200: readable_or(shapes.WebhookSecretOut, *TOLD, *SECRET)},
     )
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         keep_for = timedelta(seconds=self.validated(shapes.RotateIn)["keep_old_for_seconds"])
         endpoints.rotate_secret(endpoint=endpoint, keep_old_for=keep_for, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookSecretOut(endpoint).data)
+        shown = shapes.WebhookSecretOut(endpoint).data
+        return Response(self.readable(shown, scope=WEBHOOKS_READ, always=(*TOLD, *SECRET)))
 
 
 class WebhookTest(WebhookView):
@@ -135,14 +166,14 @@ class WebhookEnable(WebhookView):
 
     @extend_schema(
         summary="Enable a webhook endpoint",
-        description="It goes on with the events that it missed, as far as they are kept.",
+        description="It goes on with the events that it missed, as far as they are kept. A failing endpoint is tried now.",
         request=None,
-        responses=shapes.WebhookOut,
+        responses=ANSWER,
     )
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         endpoints.enable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
 
 class WebhookDisable(WebhookView):
@@ -150,11 +181,11 @@ class WebhookDisable(WebhookView):
 
     scopes = {"POST": WEBHOOKS_MANAGE}
 
-    @extend_schema(summary="Disable a webhook endpoint", request=None, responses=shapes.WebhookOut)
+    @extend_schema(summary="Disable a webhook endpoint", request=None, responses=ANSWER)
     def post(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
         endpoints.disable(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.WebhookOut(endpoint).data)
+        return Response(self.readable(shapes.WebhookOut(endpoint).data, scope=WEBHOOKS_READ, always=TOLD))
 
 
 class WebhookReplay(WebhookView):
