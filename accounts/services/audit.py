@@ -141,7 +141,9 @@ def redact(*, target: object, tenant_id: int | None, actions: Collection[str], d
     That an entry was written, by whom and when, stays.
     """
     changed = []
-    for entry in AuditEntry.objects.filter(target=str(target)[:200], tenant_id=tenant_id, action__in=actions).iterator(chunk_size=500):
+    for entry in AuditEntry.objects.filter(models.Q(tenant_id=tenant_id), target=str(target)[:200], action__in=actions).iterator(
+        chunk_size=500
+    ):
         kept = {name: value for name, value in entry.detail.items() if name not in details}
         if len(kept) < len(entry.detail):
             entry.detail = kept
