@@ -138,12 +138,11 @@ def recorded_first(
 def redact(*, target: object, tenant_id: int | None, actions: Collection[str], details: Collection[str]) -> int:
     """Remove details of the entries about a target, as it has become secret what they tell, and return the number of entries changed.
 
-    That an entry was written, by whom and when, stays.
+    Actor, action and time of an entry stay.
     """
     changed = []
-    for entry in AuditEntry.objects.filter(models.Q(tenant_id=tenant_id), target=str(target)[:200], action__in=actions).iterator(
-        chunk_size=500
-    ):
+    about = AuditEntry.objects.filter(models.Q(tenant_id=tenant_id), target=str(target)[:200], action__in=actions)
+    for entry in about.iterator(chunk_size=500):
         kept = {name: value for name, value in entry.detail.items() if name not in details}
         if len(kept) < len(entry.detail):
             entry.detail = kept
