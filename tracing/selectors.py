@@ -32,7 +32,8 @@ def events(message_id: UUID) -> list[Event]:
         head, *words = entry.split(" ")
         if head and head[1:].isdigit():
             found.append(Event(head[0], int(head[1:]), tuple(word.replace(BLANK, " ") for word in words)))
-    return found
+    # Several processes write, each when it gets to it: what happened first is not always written first.
+    return sorted(found, key=lambda event: event.at_ms)
 
 
 def at(message_id: UUID, event: Event) -> datetime:

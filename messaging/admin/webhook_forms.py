@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import WebhookEndpoint
 from messaging.webhooks import endpoints
-from messaging.webhooks.event_types import EVENT_TYPES, WEBHOOK_TEST
+from messaging.webhooks.event_types import EVENT_TYPES, subscribable
 from posthaste.lib.problems import Invalid
 
 ALL = "*"
@@ -42,10 +42,9 @@ def event_choices(stored: Iterable[str] = ()) -> list[tuple[str, Any]]:
     A test is sent whatever is chosen, so it is no choice.
     """
     choices: dict[str, Any] = {ALL: gettext_lazy("all events")}
-    for name, text in EVENT_TYPES.items():
-        if name != WEBHOOK_TEST:
-            choices.setdefault(f"{name.partition('.')[0]}.*", gettext_lazy("all events of this kind"))
-            choices[name] = text
+    for name in subscribable():
+        choices.setdefault(f"{name.partition('.')[0]}.*", gettext_lazy("all events of this kind"))
+        choices[name] = EVENT_TYPES[name]
     return [
         *((name, format_html('<span><code>{}</code> <span class="soft">{}</span></span>', name, text)) for name, text in choices.items()),
         *((name, name) for name in sorted(set(stored) - set(choices))),

@@ -93,7 +93,7 @@ def waiting(now: datetime) -> dict[BacklogQueue, BacklogHead]:
             if due_at is not None:
                 try:
                     queue = BacklogQueue(tenant_id, batch_id if batch_id is None or isinstance(batch_id, UUID) else UUID(batch_id))
-                except (ValueError, AttributeError):  # a batch whose id can't be read; `feed.settle_batches` sets it aside
+                except (ValueError, AttributeError):  # a batch whose id can't be read; `settle_batches` sets it aside
                     continue
                 found.setdefault(queue, BacklogHead(weight)).due_since[priority] = _time(due_at)
     queues_of: dict[int, int] = {}

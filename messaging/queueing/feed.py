@@ -16,11 +16,10 @@ taken over.
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -28,7 +27,7 @@ from jobs.registry import Blocking, job
 from jobs.services import fence
 from messaging.configuration import queues
 from messaging.configuration.pools import Queues
-from messaging.models import IN_PROGRESS, Batch, BatchStatus, Message, Status
+from messaging.models import Message, Status
 from messaging.providers import useful_threads
 from messaging.queueing import admission, backlog, breaker_backlog, broker, deferred, queue_statistics
 from messaging.queueing.backlog import BacklogHead, BacklogQueue
@@ -37,7 +36,8 @@ from messaging.queueing.fair_queue import FairQueue
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.queueing.queue_statistics import Pools
 from messaging.queueing.readiness import Readiness, no_feeder_is_ready
-from messaging.storage import batches, in_progress, store, tally_totals, unreadable
+from messaging.queueing.settling import settle_batches
+from messaging.storage import in_progress, store, tally_totals, unreadable
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 from posthaste.lib.process_state import on_reset
@@ -343,32 +343,3 @@ def tick(*, now: datetime) -> None:
             failed.append(error)
     if failed:
         raise ExceptionGroup("some of the steps failed", failed)
-
-
-def settle_batches(*, now: datetime) -> int:
-    """Close batches without a message in progress and return the number of those that finished.
-
-    What came back to a cancelled batch for a retry is cancelled as well.
-    """
-    if not in_progress.any_batch_is_open():
-        return 0
-    unreadable.read(Batch.objects.exclude(status=BatchStatus.FINISHED), lambda: batches.sweep(now=now))
-    ending = Batch.objects.filter(status=BatchStatus.CANCELLED, finished_at=None)
-    running = Batch.objects.filter(status=BatchStatus.RUNNING)
-    _settle(ending, finished_at=now)
-    return _settle(running, status=BatchStatus.FINISHED, finished_at=now)
-
-
-def _settle(rows: "QuerySet[Batch]", **changes: Any) -> int:
-    """Change the batches that have no message in progress, and return the number.
-
-    Putting a message back into progress locks its batch (`batches.reopen`). So none is put back between the check, made under that
-    lock, and the change, and no message is left in an ended batch, which the feeder ignores.
-    """
-    # A sub-query for one row instead of EXISTS: of that the planner makes one pass over everything that is in progress.
-    busy = Subquery(Message.objects.filter(batch_id=OuterRef("pk"), status__in=IN_PROGRESS).order_by().values("status")[:1])
-    through = rows.order_by("pk").annotate(busy=busy).filter(busy=None)
-    with transaction.atomic():
-        locked = through.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)
-        ids = unreadable.read(rows, lambda: list(locked))
-        return rows.filter(pk__in=ids).annotate(busy=busy).filter(busy=None).update(**changes) if ids else 0

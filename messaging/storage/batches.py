@@ -33,7 +33,7 @@ def counts_by_state(batch_id: UUID) -> dict[str, int]:
 def reopen(ids: Collection[UUID]) -> None:
     """Open batches that have ended, for messages that the caller puts back into progress in the same transaction.
 
-    One that runs is held as well, so that it is not closed before they are back (see `feed.settle_batches`); one that was cancelled
+    One that runs is held as well, so that it is not closed before they are back (see `settling.settle_batches`); one that was cancelled
     stays so, and the next sweep cancels them.
     """
     found = Batch.objects.filter(pk__in=ids)

@@ -135,13 +135,20 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
 
 @transaction.atomic
 def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
-    """Send events again, from the first that was not delivered and is still kept. Nothing happens if it is enabled.
+    """Send events again, from the first that was not delivered and is still kept.
+
+    A failing endpoint is tried now, and goes on to count as failing until a request succeeds. Nothing happens if all is well.
 
     Raises:
         NotFound: it was deleted meanwhile.
     """
     lock(endpoint)
-    if not WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=False).update(
+    row = WebhookEndpoint.objects.filter(pk=endpoint.pk)
+    if row.filter(is_enabled=True, failing_since__isnull=False).update(next_attempt_at=now):
+        _record(endpoint, Action.WEBHOOK_ENABLE, by, tried_now=True)
+        endpoint.refresh_from_db()
+        return
+    if not row.filter(is_enabled=False).update(
         is_enabled=True,
         disabled_at=None,
         disabled_code="",
@@ -227,7 +234,13 @@ def check(endpoint: WebhookEndpoint) -> None:
     Raises:
         Invalid: naming each wrong field.
     """
-    errors = [
+    if errors := faults(endpoint):
+        raise Invalid(errors=errors)
+
+
+def faults(endpoint: WebhookEndpoint) -> list[dict[str, str]]:
+    """Return the wrong fields of those that people fill in, each with a code and a message."""
+    return [
         {"field": field, "code": code, "message": message}
         for field, (code, message) in {
             "name": _fault_of_name(endpoint),
@@ -238,8 +251,6 @@ def check(endpoint: WebhookEndpoint) -> None:
         }.items()
         if message
     ]
-    if errors:
-        raise Invalid(errors=errors)
 
 
 def _fault_of_name(endpoint: WebhookEndpoint) -> tuple[str, str]:
@@ -289,7 +300,7 @@ def _fault_of_types(patterns: object) -> tuple[str, str]:
     for pattern in patterns:
         if not isinstance(pattern, str) or not event_types.is_pattern(pattern):
             return "unknown", _("There is no event {name}. Available: {known}.").format(
-                name=str(pattern)[:80], known=", ".join(event_types.EVENT_TYPES)
+                name=str(pattern)[:80], known=", ".join(event_types.subscribable())
             )
     return "", ""
 

@@ -34,16 +34,28 @@ def declare(name: str, text: Any) -> str:
     return name
 
 
+def subscribable() -> list[str]:
+    """Return the types that can be asked for: all but the test, which is sent to an endpoint on request whatever it asks for."""
+    return [name for name in EVENT_TYPES if name != WEBHOOK_TEST]
+
+
 def is_pattern(text: str) -> bool:
-    """Return whether a text names a declared type, all types of a subject (`message.*`), or all types (`*`)."""
+    """Return whether a text names a type that can be asked for, all types of a subject (`message.*`), or all types (`*`)."""
     if text.endswith(".*"):
-        return any(name.startswith(text[:-1]) for name in EVENT_TYPES)
-    return text == EVERYTHING or text in EVENT_TYPES
+        return any(name.startswith(text[:-1]) for name in subscribable())
+    return text == EVERYTHING or text in subscribable()
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Return whether a type is among those that the patterns name."""
     return any(pattern in (EVERYTHING, name) or (pattern.endswith(".*") and name.startswith(pattern[:-1])) for pattern in patterns)
+
+
+def is_wanted_kind(endpoint: Any, *, type_: str, channel: str, is_sandbox: bool) -> bool:
+    """Return whether an endpoint receives events of a type, from a channel, of real or sandbox messages."""
+    if is_sandbox and not endpoint.includes_sandbox:
+        return False
+    return (not endpoint.channels or channel in endpoint.channels) and matches(type_, endpoint.event_types)
 
 
 MESSAGE_SENT = declare("message.sent", gettext_lazy("a provider accepted the message"))

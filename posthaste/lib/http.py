@@ -9,7 +9,6 @@ upon the first one, so this is denied: a connection is made for a request only a
 """
 
 import functools
-import ipaddress
 import re
 import select
 import socket
@@ -24,12 +23,11 @@ from typing import Any
 import certifi
 import pycurl
 from urllib3 import HTTPHeaderDict
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from posthaste import env
 from posthaste.lib.deadlines import time_limit
 from posthaste.lib.guard import BrokenOff, Guard, OutboundError, Refused, TimedOut, is_permitted
+from posthaste.lib.targets import Target, host_and_port, host_name, is_address, target_of
 
 __all__ = [
     "BrokenOff",
@@ -54,7 +52,6 @@ FORGET_SECONDS = 60.0
 #: Stands for every name: libcurl must have an address before it asks for a connection. One from TEST-NET-1 (RFC 5737).
 NOWHERE = "192.0.2.1"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token of RFC 9110, section 5.6.2
-AUTHORITY = re.compile(r"[^:/?#]*://([^/?#\\]*)")
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 TLS_ERRORS = {
     pycurl.E_SSL_CONNECT_ERROR,
@@ -80,72 +77,6 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A checked address; `url` is normalised and escaped."""
-
-    url: str
-    scheme: str
-    host: str
-    port: int
-
-
-@functools.lru_cache(maxsize=1_000)
-def _target(url: str) -> _Target:
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        parts = None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.host or parts.port == 0 or parts.auth is not None:
-        raise Refused("bad_address", "The address must be an http(s) URL with a host and without credentials.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return _Target(parts._replace(fragment=None).url, parts.scheme, parts.host.strip("[]"), port)
-
-
-def host_and_port(url: str) -> tuple[str, int]:
-    """Return where a request to a URL goes.
-
-    Raises:
-        Refused: it is no http(s) URL with a host and without credentials.
-    """
-    target = _target(url)
-    return target.host, target.port
-
-
-def is_address(url: str) -> bool:
-    """Return whether a request can be made to a URL, by its spelling."""
-    try:
-        _target(url)
-    except Refused:
-        return False
-    return True
-
-
-@functools.lru_cache(maxsize=1_000)
-def host_name(url: str) -> str:
-    """Return the host that a request to a URL goes to, with its port unless that is 80 or 443: the same text for each way to write it.
-
-    It never raises, and has at most 200 characters. What `host_and_port` refuses is named by what stands where its host would be.
-    """
-    try:
-        host, port = host_and_port(url)
-    except Refused:
-        found = AUTHORITY.match(url)
-        return (found[1] if found else url).rpartition("@")[2].lower()[:200]
-    return f"{_one_spelling(host)}{'' if port in (80, 443) else f':{port}'}"[-200:]
-
-
-def _one_spelling(host: str) -> str:
-    """Return a name in lower case and without the dot of the root, and an address as `ipaddress` writes it."""
-    name = host.rstrip(".").lower()
-    try:
-        if ":" in name:
-            return f"[{ipaddress.IPv6Address(name)}]"
-        return socket.inet_ntoa(socket.inet_aton(name))  # takes what getaddrinfo takes: 127.1, 0x7f.1, 2130706433
-    except (OSError, ValueError):
-        return name
-
-
 def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
     """Header lines as libcurl takes them; `Name;` stands for an empty value, `Name:` for one it must not add by itself."""
     lines = []
@@ -161,7 +92,7 @@ def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
 class _Line:
     """A libcurl handle with at most one connection, to one server; used by one thread at a time."""
 
-    def __init__(self, guard: Guard, target: _Target) -> None:
+    def __init__(self, guard: Guard, target: Target) -> None:
         self.last_used: float | None = None
         self._guard, self._target = guard, target
         self._may_connect = False
@@ -171,6 +102,7 @@ class _Line:
         self._head: list[bytes] = []
         self._body: list[bytes] = []
         self._room = 0
+        self._needs_body = True
         curl = self._curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
@@ -201,6 +133,7 @@ class _Line:
         connect_timeout: float,
         total_timeout: float,
         max_body: int,
+        needs_body: bool,
     ) -> Response:
         """Send one request and read its answer.
 
@@ -218,7 +151,7 @@ class _Line:
         curl.setopt(pycurl.CUSTOMREQUEST, method)
         curl.setopt(pycurl.HTTPHEADER, lines)
         self._connect_timeout = min(connect_timeout, total_timeout)
-        self._room = max_body
+        self._room, self._needs_body = max_body, needs_body
         ends_at = time.monotonic() + total_timeout
         try:
             if self._is_live() and (answer := self._perform(total_timeout, total_timeout, may_connect=False)):
@@ -260,6 +193,9 @@ class _Line:
             if code == pycurl.E_WRITE_ERROR and self._room < 0:
                 self.last_used = None
                 return self._response(truncated=True)
+            if sent and not self._needs_body and self._has_head():
+                self.last_used = None
+                return self._response(truncated=True)
             if self._refusal is not None and not sent:
                 raise self._refusal from None
             if code == pycurl.E_OPERATION_TIMEDOUT:
@@ -273,6 +209,10 @@ class _Line:
             raise Refused("connection_refused", f"{host} could not be reached: {detail}.") from None
         self.last_used = time.monotonic()
         return self._response(truncated=False)
+
+    def _has_head(self) -> bool:
+        """Tells whether the status and the headers of the final answer have arrived."""
+        return bool(self._head) and not self._head[-1].strip() and self._curl.getinfo(pycurl.RESPONSE_CODE) >= 200
 
     def _response(self, *, truncated: bool) -> Response:
         headers = HTTPHeaderDict()
@@ -335,14 +275,17 @@ class GuardedClient(Guard):
         connect_timeout: float = 5.0,
         total_timeout: float = 10.0,
         max_body: int = MAX_BODY_BYTES,
+        needs_body: bool = True,
     ) -> Response:
         """Send one request and read its answer, following no redirect.
+
+        Without `needs_body`, the answer counts once its status and headers have arrived: a body that ends early is `truncated`.
 
         Raises:
             Refused: nothing was sent.
             TimedOut, BrokenOff: see their `sent`.
         """
-        target = _target(url)
+        target = target_of(url)
         lines = _header_lines({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})})
         key = (target.scheme, target.host, target.port)
         with self._lock:
@@ -351,7 +294,14 @@ class GuardedClient(Guard):
         line = line or _Line(self, target)
         try:
             return line.request(
-                method, target.url, lines, body, connect_timeout=connect_timeout, total_timeout=total_timeout, max_body=max_body
+                method,
+                target.url,
+                lines,
+                body,
+                connect_timeout=connect_timeout,
+                total_timeout=total_timeout,
+                max_body=max_body,
+                needs_body=needs_body,
             )
         finally:
             self._keep(key, line)

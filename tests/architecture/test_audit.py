@@ -48,7 +48,7 @@ WITHOUT_ACTOR = {
     "messaging.queueing.deferred.pull_forward_if_changed": ENGINE,
     "messaging.queueing.feed.feed": ENGINE,
     "messaging.queueing.feed.keep_feeding": ENGINE,
-    "messaging.queueing.feed.settle_batches": ENGINE,
+    "messaging.queueing.settling.settle_batches": ENGINE,
     "messaging.queueing.feed.tick": ENGINE,
     "messaging.receipts.receive.apply_all": ENGINE,
     "messaging.receipts.receive.apply_receipts": ENGINE,

@@ -47,6 +47,12 @@ def test_failures_decisions_and_what_is_urgent_are_traced_whether_sampled_or_not
     assert [event.code for event in events(ids[1])] == ["C", "E", "R"], "with what else was told of it"
 
 
+def test_events_are_read_in_the_order_in_which_they_happened() -> None:
+    message_id = new_id()
+    written({message_id: ["S453 8 gateway\n", "C402 1\n", "K453 delivered\n", "W900 1\n"]})
+    assert [(event.code, event.at_ms) for event in events(message_id)] == [("C", 402), ("S", 453), ("K", 453), ("W", 900)]
+
+
 def test_traces_are_kept_as_long_as_the_module_says() -> None:
     configure(tracing, retention_days=3)
     message_id = new_id()

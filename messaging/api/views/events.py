@@ -35,7 +35,7 @@ def is_known(pattern: str) -> None:
         ValidationError: it names none.
     """
     if not event_types.is_pattern(pattern):
-        known = ", ".join(event_types.EVENT_TYPES)
+        known = ", ".join(event_types.subscribable())
         raise serializers.ValidationError(
             _("There is no event {name}. Available: {known}.").format(name=pattern[:80], known=known), "unknown"
         )

@@ -1,11 +1,13 @@
 """Webhook endpoints and their delivery log."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -36,6 +38,28 @@ class WebhookView(TenantView):
     def get_queryset(self) -> "QuerySet[WebhookEndpoint]":
         return selectors.webhook_endpoints(self.tenant_id)
 
+    def checked(self, endpoint: WebhookEndpoint, *, partial: bool = False) -> dict[str, Any]:
+        """Check the body of a new or changed endpoint and return its values.
+
+        Raises:
+            ValidationError: naming each wrong field: those of a wrong form together with those that the service refuses.
+        """
+        try:
+            return self.validated(shapes.WebhookIn, partial=partial)
+        except ValidationError as error:
+            found, data = error.detail, self.request.data
+            if not isinstance(found, dict) or not isinstance(data, dict):
+                raise
+            good = [name for name in endpoints.EDITABLE if name in data and name not in found]
+            for name in good:
+                setattr(endpoint, name, data[name])
+            more = {
+                wrong["field"]: [ErrorDetail(wrong["message"], wrong["code"])]
+                for wrong in endpoints.faults(endpoint)
+                if wrong["field"] in good
+            }
+            raise ValidationError({**found, **more}) from None
+
 
 class WebhookCollection(ListModelMixin, WebhookView):
     """`/api/webhooks/`."""
@@ -56,7 +80,8 @@ class WebhookCollection(ListModelMixin, WebhookView):
         examples=[shapes.NEW_ENDPOINT],
     )
     def post(self, request: Request) -> Response:
-        endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **self.validated(shapes.WebhookIn))
+        values = self.checked(WebhookEndpoint(tenant_id=self.tenant_id))
+        endpoint = WebhookEndpoint(tenant_id=self.tenant_id, **values)
         endpoints.create(endpoint=endpoint, by=Actor.of_request(request), now=timezone.now())
         return Response(shapes.WebhookSecretOut(endpoint).data, status=201)
 
@@ -78,7 +103,7 @@ class WebhookItem(RetrieveModelMixin, WebhookView):
     )
     def patch(self, request: Request, id: str) -> Response:
         endpoint = self.get_object()
-        values = self.validated(shapes.WebhookIn, partial=True)
+        values = self.checked(endpoint, partial=True)
         to_enabled = values.pop("is_enabled", None)
         by, now = Actor.of_request(request), timezone.now()
         for name, value in values.items():
@@ -141,7 +166,7 @@ class WebhookEnable(WebhookView):
 
     @extend_schema(
         summary="Enable a webhook endpoint",
-        description="It goes on with the events that it missed, as far as they are kept.",
+        description="It goes on with the events that it missed, as far as they are kept. A failing endpoint is tried now.",
         request=None,
         responses=ANSWER,
     )

@@ -17,6 +17,7 @@
 --           verdict 1: let in, after the wait; check: the one (from 1) with the least left, 0: none tells
 --           verdict 0: refused; of all checks that refuse, the one with the longest wait: try again after it
 --           verdict -1: refused by the check for good, the cost is above its limit
+--           remaining of a refusal: what is left for a smaller cost
 --
 -- The same in Python: model.py. Whoever changes one changes both; tests/lib/flow compares them step by step.
 
@@ -218,7 +219,15 @@ end
 
 -- one question --------------------------------------------------------------------------------------------------
 
--- asks one check and gives verdict, wait, and what to do when all say yes
+-- what is left for a smaller cost where a cost was refused
+local function left_of(state, check, limit)
+  if state.kind == 'b' then return max(0, floor(state.tokens)) end
+  if state.kind == 'q' or now < state.owed then return 0 end
+  if check[9] > 0 then limit = min(limit, max(1, warm_rate(state.stored, check[7], check[8], check[9]))) end
+  return max(0, floor(limit - state.total))
+end
+
+-- asks one check and gives verdict, wait, what is left where it refuses, and what to do when all say yes
 local function ask(check, cost, urgent, lease)
   local key, kind, limit, span, reserve, rate = check[1], check[2], check[3], check[4], check[5], check[7]
   if check[6] == 0 then cost = 1 end
@@ -229,9 +238,9 @@ local function ask(check, cost, urgent, lease)
     if urgent == 1 then most = limit + ceil(limit * reserve / 100) end
     if state.count + 1 > most then
       local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-      return 0, min(1000000, max(1, tonumber(first[2] or now + span) - now)) -- none stands there yet: all came with this call
+      return 0, min(1000000, max(1, tonumber(first[2] or now + span) - now)), 0 -- none stands there yet: all came with this call
     end
-    return 1, 0, function()
+    return 1, 0, 0, function()
       state.count = state.count + 1
       local fresh = state.fresh
       fresh[#fresh + 1] = string.format('%.0f', now + span)
@@ -240,6 +249,7 @@ local function ask(check, cost, urgent, lease)
       return max(0, limit - state.count), 0
     end
   end
+  local left = 0
   for try = 1, 2 do
     if kind == 'w' then
       state = window(key, check)
@@ -252,14 +262,15 @@ local function ask(check, cost, urgent, lease)
       verdict, wait = 1, max(0, state.free - now)
       if wait > span then verdict, wait = 0, wait - span end
     end
+    if try == 1 and verdict ~= 1 then left = left_of(state, check, limit) end
     if verdict ~= 0 or try == 2 or urgent == 0 or reserve <= 0 then break end
     -- what is urgent has a small limit of its own behind the rule
     limit, rate = max(1, floor(limit * reserve / 100)), rate * reserve / 100
     if kind ~= 'q' and cost > limit then break end
     key, check = key .. ':u', { key, kind, limit, span, 0, check[6], rate, check[8], 0, check[10] }
   end
-  if verdict ~= 1 then return verdict, wait end
-  return 1, wait, function()
+  if verdict ~= 1 then return verdict, wait, left end
+  return 1, wait, 0, function()
     if kind == 'w' then
       take_window(state, check, cost, limit)
       return max(0, floor(limit - state.total)), max((state.oldest + 1) * state.width + state.span, state.owed) - now
@@ -277,12 +288,12 @@ local function answer(question)
   local cost, urgent, lease, checks = question[1], question[2], question[3], args[3][question[4]]
   local takes, longest, refusal = {}, 0, nil
   for index, check in ipairs(checks) do
-    local verdict, wait, take = ask(check, cost, urgent, lease)
+    local verdict, wait, left, take = ask(check, cost, urgent, lease)
     if verdict == 1 then
       takes[index] = take
       longest = max(longest, wait)
     elseif not refusal or verdict < refusal[1] or (verdict == refusal[1] and wait > refusal[2]) then
-      refusal = { verdict, wait, index, 0, wait }
+      refusal = { verdict, wait, index, left, wait }
     end
   end
   if refusal then return refusal end

@@ -37,6 +37,9 @@ def of(passed: Pass) -> dict[str, str]:
         return {}
     found = {"RateLimit-Policy": plan.policies}
     if answer.check:
-        name = plan.labels[answer.check - 1].policy
-        found["RateLimit"] = f'"{name}";r={answer.remaining};t={retry_after_seconds(answer.reset_us)}'
+        label = plan.labels[answer.check - 1]
+        seconds = retry_after_seconds(answer.reset_us)
+        if label.seconds:  # the parts of a window end somewhat after it, and a cost above the limit is paid off over several windows
+            seconds = min(seconds, label.seconds)
+        found["RateLimit"] = f'"{label.policy}";r={answer.remaining};t={seconds}'
     return found

@@ -98,6 +98,9 @@ class Window:
             return 1, 0
         return 0, self.until_free(ceil(self.total + cost - limit), now)
 
+    def left(self, check: Check, limit: float, now: int) -> int:
+        return 0 if now < self.owed else max(0, floor(self.present(check, limit) - self.total))
+
     def take(self, check: Check, cost: int, limit: float, now: int) -> tuple[int, int]:
         present = self.present(check, limit)
         if self.stored is not None and check.warm_up_us:
@@ -203,12 +206,12 @@ class Model:
         longest = 0
         refusal: Answer | None = None
         for index, check in enumerate(checks, 1):
-            verdict, wait, yes = self._ask(check, cost if check.counts else 1, urgent, now_us)
+            verdict, wait, left, yes = self._ask(check, cost if check.counts else 1, urgent, now_us)
             if yes is not None:
                 takes.append(yes)
                 longest = max(longest, wait)
             elif refusal is None or (verdict, -wait) < (refusal.verdict, -refusal.wait_us):
-                refusal = Answer(verdict, wait, index, 0, wait)
+                refusal = Answer(verdict, wait, index, left, wait)
         if refusal is not None:  # of all checks that refuse, the one with the longest wait
             return refusal
         least, which, left, back = 2.0, 0, 0, 0
@@ -225,7 +228,8 @@ class Model:
             if isinstance(state, Leases):
                 state.until.pop(lease, None)
 
-    def _ask(self, check: Check, cost: int, urgent: bool, now: int) -> tuple[int, int, _Yes | None]:
+    def _ask(self, check: Check, cost: int, urgent: bool, now: int) -> tuple[int, int, int, _Yes | None]:
+        """Return verdict, wait, what is left where it refuses, and what is taken when all say yes."""
         limit, rate, reserve = check.limit, check.rate, check.reserve_percent
         if check.kind == "l":
             leases = self._state(check.key, Leases())
@@ -233,16 +237,26 @@ class Model:
             leases.forward(now)
             maximum = limit + (ceil(limit * reserve / 100) if urgent else 0)
             if len(leases.until) + 1 > maximum:
-                return 0, min(1_000_000, max(1, min(leases.until.values(), default=now) - now)), None
-            return 1, 0, (leases, check, cost, limit, rate)
+                return 0, min(1_000_000, max(1, min(leases.until.values(), default=now) - now)), 0, None
+            return 1, 0, 0, (leases, check, cost, limit, rate)
         verdict, wait, state = self._look(check.key, check, cost, limit, rate, now)
+        left = 0 if verdict == 1 else self._left(state, check, limit, now)
         if verdict == 0 and urgent and reserve > 0:
             # what is urgent has a small limit of its own behind the rule
             limit, rate = float(max(1, floor(limit * reserve / 100))), rate * reserve / 100
             if check.kind == "q" or cost <= limit:
                 check = check._replace(warm_up_us=0)
                 verdict, wait, state = self._look(f"{check.key}:u", check, cost, limit, rate, now)
-        return verdict, wait, (state, check, cost, limit, rate) if verdict == 1 else None
+        return verdict, wait, left, (state, check, cost, limit, rate) if verdict == 1 else None
+
+    @staticmethod
+    def _left(state: State, check: Check, limit: float, now: int) -> int:
+        match state:
+            case Window():
+                return state.left(check, limit, now)
+            case Bucket():
+                return max(0, floor(state.present))
+        return 0
 
     def _look(self, key: str, check: Check, cost: int, limit: float, rate: float, now: int) -> tuple[int, int, State]:
         if check.kind == "w":

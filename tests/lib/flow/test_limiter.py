@@ -152,8 +152,28 @@ def test_headers_name_every_policy_and_what_is_left_of_the_tightest() -> None:
     assert found["RateLimit-Policy"] == (
         '"r-at-once";q=20;qu="concurrent-requests", "r-rate";q=50;w=1;qu="messages", "r-window";q=10;w=60;qu="messages"'
     )
-    assert found["RateLimit"] in ('"r-window";r=9;t=60', '"r-window";r=9;t=61')
+    assert found["RateLimit"] == '"r-window";r=9;t=60'
     limiter.leave(passed)
+
+
+def test_a_refusal_tells_what_is_left_for_a_smaller_request_and_no_longer_time_than_the_window() -> None:
+    limiter, plan = Limiter(), make_plan(in_window=10)
+    assert limiter.enter(plan, cost=6).allowed
+    refused = limiter.enter(plan, cost=6)
+    assert not refused.allowed
+    assert headers.of(refused)["RateLimit"] == '"r-window";r=4;t=60'
+    passed = limiter.enter(plan, cost=1)
+    assert passed.allowed
+    assert headers.of(passed)["RateLimit"] == '"r-window";r=3;t=60'
+    assert headers.of(limiter.enter(plan, cost=4))["RateLimit"] == '"r-window";r=3;t=60'
+    assert headers.of(limiter.enter(plan, cost=3))["RateLimit"] == '"r-window";r=0;t=60'
+    assert headers.of(limiter.enter(plan, cost=1))["RateLimit"] == '"r-window";r=0;t=60'
+
+
+def test_a_refusal_by_a_rate_tells_the_tokens_that_are_left() -> None:
+    limiter, plan = Limiter(), make_plan(per_second=0.1, burst=5)
+    assert limiter.enter(plan, cost=3).allowed
+    assert headers.of(limiter.enter(plan, cost=4))["RateLimit"].startswith('"r-rate";r=2;t=')
 
 
 def test_a_plan_is_made_once_for_each_caller_and_rules_are_swapped_as_a_whole() -> None:

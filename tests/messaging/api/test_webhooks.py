@@ -14,7 +14,7 @@ from accounts.models import AuditEntry, KeyKind, Tenant
 from accounts.scopes import ADMIN, SCOPES
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from messaging.scopes import WEBHOOKS_MANAGE, WEBHOOKS_READ
-from messaging.webhooks import endpoints
+from messaging.webhooks import endpoints, sender
 from posthaste.lib.outgoing_calls import outgoing_calls
 from tests.builders import Api, fields_of, json_of, make_api, make_delivery, make_endpoint, make_event, make_provider, make_tenant
 from tests.messaging.webhooks.hooks import during_calls
@@ -194,12 +194,55 @@ def test_an_endpoint_is_switched_by_a_change_as_by_its_own_addresses(api: Api) -
     assert sorted(switched) == ["webhook.disable", "webhook.disable", "webhook.enable"]
 
 
+def test_a_failing_endpoint_is_tried_now_when_it_is_enabled(api: Api, tenant: Tenant) -> None:
+    now = timezone.now()
+    later = {"failures": 9, "failing_since": now - timedelta(hours=3), "next_attempt_at": now + timedelta(hours=1)}
+    endpoint = make_endpoint(tenant, **later)
+    make_event(tenant)
+    assert endpoint.pk not in sender.due(now=timezone.now(), limit=10)
+    shown = json_of(api.post(path_of(endpoint, "enable/")))
+    assert (shown["state"], shown["failures"]) == ("failing", 9), "it counts on until a request succeeds"
+    assert endpoint.pk in sender.due(now=timezone.now(), limit=10)
+    assert AuditEntry.objects.filter(action="webhook.enable").count() == 1
+    healthy = make_endpoint(tenant, name="Healthy")
+    assert api.post(path_of(healthy, "enable/")).status_code == 200
+    assert AuditEntry.objects.filter(action="webhook.enable").count() == 1, "there was nothing to do"
+
+
 def test_a_removed_endpoint_is_gone_with_its_log(api: Api, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant)
     make_delivery(endpoint)
     assert api.delete(path_of(endpoint)).status_code == 204
     assert api.get(path_of(endpoint)).status_code == 404
     assert not WebhookDelivery.objects.exists()
+
+
+def test_all_invalid_fields_are_told_at_once(api: Api, tenant: Tenant) -> None:
+    wrong = {"name": " ", "url": "ftp://x", "event_types": ["message.nothing"], "channels": ["smoke"], "max_events": 0}
+    answer = api.post(URL, wrong)
+    assert {field.partition("[")[0].partition(".")[0] for field in fields_of(answer)} == set(wrong)
+    for form in ({"channels": ["smoke"]}, {"max_events": "7"}, {"unknown": 1}, {}):
+        answer = api.post(URL, {"name": " ", "url": "ftp://x", "event_types": ["message.nothing"], **form})
+        found = {field.partition("[")[0].partition(".")[0] for field in fields_of(answer)}
+        assert found == {"name", "url", "event_types", *form}
+    endpoint = make_endpoint(tenant)
+    answer = api.patch(path_of(endpoint), {"url": "ftp://x", "max_events": 0})
+    assert sorted(fields_of(answer)) == ["max_events", "url"]
+
+
+def test_a_name_that_is_taken_is_told_beside_a_number_of_a_wrong_form(api: Api) -> None:
+    made(api)
+    answer = api.post(URL, NEW | {"max_events": 0})
+    assert {(entry["field"], entry["code"]) for entry in json_of(answer)["errors"]} >= {("name", "taken")}
+    assert sorted(fields_of(answer)) == ["max_events", "name"]
+
+
+@pytest.mark.parametrize("pattern", ["webhook.test", "webhook.*"])
+def test_a_test_is_nothing_to_subscribe_to(api: Api, tenant: Tenant, pattern: str) -> None:
+    answer = api.post(URL, NEW | {"event_types": [pattern]})
+    assert fields_of(answer) == ["event_types"]
+    assert "webhook." not in json_of(answer)["errors"][0]["message"].partition("Available")[2]
+    assert make_api(tenant).get(f"/api/events/?type={pattern}").status_code == 422
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from messaging.channels.http import HttpAdapter
 from messaging.delivery import journal, recover
 from messaging.delivery.journal import Journal
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing.feed import feed, settle_batches
+from messaging.queueing.feed import feed
+from messaging.queueing.settling import settle_batches
 from messaging.storage import store
 from messaging.storage.store import Outcome
 from posthaste.lib import locks, redis

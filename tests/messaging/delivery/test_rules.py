@@ -24,7 +24,7 @@ from messaging.delivery.deliver import deliver
 from messaging.delivery.rules import counters, hours
 from messaging.delivery.rules.counters import Cap, RuleAnswer, RuleQuery
 from messaging.models import Message, Status
-from messaging.queueing import deferred, feed, operate
+from messaging.queueing import deferred, operate, settling
 from posthaste.lib import redis, zones
 from posthaste.lib.ids import new_id
 from tests.builders import (
@@ -118,7 +118,7 @@ def test_the_books_of_a_batch_balance_with_suppressed_messages(tenant: Any, gate
     deliver(list(batch.messages.values_list("pk", flat=True)))
     totals = selectors.batch_summary(batch, selectors.batch_counts([batch])[batch.pk])
     assert (totals["counts"]["suppressed"], totals["in_progress"], totals["ended"]) == (3, 0, 3)
-    feed.settle_batches(now=timezone.now())
+    settling.settle_batches(now=timezone.now())
     batch.refresh_from_db()
     assert batch.status == "finished"
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Tenant
 from messaging import selectors
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import backlog, broker, feed, operate
+from messaging.queueing import backlog, broker, feed, operate, settling
 from messaging.storage import batches, store
 from posthaste.lib.ids import new_id
 from posthaste.lib.queues import SEND
@@ -74,7 +74,7 @@ def test_a_sweep_that_ends_half_way_is_gone_on_with_by_the_next(tenant: Tenant) 
         assert totals(batch) == {"cancelled": 9}
     assert left == [5, 3, 1, 0]
     assert batches.sweep(now=timezone.now()) == 0
-    feed.settle_batches(now=timezone.now())
+    settling.settle_batches(now=timezone.now())
     batch.refresh_from_db()
     assert (batch.status, batch.finished_at is not None) == ("cancelled", True)
 
@@ -206,11 +206,11 @@ def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenan
     settled: list[int] = []
 
     def settle() -> None:
-        settled.append(feed.settle_batches(now=timezone.now()))
+        settled.append(settling.settle_batches(now=timezone.now()))
 
     with transaction.atomic():
         operate.retry_messages(ids=[failed.pk], by=TESTER, now=timezone.now())
         crowds.at_once(settle)
         assert settled == [0]
     assert [line.batch_id for line in backlog.waiting(timezone.now())] == [batch.pk]
-    assert feed.settle_batches(now=timezone.now()) == 0
+    assert settling.settle_batches(now=timezone.now()) == 0

@@ -18,7 +18,7 @@ from messaging.delivery.deliver import deliver
 from messaging.delivery.journal import Journal
 from messaging.metrics import set_aside_rows_total
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import broker, feed
+from messaging.queueing import broker, feed, settling
 from messaging.storage import never_due, store, unreadable
 from messaging.storage.store import Outcome
 from posthaste.lib import redis
@@ -275,6 +275,6 @@ def test_what_would_never_be_due_is_ended_so_that_its_batch_ends(status: str, pl
     scheduled = make_message(batch.tenant, due_at=timezone.now() + timedelta(days=364))
     overwrite(message, planted_time[connection.vendor])
     assert never_due.set_aside_unreadable(now=timezone.now()) == 1
-    feed.settle_batches(now=timezone.now())
+    settling.settle_batches(now=timezone.now())
     batch.refresh_from_db()
     assert (batch.status, states([message.pk]), states([scheduled.pk])) == (BatchStatus.FINISHED, [Status.FAILED], [Status.PENDING])
