@@ -12,7 +12,6 @@ up, and the next events are sent; after `disable_after_hours` of failures the en
 host, or too many requests at once to the host, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
 """
 
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
+from messaging.webhooks.retries import backoff, leave_out_idle_time
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
@@ -44,9 +44,6 @@ from posthaste.lib.rows import is_kept
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
-JITTER = 0.2
-MIN_ATTEMPTS = 4  # before a request is given up, if max_attempt_hours is short
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
@@ -62,34 +59,6 @@ def due(*, now: datetime, limit: int) -> list[UUID]:
     rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), CALLED, next_attempt_at__lte=now)
     rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
     return list(rows.values_list("pk", flat=True)[:limit])
-
-
-def backoff(failures: int, retry_after: float | None = None) -> timedelta:
-    """Return how long to wait after so many failures in a row: doubled each time, and as long as the receiver asked for, up to `max_pause`.
-
-    Jitter keeps endpoints that failed together from coming back together.
-    """
-    seconds = min(max_pause(), FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
-    return timedelta(seconds=max(seconds, min(retry_after or 0.0, max_pause())))
-
-
-def max_pause() -> float:
-    """Return the longest pause between two attempts in seconds. A request is tried some times before it is given up."""
-    return min(MAX_PAUSE_SECONDS, webhooks.value.max_attempt_hours * 3600 / MIN_ATTEMPTS)
-
-
-def leave_out_idle_time(endpoint: WebhookEndpoint, now: datetime) -> None:
-    """Move the beginning of failing so that it counts only times in which the endpoint was tried.
-
-    While it is disabled, its breaker is held open, its tenant is inactive, it has no events or no sender runs, nothing is tried: the first
-    failure afterwards must neither give up a request nor disable the endpoint.
-    """
-    if endpoint.attempted_at is None:
-        return
-    idle = now - endpoint.attempted_at - timedelta(seconds=max_pause() * (1 + JITTER))
-    if idle > timedelta(0):
-        endpoint.inflight_since = endpoint.inflight_since and min(endpoint.inflight_since + idle, now)
-        endpoint.failing_since = endpoint.failing_since and min(endpoint.failing_since + idle, now)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
-from messaging.webhooks import deliveries, endpoints, request, sender
+from messaging.webhooks import deliveries, endpoints, request, retries
 from messaging.webhooks.sender import Sender
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
@@ -155,7 +155,7 @@ def test_a_request_that_is_not_taken_is_repeated_with_its_id_before_later_events
 
 
 def test_pauses_double_up_to_an_hour_and_are_never_the_same() -> None:
-    spans = [[sender.backoff(n).total_seconds() for _ in range(50)] for n in range(1, 30)]
+    spans = [[retries.backoff(n).total_seconds() for _ in range(50)] for n in range(1, 30)]
     for n, found in enumerate(spans, start=1):
         middle = min(3600, 5 * 2 ** (n - 1))
         assert 0.8 * middle <= min(found) < max(found) <= 1.2 * middle
