@@ -1,6 +1,7 @@
 """Reading messages and batches; every list is of one tenant."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from messaging.models import (
     IN_PROGRESS,
     Batch,
     BatchStatus,
+    DeliveryKind,
     DisabledCode,
     Message,
     Provider,
@@ -22,6 +24,9 @@ from messaging.models import (
 )
 from messaging.storage import tallies
 from messaging.storage.unreadable import readable
+from posthaste.lib.ids import first_id_at
+
+CLOCKS_DIFFER_SECONDS = 5  # of the processes that write the entries and the traces, at most
 
 
 def messages(tenant_id: int) -> "QuerySet[Message]":
@@ -121,3 +126,18 @@ def batch_summary(batch: Batch, counts: dict[str, int]) -> dict[str, Any]:
         "ended": ended,
         "progress_percent": round(100.0 * ended / batch.accepted, 1) if batch.accepted else 100.0,
     }
+
+
+def delivery_by_trace(*, tenant_id: int, endpoint_name: str, at: datetime) -> UUID | None:
+    """Return the request to an endpoint that a trace tells of, by the time of its line: an endpoint has one request at a time.
+
+    A trace keeps the first 40 characters of a name. None where the request is not kept, or the endpoint was renamed.
+    """
+    rows = WebhookDelivery.objects.filter(
+        endpoint__in=WebhookEndpoint.objects.filter(tenant_id=tenant_id, name__startswith=endpoint_name).order_by(),
+        kind=DeliveryKind.EVENTS,
+        id__gte=first_id_at(at - timedelta(seconds=CLOCKS_DIFFER_SECONDS)),
+        id__lt=first_id_at(at + timedelta(seconds=CLOCKS_DIFFER_SECONDS)),
+        at__lte=at,
+    )
+    return rows.order_by("-id").values_list("pk", flat=True).first()

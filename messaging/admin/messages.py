@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
-from messaging import traces
+from messaging import selectors, traces
 from messaging.actions import Action
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
 from messaging.admin.message_actions import MessageActions
@@ -35,7 +35,7 @@ from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
-from tracing.labels import Node
+from tracing.labels import EventKind, Node
 
 
 @admin.register(Message)
@@ -198,6 +198,10 @@ class MessageAdmin(MessageActions):
             start += node["duration_ms"] or 0
         for event in trace["events"]:
             event["label"], event["why"] = event_label(event), event_reason(event.get("reason", ""))
+            if event["event"] == EventKind.WEBHOOK_OUT and "endpoint" in event:
+                event["delivery"] = selectors.delivery_by_trace(
+                    tenant_id=message.tenant_id, endpoint_name=event["endpoint"], at=event["at"]
+                )
         receipts = list(ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50])
         for receipt in receipts:
             receipt.detail_shown = detail_text(receipt.code, receipt.detail)  # type: ignore[attr-defined]

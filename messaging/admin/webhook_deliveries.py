@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -33,6 +34,13 @@ LEVELS = {
     DeliveryStatus.UNKNOWN: messages.WARNING,
     DeliveryStatus.GIVEN_UP: messages.ERROR,
 }
+
+
+def _in_words(row: WebhookDelivery) -> str:
+    """Name a delivery by what a person knows of it: where to, how much, what came of it, when."""
+    events = ngettext("{n} event", "{n} events", row.events).format(n=thousands(row.events))
+    at = timezone.localtime(row.at)
+    return " · ".join([row.endpoint.name, events, str(row.get_status_display()), f"{date_format(at, 'SHORT_DATE_FORMAT')} {at:%H:%M}"])
 
 
 @admin.register(WebhookDelivery)
@@ -160,6 +168,8 @@ class WebhookDeliveryAdmin(ReadOnly):
             left_out=max(0, queryset.count() - len(chosen)),
             consequence=_("Receivers get these events a second time, with a new webhook-id. Waiting events are not delayed."),
             perform=perform,
+            is_harmless=True,
+            in_words=_in_words,
         )
 
     @staticmethod

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,13 +21,15 @@ from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import TenantAdmin
 from messaging import selectors
 from messaging.actions import Action
-from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm
+from messaging.admin.webhook_forms import SAMPLE, RotateForm, WebhookForm, event_choices
+from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import DeliveryStatus, EndpointState, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import endpoints, figures
 from posthaste.lib.problems import Conflict, TooMany
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 
+READ_ONLY = ["events_listed", "channels_listed", "sandbox_shown", "events_at_once"]  # for those who may not change an endpoint
 LATEST = 8  # deliveries on the page of an endpoint
 
 
@@ -103,7 +106,12 @@ class WebhookEndpointAdmin(TenantAdmin):
         """Leave out the check box of an endpoint that exists: its page has buttons, which say why it is disabled."""
         if obj is None:
             return self.fieldsets
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["tenant", "name", "url"]}), (self.fieldsets[1][0], {"fields": READ_ONLY})]
         return [(None, {"fields": ["tenant", "name", "url"]}), *self.fieldsets[1:]]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), *READ_ONLY]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "delete", obj)
@@ -176,8 +184,8 @@ class WebhookEndpointAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("events waiting"))
     def waiting(self, row: WebhookEndpoint) -> str:
-        number: int = row.waiting_events  # type: ignore[attr-defined]
-        return f"{thousands(number)}+" if number >= figures.COUNT_UP_TO else thousands(number)
+        found: figures.Waiting = row.waiting_events  # type: ignore[attr-defined]
+        return f"{thousands(found.number)}+" if found.is_more else thousands(found.number)
 
     @admin.display(description=gettext_lazy("last delivery"))
     def last_delivery(self, row: WebhookEndpoint) -> SafeString | str:
@@ -191,6 +199,24 @@ class WebhookEndpointAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("events"))
     def events_shown(self, row: WebhookEndpoint) -> str:
         return _("All") if "*" in row.event_types else ", ".join(row.event_types)
+
+    @admin.display(description=gettext_lazy("events"))
+    def events_listed(self, row: WebhookEndpoint) -> SafeString:
+        known = dict(event_choices())
+        return format_html_join("", "<div>{}</div>", ((known.get(name, name),) for name in row.event_types))
+
+    @admin.display(description=gettext_lazy("channels"))
+    def channels_listed(self, row: WebhookEndpoint) -> str:
+        known = dict(CHANNEL_CHOICES)
+        return ", ".join(str(known.get(name, name)) for name in row.channels) or _("All")
+
+    @admin.display(description=gettext_lazy("events of sandbox messages"))
+    def sandbox_shown(self, row: WebhookEndpoint) -> str:
+        return _("Sent too") if row.includes_sandbox else _("Not sent")
+
+    @admin.display(description=gettext_lazy("events per request, at most"))
+    def events_at_once(self, row: WebhookEndpoint) -> str:
+        return thousands(row.max_events)
 
     @admin.display(description=gettext_lazy("changed"), ordering="updated_at")
     def changed(self, row: WebhookEndpoint) -> SafeString:

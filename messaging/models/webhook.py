@@ -243,4 +243,4 @@ class WebhookDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.webhook_id} · {self.status}"
+        return f"{self.webhook_id} · {self.get_status_display()}"

@@ -29,9 +29,7 @@ def waiting(*, endpoint: WebhookEndpoint) -> int:
 
 def is_wanted(endpoint: WebhookEndpoint, event: StoredEvent) -> bool:
     """Return whether an event is for an endpoint."""
-    if event.is_sandbox and not endpoint.includes_sandbox:
-        return False
-    return (not endpoint.channels or event.channel in endpoint.channels) and event_types.matches(event.type, endpoint.event_types)
+    return event_types.is_wanted_kind(endpoint, type_=event.type, channel=event.channel, is_sandbox=event.is_sandbox)
 
 
 def events_of(*, delivery: WebhookDelivery, limit: int) -> list[dict[str, Any]]:

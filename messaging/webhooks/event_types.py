@@ -51,6 +51,13 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(pattern in (EVERYTHING, name) or (pattern.endswith(".*") and name.startswith(pattern[:-1])) for pattern in patterns)
 
 
+def is_wanted_kind(endpoint: Any, *, type_: str, channel: str, is_sandbox: bool) -> bool:
+    """Return whether an endpoint receives events of a type, from a channel, of real or sandbox messages."""
+    if is_sandbox and not endpoint.includes_sandbox:
+        return False
+    return (not endpoint.channels or channel in endpoint.channels) and matches(type_, endpoint.event_types)
+
+
 MESSAGE_SENT = declare("message.sent", gettext_lazy("a provider accepted the message"))
 MESSAGE_DELIVERED = declare("message.delivered", gettext_lazy("the provider reported that the message arrived"))
 MESSAGE_FAILED = declare("message.failed", gettext_lazy("the message failed for good"))

@@ -2,23 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Min
-from django.db.models.expressions import RawSQL
 
 from messaging.models import DeliveryStatus, DisabledCode, EndpointState, Event, WebhookEndpoint
+from messaging.webhooks.event_types import is_wanted_kind
 from posthaste.lib import redis
 
 COUNT_UP_TO = 10_000  # of one endpoint
 _WAITING_OF_ONE = f"""
-SELECT count(*) FROM (
-    SELECT 1 FROM {Event._meta.db_table} v WHERE v.tenant_id = {WebhookEndpoint._meta.db_table}.tenant_id
-    AND v.position > {WebhookEndpoint._meta.db_table}.cursor LIMIT {COUNT_UP_TO}
-) AS counted
+SELECT %s, type, channel, is_sandbox, count(*) FROM (
+    SELECT type, channel, is_sandbox FROM {Event._meta.db_table} WHERE tenant_id = %s AND position > %s LIMIT {COUNT_UP_TO}
+) AS looked_at GROUP BY type, channel, is_sandbox
 """
 _WAITING = f"""
 SELECT COALESCE(sum((SELECT count(*) FROM (
@@ -39,11 +39,30 @@ def waiting() -> int:
         return int(cursor.fetchone()[0])
 
 
-def waiting_by_endpoint(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, int]:
-    """Count the events after the cursor of each endpoint, up to COUNT_UP_TO, in one query; some may not be for it."""
-    number = RawSQL(_WAITING_OF_ONE, [])  # noqa: S611  no value from outside
-    rows = WebhookEndpoint.objects.filter(pk__in=[endpoint.pk for endpoint in endpoints]).order_by().annotate(number=number)
-    return dict(rows.values_list("pk", "number"))
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many events wait for an endpoint, and whether there may be more because not all were looked at."""
+
+    number: int
+    is_more: bool
+
+
+def waiting_by_endpoint(endpoints: Iterable[WebhookEndpoint]) -> dict[UUID, Waiting]:
+    """Count the events that wait for each endpoint, among the first COUNT_UP_TO after its cursor, in one query."""
+    rows = list(endpoints)
+    if not rows:
+        return {}
+    sql = " UNION ALL ".join([_WAITING_OF_ONE] * len(rows))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [value for place, row in enumerate(rows) for value in (place, row.tenant_id, row.cursor)])
+        found = cursor.fetchall()
+    wanted: Counter[int] = Counter()
+    looked_at: Counter[int] = Counter()
+    for place, type_, channel, is_sandbox, number in found:
+        looked_at[place] += number
+        if is_wanted_kind(rows[place], type_=type_, channel=channel, is_sandbox=bool(is_sandbox)):
+            wanted[place] += number
+    return {row.pk: Waiting(wanted[place], looked_at[place] >= COUNT_UP_TO) for place, row in enumerate(rows)}
 
 
 def oldest_seconds(*, now: datetime) -> float:

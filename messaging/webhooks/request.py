@@ -70,7 +70,13 @@ def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[st
     began = time.monotonic()
     try:
         answer = http.client().request(
-            "POST", endpoint.url, headers=headers, body=body, total_timeout=webhooks.value.timeout_seconds, max_body=MAX_ANSWER_BYTES
+            "POST",
+            endpoint.url,
+            headers=headers,
+            body=body,
+            total_timeout=webhooks.value.timeout_seconds,
+            max_body=MAX_ANSWER_BYTES,
+            needs_body=False,
         )
     except http.OutboundError as error:
         status = DeliveryStatus.UNKNOWN if error.sent else DeliveryStatus.FAILED

@@ -102,6 +102,7 @@ class _Line:
         self._head: list[bytes] = []
         self._body: list[bytes] = []
         self._room = 0
+        self._needs_body = True
         curl = self._curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
@@ -132,6 +133,7 @@ class _Line:
         connect_timeout: float,
         total_timeout: float,
         max_body: int,
+        needs_body: bool,
     ) -> Response:
         """Send one request and read its answer.
 
@@ -149,7 +151,7 @@ class _Line:
         curl.setopt(pycurl.CUSTOMREQUEST, method)
         curl.setopt(pycurl.HTTPHEADER, lines)
         self._connect_timeout = min(connect_timeout, total_timeout)
-        self._room = max_body
+        self._room, self._needs_body = max_body, needs_body
         ends_at = time.monotonic() + total_timeout
         try:
             if self._is_live() and (answer := self._perform(total_timeout, total_timeout, may_connect=False)):
@@ -191,6 +193,9 @@ class _Line:
             if code == pycurl.E_WRITE_ERROR and self._room < 0:
                 self.last_used = None
                 return self._response(truncated=True)
+            if sent and not self._needs_body and self._has_head():
+                self.last_used = None
+                return self._response(truncated=True)
             if self._refusal is not None and not sent:
                 raise self._refusal from None
             if code == pycurl.E_OPERATION_TIMEDOUT:
@@ -204,6 +209,10 @@ class _Line:
             raise Refused("connection_refused", f"{host} could not be reached: {detail}.") from None
         self.last_used = time.monotonic()
         return self._response(truncated=False)
+
+    def _has_head(self) -> bool:
+        """Tells whether the status and the headers of the final answer have arrived."""
+        return bool(self._head) and not self._head[-1].strip() and self._curl.getinfo(pycurl.RESPONSE_CODE) >= 200
 
     def _response(self, *, truncated: bool) -> Response:
         headers = HTTPHeaderDict()
@@ -266,8 +275,11 @@ class GuardedClient(Guard):
         connect_timeout: float = 5.0,
         total_timeout: float = 10.0,
         max_body: int = MAX_BODY_BYTES,
+        needs_body: bool = True,
     ) -> Response:
         """Send one request and read its answer, following no redirect.
+
+        Without `needs_body`, the answer counts once its status and headers have arrived: a body that ends early is `truncated`.
 
         Raises:
             Refused: nothing was sent.
@@ -282,7 +294,14 @@ class GuardedClient(Guard):
         line = line or _Line(self, target)
         try:
             return line.request(
-                method, target.url, lines, body, connect_timeout=connect_timeout, total_timeout=total_timeout, max_body=max_body
+                method,
+                target.url,
+                lines,
+                body,
+                connect_timeout=connect_timeout,
+                total_timeout=total_timeout,
+                max_body=max_body,
+                needs_body=needs_body,
             )
         finally:
             self._keep(key, line)

@@ -26,10 +26,13 @@ def confirm(
     ids: Sequence[Any],
     left_out: int,
     perform: Callable[[], None],
+    is_harmless: bool = False,
+    in_words: Callable[[Any], str] = str,
 ) -> HttpResponse | None:
     """Ask before a bulk action, with its number, and perform it when that was confirmed.
 
-    Many rows want the number typed, so that thousands are not touched by a slip.
+    Many rows want the number typed, so that thousands are not touched by a slip. `is_harmless`: it deletes and stops nothing, so its
+    button is not red. `in_words` names a row.
     """
     number = len(ids)
     wants_number = number > MAX_WITHOUT_NUMBER
@@ -50,7 +53,8 @@ def confirm(
         "wants_number": wants_number,
         "error": error,
         "action": action,
-        "sample": queryset.filter(pk__in=ids[:5]) if ids else [],
+        "sample": [in_words(row) for row in queryset.filter(pk__in=ids[:5])] if ids else [],
+        "is_harmless": is_harmless,
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "select_across": request.POST.get("select_across", "0"),
         "at_most": MAX_AT_ONCE if number >= MAX_AT_ONCE else 0,

@@ -35,6 +35,7 @@ function tellTimes(root = document) {
   }
 }
 
+document.querySelector(".form-row.errors :is(input:not([type=hidden]), select, textarea)")?.focus();
 tellTimes();
 setInterval(tellTimes, 30_000);
 

@@ -220,6 +220,25 @@ def test_a_body_that_is_cut_off_is_broken_off(gateway: Gateway) -> None:
     assert caught.value.sent
 
 
+@pytest.mark.parametrize("status", [200, 204, 500])
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_the_status_counts_without_the_whole_body_if_that_is_not_needed(gateway: Gateway, status: int, connection: str) -> None:
+    gateway.script(Answer(status=status, body=b"short", headers={"Content-Length": "1000", "Connection": connection}))
+    client = GuardedClient(LOCAL)
+    answer = client.request("POST", gateway.url, body=b"{}", total_timeout=0.3, needs_body=False)
+    assert answer.status == status
+    assert b"short".startswith(answer.body)
+    assert client.request("POST", gateway.url, body=b"{}", needs_body=False).status == 200  # on another connection
+
+
+@pytest.mark.parametrize("answer", [Answer(action="hang"), Answer(action="reset"), Answer(action="garbage"), Answer(action="drip")])
+def test_without_all_headers_there_is_no_answer_either_way(gateway: Gateway, answer: Answer) -> None:
+    gateway.script(answer)
+    with pytest.raises((BrokenOff, TimedOut)) as caught:
+        GuardedClient(LOCAL).request("POST", gateway.url, body=b"{}", total_timeout=0.3, needs_body=False)
+    assert caught.value.sent
+
+
 def test_a_server_that_drips_cannot_hold_the_thread(gateway: Gateway) -> None:
     gateway.script(Answer(action="drip", body="x" * 1000))
     with pytest.raises(TimedOut):  # all of it takes 50 s

@@ -19,7 +19,8 @@ from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provid
 from messaging.providers.editing import create_provider
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
-from tests.builders import TESTER, untraced
+from tests.builders import TESTER, make_delivery, make_endpoint, untraced
+from tracing.services import record
 
 pytestmark = pytest.mark.django_db
 SMS = "+8613812345678"
@@ -544,3 +545,18 @@ def test_the_outbox_shows_the_own_tenants_entries_masked() -> None:
     assert "To see" in shown
     assert SMS not in shown
     assert "Not to see" not in page(client, "outbox", tenant=other.pk)
+
+
+def test_the_trace_names_the_event_and_leads_to_the_request_that_carried_it() -> None:
+    owner = tenant("acme")
+    row = message(owner)
+    endpoint = make_endpoint(owner, name="Shop backend")
+    now = timezone.now()
+    make_delivery(endpoint, at=now - timedelta(minutes=1))
+    delivery = make_delivery(endpoint, at=now)
+    make_delivery(endpoint, at=now + timedelta(minutes=1))
+    told = record.line("W", row.pk, timezone.now(), 12, record.word(endpoint.name), "sent", "delivered")
+    redis.client().set(record.trace_key(row.pk), told)
+    shown = staff("ann", Role.VIEWER, owner).get(reverse("admin:messaging_message_change", args=[row.pk])).content.decode()
+    link = reverse("admin:messaging_webhookdelivery_change", args=[delivery.pk])
+    assert f'<code>message.sent</code> → <a href="{link}">Shop backend</a>' in shown

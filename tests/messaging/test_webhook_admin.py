@@ -95,6 +95,8 @@ def test_a_wrong_field_is_marked_in_the_form(client: Client, tenant: Tenant, cha
     answer = client.post(address("webhookendpoint_add"), {"tenant": tenant.pk, **FORM, **changed})
     assert list(answer.context["errors"].data) != []
     assert list(answer.context["adminform"].form.errors) == [field]
+    shown = answer.content.decode()
+    assert shown.index(f'id="id_{field}"') < shown.index('<ul class="errorlist"'), "an error stands below its field"
     assert WebhookEndpoint.objects.count() == 1
 
 
@@ -262,8 +264,25 @@ def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
         make_event(tenant)
     make_event(make_tenant("Other"))
     later = make_endpoint(tenant, cursor=make_event(tenant).position)
-    assert figures.waiting_by_endpoint([later]) == {later.pk: 0}
+    assert figures.waiting_by_endpoint([later]) == {later.pk: figures.Waiting(0, is_more=False)}
     assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
+
+
+def test_only_events_that_are_for_an_endpoint_wait_for_it(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = make_endpoint(tenant, event_types=["message.failed"], channels=["sms"])
+    batches = make_endpoint(tenant, event_types=["batch.*"])
+    sandbox = make_endpoint(tenant, includes_sandbox=True)
+    for fields in (
+        {"type": "message.failed", "channel": "sms"},
+        {"type": "message.failed", "channel": "email"},
+        {"type": "message.sent", "channel": "sms"},
+        {"type": "batch.started", "channel": ""},
+        {"type": "message.failed", "channel": "sms", "is_sandbox": True},
+    ):
+        make_event(tenant, **fields)
+    found = figures.waiting_by_endpoint([failed, batches, sandbox])
+    assert [found[row.pk].number for row in (failed, batches, sandbox)] == [1, 1, 5]
+    assert figures.waiting_by_endpoint([]) == {}
 
 
 def test_deleting_an_endpoint_asks_first_and_takes_its_log_along(client: Client, tenant: Tenant) -> None:
@@ -288,6 +307,16 @@ def test_a_delivery_is_sent_again_from_its_page_and_from_the_list(client: Client
         client.post(address("webhookdelivery_changelist"), chosen)
         assert len(gateway.records) == 2
     assert WebhookDelivery.objects.filter(replayed_from=delivery, status=DeliveryStatus.DELIVERED).count() == 2
+
+
+def test_before_deliveries_are_sent_again_they_are_named_in_words(client: Client, tenant: Tenant) -> None:
+    endpoint = make_endpoint(tenant, name="Shop backend")
+    rows = [make_delivery(endpoint, webhook_id=f"msg_{n}", events=3, status=DeliveryStatus.GIVEN_UP) for n in range(2)]
+    asked = client.post(address("webhookdelivery_changelist"), {"action": "replay", "_selected_action": [row.pk for row in rows]})
+    shown = asked.content.decode()
+    assert "Shop backend · 3 events · Given up · " in shown
+    assert "<strong>2</strong> webhook deliveries." in shown
+    assert "danger" not in shown.partition("<main")[2]
 
 
 def test_a_page_of_a_delivery_leads_to_its_messages(client: Client, tenant: Tenant) -> None:
@@ -345,9 +374,13 @@ def test_a_test_offers_no_replay_and_what_is_gone_says_so(client: Client, tenant
 
 
 def test_a_viewer_sees_and_changes_nothing(tenant: Tenant) -> None:
-    viewer, endpoint = staff(tenant, Role.VIEWER), make_endpoint(tenant)
+    viewer, endpoint = staff(tenant, Role.VIEWER), make_endpoint(tenant, event_types=["message.failed", "batch.*"], channels=["sms"])
     delivery = make_delivery(endpoint)
     shown = page(viewer, "webhookendpoint_change", endpoint.pk) + page(viewer, "webhookdelivery_change", delivery.pk)
+    assert "<code>message.failed</code>" in shown
+    assert '["message' not in shown
+    assert "icon-yes" not in shown
+    assert "icon-no" not in shown
     for verb in ("test", "rotate", "enable", "disable", "delete"):
         assert address(f"webhookendpoint_{verb}", endpoint.pk) not in shown
         assert viewer.post(address(f"webhookendpoint_{verb}", endpoint.pk), {"keep_for": "0"}).status_code == 403

@@ -141,7 +141,7 @@ class HttpAdapter(Adapter):
             return "unknown"
         try:
             url = render(self._lookup_url, {"id": request.id.hex})
-            answer = http.client().request("GET", url, headers=self._headers, total_timeout=self.config.timeout_seconds)
+            answer = http.client().request("GET", url, headers=self._headers, total_timeout=self.config.timeout_seconds, needs_body=False)
         except (TemplateProblem, http.OutboundError):
             return "unknown"
         return "accepted" if answer.status == 200 else "absent" if answer.status == 404 else "unknown"
