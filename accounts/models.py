@@ -134,7 +134,10 @@ class ApiKey(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, to which object, and from where. Entries never change."""
+    """Who did what, to which object, and from where.
+
+    Entries never change, but for details that have become secret: see `audit.redact`.
+    """
 
     tenant_lookup = "tenant_id"
     access = Access(view=Role.OWNER)

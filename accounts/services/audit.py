@@ -4,7 +4,7 @@ Every service that changes something takes `by: Actor` and writes its entry in i
 however it came: by admin, API, console or command. Each app lists its names in a module `actions`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -133,6 +133,22 @@ def recorded_first(
     except Exception:
         complete(entry, detail={"outcome": "unknown"})
         raise
+
+
+def redact(*, target: object, tenant_id: int | None, actions: Collection[str], details: Collection[str]) -> int:
+    """Remove details of the entries about a target, as it has become secret what they tell, and return the number of entries changed.
+
+    Actor, action and time of an entry stay.
+    """
+    changed = []
+    about = AuditEntry.objects.filter(models.Q(tenant_id=tenant_id), target=str(target)[:200], action__in=actions)
+    for entry in about.iterator(chunk_size=500):
+        kept = {name: value for name, value in entry.detail.items() if name not in details}
+        if len(kept) < len(entry.detail):
+            entry.detail = kept
+            changed.append(entry)
+    AuditEntry.objects.bulk_update(changed, ["detail"], batch_size=500)
+    return len(changed)
 
 
 def withdraw(entry: AuditEntry) -> None:

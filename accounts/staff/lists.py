@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
@@ -35,6 +36,8 @@ class OfferedFilters(ChangeList):
     """
 
     def get_filters(self, request: HttpRequest) -> Any:
+        if any("\0" in value for values in self.get_filters_params().values() for value in values):
+            raise IncorrectLookupParameters  # PostgreSQL takes no text with it
         found = super().get_filters(request)
         for name in found[2]:  # what no filter of the page has taken
             raise DisallowedModelAdminLookup(f"Filtering by {name} not allowed")

@@ -27,18 +27,20 @@ from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
 from posthaste.lib.filters import Query, WholeNumber
+from posthaste.lib.json_syntax import is_deep
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 
 
 def plain(text: str | None) -> Any:
-    """Return a module's text as a value; a draft that is no JSON as it is."""
+    """Return a module's text as a value; a draft that is no JSON, or nested too deep for an answer, as it is."""
     if text is None:
         return None
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+    return text if is_deep(value) else value
 
 
 def draft_of(item: ConfigItem | None) -> dict[str, Any]:

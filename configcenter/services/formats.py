@@ -16,10 +16,9 @@ import yaml
 from django.utils.translation import gettext as _
 
 from configcenter.models import Format
+from posthaste.lib.json_syntax import MAX_DEPTH, is_deep
 from posthaste.lib.problems import Invalid
 
-#: Objects and arrays inside one another. Programs that read configuration call themselves once a level.
-MAX_DEPTH = 200
 #: Of entities and attributes in an XML document: expat follows entities on the stack, and looks at all attributes for each element.
 MAX_DECLARATIONS = 50
 #: Of tags in a YAML document: libyaml compares each with all before.
@@ -52,7 +51,8 @@ def parse(kind: str, content: str) -> None:
     """
     match kind:
         case Format.JSON:
-            check_depth(orjson.loads(content))
+            if is_deep(orjson.loads(content)):
+                raise ValueError(_("nested deeper than {n} levels").format(n=MAX_DEPTH))
         case Format.YAML:
             _check_yaml(content)
         case Format.TOML:
@@ -88,25 +88,6 @@ def _place(kind: str, content: str, error: Exception) -> tuple[int, int] | None:
     if kind == Format.PROPERTIES and (escape := _UNICODE_ESCAPE.search(content)):
         return content.count("\n", 0, escape.end()) + 1, escape.end() - content.rfind("\n", 0, escape.end()) - 2
     return None
-
-
-def check_depth(value: Any) -> None:
-    """Check how deep a value of JSON nests.
-
-    Raises:
-        ValueError: deeper than `MAX_DEPTH`.
-    """
-    level, depth = [value], 0
-    while level := [inner for outer in level for inner in _parts(outer) if isinstance(inner, dict | list)]:
-        depth += 1
-        if depth >= MAX_DEPTH:
-            raise ValueError(_("nested deeper than {n} levels").format(n=MAX_DEPTH))
-
-
-def _parts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _check_yaml(content: str) -> None:

@@ -11,6 +11,7 @@ from accounts.services.audit import Actor
 from configcenter import hot
 from configcenter.actions import Action
 from configcenter.models import INSTALLATION, MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
+from configcenter.services.erasing import erase_traces, overwrite_deleted
 from configcenter.services.validation import canonical, defaults, validate
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
@@ -159,7 +160,8 @@ def change_item(
 ) -> ConfigItem:
     """Change the format or the description of a free-form item (None: as it is), or encrypt it, and return the item as it is now.
 
-    Encrypting also encrypts the texts of its history and its draft. It can't be taken back.
+    Encrypting also encrypts the texts of its history and its draft, and takes what tells of them out of the audit trail. It can't be taken
+    back.
 
     What is in force, for all or for some, must be valid in the new format. A draft need not be: its errors are shown.
 
@@ -186,9 +188,12 @@ def change_item(
         if "format" in changed:
             _must_fit(fresh)
         if changed:
+            if "is_encrypted" in changed:
+                overwrite_deleted()
             fresh.save(update_fields=[*changed, "draft"])
             if "is_encrypted" in changed:
                 _encrypt_history(fresh)
+                erase_traces(target=name_of(fresh), tenant_id=fresh.namespace.tenant_id)
             detail = {"changed": changed, **({"format": fresh.format} if "format" in changed else {})}
             audit.record(by=by, action=Action.ITEM_CHANGE, target=name_of(fresh), tenant_id=fresh.namespace.tenant_id, detail=detail)
     return fresh

@@ -56,6 +56,8 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
     now = item.current
     is_another = version is not None and version != (now.number if now else 0)
     if is_another or (md5 is not None and md5.lower() != (now.md5 if now else "")):
+        # The md5 of a short secret is as good as the secret.
+        fingerprint: dict[str, Any] = {} if item.is_encrypted else {"md5": now.md5 if now else ""}
         raise ReleaseConflict(
             _("Version {number} by {who} is now in force instead of the one you saw. Review it, then decide again.").format(
                 number=now.number, who=now.author
@@ -63,8 +65,7 @@ def _must_be_in_force(item: ConfigItem, md5: str | None, version: int | None) ->
             if now
             else _("No version of this item is in force any more. Review it, then decide again."),
             version=now.number if now else 0,
-            # The md5 of a short secret is as good as the secret.
-            **({} if item.is_encrypted else {"md5": now.md5 if now else ""}),
+            **fingerprint,
             author=now.author if now else "",
             at=now.at if now else None,
         )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import formats
-from posthaste.lib.json_syntax import why_malformed
+from posthaste.lib.json_syntax import is_deep, why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
 MAX_BYTES = 1_048_576
@@ -123,11 +123,10 @@ def parse(handle: "hot.Handle[Any]", content: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(content)
-        formats.check_depth(value)
     except orjson.JSONDecodeError:
         raise Invalid.field("", why_malformed(content), "malformed") from None
-    except ValueError:
-        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed") from None
+    if is_deep(value):
+        raise Invalid.field("", _("The JSON is nested too deeply."), "malformed")
     if not isinstance(value, dict):
         raise Invalid.field("", _("Must be an object with fields of the module {name}.").format(name=handle.name), "dict_type")
     return value

@@ -105,7 +105,9 @@ class WebhookIn(Body):
     channels = BoundedList(
         child=serializers.ChoiceField(choices=CHANNEL_CHOICES), max_length=50, default=list, help_text="Empty: all channels."
     )
-    max_events = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="Events in one request, at most.")
+    max_events = serializers.IntegerField(
+        min_value=1, max_value=1000, default=100, help_text="Events in one request, at most; it has 256 KiB at most too."
+    )
     includes_sandbox = serializers.BooleanField(default=False, help_text="Also events of sandbox messages.")
     is_enabled = serializers.BooleanField(default=True)
 

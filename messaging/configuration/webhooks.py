@@ -28,7 +28,10 @@ class Webhooks(Module):
         ge=0.1,
         le=720,
     )
-    at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints and tenants."), ge=1, le=100)
+    at_once_per_host: int = setting(4, _("Concurrent requests per host"), _("Across all endpoints of one tenant."), ge=1, le=100)
+    at_once_per_host_in_total: int = setting(
+        16, _("Concurrent requests per host in total"), _("Across all endpoints and tenants."), ge=1, le=1_000
+    )
     max_lag_seconds: float = setting(
         60.0,
         _("Maximum event delay under load"),

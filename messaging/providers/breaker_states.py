@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from accounts import selectors as accounts
 from messaging import selectors
 from messaging.channels.channel import label_of
 from messaging.models import Provider
-from messaging.providers.breakers import PROVIDER, WEBHOOK, of_provider
+from messaging.providers.breakers import PROVIDER, WEBHOOK, host_and_tenant, of_provider
 from posthaste.lib.breaker import Phase, State, breakers
 
 
@@ -21,7 +22,7 @@ def _shown(name: str, found: dict[str, Any], provider: Provider | None) -> dict[
     return {
         "name": name,
         "kind": "provider" if provider else "webhook",
-        "title": provider.name if provider else name.removeprefix(WEBHOOK),
+        "title": provider.name if provider else host_and_tenant(name)[0],
         "provider_id": provider.pk if provider else None,
         "channel": provider.channel if provider else "webhook",
         "state": str(found["phase"]),
@@ -62,9 +63,11 @@ def of_installation() -> list[dict[str, Any]]:
     """
     providers = list(Provider.objects.select_related("tenant").defer("config", "receipt_secret").order_by("name"))
     tenants = {provider.pk: provider.tenant for provider in providers}
-    rows = of_providers(providers) + of_hosts()
+    hosts = of_hosts()
+    of_endpoints = accounts.tenants().in_bulk({tenant_id for row in hosts if (tenant_id := host_and_tenant(row["name"])[1])})
+    rows = of_providers(providers) + hosts
     for row in rows:
-        tenant = tenants.get(row["provider_id"])
+        tenant = tenants.get(row["provider_id"]) or of_endpoints.get(host_and_tenant(row["name"])[1] or 0)
         row["tenant"], row["tenant_id"] = (tenant.name, tenant.pk) if tenant else ("", None)
         row["channel_name"] = label_of(row["channel"])
     ranks = {Phase.OPEN: 0, Phase.HALF_OPEN: 1, Phase.CLOSED: 2}

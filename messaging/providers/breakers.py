@@ -1,6 +1,7 @@
 """Which breakers there are, by which rules they open, and what counts against a provider or a host.
 
-One for each provider, and one for each host that webhooks name. Rules: `circuit_breakers` of the configuration.
+One for each provider, one for each host that messages of the channel webhook go to, and one for each tenant's endpoints at a host.
+Rules: `circuit_breakers` of the configuration.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,17 @@ def of_provider(provider_id: UUID) -> str:
 def of_host(host: str) -> str:
     """Return the name of a webhook host's breaker."""
     return f"{WEBHOOK}{host}"
+
+
+def of_endpoints(host: str, tenant_id: int) -> str:
+    """Return the name of the breaker of a tenant's webhook endpoints at a host: those of other tenants there have their own."""
+    return f"{WEBHOOK}{host}@{tenant_id}"
+
+
+def host_and_tenant(name: str) -> tuple[str, int | None]:
+    """Return the host of a breaker, and the tenant if it is that of its endpoints."""
+    host, _at, tenant = name.removeprefix(WEBHOOK).rpartition("@")
+    return (host, int(tenant)) if host and tenant.isascii() and tenant.isdecimal() else (name.removeprefix(WEBHOOK), None)
 
 
 def _configured(name: str) -> BreakerRule:

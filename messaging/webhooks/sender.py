@@ -8,13 +8,13 @@ What if the process dies: the lease runs out, and the next sender finds the call
 which a receiver may see an event twice.
 
 A request that fails is repeated after a pause that doubles, from five seconds to one hour. After `webhooks.max_attempt_hours` it is given
-up, and the next events are sent; after `disable_after_hours` of failures the endpoint is disabled. An open breaker of the host, or too
-many requests at once to it, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
+up, and the next events are sent; after `disable_after_hours` of failures the endpoint is disabled. An open breaker of the tenant at the
+host, or too many requests at once to the host, only make the endpoint wait; so does a time in which many messages are sent (`pacing`).
 """
 
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,17 +34,16 @@ from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
+from messaging.webhooks.retries import backoff, leave_out_idle_time
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
+from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.rows import is_kept
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 3_600.0
-JITTER = 0.2
-MIN_ATTEMPTS = 4  # before a request is given up, if max_attempt_hours is short
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
 CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
@@ -62,32 +61,22 @@ def due(*, now: datetime, limit: int) -> list[UUID]:
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
-def backoff(failures: int, retry_after: float | None = None) -> timedelta:
-    """Return how long to wait after so many failures in a row: doubled each time, and as long as the receiver asked for, up to `max_pause`.
-
-    Jitter keeps endpoints that failed together from coming back together.
-    """
-    seconds = min(max_pause(), FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) * random.uniform(1 - JITTER, 1 + JITTER)
-    return timedelta(seconds=max(seconds, min(retry_after or 0.0, max_pause())))
-
-
-def max_pause() -> float:
-    """Return the longest pause between two attempts in seconds. A request is tried some times before it is given up."""
-    return min(MAX_PAUSE_SECONDS, webhooks.value.max_attempt_hours * 3600 / MIN_ATTEMPTS)
-
-
-def leave_out_idle_time(endpoint: WebhookEndpoint, now: datetime) -> None:
-    """Move the beginning of failing so that it counts only times in which the endpoint was tried.
-
-    While it is disabled, its breaker is held open, its tenant is inactive, it has no events or no sender runs, nothing is tried: the first
-    failure afterwards must neither give up a request nor disable the endpoint.
-    """
-    if endpoint.attempted_at is None:
-        return
-    idle = now - endpoint.attempted_at - timedelta(seconds=max_pause() * (1 + JITTER))
-    if idle > timedelta(0):
-        endpoint.inflight_since = endpoint.inflight_since and min(endpoint.inflight_since + idle, now)
-        endpoint.failing_since = endpoint.failing_since and min(endpoint.failing_since + idle, now)
+@contextmanager
+def _places(host: str, of_tenant: str) -> Iterator[bool]:
+    """Hold a place among a tenant's requests to a host and one among those of all; False where there is none."""
+    settings = webhooks.value
+    caps = ((of_tenant, settings.at_once_per_host), (breaker_rules.of_host(host), settings.at_once_per_host_in_total))
+    taken: list[Pass] = []
+    try:
+        for name, at_once in caps:
+            place = concurrency_leases.take(name, at_once=at_once, max_wait_seconds=CAP_SECONDS)
+            if place is None:
+                break
+            taken.append(place)
+        yield len(taken) == len(caps)
+    finally:
+        for place in taken:
+            concurrency_leases.leave(place)
 
 
 class Sender:
@@ -98,7 +87,7 @@ class Sender:
         self.token = uuid4()
         self.ahead = timedelta()  # the database's clock, of ours
         self._endpoint: WebhookEndpoint | None = None
-        self._trial: tuple[str, int] | None = None  # a trial call that a half-open breaker granted, not reported yet: host and epoch
+        self._trial: tuple[str, int] | None = None  # a trial call that a half-open breaker granted, not reported yet: breaker and epoch
         self._is_done = False
         self.lease = timedelta(seconds=webhooks.value.timeout_seconds + LEASE_SLACK_SECONDS)
 
@@ -179,17 +168,14 @@ class Sender:
             composing.forget_request(endpoint)
             return is_further
         host = request.host_of(endpoint)
-        waits, epoch = self._ask_breaker(host)
+        breaker = breaker_rules.of_endpoints(host, endpoint.tenant_id)
+        waits, epoch = self._ask_breaker(breaker)
         if waits:
             is_noted = self._unchanged(endpoint).update(next_attempt_at=self.now() + timedelta(seconds=waits))
             return not is_noted and self._read_again()
-        place = concurrency_leases.take(breaker_rules.of_host(host), at_once=webhooks.value.at_once_per_host, max_wait_seconds=CAP_SECONDS)
-        if place is None:
-            return False  # its turn comes again, after that of others
-        try:
-            return self._call(endpoint, load, host, epoch)
-        finally:
-            concurrency_leases.leave(place)
+        with _places(host, breaker) as are_free:
+            # Else its turn comes again, after that of others.
+            return are_free and self._call(endpoint, load, breaker, epoch)
 
     def _current(self) -> WebhookEndpoint | None:
         """Return the endpoint; None if it was disabled, deleted or taken over. It is read again once it was changed."""
@@ -205,19 +191,18 @@ class Sender:
         self._endpoint = None
         return self._current() is not None
 
-    def _ask_breaker(self, host: str) -> tuple[float, int]:
+    def _ask_breaker(self, name: str) -> tuple[float, int]:
         """Return the seconds to wait, or 0 and the epoch of a trial call."""
-        name = breaker_rules.of_host(host)
         phase = breaker_rules.phase(name)
         if phase == Phase.OPEN:
             return min(MAX_BREAKER_SECONDS, max(1.0, breakers.wait_seconds(name))), 0
         if phase == Phase.HALF_OPEN:
             granted, epoch = breakers.admit(name, breaker_rules.rule(name), release=breaker_rules.release())
-            self._trial = (host, epoch) if granted and epoch else None
+            self._trial = (name, epoch) if granted and epoch else None
             return (0.0, epoch) if granted else (max(1.0, min(MAX_BREAKER_SECONDS, breakers.wait_seconds(name))), 0)
         return 0.0, 0
 
-    def _call(self, endpoint: WebhookEndpoint, load: Load, host: str, epoch: int) -> bool:
+    def _call(self, endpoint: WebhookEndpoint, load: Load, breaker: str, epoch: int) -> bool:
         began = self.now()
         load = composing.compose(endpoint, load, began)
         leave_out_idle_time(endpoint, began)
@@ -241,7 +226,7 @@ class Sender:
         connection.close()  # a slow receiver must not hold one
         answer = request.post(endpoint, webhook_id=endpoint.inflight_id, events=load.seen, now=began)
         tally = Tally()
-        breaker_rules.note_call(tally, breaker_rules.of_host(host), [answer.as_result()], answer.duration_ms)
+        breaker_rules.note_call(tally, breaker, [answer.as_result()], answer.duration_ms)
         is_done = answer.status == DeliveryStatus.DELIVERED
         status, lines = None, NO_LINES
         try:
@@ -249,7 +234,10 @@ class Sender:
             status = DeliveryStatus.GIVEN_UP if given_up else answer.status
             lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else NO_LINES
         finally:
-            self._report(host, epoch, tally, status, lines)
+            self._report(breaker, epoch, tally, status, lines)
+        if is_done:  # what the row holds now, once it is committed: the next request goes on from there
+            endpoint.cursor, endpoint.failures, endpoint.failing_since = load.until, 0, None
+            composing.forget_request(endpoint)
         self._is_done = load.is_last
         return is_done
 
@@ -282,8 +270,6 @@ class Sender:
         if answer.status == DeliveryStatus.DELIVERED:
             done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **composing.NOTHING_IN_FLIGHT}
             if self._held().update(**done):
-                for name, value in done.items():  # what the row holds now: the next request goes on from there
-                    setattr(endpoint, name, value)
                 request.log(endpoint, answer, **entry)
             else:
                 self._too_late(endpoint, answer, entry)
@@ -360,11 +346,10 @@ class Sender:
         return lines
 
     def _report(
-        self, host: str, epoch: int, tally: Tally, status: DeliveryStatus | None = None, lines: Mapping[UUID, list[str]] = NO_LINES
+        self, name: str, epoch: int, tally: Tally, status: DeliveryStatus | None = None, lines: Mapping[UUID, list[str]] = NO_LINES
     ) -> None:
-        """Report to the breaker of the host, the metrics and the traces, in one pipeline."""
+        """Report to the breaker, the metrics and the traces, in one pipeline."""
         self._trial = None
-        name = breaker_rules.of_host(host)
         pipeline: Any = redis.client().pipeline(transaction=False)
         recording = breakers.recording(pipeline)
         if epoch or breaker_rules.counts_calls(name):

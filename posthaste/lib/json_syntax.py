@@ -1,6 +1,8 @@
 """What is wrong with a body that should be JSON, or with how it is declared, in words for its author."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -9,6 +11,8 @@ from django.utils.translation import gettext_noop
 from posthaste.lib.problems import Malformed, NotAcceptable, UnsupportedType
 
 JSON = "application/json"
+#: Objects and arrays inside one another. Programs call themselves once a level, and orjson writes no more than 254.
+MAX_DEPTH = 200
 #: msgspec's words about broken JSON, by how they begin, in ours.
 REASONS = {
     "object keys": gettext_noop("names must be in double quotes"),
@@ -31,6 +35,33 @@ def refuse_nul(body: bytes) -> None:
     """
     if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
         raise Malformed(_("The character NUL can't be stored; remove it."))
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether objects and arrays nest deeper than `MAX_DEPTH` in a value of JSON."""
+    level, depth = [value], 0
+    while level := [inner for outer in level for inner in _parts(outer) if isinstance(inner, dict | list)]:
+        depth += 1
+        if depth >= MAX_DEPTH:
+            return True
+    return False
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def refuse_deep(body: bytes, value: Any) -> None:
+    """Refuse the value of a body that nests so deep that it could not be written again.
+
+    Raises:
+        Malformed: It does.
+    """
+    # Few bodies have so many objects and arrays that they may.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deep(value):
+        raise Malformed(_("The JSON is nested too deeply."))
 
 
 def why_malformed(body: bytes | str) -> str:

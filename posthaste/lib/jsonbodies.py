@@ -18,7 +18,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from posthaste.lib.json_syntax import JSON, not_acceptable, refuse_nul, why_malformed, wrong_type
+from posthaste.lib.json_syntax import JSON, not_acceptable, refuse_deep, refuse_nul, why_malformed, wrong_type
 from posthaste.lib.problems import Malformed, UnsupportedType
 
 #: What nearly all callers send, so that their headers are compared and not parsed.
@@ -118,6 +118,8 @@ class OrjsonParser(BaseParser):
         body = stream.body if isinstance(stream, HttpRequest) else stream.read()
         refuse_nul(body)
         try:
-            return orjson.loads(body)
+            value = orjson.loads(body)
         except orjson.JSONDecodeError:
             raise Malformed(why_malformed(body)) from None
+        refuse_deep(body, value)
+        return value

@@ -93,7 +93,9 @@ def addresses(model: type[models.Model]) -> Iterator[dict[str, str]]:
     page = admin.site._registry[model]
     offered = {name for entry in page.list_filter if isinstance(entry, str) for name in (f"{entry}__exact", f"{entry}__isnull")}
     offered |= {f"{entry[0]}__{rest}" for entry in page.list_filter if isinstance(entry, tuple) for rest in ("id__exact", "isnull")}
-    offered |= {entry.parameter_name for entry in page.list_filter if isinstance(entry, type) and issubclass(entry, admin.SimpleListFilter)}
+    offered |= {
+        str(entry.parameter_name) for entry in page.list_filter if isinstance(entry, type) and issubclass(entry, admin.SimpleListFilter)
+    }
     for name in (*sorted(offered), "tenant", "q", "p", "o"):
         for value in AWFUL:
             yield {name: value}

@@ -202,7 +202,7 @@ OWN_ROWS = {
 
 def test_no_answer_to_a_write_shows_a_row_that_only_another_scope_reads(schema: dict[str, Any]) -> None:
     converters = str.maketrans({"<": "{", ">": "}"})
-    scopes = {}
+    scopes: dict[tuple[str, str], str] = {}
     for route in api_routes():
         path = "/" + route.pattern.translate(converters).replace("{uuid:", "{").replace("{int:", "{").replace("{slug:", "{")
         scopes |= {(path.replace("{str:", "{"), method): scope for method, scope in getattr(route.view_class, "scopes", {}).items()}

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import ConfigRight, User
+from accounts.models import AuditEntry, ConfigRight, User
 from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.nacos import items as nacos_items
 from configcenter.nacos.identity import Who
@@ -247,3 +247,46 @@ def test_the_format_that_a_secret_text_in_force_is_not_written_in_is_refused_wit
     assert fields_of(refused) == ["format"]
     assert place in json_of(refused)["errors"][0]["message"]
     assert SECRET[:7] not in refused.content.decode()
+
+
+def test_encrypting_an_item_takes_what_tells_of_its_texts_out_of_its_audit_entries_only() -> None:
+    tenant = make_tenant("Shop")
+    item = make(is_encrypted=False, tenant=tenant)
+    other = items.create_item(namespace=item.namespace, group="G", data_id="other", format="json", by=BY)
+    for each, texts in ((item, (TEXT, f"{TEXT}#2")), (other, ('{"a": 1}', '{"a": 2}'))):
+        for text in texts:
+            release = releases.publish(item=each, content=text, comment="why", by=BY)
+    releases.rollback(item=item, to=item.releases.get(number=1), comment="", by=BY)
+    items.change_item(item=item, description="Prices", by=BY)
+    items.change_item(item=item, format="text", by=BY)
+    assert md5_of(TEXT) in make_api(tenant).get("/api/audit/").content.decode()
+    items.change_item(item=item, is_encrypted=True, by=BY)
+    told = AuditEntry.objects.filter(target=items.name_of(item))
+    assert not any(set(entry.detail) & {"md5", "lines_added", "lines_removed"} for entry in told)
+    assert [entry.detail for entry in told.filter(action="config.publish").order_by("pk")] == [
+        {"version": 1, "comment": "why"},
+        {"version": 2, "comment": "why"},
+    ]
+    assert [entry.detail["changed"] for entry in told.filter(action="config.change").order_by("pk")] == [
+        ["description"],
+        ["format"],
+        ["is_encrypted"],
+    ]
+    assert AuditEntry.objects.filter(target=items.name_of(other), detail__md5=release.md5, detail__changed=["a"]).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_files_of_sqlite_hold_no_text_from_before_an_item_was_encrypted() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL keeps old rows until it vacuums")
+    item = make(is_encrypted=False)
+    releases.publish(item=item, content=TEXT, comment="", by=BY)
+    drafts.save_draft(item=item, content=f"{TEXT}#2", based_on=item.draft_version, by=BY, now=timezone.now())
+    files = [Path(f"{connection.settings_dict['NAME']}{suffix}") for suffix in ("", "-wal")]
+
+    def holds() -> bool:
+        return any(SECRET[:7].encode() in file.read_bytes() for file in files if file.exists())
+
+    assert holds()
+    items.change_item(item=item, is_encrypted=True, by=BY)
+    assert not holds()

@@ -2,8 +2,9 @@
 
 import orjson
 import pytest
+from django.utils import timezone
 
-from configcenter.services import formats, items, releases, transfer
+from configcenter.services import drafts, formats, items, releases, transfer
 from posthaste.lib.problems import Invalid
 from tests.builders import Api, actor, fields_of, json_of, make_api, make_tenant
 
@@ -76,3 +77,29 @@ def test_a_module_with_a_field_that_nests_deep_is_refused(depth: int) -> None:
     with pytest.raises(Invalid):
         releases.publish(item=item, content=f'{{"a": {"[" * depth}{"]" * depth}}}', comment="", by=actor("user:ada"))
     assert item.current is None
+
+
+@pytest.mark.parametrize("depth", [200, 300, 950])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/config/modules/links_and_cache/validate/", '{"content": {"a": DEEP}}'),
+        ("PUT", "/api/config/modules/links_and_cache/draft/", '{"content": {"a": DEEP}, "based_on": 0}'),
+        ("POST", "/api/config/modules/links_and_cache/publish/", '{"content": {"a": DEEP}}'),
+        ("POST", "/api/config/modules/flow_rules/what-if/", '{"value": {"a": DEEP}}'),
+        ("POST", "/api/templates/", '{"name": "t", "channel": "sms", "body": "x", "variables": [{"name": "a", "example": DEEP}]}'),
+    ],
+)
+def test_a_body_that_nests_too_deep_is_refused_at_every_entrance(method: str, path: str, body: str, depth: int) -> None:
+    api = make_api(make_tenant("Operator", is_operator=True))
+    refused = api.request(method, path, body.replace("DEEP", "[" * depth + "]" * depth))
+    assert (refused.status_code, json_of(refused)["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("depth", [201, 300, 950])
+def test_a_draft_that_nests_too_deep_is_shown_as_its_text(depth: int) -> None:
+    api = make_api(make_tenant("Operator", is_operator=True))
+    text = f'{{"a": {"[" * depth}{"]" * depth}}}'
+    drafts.save_draft(item=items.module_item("links_and_cache"), content=text, based_on=0, by=actor("user:ada"), now=timezone.now())
+    shown = json_of(api.get("/api/config/modules/links_and_cache/"))
+    assert isinstance(shown["draft"]["content"], str)

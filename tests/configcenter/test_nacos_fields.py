@@ -133,7 +133,8 @@ def test_a_namespace_that_can_not_be_made_is_named_as_the_client_sent_it(server:
 
 
 def test_too_many_parameters_are_called_that(server: NacosServer) -> None:
-    key, more = make_key(make_tenant())[1], {f"x{number}": "1" for number in range(MAX_FIELDS)}
+    key = make_key(make_tenant())[1]
+    more: dict[str, Any] = {f"x{number}": "1" for number in range(MAX_FIELDS)}
     answer = server.call("GET", "/cs/configs", key=key, **NAMES, **more)
     assert (answer.status, str(MAX_FIELDS) in answer.json()["detail"]) == (400, True)
     latin = server.call("POST", "/cs/configs", key=key, body=b"content=%FF", **NAMES)
@@ -142,7 +143,7 @@ def test_too_many_parameters_are_called_that(server: NacosServer) -> None:
 
 def test_a_member_of_staff_is_told_of_their_permission_and_not_of_a_key(server: NacosServer) -> None:
     User.objects.create_user("vi", password="a long password", is_staff=True, config_right=ConfigRight.VIEW)
-    shown = {"username": "vi", "password": "a long password"}
+    shown: dict[str, Any] = {"username": "vi", "password": "a long password"}
     for method, path in (("POST", "/cs/configs"), ("DELETE", "/cs/configs"), ("POST", "/console/namespaces")):
         answer = server.call(method, path, **NAMES, **shown, content="x")
         told = answer.json()

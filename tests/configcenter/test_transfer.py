@@ -134,7 +134,7 @@ def test_a_module_is_neither_encrypted_nor_written_in_another_format() -> None:
     for item in (items.module_item("queues"), items.module_item("retry_policy", tenant=tenant)):
         for change in ({"is_encrypted": True}, {"format": "yaml"}):
             with pytest.raises(Invalid) as error:
-                items.change_item(item=item, by=actor("user:ada"), **change)  # type: ignore[arg-type]
+                items.change_item(item=item, by=actor("user:ada"), **change)
             assert [wrong["field"] for wrong in error.value.errors] == [*change]
 
 

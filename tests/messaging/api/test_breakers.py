@@ -7,7 +7,8 @@ from django.urls import reverse
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from accounts.scopes import ADMIN, SCOPES
-from messaging.providers.breakers import of_host, of_provider, rule
+from messaging.providers import breaker_states
+from messaging.providers.breakers import of_endpoints, of_host, of_provider, rule
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from tests.builders import fields_of, json_of, make_api, make_provider, make_tenant
@@ -52,6 +53,16 @@ def test_hosts_of_webhooks_are_seen_by_tenants_that_operate_the_installation_alo
     assert (found[name]["kind"], found[name]["title"], found[name]["state"]) == ("webhook", "hooks.example.com:8443", "open")
     assert operator.post(f"{URL}{name}/force/", {"state": "closed", "seconds": 60}).status_code == 200
     assert operator.get(f"{URL}{of_host('never.seen.example')}/").status_code == 404
+
+
+def test_the_breaker_of_a_tenants_endpoints_at_a_host_is_shown_by_the_host(tenant: Tenant) -> None:
+    name = of_endpoints("hooks.example.com:8443", tenant.pk)
+    fail(name)
+    operator = make_api(make_tenant("Operator", is_operator=True), ADMIN)
+    assert {shown["name"]: shown["title"] for shown in json_of(operator.get(URL))["results"]}[name] == "hooks.example.com:8443"
+    assert json_of(operator.get(f"{URL}{name}/"))["state"] == "open"
+    (row,) = (row for row in breaker_states.of_installation() if row["name"] == name)
+    assert (row["title"], row["tenant"]) == ("hooks.example.com:8443", tenant.name)
 
 
 def test_one_is_held_for_a_while_or_until_released_and_the_audit_trail_says_by_whom(tenant: Tenant) -> None:

@@ -17,7 +17,7 @@ from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
-from messaging.webhooks import deliveries, endpoints, request, sender
+from messaging.webhooks import deliveries, endpoints, request, retries
 from messaging.webhooks.sender import Sender
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
@@ -42,6 +42,10 @@ def receiver() -> Iterator[WebhookReceiver]:
 @pytest.fixture
 def tenant() -> Tenant:
     return make_tenant()
+
+
+def breaker_of(receiver: WebhookReceiver, tenant: Tenant) -> str:
+    return breaker_rules.of_endpoints(f"127.0.0.1:{receiver.port}", tenant.pk)
 
 
 def statuses(endpoint: WebhookEndpoint) -> list[str]:
@@ -151,7 +155,7 @@ def test_a_request_that_is_not_taken_is_repeated_with_its_id_before_later_events
 
 
 def test_pauses_double_up_to_an_hour_and_are_never_the_same() -> None:
-    spans = [[sender.backoff(n).total_seconds() for _ in range(50)] for n in range(1, 30)]
+    spans = [[retries.backoff(n).total_seconds() for _ in range(50)] for n in range(1, 30)]
     for n, found in enumerate(spans, start=1):
         middle = min(3600, 5 * 2 ** (n - 1))
         assert 0.8 * middle <= min(found) < max(found) <= 1.2 * middle
@@ -258,6 +262,24 @@ def test_a_result_is_written_when_the_database_comes_back(
     turn(endpoint)
     assert statuses(endpoint) == ["delivered"]
     assert len(receiver.deliveries) == 1
+
+
+def test_a_result_that_is_written_at_the_second_try_names_its_request(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    failures, own = iter([True]), request.log
+
+    def away(*args: Any, **kwargs: Any) -> WebhookDelivery:
+        if next(failures, False):
+            raise OperationalError("the server is away")
+        return own(*args, **kwargs)
+
+    monkeypatch.setattr(request, "log", away)
+    turn(endpoint)
+    (entry,) = WebhookDelivery.objects.all()
+    assert (entry.webhook_id, entry.attempt) == (receiver.deliveries[0].webhook_id, 1)
 
 
 def test_a_request_that_fails_for_a_day_is_given_up_and_the_next_events_are_sent(receiver: WebhookReceiver, tenant: Tenant) -> None:
@@ -388,11 +410,11 @@ def test_during_a_rotation_both_secrets_verify_and_afterwards_only_the_new_one(r
 def test_an_open_breaker_of_the_host_makes_the_endpoint_wait_without_an_attempt(receiver: WebhookReceiver, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, receiver.url)
     sent(tenant)
-    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "open", by="test")
+    breakers.force(breaker_of(receiver, tenant), "open", by="test")
     turn(endpoint)
     assert (receiver.deliveries, statuses(endpoint), again(endpoint).attempts) == ([], [], 0)
     assert again(endpoint).next_attempt_at > timezone.now()
-    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "automatic", by="test")
+    breakers.force(breaker_of(receiver, tenant), "automatic", by="test")
     later(endpoint, minutes=2)
     turn(endpoint)
     assert len(receiver.deliveries) == 1
@@ -407,7 +429,7 @@ def test_failures_of_a_host_open_its_breaker(receiver: WebhookReceiver, tenant: 
         sent(tenant)
         turn(endpoint)
     breakers.forget()
-    assert breaker_rules.phase(breaker_rules.of_host(f"127.0.0.1:{receiver.port}")) == "open"
+    assert breaker_rules.phase(breaker_of(receiver, tenant)) == "open"
 
 
 @pytest.mark.parametrize("path", ["\\[x", "\\1", "/plain"])
@@ -417,7 +439,7 @@ def test_endpoints_of_one_host_share_its_breaker_however_their_urls_are_written(
     endpoint = make_endpoint(tenant, receiver.url)
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(url=f"http://127.1:{receiver.port}{path}")
     sent(tenant)
-    breakers.force(breaker_rules.of_host(f"127.0.0.1:{receiver.port}"), "open", by="test")
+    breakers.force(breaker_of(receiver, tenant), "open", by="test")
     assert turn(endpoint) == 0
     assert receiver.deliveries == []
     assert again(endpoint).next_attempt_at > timezone.now()
@@ -591,6 +613,52 @@ def test_a_request_of_a_tenant_that_becomes_inactive_is_not_repeated_meanwhile(r
     Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
     later(endpoint, minutes=1)
     assert (is_due(endpoint), turn(endpoint), len(receiver.deliveries)) == (False, 0, 1)
+
+
+def test_the_failures_of_one_tenant_do_not_hold_up_another_at_the_same_host(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    rule = circuit_breakers.value.webhooks.model_copy(update={"min_requests": 3})
+    configure(circuit_breakers, webhooks=rule)
+    receiver.script(Answer(status=500), times=3)
+    for _ in range(3):
+        endpoint = make_endpoint(tenant, receiver.url)
+        sent(tenant)
+        turn(endpoint)
+    breakers.forget()
+    other = make_tenant()
+    theirs = make_endpoint(other, receiver.url)
+    rows = sent(other)
+    turn(theirs)
+    assert (breaker_rules.phase(breaker_of(receiver, tenant)), breaker_rules.phase(breaker_of(receiver, other))) == ("open", "closed")
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of(rows)
+
+
+def test_the_requests_of_one_tenant_leave_places_at_a_host_to_another(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    configure(webhooks, at_once_per_host=1)
+    held = concurrency_leases.take(breaker_of(receiver, tenant), at_once=1, max_wait_seconds=1)
+    assert held is not None
+    other = make_tenant()
+    mine, theirs = make_endpoint(tenant, receiver.url), make_endpoint(other, receiver.url)
+    sent(tenant)
+    rows = sent(other)
+    try:
+        assert (turn(mine), turn(theirs)) == (0, 1)
+    finally:
+        concurrency_leases.leave(held)
+    assert [event["data"]["id"] for event in receiver.events()] == ids_of(rows)
+    turn(mine)
+    assert len(receiver.deliveries) == 2
+
+
+def test_all_tenants_together_keep_to_the_limit_of_a_host(receiver: WebhookReceiver, tenant: Tenant) -> None:
+    configure(webhooks, at_once_per_host=2, at_once_per_host_in_total=2)
+    receiver.latency_ms = 100
+    tenants = [tenant, make_tenant(), make_tenant()]
+    found = [make_endpoint(one, f"{receiver.url}/{n}") for one in tenants for n in range(2)]
+    for one in tenants:
+        sent(one)
+        recorded(one)
+    crowds.start(*[Sender(endpoint.pk).serve for endpoint in found]).join()
+    assert 1 <= receiver.max_in_progress <= 2
 
 
 def test_an_endpoint_disabled_during_a_turn_gets_no_further_request(receiver: WebhookReceiver, tenant: Tenant) -> None:
