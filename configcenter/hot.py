@@ -57,6 +57,14 @@ class Shape(BaseModel):
             raise PydanticKnownError("float_type" if kind is float else "int_type")
         return value
 
+    @classmethod
+    def in_brief(cls, values: Mapping[str, Any]) -> str:
+        """Say in one line what a member of a list does, in the reader's language; empty: the console lists its fields.
+
+        `values` are those of a draft, so they may be of any type.
+        """
+        return ""
+
 
 class Wrong(ValueError):
     """An error found by a check over several fields: the field, a message marked with gettext_noop, and its values.
@@ -112,14 +120,21 @@ class Module(Shape):
     """
 
 
-def setting(default: Any = ..., title: str = "", help_text: str = "", *, unit: str = "", widget: str = "", **limits: Any) -> Any:
+#: Choices that other apps offer for a field, by the name that its `widget` gives: value and label.
+CHOICES: dict[str, Callable[[], Iterable[tuple[str, Any]]]] = {}
+
+
+def setting(
+    default: Any = ..., title: str = "", help_text: str = "", *, unit: str = "", widget: str = "", is_unordered: bool = False, **limits: Any
+) -> Any:
     """Declare one field of a module.
 
     `title` and `help_text` are marked with gettext_noop and translated when they are shown. `unit` is `ms`, `s`, `per s`, `%`,
     `threads` and the like. `limits` use pydantic's names (`ge`, `le`, `min_length`, `pattern`, …). `widget` replaces the input that follows
-    from the type: `lines` (a list of texts, one per line) or `text` (several lines).
+    from the type: `lines` (a list of texts, one per line), `text` (several lines), or the name of a choice in CHOICES. `is_unordered`:
+    the order of the list's members changes nothing, so the console does not offer to move them.
     """
-    extra: dict[str, Any] = {key: value for key, value in (("unit", unit), ("widget", widget)) if value}
+    extra: dict[str, Any] = {key: value for key, value in (("unit", unit), ("widget", widget), ("is_unordered", is_unordered)) if value}
     if callable(default):
         return Field(default_factory=default, title=title, description=help_text, json_schema_extra=extra, **limits)
     return Field(default, title=title, description=help_text, json_schema_extra=extra, **limits)

@@ -13,10 +13,10 @@ navigation.add(
     model_list("messaging", "batch", group=Group.OPERATE, order=40, icon="batches", label=_("Batches"), on_phone=True),
     model_list("messaging", "provider", group=Group.OPERATE, order=50, icon="providers", label=_("Providers")),
     model_list("messaging", "template", group=Group.CONFIGURE, order=10, icon="templates", label=_("Templates")),
-    model_list("messaging", "webhookendpoint", group=Group.CONFIGURE, order=15, icon="webhook", label=_("Webhooks")),
+    model_list("messaging", "webhookendpoint", group=Group.CONFIGURE, order=15, icon="webhook", label=_("Webhook endpoints")),
     model_list("messaging", "receiptentry", group=Group.RECORDS, order=10, icon="delivered", label=_("Receipts")),
     model_list("messaging", "webhookdelivery", group=Group.RECORDS, order=15, icon="webhook", label=_("Webhook deliveries")),
-    model_list("messaging", "suppression", group=Group.RECORDS, order=20, icon="suppressed", label=_("Suppression list")),
+    model_list("messaging", "suppression", group=Group.RECORDS, order=20, icon="suppressed", label=_("Suppressed recipients")),
     Entry(
         group=Group.RECORDS,
         order=30,

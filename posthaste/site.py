@@ -45,6 +45,14 @@ class PosthasteAdminSite(AdminSite):
             context |= {"navigation": groups, "navigation_on_phone": on_phone}
         return context | {"language": get_language() or "en"}
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the models by app, each named as in the navigation."""
+        apps: list[Any] = super().get_app_list(request, app_label)
+        names = {entry["url"]: entry["label"] for group in navigation.for_request(request) for entry in group["entries"]}
+        for model in (model for app in apps for model in app["models"]):
+            model["name"] = names.get(model.get("admin_url"), model["name"])
+        return apps
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST" and too_many_attempts(request):
             response = pages.problem_page(request, status=429, title=_("Too many attempts to sign in"), detail=_("Try again in a minute."))

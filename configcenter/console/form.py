@@ -14,6 +14,8 @@ from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from configcenter import hot
+
 #: Placeholder for the key of a block that is not there yet, one for each depth: the script of the page replaces it.
 NEW_KEY = "__new{depth}__"
 _LAST_PART = re.compile(r"(\.[^.\[\]]+|\[[^\[\]]*\])$")
@@ -56,6 +58,7 @@ class Entry:
     entries: list["Entry"] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     blank: Block | None = None
+    is_unordered: bool = False
     #: For a tenant's override: whether it has its own value. None: not a page of an override.
     own: bool | None = None
 
@@ -121,6 +124,8 @@ def kind_of(info: FieldInfo) -> tuple[str, Any]:
         return "switch", inner
     if inner in (int, float):
         return "number", inner
+    if extra.get("widget") in hot.CHOICES:
+        return "choice", extra["widget"]
     return ("long" if extra.get("widget") == "text" else "text"), inner
 
 
@@ -172,6 +177,7 @@ def _entries(
             title=gettext(info.title) if info.title else name,
             help_text=gettext(info.description) if info.description else "",
             unit=gettext(str(extra["unit"])) if extra.get("unit") else "",
+            is_unordered=bool(extra.get("is_unordered")),
             limits=_limits(info, inner),
         )
         entry.differs = value != usual
@@ -187,6 +193,9 @@ def _entries(
             entry.value = text_of(value, kind)
             if kind == "select":
                 entry.options = [(member.value, str(member.label)) for member in inner]
+            elif kind == "choice":
+                entry.kind, entry.limits = "select", {}
+                entry.options = [*([("", gettext("All"))] if info.default == "" else []), *_choices(inner)]
         entry.default = in_words(usual, kind, inner, entry.unit)
         entry.shown = in_words(value, kind, inner, entry.unit)
         found.append(entry)
@@ -197,20 +206,18 @@ def _block(inner: type[BaseModel], member: Any, path: str, key: str, depth: int,
     # Differences inside a block are not marked: every block was added by a user.
     standard = blank(inner)
     entries = _entries(inner, member, standard, path, depth + 1, open_paths)
-    title, day = _title(member), str(member.get("day", "")) if isinstance(member, Mapping) else ""
+    title, day = _title(member, entries), str(member.get("day", "")) if isinstance(member, Mapping) else ""
     entries_shown = [entry for entry in entries if entry.kind not in ("shape", "lines", "list") and entry.shown not in (title, day)]
     # Where nothing differs, the usual values: a row that says nothing but its number would have to be opened to be read.
     entries_shown = [entry for entry in entries_shown if entry.differs] or [
         entry for entry in entries_shown if entry.kind != "switch" and entry.value
     ]
-    said = [
-        f"{entry.title} {entry.shown}" if entry.kind == "switch" or (entry.kind == "number" and not entry.unit) else entry.shown
-        for entry in entries_shown
-    ]
+    said = [f"{entry.title} {entry.shown}" if entry.kind in ("switch", "number") else entry.shown for entry in entries_shown]
+    brief = inner.in_brief(member) if issubclass(inner, hot.Shape) and isinstance(member, Mapping) else ""
     for entry in _all(entries):
         entry.differs, entry.default = False, ""
     is_open = path in open_paths or key.startswith("__")
-    return Block(key=key, path=path, title=title, brief=" · ".join(said[:4]), entries=entries, is_open=is_open)
+    return Block(key=key, path=path, title=title, brief=brief or " · ".join(said[:4]), entries=entries, is_open=is_open)
 
 
 def blank(model: type[BaseModel]) -> dict[str, Any]:
@@ -225,11 +232,18 @@ def _plain(value: Any) -> Any:
     return [_plain(member) for member in value] if isinstance(value, list) else value.value if isinstance(value, TextChoices) else value
 
 
-def _title(member: Any) -> str:
+def _choices(name: str) -> list[tuple[str, str]]:
+    return [(value, str(label)) for value, label in hot.CHOICES[name]()]
+
+
+def _title(member: Any, entries: Iterable[Entry]) -> str:
     if isinstance(member, Mapping):
         for name in NAMES:
             if member.get(name) not in (None, ""):
                 value = member[name]
+                chosen = next((entry.shown for entry in entries if entry.name == name and entry.kind == "select"), "")
+                if chosen:
+                    return chosen
                 is_day = name == "day" and isinstance(value, int)
                 return str(WEEKDAYS.get(value - 1, value)) if is_day else str(value)
     return ""
@@ -276,6 +290,8 @@ def in_words(value: Any, kind: str, inner: Any, unit: str = "") -> str:
         case "select":
             known = value in [member.value for member in inner]
             return str(inner(value).label) if known else str(value)
+        case "choice":
+            return dict(_choices(inner)).get(value, str(value)) if value else gettext("All")
         case "list":
             number = len(value) if isinstance(value, list) else 0
             return gettext("{n} in the list").format(n=number)

@@ -24,7 +24,7 @@ from messaging.webhooks import deliveries
 from posthaste.lib.problems import Problem
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, milliseconds, thousands
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, icon, milliseconds, thousands
 
 SHOWN_EVENTS = 50
 MAX_REPLAYS = 20  # of one bulk action: each is a call that may take as long as an endpoint may
@@ -51,7 +51,7 @@ class WebhookDeliveryAdmin(ReadOnly):
     empty_text = gettext_lazy("Requests appear here when events are sent to an endpoint, or when you test one.")
     rows_word = gettext_lazy("deliveries")
     list_display = ["status_badge", "endpoint", "kind_badge", "events_shown", "attempt", "answer", "took", "tenant", "called"]
-    list_display_links = ["status_badge"]
+    list_display_links = ["status_badge", "called"]
     list_filter = ["status", "kind", ("endpoint", OwnedFilter)]
     list_select_related = ["endpoint", "tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
@@ -92,11 +92,13 @@ class WebhookDeliveryAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("outcome"), ordering="status")
     def status_badge(self, row: WebhookDelivery) -> SafeString:
+        if row.status == DeliveryStatus.DELIVERED:  # what is normal is quiet
+            return format_html("{} {}", icon("sent"), row.get_status_display())
         return badge(DeliveryStatus(row.status))
 
     @admin.display(description=gettext_lazy("kind"))
-    def kind_badge(self, row: WebhookDelivery) -> SafeString:
-        return badge(DeliveryKind(row.kind))
+    def kind_badge(self, row: WebhookDelivery) -> SafeString | str:
+        return str(row.get_kind_display()) if row.kind == DeliveryKind.EVENTS else badge(DeliveryKind(row.kind))
 
     @admin.display(description=gettext_lazy("events"))
     def events_shown(self, row: WebhookDelivery) -> str:

@@ -11,9 +11,11 @@ from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
+from messaging.channels.channel import channel_choices
 from messaging.channels.registry import CHANNELS  # where all of them are known
 from posthaste.lib import zones
 
+hot.CHOICES["channel"] = channel_choices
 CATEGORY = re.compile(hot.NAME)
 NO_CHANNEL = _("There is no channel {value}. Available: {known}.")
 
@@ -72,7 +74,7 @@ class Frequency(Shape):
 
     name: str = setting("cap", _("Name"), _("Shown in traces."), pattern=hot.NAME)
     category: str = setting("", _("Category"), _("The message's category. Empty: all categories together."), pattern=hot.CATEGORY_OR_EMPTY)
-    channel: str = setting("", _("Channel"), _("Empty: all channels together."), max_length=10)
+    channel: str = setting("", _("Channel"), _("All: the channels are counted together."), widget="channel", max_length=10)
     most: int = setting(5, _("Most"), _("Messages per recipient within the time."), ge=1, le=100_000)
     hours: float = setting(24.0, _("Within"), "", unit="h", ge=0.01, le=8_784)
     outside: Outside = setting(Outside.DROP, _("Above the cap"), _("Defer the message until the cap allows it, or drop it."))

@@ -1,9 +1,11 @@
 """Flow control: how much of whose traffic is accepted."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy
+from django.utils import formats
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -109,7 +111,33 @@ class FlowRule(Shape):
         ge=0,
         le=100,
     )
-    exceptions: list[Exception_] = setting(list, _("Exceptions"), _("Different limits for single values."), max_length=1000)
+    exceptions: list[Exception_] = setting(
+        list, _("Exceptions"), _("Different limits for single values."), max_length=1000, is_unordered=True
+    )
+
+    @classmethod
+    def in_brief(cls, values: Mapping[str, Any]) -> str:
+        """Say what the rule lets through: 1,000 requests/s · 500 at once · 10,000 requests in 60 s."""
+        number = {name: values.get(name) for name in ("per_second", "at_once", "in_window", "window_seconds")}
+        if not all(isinstance(value, int | float) for value in number.values()):
+            return ""
+        shown = {
+            name: formats.number_format(f"{value:g}" if value < 1e6 else int(value), use_l10n=True, force_grouping=True)
+            for name, value in number.items()
+        }
+        is_messages = values.get("unit") == Unit.MESSAGES
+        parts = [
+            (gettext("{n} messages/s") if is_messages else gettext("{n} requests/s")).format(n=shown["per_second"])
+            if number["per_second"]
+            else "",
+            gettext("{n} at once").format(n=shown["at_once"]) if number["at_once"] else "",
+            (gettext("{n} messages in {seconds} s") if is_messages else gettext("{n} requests in {seconds} s")).format(
+                n=shown["in_window"], seconds=shown["window_seconds"]
+            )
+            if number["in_window"]
+            else "",
+        ]
+        return " · ".join(filter(None, [*parts, "" if values.get("is_enabled") else gettext("off")]))
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
@@ -185,6 +213,7 @@ class FlowRules(Module):
         _("Rules"),
         _("All rules are checked together. The number of messages is limited by the backlog and the provider caps."),
         max_length=200,
+        is_unordered=True,
     )
     system: SystemProtection = setting(SystemProtection, _("System protection"), _("Low priorities are refused first."))
     adaptive: AdaptiveLimit = setting(AdaptiveLimit, _("Adaptive limit"), _("For accepting messages. Disabled by default."))

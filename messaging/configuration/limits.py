@@ -16,7 +16,7 @@ DEFAULT_BODY_BYTES = {EMAIL: 524_288, PUSH: 4_096, WECOM: 4_096, WEBHOOK: 262_14
 class BodySize(Shape):
     """The limit of one channel."""
 
-    channel: str = setting("email", _("Channel"), _("The channel that the limit is for."), max_length=10)
+    channel: str = setting("email", _("Channel"), _("The channel that the limit is for."), widget="channel", max_length=10)
     max_bytes: int = setting(65_536, _("Maximum size"), _("Of the text and of the HTML, in UTF-8."), unit=_("bytes"), ge=1, le=1_000_000)
 
     @model_validator(mode="after")
@@ -40,7 +40,9 @@ class MessageLimits(Module):
         ge=1,
         le=255,
     )
-    body_sizes: list[BodySize] = setting(_default_sizes, _("Body sizes"), _("Limits of channels other than SMS."), max_length=50)
+    body_sizes: list[BodySize] = setting(
+        _default_sizes, _("Body sizes"), _("Limits of channels other than SMS."), max_length=50, is_unordered=True
+    )
     max_bytes: int = setting(
         65_536, _("Default maximum size"), _("For channels without a limit of their own."), unit=_("bytes"), ge=1, le=1_000_000
     )

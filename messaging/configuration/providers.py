@@ -23,7 +23,7 @@ class Strategy(TextChoices):
 class ChannelRoute(Shape):
     """Another way for one channel."""
 
-    channel: str = setting("sms", _("Channel"), "", max_length=10)
+    channel: str = setting("sms", _("Channel"), "", widget="channel", max_length=10)
     strategy: Strategy = setting(Strategy.WEIGHTED, _("Choice"), _("By weight, by weight and latency, or in order of weight."))
     weights: list["ProviderWeight"] = setting(list, _("Weights"), _("Override the weights on the providers' pages."), max_length=50)
 

@@ -214,6 +214,9 @@ class Sender:
             lines = self._lines(endpoint, load.rows, answer, status) if is_done or given_up else NO_LINES
         finally:
             self._report(breaker, epoch, tally, status, lines)
+        if is_done:  # what the row holds now, once it is committed: the next request goes on from there
+            endpoint.cursor, endpoint.failures, endpoint.failing_since = load.until, 0, None
+            composing.forget_request(endpoint)
         self._is_done = load.is_last
         return is_done
 
@@ -246,8 +249,6 @@ class Sender:
         if answer.status == DeliveryStatus.DELIVERED:
             done = {"cursor": load.until, "failures": 0, "failing_since": None, "next_attempt_at": now, **composing.NOTHING_IN_FLIGHT}
             if self._held().update(**done):
-                for name, value in done.items():  # what the row holds now: the next request goes on from there
-                    setattr(endpoint, name, value)
                 request.log(endpoint, answer, **entry)
             else:
                 self._too_late(endpoint, answer, entry)

@@ -1,10 +1,12 @@
 """Alarm rules and the people they notify."""
 
 import re
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy
+from django.utils import formats
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
@@ -51,13 +53,29 @@ class AlarmRule(Shape):
     is_enabled: bool = setting(True, _("Enabled"), "")
     figure: Figure = setting(Figure.BACKLOG, _("Metric"), _("The metric to watch."))
     comparison: Comparison = setting(Comparison.ABOVE, _("Condition"), "")
-    bound: float = setting(0.0, _("Threshold"), "", ge=0, le=1_000_000_000)
+    bound: float = setting(0.0, _("Threshold"), _("In the unit of the metric."), ge=0, le=1_000_000_000)
     for_seconds: int = setting(60, _("For"), _("How long the condition must hold."), unit="s", ge=0, le=86_400)
     severity: Severity = setting(Severity.WARNING, _("Severity"), "")
     receivers: list[str] = setting(
         list, _("Receivers"), _("E-mail addresses or webhook addresses, one per line."), widget="lines", max_length=50
     )
     repeat_minutes: int = setting(30, _("Repeat after"), _("While the alarm is active."), unit="min", ge=1, le=10_080)
+
+    @classmethod
+    def in_brief(cls, values: Mapping[str, Any]) -> str:
+        """Say when the alarm is raised: Messages waiting above 100,000 for 60 s · Warning."""
+        figure, comparison, severity = values.get("figure"), values.get("comparison"), values.get("severity")
+        bound, seconds = values.get("bound"), values.get("for_seconds")
+        is_whole = figure in Figure.values and comparison in Comparison.values and severity in Severity.values
+        if not is_whole or not isinstance(bound, int | float) or not isinstance(seconds, int | float):
+            return ""
+        text = gettext("{figure} {comparison} {bound} for {seconds} s").format(
+            figure=Figure(figure).label,
+            comparison=Comparison(comparison).label,
+            bound=formats.number_format(int(bound) if bound == int(bound) else bound, use_l10n=True, force_grouping=True),
+            seconds=formats.number_format(seconds, use_l10n=True, force_grouping=True),
+        )
+        return " · ".join(filter(None, [text, str(Severity(severity).label), "" if values.get("is_enabled") else gettext("off")]))
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -85,6 +103,7 @@ class Alarms(Module):
         _("Alarms"),
         "",
         max_length=100,
+        is_unordered=True,
     )
     quiet_start: str = setting(
         "",

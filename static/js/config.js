@@ -32,8 +32,9 @@ function move(block, up) {
 }
 
 function rename(block) {
-  const named = block.querySelector("input[name$='.name'], input[name$='.intent'], input[name$='.channel'], input[name$='.provider'], input[name$='.value']");
-  if (named?.value) block.querySelector("summary .name").textContent = named.value;
+  const named = block.querySelector("input[name$='.name'], input[name$='.intent'], input[name$='.provider'], input[name$='.value']");
+  const word = named?.value || block.querySelector("select[name$='.channel']")?.selectedOptions[0]?.textContent;
+  if (word) block.querySelector("summary .name").textContent = word;
 }
 
 const form = document.getElementById("module-form");

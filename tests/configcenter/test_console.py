@@ -164,6 +164,9 @@ def test_every_choice_of_the_modules_has_words() -> None:
     def walk(model: type[BaseModel]) -> None:
         for info in model.model_fields.values():
             kind, inner = kind_of(info)
+            if kind == "choice":
+                assert all(str(label) for _value, label in hot.CHOICES[inner]())
+                continue
             assert not issubclass(inner, Enum) or kind == "select", f"{inner.__name__} has no labels: make it TextChoices"
             if kind in ("shape", "list"):
                 walk(inner)
@@ -610,3 +613,22 @@ def test_the_overview_asks_the_same_few_queries_however_much_was_published(djang
     assert page.count("module-card") == len(MODULES)
     assert client.get(reverse("config:overview") + "?q=burst").content.decode().count("module-card") == 0
     assert client.get(reverse("config:overview") + "?q=queue+capacity").content.decode().count("module-card") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "shown"),
+    [
+        ("flow_rules", "1,000 requests/s · 500 at once · 10,000 requests in 60 s"),
+        ("alarms", "Messages waiting above 100,000 for 60 s · Warning"),
+    ],
+)
+def test_the_line_of_an_entry_says_what_it_does(module: str, shown: str) -> None:
+    assert shown in staff().get(at(module)).content.decode()
+
+
+def test_a_channel_is_chosen_by_its_name_and_entries_without_an_order_are_not_moved() -> None:
+    shown = staff().get(at("message_limits")).content.decode()
+    assert '<option value="email" selected>E-mail</option>' in shown
+    assert '<span class="name">E-mail</span>' in shown
+    assert 'name="remove-block"' in shown
+    assert 'name="move-up"' not in shown

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.test import RequestFactory
 
@@ -60,7 +61,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Locks",
         "Scheduled jobs",
     ]
-    assert shown["configure"] == ["Templates", "Webhooks", "Configuration"]
+    assert shown["configure"] == ["Templates", "Webhook endpoints", "Configuration"]
 
 
 def test_an_empty_group_has_no_heading() -> None:
@@ -103,3 +104,10 @@ def test_an_entry_that_is_added_is_shown_to_those_its_function_allows(add: Add) 
 def test_an_entry_whose_page_is_not_installed_is_not_shown(add: Add) -> None:
     add(url="not-installed")
     assert "desk" not in labels(groups_for(AnonymousUser()))
+
+
+def test_the_overview_names_pages_as_the_navigation_does() -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = User.objects.create_superuser("root")
+    names = {str(model["name"]) for app in admin.site.get_app_list(request) for model in app["models"]}
+    assert {"Webhook endpoints", "Suppressed recipients", "Scheduled jobs"} <= names

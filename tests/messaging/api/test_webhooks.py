@@ -1,5 +1,6 @@
 """Webhook endpoints over the API: who may, what is refused, secrets that are shown once, the delivery log."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -409,7 +410,7 @@ def test_calls_that_wait_for_a_receiver_are_bounded_and_say_when_to_come_back(ap
     delivery = make_delivery(endpoint, status=DeliveryStatus.FAILED)
     provider = make_provider(tenant)
     admin = make_api(tenant, ADMIN)
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: api.post(path_of(endpoint, "test/")),
         lambda: api.post(path_of(endpoint, f"deliveries/{delivery.pk}/replay/")),
         lambda: api.post(path_of(endpoint, "replay/"), {"since": "2020-01-01T00:00:00Z"}),

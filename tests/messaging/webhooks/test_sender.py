@@ -264,6 +264,24 @@ def test_a_result_is_written_when_the_database_comes_back(
     assert len(receiver.deliveries) == 1
 
 
+def test_a_result_that_is_written_at_the_second_try_names_its_request(
+    receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    failures, own = iter([True]), request.log
+
+    def away(*args: Any, **kwargs: Any) -> WebhookDelivery:
+        if next(failures, False):
+            raise OperationalError("the server is away")
+        return own(*args, **kwargs)
+
+    monkeypatch.setattr(request, "log", away)
+    turn(endpoint)
+    (entry,) = WebhookDelivery.objects.all()
+    assert (entry.webhook_id, entry.attempt) == (receiver.deliveries[0].webhook_id, 1)
+
+
 def test_a_request_that_fails_for_a_day_is_given_up_and_the_next_events_are_sent(receiver: WebhookReceiver, tenant: Tenant) -> None:
     endpoint = make_endpoint(tenant, receiver.url)
     (lost,) = sent(tenant)
