@@ -17,6 +17,7 @@ from configcenter.services.instances import Instance
 from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
+from posthaste.lib.crypto import LostText
 from posthaste.lib.line_differences import Line, diff
 from posthaste.lib.problems import Conflict, NotFound
 
@@ -29,6 +30,7 @@ __all__ = [
     "everything",
     "free_items",
     "history",
+    "is_undecryptable",
     "json_schema",
     "listening",
     "live_instances",
@@ -218,7 +220,15 @@ MASK = "••••••"
 
 def shown_text(item: ConfigItem, text: str) -> str:
     """Return a text of an item as people, lists and history show it: masked where the item is encrypted."""
+    if isinstance(text, LostText):
+        return _("(can't be decrypted)")
     return MASK if item.is_encrypted and text else text
+
+
+def is_undecryptable(item: ConfigItem) -> bool:
+    """Return whether a text of an item, in force or being edited, was encrypted with a key that is not there."""
+    texts = item.draft, item.current and item.current.content, item.gray and item.gray.content
+    return any(isinstance(text, LostText) for text in texts)
 
 
 class NotCompared(Conflict):

@@ -13,6 +13,7 @@ from configcenter.api.module_shapes import GrayOut, gray_of
 from configcenter.models import PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items, namespaces
 from configcenter.services.listeners import Listener
+from posthaste.lib.crypto import LostText
 
 CONTENT = "The text itself, to the last blank: its md5 is counted over it."
 
@@ -53,16 +54,23 @@ class ItemOut(serializers.ModelSerializer[ConfigItem]):
     at = serializers.DateTimeField(source="current.at", allow_null=True, default=None)
     author = serializers.CharField(source="current.author", default="")
     has_draft = serializers.SerializerMethodField()
+    is_undecryptable = serializers.SerializerMethodField(help_text="Its key is missing in ENCRYPTION_KEYS. Replace or delete it.")
 
     class Meta:
         model = ConfigItem
-        fields = ["namespace", "group", "data_id", "format", "description", "is_encrypted", "version", "md5", "at", "author", "has_draft"]
+        fields = [
+            "namespace", "group", "data_id", "format", "description", "is_encrypted", "is_undecryptable", "version", "md5", "at", "author",
+            "has_draft",
+        ]  # fmt: skip
 
     def get_namespace(self, item: ConfigItem) -> str:
         return called(self.context["request"].user, item.namespace)
 
     def get_has_draft(self, item: ConfigItem) -> bool:
         return item.draft is not None
+
+    def get_is_undecryptable(self, item: ConfigItem) -> bool:
+        return selectors.is_undecryptable(item)
 
 
 class ItemDraftOut(serializers.Serializer[Any]):
@@ -83,15 +91,16 @@ def draft_of(item: ConfigItem) -> dict[str, Any]:
 class ItemDetail(ItemOut):
     """An item with the text in force and its draft."""
 
-    effective = serializers.SerializerMethodField(help_text="The text in force; empty where nothing is.")
+    effective = serializers.SerializerMethodField(help_text="The text in force; empty where nothing is, null where it can't be decrypted.")
     draft = serializers.SerializerMethodField()
     gray = serializers.SerializerMethodField()
 
     class Meta(ItemOut.Meta):
         fields = [*ItemOut.Meta.fields, "effective", "draft", "gray"]
 
-    def get_effective(self, item: ConfigItem) -> str:
-        return items.effective(item)
+    def get_effective(self, item: ConfigItem) -> str | None:
+        text = items.effective(item)
+        return None if isinstance(text, LostText) else text
 
     @extend_schema_field(ItemDraftOut)
     def get_draft(self, item: ConfigItem) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from pydantic import ValidationError
 
 from accounts.selectors import Tenant, tenant_by_slug
-from configcenter import hot
+from configcenter import hot, selectors
 from configcenter.console import changes
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import items, validation
@@ -53,6 +53,10 @@ class Target:
             place = reverse(f"config:module-{verb}", args=[self.handle.name, *more])
             query = ({"tenant": self.tenant.slug} if self.tenant else {}) | query
         return f"{place}?{urlencode(query)}" if query else place
+
+    @property
+    def is_undecryptable(self) -> bool:
+        return selectors.is_undecryptable(self.item)
 
     @property
     def can_replay(self) -> bool:

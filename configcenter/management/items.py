@@ -17,6 +17,7 @@ from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import drafts, items, releases
+from posthaste.lib.crypto import LostText, Undecryptable
 from posthaste.lib.problems import Invalid, NotFound
 
 GROUP = "DEFAULT_GROUP"  # as Nacos clients have it
@@ -178,6 +179,7 @@ def list_(options: dict[str, Any], say: Say) -> None:
         f"{items.name_of(item):50} {item.format:10} v{item.current.number if item.current else 0:<4}"
         + ("  draft" if item.draft is not None else "")
         + (f"  gray v{item.gray.number}" if item.gray else "")
+        + ("  can't be decrypted" if selectors.is_undecryptable(item) else "")
         for item in found
     ]
     say([described(item) for item in found], "\n".join(lines) or "There are no items.")
@@ -193,6 +195,7 @@ def described(item: ConfigItem) -> dict[str, Any]:
         "format": item.format,
         "description": item.description,
         "is_encrypted": item.is_encrypted,
+        "is_undecryptable": selectors.is_undecryptable(item),
         "version": current.number if current else 0,
         "md5": current.md5 if current else "",
         "at": current.at if current else None,
@@ -208,6 +211,7 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
     Raises:
         NotFound: there is none.
+        Undecryptable: it is to be revealed, and can't be decrypted.
     """
     item = find(options)
     if options["draft"]:
@@ -220,6 +224,8 @@ def get(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
         raise NotFound(_("No version of this item is in force."))
     else:
         text = item.current.content
+    if options["reveal"] and isinstance(text, LostText):
+        raise Undecryptable
     text = text if options["reveal"] else selectors.shown_text(item, text)
     return described(item) | {"content": text}, text
 

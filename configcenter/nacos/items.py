@@ -19,6 +19,7 @@ from configcenter.services import items, releases
 from configcenter.services.changes import md5_of
 from configcenter.services.namespaces import Place, name, place, writable
 from configcenter.services.validation import defaults
+from posthaste.lib.crypto import LostText, Undecryptable
 from posthaste.lib.problems import Invalid, NotFound
 
 COMMENT = "Nacos client"
@@ -38,6 +39,12 @@ class Shown:
     is_encrypted: bool = False
 
 
+def _readable(shown: Shown) -> Shown:
+    if isinstance(shown.content, LostText):
+        raise Undecryptable
+    return shown
+
+
 @dataclass(frozen=True, slots=True)
 class InForce:
     """What is in force of one item (None: nothing), and a gray release with those it is for."""
@@ -52,12 +59,13 @@ class InForce:
 
         Raises:
             NotFound: nothing is in force for it.
+            Undecryptable: it can't be decrypted.
         """
         if self.gray is not None and client.takes_part(item=f"{group}/{data_id}", labels=self.labels, percent=self.percent):
-            return self.gray
+            return _readable(self.gray)
         if self.shown is None:
             raise NotFound(_("config data not exist"))
-        return self.shown
+        return _readable(self.shown)
 
 
 def default_of(found: Place, group: str, data_id: str) -> str | None:
@@ -268,7 +276,10 @@ def history(*, who: Who, fields: Mapping[str, str]) -> protocol.Answer:
         release = rows.filter(pk=protocol.whole(fields, "nid", 1, 10**9)).first()
         if release is None:
             raise NotFound(_("There is no such release."))
-        return protocol.json(_entry(who, found, release) | {"content": None if release.is_encrypted else release.content})
+        return protocol.json(
+            _entry(who, found, release)
+            | {"content": None if release.is_encrypted or isinstance(release.content, LostText) else release.content}
+        )
     number, size = protocol.whole(fields, "pageNo", 1, 1_000_000), protocol.whole(fields, "pageSize", 100, 500)
     start = (number - 1) * size
     shown = [_entry(who, found, release) for release in rows.order_by("-number")[start : start + size]]

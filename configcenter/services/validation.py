@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem
 from configcenter.services import formats
+from posthaste.lib.crypto import LostText
 from posthaste.lib.json_syntax import is_deep, why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
 
@@ -192,6 +193,8 @@ def validate(item: ConfigItem, content: str, *, is_secret: bool = False) -> None
     Raises:
         Invalid: naming each wrong field, such as `rules[2].per_second`.
     """
+    if isinstance(content, LostText):
+        raise Invalid.field("content", _("This text can't be decrypted, because its key is not in ENCRYPTION_KEYS."), "undecryptable")
     check_text(content)
     handle = handle_of(item)
     if handle is None:

@@ -49,7 +49,9 @@ def prepare(installation: Installation, environment: dict[str, str]) -> None:
     """
     settings = installation.settings
     log = installation.logs / "prepare.log"
-    arguments = ["--output", str(installation.demo), "--base-url", settings.public_url, "--ws-url", f"ws://localhost:{settings.ws_port}"]
+    arguments = ["--output", str(installation.demo), "--base-url", settings.public_url, "--ws-url", installation.ws_url]
+    others = installation.addresses(redis_url=environment.get("REDIS_URL", settings.redis_url))
+    arguments += [f"--address={name}={value}" for name, value in others.items()]
     with log.open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.local.prepare", *arguments],
@@ -121,7 +123,9 @@ def announce(installation: Installation, seconds: float) -> None:
         "API": f"{base}/api/",
         "API reference": f"{base}/docs",
         "Health": f"{base}/health",
-        "WebSocket": f"ws://localhost:{settings.ws_port}/ws/",
+        "WebSocket": demo["ws_url"],
+        "Nacos": demo["nacos_address"] + (f"  (gRPC: {demo['nacos_grpc_address']})" if "nacos_grpc_address" in demo else ""),
+        "Valkey" if installation.starts_valkey else "Redis": demo["redis_url"],
         "Demo login": f"{demo['admin']['username']} / {demo['admin']['password']}",
         "Demo API key": demo["api_key"],
         "For scripts": f"{installation.demo}  (all of the above as JSON)",

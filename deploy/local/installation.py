@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import secrets
 import socket
@@ -11,11 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from posthaste import env
 from posthaste.env import Environment
 
 DEFAULT_VALKEY_PORT = 6390
 # The demo's receivers (a local SMTP server, a local gateway) live on the loopback interface, which is refused otherwise.
 LOCAL_NETWORKS = "127.0.0.0/8,::1/128"
+#: Which installation a process works on: who gives another of these means another installation.
+IDENTITY = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "BROKER_URL", "REDIS_URL", "REDIS_PREFIX")
+#: What commands beside the running stack need to know of it besides.
+KEPT = (*IDENTITY, "PUBLIC_URL", "PORT", "WS_PORT", "HTTPS", "ALLOWED_HOSTS", "OUTBOUND_ALLOWED_NETWORKS")
 # The kernel takes no longer address for a Unix socket.
 LONGEST_SOCKET_PATH = 100
 
@@ -73,6 +79,21 @@ class Installation:
     @property
     def demo(self) -> Path:
         return self.data / "demo.json"
+
+    @property
+    def variables(self) -> Path:
+        return self.data / "environment.json"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://localhost:{self.settings.ws_port}/ws/statistics/"
+
+    def addresses(self, *, redis_url: str) -> dict[str, str]:
+        """Return the addresses, beside those of the pages, that scripts find in `demo.json`."""
+        found = {"redis_url": redis_url, "nacos_address": f"localhost:{self.settings.ws_port}"}
+        if self.settings.nacos_grpc:
+            found["nacos_grpc_address"] = f"localhost:{self.settings.ws_port + 1000}"
+        return found
 
     @property
     def pidfile(self) -> Path:
@@ -161,4 +182,33 @@ class Installation:
             variables["LOG_FORMAT"] = "console"
         if valkey_port is not None:
             variables["REDIS_URL"] = f"redis://127.0.0.1:{valkey_port}/0"
-        return {**os.environ, **variables}
+        whole = {**os.environ, **variables}
+        self._keep({name: whole[name] for name in KEPT if whole.get(name)})
+        return whole
+
+    def _keep(self, variables: dict[str, str]) -> None:
+        unfinished = self.variables.with_suffix(".new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps(variables, indent=2))
+        unfinished.rename(self.variables)
+
+
+def adopt() -> None:
+    """Let this process work on the installation that `make run` made in DATA_DIR, if there is one.
+
+    Its keys, its database and its Valkey are used together or not at all. A caller who sets one of them to something else in the
+    environment means another installation, and gets nothing of this one.
+    """
+    settings = env.load()
+    try:
+        kept = json.loads(Installation(settings).variables.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"{Installation(settings).variables} can't be read ({error}); start `make run` once more.") from None
+    if any(os.environ.get(name) not in (None, "", kept.get(name)) for name in IDENTITY):
+        return
+    for name, value in kept.items():
+        if not os.environ.get(name):
+            os.environ[name] = value
+    env.load.cache_clear()

@@ -34,7 +34,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         if "kind" in self.fields:
             self.fields["kind"].choices = [(kind, str(adapter.title)) for kind, adapter in registry.ADAPTERS.items()]  # type: ignore[attr-defined]
         if "configuration" in self.fields and not self.is_bound:
-            shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, self.instance.config)
+            shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, editing.config_of(self.instance))
             self.initial["configuration"] = shown
 
     def clean(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("configuration", _("Enter a JSON object: {…}."))
             return values
         if not self.instance._state.adding:  # an id is given before the row is stored
-            config = editing.merge_secrets(kind=values["kind"], old=self.instance.config, new=config)
+            config = editing.merge_secrets(kind=values["kind"], old=editing.config_of(self.instance), new=config)
         if registry.REDACTED in json.dumps(config, ensure_ascii=False):
             self.add_error("configuration", _("No secret is stored behind this mask. Enter the secret itself."))
             return values

@@ -30,6 +30,7 @@ from messaging.providers.breaker_labels import reason_text
 from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.problems import Invalid, TooMany
 from posthaste.ui.pages import problem_text
@@ -186,6 +187,8 @@ class ProviderAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("configuration"))
     def configuration_shown(self, row: Provider) -> str:
+        if is_lost(row, "config"):
+            return _("The configuration can't be decrypted. Write it anew, or disable or delete this provider.")
         return json.dumps(registry.redact_config(row.kind, row.config), indent=2, ensure_ascii=False)
 
     @admin.display(description=gettext_lazy("state"))

@@ -12,6 +12,7 @@ from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.configuration.delivery import CATEGORY
 from messaging.content.templates import MAX_VARIABLES
 from messaging.models import Batch, Message, Provider, Template, TemplateVersion
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.visible_text import must_be_visible
 
@@ -91,15 +92,24 @@ class ProviderOut(serializers.ModelSerializer[Provider]):
     """A provider; what is secret in its configuration is blanked."""
 
     config = serializers.SerializerMethodField()
+    is_undecryptable = serializers.SerializerMethodField(
+        help_text="Its `config` can't be decrypted, as its key is missing in ENCRYPTION_KEYS, so it sends nothing. Write it anew."
+    )
     caps = serializers.SerializerMethodField()
 
     class Meta:
         model = Provider
-        fields = ["id", "name", "channel", "kind", "config", "weight", "caps", "is_enabled", "is_stand_in", "created_at", "updated_at"]
+        fields = [
+            "id", "name", "channel", "kind", "config", "is_undecryptable", "weight", "caps", "is_enabled", "is_stand_in", "created_at",
+            "updated_at",
+        ]  # fmt: skip
 
     @extend_schema_field(serializers.DictField())
     def get_config(self, provider: Provider) -> dict[str, Any]:
-        return registry.redact_config(provider.kind, provider.config)
+        return {} if is_lost(provider, "config") else registry.redact_config(provider.kind, provider.config)
+
+    def get_is_undecryptable(self, provider: Provider) -> bool:
+        return is_lost(provider, "config")
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_caps(self, provider: Provider) -> dict[str, int]:

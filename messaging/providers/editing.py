@@ -21,6 +21,7 @@ from messaging.models import Message, Provider, ReceiptEntry
 from messaging.models.provider import new_receipt_secret
 from messaging.providers.cache import provider_cache
 from posthaste.lib import ids
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid, errors_for
@@ -96,6 +97,11 @@ def create_provider(*, provider: Provider, config: dict[str, Any], by: Actor) ->
     return provider
 
 
+def config_of(provider: Provider) -> dict[str, Any]:
+    """Return the stored configuration; nothing where it can't be decrypted, so that it can be written anew."""
+    return {} if is_lost(provider, "config") else provider.config
+
+
 def is_installed(provider: Provider) -> bool:
     """Return whether the provider's kind and channel are installed, so that its configuration can be checked and used."""
     return provider.kind in registry.ADAPTERS and provider.channel in registry.CHANNELS
@@ -116,6 +122,8 @@ def disable_uninstalled(*, provider: Provider, fields: Iterable[str], by: Actor)
         else _("The channel {channel} is no longer installed. You can only disable or delete this provider.").format(
             channel=provider.channel
         )
+        if provider.channel not in registry.CHANNELS
+        else _("The configuration can't be decrypted. Write it anew, or disable or delete this provider.")
     )
     changed = {*fields}
     wrong = sorted(changed - {"is_enabled"} if not provider.is_enabled else changed)

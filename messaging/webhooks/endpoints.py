@@ -20,6 +20,7 @@ from messaging.models.webhook import MAX_EVENTS
 from messaging.webhooks import event_types, events, request
 from posthaste.lib import http
 from posthaste.lib.control_characters import find_control
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.guard import is_numeric
 from posthaste.lib.outgoing_calls import outgoing_calls
 from posthaste.lib.problems import Conflict, Invalid
@@ -33,6 +34,12 @@ MAX_PATTERNS = 50
 LOOKUP_SECONDS = 3.0
 #: What `update` changes; the rest belongs to the sender, or has a service of its own.
 EDITABLE = ("name", "url", "event_types", "channels", "max_events", "includes_sandbox")
+
+#: What enabling and disabling change.
+STATE = [
+    "is_enabled", "disabled_at", "disabled_code", "disabled_figures", "failing_since", "failures", "inflight_since", "next_attempt_at",
+    "updated_at",
+]  # fmt: skip
 
 NO_FIGURES: Mapping[str, Any] = {}
 
@@ -116,6 +123,8 @@ def rotate_secret(*, endpoint: WebhookEndpoint, by: Actor, now: datetime, keep_o
     # Read under the lock: of two rotations at once, neither answers with a secret that does not count.
     lock(endpoint)
     current = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    if is_lost(current, "secret"):
+        keep_old_for = timedelta(0)  # no request was signed with it
     if keep_old_for and current.previous_secret_until and current.previous_secret_until > now:
         # Requests carry two signatures at most, and this secret was promised to be one of them until then.
         raise Conflict(
@@ -146,7 +155,7 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
     row = WebhookEndpoint.objects.filter(pk=endpoint.pk)
     if row.filter(is_enabled=True, failing_since__isnull=False).update(next_attempt_at=now):
         _record(endpoint, Action.WEBHOOK_ENABLE, by, tried_now=True)
-        endpoint.refresh_from_db()
+        endpoint.refresh_from_db(fields=STATE)
         return
     if not row.filter(is_enabled=False).update(
         is_enabled=True,
@@ -161,7 +170,7 @@ def enable(*, endpoint: WebhookEndpoint, by: Actor, now: datetime) -> None:
     ):
         return
     _record(endpoint, Action.WEBHOOK_ENABLE, by)
-    endpoint.refresh_from_db()
+    endpoint.refresh_from_db(fields=STATE)
 
 
 @transaction.atomic
@@ -186,7 +195,7 @@ def disable(
     ):
         return
     _record(endpoint, Action.WEBHOOK_DISABLE, by, code=code.value, **figures)
-    endpoint.refresh_from_db()
+    endpoint.refresh_from_db(fields=STATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from messaging.configuration import webhooks
 from messaging.models import DeliveryKind, DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import positions
 from posthaste.lib import foreign_json, http
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import new_id
 
 GONE = 410  # the receiver wants no more events
@@ -102,7 +103,8 @@ def size_of(event: dict[str, Any]) -> int:
 
 def _signatures(endpoint: WebhookEndpoint, webhook_id: str, body: bytes, now: datetime) -> str:
     secrets = [endpoint.secret]
-    if endpoint.previous_secret and endpoint.previous_secret_until and endpoint.previous_secret_until > now:
+    is_in_use = endpoint.previous_secret_until is not None and endpoint.previous_secret_until > now
+    if is_in_use and not is_lost(endpoint, "previous_secret") and endpoint.previous_secret:
         secrets.append(endpoint.previous_secret)
     text = body.decode()
     # `sign` reads a time without a zone as UTC.

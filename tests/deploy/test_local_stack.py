@@ -121,7 +121,10 @@ def test_the_local_stack_starts_heals_itself_stops_and_keeps_its_data(local: Loc
     local.wait_ready(process)
     demo_file = local.data / "demo.json"
     demo = json.loads(demo_file.read_text())
-    assert set(demo) >= {"base_url", "ws_url", "api_key", "admin"}
+    assert set(demo) >= {"base_url", "ws_url", "api_key", "admin", "redis_url", "nacos_address", "nacos_grpc_address"}
+    assert redis.Redis.from_url(demo["redis_url"]).config_get("dir") == {"dir": str(local.data / "valkey")}
+    for address in ("ws_url", "redis_url", "nacos_address", "nacos_grpc_address"):
+        assert demo[address] in local.said()
     assert demo["base_url"] == f"http://localhost:{local.port}"
     for path, mode in ((demo_file, 0o600), (local.data / "secrets.env", 0o600), (local.data, 0o700)):
         assert stat.S_IMODE(path.stat().st_mode) == mode, path

@@ -3,12 +3,11 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from messaging.models import Provider
 from posthaste.lib import crypto
-from posthaste.lib.crypto import EncryptedJSONField
+from posthaste.lib.crypto import EncryptedJSONField, Lost, Undecryptable, is_lost
 from tests.builders import make_tenant
 
 SECRET: Any = {"a": "s3cret"}
@@ -61,8 +60,9 @@ def test_after_a_rotation_old_values_are_read_and_new_ones_need_the_new_key(keys
     after = stored(field, "new secret")
     keys(NEW)
     assert field.from_db_value(after, None, None) == "new secret"
-    with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
-        field.from_db_value(before, None, None)
+    lost = field.from_db_value(before, None, None)
+    assert isinstance(lost, Lost)
+    assert field.get_prep_value(lost) == before, "it is stored as it was, for the day when its key is there again"
 
 
 def test_what_was_tampered_with_is_refused(keys: Keys) -> None:
@@ -70,8 +70,23 @@ def test_what_was_tampered_with_is_refused(keys: Keys) -> None:
     field = EncryptedJSONField()
     text = stored(field, "secret")
     changed = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
-    with pytest.raises(ImproperlyConfigured):
-        field.from_db_value(changed, None, None)
+    assert isinstance(field.from_db_value(changed, None, None), Lost)
+
+
+@pytest.mark.django_db
+def test_a_row_whose_key_is_lost_is_read_saved_and_keeps_what_is_stored(keys: Keys) -> None:
+    keys(OLD)
+    Provider.objects.create(tenant=make_tenant(), name="p", channel="sms", kind="sandbox", config=SECRET)
+    keys(NEW)
+    (row,) = Provider.objects.all()
+    with pytest.raises(Undecryptable, match="ENCRYPTION_KEYS"):
+        _ = row.config
+    assert is_lost(row, "config")
+    row.name = "renamed"
+    row.save()
+    keys(NEW, OLD)
+    row = Provider.objects.get()
+    assert (row.name, row.config, is_lost(row, "config")) == ("renamed", SECRET, False)
 
 
 @pytest.mark.django_db

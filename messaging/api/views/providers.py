@@ -24,6 +24,7 @@ from messaging.providers import editing
 from messaging.providers.cache import SANDBOX
 from messaging.scopes import READ
 from posthaste.lib import redis
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Unavailable
 
@@ -85,13 +86,14 @@ class ProviderItem(RetrieveModelMixin, ProviderView):
         list(self.get_queryset().order_by().select_for_update(of=("self",)).filter(pk=id).values_list("pk"))
         provider = self.get_object()
         values = self.validated(s.ProviderChange, partial=True)
-        if not editing.is_installed(provider):
+        is_unusable = not editing.is_installed(provider) or ("config" not in values and is_lost(provider, "config"))
+        if is_unusable:
             provider.is_enabled = values.get("is_enabled", provider.is_enabled)
             editing.disable_uninstalled(provider=provider, fields=values, by=Actor.of_request(request))
             return Response(s.ProviderOut(provider).data)
-        config: dict[str, Any] = provider.config
+        config: dict[str, Any] = editing.config_of(provider)
         if "config" in values:
-            config = editing.merge_secrets(kind=provider.kind, old=provider.config, new=values.pop("config"))
+            config = editing.merge_secrets(kind=provider.kind, old=config, new=values.pop("config"))
         if "caps" in values:
             editing.change_caps(provider=provider, caps=values.pop("caps"))
         for name, value in values.items():

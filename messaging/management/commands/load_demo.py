@@ -20,7 +20,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
         parser.add_argument("--base-url", default="http://localhost:8000")
-        parser.add_argument("--ws-url", default="ws://localhost:8001")
+        parser.add_argument("--ws-url", default="ws://localhost:8001/ws/statistics/")
+        parser.add_argument("--address", action="append", default=[], metavar="NAME=URL", help="another address to write; may be repeated")
 
     def handle(self, *args: Any, **options: Any) -> None:
         output: Path = options["output"]
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         with transaction.atomic():
             access = load_access(known, by=by)
             load_messaging(tenant=access.pop("tenant"), by=by)
-        written = {"base_url": options["base_url"], "ws_url": options["ws_url"], **access}
+        others = dict(address.split("=", 1) for address in options["address"])
+        written = {"base_url": options["base_url"], "ws_url": options["ws_url"], **others, **access}
         output.parent.mkdir(parents=True, exist_ok=True)
         temporary = output.with_suffix(".tmp")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
