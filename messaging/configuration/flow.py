@@ -118,7 +118,7 @@ class FlowRule(Shape):
     @classmethod
     def in_brief(cls, values: Mapping[str, Any]) -> str:
         """Say what the rule lets through: 1,000 requests/s · 500 at once · 10,000 requests in 60 s."""
-        number = {name: values.get(name) for name in ("per_second", "at_once", "in_window", "window_seconds")}
+        number: dict[str, Any] = {name: values.get(name) for name in ("per_second", "at_once", "in_window", "window_seconds")}
         if not all(isinstance(value, int | float) for value in number.values()):
             return ""
         shown = {

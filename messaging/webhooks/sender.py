@@ -13,8 +13,7 @@ host, or too many requests at once to the host, only make the endpoint wait; so 
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,20 +31,18 @@ from messaging.storage import store
 from messaging.webhooks import composing, endpoints, figures, positions, request
 from messaging.webhooks.composing import Load
 from messaging.webhooks.pacing import pacing
+from messaging.webhooks.places import places
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
 from messaging.webhooks.retries import backoff, leave_out_idle_time
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
-from posthaste.lib.flow.concurrency_leases import concurrency_leases
-from posthaste.lib.flow.limiter import Pass
 from posthaste.lib.rows import is_kept
 from tracing.services import record
 
 log = structlog.get_logger(__name__)
 MAX_BREAKER_SECONDS = 60.0  # an operator may release it earlier
-CAP_SECONDS = 0.5  # waited for a place at the host
 TURN_SECONDS = 5.0  # then another endpoint may have the thread
 LEASE_SLACK_SECONDS = 20.0  # beyond the time limit of a request
 SYSTEM = Actor.system("webhooks")
@@ -59,24 +56,6 @@ def due(*, now: datetime, limit: int) -> list[UUID]:
     rows = WebhookEndpoint.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), CALLED, next_attempt_at__lte=now)
     rows = rows.filter(Exists(events_left)).order_by(F("lease_until").asc(nulls_first=True))
     return list(rows.values_list("pk", flat=True)[:limit])
-
-
-@contextmanager
-def _places(host: str, of_tenant: str) -> Iterator[bool]:
-    """Hold a place among a tenant's requests to a host and one among those of all; False where there is none."""
-    settings = webhooks.value
-    caps = ((of_tenant, settings.at_once_per_host), (breaker_rules.of_host(host), settings.at_once_per_host_in_total))
-    taken: list[Pass] = []
-    try:
-        for name, at_once in caps:
-            place = concurrency_leases.take(name, at_once=at_once, max_wait_seconds=CAP_SECONDS)
-            if place is None:
-                break
-            taken.append(place)
-        yield len(taken) == len(caps)
-    finally:
-        for place in taken:
-            concurrency_leases.leave(place)
 
 
 class Sender:
@@ -173,7 +152,7 @@ class Sender:
         if waits:
             is_noted = self._unchanged(endpoint).update(next_attempt_at=self.now() + timedelta(seconds=waits))
             return not is_noted and self._read_again()
-        with _places(host, breaker) as are_free:
+        with places(host, breaker) as are_free:
             # Else its turn comes again, after that of others.
             return are_free and self._call(endpoint, load, breaker, epoch)
 

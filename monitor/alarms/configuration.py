@@ -64,7 +64,7 @@ class AlarmRule(Shape):
     @classmethod
     def in_brief(cls, values: Mapping[str, Any]) -> str:
         """Say when the alarm is raised: Messages waiting above 100,000 for 60 s · Warning."""
-        figure, comparison, severity = values.get("figure"), values.get("comparison"), values.get("severity")
+        figure, comparison, severity = (str(values.get(name)) for name in ("figure", "comparison", "severity"))
         bound, seconds = values.get("bound"), values.get("for_seconds")
         is_whole = figure in Figure.values and comparison in Comparison.values and severity in Severity.values
         if not is_whole or not isinstance(bound, int | float) or not isinstance(seconds, int | float):

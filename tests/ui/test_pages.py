@@ -122,7 +122,7 @@ def test_signing_in_leads_back_to_a_page_that_can_be_opened(method: str, origin:
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse("shown")
 
-    request = RequestFactory().generic(method, "/trial/?a=1", **({"HTTP_REFERER": origin} if origin else {}))
+    request = RequestFactory().generic(method, "/trial/?a=1", headers={"Referer": origin})
     request.user = AnonymousUser()
     assert parse_qs(urlsplit(view(request)["Location"]).query) == {"next": [then]}
 
