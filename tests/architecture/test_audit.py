@@ -77,6 +77,7 @@ WITHOUT_ACTOR = {
     "messaging.storage.store.renew": ENGINE,
     "messaging.storage.store.write_outcomes": ENGINE,
     "messaging.storage.tallies.by_batch": READING,
+    "messaging.storage.lost_content.clear_placeholders": "a step of sending a message again, which names its actor",
     "messaging.storage.tallies.by_channel": READING,
     "messaging.storage.tallies.by_latency": READING,
     "messaging.storage.tally_totals.add_up": "adds up counters; a job",

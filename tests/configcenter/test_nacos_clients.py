@@ -9,10 +9,10 @@ import pytest
 
 from configcenter.models import ConfigItem, ConfigState
 from configcenter.services import items, releases
-from tests.builders import actor, make_key, make_tenant, poll
+from tests.builders import actor, json_of, make_api, make_key, make_tenant, poll
 from tests.configcenter.nacos_clients import INSTALL_SECONDS, VERSIONS, ClientError, Installed, connected, installed
 from tests.configcenter.nacos_server import NacosServer, running
-from tests.configcenter.test_nacos import GROUP, published
+from tests.configcenter.test_nacos import GROUP, md5, published
 from tests.peers.certificate import make_certificate
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(INSTALL_SECONDS)]
@@ -58,6 +58,9 @@ def test_an_official_client_publishes_gets_listens_and_removes(server: NacosServ
         releases.publish(item=item, content='{"名": 2}', comment="", by=actor("user:test"))
         client.wait_until_told('{"名": 2}')
         assert time.monotonic() - began < 4, "it was pushed: the client asks only each five seconds"
+        listeners = f"/api/config/items/public/{GROUP}/app/listeners/"
+        rows = poll(lambda: [row for row in json_of(make_api(tenant).get(listeners))["results"] if row["is_current"]])
+        assert [row["md5"] for row in rows] == [md5('{"名": 2}')], "it fetched after the notice"
         assert client.ask("publish", content='{"for": "others"}', beta_ips="192.0.2.1") is True
         assert client.ask("get") == '{"名": 2}'
         assert client.ask("publish", content='{"for": "this one"}', beta_ips="127.0.0.1") is True
