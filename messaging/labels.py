@@ -143,6 +143,7 @@ REASONS = {
     "breaker": gettext_lazy("its circuit breaker is open"),
     "unreachable": gettext_lazy("it could not be reached"),
     "expired": gettext_lazy("it had expired"),
+    "unreadable:": gettext_lazy("its stored row could not be read: {name}"),
     "template": gettext_lazy("its template could not be rendered"),
 }
 DECISIONS = ("rule:", "breaker:", "cap:")

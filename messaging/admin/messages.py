@@ -29,6 +29,7 @@ from messaging.content import templates
 from messaging.labels import MessageMark, detail_text, event_label, event_reason
 from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
+from messaging.storage import lost_content
 from messaging.storage.unreadable import readable
 from messaging.suppression import unsubscribe
 from posthaste.lib.liquid import TemplateProblem
@@ -218,6 +219,7 @@ class MessageAdmin(MessageActions):
             text_problem=problem,
             revealed=revealed,
             may_operate=self.has_operate_permission(request, message),
+            lost_content=lost_content.of(message),
             can={verb: message.status in operation.states for verb, operation in OPERATIONS.items()},
             receipts=receipts,
         )
@@ -254,7 +256,8 @@ class MessageAdmin(MessageActions):
             raise Http404
         message = self.own(request, str(pk), change=True)
         try:
-            OPERATIONS[verb].one(message=message, by=Actor.of_request(request), now=timezone.now())
+            more = {"accept_loss": True} if verb == "retry" and request.POST.get("accept_loss") == "on" else {}
+            OPERATIONS[verb].one(message=message, by=Actor.of_request(request), now=timezone.now(), **more)
         except Conflict as problem:
             self.message_user(request, problem_text(problem), messages.WARNING)
             return self.back(request, message)

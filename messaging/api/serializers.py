@@ -237,6 +237,14 @@ class ExampleField(serializers.JSONField):
     """Any JSON value but null."""
 
 
+class RetryIn(Body):
+    """How a message is sent again."""
+
+    accept_loss = serializers.BooleanField(
+        default=False, help_text="Also if it was set aside and some of its content could not be read: it is sent without that."
+    )
+
+
 class VariableIn(Body):
     """A declared variable."""
 

@@ -17,13 +17,20 @@ from accounts.services.audit import Actor
 from messaging.actions import Action
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing.publish import kick_feeder
-from messaging.storage import batches
+from messaging.storage import batches, lost_content
 from messaging.storage.batches import NOT_BEGUN
+from messaging.storage.unreadable import CODE
 from posthaste.lib.problems import Conflict
 
 AT_ONCE_SECONDS = 0.2  # a caller who cancels a small batch finds all its messages cancelled
 STEP = 500  # messages that one transaction of a bulk call touches
 RETRYABLE = (Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED)
+
+
+class ContentLost(Conflict):
+    """The message was set aside because some of its content could not be read: it would be sent without that."""
+
+    code = "content_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,13 @@ def _cancel(ids: Sequence[UUID], now: datetime) -> int:
     return Message.objects.filter(pk__in=ids, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 
 
-def _one(action: Action, act: Callable[[Sequence[UUID]], int], message: Message, by: Actor) -> bool:
+def _one(action: Action, act: Callable[[Sequence[UUID]], int], message: Message, by: Actor, **detail: Any) -> bool:
     """Do something with one message and write it down; without effect, only its state is read again."""
     was = message.status
     with transaction.atomic():
         done = act([message.pk])
         if done:
-            audit.record(by=by, action=action, target=message.pk, tenant_id=message.tenant_id, detail={"was": str(was)})
+            audit.record(by=by, action=action, target=message.pk, tenant_id=message.tenant_id, detail={"was": str(was), **detail})
     if not done:
         message.refresh_from_db(fields=["status"])
     return bool(done)
@@ -95,9 +102,21 @@ def _steps(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
 def retry_messages(*, ids: Sequence[UUID], by: Actor, now: datetime) -> int:
     """Send dead letters, unknown, expired and cancelled messages once more, with fresh retries.
 
-    An expiry that has passed is lifted: who asks for it now wants it now. Their batches run again.
+    An expiry that has passed is lifted: who asks for it now wants it now. Their batches run again. What was set aside and has lost some of
+    its content is left out: see `retry_message`.
     """
-    return _many(Action.MESSAGE_RETRY, lambda part: _retry(part, now), ids, by)
+    return _many(Action.MESSAGE_RETRY, lambda part: _retry_whole(part, now, by), ids, by)
+
+
+def _retry_whole(ids: Sequence[UUID], now: datetime, by: Actor) -> int:
+    """Retry those that have all their content; what is known of those that were set aside is kept in an audit entry for each."""
+    set_aside = lost_content.among(ids)
+    whole = [pk for pk in ids if pk not in set_aside or not lost_content.of(set_aside[pk])]
+    for pk in whole:
+        if (row := set_aside.get(pk)) is not None and row.status in RETRYABLE:
+            detail = {"was": str(row.status), "set_aside": row.error_detail}
+            audit.record(by=by, action=Action.MESSAGE_RETRY, target=pk, tenant_id=row.tenant_id, detail=detail)
+    return _retry(whole, now)
 
 
 @transaction.atomic
@@ -134,13 +153,34 @@ def _finish_cancelling(ids: Sequence[UUID], now: datetime) -> None:
             Message.objects.filter(batch=batch, status__in=NOT_BEGUN).update(status=Status.CANCELLED, finished_at=now)
 
 
-def retry_message(*, message: Message, by: Actor, now: datetime) -> None:
+def retry_message(*, message: Message, by: Actor, now: datetime, accept_loss: bool = False) -> None:
     """Send one message once more.
 
+    `accept_loss`: also if it was set aside and has lost some of its content. What was found of a message that was set aside stays in the
+    audit entry.
+
     Raises:
+        ContentLost: some of its content could not be read, and the loss is not accepted.
         Conflict: it is under way, or has been sent.
     """
-    if not _one(Action.MESSAGE_RETRY, lambda part: _retry(part, now), message, by):
+    lost = lost_content.of(message)
+    if lost and not accept_loss and message.status in RETRYABLE:
+        raise ContentLost(
+            _("It can't be sent as it was meant, because this could not be read: {columns}. Confirm that it is sent without it.").format(
+                columns=", ".join(lost)
+            ),
+            lost=lost,
+        )
+    is_set_aside = message.error_code == CODE
+    found: dict[str, Any] = {"set_aside": message.error_detail, "lost": lost} if is_set_aside else {}
+
+    def act(part: Sequence[UUID]) -> int:
+        done = _retry(part, now)
+        if done and lost:
+            lost_content.clear_placeholders([message])
+        return done
+
+    if not _one(Action.MESSAGE_RETRY, act, message, by, **found):
         raise Conflict(
             _("Only failed, unknown, expired or cancelled messages can be sent again; this one is {status}.").format(status=message.status),
             current_status=message.status,

@@ -12,7 +12,9 @@ What if the process dies: each row is repaired in one transaction, so the next r
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import ObjectDoesNotExist
@@ -20,12 +22,14 @@ from django.db import DataError, OperationalError, connection, models, transacti
 from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from messaging.models import Batch, BatchStatus, Message, Status
 from posthaste.lib import redis
 from posthaste.lib.crypto import EncryptedJSONField
 from posthaste.lib.dates import is_in_range
 from posthaste.lib.ids import new_id
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 CODE = "unreadable"
@@ -236,7 +240,20 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool, kind: Kin
     if changed:
         log.error("unreadable row set aside", table=model._meta.db_table, row=str(values.get("id", address)), columns=sorted(broken))
         count(model._meta.model_name or "", changed)
+        if model is Message and changes.get("status") == Status.FAILED and "id" not in broken:
+            _trace(values["id"], broken, now)
     return changed
+
+
+def _trace(message_id: UUID, broken: Mapping[str, str], now: datetime) -> None:
+    """Tell the message's trace that it was set aside, and which columns could not be read."""
+    try:
+        pipeline = redis.client().pipeline(transaction=False)
+        columns = record.word(",".join(sorted(broken)))
+        record.append(pipeline, {message_id: [record.line("X", message_id, now, Status.FAILED.value, f"{CODE}:{columns}")]})
+        pipeline.execute()
+    except (redis.Unavailable, RedisError):
+        pass  # the log and the row have it
 
 
 def _where(model: type[models.Model]) -> str:

@@ -14,6 +14,7 @@ from django.db import connection
 
 from messaging.models import Batch, Event, Message, Provider
 from messaging.storage import unreadable
+from messaging.storage.lost_content import is_placeholder
 from messaging.webhooks.reading import StoredEvent, uuid_of
 from posthaste.lib import foreign_json
 from posthaste.lib.masking import mask_recipient
@@ -50,10 +51,13 @@ def _data_of(
     data: dict[str, Any] = {"id": identifier, "channel": event.channel, "is_sandbox": event.is_sandbox}
     if subject == "batch":
         return data | own | batches.get(event.subject_id, {})
+    found = messages.get(event.subject_id) or {"batch_id": None, "reference": "", "recipient": "", "metadata": {}}
+    if own.get("error_code") == unreadable.CODE and is_placeholder(found["metadata"]):
+        found = found | {"metadata": {}}  # what was set aside is for operators
     return {
         **data,
         # The row may be gone: partitions are dropped at the end of the retention. What happened is told all the same.
-        **(messages.get(event.subject_id) or {"batch_id": None, "reference": "", "recipient": "", "metadata": {}}),
+        **found,
         "status": own.get("status"),
         "previous_status": own.get("previous_status"),
         "attempts": own.get("attempts"),

@@ -53,7 +53,7 @@ class _Decrypted(DeferredAttribute):
     """A column's value, or `Undecryptable` for code that needs it and can't have it."""
 
     def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
-        value = super().__get__(instance, cls)  # type: ignore[no-untyped-call]
+        value = super().__get__(instance, cls)
         if isinstance(value, Lost):
             raise Undecryptable
         return value

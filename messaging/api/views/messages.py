@@ -16,7 +16,7 @@ from accounts.services.audit import Actor
 from messaging import selectors, traces
 from messaging.api import schemas
 from messaging.api.filters import MessageFilter
-from messaging.api.serializers import MessageDetailOut, MessageOut
+from messaging.api.serializers import MessageDetailOut, MessageOut, RetryIn
 from messaging.api.views import intake
 from messaging.models import Message
 from messaging.queueing import operate
@@ -126,13 +126,15 @@ class MessageRetry(MessageView):
 
     @extend_schema(
         summary="Send a message again",
-        description="For failed, unknown, expired and cancelled ones. An unknown one may reach its recipient twice.",
-        request=None,
+        description="For failed, unknown, expired and cancelled ones. An unknown one may reach its recipient twice. 409 `content_lost` if "
+        "it was set aside because some of its content could not be read, unless `accept_loss` is true: it is then sent without that.",
+        request=RetryIn,
         responses=ANSWER,
     )
     def post(self, request: Request, id: str) -> Response:
         message = self.get_object()
-        operate.retry_message(message=message, by=Actor.of_request(request), now=timezone.now())
+        accept_loss = self.validated(RetryIn)["accept_loss"]
+        operate.retry_message(message=message, by=Actor.of_request(request), now=timezone.now(), accept_loss=accept_loss)
         message.refresh_from_db()
         return Response(self.readable(MessageDetailOut(message).data, scope=READ, always=TOLD))
 

@@ -11,20 +11,21 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Tenant, User
+from accounts.models import AuditEntry, Tenant, User
 from messaging import selectors, statistics
 from messaging.delivery import recover
 from messaging.delivery.deliver import deliver
 from messaging.delivery.journal import Journal
 from messaging.metrics import set_aside_rows_total
-from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import broker, feed, settling
+from messaging.models import Batch, BatchStatus, EventRecording, Message, Status
+from messaging.queueing import broker, feed, operate, settling
 from messaging.storage import never_due, store, unreadable
 from messaging.storage.store import Outcome
+from messaging.webhooks import sequencer
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
 from posthaste.lib.queues import SEND
-from tests.builders import Api, json_of, make_api, make_batch, make_message, make_provider, make_tenant
+from tests.builders import TESTER, Api, json_of, make_api, make_batch, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -278,3 +279,65 @@ def test_what_would_never_be_due_is_ended_so_that_its_batch_ends(status: str, pl
     settling.settle_batches(now=timezone.now())
     batch.refresh_from_db()
     assert (batch.status, states([message.pk]), states([scheduled.pk])) == (BatchStatus.FINISHED, [Status.FAILED], [Status.PENDING])
+
+
+# --- sending again what was set aside ------------------------------------------------------------------------------------
+
+
+def set_aside_by_a_worker(tenant: Tenant, assignment: str) -> Message:
+    row = make_message(tenant, status=Status.QUEUED, metadata={"order": 7})
+    overwrite(row, assignment)
+    deliver([row.pk])
+    row = Message.objects.get(pk=row.pk)
+    assert (row.status, row.error_code) == (Status.FAILED, "unreadable")
+    return row
+
+
+@pytest.mark.parametrize("column", ["metadata", "variables"])
+def test_a_message_that_lost_content_is_sent_again_only_when_the_loss_is_accepted(column: str) -> None:
+    tenant = make_tenant()
+    make_provider(tenant)
+    row, api = set_aside_by_a_worker(tenant, f"{column} = '[1,2]'"), make_api(tenant)
+    refused = api.post(f"/api/messages/{row.pk}/retry/")
+    assert (refused.status_code, json_of(refused)["code"], json_of(refused)["lost"]) == (409, "content_lost", [column])
+    assert operate.retry_messages(ids=[row.pk], by=TESTER, now=timezone.now()) == 0
+    assert Message.objects.get().error_detail == row.error_detail
+    assert api.post(f"/api/messages/{row.pk}/retry/", {"accept_loss": True}).status_code == 200
+    again = Message.objects.get()
+    assert (again.status, getattr(again, column)) == (Status.PENDING, {}), "the placeholder is not sent"
+    (entry,) = AuditEntry.objects.filter(action="message.retry", target=str(row.pk))
+    assert entry.detail == {"was": "failed", "set_aside": row.error_detail, "lost": [column]}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_message_that_lost_only_a_time_is_sent_again_and_what_was_found_is_kept(many: bool) -> None:
+    tenant = make_tenant()
+    make_provider(tenant)
+    value = {"postgresql": "10000-01-01 13:59:59+00", "sqlite": "no date"}[connection.vendor]
+    row = set_aside_by_a_worker(tenant, f"expires_at = '{value}'")
+    assert value[:10] in row.error_detail
+    if many:
+        assert operate.retry_messages(ids=[row.pk], by=TESTER, now=timezone.now()) == 1
+    else:
+        operate.retry_message(message=row, by=TESTER, now=timezone.now())
+    entry = AuditEntry.objects.get(action="message.retry", target=str(row.pk))
+    assert entry.detail["set_aside"] == row.error_detail
+    assert Message.objects.get().metadata == {"order": 7}
+
+
+def test_the_trace_tells_that_a_message_was_set_aside_and_why() -> None:
+    tenant = make_tenant()
+    make_provider(tenant)
+    row = set_aside_by_a_worker(tenant, "metadata = '[1,2]'")
+    events = json_of(make_api(tenant).get(f"/api/messages/{row.pk}/trace/"))["events"]
+    assert {"status": "failed", "reason": "unreadable:metadata"}.items() <= events[-1].items()
+
+
+def test_an_event_about_what_was_set_aside_has_no_placeholder_as_metadata() -> None:
+    tenant = make_tenant()
+    make_provider(tenant)
+    EventRecording.objects.create(tenant=tenant)
+    row = set_aside_by_a_worker(tenant, "metadata = '[1,2]'")
+    sequencer.sequence()
+    told = [event for event in json_of(make_api(tenant).get("/api/events/?after=0"))["results"] if event["data"]["id"] == str(row.pk)]
+    assert [(event["type"], event["data"]["metadata"]) for event in told if event["type"] == "message.failed"] == [("message.failed", {})]
