@@ -93,7 +93,6 @@ WITHOUT_ACTOR = {
     "messaging.webhooks.figures.oldest_seconds": READING,
     "messaging.webhooks.figures.waiting": READING,
     "messaging.webhooks.figures.waiting_by_endpoint": READING,
-    "messaging.webhooks.figures.waiting_by_endpoint": READING,
     "messaging.webhooks.reading.read": READING,
     "messaging.webhooks.request.log": "notes a call; who asked for a test or a replay is named by the service",
     "messaging.webhooks.sender.Sender.serve": ENGINE,
