@@ -239,6 +239,10 @@ SPECTACULAR_SETTINGS = {
         "EndpointState": "messaging.models.EndpointState.choices",
         "DeliveryKind": "messaging.models.DeliveryKind.choices",
         "DeliveryStatus": "messaging.models.DeliveryStatus.choices",
+        "RunState": "jobs.models.RunState.choices",
+        "RunTrigger": "jobs.models.Trigger.choices",
+        "Blocking": "jobs.policies.Blocking.choices",
+        "Misfire": "jobs.policies.Misfire.choices",
     },
 }
 
