@@ -1,5 +1,7 @@
 """Jobs and their runs: what runs when, how it went, its log; starting, stopping, enabling and disabling."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from django.http import Http404
@@ -9,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from accounts.api.base import TenantView
 from accounts.selectors import no_tenants
@@ -27,7 +30,7 @@ class JobView(TenantView):
     """Base: jobs belong to the installation, so the caller's tenant must operate it."""
 
     queryset = no_tenants()
-    serializer_class = shapes.JobOut
+    serializer_class: type[BaseSerializer[Any]] = shapes.JobOut
     pagination_class = None
     filter_backends = ()
 

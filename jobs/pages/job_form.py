@@ -51,9 +51,7 @@ class JobForm(forms.Form):
     time_zone = forms.CharField(
         label=_("Time zone"),
         max_length=63,
-        help_text=_(
-            "Such as Europe/Paris. A fixed time that the clock skips runs right after the gap; one that comes twice counts once."
-        ),
+        help_text=_("Such as Europe/Paris. A fixed time that the clock skips runs right after the gap; one that comes twice counts once."),
         widget=forms.TextInput(attrs={"list": "zones", "autocomplete": "off", "spellcheck": "false"}),
     )
     calendar = forms.ChoiceField(

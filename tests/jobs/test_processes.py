@@ -2,17 +2,20 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from jobs import registry
 from jobs.models import JobRun, Plan, RunState
-from jobs.services import execution, fence, publishing, run_log, schedule, transitions
+from jobs.services import execution, fence, parameters, publishing, run_log, schedule, transitions
 from jobs.services import supervisor as supervision
 from jobs.services.fence import Overtaken
 from jobs.services.supervisor import supervisor
@@ -72,17 +75,13 @@ def database_url() -> str:
 @pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give the process a module with jobs, and this test the same jobs."""
-    from django_celery_beat.models import PeriodicTask
-
-    from jobs import registry
-
     (tmp_path / "jobs_of_the_test.py").write_text(SITE)
     (tmp_path / "run.py").write_text(
         "import sys\nimport django\nimport os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'posthaste.settings')\n"
         "django.setup()\nimport jobs_of_the_test\nfrom deploy import job_process\nstatus = job_process.main()\n"
         "sys.stdout.flush()\nsys.stderr.flush()\nos._exit(status)\n"
     )
-    monkeypatch.setattr(supervision, "COMMAND", [supervision.sys.executable, str(tmp_path / "run.py")])
+    monkeypatch.setattr(supervision, "COMMAND", [sys.executable, str(tmp_path / "run.py")])
     monkeypatch.setitem(supervision.extra_environment, "DATABASE_URL", database_url())
     monkeypatch.setitem(supervision.extra_environment, "PYTHONPATH", f"{ROOT}:{tmp_path}")
     monkeypatch.setattr(publishing, "publish", lambda _runs: None)
@@ -91,9 +90,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     exec(compile(SITE, "jobs_of_the_test", "exec"), scope)
     yield
     for name in set(registry._queues) - known:
+        current_app.tasks.pop(name, None)
         registry._queues.pop(name)
         registry._jobs.pop(name)
-    PeriodicTask.objects.all().delete()
+        parameters._shape.cache_clear()
 
 
 def begin(task: str, *, number: int = 0, **fields: object) -> JobRun:

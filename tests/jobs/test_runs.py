@@ -166,7 +166,7 @@ def test_parameters_are_checked_against_the_functions_signature() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_run_in_a_thread_keeps_what_it_logs_and_its_error() -> None:
     def tidy(*, now: datetime, number: int = 1) -> None:
-        log.info("tidying", number=number)
+        log.warning("tidying", number=number)
         if number > 1:
             raise ValueError("too many")
 
