@@ -129,7 +129,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         return min(max(pause + EARLY_SECONDS, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0
 
     def _fire_due(self) -> float | None:
-        """Fire the jobs that are due, look after runs that nobody began, and return the seconds until the next fire time."""
+        """Fire the jobs that are due, look after runs that no worker began, and return the seconds until the next fire time."""
         found = self.clock.fire_due(now=timezone.now())
         if (clock := time.monotonic()) >= self._next_sweep:
             self._next_sweep = clock + LOOK_SECONDS

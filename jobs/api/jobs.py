@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from accounts.api.base import TenantView
+from accounts.api.base import TenantView, readable_or
 from accounts.selectors import no_tenants
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
@@ -39,9 +39,9 @@ class JobView(TenantView):
         return get_object_or_404(selectors.plan_rows(), pk=job_id)
 
     def told(self, job_id: int) -> Response:
-        """Answer with a job as it is now."""
+        """Answer with a job as it is now, as far as the key may read it."""
         row = selectors.job_rows([get_object_or_404(selectors.plan_rows(), pk=job_id)], now=timezone.now())[0]
-        return Response(shapes.JobOut(shapes.shown(row)).data)
+        return Response(self.readable(shapes.JobOut(shapes.shown(row)).data, scope=JOBS_READ, always=("id", "is_enabled")))
 
 
 class JobCollection(JobView):
@@ -77,7 +77,7 @@ class JobEnable(JobView):
         summary="Enable a job",
         description="It fires at its next time; nothing is started for the time it was disabled.",
         request=None,
-        responses=shapes.JobOut,
+        responses={200: readable_or(shapes.JobOut, "id", "is_enabled")},
     )
     def post(self, request: Request, id: int) -> Response:
         plan = self.plan(id)
@@ -90,7 +90,12 @@ class JobDisable(JobView):
 
     scopes = {"POST": JOBS_MANAGE}
 
-    @extend_schema(summary="Disable a job", description="A run in progress goes on.", request=None, responses=shapes.JobOut)
+    @extend_schema(
+        summary="Disable a job",
+        description="A run in progress goes on.",
+        request=None,
+        responses={200: readable_or(shapes.JobOut, "id", "is_enabled")},
+    )
     def post(self, request: Request, id: int) -> Response:
         plan = self.plan(id)
         schedule.disable_jobs(ids=[plan.pk], by=Actor.of_request(request), now=timezone.now())
@@ -200,9 +205,10 @@ class RunStop(RunView):
         description="One that waits is over at once. One that runs is ended by its worker within seconds, unless it runs in a thread "
         "(`is_stoppable` false): then its writes are refused from then on.",
         request=None,
-        responses=shapes.RunOut,
+        responses={200: readable_or(shapes.RunOut, "id", "state")},
     )
     def post(self, request: Request, id: str) -> Response:
         run = self.run()
         schedule.stop_run(run=run, by=Actor.of_request(request), now=timezone.now())
-        return Response(shapes.RunOut(selectors.get_run(run.pk)).data)
+        told = shapes.RunOut(selectors.get_run(run.pk)).data
+        return Response(self.readable(told, scope=JOBS_READ, always=("id", "state")))

@@ -112,7 +112,7 @@ def guarded_run() -> Iterator[None]:
 
 
 def overtake(name: str) -> int:
-    """Take the next token of a name, in the caller's transaction; whoever shows a smaller one is refused from its commit on."""
+    """Take the next token of a name, in the caller's transaction; a smaller one is refused from its commit on."""
     if not Fence.objects.filter(name=name).update(token=F("token") + 1):
         Fence.objects.bulk_create([Fence(name=name, token=0)], ignore_conflicts=True)
         Fence.objects.filter(name=name).update(token=F("token") + 1)

@@ -1,7 +1,7 @@
 """What people do with jobs: make, change, switch, reset and delete them, start a run, and stop one.
 
-Each entry of the audit trail is written in the transaction of its change. The platform's own jobs follow their declaration until somebody
-changes them; that is the beat process's own work and not written down (`jobs.services.plans`).
+Each entry of the audit trail is written in the transaction of its change. The platform's own jobs follow their declaration until people
+change them; that is the beat process's own work and not written down (`jobs.services.plans`).
 """
 
 from collections.abc import Mapping, Sequence
