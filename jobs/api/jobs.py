@@ -155,7 +155,7 @@ class JobRuns(ListModelMixin, TenantView):
 class RunView(JobView):
     """Base: one run."""
 
-    serializer_class = shapes.RunOut
+    serializer_class: type[BaseSerializer[Any]] = shapes.RunOut
 
     def run(self) -> JobRun:
         must_operate(self.caller)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs.models import JobRun, RunState, Trigger
+from jobs.models import JobRun, Plan, RunState, Trigger
 from jobs.services import plans
 from jobs.services.run_log import Writer
 from tests.jobs.builders import make_plan
@@ -31,12 +31,12 @@ def job_pages() -> dict[str, str]:
             error="ValueError: boom" if state == RunState.FAILED else "timed_out" if state == RunState.TIMED_OUT else "",
             lease_until=now + timedelta(hours=1),
             parameters={"keep_days": 7},
-            **fields,  # type: ignore[misc]
+            **fields,
         )
     writer = Writer(runs[RunState.FAILED].pk)
     writer.write("".join(f"2026-11-29T10:00:00Z [info] removed {number} releases\n" for number in range(4_000)))
     writer.flush()
-    frequent = plans.Plan.objects.get(job__name="feed")
+    frequent = Plan.objects.get(job__name="feed")
     return {
         "jobs": reverse("jobs"),
         "no job": reverse("jobs") + "?q=nothing",
