@@ -52,9 +52,9 @@ class OfferedFilters(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         key = self.lookup_opts.pk.name  # type: ignore[union-attr]
-        order = list(self.queryset.query.order_by)
-        is_descending = order in ([f"-{key}"], ["-pk"])
-        if not is_descending and order not in ([key], ["pk"]):
+        first = next(iter(self.queryset.query.order_by), None)  # ids differ, so what follows decides nothing
+        is_descending = first in (f"-{key}", "-pk")
+        if not is_descending and first not in (key, "pk"):
             super().get_results(request)
             return
         pages: Any = self.model_admin

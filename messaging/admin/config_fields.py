@@ -159,13 +159,16 @@ def read(model: type[BaseModel], posted: Mapping[str, Any], *, name: str) -> dic
                 if not is_nullable or posted.get(f"{place}:on"):
                     values[own] = read(inner, posted, name=place)
             case "list":
-                values[own] = _members(get_args(inner)[0], posted, place)
+                if any(key.startswith(f"{place}[") for key in posted):
+                    values[own] = _members(get_args(inner)[0], posted, place)
             case "switch":
                 values[own] = bool(posted.get(place))
-            case "lines":
-                values[own] = [line.strip() for line in str(posted.get(place, "")).splitlines() if line.strip()]
-            case "pairs":
-                values[own] = _pairs(str(posted.get(place, "")))
+            case "lines" if place in posted:
+                values[own] = [line.strip() for line in str(posted[place]).splitlines() if line.strip()]
+            case "pairs" if place in posted:
+                values[own] = _pairs(str(posted[place]))
+            case "lines" | "pairs":
+                pass  # the page that was sent had no such input
             case _:
                 text = str(posted.get(place, ""))
                 if kind != "long":

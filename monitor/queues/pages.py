@@ -103,7 +103,7 @@ def _shown() -> dict[str, Any]:
         holds = pool_control.holds([pool["instance"] for pool in pools])
         decisions = [{"decision": decision, "text": reason_of(decision)} for decision in pool_control.decisions(SHOWN)]
     except redis.Unavailable:
-        return {"away": True, "waiting": waiting, "queues": rows, "pools": [], "decisions": [], "drain_ms": None}
+        return {"away": True, "waiting": waiting, "queues": rows, "pools": [], "decisions": [], "drain_ms": None, "oldest_ms": None}
     for pool in pools:
         threads, seconds = holds.get(pool["instance"], (None, 0.0))
         pool |= {"held": threads, "held_ms": round(seconds * 1000)}

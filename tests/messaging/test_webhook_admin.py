@@ -265,7 +265,7 @@ def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
     make_event(make_tenant("Other"))
     later = make_endpoint(tenant, cursor=make_event(tenant).position)
     assert figures.waiting_by_endpoint([later]) == {later.pk: figures.Waiting(0, is_more=False)}
-    assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
+    assert '<td class="num field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
 
 
 def test_only_events_that_are_for_an_endpoint_wait_for_it(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

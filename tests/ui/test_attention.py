@@ -84,14 +84,14 @@ def test_the_overview_says_that_all_is_well_or_what_is_not_and_where_to_act() ->
     now = timezone.now()
     make_batch(tenant, status=BatchStatus.PAUSED)
     make_message(tenant, status=Status.FAILED, error_code="http_503", finished_at=now)
-    make_endpoint(tenant, is_enabled=False, disabled_code=DisabledCode.FAILING, disabled_at=now, disabled_detail="It answered 500.")
+    make_endpoint(tenant, is_enabled=False, disabled_code=DisabledCode.GONE, disabled_at=now)
     shown = overview(user)
     assert "All is well" not in shown
     assert "1 batch is paused." in shown
     assert "Messages failed with http_503" in shown
     assert "state=dead&amp;error=http_503" in shown
     assert "was disabled." in shown
-    assert "It answered 500." in shown
+    assert "The receiver answered 410 Gone." in shown
 
 
 def test_the_overview_tells_nothing_of_other_tenants() -> None:
