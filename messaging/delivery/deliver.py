@@ -25,6 +25,7 @@ from messaging.delivery.render import RenderedMessage, render_message
 from messaging.delivery.rule_enforcement import RuleEnforcement
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers import condition
 from messaging.providers.cache import LoadedProvider, provider_cache
 from messaging.providers.latency import latencies
 from messaging.storage import store
@@ -69,6 +70,7 @@ class Delivery(RuleEnforcement):
             self.ahead = rows[0].claimed_at - now
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
+        self.channel = rows[0].channel if rows else ""
         self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
         for row in rows:
             self._line(row.id, "C", now, row.attempts)
@@ -244,6 +246,8 @@ class Delivery(RuleEnforcement):
                 again.append(message)
             else:
                 self._not_taken(message, result, provider, took_ms)
+            if not isinstance(result, Accepted) and result.code == condition.REFUSED and provider.provider_id:
+                self.refused.add(provider.provider_id)
         self.calling = set()
         if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
             self._flush()
