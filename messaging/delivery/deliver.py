@@ -31,7 +31,7 @@ from messaging.providers.latency import latencies
 from messaging.storage import store
 from messaging.storage.store import Claimed
 from messaging.suppression import suppressions
-from posthaste.lib import flow, liquid, redis
+from posthaste.lib import flow, liquid, logs, redis
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
@@ -80,6 +80,10 @@ class Delivery(RuleEnforcement):
 
     def _deliver(self, rows: Sequence[Claimed], now: datetime) -> None:
         """Deliver rows together; after a fault of ours deliver each alone, so that the one which causes it holds up no other."""
+        with logs.about(row.id for row in rows):
+            self._deliver_together(rows, now)
+
+    def _deliver_together(self, rows: Sequence[Claimed], now: datetime) -> None:
         try:
             listed = suppressions.listed(rows, now=now)
             messages = [message for row in rows if (message := self._prepare(row, now))]
@@ -221,9 +225,10 @@ class Delivery(RuleEnforcement):
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
         try:
-            results = provider.adapter.send_many([message.request for message in messages])
+            with logs.about(message.row.id for message in messages):
+                results = provider.adapter.send_many([message.request for message in messages])
         except Exception as error:
-            log.exception("adapter failed", provider=provider.name)
+            log.exception("adapter failed", provider=provider.name, **logs.traces(self.calling))
             results = [adapter_fault(error)] * len(messages)
         took = time.monotonic() - began
         took_ms = int(took * 1000)

@@ -30,7 +30,7 @@ from messaging.queueing import breaker_backlog
 from messaging.queueing.breaker_backlog import BreakerWait
 from messaging.storage import store
 from messaging.storage.store import Claimed, Outcome
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Tally, breakers
 from posthaste.lib.elastic import stopping
 from tracing.services import record
@@ -171,7 +171,8 @@ class OutcomeBuffer:
                 if tries == 0:
                     with suppress(ClaimLost):
                         self.journal.begin([], self.done[self.noted :])  # recovery of this claim will find them there
-                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
+                    ids = [outcome.id for outcome in self.done]
+                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(ids), **logs.traces(ids))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():
                     raise
@@ -182,7 +183,8 @@ class OutcomeBuffer:
         written = self._write()
         connection.close()
         if len(written) < len(self.done):
-            log.warning("results came too late", lost=len(self.done) - len(written))
+            lost = [outcome.id for outcome in self.done if outcome.id not in written]
+            log.warning("results came too late", lost=len(lost), **logs.traces(lost))
         pipeline: Any = redis.client().pipeline(transaction=False)
         now = self._now()
         record.append(pipeline, self.lines, always=self.always_traced)

@@ -25,7 +25,7 @@ from messaging.storage.store import storable
 from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.configuration import tracing
 from tracing.services import record
@@ -152,7 +152,8 @@ def _apply(provider: Provider, receipts: Sequence[Receipt], now: datetime) -> li
     applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
     _report(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
-    log.info("receipts", provider=str(provider.pk), **counts)
+    matched = logs.traces(entry.message_id for entry in entries if entry.message_id)
+    log.info("receipts", provider=str(provider.pk), **counts, **matched)
     return [ReceiptOutcome(entry.outcome) for entry in entries]
 
 
