@@ -10,12 +10,17 @@ from django.test import Client
 
 from monitor.health import parts, report
 from monitor.health.parts import Check
-from posthaste.lib import heartbeat
+from posthaste.lib import heartbeat, redis
 from posthaste.lib.heartbeat import Process
 from tests.builders import json_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 NEEDED = ("send", "aux", "beat")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_lives() -> None:
+    redis.client().delete(redis.key("alive"))  # what the test before told
 
 
 def live(*kinds: str) -> None:
