@@ -24,6 +24,7 @@ LASTING_THREADS = (
     "health_",
     "nacos_",
     "access_",  # looks whether open WebSockets may stay
+    "live_",  # makes the figures of open pages
     "asyncio_",  # asgiref's pool for database calls of WebSockets
 )
 
