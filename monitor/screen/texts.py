@@ -19,7 +19,7 @@ def texts() -> dict[str, Any]:
         "accepted": _("Accepted"),
         "states": states,
         "channels": {code: str(label) for code, label in CHANNEL_CHOICES},
-        "depth": _("Waiting"),
+        "depth": _("Waiting to be sent"),
         "capacity": _("Capacity"),
         "threads": _("Threads"),
         "busy": _("Threads at work"),

@@ -37,7 +37,9 @@ async (names) => {
 """
 #: Texts that do not fit their place.
 CUT_OFF = """
-[...document.querySelectorAll('.figures dd, h1, h2, .badge, .btn')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)
+[...document.querySelectorAll('.figures dd, h1, h2, .badge, .btn')]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.textContent)
 """
 
 

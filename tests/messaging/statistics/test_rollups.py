@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from messaging.models import FlowRollup, QueueRollup
 from messaging.queueing import queue_statistics
@@ -17,6 +18,7 @@ from messaging.statistics.history import RANGES, history
 from messaging.statistics.rollups import HOUR, MINUTE, TEN_MINUTES, forget, roll_up
 from posthaste.env import ROOT
 from posthaste.lib import redis
+from tests.builders import json_of, make_api, make_tenant
 from tests.configcenter.nacos_server import database_url
 from tests.crowds import at_once
 from tracing.services.record import count, sent_within
@@ -228,3 +230,16 @@ def test_without_any_rollup_the_past_is_unknown_and_not_zero() -> None:
     found = history(name="24h", tenant_id=1, now=NOON)
     assert found["as_of"] is None
     assert {str(point["events"]) for point in found["points"]} == {"None"}
+
+
+def test_the_past_is_answered_over_the_api_for_the_own_tenant() -> None:
+    now = timezone.now()
+    ours, theirs = make_tenant(), make_tenant("Other")
+    happened(now, ours.pk, "sms", accepted=3)
+    happened(now, theirs.pk, "sms", accepted=40)
+    roll_up(now=now)
+    api = make_api(ours)
+    shown = json_of(api.get("/api/messages/statistics/history?range=1h"))
+    assert (shown["range"], shown["step_seconds"], shown["total"]["events"]) == ("1h", 60, {"accepted": 3})
+    assert json_of(api.get("/api/messages/statistics/history/"))["range"] == "1h"
+    assert api.get("/api/messages/statistics/history?range=1y").status_code == 400
