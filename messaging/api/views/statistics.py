@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView
 from messaging import statistics
-from messaging.statistics.history import RANGES, history
 from messaging.scopes import STATISTICS
+from messaging.statistics.history import RANGES, history
 from posthaste.lib import redis
 from posthaste.lib.filters import Query
 from posthaste.lib.problems import Unavailable
@@ -54,9 +54,7 @@ class Realtime(TenantView):
 class HistoryQuery(Query):
     """What is asked of the past."""
 
-    range = serializers.ChoiceField(
-        choices=list(RANGES), default="1h", help_text="15m and 1h: by minute; 24h: by ten minutes; 7d: by hour."
-    )
+    range = serializers.ChoiceField(choices=list(RANGES), default="1h", help_text="15m, 1h: by minute; 24h: by ten minutes; 7d: by hour.")
 
 
 class History(TenantView):
@@ -68,8 +66,8 @@ class History(TenantView):
     @extend_schema(
         summary="The last minutes to days",
         description=(
-            "Points from the oldest to the newest: `at` (Unix seconds), `seconds` that were counted, numbers of messages by event and, of those "
-            "sent, by channel, latency percentiles in ms (within 6 per cent), success rate; queue and pool of the installation. Events are "
+            "Points from the oldest to the newest: `at` (Unix seconds), `seconds` that were counted, numbers of messages by event and, of "
+            "those sent, by channel, latency percentiles in ms (within 6 per cent), success rate; queue and pool of the installation. Events are "
             "counted at the time at which they happened. What isn't known is null. `as_of` is up to when the points are known."
         ),
         parameters=[HistoryQuery],

@@ -94,7 +94,7 @@ export class Chart {
     });
     const second = {
       queue: { position: "right", minInterval: 1, formatter: format.number },
-      latency: { position: "right", max: 100, min: (found) => Math.max(0, Math.min(90, Math.floor(found.min / 10) * 10)), formatter: (share) => `${share} %` },
+      latency: { position: "right", max: 100, min: (found) => (Number.isFinite(found.min) ? Math.max(0, Math.min(90, Math.floor(found.min / 10) * 10)) : 90), formatter: (share) => `${share} %` },
     }[name];
     const first = { formatter: name === "latency" ? format.milliseconds : format.number };
     return {
