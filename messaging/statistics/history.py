@@ -31,13 +31,14 @@ def history(*, name: str, tenant_id: int | None, now: datetime) -> dict[str, Any
     A span in which no process looked, and nothing was counted, has None for all that is not known.
     """
     chosen = RANGES[name]
-    since, until = start_of(now - chosen.back, chosen.span), now
+    since = start_of(now - chosen.back, chosen.span)
+    until = start_of(now, chosen.span) + timedelta(seconds=chosen.span)
     measured = gauges(span=chosen.span, since=since, until=until)
     flows: dict[int, Flow] = defaultdict(Flow)
     for starts_at, _tenant, channel, event, number, histogram in flow_rows(span=chosen.span, since=since, until=until, tenant_id=tenant_id):
         flows[int(starts_at.timestamp())].add(channel, event, number, histogram)
     points = []
-    for at in range(int(since.timestamp()), int(until.timestamp()) + 1, chosen.span):
+    for at in range(int(since.timestamp()), int(until.timestamp()), chosen.span):
         gauge, looked_at = measured.get(at, (None, None))
         is_known = gauge is not None or at in flows
         covered = chosen.span

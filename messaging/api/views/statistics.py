@@ -67,8 +67,8 @@ class History(TenantView):
         summary="The last minutes to days",
         description=(
             "Points from the oldest to the newest: `at` (Unix seconds), `seconds` that were counted, numbers of messages by event and, "
-            "of those sent, by channel, latency percentiles in ms (within 6 per cent), success rate; queue and pool of the installation. Events "
-            "are counted at the time at which they happened. What isn't known is null. `as_of` is up to when the points are known."
+            "of those sent, by channel, latency percentiles in ms (within 6 per cent), success rate; queue and pool of the installation. "
+            "Events are counted at the time at which they happened. What isn't known is null. `as_of` is up to when the points are known."
         ),
         parameters=[HistoryQuery],
         responses=OpenApiTypes.OBJECT,
