@@ -40,13 +40,15 @@ return redis.call('ZRANGE', KEYS[2], 0, -1)
 """
 
 # KEYS lease, number of the last frame, snapshots. ARGV token, channel, frame, seconds that snapshots last, tenant, snapshot, …
-# Returns the number of the frame, or 0 if the lease is not ours any more.
+# Returns the number of the frame, or 0 if the lease is not ours any more. Numbers rise, and are not below the Unix time: if Redis loses the
+# last one, or nothing is published for a while, the next one shows that something is missing.
 PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-local number = redis.call('INCR', KEYS[2])
+local number = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, tonumber(redis.call('TIME')[1]))
+redis.call('SET', KEYS[2], number)
 for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
 if #ARGV > 4 then redis.call('EXPIRE', KEYS[3], ARGV[4]) end
-redis.call('PUBLISH', ARGV[2], number .. string.char(10) .. ARGV[3])
+redis.call('PUBLISH', ARGV[2], string.format('%d', number) .. string.char(10) .. ARGV[3])
 return number
 """
 
