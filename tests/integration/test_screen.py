@@ -17,7 +17,7 @@ if not CHROMIUM:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the big screen was not looked at")
 
 NAMES = ("throughput", "channels", "queue", "latency")
-MS = 120_000
+MS = 30_000
 #: The newest values of each chart, and how often it was made: the charts' own objects are asked.
 NEWEST = """
 async (names) => {

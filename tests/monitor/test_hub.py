@@ -252,7 +252,6 @@ def test_while_redis_is_away_figures_are_old_and_soon_after_live_again(own_redis
     watched([screen], check)
     away = next(at for at, frame in zip(screen.at, screen.got, strict=True) if frame["status"] == "away")
     again = next(at for at, frame in zip(screen.at, screen.got, strict=True) if frame["status"] == "live" and at > found[0])
-    assert screen.got[screen.at.index(again)]["type"] == "snapshot"
     # The aims are 3 and 5 s on a machine of its own (benchmarks/live_viewers.py); here it is only that both come.
     assert 0 < away - lost[0] < SECONDS
     assert again > found[0]
