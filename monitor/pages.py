@@ -2,8 +2,7 @@
 
 from monitor import overview
 from monitor.alarms import pages as alarms
-from monitor.alarms import pages as alarms
 from monitor.breakers import pages as breakers
 from monitor.limits import pages as limits
 
-__all__ = ["alarms", "alarms", "breakers", "limits", "overview"]
+__all__ = ["alarms", "breakers", "limits", "overview"]

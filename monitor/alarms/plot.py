@@ -67,6 +67,7 @@ def draw(
         return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
     kept = _thinned(samples)
+    moments = [start + (end - start) * place / TICKS for place in range(TICKS + 1)]
     ticks = [low + (high - low) * place / TICKS for place in range(TICKS + 1)]
     return Plot(
         lines=[" ".join(f"{x(at)},{y(value)}" for at, value in run) for run in runs(list(kept))],
