@@ -77,9 +77,7 @@ def draw(
         fired=x(fired_at) if fired_at else None,
         resolved=x(resolved_at) if resolved_at else None,
         releases=[Tick(x(at), text, at) for at, text in releases],
-        x_ticks=[
-            Tick(x(start + (end - start) * place / TICKS), moment=start + (end - start) * place / TICKS) for place in range(TICKS + 1)
-        ],
+        x_ticks=[Tick(x(moment), moment=moment) for moment in moments],
         y_ticks=[Tick(y(value), number(value)) for value in ticks],
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from posthaste.lib import redis
 from tracing.services import record
+from tracing.services.totals import Totals
 
 EVERY_SECONDS = 0.25
 
@@ -21,14 +22,17 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[datetime, int, str]] = Counter()
+        self._totals = Totals()
         self._pid = 0
 
-    def add(self, now: datetime, events: "Counter[tuple[int, str]]") -> None:
-        """Count what happened now."""
+    def add(self, now: datetime, events: "Counter[tuple[int, str]]", by_channel: "Counter[tuple[str, str]]") -> None:
+        """Count what happened now: by tenant and event, and the same by channel and event."""
         second = now.replace(microsecond=0)
         with self._lock:
             for (tenant_id, event), number in events.items():
                 self._counts[second, tenant_id, event] += number
+            for (channel, event), number in by_channel.items():
+                self._totals.count(channel, event, number)
             if self._pid != os.getpid():  # first use in this process: threads do not survive a fork
                 self._pid = os.getpid()
                 threading.Thread(target=self._publish_periodically, name="tally", daemon=True).start()
@@ -37,11 +41,13 @@ class Tally:
         """Publish the counts to Redis. While Redis is away, they are dropped."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
+            totals, self._totals = self._totals, Totals()
         if not counts:
             return
         pipeline = redis.client().pipeline(transaction=False)
         for (second, tenant_id, event), number in counts.items():
             record.count(pipeline, second, tenant_id, event, number)
+        totals.publish(pipeline, max(second for second, _tenant, _event in counts))
         try:
             pipeline.execute()
         except redis.Unavailable:
