@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 EVERY_SECONDS = 4.0
 BUSY_SECONDS = 1.5  # while an alarm is open or a notice has not left
 FRESH_SECONDS = 1.0  # no figure is older
+LEAST_SECONDS = 0.5  # between two turns, however long one took
 HEARTBEAT_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
 CLEAN_SECONDS = 3_600.0
@@ -89,7 +90,7 @@ class Evaluator:
                 close_old_connections()
                 connection.close()
             every = BUSY_SECONDS if self.is_busy else EVERY_SECONDS
-            pause.wait(max(0.5, every - (time.monotonic() - began)))
+            pause.wait(max(LEAST_SECONDS, every - (time.monotonic() - began)))
 
     def turn(self, place: Place, *, now: datetime) -> None:
         """Evaluate once."""

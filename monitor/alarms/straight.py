@@ -72,6 +72,9 @@ class Adapters:
     def forget(self) -> None:
         """Load everything anew."""
         self._by_channel.clear()
+        if self._smtp is not None:
+            self._smtp[1].close()
+            self._smtp = None
 
     def _own_smtp(self) -> EmailAdapter | None:
         url = env.load().alarm_smtp_url.get_secret_value()
