@@ -83,10 +83,10 @@ def _histogram(numbers: list[int], sum_ms: int) -> Histogram:
 def today_messages() -> Mapping[tuple[str, ...], float]:
     """Count the messages of all tenants."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    found = dict.fromkeys(((channel, state) for channel in CHANNELS for state in Status.values), 0.0)
+    found: dict[tuple[str, ...], float] = {(channel, state): 0.0 for channel in CHANNELS for state in Status.values}
     for channel, state, number in tallies.by_channel(today, today + timedelta(days=1), None):
         found[channel, state] = found.get((channel, state), 0.0) + number
-    return dict(found)
+    return found
 
 
 @metric("message_event_rate", help=_("Messages per second by event, over the last ten seconds."), labels=("event",))

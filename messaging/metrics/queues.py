@@ -115,13 +115,13 @@ def drain_rate() -> float | None:
 @metric("pool_threads", title=_("Sending threads"), help=_("Threads in the sending pools of all workers."))
 def pool_threads() -> float:
     """Add up what the pools reported."""
-    return sum(pool["threads"] for pool in _pools())
+    return float(sum(pool["threads"] for pool in _pools()))
 
 
 @metric("pool_busy_threads", title=_("Busy sending threads"), help=_("Busy threads in the sending pools of all workers."))
 def pool_busy_threads() -> float:
     """Add up what the pools reported."""
-    return sum(pool["active_count"] for pool in _pools())
+    return float(sum(pool["active_count"] for pool in _pools()))
 
 
 @metric("pool_max_threads", help=_("Maximum threads in the sending pools of all live workers, as configured (module Thread pools)."))

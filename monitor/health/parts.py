@@ -47,7 +47,7 @@ class Missing(Exception):
 class Check:
     """How a part is asked, and how long its answer is waited for."""
 
-    def __init__(self, name: str, ask: Callable[[], None], *, seconds: float, needs: str = "") -> None:
+    def __init__(self, name: str, ask: Callable[[], object], *, seconds: float, needs: str = "") -> None:
         self.name = name
         self.seconds = seconds
         self.needs = needs  # the part without which nothing can be known of this one

@@ -22,13 +22,13 @@ def _so_far() -> "Counter[str]":
 )
 def http_requests_total() -> Mapping[tuple[str, ...], float]:
     """Return what all processes have counted in Redis; each area has its usual statuses from the start."""
-    found = {(area, status): 0.0 for area in request_counts.ALL_AREAS for status in ("200", "500")}
+    found: dict[tuple[str, ...], float] = {(area, status): 0.0 for area in request_counts.ALL_AREAS for status in ("200", "500")}
     for field, number in _so_far().items():
         kind, _colon, rest = field.partition(":")
         if kind == "n":
             area, _colon, status = rest.partition(":")
             found[area, status] = float(number)
-    return dict(found)
+    return found
 
 
 @metric(

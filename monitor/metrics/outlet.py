@@ -12,16 +12,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from monitor import figures
 from posthaste import env
 from posthaste.lib import metrics
-from posthaste.lib.metrics import Histogram
+from posthaste.lib.metrics import Histogram, Samples
 
 KEEP_SECONDS = 1.0
 ERRORS = f"{metrics.PREFIX}metric_errors"
-Family = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
 
 
 class _Figures(Collector):
@@ -41,23 +39,32 @@ def _families() -> Iterator[Metric]:
             continue
         is_folded = figure.metric.fold is not None and not with_detail
         samples = figure.metric.folded(figure.samples) if is_folded else figure.samples
-        family = _family(figure.metric, labels=() if is_folded else figure.metric.labels)
-        for values, number in samples:
-            if isinstance(number, Histogram):
-                family.add_metric(values, [(floatToGoString(bound), count) for bound, count in number.counts], number.total)
-            else:
-                family.add_metric(values, number)
-        yield family
+        yield _family(figure.metric, () if is_folded else figure.metric.labels, samples)
     yield errors
 
 
-def _family(metric: metrics.Metric, labels: tuple[str, ...]) -> Family:
+def _family(metric: metrics.Metric, labels: tuple[str, ...], samples: Samples) -> Metric:
     text = str(metric.help)
-    if metric.kind == "counter":
-        return CounterMetricFamily(metric.full_name, text, labels=labels)
     if metric.kind == "histogram":
-        return HistogramMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
-    return GaugeMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
+        histograms = HistogramMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
+        for values, found in samples:
+            if isinstance(found, Histogram):
+                histograms.add_metric(values, [(_bound(bound), count) for bound, count in found.counts], found.total)
+        return histograms
+    family: CounterMetricFamily | GaugeMetricFamily
+    if metric.kind == "counter":
+        family = CounterMetricFamily(metric.full_name, text, labels=labels)
+    else:
+        family = GaugeMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
+    for values, number in samples:
+        if not isinstance(number, Histogram):
+            family.add_metric(values, number)
+    return family
+
+
+def _bound(seconds: float) -> str:
+    """Write the bound of a bucket as prometheus-client does, so that both forms of an answer agree."""
+    return "+Inf" if seconds == float("inf") else repr(float(seconds))
 
 
 _registry = CollectorRegistry(auto_describe=False)

@@ -19,7 +19,7 @@ def _processes() -> list[Process]:
 
 @once_a_reading
 def _redis_memory() -> Mapping[str, Any]:
-    return dict(redis.client().info("memory"))  # type: ignore[arg-type]  # not awaited
+    return dict(redis.client().info("memory"))
 
 
 @metric(

@@ -38,7 +38,8 @@ class Metrics(TenantView):
         # A scraper is no caller: it has no tenant, no scopes, and limits are not for it. So it goes on while the database is away, too.
         if request.method in ("GET", "HEAD") and scrapers.may_scrape(request):
             return _answer(request.headers.get("Accept", ""))
-        return super().dispatch(request, *args, **kwargs)
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
 
     def get(self, request: Request) -> HttpResponse:
         must_operate(self.caller)

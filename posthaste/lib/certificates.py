@@ -44,7 +44,7 @@ class _Smtp(smtplib.SMTP):
     def __init__(self, sock: socket.socket, host: str) -> None:
         super().__init__(timeout=sock.gettimeout() or 5.0)
         self.sock = sock
-        self._host = host  # type: ignore[attr-defined]  # where smtplib looks for the name in the handshake
+        self._host = host  # where smtplib looks for the name in the handshake
 
 
 def _encrypted_smtp(sock: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:

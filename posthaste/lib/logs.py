@@ -50,7 +50,7 @@ def add_traces(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     if len(ids) == 1:
         event["trace_id"] = ids[0].hex
     else:
-        event |= traces(ids)
+        event.update(traces(ids))
     return event
 
 

@@ -10,12 +10,17 @@ from django.test import Client
 
 from monitor.health import parts, report
 from monitor.health.parts import Check
-from posthaste.lib import heartbeat
+from posthaste.lib import heartbeat, redis
 from posthaste.lib.heartbeat import Process
 from tests.builders import json_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 NEEDED = ("send", "aux", "beat")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_lives() -> None:
+    redis.client().delete(redis.key("alive"))  # what the test before told
 
 
 def live(*kinds: str) -> None:
@@ -24,9 +29,9 @@ def live(*kinds: str) -> None:
 
 
 @pytest.fixture
-def hangs() -> Iterator[Callable[[], None]]:
+def hangs() -> Iterator[Callable[[], object]]:
     may_return = threading.Event()
-    yield lambda: may_return.wait(60) and None
+    yield lambda: may_return.wait(60)
     may_return.set()
 
 
@@ -72,7 +77,7 @@ def test_without_redis_nothing_is_said_of_the_processes(own_redis: Any) -> None:
 
 
 def test_however_many_hang_the_others_are_told_in_time_and_no_thread_is_added(
-    monkeypatch: pytest.MonkeyPatch, hangs: Callable[[], None]
+    monkeypatch: pytest.MonkeyPatch, hangs: Callable[[], object]
 ) -> None:
     live(*NEEDED)
     services = [Check(name, hangs, seconds=0.3) for name in ("database", "redis")]
@@ -89,7 +94,7 @@ def test_however_many_hang_the_others_are_told_in_time_and_no_thread_is_added(
 def test_a_part_that_hung_is_asked_again_when_it_has_come_back() -> None:
     may_return = threading.Event()
     answers: Iterator[Callable[[], object]] = iter([lambda: may_return.wait(60), lambda: None])
-    check = Check("trial", lambda: next(answers)() and None, seconds=0.05)
+    check = Check("trial", lambda: next(answers)(), seconds=0.05)
     assert parts.look([check])[0].state == "slow"
     first = check.begin()  # the question that is still open: no second one is asked
     may_return.set()
