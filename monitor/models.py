@@ -1,4 +1,4 @@
-"""What is remembered of alarms: each passage from the first sign to the end, whom it was told, and when not to tell."""
+"""What is remembered of alarms: each passage from the first sign to the end, its notices, and silences."""
 
 from typing import Any
 

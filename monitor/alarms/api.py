@@ -99,7 +99,7 @@ class SilenceIn(Body):
 
 
 class TestIn(Body):
-    """To whom."""
+    """The receiver of a test."""
 
     receiver = serializers.CharField(max_length=40, help_text="Name of a receiver in the configuration.")
 
@@ -180,7 +180,7 @@ class AlarmAcknowledge(AlarmView):
 
     @extend_schema(
         summary="Acknowledge an alarm",
-        description="Nobody else is notified, and nothing is repeated. Its end is told.",
+        description="No other receiver is notified, and nothing is repeated. The end is sent.",
         request=AcknowledgeIn,
         responses=AlarmOut,
     )

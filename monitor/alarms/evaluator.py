@@ -266,7 +266,7 @@ def call_heartbeat(url: str) -> bool:
 
 
 def _is_first(line: Line, episode: Episode) -> bool:
-    """Return whether no other process has told this while the database was away; without Redis nobody knows, and it is told."""
+    """Return whether no other process has told this while the database was away; without Redis it is told."""
     told = redis.key("alarms", "told", *episode.key, line.receiver, line.kind, line.number)
     try:
         if line.kind == NoticeKind.RESOLVED:

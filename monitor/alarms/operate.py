@@ -23,7 +23,7 @@ MAX_ANNOUNCE_MINUTES = 10_080
 
 
 def acknowledge(*, alarm: Alarm, comment: str = "", by: Actor, now: datetime) -> Alarm:
-    """Take charge of an active alarm: nobody else is told of it any more, and it is not repeated. Its end is told.
+    """Take charge of an active alarm: no other receiver is told, and it is not repeated. Its end is told.
 
     Raises:
         Conflict: it is not active, or acknowledged already.

@@ -123,7 +123,7 @@ def _act(request: HttpRequest, alarm: Alarm, now: datetime) -> HttpResponse:
         match request.POST.get("action"):
             case "acknowledge":
                 operate.acknowledge(alarm=alarm, comment=comment, by=by, now=now)
-                messages.success(request, _("Acknowledged. Nobody else is notified."))
+                messages.success(request, _("Acknowledged. No other receiver is notified."))
             case "reopen":
                 operate.reopen(alarm=alarm, by=by)
                 messages.success(request, _("The acknowledgement was taken back."))

@@ -122,12 +122,12 @@ class AlarmRule(Shape):
         max_length=10,
     )
     comparison: Comparison = setting(Comparison.ABOVE, _("Condition"), "")
-    bound: float = setting(0.0, _("Threshold"), _("In the unit of the metric."), ge=-1_000_000_000, le=1_000_000_000)
+    bound: float = setting(0.0, _("Threshold"), _("In the unit of the metric."), ge=0, le=1_000_000_000)
     clear_bound: float | None = setting(
         None,
         _("Cleared at"),
         _("The alarm ends only when the metric is back at this value. Empty: at the threshold."),
-        ge=-1_000_000_000,
+        ge=0,
         le=1_000_000_000,
     )
     for_seconds: int = setting(60, _("For"), _("How long the condition must hold."), unit="s", ge=0, le=86_400)

@@ -22,7 +22,7 @@ from posthaste.lib.ids import new_id
 
 #: A gap of the readings that is shorter than this changes nothing.
 GAP = timedelta(seconds=60)
-#: An alarm that fires and whose metric nobody misses is over when it has been missing for so long.
+#: An alarm that fires and whose metric is not asked for is over when it has been missing for so long.
 MISSING_FOR_GOOD = timedelta(hours=1)
 #: Alarms that come back within this time of their end are held longer each time.
 COMEBACK = timedelta(hours=1)
@@ -212,7 +212,7 @@ def _step_firing(rule: AlarmRule, episode: Episode, now: datetime) -> Episode:
 
 
 def _step_no_data(rule: AlarmRule, episode: Episode, now: datetime) -> Episode:
-    if not rule.no_data_minutes:  # the rule was changed: nobody misses the data any more
+    if not rule.no_data_minutes:  # the rule was changed: missing data is no alarm any more
         return replace(episode, phase=Phase.RESOLVED, since=now, resolved_at=now)
     fired = _fire_if_due(rule, episode, now)
     return fired if fired.phase == Phase.FIRING else _resolve_if_due(rule, episode, now)

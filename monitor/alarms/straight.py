@@ -116,7 +116,7 @@ def send(receiver: Receiver, letter: Letter) -> None:
     """Send a notice to a receiver now.
 
     Raises:
-        NotSent: nobody took it.
+        NotSent: it was not taken.
     """
     if receiver.kind in ROBOTS:
         return _to_robot(receiver, letter)

@@ -54,7 +54,7 @@ def test_an_empty_list_says_that_all_is_well_and_that_nobody_is_notified() -> No
     configure(alarms, receivers=[])
     page = staff(ConfigRight.VIEW).get(reverse("alarms")).content.decode()
     assert "All is well: no alarm yet." in page
-    assert "Nobody is notified" in page
+    assert "Alarms are not sent" in page
 
 
 def test_an_alarms_page_plots_its_metric_and_names_its_notices() -> None:
