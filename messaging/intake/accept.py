@@ -161,7 +161,7 @@ def write_apart(group: Sequence[Intake]) -> list[Answer | Exception]:
         if not _is_a_rows_fault(error) or store.in_transaction():
             raise
         if len(group) == 1:
-            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id)
+            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id, trace_id=group[0].row.id.hex)
             unreadable.count(REFUSED, 1)
             return [
                 Invalid.field("", str(UNSTORABLE), "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error

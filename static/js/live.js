@@ -23,7 +23,9 @@ function say(state, asOf) {
 function draw() {
   const chart = document.getElementById("spark");
   const series = Object.fromEntries(EVENTS.map((event) => [event, points.series(rate(event)).map(([, value]) => value ?? 0)]));
-  const highest = Math.max(1, ...Object.values(series).flat());
+  const peak = Math.max(0, ...Object.values(series).flat());
+  const highest = Math.max(1, peak);
+  put("peak", number.format(Math.round(peak)));
   for (const event of EVENTS) {
     const line = series[event].map((value, index, all) => `${(index * 100) / Math.max(1, all.length - 1)},${39 - (38 * value) / highest}`);
     chart.querySelector(`.${event}`).setAttribute("points", line.join(" "));
@@ -53,6 +55,7 @@ async function refreshDay() {
     const { today } = await answer.json();
     for (const name of ["accepted", "sent", "failed", "in_progress"]) put(name, number.format(today[name]));
     put("success_rate", today.success_rate === null ? "–" : `${number.format(today.success_rate)} %`);
+    for (const element of document.querySelectorAll('[data-figure="success_rate"]')) { element.classList.remove("red", "amber"); if (today.tone) element.classList.add(today.tone); }
   } catch { /* the next turn asks again */ }
 }
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from posthaste.lib import redis
 from tracing.services import record
 from tracing.services.record import Counted
+from tracing.services.totals import Totals
 
 EVERY_SECONDS = 0.25
 
@@ -22,6 +23,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[datetime, Counter[Counted]] = {}
+        self._totals = Totals()
         self._pid = 0
 
     def add(self, now: datetime, events: "Counter[Counted]") -> None:
@@ -29,6 +31,7 @@ class Tally:
         second = now.replace(microsecond=0)
         with self._lock:
             self._counts.setdefault(second, Counter()).update(events)
+            self._totals.add(events)
             if self._pid != os.getpid():  # first use in this process: threads do not survive a fork
                 self._pid = os.getpid()
                 threading.Thread(target=self._publish_periodically, name="tally", daemon=True).start()
@@ -37,11 +40,13 @@ class Tally:
         """Publish the counts to Redis. While Redis is away, they are dropped."""
         with self._lock:
             counts, self._counts = self._counts, {}
+            totals, self._totals = self._totals, Totals()
         if not counts:
             return
         pipeline = redis.client().pipeline(transaction=False)
         for second, events in counts.items():
             record.count(pipeline, second, events)
+        totals.publish(pipeline, max(counts))
         try:
             pipeline.execute()
         except redis.Unavailable:
