@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
-from configcenter.services import instances, listeners
+from configcenter.services import instances, listeners, validation
 from configcenter.services.instances import Instance
 from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
 from posthaste.lib.crypto import LostText
 from posthaste.lib.line_differences import Line, diff
-from posthaste.lib.problems import Conflict, NotFound
+from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
     "MASK",
@@ -30,6 +30,7 @@ __all__ = [
     "everything",
     "free_items",
     "history",
+    "invalid_drafts",
     "is_undecryptable",
     "json_schema",
     "listening",
@@ -39,6 +40,7 @@ __all__ = [
     "must_compare",
     "namespaces",
     "overrides",
+    "published_between",
     "reached_items",
     "reached_namespaces",
     "release",
@@ -176,6 +178,21 @@ def overrides(name: str) -> "QuerySet[ConfigItem]":
     return _items(data_id=name, override_of__isnull=False).filter(used).order_by("override_of__slug")
 
 
+MAX_DRAFTS = 50  # are checked at once
+
+
+def invalid_drafts() -> list[tuple[ConfigItem, str]]:
+    """Return the modules and overrides whose drafts could not be published as they are, each with what is wrong first."""
+    found = []
+    for item in _items(draft__isnull=False).order_by("draft_at")[:MAX_DRAFTS]:
+        try:
+            validation.validate(item, item.draft or "")
+        except Invalid as problem:
+            errors = problem.errors
+            found.append((item, str(errors[0]["message"]) if errors else str(problem.detail)))
+    return found
+
+
 def namespaces(tenant: Tenant | None) -> "QuerySet[ConfigNamespace]":
     """Return the drawers for free-form items of a tenant or of the installation."""
     return ConfigNamespace.objects.filter(tenant=tenant).exclude(tenant=None, slug=MODULES)
@@ -285,3 +302,13 @@ def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:
 
     schema: dict[str, Any] = translated(orjson.loads(orjson.dumps(handle.model.model_json_schema())))
     return schema | {"title": _(handle.title), "description": _(handle.purpose)}
+
+
+def published_between(since: datetime, until: datetime, *, limit: int) -> list[dict[str, Any]]:
+    """Return the releases of the installation's modules in a span of time, the newest first."""
+    modules = {"item__namespace__tenant": None, "item__namespace__slug": MODULES, "item__group": MODULES, "item__override_of": None}
+    rows = ConfigRelease.objects.filter(at__gt=since, at__lte=until, **modules).select_related("item")
+    return [
+        {"module": row.item.data_id, "number": row.number, "action": row.action, "author": row.author, "comment": row.comment, "at": row.at}
+        for row in rows.order_by("-at")[:limit]
+    ]

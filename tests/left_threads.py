@@ -23,7 +23,9 @@ LASTING_THREADS = (
     "dns_",  # pools of the outbound client, of the health page and of the Nacos protocol
     "health_",
     "nacos_",
+    "alarm-notice",  # sends notices of alarms past the platform
     "access_",  # looks whether open WebSockets may stay
+    "live_",  # makes the figures of open pages
     "asyncio_",  # asgiref's pool for database calls of WebSockets
 )
 

@@ -79,3 +79,17 @@ class BatchFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
         wanted = as_uuid(self.value() or "")
         return queryset.filter(batch_id=wanted) if wanted else queryset
+
+
+class ErrorFilter(admin.SimpleListFilter):
+    """By one error code; offered only when one came from the page of the dead letters."""
+
+    title = gettext_lazy("error")
+    parameter_name = "error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        wanted = request.GET.get("error", "")[:60]
+        return [(wanted, wanted)] if wanted else []
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
+        return queryset.filter(error_code=self.value()) if self.value() else queryset

@@ -20,7 +20,7 @@ from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
 from messaging import selectors, traces
 from messaging.actions import Action
-from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
+from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter
 from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
@@ -46,10 +46,12 @@ class MessageAdmin(MessageActions):
     purpose = gettext_lazy("Every message to every recipient, with its result.")
     empty_text = gettext_lazy("Messages appear here as soon as a system submits one with POST /api/messages/. It needs an API key.")
     first_step = None
+    has_panel = True
+    not_exported = ("again",)
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
-    list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
+    list_filter = [StateFilter, AcceptedFilter, ErrorFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact message ID, trace ID, recipient or reference.")
@@ -109,7 +111,8 @@ class MessageAdmin(MessageActions):
         shown = format_html("{}{}", badge(Status(row.status)), badge(MessageMark.SANDBOX) if row.is_sandbox else "")
         if not row.error_code:
             return shown
-        return two_lines(shown, format_html('<code title="{}">{}</code>', detail_text(row.error_code, row.error_detail), row.error_code))
+        detail = detail_text(row.error_code, row.error_detail)
+        return two_lines(shown, format_html('<code title="{0}" data-reason="{1}">{1}</code>', detail, row.error_code))
 
     @admin.display(description=gettext_lazy("message"))
     def id_short(self, row: Message) -> SafeString:

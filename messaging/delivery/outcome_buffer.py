@@ -23,16 +23,18 @@ from messaging.delivery.provider_selection import ProviderSelection
 from messaging.delivery.render import RenderedMessage
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers import condition
 from messaging.providers.cache import LoadedProvider
 from messaging.providers.latency import latencies
 from messaging.queueing import breaker_backlog
 from messaging.queueing.breaker_backlog import BreakerWait
 from messaging.storage import store
 from messaging.storage.store import Claimed, Outcome
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Tally, breakers
 from posthaste.lib.elastic import stopping
 from tracing.services import record
+from tracing.services.totals import Totals
 
 log = structlog.get_logger(__name__)
 WAITS_FOR_BREAKER = gettext_noop("It waits until a circuit breaker lets messages through.")
@@ -44,14 +46,16 @@ class OutcomeBuffer:
     def __init__(self, *, claim_id: UUID, lease: timedelta) -> None:
         self.claim_id = claim_id
         self.lease = lease
+        self.channel = ""  # of all its messages
         self.journal = Journal(claim_id)
         self.done: list[Outcome] = []
         self.noted = 0  # of those, the first so many stand in the journal
         self.lines: dict[UUID, list[str]] = defaultdict(list)
-        self.events: Counter[tuple[int, str]] = Counter()
+        self.events: Counter[record.Counted] = Counter()
         self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.always_traced: set[UUID] = set()  # whatever the sampling says
         self.called: set[UUID] = set()  # providers
+        self.refused: set[UUID] = set()  # providers that refused our credentials
         self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
         self.waits: set[BreakerWait] = set()  # for whose breakers messages were put off
         self.selection = ProviderSelection()  # of the present round
@@ -65,6 +69,7 @@ class OutcomeBuffer:
     def _taken(self, row: Claimed, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
         now = self._now()
         start = max(row.due_at, row.created_at)
+        latency_ms = max(0, int((now - start).total_seconds() * 1000))
         self._line(row.id, "S", now, took_ms, record.word(provider.name))
         self._done(
             Outcome(
@@ -73,12 +78,12 @@ class OutcomeBuffer:
                 attempts=row.attempts,
                 sent_at=now,
                 finished_at=now,
-                latency_ms=max(0, int((now - start).total_seconds() * 1000)),
+                latency_ms=latency_ms,
                 provider_id=provider.provider_id,
                 provider_message_id=result.provider_message_id[:200],
             )
         )
-        self.events[row.tenant_id, "sent"] += 1
+        self.events[row.tenant_id, row.channel, record.sent_within(latency_ms)] += 1
 
     def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
         row, now = message.row, self._now()
@@ -109,7 +114,7 @@ class OutcomeBuffer:
                 error_detail=error.detail[:500],
             )
         )
-        self.events[row.tenant_id, "retried"] += 1
+        self.events[row.tenant_id, row.channel, "retried"] += 1
 
     def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
         now = self._now()
@@ -125,7 +130,7 @@ class OutcomeBuffer:
                 error_detail=detail[:500],
             )
         )
-        self.events[row.tenant_id, status.value] += 1
+        self.events[row.tenant_id, row.channel, status.value] += 1
 
     def _put_back(self, row: Claimed, due: datetime, code: str = "", detail: str = "") -> None:
         """Not an attempt: the message never reached a provider."""
@@ -141,7 +146,7 @@ class OutcomeBuffer:
         due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
         self._put_back(row, due, breaker_backlog.error_code_for(whose), WAITS_FOR_BREAKER)
         self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
-        self.events[row.tenant_id, "deferred"] += 1
+        self.events[row.tenant_id, row.channel, "deferred"] += 1
 
     def _moved(self, row: Claimed, before: str, provider: LoadedProvider, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
@@ -167,7 +172,8 @@ class OutcomeBuffer:
                 if tries == 0:
                     with suppress(ClaimLost):
                         self.journal.begin([], self.done[self.noted :])  # recovery of this claim will find them there
-                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
+                    ids = [outcome.id for outcome in self.done]
+                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(ids), **logs.traces(ids))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():
                     raise
@@ -178,14 +184,20 @@ class OutcomeBuffer:
         written = self._write()
         connection.close()
         if len(written) < len(self.done):
-            log.warning("results came too late", lost=len(self.done) - len(written))
+            lost = [outcome.id for outcome in self.done if outcome.id not in written]
+            log.warning("results came too late", lost=len(lost), **logs.traces(lost))
         pipeline: Any = redis.client().pipeline(transaction=False)
         now = self._now()
         record.append(pipeline, self.lines, always=self.always_traced)
-        for (tenant_id, event), number in self.events.items():
-            record.count(pipeline, now, tenant_id, event, number)
+        record.count(pipeline, now, self.events)
+        totals = Totals()
+        totals.add(self.events)
+        totals.took(self.channel, (done.latency_ms for done in self.done if done.latency_ms is not None and done.id in written))
+        totals.publish(pipeline, now)
         latencies.publish(pipeline, self.called)
         self.called.clear()
+        condition.note_refused(pipeline, self.refused)
+        self.refused.clear()
         recording = breakers.recording(pipeline)
         for (name, epoch), tally in self.tallies.items():
             if epoch or breaker_rules.counts_calls(name):

@@ -161,7 +161,7 @@ def write_apart(group: Sequence[Intake]) -> list[Answer | Exception]:
         if not _is_a_rows_fault(error) or store.in_transaction():
             raise
         if len(group) == 1:
-            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id)
+            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id, trace_id=group[0].row.id.hex)
             unreadable.count(REFUSED, 1)
             return [
                 Invalid.field("", str(UNSTORABLE), "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error
@@ -188,7 +188,7 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
         store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
-    tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh))
+    tally.add(now, Counter((row.tenant_id, row.channel, "accepted") for row in fresh))
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
@@ -347,4 +347,4 @@ def accept_batch(
 
 def _after_batch(batch: Batch, accepted: int) -> None:
     kick_feeder()
-    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))
+    tally.add(batch.created_at, Counter({(batch.tenant_id, batch.channel, "accepted"): accepted}))

@@ -25,10 +25,11 @@ from messaging.storage.store import storable
 from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.configuration import tracing
 from tracing.services import record
+from tracing.services.totals import Totals
 
 #: standardwebhooks' reasons in ours.
 REASONS = {
@@ -151,7 +152,8 @@ def _apply(provider: Provider, receipts: Sequence[Receipt], now: datetime) -> li
     applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
     _report(provider, applied, now)
     counts = Counter(str(entry.outcome) for entry in entries)
-    log.info("receipts", provider=str(provider.pk), **counts)
+    matched = logs.traces(entry.message_id for entry in entries if entry.message_id)
+    log.info("receipts", provider=str(provider.pk), **counts, **matched)
     return [ReceiptOutcome(entry.outcome) for entry in entries]
 
 
@@ -211,9 +213,11 @@ def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) 
             lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
     urgent = tracing.value.always_from_priority
     record.append(pipeline, lines, always={e.message.pk for e in applied if e.message and e.message.priority >= urgent})
-    counts = Counter(entry.reported for entry in applied)
-    for status, number in counts.items():
-        record.count(pipeline, now, provider.tenant_id, status, number)
+    counts = Counter((provider.tenant_id, provider.channel, entry.reported) for entry in applied)
+    record.count(pipeline, now, counts)
+    totals = Totals()
+    totals.add(counts)
+    totals.publish(pipeline, now)
     code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
     # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
     taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 from django.utils.translation import gettext_lazy
@@ -26,6 +27,7 @@ from messaging.channels.base import (
     Receipt,
     ReceiptError,
     SendRequest,
+    TlsServer,
 )
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
 from messaging.channels.http.config import BulkConfig, HttpConfig, parse_codes
@@ -67,6 +69,10 @@ class HttpAdapter(Adapter):
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
         self._success = parse_codes(config.success_codes)
         self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
+
+    def tls_server(self) -> TlsServer | None:
+        parts = urlsplit(self.config.url)  # scheme and host never have variables
+        return TlsServer(parts.hostname, parts.port or 443) if parts.scheme == "https" and parts.hostname else None
 
     def compose(self, request: SendRequest) -> Written:
         url = self._url_for(request)

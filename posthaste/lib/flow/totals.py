@@ -8,6 +8,8 @@ from posthaste.lib import redis
 from posthaste.lib.flow.limiter import limiter
 
 KEEP_SECONDS = 7200
+REFUSED = "refused:"  # before the name of a rule
+LET_IN_TO = "let_in_to:"  # before the name of a resource
 
 
 class ProcessTotals:
@@ -35,7 +37,8 @@ class ProcessTotals:
 
     def _now(self) -> "Counter[str]":
         found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})
-        found.update({f"refused:{rule}": number for rule, number in self.refused.items()})
+        found.update({f"{REFUSED}{rule}": number for rule, number in self.refused.items()})
+        found.update({f"{LET_IN_TO}{resource}": number for resource, number in self.let_in_to.items()})
         return found
 
     def publish(self) -> None:
@@ -52,6 +55,7 @@ class ProcessTotals:
         pipeline = redis.client().pipeline(transaction=False)
         for field, number in fresh.items():
             pipeline.hincrby(name, field, number)
+            pipeline.hincrby(redis.key("flow", "so-far"), field, number)
         pipeline.expire(name, KEEP_SECONDS)
         pipeline.execute()
         self._published = now
@@ -67,8 +71,18 @@ def _publish() -> None:
 limiter.on_tick.append(_publish)
 
 
+def so_far() -> dict[str, float]:
+    """Return what all processes counted since Redis began to keep it, as `ProcessTotals` names it.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found: Any = redis.client().hgetall(redis.key("flow", "so-far"))
+    return {name.decode(): float(number) for name, number in found.items()}
+
+
 def recent(*, minutes: int = 5) -> dict[str, Any]:
-    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule).
+    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), let_in_to (by resource).
 
     It also says whether this process limits alone because Redis is away.
 
@@ -82,12 +96,13 @@ def recent(*, minutes: int = 5) -> dict[str, Any]:
     total: Counter[str] = Counter()
     for found in pipeline.execute():
         total.update({name.decode(): int(number) for name, number in found.items()})
-    refused = {name.removeprefix("refused:"): number for name, number in total.items() if name.startswith("refused:")}
+    refused = {name.removeprefix(REFUSED): number for name, number in total.items() if name.startswith(REFUSED)}
     return {
         "minutes": minutes,
         "let_in": total["let_in"],
         "messages": total["messages"],
         "waited": total["waited"],
+        "let_in_to": {name.removeprefix(LET_IN_TO): number for name, number in total.items() if name.startswith(LET_IN_TO)},
         "refused": dict(sorted(refused.items(), key=lambda pair: -pair[1])),
         "is_local": limiter.is_local,
         "processes": limiter.local.processes,
