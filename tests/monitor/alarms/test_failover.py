@@ -38,7 +38,8 @@ def set_load(value: float) -> None:
 
 
 def test_three_evaluators_killed_at_random_tell_each_alarm_once(evaluators: Evaluators) -> None:
-    make_provider(make_tenant("Ops", is_operator=True), channel="email")
+    config = {"host": "127.0.0.1", "port": 9, "security": "none", "from_email": "alarms@example.com"}
+    make_provider(make_tenant("Ops", is_operator=True), channel="email", kind="email", config=config)
     set_load(0)
     evaluators.wait_up()
     chance = random.Random(SEED)
