@@ -91,7 +91,7 @@ def turns(load: Load) -> Iterator[Turns]:
 
 @pytest.fixture
 def operator() -> Tenant:
-    """A tenant that operates the installation, with a provider that would send e-mails."""
+    """Make a tenant that operates the installation, with a provider that would send e-mails."""
     tenant = make_tenant("Ops", is_operator=True)
     config = {"host": "127.0.0.1", "port": 9, "security": "none", "from_email": "alarms@example.com", "timeout_seconds": 1}
     make_provider(tenant, channel="email", kind="email", config=config)
