@@ -62,8 +62,8 @@ def recover(*, now: datetime) -> dict[str, int]:
 @job(
     "messaging.recover",
     entry="recover",
-    title=_("Recover lost messages"),
-    purpose=_("Takes back the messages that dead workers and lost tasks left behind."),
+    title=_("Recover and retry stuck messages"),
+    purpose=_("Takes back the messages that dead workers and lost tasks left behind, and sends them again where that is safe."),
     every=timedelta(seconds=2),
     timeout=timedelta(minutes=1),
     expires=timedelta(seconds=5),
@@ -115,8 +115,7 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
     with fence.guarded(LOCK):
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
-    by_channel = Counter((row.channel, outcome.status) for row, outcome in settled)
-    tally.add(now, Counter((row.tenant_id, outcome.status) for row, outcome in settled), by_channel=by_channel)
+    tally.add(now, Counter((row.tenant_id, row.channel, outcome.status) for row, outcome in settled))
     traces = logs.traces(written)
     log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)
     return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)

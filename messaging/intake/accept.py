@@ -188,7 +188,7 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
         store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
-    tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh), by_channel=Counter((row.channel, "accepted") for row in fresh))
+    tally.add(now, Counter((row.tenant_id, row.channel, "accepted") for row in fresh))
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
@@ -347,5 +347,4 @@ def accept_batch(
 
 def _after_batch(batch: Batch, accepted: int) -> None:
     kick_feeder()
-    by_channel = Counter({(batch.channel, "accepted"): accepted})
-    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}), by_channel=by_channel)
+    tally.add(batch.created_at, Counter({(batch.tenant_id, batch.channel, "accepted"): accepted}))

@@ -213,11 +213,10 @@ def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) 
             lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
     urgent = tracing.value.always_from_priority
     record.append(pipeline, lines, always={e.message.pk for e in applied if e.message and e.message.priority >= urgent})
-    counts = Counter(entry.reported for entry in applied)
+    counts = Counter((provider.tenant_id, provider.channel, entry.reported) for entry in applied)
+    record.count(pipeline, now, counts)
     totals = Totals()
-    for status, number in counts.items():
-        record.count(pipeline, now, provider.tenant_id, status, number)
-        totals.count(provider.channel, status, number)
+    totals.add(counts)
     totals.publish(pipeline, now)
     code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
     # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
