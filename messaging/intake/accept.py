@@ -9,7 +9,7 @@ publish, the rows are `queued` without a task; `recover` finds them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,7 @@ from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
 from posthaste.lib.problems import Conflict, Invalid, Problem, Unavailable
 from posthaste.lib.queues import URGENT
+from tracing.services import record
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Intake:
     row: NewRow
     repeatable: Repeatable | None = None
     entry: gate.Entry | None = None
+    traceparent: str = ""  # of the caller's own trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class KeyReused(Conflict):
     title = gettext_lazy("The Idempotency-Key was already used for another request")
 
 
-def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:
+def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None, traceparent: str = "") -> Answer:
     """Store one message and return the answer once it is committed (or joined to the caller's transaction).
 
     `entry` is its way through the limits, asked for with its group: one call for all, by the thread that writes them.
@@ -88,7 +90,7 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
         KeyReused: the idempotency key belongs to another request.
         TooMany: a limit says no; nothing is stored.
     """
-    intake = Intake(row, repeatable, entry)
+    intake = Intake(row, repeatable, entry, traceparent)
     if store.in_transaction():
         outcome = _write_what_is_let_in([intake])[0]
         try:
@@ -104,10 +106,15 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
 
 
 def post_message(
-    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, receive: Callable[[Answer | BaseException], None]
+    row: NewRow,
+    *,
+    repeatable: Repeatable | None,
+    entry: gate.Entry | None,
+    traceparent: str = "",
+    receive: Callable[[Answer | BaseException], None],
 ) -> None:
     """Have one message stored with its group; the writing thread calls `receive` with the answer or the error."""
-    committer.post(Intake(row, repeatable, entry), receive)
+    committer.post(Intake(row, repeatable, entry, traceparent), receive)
 
 
 def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
@@ -131,7 +138,8 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
         for row in straight:
             row.status, row.queued_at = Status.QUEUED.value, now
         store.insert_messages(fresh)
-        transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
+        parents = {intake.row.id: intake.traceparent for intake in group if intake.traceparent and id(intake) not in repeated}
+        transaction.on_commit(lambda: _after_commit(fresh, straight, parents, now), robust=True)
     return [outcomes[id(intake)] for intake in group]
 
 
@@ -181,7 +189,7 @@ def _has_room(room: dict[int, int], tenant_id: int) -> bool:
     return room[tenant_id] >= 0
 
 
-def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
+def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], parents: Mapping[UUID, str], now: datetime) -> None:
     lost = publish_all((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight)
     if lost:
         # Accepted all the same: the feeder brings them when the broker is back.
@@ -189,6 +197,8 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
     tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh))
+    if parents:
+        tally.trace({pk: record.line("A", pk, now, traceparent) for pk, traceparent in parents.items()})
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
@@ -239,6 +249,7 @@ def _answered_before(group: Sequence[Intake]) -> dict[int, Answer | Problem]:
             continue
         try:
             earlier[number] = _answer_of(row, intake.repeatable)
+            _trace_repeat(row.target)
         except KeyReused as problem:
             earlier[number] = problem
     return earlier
@@ -297,7 +308,10 @@ def find_answered(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -
         KeyReused: the key belongs to another request.
     """
     row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    return _answer_of(row, repeatable) if row is not None else None
+    if row is None:
+        return None
+    _trace_repeat(row.target)
+    return _answer_of(row, repeatable)
 
 
 def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | None) -> dict[str, Any] | None:
@@ -309,7 +323,15 @@ def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | 
     if repeatable is None:
         return None
     row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    return dict(row.answer or {}) if row is not None else None
+    if row is None:
+        return None
+    _trace_repeat(row.target)
+    return dict(row.answer or {})
+
+
+def _trace_repeat(target: UUID) -> None:
+    """Tell the trace of a message or a batch that its request came again."""
+    tally.trace({target: record.line("I", target, timezone.now())})
 
 
 def accept_batch(
@@ -318,6 +340,7 @@ def accept_batch(
     is_sandbox: bool,
     prepared: PreparedBatch,
     repeatable: Repeatable | None,
+    traceparent: str = "",
 ) -> dict[str, Any]:
     """Store a batch in one transaction and return the body of the 202. The feeder takes it from there."""
     rows = prepared.rows
@@ -341,10 +364,15 @@ def accept_batch(
                 return earlier
         batch.save(force_insert=True)
         store.insert_messages(rows)
-        transaction.on_commit(lambda: _after_batch(batch, len(rows)), robust=True)
+        transaction.on_commit(lambda: _after_batch(batch, prepared, traceparent), robust=True)
     return answer
 
 
-def _after_batch(batch: Batch, accepted: int) -> None:
+def _after_batch(batch: Batch, prepared: PreparedBatch, traceparent: str) -> None:
     kick_feeder()
-    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): accepted}))
+    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): len(prepared.rows)}))
+    lines = {pk: record.line("D", pk, batch.created_at, number) for pk, number in prepared.repeated.items()}
+    if traceparent:  # once for all its messages
+        lines[batch.id] = record.line("A", batch.id, batch.created_at, traceparent)
+    if lines:
+        tally.trace(lines)

@@ -38,6 +38,7 @@ function tellTimes(root = document) {
 document.querySelector(".form-row.errors :is(input:not([type=hidden]), select, textarea)")?.focus();
 tellTimes();
 setInterval(tellTimes, 30_000);
+document.addEventListener("fresh", (event) => { tellTimes(event.target); asCards(event.target.parentElement); });  // a part was replaced
 
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");

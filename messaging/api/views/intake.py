@@ -27,6 +27,7 @@ from posthaste.lib.ids import new_id
 from posthaste.lib.json_syntax import JSON
 from posthaste.lib.problem_responses import Reply
 from posthaste.lib.problems import Invalid, bounded
+from tracing import w3c
 
 
 def _call_of(request: HttpRequest) -> Call:
@@ -41,6 +42,7 @@ def _call_of(request: HttpRequest) -> Call:
         idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
         language=languages.negotiate(meta.get("HTTP_ACCEPT_LANGUAGE", ""), meta.get("HTTP_COOKIE", "")),
         query=meta.get("QUERY_STRING", ""),
+        traceparent=meta.get("HTTP_TRACEPARENT", ""),
     )
 
 
@@ -82,7 +84,7 @@ def _take_batch(call: Call, caller: Caller) -> Reply:
         cost = max(1, min(len(body.recipients), prepare.MAX_RECIPIENTS))  # more are refused as invalid
         with limits.handing_over(caller, ip=call.ip, cost=cost, priority=body.priority, template=body.template) as passed:
             try:
-                answer = _accept_batch(body, caller, repeatable)
+                answer = _accept_batch(body, caller, repeatable, w3c.parent_in(call.traceparent))
             except Exception as error:  # noqa: BLE001 - it is answered, with what the limits say
                 return single.refused(error, language=call.language, passed=passed).reply()
     outage.database.mark_up()
@@ -101,7 +103,7 @@ def _in_the_batch(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} if "index" in entry else entry
 
 
-def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
+def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None, traceparent: str) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
     prepared = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     rejected, wording = prepared.rejected, prepared.frame.wording
@@ -127,4 +129,4 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
         send_at=body.send_at,
         created_at=now,
     )
-    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable)
+    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable, traceparent=traceparent)
