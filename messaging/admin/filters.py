@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import own_rows
 from messaging import selectors
-from messaging.models import IN_PROGRESS, Batch, Message, Status
+from messaging.models import IN_PROGRESS, Batch, Message, Status, Template
 from posthaste.lib.ids import first_id_at
 
 DEAD = (Status.FAILED, Status.UNKNOWN)
@@ -63,6 +63,42 @@ class AcceptedFilter(admin.SimpleListFilter):
         if self.value() not in self.SPANS:
             raise IncorrectLookupParameters
         return queryset.filter(pk__gte=first_id_at(timezone.now() - self.SPANS[str(self.value())][0]))
+
+
+class TemplateFilter(admin.SimpleListFilter):
+    """By template, whichever of its versions."""
+
+    title = gettext_lazy("template")
+    parameter_name = "template"
+    MOST = 100
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        templates = own_rows(request, Template.objects.all()).order_by("name").values_list("name", flat=True).distinct()
+        return [(name, name) for name in templates[: self.MOST]]
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
+        wanted = self.value()
+        return queryset.filter(template_version__template__name=wanted) if wanted else queryset
+
+
+class ErrorFilter(admin.SimpleListFilter):
+    """By the code of the error; offered are those of the latest messages that failed or wait."""
+
+    title = gettext_lazy("error")
+    parameter_name = "error"
+    LOOKED_AT = 500
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = own_rows(request, Message.objects.filter(selectors.in_states(DEAD))).order_by("-pk")
+        codes = {code for code in rows.values_list("error_code", flat=True)[: self.LOOKED_AT] if code}
+        return [(code, code) for code in sorted(codes | ({self.value()} if self.value() else set()))]  # type: ignore[type-var,arg-type,misc]
+
+    def value(self) -> str | None:
+        return (super().value() or "")[:60] or None
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
+        wanted = self.value()
+        return queryset.filter(error_code=wanted) if wanted else queryset
 
 
 class BatchFilter(admin.SimpleListFilter):

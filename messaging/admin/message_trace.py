@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.services import rights
@@ -146,6 +145,8 @@ def _address(link: Link, *, may_view: bool) -> str:
             return reverse("admin:messaging_provider_changelist")
         case "batch":
             return reverse("admin:messaging_batch_change", args=link.key)
+        case "dead":
+            return f"{reverse('admin:messaging_message_changelist')}?{urlencode({'batch': link.key[0], 'state': 'dead'})}"
         case "suppressions":
             return f"{reverse('admin:messaging_suppression_changelist')}?{urlencode({'q': link.key[0]})}"
         case "breaker" if may_view:
@@ -155,8 +156,3 @@ def _address(link: Link, *, may_view: bool) -> str:
         case "workers" if may_view:
             return reverse("config:instances")
     return ""
-
-
-def title_of(span: dict[str, Any]) -> str:
-    """Return what a part of the bar says when it is pointed at."""
-    return _("{what}, {taken} ms").format(what=span["label"], taken=span["duration_ms"])

@@ -20,7 +20,7 @@ from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
 from messaging.actions import Action
 from messaging.admin import message_trace
-from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, StateFilter
+from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter, TemplateFilter
 from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
@@ -48,7 +48,16 @@ class MessageAdmin(MessageActions):
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
-    list_filter = [StateFilter, AcceptedFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
+    list_filter = [
+        StateFilter,
+        AcceptedFilter,
+        "channel",
+        ("provider", OwnedFilter),
+        TemplateFilter,
+        ErrorFilter,
+        "is_sandbox",
+        BatchFilter,
+    ]
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact message ID, trace ID, recipient or reference.")
