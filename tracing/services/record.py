@@ -37,6 +37,7 @@ from zlib import crc32
 from posthaste import env
 from posthaste.lib import ids, redis
 from tracing.configuration import tracing
+from tracing.services import ended
 
 COUNTER_SECONDS = 180
 BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restores it
@@ -122,6 +123,8 @@ def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Coll
     if lines:
         seconds = settings.retention_days * 86_400
         pipeline.eval(APPEND, len(lines), *map(trace_key, lines), seconds, *("".join(added) for added in lines.values()))
+        if ended.is_exported():
+            ended.note(pipeline, lines)
 
 
 def append_now(lines: Mapping[UUID, Collection[str]]) -> None:
