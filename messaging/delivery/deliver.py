@@ -119,7 +119,7 @@ class Delivery(RuleEnforcement):
         except liquid.TemplateProblem as problem:
             self._end(row, Status.FAILED, "template", str(problem))
             return None
-        if row.template_version_id:
+        if row.template_version_id and row.id in self.claims:
             self.claims[row.id] += record.line("G", row.id, self._now())
         return message
 
