@@ -75,7 +75,7 @@ def export(ended: Sequence[Ended]) -> int:
         return 0
     settings = env.load()
     headers = tuple(tuple(header.split("=", 1)) for header in settings.otlp_headers)
-    result = _exporter(settings.otlp_endpoint, headers).export(spans)  # type: ignore[arg-type]  # pairs, as env checks
+    result = _exporter(settings.otlp_endpoint, headers).export(spans)
     if result is not SpanExportResult.SUCCESS:
         raise ExportFailed(settings.otlp_endpoint)
     return len(spans)
@@ -114,8 +114,16 @@ class _Builder:
         yield self._span(f"attempt {attempt}", name, parts[0].start_ms, parts[-1].end_ms, error=failed)
         for number, part in enumerate(parts):
             if part.kind == SpanKind.SEND:
-                more = {"error": part.code, "provider": part.provider, "is_client": True}
-                yield self._span(f"send {part.provider}", f"{name} send {number}", part.start_ms, part.end_ms, parent=name, **more)
+                yield self._span(
+                    f"send {part.provider}",
+                    f"{name} send {number}",
+                    part.start_ms,
+                    part.end_ms,
+                    parent=name,
+                    error=part.code,
+                    provider=part.provider,
+                    is_client=True,
+                )
 
     def _nanoseconds(self, offset_ms: int) -> int:
         return int(selectors.at(self.id, offset_ms).timestamp() * 1000) * 1_000_000

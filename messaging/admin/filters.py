@@ -91,7 +91,8 @@ class ErrorFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         rows = own_rows(request, Message.objects.filter(selectors.in_states(DEAD))).order_by("-pk")
         codes = {code for code in rows.values_list("error_code", flat=True)[: self.LOOKED_AT] if code}
-        return [(code, code) for code in sorted(codes | ({self.value()} if self.value() else set()))]  # type: ignore[type-var,arg-type,misc]
+        wanted = self.value()
+        return [(code, code) for code in sorted(codes | ({wanted} if wanted else set()))]
 
     def value(self) -> str | None:
         return (super().value() or "")[:60] or None

@@ -46,7 +46,7 @@ def report(batch: Batch, counts: dict[str, int], *, now: datetime) -> Report:
         .order_by("-sent_at")
         .values_list("pk", "created_at", "due_at", "claimed_at", "sent_at", "finished_at", "status")[:LOOKED_AT]
     )
-    pace = _pace(batch, counts, [row[4] for row in rows], now)
+    pace = _pace(batch, counts, [row[4] for row in rows if row[4]], now)
     return Report(pace, _answer(batch, counts, pace, now), _nodes(rows))
 
 

@@ -16,7 +16,7 @@ from messaging.receipts.receive import apply_all
 from messaging.trace_export import export_traces
 from posthaste import env
 from posthaste.lib import redis
-from tests.builders import json_of, make_api, make_message, make_provider, make_template, make_tenant, published
+from tests.builders import close_committer, json_of, make_api, make_message, make_provider, make_template, make_tenant, published
 from tests.peers.gateway import Answer, Gateway
 from tests.peers.otlp_receiver import OtlpReceiver
 from tracing import w3c
@@ -112,6 +112,7 @@ def test_a_callers_trace_is_a_link(receiver: OtlpReceiver, gateway: Gateway) -> 
     one = json_of(api.post("/api/messages/", single, headers={"traceparent": PARENT}))["id"]
     sent = {"channel": "sms", "body": "Hi", "recipients": [{"recipient": "+8613812345678"}]}
     batch = json_of(api.post("/api/messages/batch", sent, headers={"traceparent": PARENT}))["batch_id"]
+    close_committer()
     tally.flush()
     rows = list(Message.objects.all())
     Message.objects.update(status=Status.QUEUED)

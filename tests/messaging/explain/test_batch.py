@@ -55,7 +55,7 @@ def put_off(tenant: Tenant, batch: Batch, code: str, number: int = 3, **fields: 
     ],
 )
 def test_a_batch_says_in_one_sentence_where_it_is(tenant: Tenant, status: str, counts: dict[str, int], code: str) -> None:
-    found = report(make_batch(tenant, status=status, **counts)).answer
+    found = report(make_batch(tenant, status=status, channel="sms", **counts)).answer
     assert found.code == code
     assert str(found)
 
