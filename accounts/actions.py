@@ -1,4 +1,4 @@
-"""The names under which the audit trail keeps what is done to tenants, people and keys."""
+"""The names under which the audit trail keeps what is done to tenants, people and keys, and what is taken out of lists."""
 
 from enum import StrEnum
 
@@ -18,3 +18,4 @@ class Action(StrEnum):
     USER_CHANGE = "user.change"
     USER_PASSWORD = "user.password"
     USER_DELETE = "user.delete"
+    LIST_EXPORT = "list.export"

@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 from accounts.selectors import Tenant, tenant_slugs
 from configcenter import hot
 from configcenter.models import MODULES, ConfigItem, ConfigNamespace, ConfigRelease
-from configcenter.services import instances, listeners
+from configcenter.services import instances, listeners, validation
 from configcenter.services.instances import Instance
 from configcenter.services.listeners import Listening
 from configcenter.services.namespaces import Reader
 from posthaste.lib import redis
 from posthaste.lib.crypto import LostText
 from posthaste.lib.line_differences import Line, diff
-from posthaste.lib.problems import Conflict, NotFound
+from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
     "MASK",
@@ -30,6 +30,7 @@ __all__ = [
     "everything",
     "free_items",
     "history",
+    "invalid_drafts",
     "is_undecryptable",
     "json_schema",
     "listening",
@@ -174,6 +175,21 @@ def overrides(name: str) -> "QuerySet[ConfigItem]":
     """Return the tenants' overrides of a module that are in force or being edited."""
     used = Q(current__isnull=False) | Q(gray__isnull=False) | Q(draft__isnull=False)
     return _items(data_id=name, override_of__isnull=False).filter(used).order_by("override_of__slug")
+
+
+MAX_DRAFTS = 50  # are checked at once
+
+
+def invalid_drafts() -> list[tuple[ConfigItem, str]]:
+    """Return the modules and overrides whose drafts could not be published as they are, each with what is wrong first."""
+    found = []
+    for item in _items(draft__isnull=False).order_by("draft_at")[:MAX_DRAFTS]:
+        try:
+            validation.validate(item, item.draft or "")
+        except Invalid as problem:
+            errors = problem.errors
+            found.append((item, str(errors[0]["message"]) if errors else str(problem.detail)))
+    return found
 
 
 def namespaces(tenant: Tenant | None) -> "QuerySet[ConfigNamespace]":

@@ -8,7 +8,7 @@ from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group
 
 navigation.add(
-    Entry(group=Group.OPERATE, order=80, url="config-locks", icon="lock", label=_("Locks"), allowed=rights.may_view),
+    Entry(group=Group.OPERATE, order=110, url="config-locks", icon="lock", label=_("Locks"), allowed=rights.may_view),
     Entry(
         group=Group.OPERATE,
         order=90,

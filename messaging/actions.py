@@ -37,3 +37,6 @@ class Action(StrEnum):
     WEBHOOK_DISABLE = "webhook.disable"
     WEBHOOK_TEST = "webhook.test"
     WEBHOOK_REPLAY = "webhook.replay"
+    POOL_HOLD = "pool.hold"
+    POOL_RELEASE = "pool.release"
+    INSTANCE_SHUTDOWN = "instance.shutdown"

@@ -1,6 +1,8 @@
 """Reading messages and batches; every list is of one tenant."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.tenancy import owned_by
+from messaging.channels.recipients import written_forms
 from messaging.models import (
     IN_PROGRESS,
     Batch,
@@ -22,7 +25,7 @@ from messaging.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from messaging.storage import tallies
+from messaging.storage import tallies, unreadable
 from messaging.storage.unreadable import readable
 from posthaste.lib.ids import first_id_at
 
@@ -141,3 +144,107 @@ def delivery_by_trace(*, tenant_id: int, endpoint_name: str, at: datetime) -> UU
         at__lte=at,
     )
     return rows.order_by("-id").values_list("pk", flat=True).first()
+
+
+# --- what operators look for -------------------------------------------------------------------------------------
+
+DEAD = (Status.FAILED, Status.UNKNOWN)
+SET_ASIDE = unreadable.CODE  # the error of messages whose row could not be read
+RECENT_FAILURES = 5_000  # are counted by code at most
+DEAD_LETTERS = 10_000  # the newest ones are grouped by reason
+
+
+def as_id(text: str) -> UUID | None:
+    """Read a message id, trace id or batch id, or return None."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
+def find_messages(tenant_ids: Collection[int], *, term: str, limit: int) -> list[Message]:
+    """Return the newest messages with this id or batch id, or exactly this recipient or reference."""
+    rows = Message.objects.filter(tenant_id__in=tenant_ids).defer("body", "variables", "metadata").order_by("-id")
+    identifier = as_id(term)
+    if identifier is not None:
+        return list(readable(rows.filter(pk=identifier))[:limit])
+    written = {term.lower(), *written_forms(term)}
+    # Two questions: each has an index of its own.
+    found = {row.pk: row for row in readable(rows.filter(recipient__in=written))[:limit]}
+    found |= {row.pk: row for row in readable(rows.filter(reference=term).exclude(reference=""))[:limit]}
+    return [found[key] for key in sorted(found, reverse=True)][:limit]
+
+
+def find_batches(tenant_ids: Collection[int], *, term: str, limit: int) -> list[Batch]:
+    """Return the newest batches with this id, or whose name starts with the term."""
+    rows = Batch.objects.filter(tenant_id__in=tenant_ids).order_by("-id")
+    identifier = as_id(term)
+    return list(readable(rows.filter(pk=identifier) if identifier else rows.filter(name__istartswith=term))[:limit])
+
+
+def recent_failures(tenant_ids: Collection[int], *, since: datetime) -> list[tuple[str, int, datetime]]:
+    """Return the error codes of the messages that failed since then, or whose outcome became unknown: code, number, the first time.
+
+    Messages that were accepted more than a day before are left out; of more than `RECENT_FAILURES` the newest are counted.
+    """
+    ended = Q(finished_at__gte=since) | Q(status=Status.UNKNOWN, claimed_at__gte=since)
+    rows = Message.objects.filter(ended, in_states(DEAD), tenant_id__in=tenant_ids, pk__gte=first_id_at(since - timedelta(days=1)))
+    numbers: Counter[str] = Counter()
+    began: dict[str, datetime] = {}
+    for code, finished_at, claimed_at in rows.order_by("-id").values_list("error_code", "finished_at", "claimed_at")[:RECENT_FAILURES]:
+        at = finished_at or claimed_at
+        numbers[code] += 1
+        began[code] = min(began.get(code, at), at)
+    return [(code, number, began[code]) for code, number in numbers.most_common()]
+
+
+@dataclass(slots=True)
+class Reason:
+    """Dead letters that ended for the same reason; `oldest` and `newest` are the times at which they were accepted.
+
+    `sample` is the id of the newest one, `detail` what happened to it.
+    """
+
+    code: str
+    status: str
+    number: int
+    channels: set[str]
+    oldest: datetime
+    newest: datetime
+    sample: UUID
+    detail: str = ""
+
+
+def dead_letters_by_reason(tenant_ids: Collection[int]) -> list[Reason]:
+    """Group the newest `DEAD_LETTERS` dead letters by their error and outcome, the largest group first."""
+    rows = Message.objects.filter(in_states(DEAD), tenant_id__in=tenant_ids).order_by("-id")
+    groups: dict[tuple[str, str], Reason] = {}
+    for pk, code, status, channel, at in rows.values_list("pk", "error_code", "status", "channel", "created_at")[:DEAD_LETTERS]:
+        group = groups.setdefault((code, status), Reason(code, status, 0, set(), at, at, pk))
+        group.number += 1
+        group.channels.add(channel)
+        group.oldest, group.newest = min(group.oldest, at), max(group.newest, at)
+    samples = [group.sample for group in groups.values()]
+    details = dict(Message.objects.filter(pk__in=samples).order_by().values_list("pk", "error_detail"))
+    for group in groups.values():
+        group.detail = details.get(group.sample, "")
+    return sorted(groups.values(), key=lambda group: -group.number)
+
+
+def dead_letter_ids(tenant_ids: Collection[int], *, code: str, status: str, limit: int) -> list[UUID]:
+    """Return the ids of the newest dead letters with this error and outcome."""
+    rows = Message.objects.filter(in_states([status]), tenant_id__in=tenant_ids, error_code=code).order_by("-id")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def paused_batches(tenant_ids: Collection[int]) -> tuple[int, datetime | None, UUID | None]:
+    """Return how many batches are paused, when the oldest of them was accepted, and its id."""
+    rows = Batch.objects.filter(status=BatchStatus.PAUSED, tenant_id__in=tenant_ids).order_by("id")
+    found = list(rows.values_list("created_at", "pk")[:1_000])
+    return (len(found), *found[0]) if found else (0, None, None)
+
+
+def set_aside(tenant_ids: Collection[int], *, since: datetime) -> list[datetime]:
+    """Return when the messages were accepted that ended as unreadable since then, the latest first, a thousand at most."""
+    rows = Message.objects.filter(in_states(DEAD), tenant_id__in=tenant_ids, pk__gte=first_id_at(since), error_code=unreadable.CODE)
+    return list(rows.order_by("-id").values_list("created_at", flat=True)[:1_000])

@@ -12,6 +12,7 @@ from messaging import trace_export  # noqa: F401 - a job
 from messaging.delivery import deliver as delivery
 from messaging.delivery import recover  # noqa: F401 - jobs
 from messaging.intake import idempotency  # noqa: F401 - a job
+from messaging.providers import certificates  # noqa: F401 - a job
 from messaging.queueing import feed  # noqa: F401 - a job
 from messaging.receipts import sandbox
 from messaging.storage import never_due, partitions  # noqa: F401 - jobs

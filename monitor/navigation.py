@@ -8,6 +8,17 @@ from posthaste.ui.navigation import Entry, Group
 
 navigation.add(
     Entry(group=Group.OPERATE, order=10, url="admin:index", icon="overview", label=_("Overview"), is_exact=True, on_phone=True),
+    Entry(
+        group=Group.OPERATE,
+        order=30,
+        url="dead-letters",
+        icon="dead",
+        label=_("Dead letters"),
+        allowed="messaging.view_message",
+        on_phone=True,
+    ),
     Entry(group=Group.OPERATE, order=60, url="config-breakers", icon="breaker", label=_("Breakers"), allowed=rights.may_view),
     Entry(group=Group.OPERATE, order=70, url="config-limits", icon="limit", label=_("Limits"), allowed=rights.may_view),
+    Entry(group=Group.OPERATE, order=80, url="monitor-queues", icon="pools", label=_("Queues and pools"), allowed=rights.may_view),
+    Entry(group=Group.OPERATE, order=85, url="monitor-instances", icon="instances", label=_("Instances"), allowed=rights.may_view),
 )

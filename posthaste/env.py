@@ -67,21 +67,47 @@ class Environment(BaseSettings):
     )
     otlp_endpoint: str = Field("", description="OTLP/HTTP address that takes traces: http://collector:4318/v1/traces. Empty: none.")
     otlp_headers: Listed = Field(default_factory=list, description="Header fields sent with traces: name=value, comma-separated.")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Lets who sends it as a bearer token read /metrics; at least 20 characters. Empty: no such token."
+    )
+    metrics_networks: Listed = Field(
+        default_factory=list, description="Networks (CIDR, comma-separated) that may read /metrics without a token or key."
+    )
+    metrics_detail: bool = Field(False, description="Metrics of single providers, breakers and hosts. Their number is not bounded.")
+    server_metrics_port: int = Field(
+        0, ge=0, le=65534, description="Port of granian's own metrics of the web process; ws has the next one. 0: none."
+    )
+    server_metrics_host: str = Field("127.0.0.1", description="Address that these two ports listen on.")
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is logged.")
 
-    @field_validator("encryption_keys", "allowed_hosts", "outbound_allowed_networks", "instance_labels", "otlp_headers", mode="before")
+    @field_validator(
+        "encryption_keys",
+        "allowed_hosts",
+        "outbound_allowed_networks",
+        "instance_labels",
+        "metrics_networks",
+        "otlp_headers",
+        mode="before",
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("outbound_allowed_networks")
+    @field_validator("outbound_allowed_networks", "metrics_networks")
     @classmethod
     def networks_parse(cls, value: list[str]) -> list[str]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def token_is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 20:
+            raise ValueError("must have at least 20 characters")
         return value
 
     @field_validator("instance_labels")
@@ -128,7 +154,7 @@ class Environment(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
 
-    @field_validator("host")
+    @field_validator("host", "server_metrics_host")
     @classmethod
     def host_is_an_address(cls, value: str) -> str:
         try:

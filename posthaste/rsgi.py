@@ -11,6 +11,7 @@ stored too late is answered 503, as it is not known whether it will be.
 import asyncio
 import os
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,8 @@ from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
 from posthaste.lib.body_reading import SlowBody
 from posthaste.lib.jsonbodies import USUAL_ACCEPT
 from posthaste.lib.problem_responses import reply_to
+from posthaste.lib.request_counts import MESSAGES as HANDED_OVER
+from posthaste.lib.request_counts import counted, request_counts
 from posthaste.lib.wsgi_bridge import Bridge, address_of, all_of, has_small_body, small_body
 
 MESSAGES = {"/api/messages", "/api/messages/"}
@@ -52,8 +55,8 @@ class Entrance:
         sys.setswitchinterval(SWITCH_SECONDS)
         wsgi.start()
         self._loop = loop
-        max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        self._bridge = Bridge(wsgi.application, threads=env.load().web_threads, max_bytes=max_bytes, loop=loop, refuse=self._refuse)
+        application, max_bytes = counted(wsgi.application), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._bridge = Bridge(application, threads=env.load().web_threads, max_bytes=max_bytes, loop=loop, refuse=self._refuse)
         self._accepted_headers = wsgi.security_headers()
         self._refused_headers = wsgi.security_headers(refused=True)
         handle: Handler[Call, Accepted | Refused | Checked] = one_by_one(receive, after=wsgi.close_connection)
@@ -80,6 +83,7 @@ class Entrance:
         return reply.status, [*reply.headers, *self._refused_headers], reply.body
 
     async def _receive(self, scope: Any, protocol: Any, body: bytes) -> None:
+        began = time.perf_counter()
         header = scope.headers.get
         accept = header("accept", "")
         call = Call(
@@ -104,6 +108,7 @@ class Entrance:
         reply = outcome.reply()
         more = self._accepted_headers if reply.status < 400 else self._refused_headers
         protocol.response_bytes(reply.status, [*reply.headers, *more], reply.body)
+        request_counts.count(HANDED_OVER, reply.status, time.perf_counter() - began)
 
 
 def _host_of(scope: Any) -> str:

@@ -133,6 +133,15 @@ def make_provider(
         return create_provider(provider=provider, config=config or {}, by=by)
 
 
+def config_inputs(kind: str, **values: Any) -> dict[str, str]:
+    """Return a provider's configuration as the inputs of its form: a mapping has a line for each pair, a shape an input for each field."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        place = f"configuration.{kind}.{name}"
+        found[place] = "\n".join(f"{key}: {each}" for key, each in value.items()) if isinstance(value, dict) else str(value)
+    return found
+
+
 def make_template(
     tenant: Tenant,
     *,

@@ -49,6 +49,12 @@ def chromium() -> Path | None:
     return Path(found) if found else None
 
 
+def promtool() -> Path | None:
+    """Find the program that checks and tries rules of Prometheus."""
+    found = shutil.which("promtool")
+    return Path(found) if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Something from the system that a part of the tests uses."""
@@ -63,7 +69,10 @@ NEEDS = {
     "rabbitmq": Need("rabbitmq-server", rabbitmq_server, "the run on the production stack"),
     "redis": Need("redis-server", redis_server, "the run on the production stack"),
     "chromium": Need("chromium", chromium, "the tests of pages in a browser"),
+    "promtool": Need("prometheus", promtool, "the tests of the rules for Prometheus"),
 }
+#: A part of the tests needs them, on whichever stack it runs.
+TOOLS = ("chromium", "promtool")
 
 
 @contextmanager

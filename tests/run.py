@@ -234,9 +234,9 @@ def main() -> int:
     # So that a CI's time limit ends as an exception here, and everything is stopped in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    wanted = ["chromium"] if options.stack == "embedded" else list(packages.NEEDS)
+    wanted = list(packages.TOOLS) if options.stack == "embedded" else list(packages.NEEDS)
     missing = packages.ensure(wanted)
-    servers_missing = [name for name in missing if name != "chromium"]
+    servers_missing = [name for name in missing if name not in packages.TOOLS]
     left_out = [f"{packages.NEEDS[name].without}: {name} is missing ({reason})" for name, reason in missing.items()]
 
     counts = Counts()

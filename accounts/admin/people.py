@@ -47,6 +47,7 @@ class TenantAdminPage(TenantAdmin):
 
     purpose = gettext_lazy("A tenant owns messages, templates, providers and keys. Tenants can't see each other's data.")
     list_display = ["name", "slug", "state", "weight", "people", "keys", "created"]
+    figure_columns = ("weight", "people", "keys")
     list_filter = ["is_active"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}

@@ -8,10 +8,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib import import_module
 from typing import Any, Protocol, Self, runtime_checkable
 
+from django.apps import apps
 from django.db import models, transaction
 from django.http import HttpRequest
+from django.utils.module_loading import module_has_submodule
 
 from accounts.models import AuditEntry, Tenant, User
 from accounts.tenancy import tenant_of
@@ -133,6 +137,16 @@ def recorded_first(
     except Exception:
         complete(entry, detail={"outcome": "unknown"})
         raise
+
+
+@cache
+def known_actions() -> tuple[str, ...]:
+    """Return the names of entries that the installed apps declare in their modules `actions`."""
+    found: set[str] = set()
+    for config in apps.get_app_configs():
+        if module_has_submodule(config.module, "actions") and (names := getattr(import_module(f"{config.name}.actions"), "Action", None)):
+            found |= {str(action) for action in names}
+    return tuple(sorted(found))
 
 
 def redact(*, target: object, tenant_id: int | None, actions: Collection[str], details: Collection[str]) -> int:

@@ -10,7 +10,10 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from posthaste.ui.paginator import CURSOR, page_of
+
 COUNT_UP_TO = 10_000
+MAX_EXPORTED = 100_000  # rows of a list in a file
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -33,7 +36,37 @@ class OfferedFilters(ChangeList):
 
     Django takes any lookup in the model's own columns from the address. `?recipient__startswith=` would tell digit by digit what the page
     masks, and a value that the database can't take would fail as a server error.
+
+    A list in the order of its ids has cursor pages (`posthaste.ui.paginator`): `newer` and `older` are the addresses of the pages beside
+    this one. Any other order has numbered pages.
     """
+
+    is_cursor = False
+    newer = older = ""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        for name in CURSOR:  # neither a filter, nor kept by a link that changes one
+            self.params.pop(name, None)
+            self.filter_params.pop(name, None)
+        return super().get_queryset(request, exclude_parameters)
+
+    def get_results(self, request: HttpRequest) -> None:
+        key = self.lookup_opts.pk.name  # type: ignore[union-attr]
+        first = next(iter(self.queryset.query.order_by), None)  # ids differ, so what follows decides nothing
+        is_descending = first in (f"-{key}", "-pk")
+        if not is_descending and first not in (key, "pk"):
+            super().get_results(request)
+            return
+        pages: Any = self.model_admin
+        self.is_cursor = True
+        self.paginator = pages.get_paginator(request, self.queryset, self.list_per_page)
+        self.result_count, self.full_result_count = self.paginator.count, None
+        self.show_full_result_count = False
+        self.show_admin_actions = True
+        self.can_show_all = False
+        found, self.newer, self.older = page_of(self.queryset, request, order=[key], is_descending=is_descending, size=self.list_per_page)
+        self.multi_page = bool(self.newer or self.older)
+        self.result_list = found  # type: ignore[assignment]
 
     def get_filters(self, request: HttpRequest) -> Any:
         if any("\0" in value for values in self.get_filters_params().values() for value in values):

@@ -18,6 +18,7 @@ from accounts.roles import Role
 from accounts.services import audit
 from accounts.services.audit import Actor
 from accounts.staff.audit_history import AuditedHistory
+from accounts.staff.export import Exported
 from accounts.staff.lists import CappedPaginator, OfferedFilters
 from accounts.tenancy import least_to_see, owned_by, tenant_path, tenants_of
 
@@ -80,7 +81,7 @@ class OwnedFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows[:200]]
 
 
-class Audited(AuditedHistory):
+class Audited(AuditedHistory, Exported):
     """Writes what was changed in the admin to the audit trail."""
 
     show_full_result_count = False
@@ -95,6 +96,10 @@ class Audited(AuditedHistory):
     first_step: tuple[Any, str] | None = None
     #: What several rows are called below a list, where the plural names the list itself.
     rows_word: Any = ""
+    #: Columns of figures, which are aligned at the right.
+    figure_columns: tuple[str, ...] = ()
+    #: Whether a row opens beside the list; for rows that are looked at rather than edited.
+    has_panel = False
     #: Whether adding, changing and deleting goes by services, which write the audit trail themselves.
     saves_by_service = False
 
@@ -137,6 +142,8 @@ class Audited(AuditedHistory):
             "empty_text": self.empty_text,
             "first_step": step,
             "title": capfirst(self.opts.verbose_name_plural),
+            "export_url": reverse(f"admin:{self.url_name('export')}") if self.has_view_or_change_permission(request) else "",
+            "has_panel": self.has_panel,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -151,6 +158,7 @@ class Audited(AuditedHistory):
             "original": obj,
             "title": str(obj) if obj else "",
             "purpose": self.purpose,
+            "preserved_filters": self.get_preserved_filters(request),  # the way back to the list
         }
         return TemplateResponse(
             request, f"admin/{self.opts.app_label}/{self.opts.model_name}/{template}.html", {**base, **context}, status=status

@@ -16,7 +16,7 @@ import redis
 
 from deploy.local.installation import CannotStart, Installation
 from deploy.local.supervision import Supervisor, stop_leftover, tail, write_config
-from deploy.processes import Health, commands, host_name
+from deploy.processes import Health, commands_of, host_name
 from posthaste import env
 from posthaste.env import ROOT
 
@@ -122,7 +122,7 @@ def announce(installation: Installation, seconds: float) -> None:
         "Admin": f"{base}/admin/",
         "API": f"{base}/api/",
         "API reference": f"{base}/docs",
-        "Health": f"{base}/health",
+        "Health": f"{base}/health/ready",
         "WebSocket": demo["ws_url"],
         "Nacos": demo["nacos_address"] + (f"  (gRPC: {demo['nacos_grpc_address']})" if "nacos_grpc_address" in demo else ""),
         "Valkey" if installation.starts_valkey else "Redis": demo["redis_url"],
@@ -172,7 +172,7 @@ def run() -> None:
     installation.check_ports()
     valkey_port = installation.valkey_port() if installation.starts_valkey else None
     environment = installation.environment(valkey_port=valkey_port)
-    processes = commands(port=settings.port, ws_port=settings.ws_port, web_workers=settings.web_workers, host=settings.host)
+    processes = commands_of(settings)
     write_config(installation, commands=processes, valkey_port=valkey_port)
     supervisor = Supervisor(installation, environment)
     try:

@@ -56,7 +56,7 @@ class LockCollection(LockView):
         try:
             found = lock_control.held_locks()
         except redis.Unavailable:
-            raise Unavailable(_("Redis is unavailable. Try again when /health reports that it is back.")) from None
+            raise Unavailable(_("Redis is unavailable. Try again when /health/ready reports that it is back.")) from None
         return Response(LockOut(found, many=True).data)
 
 
@@ -77,5 +77,5 @@ class LockRelease(LockView):
         try:
             freed = lock_control.force_release(name=name, by=Actor.of_request(request))
         except redis.Unavailable:
-            raise Unavailable(_("Redis is unavailable. Try again when /health reports that it is back.")) from None
+            raise Unavailable(_("Redis is unavailable. Try again when /health/ready reports that it is back.")) from None
         return Response(LockOut(freed).data)

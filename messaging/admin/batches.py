@@ -47,6 +47,8 @@ class BatchAdmin(ReadOnly):
     empty_text = gettext_lazy("Batches appear here when a system submits up to 10,000 recipients with POST /api/messages/batch.")
     list_display = ["title", "state", "progress", "accepted_shown", "failed", "way", "tenant", "created"]
     list_display_links = ["title"]
+    figure_columns = ("accepted_shown", "failed")
+    has_panel = True
     list_filter = ["status", AcceptedFilter, "channel"]
     list_select_related = ["tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it

@@ -45,6 +45,8 @@ class MessageAdmin(MessageActions):
     purpose = gettext_lazy("Every message to every recipient, with its result.")
     empty_text = gettext_lazy("Messages appear here as soon as a system submits one with POST /api/messages/. It needs an API key.")
     first_step = None
+    has_panel = True
+    not_exported = ("again",)
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
@@ -118,7 +120,8 @@ class MessageAdmin(MessageActions):
         shown = format_html("{}{}", badge(Status(row.status)), badge(MessageMark.SANDBOX) if row.is_sandbox else "")
         if not row.error_code:
             return shown
-        return two_lines(shown, format_html('<code title="{}">{}</code>', detail_text(row.error_code, row.error_detail), row.error_code))
+        detail = detail_text(row.error_code, row.error_detail)
+        return two_lines(shown, format_html('<code title="{0}" data-reason="{1}">{1}</code>', detail, row.error_code))
 
     @admin.display(description=gettext_lazy("message"))
     def id_short(self, row: Message) -> SafeString:

@@ -1,29 +1,75 @@
 """What is filled in about a provider: its configuration without its secrets, and a test message."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.admin.fields import PrettyJSONField
+from messaging.admin.config_fields import Path, build, placed, read, sorted_errors
 from messaging.channels import registry
 from messaging.models import Provider
 from messaging.providers import editing
 from posthaste.lib.problems import Invalid
 
 
+class ConfigWidget(forms.Widget):
+    """The inputs of every kind, of which the page shows those of the chosen one; each error stands at its input."""
+
+    kind = ""
+    errors: Mapping[Path, list[str]] = {}
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        adapter = registry.ADAPTERS.get(data.get("kind", ""))
+        return {} if adapter is None else read(adapter.Config, data, name=f"{name}.{adapter.kind}")
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return False
+
+    def sections(self, name: str, value: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the inputs by kind, filled in for the chosen one."""
+        chosen = self.kind or next(iter(registry.ADAPTERS))
+        return [
+            {
+                "kind": kind,
+                "title": str(adapter.title),
+                "is_on": kind == chosen,
+                "inputs": build(
+                    adapter.Config,
+                    value if kind == chosen else {},
+                    name=f"{name}.{kind}",
+                    errors=self.errors if kind == chosen else {},
+                ),
+            }
+            for kind, adapter in registry.ADAPTERS.items()
+        ]
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        shown = value if isinstance(value, Mapping) else {}
+        return render_to_string("admin/messaging/provider/config.html", {"sections": self.sections(name, shown)})
+
+    def id_for_label(self, id_: str) -> str:
+        return ""
+
+
+class ConfigField(forms.Field):
+    """A configuration as plain values; the kind's own class checks them."""
+
+    widget = ConfigWidget
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(initial != data)
+
+
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A provider with its configuration as JSON, whose secrets stay masked and keep their value."""
+    """A provider with the configuration of its kind, whose secrets stay masked and keep their value."""
 
     kind = forms.ChoiceField(label=gettext_lazy("kind"), help_text=gettext_lazy("The adapter that connects to it."))
-    configuration = PrettyJSONField(
-        label=gettext_lazy("configuration"),
-        required=False,
-        rows=14,
-        help_text=gettext_lazy("JSON. A masked secret keeps its value. Overwrite it to change it."),
-    )
+    configuration = ConfigField(label="", required=False)
 
     class Meta:
         model = Provider
@@ -33,19 +79,19 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if "kind" in self.fields:
             self.fields["kind"].choices = [(kind, str(adapter.title)) for kind, adapter in registry.ADAPTERS.items()]  # type: ignore[attr-defined]
-        if "configuration" in self.fields and not self.is_bound:
-            shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, editing.config_of(self.instance))
-            self.initial["configuration"] = shown
+        if "configuration" not in self.fields:
+            return
+        widget = self.fields["configuration"].widget
+        assert isinstance(widget, ConfigWidget)
+        self.config_widget = widget
+        widget.kind = self.data.get("kind", "") if self.is_bound else "" if self.instance._state.adding else self.instance.kind
+        shown = {} if self.instance._state.adding else registry.redact_config(self.instance.kind, editing.config_of(self.instance))
+        self.initial["configuration"] = shown
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        config = values.get("configuration")
-        if config is None:
-            config = {}
-        if "configuration" in self.errors or not values.get("kind") or not values.get("channel"):
-            return values
-        if not isinstance(config, dict):
-            self.add_error("configuration", _("Enter a JSON object: {…}."))
+        config = values.get("configuration") or {}
+        if not values.get("kind") or not values.get("channel"):
             return values
         if not self.instance._state.adding:  # an id is given before the row is stored
             config = editing.merge_secrets(kind=values["kind"], old=editing.config_of(self.instance), new=config)
@@ -55,16 +101,27 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             self.checked = editing.check_config(kind=values["kind"], channel=values["channel"], config=config)
         except Invalid as problem:
-            for error in problem.errors:
-                field, _dot, inner = str(error["field"]).partition(".")
-                name = field if field in self.fields else "configuration"
-                self.add_error(name, f"{inner}: {error['message']}" if inner else str(error["message"]))
+            self._tell(problem, values)
         taken = Provider.objects.filter(tenant=values.get("tenant") or self.instance.tenant_id, name=values.get("name")).exclude(
             pk=self.instance.pk
         )
         if taken.exists():
             self.add_error("name", _("A provider with this name already exists."))
         return values
+
+    def _tell(self, problem: Invalid, values: dict[str, Any]) -> None:
+        """Put each error under its input; what belongs to none of them stands above all."""
+        widget = self.config_widget
+        widget.errors, others = sorted_errors(problem.errors)
+        chosen = next(
+            (section for section in widget.sections("configuration", values.get("configuration") or {}) if section["is_on"]), None
+        )
+        shown = placed(widget.errors, chosen["inputs"]) if chosen else set()
+        homeless = [f"{'.'.join(path)}: {said}" for path, all_said in widget.errors.items() for said in all_said if said not in shown]
+        for name, message in others:
+            self.add_error(name if name in self.fields else None, message)
+        # The field counts as wrong, and says so once above its inputs.
+        self.add_error("configuration", homeless or (_("Some values are invalid and marked below.") if widget.errors else []))
 
 
 class TestForm(forms.Form):
@@ -79,29 +136,3 @@ class TestForm(forms.Form):
         initial=gettext_lazy("A test message from Posthaste."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-
-
-def kinds() -> list[dict[str, Any]]:
-    """Describe each kind's configuration, from the class that checks it."""
-    found = []
-    for kind, adapter in registry.ADAPTERS.items():
-        schema = adapter.Config.model_json_schema()
-        required = set(schema.get("required", ()))
-        fields = [
-            {
-                "name": name,
-                "required": name in required,
-                "description": _(part["description"]) if part.get("description") else "",
-                "default": "" if part.get("default") in (None, "", [], {}) else json.dumps(part["default"], ensure_ascii=False),
-            }
-            for name, part in schema.get("properties", {}).items()
-        ]
-        found.append(
-            {
-                "kind": kind,
-                "title": str(adapter.title),
-                "channels": [channel.label for code, channel in registry.CHANNELS.items() if code in adapter.channels],
-                "fields": fields,
-            }
-        )
-    return found

@@ -1,6 +1,5 @@
 """Providers in the admin: configuration without its secrets, a test message, the receipt address."""
 
-import json
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import TenantAdmin
 from messaging import statistics
 from messaging.actions import Action
-from messaging.admin.provider_forms import ProviderForm, TestForm, kinds
+from messaging.admin.provider_forms import ProviderForm, TestForm
 from messaging.channels import registry
 from messaging.labels import ProviderState
 from messaging.models import Message, Provider
@@ -34,7 +33,7 @@ from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import first_id_at
 from posthaste.lib.problems import Invalid, TooMany
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, facts, percent, thousands
 
 RECENT = timedelta(minutes=10)
 
@@ -73,6 +72,7 @@ class ProviderAdmin(TenantAdmin):
     saves_by_service = True
     change_form_template = "admin/messaging/provider/form.html"
     list_display = ["name", "state", "channel", "kind", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
+    figure_columns = ("weight", "cap", "recent", "recent_success")
     list_filter = [ProviderStateFilter, "channel"]
     list_select_related = ["tenant"]
     search_fields = ["name"]
@@ -175,7 +175,7 @@ class ProviderAdmin(TenantAdmin):
         breaker = next(iter(self._breakers([obj])), None) if obj else None
         if breaker:
             breaker["text"] = reason_text(breaker)
-        context.update(kinds=kinds(), receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
+        context.update(receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     @staticmethod
@@ -186,10 +186,10 @@ class ProviderAdmin(TenantAdmin):
     # --- columns ---------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("configuration"))
-    def configuration_shown(self, row: Provider) -> str:
+    def configuration_shown(self, row: Provider) -> SafeString | str:
         if is_lost(row, "config"):
             return _("The configuration can't be decrypted. Write it anew, or disable or delete this provider.")
-        return json.dumps(registry.redact_config(row.kind, row.config), indent=2, ensure_ascii=False)
+        return facts(registry.redact_config(row.kind, row.config))
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Provider) -> SafeString:

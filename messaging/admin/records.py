@@ -27,6 +27,7 @@ class ReceiptAdmin(ReadOnly):
     tenant_column = ""
     list_display = ["outcome_badge", "reported_badge", "message_link", "provider", "provider_message_id", "code", "received"]
     list_display_links = ["outcome_badge"]
+    has_panel = True
     list_filter = ["outcome", ("provider", OwnedFilter)]
     list_select_related = ["provider"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
@@ -83,6 +84,7 @@ class IdempotencyKeyAdmin(ReadOnly):
     purpose = gettext_lazy("Requests with an Idempotency-Key. A repeated request gets the first response.")
     empty_text = gettext_lazy("Requests with the header Idempotency-Key are kept here for a day.")
     list_display = ["key_shown", "made", "tenant", "created"]
+    has_panel = True
     list_select_related = ["tenant"]
     search_fields = ["key"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact key, or the ID of the object it created.")

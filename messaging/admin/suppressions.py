@@ -83,6 +83,7 @@ class SuppressionAdmin(ReadOnly):
     first_step = (gettext_lazy("Add recipients"), "admin:messaging_suppression_add")
     list_display = ["recipient_masked", "reason_badge", "reach", "tenant", "message_link", "by", "expires"]
     list_display_links = ["recipient_masked"]
+    has_panel = True
     list_filter = ["reason", "channel"]
     list_select_related = ["tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it

@@ -52,6 +52,8 @@ class WebhookDeliveryAdmin(ReadOnly):
     rows_word = gettext_lazy("deliveries")
     list_display = ["status_badge", "endpoint", "kind_badge", "events_shown", "attempt", "answer", "took", "tenant", "called"]
     list_display_links = ["status_badge", "called"]
+    figure_columns = ("attempt", "took")
+    has_panel = True
     list_filter = ["status", "kind", ("endpoint", OwnedFilter)]
     list_select_related = ["endpoint", "tenant"]
     search_fields = ["id"]  # turns the search on; get_search_results does it

@@ -67,6 +67,7 @@ class WebhookEndpointAdmin(TenantAdmin):
     change_form_template = "admin/messaging/webhookendpoint/form.html"
     list_display = ["endpoint", "state", "waiting", "last_delivery", "failing", "events_shown", "tenant", "changed"]
     list_display_links = ["endpoint"]
+    figure_columns = ("waiting",)
     list_filter = [WebhookStateFilter]
     list_select_related = ["tenant"]
     search_fields = ["name", "url"]

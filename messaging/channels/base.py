@@ -148,6 +148,15 @@ class ProviderConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class TlsServer:
+    """A server whose certificate a provider depends on. `starttls`: it speaks SMTP first, and encrypts when asked to."""
+
+    host: str
+    port: int
+    starttls: bool = False
+
+
 class Adapter(ABC):
     """One provider's connection settings made able to send.
 
@@ -209,14 +218,14 @@ class Adapter(ABC):
             error.ours = True
             raise
         except Exception as error:  # whatever it is, nothing has left
-            log.exception("a message could not be composed", kind=self.kind, message_id=request.id.hex)
+            log.exception("a message could not be composed", kind=self.kind, trace_id=request.id.hex)
             raise CannotCompose("bad_message", f"The message can't be put into the provider's form: {error}"[:500]) from None
         try:
             return self.hand_over(composed)
         except ProviderError:
             raise
         except Exception as error:  # it may have left
-            log.exception("adapter failed", kind=self.kind, message_id=request.id.hex)
+            log.exception("adapter failed", kind=self.kind, trace_id=request.id.hex)
             raise adapter_fault(error) from None
 
     def send_many(self, requests: Sequence[SendRequest]) -> list[Accepted | ProviderError]:
@@ -228,6 +237,10 @@ class Adapter(ABC):
             except ProviderError as error:
                 results.append(error)
         return results
+
+    def tls_server(self) -> TlsServer | None:
+        """Return the server that is always called, so that the expiry of its certificate can be told before; None: none, or many."""
+        return None
 
     def parse_receipt(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Receipt | ReceiptError]:
         """Read the receipts in a callback whose signature has been checked.

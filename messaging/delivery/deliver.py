@@ -25,12 +25,13 @@ from messaging.delivery.render import RenderedMessage, render_message
 from messaging.delivery.rule_enforcement import RuleEnforcement
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers import condition
 from messaging.providers.cache import LoadedProvider, provider_cache
 from messaging.providers.latency import latencies
 from messaging.storage import store
 from messaging.storage.store import Claimed
 from messaging.suppression import suppressions
-from posthaste.lib import flow, liquid, redis
+from posthaste.lib import flow, liquid, logs, redis
 from posthaste.lib.breaker import breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.flow.concurrency_leases import concurrency_leases
@@ -69,6 +70,7 @@ class Delivery(RuleEnforcement):
             self.ahead = rows[0].claimed_at - now
         self.renew_at = time.monotonic() + self.lease.total_seconds() / 3
         self.open = {row.id: row for row in rows}
+        self.channel = rows[0].channel if rows else ""
         self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
         for row in rows:
             queued = () if row.queued_at is None else (record.offset_ms(row.id, row.queued_at),)
@@ -79,6 +81,10 @@ class Delivery(RuleEnforcement):
 
     def _deliver(self, rows: Sequence[Claimed], now: datetime) -> None:
         """Deliver rows together; after a fault of ours deliver each alone, so that the one which causes it holds up no other."""
+        with logs.about(row.id for row in rows):
+            self._deliver_together(rows, now)
+
+    def _deliver_together(self, rows: Sequence[Claimed], now: datetime) -> None:
         try:
             listed = suppressions.listed(rows, now=now)
             messages = [message for row in rows if (message := self._prepare(row, now))]
@@ -224,9 +230,10 @@ class Delivery(RuleEnforcement):
         began = time.monotonic()
         results: Sequence[Accepted | ProviderError]
         try:
-            results = provider.adapter.send_many([message.request for message in messages])
+            with logs.about(message.row.id for message in messages):
+                results = provider.adapter.send_many([message.request for message in messages])
         except Exception as error:
-            log.exception("adapter failed", provider=provider.name)
+            log.exception("adapter failed", provider=provider.name, **logs.traces(self.calling))
             results = [adapter_fault(error)] * len(messages)
         took = time.monotonic() - began
         took_ms = int(took * 1000)
@@ -250,6 +257,8 @@ class Delivery(RuleEnforcement):
                 again.append(message)
             else:
                 self._not_taken(message, result, provider, took_ms)
+            if not isinstance(result, Accepted) and result.code == condition.REFUSED and provider.provider_id:
+                self.refused.add(provider.provider_id)
         self.calling = set()
         if self.journal.broken or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
             self._flush()

@@ -23,16 +23,18 @@ from messaging.delivery.provider_selection import ProviderSelection
 from messaging.delivery.render import RenderedMessage
 from messaging.models import Status
 from messaging.providers import breakers as breaker_rules
+from messaging.providers import condition
 from messaging.providers.cache import LoadedProvider
 from messaging.providers.latency import latencies
 from messaging.queueing import breaker_backlog
 from messaging.queueing.breaker_backlog import BreakerWait
 from messaging.storage import store
 from messaging.storage.store import Claimed, Outcome
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Tally, breakers
 from posthaste.lib.elastic import stopping
 from tracing.services import record
+from tracing.services.totals import Totals
 
 log = structlog.get_logger(__name__)
 WAITS_FOR_BREAKER = gettext_noop("It waits until a circuit breaker lets messages through.")
@@ -44,6 +46,7 @@ class OutcomeBuffer:
     def __init__(self, *, claim_id: UUID, lease: timedelta) -> None:
         self.claim_id = claim_id
         self.lease = lease
+        self.channel = ""  # of all its messages
         self.journal = Journal(claim_id)
         self.done: list[Outcome] = []
         self.noted = 0  # of those, the first so many stand in the journal
@@ -54,6 +57,7 @@ class OutcomeBuffer:
         self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.always_traced: set[UUID] = set()  # whatever the sampling says
         self.called: set[UUID] = set()  # providers
+        self.refused: set[UUID] = set()  # providers that refused our credentials
         self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)  # what calls gave, by breaker and epoch of its trial
         self.waits: set[BreakerWait] = set()  # for whose breakers messages were put off
         self.selection = ProviderSelection()  # of the present round
@@ -183,7 +187,8 @@ class OutcomeBuffer:
                 if tries == 0:
                     with suppress(ClaimLost):
                         self.journal.begin([], self.done[self.noted :])  # recovery of this claim will find them there
-                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(self.done))
+                    ids = [outcome.id for outcome in self.done]
+                    log.warning("outcomes not written yet", error=type(error).__name__, rows=len(ids), **logs.traces(ids))
                 tries += 1
                 if time.monotonic() > give_up or stopping.is_set():
                     raise
@@ -194,14 +199,21 @@ class OutcomeBuffer:
         written = self._write()
         connection.close()
         if len(written) < len(self.done):
-            log.warning("results came too late", lost=len(self.done) - len(written))
+            lost = [outcome.id for outcome in self.done if outcome.id not in written]
+            log.warning("results came too late", lost=len(lost), **logs.traces(lost))
         pipeline: Any = redis.client().pipeline(transaction=False)
         now = self._now()
         record.append(pipeline, self.lines, always=self.always_traced)
+        totals = Totals()
         for (tenant_id, event), number in self.events.items():
             record.count(pipeline, now, tenant_id, event, number)
+            totals.count(self.channel, event, number)
+        totals.took(self.channel, (done.latency_ms for done in self.done if done.latency_ms is not None and done.id in written))
+        totals.publish(pipeline, now)
         latencies.publish(pipeline, self.called)
         self.called.clear()
+        condition.note_refused(pipeline, self.refused)
+        self.refused.clear()
         recording = breakers.recording(pipeline)
         for (name, epoch), tally in self.tallies.items():
             if epoch or breaker_rules.counts_calls(name):

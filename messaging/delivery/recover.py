@@ -29,7 +29,7 @@ from messaging.queueing.publish import kick_feeder
 from messaging.storage import batches, in_progress, store
 from messaging.storage.store import Outcome
 from messaging.storage.unreadable import readable
-from posthaste.lib import locks, redis
+from posthaste.lib import locks, logs, redis
 from posthaste.lib.queues import DELAYED, SEND
 from tracing.services import record
 from tracing.services.tally import tally
@@ -105,7 +105,8 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
         except (OperationalError, InterfaceError, locks.LockLost):
             raise
         except Exception:  # the other claims must not wait for this one
-            log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows))
+            traces = logs.traces(row.pk for row in rows)
+            log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows), **traces)
     return dict(counts)
 
 
@@ -115,9 +116,11 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
     with fence.guarded(LOCK):
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
-    tally.add(now, Counter((row.tenant_id, outcome.status) for row, outcome in settled))
+    by_channel = Counter((row.channel, outcome.status) for row, outcome in settled)
+    tally.add(now, Counter((row.tenant_id, outcome.status) for row, outcome in settled), by_channel=by_channel)
     tally.trace({row.pk: record.line("V", row.pk, now, outcome.status, "worker_lost") for row, outcome in settled})
-    log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy)
+    traces = logs.traces(written)
+    log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)
     return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)
 
 
@@ -204,7 +207,7 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
         try:
             answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
         except Exception:
-            log.exception("look-up failed", provider=provider.name)
+            log.exception("look-up failed", provider=provider.name, trace_id=row.pk.hex)
             continue
         if answer == "accepted":
             with fence.guarded(LOOK_UP_LOCK):

@@ -21,6 +21,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ from celery.signals import worker_shutting_down
 
 from messaging.configuration import queues, thread_pools
 from messaging.configuration.pools import ThreadPools
-from messaging.queueing import queue_statistics
+from messaging.queueing import pool_control, queue_statistics
+from messaging.queueing.pool_control import KEPT, Decision
 from messaging.queueing.queue_statistics import QueueStatistics
 from posthaste.lib import redis
 from posthaste.lib.elastic import TaskPool, stopping
@@ -59,10 +61,14 @@ class Reading:
     @property
     def is_late(self) -> bool:
         """Whether what waits takes too long, however little it is."""
-        limits, drain = self.limits, self.waiting.drain_seconds
-        if limits.grow_above_drain_seconds and drain is not None and drain > limits.grow_above_drain_seconds:
-            return True
-        return bool(limits.grow_above_age_seconds) and self.waiting.oldest_seconds > limits.grow_above_age_seconds
+        limits = self.limits
+        return self.drains_slowly or (bool(limits.grow_above_age_seconds) and self.waiting.oldest_seconds > limits.grow_above_age_seconds)
+
+    @property
+    def drains_slowly(self) -> bool:
+        """Whether sending all that waits would take too long at the present rate."""
+        most, drain = self.limits.grow_above_drain_seconds, self.waiting.drain_seconds
+        return bool(most) and drain is not None and drain > most
 
     def is_enough(self, threads: int, *, instead_of: int) -> bool:
         """Return whether so many threads would still drain what waits well within the time."""
@@ -78,20 +84,30 @@ class Reading:
         return max(limits.min_threads, min(limits.max_threads, -(-useful // max(1, self.processes))))
 
 
-def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> int:
-    """Return the number of threads the rule wants now; limits hold at once, steps only after the cool-down.
+def decide(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> tuple[int, str]:
+    """Return the number of threads the rule wants now, and why; limits hold at once, steps only after the cool-down.
 
-    `busy` is the most threads that worked at the same time lately.
+    `busy` is the most threads that worked at the same time lately. The reasons: `usage`, `drain` and `age` make it grow, `cap` and `idle`
+    shrink, `limits` are those of the module *thread pools*.
     """
     limits, usage = reading.limits, reading.usage_percent
     fewer = max(threads - limits.shrink_by, limits.min_threads)
+    wanted, reason = threads, ""
     if rested and threads > reading.useful_threads:
-        threads = max(reading.useful_threads, threads - limits.shrink_by)  # a cap came: the rest would only wait for its turn
+        # A cap came: the rest would only wait for its turn.
+        wanted, reason = max(reading.useful_threads, threads - limits.shrink_by), "cap"
     elif rested and (usage > limits.grow_above_percent or reading.is_late):
-        threads = max(threads, min(reading.useful_threads, threads + limits.grow_by))
+        reason = "usage" if usage > limits.grow_above_percent else "drain" if reading.drains_slowly else "age"
+        wanted = max(threads, min(reading.useful_threads, threads + limits.grow_by))
     elif rested and usage < limits.shrink_below_percent and fewer >= busy and reading.is_enough(fewer, instead_of=threads):
-        threads = fewer
-    return max(limits.min_threads, min(limits.max_threads, threads))
+        wanted, reason = fewer, "idle"
+    bounded = max(limits.min_threads, min(limits.max_threads, wanted))
+    return bounded, reason if bounded == wanted else "limits"
+
+
+def wanted_threads(reading: Reading, threads: int, *, rested: bool, busy: int = 0) -> int:
+    """Return the number of threads that `decide` wants."""
+    return decide(reading, threads, rested=rested, busy=busy)[0]
 
 
 class Autoscaler:
@@ -111,6 +127,8 @@ class Autoscaler:
         self._busy_since = 0.0
         self._task_came = threading.Event()
         self._awake_until = 0.0
+        self._held: int | None = None  # by an operator, at so many threads
+        self._decisions: deque[Decision] = deque(maxlen=KEPT)  # made in the event loop, told by the other thread
         worker_shutting_down.connect(self._wake)
         threading.Thread(target=self._observe, name="autoscaler-readings", daemon=True).start()
 
@@ -132,7 +150,9 @@ class Autoscaler:
         threads = self.pool.num_processes
         self._busy = max(self._busy, self.pool.active_count)
         rested = clock - self._stepped_at >= reading.limits.cooldown_seconds
-        wanted = wanted_threads(reading, threads, rested=rested, busy=self._busy)
+        wanted, reason = decide(reading, threads, rested=rested, busy=self._busy)
+        if self._held is not None:
+            wanted, reason = self._held, "held"
         if clock - self._busy_since >= reading.limits.cooldown_seconds:
             self._busy, self._busy_since = self.pool.active_count, clock
         if wanted != threads:
@@ -141,8 +161,25 @@ class Autoscaler:
                 self.pool.grow(wanted - threads)
             else:
                 self.pool.shrink(threads - wanted)
-            log.info("pool scaled", threads=wanted, before=threads, usage_percent=round(reading.usage_percent, 1))
+            self._note(reading, before=threads, threads=wanted, reason=reason)
         self._prefetch_follows(wanted)
+
+    def _note(self, reading: Reading, *, before: int, threads: int, reason: str) -> None:
+        usage, waiting = round(reading.usage_percent, 1), reading.waiting
+        log.info("pool scaled", threads=threads, before=before, usage_percent=usage, reason=reason)
+        self._decisions.append(
+            Decision(
+                at=time.time(),
+                instance=_instance(),
+                before=before,
+                threads=threads,
+                reason=reason,
+                usage_percent=usage,
+                waiting=waiting.total,
+                drain_seconds=None if waiting.drain_seconds is None else round(waiting.drain_seconds, 1),
+                oldest_seconds=round(waiting.oldest_seconds, 1),
+            )
+        )
 
     def _prefetch_follows(self, threads: int) -> None:
         """One task a thread: what is not yet needed stays in the broker, where an urgent one can overtake it."""
@@ -164,6 +201,10 @@ class Autoscaler:
                 self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
                 self._waiting = waiting
                 queue_statistics.report_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
+                told = list(self._decisions)
+                self._held = pool_control.exchange(_instance(), told)
+                for _decision in told:
+                    self._decisions.popleft()
                 if self._is_awake():
                     self.worker.hub.call_soon(self.maybe_scale)
             except (OSError, redis.Unavailable) as error:

@@ -155,11 +155,20 @@ def publish_drain(*, per_second: float | None, oldest_seconds: float, useful_thr
 def latest() -> QueueStatistics:
     """Return the last measurement; nothing waiting where there is none."""
     try:
-        stored, drain, useful = redis.client().mget(redis.key("waiting"), redis.key("drain"), redis.key("useful_threads"))
+        return measured() or QueueStatistics()
     except redis.Unavailable:
-        stored = drain = useful = None
-    if not stored:
         return QueueStatistics()
+
+
+def measured() -> QueueStatistics | None:
+    """Return the last measurement; None where none was made within ten seconds.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    stored, drain, useful = redis.client().mget(redis.key("waiting"), redis.key("drain"), redis.key("useful_threads"))
+    if not stored:
+        return None
     in_broker, due, is_too_much = map(int, stored.split())
     reported: dict[str, Any] = orjson.loads(drain) if drain else {}
     return QueueStatistics(

@@ -25,10 +25,11 @@ from messaging.storage.store import storable
 from messaging.storage.unreadable import readable
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.problems import Invalid, Unauthenticated
 from tracing.configuration import tracing
 from tracing.services import record
+from tracing.services.totals import Totals
 
 #: standardwebhooks' reasons in ours.
 REASONS = {
@@ -150,7 +151,8 @@ def _apply(provider: Provider, receipts: Sequence[Receipt], now: datetime) -> li
         _list_bounced(provider, receipts, rows, entries, now)
     _report(provider, entries, now)
     counts = Counter(str(entry.outcome) for entry in entries)
-    log.info("receipts", provider=str(provider.pk), **counts)
+    matched = logs.traces(entry.message_id for entry in entries if entry.message_id)
+    log.info("receipts", provider=str(provider.pk), **counts, **matched)
     return [ReceiptOutcome(entry.outcome) for entry in entries]
 
 
@@ -216,8 +218,11 @@ def _report(provider: Provider, entries: Sequence[ReceiptEntry], now: datetime) 
         _send(pipeline)
         return
     counts = Counter(entry.reported for entry in applied)
+    totals = Totals()
     for status, number in counts.items():
         record.count(pipeline, now, provider.tenant_id, status, number)
+        totals.count(provider.channel, status, number)
+    totals.publish(pipeline, now)
     code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
     # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
     taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]

@@ -304,7 +304,7 @@ def _write_each(outcomes: Sequence[Outcome], claim_id: UUID, condition: str) -> 
         except Exception as error:
             if not unreadable.may_be_a_rows_fault(error) and not isinstance(error, IntegrityError):
                 raise
-            log.exception("an outcome could not be written", message_id=str(outcome.id))
+            log.exception("an outcome could not be written", trace_id=outcome.id.hex)
             with transaction.atomic():
                 written |= _write([_bare(outcome)], claim_id, condition)
     return written

@@ -238,7 +238,9 @@ def _repair(model: type[models.Model], address: Any, *, claimed: bool, kind: Kin
         if changed and kind and kind.note:
             kind.note(values, broken)
     if changed:
-        log.error("unreadable row set aside", table=model._meta.db_table, row=str(values.get("id", address)), columns=sorted(broken))
+        trace = {"trace_id": values["id"].hex} if model is Message and isinstance(values.get("id"), UUID) else {}
+        row = str(values.get("id", address))
+        log.error("unreadable row set aside", table=model._meta.db_table, row=row, columns=sorted(broken), **trace)
         count(model._meta.model_name or "", changed)
         if model is Message and changes.get("status") == Status.FAILED and "id" not in broken:
             _trace(values["id"], broken, now)

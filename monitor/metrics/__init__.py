@@ -1,3 +1,3 @@
-"""The registered figures and their outlet at `/metrics`."""
+"""The outlet of the figures at `/metrics`, and the monitor's own figures."""
 
-from monitor.metrics import platform  # noqa: F401 - declares the monitor's own
+from monitor.metrics import http, platform  # noqa: F401 - each declares its own

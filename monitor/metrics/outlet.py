@@ -1,66 +1,74 @@
 """The registered metrics in the formats that Prometheus reads.
 
-Figures of the installation, not of this process: most come from Redis and the database, so one web process answers for all, and it does
-not matter which one is asked. They are read at most once a second a process. A metric whose reader fails is left out and named in
-`posthaste_metric_errors`.
+Figures of the installation, not of this process: they come from Redis and the database, so one web process answers for all, and it does
+not matter which one is asked. No label has a value for each process, tenant or host, so restarts and new tenants leave the number of
+series as it is; `METRICS_DETAIL` adds those that providers and hosts have. They are read at most once a second a process. A metric whose
+reader fails is left out and named in `posthaste_metric_errors`.
 """
 
-import threading
-import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from monitor import figures
+from posthaste import env
 from posthaste.lib import metrics
+from posthaste.lib.metrics import Histogram, Samples
 
 KEEP_SECONDS = 1.0
 ERRORS = f"{metrics.PREFIX}metric_errors"
 
 
 class _Figures(Collector):
-    """The registry as prometheus-client wants it, remembered for a moment."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._read_at = float("-inf")
-        self._families: list[Metric] = []
+    """The registry as prometheus-client wants it; scrapes that come together are answered by one reading."""
 
     def collect(self) -> Iterable[Metric]:
-        with self._lock:  # scrapes that come together are answered by one reading
-            if time.monotonic() - self._read_at >= KEEP_SECONDS:
-                self._families = list(_families())
-                self._read_at = time.monotonic()
-            return list(self._families)
-
-    def forget(self) -> None:
-        """Read anew at the next scrape."""
-        with self._lock:
-            self._read_at = float("-inf")
+        yield from _families()
 
 
 def _families() -> Iterator[Metric]:
     errors = GaugeMetricFamily(ERRORS, "Metrics that could not be read for this answer, and are missing in it.", labels=["metric"])
-    for declared, samples in metrics.read_all():
-        if samples is None:
-            errors.add_metric([declared.name], 1)
+    with_detail = env.load().metrics_detail
+    for name, figure in sorted(figures.read(max_age_seconds=KEEP_SECONDS).items()):
+        if figure.error:
+            errors.add_metric([name], 1)
+        if figure.samples is None:
             continue
-        family: GaugeMetricFamily | CounterMetricFamily
-        if declared.kind == "counter":
-            family = CounterMetricFamily(declared.full_name, str(declared.help), labels=declared.labels)
-        else:
-            family = GaugeMetricFamily(declared.full_name, str(declared.help), labels=declared.labels, unit=declared.unit)
-        for values, number in samples:
-            family.add_metric(values, number)
-        yield family
+        is_folded = figure.metric.fold is not None and not with_detail
+        samples = figure.metric.folded(figure.samples) if is_folded else figure.samples
+        yield _family(figure.metric, () if is_folded else figure.metric.labels, samples)
     yield errors
 
 
-figures = _Figures()
+def _family(metric: metrics.Metric, labels: tuple[str, ...], samples: Samples) -> Metric:
+    text = str(metric.help)
+    if metric.kind == "histogram":
+        histograms = HistogramMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
+        for values, found in samples:
+            if isinstance(found, Histogram):
+                histograms.add_metric(values, [(_bound(bound), count) for bound, count in found.counts], found.total)
+        return histograms
+    family: CounterMetricFamily | GaugeMetricFamily
+    if metric.kind == "counter":
+        family = CounterMetricFamily(metric.full_name, text, labels=labels)
+    else:
+        family = GaugeMetricFamily(metric.full_name, text, labels=labels, unit=metric.unit)
+    for values, number in samples:
+        if not isinstance(number, Histogram):
+            family.add_metric(values, number)
+    return family
+
+
+def _bound(seconds: float) -> str:
+    """Write the bound of a bucket as prometheus-client does, so that both forms of an answer agree."""
+    return "+Inf" if seconds == float("inf") else repr(float(seconds))
+
+
 _registry = CollectorRegistry(auto_describe=False)
-_registry.register(figures)
+_registry.register(_Figures())
 
 
 def render(accept: str) -> tuple[str, bytes]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import translation
 from drf_spectacular.utils import extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
@@ -12,7 +13,7 @@ from accounts.api.base import TenantView
 from accounts.selectors import no_tenants
 from accounts.services.rights import must_operate
 from messaging.scopes import STATISTICS
-from monitor.metrics import outlet
+from monitor.metrics import outlet, scrapers
 
 
 class _AnswersInItsOwnFormat(BaseContentNegotiation):
@@ -27,14 +28,25 @@ class _AnswersInItsOwnFormat(BaseContentNegotiation):
 
 @extend_schema(exclude=True)
 class Metrics(TenantView):
-    """`/metrics`: the figures of the installation, for a key of a tenant that operates it."""
+    """`/metrics`: the figures of the installation, for scrapers that the environment lets in and keys of tenants that operate it."""
 
     queryset = no_tenants()
     scopes = {"GET": STATISTICS}
     content_negotiation_class = _AnswersInItsOwnFormat
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # A scraper is no caller: it has no tenant, no scopes, and limits are not for it. So it goes on while the database is away, too.
+        if request.method in ("GET", "HEAD") and scrapers.may_scrape(request):
+            return _answer(request.headers.get("Accept", ""))
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
+
     def get(self, request: Request) -> HttpResponse:
         must_operate(self.caller)
-        with translation.override("en"):
-            content_type, body = outlet.render(request.headers.get("Accept", ""))
-        return HttpResponse(body, content_type=content_type, headers={"Cache-Control": "no-store"})
+        return _answer(request.headers.get("Accept", ""))
+
+
+def _answer(accept: str) -> HttpResponse:
+    with translation.override("en"):
+        content_type, body = outlet.render(accept)
+    return HttpResponse(body, content_type=content_type, headers={"Cache-Control": "no-store"})

@@ -1,10 +1,20 @@
-"""Logging through structlog: JSON lines or console, secrets and recipients never in them."""
+"""Logging through structlog: JSON lines or console, secrets and recipients never in them.
+
+A line that concerns a message has its trace id, which is the message's id in hex digits: `trace_id`, or `trace_ids` where there are
+several (the first ten, and how many there are as `messages`). Code that handles messages says which:
+
+    with logs.about([row.id for row in rows]):
+        …                                          every line in here, also a library's, has the trace ids
+"""
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import RequestAborted, SuspiciousOperation
@@ -12,7 +22,42 @@ from django.http.request import UnreadablePostError
 
 SECRET_NAMES = re.compile(r"(password|secret|token|authorization|api_?key|credential|cookie)", re.IGNORECASE)
 API_KEY = re.compile(r"\bph_(live|test)_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{16,}")
+#: Recipients in texts of others: replies of mail servers, errors of the database, tracebacks.
+EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?=[A-Za-z0-9-]+\.[A-Za-z0-9])")
+PHONE = re.compile(r"(?<![\w.:+-])(?:\+\d{7,15}|1[3-9]\d{9})(?![\w-])")
+MAX_TRACES = 10
 PERSONAL_NAMES = frozenset({"recipient", "email", "phone", "body", "subject", "variables"})
+
+
+_about: ContextVar[tuple[UUID, ...]] = ContextVar("about", default=())
+
+
+@contextmanager
+def about(message_ids: Iterable[UUID]) -> Iterator[None]:
+    """Say which messages the lines logged in this block, by this thread, concern."""
+    token = _about.set(tuple(message_ids))
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def add_traces(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the trace ids of the messages that a line concerns, unless the line names its own."""
+    ids = _about.get()
+    if not ids or "trace_id" in event or "trace_ids" in event:
+        return event
+    if len(ids) == 1:
+        event["trace_id"] = ids[0].hex
+    else:
+        event.update(traces(ids))
+    return event
+
+
+def traces(message_ids: Iterable[UUID]) -> dict[str, Any]:
+    """Return what a line about several messages says of them."""
+    ids = tuple(message_ids)
+    return {"trace_ids": [found.hex for found in ids[:MAX_TRACES]], "messages": len(ids)}
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -26,12 +71,21 @@ def _scrubbed(value: Any, name: object = "") -> Any:
     if isinstance(name, str) and (name in PERSONAL_NAMES or SECRET_NAMES.search(name)):
         return "••••"
     if isinstance(value, str):
-        return API_KEY.sub(r"ph_\1_\2_••••", value) if "ph_" in value else value
+        return _masked(value)
     if isinstance(value, dict):
         return {inner: _scrubbed(part, inner) for inner, part in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_scrubbed(part) for part in value)
     return value
+
+
+def _masked(text: str) -> str:
+    """Blank keys and recipients in a text, whoever wrote it."""
+    if "ph_" in text:
+        text = API_KEY.sub(r"ph_\1_\2_••••", text)
+    if "@" in text:
+        text = EMAIL.sub("••••@", text)
+    return PHONE.sub("••••", text)
 
 
 class ShortForClients(logging.Filter):
@@ -49,6 +103,7 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
     """Configure structlog and give Django's LOGGING for the same form."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_traces,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -149,6 +149,23 @@ def exception_handler(error: Exception, _context: Mapping[str, Any]) -> "Respons
     return Response(problem.as_dict(), status=problem.status, headers=problem.headers, content_type=CONTENT_TYPE)
 
 
+def _no_frame(_request: HttpRequest) -> dict[str, Any]:
+    return {}
+
+
+#: Returns what the frame of a page needs, where the reader has one: set by `posthaste.ui`, which stands above this module.
+frame_of: Callable[[HttpRequest], dict[str, Any]] = _no_frame
+
+
+def error_context(request: HttpRequest) -> dict[str, Any]:
+    """Return the context of the frame around an error, or nothing: an error must never fail for the sake of its frame."""
+    try:
+        return frame_of(request)
+    except Exception:  # such as a database that is away, which may be the error itself
+        log.warning("an error is shown without its frame", exc_info=True)
+        return {}
+
+
 def _page(status: int, code: str, title: str, template: str, request: HttpRequest, detail: str = "") -> HttpResponse:
     from django.shortcuts import render
 
@@ -156,7 +173,8 @@ def _page(status: int, code: str, title: str, template: str, request: HttpReques
         problem = Problem(detail)
         problem.status, problem.code, problem.title = status, code, title
         return problem.as_response()
-    return render(request, template, {"title": title, "status": status, "detail": detail}, status=status)
+    context = {**error_context(request), "title": title, "status": status, "detail": detail}
+    return render(request, template, context, status=status)
 
 
 class ProblemPages:

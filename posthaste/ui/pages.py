@@ -25,6 +25,7 @@ from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
+from posthaste.lib import problem_responses
 from posthaste.lib.problems import Problem
 
 READING = ("GET", "HEAD")
@@ -148,7 +149,18 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
 
 def problem_page(request: HttpRequest, *, status: int, title: str, detail: str) -> HttpResponse:
     """Return a page that says what went wrong; an empty detail leaves the words to the template."""
-    return render(request, "error.html", {"title": title, "detail": detail, "status": status}, status=status)
+    context = {**problem_responses.error_context(request), "title": title, "detail": detail, "status": status}
+    return render(request, "error.html", context, status=status)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Return the context of the frame for a member of staff; nothing for others, who see no navigation."""
+    if getattr(request, "user", None) is None or not admin.site.has_permission(request):
+        return {}
+    return admin.site.each_context(request)
+
+
+problem_responses.frame_of = frame
 
 
 def problem_text(problem: Problem) -> str:

@@ -6,10 +6,14 @@ A page begins behind a row, so it costs the same however far down it is, and row
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 PAGE_SIZE = 50
+#: The parameters of an address that say where a page begins.
+CURSOR = ("after", "before")
+MAX_KEY = 2**63 - 1  # what a database takes as a number
 
 
 def _beyond(row: dict[str, Any], order: Sequence[str], how: str) -> Q:
@@ -31,8 +35,7 @@ def page_of(
     """
     size = size or PAGE_SIZE
     backwards = "before" in request.GET
-    text = request.GET.get("before" if backwards else "after", "")
-    start = rows.model._default_manager.filter(pk=int(text)).values(*order).first() if text.isdecimal() and len(text) < 18 else None
+    start = _start(rows, request.GET.get("before" if backwards else "after", ""), order)
     backwards = backwards and start is not None
     goes_up = backwards == is_descending
     wanted = rows.order_by(*(name if goes_up else f"-{name}" for name in order))
@@ -48,9 +51,23 @@ def page_of(
     return found, newer, older
 
 
-def _address(request: HttpRequest, name: str, pk: int) -> str:
+def _start(rows: "QuerySet[Any]", text: str, order: Sequence[str]) -> dict[str, Any] | None:
+    """Return the row that a page begins behind; None for the first page, and where the text names no row."""
+    key: Any = rows.model._meta.pk
+    try:
+        found = key.to_python(text) if text else None
+    except ValidationError:
+        return None
+    if found is None or (isinstance(found, int) and not 0 <= found <= MAX_KEY):
+        return None
+    if list(order) == [key.name]:
+        return {key.name: found}  # a row that was deleted meanwhile still has its place
+    return rows.model._default_manager.filter(pk=found).values(*order).first()
+
+
+def _address(request: HttpRequest, name: str, pk: Any) -> str:
     kept = request.GET.copy()
-    for each in ("after", "before"):
+    for each in CURSOR:
         kept.pop(each, None)
     kept[name] = str(pk)
     return f"?{kept.urlencode()}"

@@ -1,44 +1,14 @@
-// What every admin page does: times in the reader's zone, copying, folding the rail, menus, keys, pages that refresh themselves.
-import { asCards } from "./cards.js";
+// What every admin page does: times in the reader's zone, copying, folding the rail, menus, keys, parts that refresh themselves.
+import "./cards.js";
+import "./panel.js";
+import "./search.js";
+import { follow } from "./refresh.js";
+import { tellTimes } from "./times.js";
 
-const language = document.documentElement.lang || "en";
-const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
-const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
-const day = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
-const WEEK = 604800;
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [Infinity, "day", 86400]];
-
-function tellTimes(root = document) {
-  for (const element of root.querySelectorAll("time.ago[datetime], time.exact[datetime], time.clock[datetime]")) {
-    const at = new Date(element.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
-    if (element.classList.contains("exact")) {
-      element.textContent = exact.format(at);
-      element.title = at.toISOString();
-      continue;
-    }
-    if (element.classList.contains("clock")) {
-      element.textContent = clock.format(at);
-      element.title = exact.format(at);
-      continue;
-    }
-    const seconds = (at - Date.now()) / 1000;
-    if (Math.abs(seconds) > WEEK) {  // "next month" may be tomorrow
-      element.textContent = day.format(at);
-      element.title = exact.format(at);
-      continue;
-    }
-    const [, unit, size] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-    element.textContent = relative.format(Math.round(seconds / size), unit);
-    element.title = exact.format(at);
-  }
-}
-
-document.querySelector(".form-row.errors :is(input:not([type=hidden]), select, textarea)")?.focus();
+document.querySelector(":is(.form-row.errors, .setting.wrong) :is(input:not([type=hidden]), select, textarea)")?.focus();
 tellTimes();
 setInterval(tellTimes, 30_000);
-document.addEventListener("fresh", (event) => { tellTimes(event.target); asCards(event.target.parentElement); });  // a part was replaced
+follow();
 
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
@@ -65,28 +35,21 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   if (event.key === "?") document.getElementById("keys")?.showModal();
-  const rows = [...document.querySelectorAll("#result_list tbody tr")];
-  const links = rows.map((row) => row.querySelector("th a, td a")).filter(Boolean);
+  const links = [...document.querySelectorAll("table.rows tbody tr")].map((row) => row.querySelector("th a, td a")).filter(Boolean);
   const at = links.indexOf(document.activeElement);
-  if (event.key === "/") { const search = document.getElementById("searchbar"); if (search) { event.preventDefault(); search.focus(); search.select(); } }
   if (event.key === "j" && links.length) links[Math.min(at + 1, links.length - 1)].focus();
   if (event.key === "k" && links.length) links[Math.max(at - 1, 0)].focus();
 });
 
-// A part that goes on while one looks: <section id=… data-refresh="seconds">.
-for (const part of document.querySelectorAll("[data-refresh]")) {
-  const id = part.id;
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
-      if (!fresh) { clearInterval(timer); return; }
-      document.getElementById(id).replaceWith(fresh);
-      tellTimes(fresh);
-      asCards(fresh.parentElement);
-      if (!fresh.dataset.refresh) clearInterval(timer);
-    } catch { /* the next turn asks again */ }
-  }, Number(part.dataset.refresh) * 1000);
+// How many of the selected rows there are of each reason, beside what is done to them.
+const reasons = document.querySelector("[data-reasons]");
+if (reasons) {
+  const count = () => {
+    const found = new Map();
+    for (const mark of document.querySelectorAll("#result_list tr:has(input.action-select:checked) [data-reason]")) found.set(mark.dataset.reason, (found.get(mark.dataset.reason) ?? 0) + 1);
+    reasons.textContent = [...found].sort((one, other) => other[1] - one[1]).map(([reason, number]) => `${reason} ${number}`).join(" · ");
+  };
+  document.addEventListener("change", count);
+  document.addEventListener("click", () => setTimeout(count));
+  count();
 }

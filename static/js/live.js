@@ -24,7 +24,9 @@ function say(state) {
 
 function draw(series) {
   const chart = document.getElementById("spark");
-  const highest = Math.max(1, ...series.flatMap((second) => EVENTS.map((event) => second[event])));
+  const peak = Math.max(0, ...series.flatMap((second) => EVENTS.map((event) => second[event])));
+  const highest = Math.max(1, peak);
+  put("peak", number.format(peak));
   for (const event of EVENTS) {
     const points = series.map((second, index) => `${(index * 100) / Math.max(1, series.length - 1)},${39 - (38 * second[event]) / highest}`);
     chart.querySelector(`.${event}`).setAttribute("points", points.join(" "));
@@ -70,6 +72,7 @@ async function refreshDay() {
     const { today } = await answer.json();
     for (const name of ["accepted", "sent", "failed", "in_progress"]) put(name, number.format(today[name]));
     put("success_rate", today.success_rate === null ? "–" : `${number.format(today.success_rate)} %`);
+    for (const element of document.querySelectorAll('[data-figure="success_rate"]')) { element.classList.remove("red", "amber"); if (today.tone) element.classList.add(today.tone); }
   } catch { /* the next turn asks again */ }
 }
 

@@ -2,6 +2,8 @@
 //
 // <div id="trace" data-live="address of the part" data-every="seconds" data-state="…">: an answer without data-every ends it. What else the
 // page shows of the message, such as its buttons, is renewed when its state has changed.
+import { tellTimes } from "./times.js";
+
 const place = document.getElementById("trace");
 const word = document.getElementById("live-state");
 const STATE_PARTS = ["message-title", "message-actions", "message-facts", "message-times"];
@@ -24,7 +26,7 @@ async function renewState() {
     const fresh = page.getElementById(id);
     const old = document.getElementById(id);
     if (fresh && old) old.replaceWith(fresh);
-    if (fresh) fresh.dispatchEvent(new CustomEvent("fresh", { bubbles: true }));
+    if (fresh) tellTimes(fresh);
   }
 }
 
@@ -36,7 +38,7 @@ async function look() {
     const changed = fresh.dataset.state !== now.dataset.state;
     if (!now.contains(document.activeElement) && getSelection().isCollapsed) {
       now.replaceWith(fresh);
-      fresh.dispatchEvent(new CustomEvent("fresh", { bubbles: true }));
+      tellTimes(fresh);
       if (changed) await renewState();
     }
     seen = Date.now();

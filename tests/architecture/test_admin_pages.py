@@ -25,7 +25,7 @@ from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make
 pytestmark = pytest.mark.django_db
 PAGES = {model: page for model, page in admin.site._registry.items() if tenant_path(model) is not None}
 #: What Django gives every model.
-LISTS, ADD, CHANGE, DELETE = {"changelist", "history"}, "add", "change", "delete"
+LISTS, ADD, CHANGE, DELETE = {"changelist", "export", "history"}, "add", "change", "delete"
 #: Pages that change nothing, and why a reader may have them.
 READS = {
     "messaging_batch_change": "shows a batch, whatever the method",
@@ -51,7 +51,7 @@ class Case:
 
 TENANT = "(the tenant)"
 WORDING = {"subject": "", "body": "Mine {{ code }}", "html": "", "variables": '[{"name": "code", "required": true, "example": "1"}]'}
-PROVIDER = {"name": "mine", "channel": "sms", "kind": "sandbox", "configuration": "{}", "weight": "1"}
+PROVIDER = {"name": "mine", "channel": "sms", "kind": "sandbox", "weight": "1"}
 ENDPOINT = {"name": "mine", "url": "http://127.0.0.1:9/mine", "event_types": ["*"], "max_events": "7"}
 CASES: dict[str, list[Case]] = {
     "accounts_apikey_revoke": [Case(ApiKey)],

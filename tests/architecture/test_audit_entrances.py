@@ -14,10 +14,11 @@ from tests.architecture.audit_entrances.items import ITEMS
 from tests.architecture.audit_entrances.locks import LOCKS
 from tests.architecture.audit_entrances.messaging import MESSAGING
 from tests.architecture.audit_entrances.modules import MODULES, OVERRIDES
+from tests.architecture.audit_entrances.processes import PROCESSES
 from tests.architecture.audit_entrances.world import Event, Way, World, make_world
 
 pytestmark = pytest.mark.django_db
-EVENTS = [*MESSAGING, *ACCOUNTS, *MODULES, *OVERRIDES, *ITEMS, *LOCKS]
+EVENTS = [*MESSAGING, *ACCOUNTS, *MODULES, *OVERRIDES, *ITEMS, *LOCKS, *PROCESSES]
 
 
 @pytest.fixture

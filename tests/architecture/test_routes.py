@@ -13,6 +13,7 @@ from tests.builders import Api, json_of, make_api, make_tenant
 OPEN = {
     "": "sends the reader on to the admin",
     "health/": "load balancers have no key",
+    "health/ready/": "load balancers have no key",
     "docs/": "the API reference",
     "docs/errors/": "what error codes mean",
     "api/schema/": "the API reference in a form for machines",

@@ -174,6 +174,12 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "password": reverse("admin:password_change"),
         "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
         "error codes": "/docs/errors/",
+        "queues and pools": reverse("monitor-queues"),
+        "instances": reverse("monitor-instances"),
+        "dead letters by reason": reverse("dead-letters"),
+        "replay of dead letters": reverse("dead-letters-replay") + f"?code={failed.error_code}&status=failed",
+        "search": reverse("search") + "?q=mess",
+        "search finds nothing": reverse("search") + "?q=nobody-knows-this",
         "history of provider": reverse("admin:messaging_provider_history", args=[provider.pk]),
     }
     lists = [

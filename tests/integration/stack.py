@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import urllib3
 
-from deploy.local.installation import free_port
+from deploy.local.installation import free_port, port_is_free
 from deploy.processes import Health, commands
 from posthaste.env import ROOT
 from tests.guard import guard
@@ -22,6 +22,7 @@ from tests.integration.waiting import poll, sizes
 START_QUIET_SECONDS, START_SECONDS = 90.0, 400.0
 STOP_QUIET_SECONDS, STOP_SECONDS = 60.0, 300.0
 WEB_WORKERS = 2
+METRICS_TOKEN = "scraper-of-the-tests-0123456789"
 # Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "retry_policy": {"lease_seconds": 5, "base_seconds": 0.2},
@@ -29,6 +30,14 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     # Tests hand over more than a tenant may by default; those of the limits publish rules of their own.
     "flow_rules": {"rules": []},
 }
+
+
+def free_ports(number: int) -> int:
+    """Find so many ports in a row that nothing listens on, and return the first."""
+    while True:
+        first = free_port()
+        if first + number < 65_536 and all(port_is_free(first + place) for place in range(1, number)):
+            return first
 
 
 class NotHealthy(Exception):
@@ -68,12 +77,14 @@ class Stack:
         self.configuration = configuration
         self.folder = folder
         self.port, self.ws_port = free_port(), free_port()
+        self.metrics_port = free_ports(2)
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.ws_port}"
         self.environment = {
             **os.environ,
             "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
             "DATA_DIR": str(folder),
+            "METRICS_TOKEN": METRICS_TOKEN,
             "PORT": str(self.port),
             "WS_PORT": str(self.ws_port),
             "LOG_FORMAT": "console",
@@ -81,7 +92,9 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
-        self.commands = commands(port=self.port, ws_port=self.ws_port, web_workers=WEB_WORKERS, host="127.0.0.1")
+        self.commands = commands(
+            port=self.port, ws_port=self.ws_port, web_workers=WEB_WORKERS, host="127.0.0.1", metrics_port=self.metrics_port
+        )
         self.usual = tuple(self.commands)  # the names of what always runs
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}

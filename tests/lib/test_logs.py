@@ -10,6 +10,7 @@ import structlog
 
 from accounts.services.api_keys import FORM
 from posthaste.lib import logs
+from posthaste.lib.ids import new_id
 from posthaste.lib.logs import scrub
 
 KEY = "ph_live_ABCDEFGH_" + "x" * 43
@@ -112,3 +113,60 @@ def test_what_is_less_severe_than_asked_for_is_not_written(written: StringIO) ->
     logging.getLogger("x").debug("too fine")
     structlog.get_logger("x").debug("too fine")
     assert lines(written) == []
+
+
+# --- recipients in texts of others ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("550 5.1.1 <ada.lovelace@example.com>: Recipient address rejected", "550 5.1.1 <••••@example.com>: Recipient address rejected"),
+        ("DETAIL: Key (recipient)=(+8613812345678) already exists.", "DETAIL: Key (recipient)=(••••) already exists."),
+        ("called 13812345678 twice", "called •••• twice"),
+        ("ada+orders@mail.example.co.uk bounced", "••••@mail.example.co.uk bounced"),
+    ],
+)
+def test_a_recipient_in_a_text_is_blanked_and_the_text_stays_of_use(text: str, shown: str) -> None:
+    assert scrub(None, "info", {"event": "refused", "reply": text})["reply"] == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0192f0c1a2b37c4d8e9f001122334455",
+        "0192f0c1-a2b3-7c4d-8e9f-13812345678a",
+        "2026-11-29T11:00:00+0800",
+        "1764414000123 ms",
+        "send@host",
+        "10.0.0.1:6390",
+    ],
+)
+def test_ids_times_and_addresses_of_machines_stay(text: str) -> None:
+    assert scrub(None, "info", {"event": text})["event"] == text
+
+
+# --- the messages that a line concerns ------------------------------------------------------------------------
+
+
+def test_a_line_about_a_message_has_its_trace_id_also_one_of_a_library(written: StringIO) -> None:
+    message = new_id()
+    with logs.about([message]):
+        structlog.get_logger("messaging.test").warning("mail server refuses us")
+        logging.getLogger("some.library").warning("connection lost")
+    structlog.get_logger("messaging.test").warning("pool scaled")
+    assert [line.get("trace_id") for line in lines(written)] == [message.hex, message.hex, None]
+
+
+def test_a_line_about_several_names_the_first_ones_and_how_many_there_are(written: StringIO) -> None:
+    messages = [new_id() for _ in range(25)]
+    with logs.about(messages):
+        structlog.get_logger("messaging.test").warning("delivery failed")
+        with logs.about(messages[:1]):
+            structlog.get_logger("messaging.test").warning("adapter failed")
+        structlog.get_logger("messaging.test").warning("one of them", trace_id=messages[3].hex)
+    together, one, named = lines(written)
+    assert together["trace_ids"] == [message.hex for message in messages[:10]]
+    assert together["messages"] == 25
+    assert one["trace_id"] == messages[0].hex
+    assert (named["trace_id"], "trace_ids" in named) == (messages[3].hex, False)

@@ -22,7 +22,7 @@ def _only_those_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read() -> dict[str, Any]:
-    return {found.full_name: samples for found, samples in metrics.read_all()}
+    return {found.full_name: what.samples for found, what in metrics.read_all()}
 
 
 def test_a_reader_gives_a_number_or_numbers_by_label() -> None:
@@ -35,7 +35,7 @@ def test_a_reader_gives_a_number_or_numbers_by_label() -> None:
         "posthaste_orders": [((), 3.0)],
         "posthaste_orders_by_country": [(("cn",), 1.0)],
         "posthaste_orders_by_both": [(("cn", "Suzhou"), 2.0)],
-        "posthaste_orders_not_known": [],
+        "posthaste_orders_not_known": None,
     }
 
 
@@ -148,3 +148,54 @@ def test_help_and_labels_are_in_the_language_of_the_caller() -> None:
     metric("orders_by_language", help="Orders.", labels=("language",))(lambda: {str(get_language()): 1})
     with override("zh-hans"):
         assert read() == {"posthaste_orders_by_language": [(("zh-hans",), 1.0)]}
+
+
+def test_nothing_of_a_kind_is_known_and_a_number_that_is_not_known_is_not() -> None:
+    metric("orders_open", help="Orders.", labels=("country",))(dict)
+    metric("orders_lost", help="Orders.", labels=("country",))(lambda: {"cn": None})
+    assert read() == {"posthaste_orders_open": [], "posthaste_orders_lost": None}
+
+
+def test_readers_of_one_reading_share_an_answer_and_an_error() -> None:
+    asked: list[str] = []
+
+    @metrics.once_a_reading
+    def answer() -> float:
+        asked.append("answer")
+        return len(asked)
+
+    @metrics.once_a_reading
+    def error() -> float:
+        asked.append("error")
+        raise RuntimeError("away")
+
+    for number in range(3):
+        metric(f"orders_{number}", help="Orders.")(lambda: answer())
+        metric(f"failing_{number}", help="Fails.")(lambda: error())
+    found = read()
+    assert sorted(asked) == ["answer", "error"]
+    assert len({found[f"posthaste_orders_{number}"][0][1] for number in range(3)}) == 1
+    assert [found[f"posthaste_failing_{number}"] for number in range(3)] == [None] * 3
+    read()
+    assert sorted(asked) == ["answer", "answer", "error", "error"], "each reading asks anew"
+    assert answer() == 5, "outside a reading it is a plain call"
+
+
+def test_some_metrics_are_read_without_the_others() -> None:
+    metric("broken", help="Breaks.")(lambda: 1 / 0)
+    metric("orders", help="Orders.")(lambda: 3)
+    assert [(found.name, what.samples) for found, what in metrics.read_all(["orders"])] == [("orders", [((), 3.0)])]
+
+
+def test_values_without_a_bound_can_be_made_one_number() -> None:
+    metric("orders_by_customer", help="Orders.", labels=("customer",), fold=sum)(lambda: {"Ada": 2, "Ben": 3})
+    metric("oldest_by_customer", help="Orders.", labels=("customer",), fold=metrics.smallest)(dict)
+    for found, what in metrics.read_all():
+        assert what.samples is not None
+        assert found.folded(what.samples) == {"orders_by_customer": [((), 5.0)], "oldest_by_customer": []}[found.name]
+
+
+@pytest.mark.parametrize("more", [{"title": "Orders"}, {"fold": sum}])
+def test_only_a_gauge_is_for_alarms_and_can_be_folded(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Only gauges"):
+        metric("orders_total", kind="counter", help="Orders.", **more)

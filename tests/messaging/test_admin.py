@@ -19,7 +19,7 @@ from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, Provid
 from messaging.providers.editing import create_provider
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
-from tests.builders import TESTER, make_delivery, make_endpoint, untraced
+from tests.builders import TESTER, config_inputs, make_delivery, make_endpoint, untraced
 from tracing.services import record
 
 pytestmark = pytest.mark.django_db
@@ -372,8 +372,8 @@ def test_a_providers_secrets_stay_masked_and_survive_an_edit() -> None:
     assert "very-secret" not in shown
     assert "••••••" in shown
     assert str(row.receipt_secret) not in shown
-    masked = '{"url": "https://gateway.example.com/v2", "headers": {"X-Key": "••••••"}}'
-    answer = client.post(change, provider_form(mine, configuration=masked))
+    masked = config_inputs("http", url="https://gateway.example.com/v2", headers={"X-Key": "••••••"})
+    answer = client.post(change, provider_form(mine, **masked))
     assert answer.status_code == 302, answer.content.decode()
     row.refresh_from_db()
     assert row.config["url"] == "https://gateway.example.com/v2"
@@ -382,40 +382,80 @@ def test_a_providers_secrets_stay_masked_and_survive_an_edit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("configuration", "said"),
+    ("config", "place", "said"),
     [
-        ('{"url": "ftp://nowhere"}', "url: "),
-        ('{"url": "https://x.example.com", "nonsense": 1}', "nonsense: "),
-        ('{"url": "https://x.example.com", "headers": {"A": "••••••"}}', "No secret is stored behind this mask"),
-        ("[1]", "Enter a JSON object"),
-        ("{", "valid JSON"),
+        ({"url": "ftp://nowhere"}, "id_configuration-http-url", "http"),
+        ({"url": "https://x.example.com", "timeout_seconds": "99"}, "id_configuration-http-timeout_seconds", "at most 25"),
+        ({"url": "https://x.example.com", "timeout_seconds": "soon"}, "id_configuration-http-timeout_seconds", "Must be a number"),
+        ({"url": "https://x.example.com", "success_codes": "yes"}, "id_configuration-http-success_codes", "200-299, 409"),
     ],
 )
-def test_a_wrong_configuration_is_refused_at_its_field(configuration: str, said: str) -> None:
+def test_a_wrong_configuration_is_refused_under_its_input(config: dict[str, str], place: str, said: str) -> None:
     mine = tenant("mine")
     client = staff("op", Role.OPERATOR, mine)
-    answer = client.post(reverse("admin:messaging_provider_add"), provider_form(mine, configuration=configuration))
+    answer = client.post(reverse("admin:messaging_provider_add"), provider_form(mine, **config_inputs("http", **config)))
     assert answer.status_code == 200
-    assert said in " ".join(answer.context["adminform"].form.errors["configuration"])
+    shown = answer.content.decode()
+    entry = shown[shown.index(f'id="{place}"') :].partition('<div class="entry')[0]
+    assert said in entry.partition("errorlist")[2]
+    for value in config.values():
+        assert value in shown  # nothing has to be typed again
     assert not Provider.objects.exists()
+
+
+def test_a_mask_without_a_secret_behind_it_is_refused() -> None:
+    mine = tenant("mine")
+    client = staff("op", Role.OPERATOR, mine)
+    masked = config_inputs("http", url="https://x.example.com", headers={"A": "••••••"})
+    answer = client.post(reverse("admin:messaging_provider_add"), provider_form(mine, **masked))
+    assert "No secret is stored behind this mask" in " ".join(answer.context["adminform"].form.errors["configuration"])
+
+
+def test_entries_of_a_list_and_a_group_that_may_be_left_out_are_stored() -> None:
+    mine = tenant("mine")
+    client = staff("op", Role.OPERATOR, mine)
+    config = config_inputs(
+        "http",
+        **{
+            "url": "https://x.example.com",
+            "error_codes[0].status": "404",
+            "error_codes[0].code": "no_such_number",
+            "error_codes[0].permanent": "on",
+            "error_codes[1].status": "",
+            "error_codes[1].code": "",
+            "bulk.url": "https://x.example.com/bulk",
+            "bulk.size": "50",
+            "receipts.delivered_values": "ok\ndelivered",
+        },
+    )
+    client.post(reverse("admin:messaging_provider_add"), provider_form(mine, **config))
+    row = Provider.objects.get()
+    assert [(error["status"], error["code"], error["permanent"]) for error in row.config["error_codes"]] == [(404, "no_such_number", True)]
+    assert row.config.get("bulk") is None  # not ticked as used
+    assert row.config["receipts"]["delivered_values"] == ["ok", "delivered"]
+    change = reverse("admin:messaging_provider_change", args=[row.pk])
+    used = {"configuration.http.bulk:on": "on", "configuration.http.error_codes[0]:remove": "on"}
+    assert client.post(change, provider_form(mine, **config, **used)).status_code == 302
+    row.refresh_from_db()
+    assert (row.config["bulk"]["size"], row.config["error_codes"]) == (50, [])
 
 
 def test_the_cap_at_once_is_explained_checked_and_stored() -> None:
     mine = tenant("mine")
     client = staff("op", Role.OPERATOR, mine)
-    add, config = reverse("admin:messaging_provider_add"), '{"url": "https://gateway.example.com/"}'
+    add, config = reverse("admin:messaging_provider_add"), config_inputs("http", url="https://gateway.example.com/")
     assert "across all workers" in client.get(add).content.decode()
     for wrong in ("0", "-1", "10001", "x"):
-        answer = client.post(add, provider_form(mine, max_at_once=wrong, configuration=config))
+        answer = client.post(add, provider_form(mine, max_at_once=wrong, **config))
         assert set(answer.context["adminform"].form.errors) == {"max_at_once"}
-    assert client.post(add, provider_form(mine, max_at_once="4", configuration=config)).status_code == 302
+    assert client.post(add, provider_form(mine, max_at_once="4", **config)).status_code == 302
     assert Provider.objects.get().max_at_once == 4
 
 
 def test_a_provider_is_made_for_the_own_tenant_only() -> None:
     mine, other = tenant("mine"), tenant("other")
     client = staff("op", Role.OPERATOR, mine)
-    wanted = provider_form(mine, configuration='{"url": "https://x.example.com"}')
+    wanted = provider_form(mine, **config_inputs("http", url="https://x.example.com"))
     client.post(reverse("admin:messaging_provider_add"), wanted | {"tenant": other.pk})
     assert not Provider.objects.exists()
     client.post(reverse("admin:messaging_provider_add"), wanted)

@@ -16,7 +16,7 @@ from messaging.models import DeliveryKind, DeliveryStatus, Provider, WebhookDeli
 from messaging.webhooks import figures
 from posthaste.lib.guard import Guard
 from posthaste.lib.outgoing_calls import outgoing_calls
-from tests.builders import json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
+from tests.builders import config_inputs, json_of, make_api, make_delivery, make_endpoint, make_event, make_message, make_tenant
 from tests.messaging.api.translations import MARK, mark_translations
 from tests.messaging.webhooks.hooks import during_calls
 from tests.peers.gateway import Answer, Gateway
@@ -118,7 +118,7 @@ def test_no_host_is_looked_up_inside_a_transaction(tenant: Tenant, monkeypatch: 
     made = json_of(api.post("/api/webhooks/", {"name": "By the API", "url": "http://127.0.0.1:9/api"}))
     api.patch(f"/api/webhooks/{made['id']}/", {"url": "http://127.0.0.1:9/changed"})
     fields = {"tenant": tenant.pk, "name": "gateway", "channel": "sms", "kind": "http", "weight": "100"}
-    client.post(address("provider_add"), {**fields, "configuration": '{"url": "http://localhost:9/send"}'})
+    client.post(address("provider_add"), {**fields, **config_inputs("http", url="http://localhost:9/send")})
     assert {host for host, _in_transaction in looked_up} == {"127.0.0.1", "localhost"}
     assert not any(in_transaction for _host, in_transaction in looked_up)
     endpoint.refresh_from_db()
@@ -265,7 +265,7 @@ def test_events_that_wait_are_counted(client: Client, tenant: Tenant) -> None:
     make_event(make_tenant("Other"))
     later = make_endpoint(tenant, cursor=make_event(tenant).position)
     assert figures.waiting_by_endpoint([later]) == {later.pk: figures.Waiting(0, is_more=False)}
-    assert '<td class="field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
+    assert '<td class="num field-waiting">4</td>' in page(client, "webhookendpoint_changelist")
 
 
 def test_only_events_that_are_for_an_endpoint_wait_for_it(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,11 +64,11 @@ def test_what_was_refused_and_the_steps_of_the_adaptive_limit_are_shown(operator
 
 def test_while_redis_is_away_everybody_who_looks_is_told_that_each_process_limits_by_itself(operator: Tenant, own_redis: Any) -> None:
     api, client = make_api(operator, SEND, CONFIG_READ), staff(ConfigRight.VIEW)
-    assert health.report()[1]["limits"] == "shared"
+    assert health.ready()[1]["limits"] == "shared"
     assert "Each process enforces its own share" not in page(client)
     own_redis.kill()
-    well, report = health.report()
-    assert (well, report["limits"].partition(":")[0], report["checks"]["redis"]) == (False, "local", "away")
+    well, report = health.ready()
+    assert (well, report["limits"].partition(":")[0], report["parts"]["redis"]["state"]) == (False, "local", "away")
     seen = json_of(api.get(URL))
     assert (seen["is_local"], seen["let_in"], seen["refused"]) == (True, None, [])
     text = page(client)

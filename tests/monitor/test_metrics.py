@@ -1,19 +1,29 @@
 """`GET /metrics`: the figures of the installation for Prometheus."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
+from configcenter.services import instances
 from messaging.models import Status
 from messaging.queueing import queue_statistics
 from messaging.scopes import READ, STATISTICS
-from monitor.metrics import outlet
-from monitor.metrics.outlet import figures
-from posthaste.lib import metrics, redis
+from monitor import figures
+from monitor.metrics import outlet, scrapers
+from posthaste import env
+from posthaste.lib import heartbeat, metrics, redis
+from posthaste.lib.heartbeat import Process
 from posthaste.lib.metrics import metric
-from tests.builders import Api, make_api, make_message, make_tenant
+from posthaste.lib.request_counts import area_of, counted, request_counts
+from tests.builders import Api, make_api, make_message, make_provider, make_tenant
+from tracing.services import totals
+from tracing.services.totals import Totals
 
 pytestmark = pytest.mark.django_db(transaction=True)  # readers have a connection of their own
 
@@ -46,15 +56,18 @@ def samples(api: Api) -> dict[str, dict[tuple[str, ...], float]]:
 def test_it_tells_what_the_platform_stands_on_and_what_waits(operator: Api) -> None:
     tenant = make_tenant()
     make_message(tenant, status=Status.SENDING)
-    queue_statistics.report_pool("host:1", {"instance": "host:1", "threads": 10, "active_count": 4}, alive_seconds=5)
+    queue_statistics.report_pool("host:1", {"instance": "host:1", "threads": 10, "active_count": 4}, alive_seconds=60)
+    queue_statistics.report_pool("host:2", {"instance": "host:2", "threads": 20, "active_count": 1}, alive_seconds=60)
     try:
         found = samples(operator)
     finally:
         queue_statistics.forget_pool("host:1")
+        queue_statistics.forget_pool("host:2")
     assert found["posthaste_up"] == {("database",): 1, ("redis",): 1, ("broker",): 1}
     assert found["posthaste_sending_messages"] == {(): 1}
-    assert found["posthaste_pool_threads"][("host:1",)] == 10
-    assert found["posthaste_pool_busy_threads"][("host:1",)] == 4
+    assert found["posthaste_pool_threads"] == {(): 30}
+    assert found["posthaste_pool_busy_threads"] == {(): 5}
+    assert found["posthaste_pool_usage_percent"] == {(): 2.5}
     assert {("message.send",), ("delayed",)} <= set(found["posthaste_broker_tasks"])
     assert ("sent",) in found["posthaste_message_event_rate"]
     assert "posthaste_metric_errors" not in found
@@ -110,3 +123,152 @@ def test_the_figures_are_for_those_who_operate_the_installation() -> None:
     assert make_api(make_tenant(is_operator=True), READ).get("/metrics").status_code == 403
     refused = make_api(make_tenant(), STATISTICS).request("GET", "/metrics", headers={"Accept": "text/plain"})
     assert (refused.status_code, refused["Content-Type"]) == (404, "application/problem+json")
+
+
+# --- what is counted ------------------------------------------------------------------------------------------
+
+
+def test_events_and_latencies_are_counters_by_channel(operator: Api) -> None:
+    pipeline = redis.client().pipeline(transaction=False)
+    counted = Totals()
+    counted.count("sms", "sent", 3)
+    counted.took("sms", [40, 60, 4_000_000])
+    counted.publish(pipeline, datetime.now(UTC))
+    pipeline.execute()
+    before = samples(operator)
+    assert before["posthaste_message_events_total"]["sms", "sent"] >= 3
+    assert ("email", "failed") in before["posthaste_message_events_total"], "each from the start, so that an increase is seen"
+    counted.took("sms", [60])
+    counted.publish(pipeline, datetime.now(UTC))
+    pipeline.execute()
+    figures.forget()
+    after = samples(operator)
+    buckets = {
+        bound: after["posthaste_delivery_latency_seconds_bucket"]["sms", bound]
+        - before["posthaste_delivery_latency_seconds_bucket"]["sms", bound]
+        for bound in ("0.05", "0.1", "+Inf")
+    }
+    assert buckets == {"0.05": 0, "0.1": 1, "+Inf": 1}
+    rise = after["posthaste_delivery_latency_seconds_sum"][("sms",)] - before["posthaste_delivery_latency_seconds_sum"][("sms",)]
+    assert rise == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize(
+    ("latencies", "percent", "expected"),
+    [([], 95, None), ([10] * 100, 50, 25), ([10] * 90 + [80] * 10, 95, 75), ([9_999_999], 50, 3_600_000)],
+)
+def test_a_percentile_is_estimated_within_its_bound(latencies: list[int], percent: float, expected: float | None) -> None:
+    counted = Totals()
+    counted.took("sms", latencies)
+    assert totals.percentile_ms(counted.histogram("sms"), percent) == expected
+
+
+def test_requests_are_counted_by_area_and_status(operator: Api) -> None:
+    def answers(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("201 Created", [])
+        return [b""]
+
+    before = samples(operator)["posthaste_http_requests_total"].get(("messages", "201"), 0)
+    application = counted(answers)
+    for _request in range(2):
+        application({"REQUEST_METHOD": "POST", "PATH_INFO": "/api/messages/"}, lambda *_args: None)
+    request_counts.publish()
+    figures.forget()
+    after = samples(operator)
+    assert after["posthaste_http_requests_total"]["messages", "201"] - before == 2
+    assert after["posthaste_http_request_seconds_count"][("messages",)] >= 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "area"),
+    [
+        ("POST", "/api/messages", "messages"),
+        ("POST", "/api/messages/batch/", "messages"),
+        ("GET", "/api/messages/", "api"),
+        ("GET", "/", "other"),
+        ("GET", "/wp-login.php", "other"),
+        ("GET", "/admin/login/", "admin"),
+    ],
+)
+def test_an_invented_address_adds_no_series(method: str, path: str, area: str) -> None:
+    assert area_of(method, path) == area
+
+
+# --- the number of series -------------------------------------------------------------------------------------
+
+
+def series(api: Api) -> set[str]:
+    figures.forget()
+    answer = api.get("/metrics")
+    assert answer.status_code == 200
+    return {line.rpartition(" ")[0] for line in answer.content.decode().splitlines() if line and not line.startswith("#")}
+
+
+def start_and_die(number: int) -> None:
+    """Tell what a worker tells while it lives, each with another process id, as after a restart."""
+    who = instances.Identity("host", "send")
+    state = instances.State(source="database", revision=1, versions={"queues": instances.Version(1, "0" * 32, 10)})
+    name = f"host:{number}"
+    queue_statistics.report_pool(name, {"instance": name, "threads": 10, "active_count": 1}, alive_seconds=5)
+    heartbeat.report(Process("send", "host", number, time.time(), 100_000_000, 40.0, 10**10))
+    instances.report(who=who, state=state, started_at=datetime.now(UTC))
+
+
+def test_500_restarts_of_a_worker_leave_the_number_of_series_as_it_was(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_and_die(1)
+    before = series(operator)
+    for number in range(2, 502):
+        monkeypatch.setattr(instances, "own_id", lambda _who, number=number: f"host:{number}:send")
+        start_and_die(number)
+    monkeypatch.undo()
+    assert series(operator) == before, "neither more series nor others: in Prometheus, each other one would stay"
+
+
+def test_new_tenants_and_providers_add_no_series_unless_details_are_asked_for(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = series(operator)
+    for number in range(20):
+        tenant = make_tenant(f"Tenant {number}")
+        make_provider(tenant, name=f"gateway {number}")
+        make_message(tenant, status=Status.SENDING)
+    assert series(operator) == before
+    monkeypatch.setattr(env.load(), "metrics_detail", True)
+    heartbeat.report(Process("send", "other-host", 1, time.time(), 1, 40.0, 1))
+    assert 'posthaste_disk_used_percent{host="other-host"}' in series(operator)
+
+
+def test_no_series_names_a_process() -> None:
+    assert "instance" not in Counter(label for found in metrics.metrics() if found.fold is None for label in found.labels)
+
+
+# --- who may read them ----------------------------------------------------------------------------------------
+
+
+def scrape(*, token: str = "", address: str = "192.0.2.1", method: str = "get") -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = Api().request(method.upper(), "/metrics", headers=headers, REMOTE_ADDR=address)
+    return int(answer.status_code)
+
+
+def test_a_token_of_the_environment_lets_a_scraper_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scrape(token="x" * 40) == 401
+    monkeypatch.setattr(env.load(), "metrics_token", SecretStr("x" * 40))
+    assert scrape(token="x" * 40) == 200
+    assert scrape(token="x" * 39) == 401
+    assert scrape() == 401
+    assert scrape(token="x" * 40, method="post") in (401, 405)
+
+
+def test_an_address_of_a_network_of_the_environment_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env.load(), "metrics_networks", ["10.1.0.0/16", "2001:db8::/32"])
+    scrapers._networks.cache_clear()
+    try:
+        assert [scrape(address=address) for address in ("10.1.2.3", "10.2.0.1", "2001:db8::1", "2001:db9::1")] == [200, 401, 200, 401]
+    finally:
+        monkeypatch.undo()
+        scrapers._networks.cache_clear()
+
+
+@pytest.mark.parametrize("given", [{"metrics_token": SecretStr("short")}, {"metrics_networks": ["10.1.0.0/40"]}])
+def test_a_rule_that_protects_nothing_is_refused_at_the_start(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"characters|not appear"):
+        env.Environment(**given)

@@ -58,8 +58,10 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Providers",
         "Breakers",
         "Limits",
-        "Locks",
+        "Queues and pools",
+        "Instances",
         "Scheduled jobs",
+        "Locks",
     ]
     assert shown["configure"] == ["Templates", "Webhook endpoints", "Configuration"]
 
@@ -81,7 +83,8 @@ def test_the_configuration_pages_are_for_those_with_the_right_and_no_others() ->
     [
         ("/admin/", ["Overview"]),
         ("/admin/messaging/message/", ["Messages"]),
-        ("/admin/messaging/message/?state=dead&channel=sms", ["Dead letters"]),
+        ("/admin/messaging/message/?state=dead&channel=sms", ["Messages"]),
+        ("/dead-letters/replay/?code=timeout", ["Dead letters"]),
         ("/admin/messaging/message/?state=sent", ["Messages"]),
         ("/admin/django_celery_beat/crontabschedule/", ["Scheduled jobs"]),
         ("/config/", ["Configuration"]),

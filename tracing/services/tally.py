@@ -13,6 +13,7 @@ from uuid import UUID
 
 from posthaste.lib import redis
 from tracing.services import record
+from tracing.services.totals import Totals
 
 EVERY_SECONDS = 0.25
 MAX_TRACED = 20_000  # messages whose lines are held; more are dropped, as they come faster than Redis takes them
@@ -25,14 +26,17 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[datetime, int, str]] = Counter()
         self._lines: defaultdict[UUID, list[str]] = defaultdict(list)
+        self._totals = Totals()
         self._pid = 0
 
-    def add(self, now: datetime, events: "Counter[tuple[int, str]]") -> None:
-        """Count what happened now."""
+    def add(self, now: datetime, events: "Counter[tuple[int, str]]", by_channel: "Counter[tuple[str, str]]") -> None:
+        """Count what happened now: by tenant and event, and the same by channel and event."""
         second = now.replace(microsecond=0)
         with self._lock:
             for (tenant_id, event), number in events.items():
                 self._counts[second, tenant_id, event] += number
+            for (channel, event), number in by_channel.items():
+                self._totals.count(channel, event, number)
             self._start()
 
     def trace(self, lines: "Mapping[UUID, str]") -> None:
@@ -53,11 +57,14 @@ class Tally:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             lines, self._lines = self._lines, defaultdict(list)
+            totals, self._totals = self._totals, Totals()
         if not counts and not lines:
             return
         pipeline = redis.client().pipeline(transaction=False)
         for (second, tenant_id, event), number in counts.items():
             record.count(pipeline, second, tenant_id, event, number)
+        if counts:
+            totals.publish(pipeline, max(second for second, _tenant, _event in counts))
         record.append(pipeline, lines)
         try:
             pipeline.execute()

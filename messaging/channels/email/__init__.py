@@ -22,6 +22,7 @@ from messaging.channels.base import (
     ProviderConfig,
     ProviderError,
     SendRequest,
+    TlsServer,
 )
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
@@ -100,6 +101,12 @@ class EmailAdapter(Adapter):
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._slots = threading.BoundedSemaphore(config.max_connections)
         self._domain = config.from_email.rpartition("@")[2]
+
+    def tls_server(self) -> TlsServer | None:
+        security = self.config.security
+        if security == "none":
+            return None
+        return TlsServer(self.config.host, self.config.port or DEFAULT_PORTS[security], starttls=security == "starttls")
 
     def compose(self, request: SendRequest) -> Mail:
         message_id = f"{request.id.hex}@{self._domain}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 from django.utils.translation import gettext_lazy
@@ -27,6 +28,7 @@ from messaging.channels.base import (
     Receipt,
     ReceiptError,
     SendRequest,
+    TlsServer,
 )
 from messaging.channels.http.answers import as_text, excerpt, find, mapped_error, parse_json, status_error
 from messaging.channels.http.config import BulkConfig, HttpConfig, parse_codes
@@ -72,6 +74,10 @@ class HttpAdapter(Adapter):
         self._has_own_traceparent = any(name.lower() == w3c.HEADER for name in self._headers)
         self._success = parse_codes(config.success_codes)
         self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
+
+    def tls_server(self) -> TlsServer | None:
+        parts = urlsplit(self.config.url)  # scheme and host never have variables
+        return TlsServer(parts.hostname, parts.port or 443) if parts.scheme == "https" and parts.hostname else None
 
     def compose(self, request: SendRequest) -> Written:
         url = self._url_for(request)

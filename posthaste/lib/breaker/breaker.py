@@ -303,6 +303,19 @@ class Breakers:
             }
         return found
 
+    def phases(self) -> dict[str, Phase]:
+        """Return the phase of every breaker that has ever left the first one, in one round trip.
+
+        Raises:
+            posthaste.lib.redis.Unavailable: Redis is away.
+        """
+        pipeline = redis.client().pipeline(transaction=False)
+        pipeline.time()
+        pipeline.hgetall(redis.key("breakers"))
+        (seconds, micros), states = pipeline.execute()
+        now = seconds * 1000 + micros / 1000
+        return {name.decode(): State.read(name.decode(), orjson.loads(stored)).phase(now) for name, stored in states.items()}
+
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return the last hundred events of one breaker, newest first.
 

@@ -8,6 +8,7 @@ from posthaste.lib import redis
 from posthaste.lib.flow.limiter import limiter
 
 KEEP_SECONDS = 7200
+REFUSED = "refused:"  # before the name of a rule
 
 
 class ProcessTotals:
@@ -35,7 +36,7 @@ class ProcessTotals:
 
     def _now(self) -> "Counter[str]":
         found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})
-        found.update({f"refused:{rule}": number for rule, number in self.refused.items()})
+        found.update({f"{REFUSED}{rule}": number for rule, number in self.refused.items()})
         return found
 
     def publish(self) -> None:
@@ -52,6 +53,7 @@ class ProcessTotals:
         pipeline = redis.client().pipeline(transaction=False)
         for field, number in fresh.items():
             pipeline.hincrby(name, field, number)
+            pipeline.hincrby(redis.key("flow", "so-far"), field, number)
         pipeline.expire(name, KEEP_SECONDS)
         pipeline.execute()
         self._published = now
@@ -65,6 +67,16 @@ def _publish() -> None:
 
 
 limiter.on_tick.append(_publish)
+
+
+def so_far() -> dict[str, float]:
+    """Return what all processes counted since Redis began to keep it, as `ProcessTotals` names it.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found: Any = redis.client().hgetall(redis.key("flow", "so-far"))
+    return {name.decode(): float(number) for name, number in found.items()}
 
 
 def recent(*, minutes: int = 5) -> dict[str, Any]:
@@ -82,7 +94,7 @@ def recent(*, minutes: int = 5) -> dict[str, Any]:
     total: Counter[str] = Counter()
     for found in pipeline.execute():
         total.update({name.decode(): int(number) for name, number in found.items()})
-    refused = {name.removeprefix("refused:"): number for name, number in total.items() if name.startswith("refused:")}
+    refused = {name.removeprefix(REFUSED): number for name, number in total.items() if name.startswith(REFUSED)}
     return {
         "minutes": minutes,
         "let_in": total["let_in"],

@@ -161,6 +161,22 @@ def share_bar(value: float | None, tone: str = "accent") -> SafeString:
     )
 
 
+def facts(values: Mapping[str, Any]) -> SafeString:
+    """Return plain values as a list of facts, each under its name; values inside values are lists inside the list."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return facts(value) if value else NOTHING
+        if isinstance(value, list):
+            return format_html_join(SafeString("<br>"), "{}", ((shown(each),) for each in value)) if value else NOTHING
+        if isinstance(value, bool):
+            return _("Yes") if value else _("No")
+        return NOTHING if value in (None, "") else value
+
+    rows = ((_(name.replace("_", " ").capitalize()), shown(value)) for name, value in values.items())
+    return format_html('<dl class="facts">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
+
+
 @register.filter
 def meaning(thing: object) -> SafeString:
     """Return what a class says about itself, in the reader's language; what stands in backticks is code."""

@@ -138,7 +138,7 @@ MESSAGING = [
         (
             (
                 USER,
-                lambda w: w.page("admin:messaging_provider_add", tenant=w.own.tenant.pk, name="mine", configuration="{}", **PROVIDER),
+                lambda w: w.page("admin:messaging_provider_add", tenant=w.own.tenant.pk, name="mine", **PROVIDER),
             ),
             (KEY, lambda w: w.call("POST", "providers/", {"name": "mine", "channel": "sms", "kind": "sandbox"})),
         ),
@@ -147,7 +147,7 @@ MESSAGING = [
         "provider.change",
         lambda w: w.free.pk,
         (
-            (USER, lambda w: w.page("admin:messaging_provider_change", w.free.pk, name="other", configuration="{}", **PROVIDER)),
+            (USER, lambda w: w.page("admin:messaging_provider_change", w.free.pk, name="other", **PROVIDER)),
             (KEY, lambda w: w.call("PATCH", f"providers/{w.free.pk}/", {"name": "other"})),
         ),
     ),

@@ -6,7 +6,7 @@ from configcenter.hot import Applied
 from messaging.configuration import retry_policy
 from messaging.configuration.pools import ThreadPools
 from messaging.delivery import retry
-from messaging.queueing.autoscale import Reading, wanted_threads
+from messaging.queueing.autoscale import Reading, decide, wanted_threads
 from messaging.queueing.queue_statistics import QueueStatistics
 from posthaste.lib.queues import broker_priority
 
@@ -104,3 +104,19 @@ def test_the_retry_policy_in_force_counts_with_the_overrides_of_a_tenant() -> No
     assert retry.delay(tenant_id=8, attempts=5) is None
     with retry_policy.set(max_retry_after_seconds=60):
         assert retry.delay(tenant_id=8, attempts=1, retry_after=3600).total_seconds() == 60  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("reading", "threads", "decision"),
+    [
+        (reading(8_001), 10, (20, "usage")),
+        (slow(300, per_second=11.7), 10, (20, "drain")),
+        (slow(5, per_second=200, oldest=11), 10, (20, "age")),
+        (reading(0), 50, (45, "idle")),
+        (slow(300, per_second=11.7, useful=12), 40, (35, "cap")),
+        (reading(5_000, max_threads=30), 80, (30, "limits")),
+        (reading(5_000), 50, (50, "")),
+    ],
+)
+def test_every_decision_has_its_reason(reading: Reading, threads: int, decision: tuple[int, str]) -> None:
+    assert decide(reading, threads, rested=True) == decision

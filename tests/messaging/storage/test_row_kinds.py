@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, AuditEntry, Tenant
 from accounts.services import api_keys
-from messaging.metrics import set_aside_rows_total
+from messaging.metrics.outcomes import set_aside_rows_total
 from messaging.models import IdempotencyKey, Message, Provider
 from messaging.storage import never_due
 from tests.builders import RECIPIENTS, close_committer, json_of, make_api, make_provider, make_tenant

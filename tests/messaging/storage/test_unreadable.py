@@ -16,7 +16,7 @@ from messaging import selectors, statistics
 from messaging.delivery import recover
 from messaging.delivery.deliver import deliver
 from messaging.delivery.journal import Journal
-from messaging.metrics import set_aside_rows_total
+from messaging.metrics.outcomes import set_aside_rows_total
 from messaging.models import Batch, BatchStatus, EventRecording, Message, Status
 from messaging.queueing import broker, feed, operate, settling
 from messaging.storage import never_due, store, unreadable

@@ -13,8 +13,8 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import AuditEntry, Tenant
-from messaging import metrics
 from messaging.configuration import circuit_breakers, webhooks
+from messaging.metrics import webhooks as metrics
 from messaging.models import Message, WebhookDelivery, WebhookEndpoint
 from messaging.providers import breakers as breaker_rules
 from messaging.webhooks import deliveries, endpoints, request, retries

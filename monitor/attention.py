@@ -1,0 +1,159 @@
+"""What the overview looks at: breakers, what is due, recent failures, paused batches, alarms, drafts, webhook endpoints, unreadable rows.
+
+Each check answers with sentences that a reader can act upon, and only about what this reader may see.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.services import rights
+from configcenter import hot
+from configcenter import selectors as configuration
+from messaging import selectors
+from messaging.providers import breaker_states
+from messaging.providers.breaker_labels import reason_text
+from messaging.queueing import queue_statistics
+from posthaste.lib.breaker import Phase
+from posthaste.ui.attention import Notice, Reader, Severity, attention
+from posthaste.ui.templatetags.interface import thousands
+
+FAILURES_OF = timedelta(minutes=15)
+SET_ASIDE_OF = timedelta(days=7)
+LATE_SECONDS = 60.0
+VERY_LATE_SECONDS = 600.0
+MANY_FAILURES = 100
+MAX_EACH = 3  # notices of one check
+
+
+@attention("alarms", title=gettext_lazy("alarms"), order=10)
+def alarms(reader: Reader) -> Iterator[Notice]:
+    """Tell of the alarms that fire."""
+    if not rights.may_view(reader.user) or find_spec("monitor.alarms.selectors") is None:
+        return
+    for alarm in import_module("monitor.alarms.selectors").firing()[:MAX_EACH]:
+        severity = Severity.CRITICAL if alarm.severity == "critical" else Severity.WARNING
+        yield Notice(severity, alarm.title, alarm.url, action=_("Open the alarm"), since=alarm.since)
+
+
+@attention("breakers", title=gettext_lazy("breakers"), order=20)
+def breakers(reader: Reader) -> Iterator[Notice]:
+    """Tell of the breakers that keep messages from being sent."""
+    if not reader.may("messaging.view_provider"):
+        return
+    rows = breaker_states.of_installation()
+    stopped = [row for row in rows if row["state"] != Phase.CLOSED and row["tenant_id"] in {*reader.tenant_ids, None}]
+    for row in [row for row in stopped if row["tenant_id"] is not None or reader.is_everything][:MAX_EACH]:
+        is_open = row["state"] == Phase.OPEN
+        text = _("{name} is not used: its breaker is open.") if is_open else _("{name} is being tried again: its breaker is half-open.")
+        yield Notice(
+            Severity.CRITICAL if is_open else Severity.WARNING,
+            text.format(name=row["title"]),
+            reverse("config-breaker", args=[row["name"]])
+            if rights.may_view(reader.user)
+            else reverse("admin:messaging_provider_changelist"),
+            action=_("Open the breaker"),
+            since=row["since"],
+            detail=reason_text(row),
+        )
+
+
+@attention("backlog", title=gettext_lazy("what is due"), order=30)
+def backlog(reader: Reader) -> Iterator[Notice]:
+    """Tell that messages have been due for long. The figure is of the whole installation."""
+    if not reader.is_everything:
+        return
+    waiting = queue_statistics.latest()
+    if waiting.oldest_seconds < LATE_SECONDS:
+        return
+    yield Notice(
+        Severity.CRITICAL if waiting.oldest_seconds >= VERY_LATE_SECONDS else Severity.WARNING,
+        _("Messages are late."),
+        reverse("monitor-queues") if rights.may_view(reader.user) else reverse("admin:messaging_message_changelist") + "?state=open",
+        action=_("Queues and pools"),
+        count=waiting.total,
+        since=reader.now - timedelta(seconds=waiting.oldest_seconds),
+        detail=_("The oldest has been due since then."),
+    )
+
+
+@attention("failures", title=gettext_lazy("recent failures"), order=40)
+def failures(reader: Reader) -> Iterator[Notice]:
+    """Tell the error codes of the last minutes."""
+    if not reader.may("messaging.view_message"):
+        return
+    listing = reverse("admin:messaging_message_changelist")
+    for code, number, began in selectors.recent_failures(reader.tenant_ids, since=reader.now - FAILURES_OF)[:MAX_EACH]:
+        yield Notice(
+            Severity.CRITICAL if number >= MANY_FAILURES else Severity.WARNING,
+            _("Messages failed with {code} in the last 15 minutes.").format(code=code or _("no code")),
+            f"{listing}?{urlencode({'state': 'dead', 'error': code} if code else {'state': 'dead'})}",
+            action=_("Show them"),
+            count=number,
+            since=began,
+        )
+
+
+@attention("paused", title=gettext_lazy("paused batches"), order=50)
+def paused_batches(reader: Reader) -> Iterator[Notice]:
+    """Tell of batches that stand still because they were paused."""
+    if not reader.may("messaging.view_batch"):
+        return
+    number, since, first = selectors.paused_batches(reader.tenant_ids)
+    if not number:
+        return
+    one = reverse("admin:messaging_batch_change", args=[first])
+    text = ngettext("{n} batch is paused.", "{n} batches are paused.", number).format(n=thousands(number))
+    url = one if number == 1 else reverse("admin:messaging_batch_changelist") + "?status__exact=paused"
+    yield Notice(Severity.NOTE, text, url, action=_("Resume or cancel"), count=number, since=since, detail=_("Nothing of it is sent."))
+
+
+@attention("endpoints", title=gettext_lazy("webhook endpoints"), order=60)
+def webhook_endpoints(reader: Reader) -> Iterator[Notice]:
+    """Tell of webhook endpoints that were disabled automatically."""
+    if not reader.may("messaging.view_webhookendpoint"):
+        return
+    for endpoint in selectors.failed_endpoints(None, limit=50):
+        if endpoint.tenant_id not in reader.tenant_ids:
+            continue
+        yield Notice(
+            Severity.WARNING,
+            _("The webhook endpoint {name} was disabled.").format(name=endpoint),
+            reverse("admin:messaging_webhookendpoint_change", args=[endpoint.pk]),
+            action=_("Open the endpoint"),
+            since=endpoint.disabled_at,
+            detail=endpoint.disabled_detail,
+        )
+
+
+@attention("drafts", title=gettext_lazy("drafts of the configuration"), order=70)
+def invalid_drafts(reader: Reader) -> Iterator[Notice]:
+    """Tell of drafts that could not be published as they are."""
+    if not rights.may_edit(reader.user):
+        return
+    for item, wrong in configuration.invalid_drafts()[:MAX_EACH]:
+        url = reverse("config:module-edit", args=[item.data_id])
+        if item.override_of is not None:
+            url += f"?{urlencode({'tenant': item.override_of.slug})}"
+        title = _(hot.module(item.data_id).title)
+        name = title if item.override_of is None else f"{title} · {item.override_of}"
+        text = _("The draft of {name} is invalid and can't be published.").format(name=name)
+        yield Notice(Severity.NOTE, text, url, action=_("Mend the draft"), since=item.draft_at, detail=wrong)
+
+
+@attention("set_aside", title=gettext_lazy("unreadable rows"), order=80)
+def set_aside(reader: Reader) -> Iterator[Notice]:
+    """Tell of messages that were set aside because their row could not be read."""
+    if not reader.may("messaging.view_message"):
+        return
+    found = selectors.set_aside(reader.tenant_ids, since=reader.now - SET_ASIDE_OF)
+    if found:
+        listing = f"{reverse('admin:messaging_message_changelist')}?{urlencode({'state': 'dead', 'error': selectors.SET_ASIDE})}"
+        text = _("Messages were set aside because they can't be read.")
+        yield Notice(Severity.WARNING, text, listing, action=_("Show them"), count=len(found), since=min(found))

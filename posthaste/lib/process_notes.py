@@ -1,0 +1,37 @@
+"""A note for one process, which finds it within two seconds: how operators reach a worker without the broker.
+
+The thread of the heartbeat looks for it. A note is taken by the process that it names, once, and expires if that is gone.
+"""
+
+import os
+import signal
+import socket
+
+from posthaste.lib import redis
+
+SHUTDOWN = "shutdown"
+EXPIRES_SECONDS = 10
+
+
+def _key(kind: str, host: str, pid: int) -> str:
+    return redis.key("process-note", kind, f"{host}:{pid}")
+
+
+def leave(*, kind: str, host: str, pid: int, note: str) -> None:
+    """Leave a note for a process.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    redis.client().set(_key(kind, host, pid), note, ex=EXPIRES_SECONDS)
+
+
+def obey(kind: str) -> None:
+    """Look for a note to this process and do what it says: end, as when its supervisor asks for it.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    found = redis.call("GETDEL", _key(kind, socket.gethostname(), os.getpid()))
+    if found == SHUTDOWN.encode():
+        os.kill(os.getpid(), signal.SIGTERM)

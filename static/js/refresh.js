@@ -1,0 +1,56 @@
+// A part of a page that goes on while one looks: <section id=… data-refresh="seconds">. Its fresh form comes from the page's own address.
+// What can't be refreshed says so: it fades, and its line ("Live · 12:03:07") turns into "as of 12:03:07".
+import { asCards } from "./cards.js";
+import { tellTimes } from "./times.js";
+
+const MISSES = 2;  // turns without an answer before a part counts as old
+
+function isTypedInto(part) {
+  const at = document.activeElement;
+  return part.contains(at) && at.matches("input:not([type=checkbox]), textarea, select");
+}
+
+function sayOld(part) {
+  if (part.classList.contains("stale")) return;
+  part.classList.add("stale");
+  const line = part.querySelector(".live-line > span");
+  const time = line?.querySelector("time");
+  const words = document.body.dataset.asOf;
+  if (time && words) line.replaceChildren(words.replace("{time}", time.textContent));
+}
+
+function swap(part, fresh) {
+  const at = document.activeElement;
+  const had = part.contains(at) ? [...part.querySelectorAll("a, button")].indexOf(at) : -1;
+  const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+  part.replaceWith(fresh);
+  tellTimes(fresh);
+  asCards(fresh.parentElement ?? document);
+  if (had >= 0) fresh.querySelectorAll("a, button")[had]?.focus({ preventScroll: true });
+  [...fresh.querySelectorAll(".scroll")].forEach((box, place) => { box.scrollLeft = scrolled[place] ?? 0; });
+}
+
+export function follow(root = document, address = () => location.href) {
+  for (const marked of root.querySelectorAll("[data-refresh]")) {
+    const { id } = marked;
+    let misses = 0;
+    const timer = setInterval(async () => {
+      const part = document.getElementById(id);
+      if (!part) { clearInterval(timer); return; }
+      if (document.hidden || isTypedInto(part)) return;
+      try {
+        const answer = await fetch(address(), { headers: { Accept: "text/html", "X-Panel": "1" }, signal: AbortSignal.timeout(10_000) });
+        if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
+        misses = 0;
+        if (!fresh) { clearInterval(timer); sayOld(part); return; }
+        if (isTypedInto(part)) return;
+        swap(part, document.adoptNode(fresh));
+        if (!fresh.dataset.refresh) clearInterval(timer);
+      } catch {
+        misses += 1;
+        if (misses >= MISSES) sayOld(part);
+      }
+    }, Number(marked.dataset.refresh) * 1000);
+  }
+}

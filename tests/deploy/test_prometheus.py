@@ -1,0 +1,90 @@
+"""The files for Prometheus and Grafana: whole, and about what there is."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from posthaste.env import ROOT
+from posthaste.lib import metrics
+from tests import packages
+from tests.deploy.metrics_table import PAGE, written
+from tests.deploy.prometheus_names import DASHBOARD, PROMETHEUS, expressions, panels, rules, wanted
+
+SUFFIXES = re.compile(r"_(bucket|count|sum)$")
+needs_promtool = pytest.mark.skipif(packages.promtool() is None, reason="promtool is missing")
+
+
+def promtool(*arguments: str, folder: Path = PROMETHEUS) -> str:
+    done = subprocess.run([str(packages.promtool()), *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_promtool
+def test_prometheus_takes_the_configuration_as_it_is(tmp_path: Path) -> None:
+    token = tmp_path / "posthaste.token"
+    token.write_text("x" * 40)
+    text = (PROMETHEUS / "prometheus.yml").read_text()
+    assert "/etc/prometheus/posthaste.token" in text
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/posthaste.token", str(token)))
+    (tmp_path / "alerts.yml").write_text((PROMETHEUS / "alerts.yml").read_text())
+    assert "SUCCESS" in promtool("check", "config", "prometheus.yml", folder=tmp_path)
+
+
+@needs_promtool
+def test_the_rules_are_whole_and_do_what_they_should() -> None:
+    assert f"{len(rules())} rules found" in promtool("check", "rules", "alerts.yml")
+    assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
+
+
+def test_every_metric_of_ours_that_is_asked_for_is_declared() -> None:
+    declared = {found.full_name for found in metrics.metrics()} | {"posthaste_metric_errors"}
+    ours = {SUFFIXES.sub("", name) for name in wanted() if name.startswith("posthaste_")}
+    assert len(ours) > 40
+    assert ours - declared == set()
+
+
+def test_every_gauge_that_an_alarm_can_watch_is_on_the_dashboard_or_in_a_rule() -> None:
+    asked = {SUFFIXES.sub("", name) for name in wanted()}
+    missing = {found.full_name for found in metrics.metrics() if found.full_name not in asked}
+    assert missing <= {"posthaste_latency_p95_seconds"}, "the histogram gives it"
+
+
+def test_an_alert_links_to_a_section_of_the_runbook_that_exists() -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for rule in rules():
+        if "alert" in rule:
+            page, _hash, anchor = rule["annotations"]["runbook"].partition("#")
+            assert page == "docs/runbook.md"
+            assert anchor in anchors, rule["alert"]
+            assert rule["labels"]["severity"] in ("info", "warning", "critical")
+            assert rule["annotations"]["summary"].endswith(".")
+
+
+def test_the_dashboard_has_no_panel_that_lies_over_another_or_asks_a_fixed_source() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert [variable["type"] for variable in dashboard["templating"]["list"]] == ["datasource"]
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} lies over {taken[x, y]}"
+                taken[x, y] = panel["title"]
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+        assert panel["targets"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert all(expressions())
+
+
+def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
+    page = PAGE.read_text()
+    assert page == written(page), "run python -m tests.deploy.metrics_table"

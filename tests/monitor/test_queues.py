@@ -1,0 +1,163 @@
+"""The pages of queues, pools and instances: what they say, and what those with the right change."""
+
+import os
+import socket
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AuditEntry, ConfigRight, User
+from configcenter.services import instances, items
+from configcenter.services.instances import Identity, State
+from messaging.configuration import queues, thread_pools
+from messaging.queueing import pool_control, queue_statistics
+from messaging.queueing.pool_control import Decision
+from posthaste.lib import process_notes, redis
+
+pytestmark = pytest.mark.django_db
+POOL = "worker-1:7"
+
+
+def staff(right: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username=f"ann {right}", is_staff=True, config_right=right))
+    return client
+
+
+def report(threads: int = 20) -> None:
+    figures = {"instance": POOL, "threads": threads, "active_count": 5, "completed_tasks": 12, "queue_usage_percent": 1.0, "queue_size": 9}
+    queue_statistics.report_pool(POOL, figures | {"min_threads": 10, "max_threads": 100}, alive_seconds=60)
+
+
+def decision(**fields: Any) -> Decision:
+    values = {
+        "at": 1_700_000_000.0,
+        "instance": POOL,
+        "before": 10,
+        "threads": 20,
+        "reason": "usage",
+        "usage_percent": 81.5,
+        "waiting": 8_150,
+    }
+    return Decision(**values | fields)
+
+
+def test_each_decision_is_shown_with_its_reason_newest_first() -> None:
+    report()
+    pool_control.exchange(POOL, [decision(), decision(before=20, threads=15, reason="idle", usage_percent=3.0)])
+    shown = staff(ConfigRight.VIEW).get(reverse("monitor-queues")).content.decode()
+    assert POOL in shown
+    assert "The queue is 81.5 % full: more threads." in shown
+    assert shown.index("threads are idle: fewer threads") < shown.index("81.5 % full")
+
+
+def test_only_the_last_decisions_are_kept() -> None:
+    for _turn in range(3):
+        pool_control.exchange(POOL, [decision()] * 60)
+    assert len(pool_control.decisions()) == pool_control.KEPT
+
+
+def test_the_limits_are_published_by_those_who_may() -> None:
+    wanted = {
+        "verb": "limits",
+        "min_threads": "5",
+        "max_threads": "50",
+        "queue_capacity": str(queues.value.queue_capacity),
+        "comment": "less",
+    }
+    assert staff(ConfigRight.VIEW).post(reverse("monitor-queues"), wanted).status_code == 403
+    assert staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted).status_code == 302
+    release = items.module_item("thread_pools").current
+    assert release is not None
+    assert '"max_threads": 50' in release.content
+    assert release.comment == "less"
+    assert items.module_item("queues").current is None  # nothing of it was changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"min_threads": "0"}, "greater than or equal to 1"), ({"min_threads": "60"}, "Must not exceed the maximum threads")],
+)
+def test_wrong_limits_are_refused_under_their_field(changed: dict[str, str], said: str) -> None:
+    wanted = {"verb": "limits", "min_threads": "5", "max_threads": "50", "queue_capacity": "10000"} | changed
+    answer = staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted)
+    assert answer.status_code == 422
+    assert said in " ".join(answer.context["form"].errors["min_threads"])
+    assert thread_pools.value.max_threads == 100
+
+
+def test_limits_do_not_overwrite_a_draft() -> None:
+    item = items.module_item("thread_pools")
+    type(item).objects.filter(pk=item.pk).update(draft='{"max_threads": 70}', draft_version=1)
+    wanted = {"verb": "limits", "min_threads": "5", "max_threads": "50", "queue_capacity": "10000"}
+    answer = staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted)
+    assert answer.status_code == 422
+    assert "has a draft" in answer.content.decode()
+    item.refresh_from_db()
+    assert item.draft == '{"max_threads": 70}'
+
+
+def test_a_pool_is_held_and_let_go() -> None:
+    report()
+    client = staff(ConfigRight.PUBLISH)
+    client.post(reverse("monitor-queues"), {"verb": "hold", "instance": POOL, "threads": "33", "minutes": "5"})
+    assert pool_control.exchange(POOL, []) == 33
+    assert "held at 33" in client.get(reverse("monitor-queues")).content.decode()
+    client.post(reverse("monitor-queues"), {"verb": "release", "instance": POOL})
+    assert pool_control.exchange(POOL, []) is None
+    assert list(AuditEntry.objects.order_by("id").values_list("action", "target")) == [("pool.hold", POOL), ("pool.release", POOL)]
+
+
+@pytest.mark.parametrize(("threads", "minutes"), [("0", "5"), ("5", "0"), ("9999999", "5"), ("5", "99999"), ("x", "5")])
+def test_a_pool_is_held_only_within_bounds(threads: str, minutes: str) -> None:
+    report()
+    staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), {"verb": "hold", "instance": POOL, "threads": threads, "minutes": minutes})
+    assert pool_control.exchange(POOL, []) is None
+    assert not AuditEntry.objects.exists()
+
+
+def test_the_pages_answer_without_redis(own_redis: Any) -> None:
+    own_redis.stop()
+    client = staff(ConfigRight.PUBLISH)
+    for page in ("monitor-queues", "monitor-instances", "admin:index"):
+        answer = client.get(reverse(page))
+        assert answer.status_code == 200, page
+    assert "Redis is not responding" in client.get(reverse("monitor-queues")).content.decode()
+
+
+def a_worker(kind: str = "aux") -> str:
+    instances.report(who=Identity(socket.gethostname(), kind), state=State(), started_at=timezone.now())
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_a_worker_is_shut_down_once_its_name_was_typed() -> None:
+    place = a_worker()
+    client = staff(ConfigRight.PUBLISH)
+    note = redis.key("process-note", "aux", place)
+    assert client.post(reverse("monitor-instances"), {"instance": f"{place}:aux", "name": "x"}).status_code == 422
+    assert not redis.client().exists(note)
+    client.post(reverse("monitor-instances"), {"instance": f"{place}:aux", "name": place})
+    assert redis.client().get(note) == process_notes.SHUTDOWN.encode()
+    assert AuditEntry.objects.get().action == "instance.shutdown"
+
+
+def test_a_server_is_not_shut_down_here() -> None:
+    place = a_worker("web")
+    client = staff(ConfigRight.PUBLISH)
+    client.post(reverse("monitor-instances"), {"instance": f"{place}:web", "name": place})
+    assert not AuditEntry.objects.exists()
+
+
+def test_one_who_only_looks_is_offered_no_change() -> None:
+    report()
+    a_worker()
+    client = staff(ConfigRight.VIEW)
+    for page in ("monitor-queues", "monitor-instances"):
+        shown = client.get(reverse(page)).content.decode()
+        content = shown[shown.index('id="content"') : shown.index('id="panel"')]
+        assert 'method="post"' not in content, page
+        assert "Shut down" not in content, page
+    assert client.post(reverse("monitor-instances"), {"instance": "x", "name": "x"}).status_code == 403
