@@ -110,7 +110,7 @@ class _Builder:
     def _attempt(self, run: int, attempt: int, parts: list[Span]) -> "Iterator[ReadableSpan]":
         # The first run has the name that is sent to the provider with the call.
         name = w3c.attempt_name(attempt) if run == 1 else f"{w3c.attempt_name(attempt)} run {run}"
-        failed = parts[-1].code
+        failed = next((part.code for part in reversed(parts) if part.kind == SpanKind.SEND), "")
         yield self._span(f"attempt {attempt}", name, parts[0].start_ms, parts[-1].end_ms, error=failed)
         for number, part in enumerate(parts):
             if part.kind == SpanKind.SEND:

@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.services.api_keys import Caller, recognise
-from messaging.intake import accept, bodies, limits, prepare
-from messaging.intake.accept import Answer, Repeatable
+from messaging.intake import accept, bodies, limits, prepare, repeats
+from messaging.intake.repeats import Answer, Repeatable
 from messaging.queueing.admission import admission_control
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
@@ -132,7 +132,7 @@ class Checked:
             row, repeatable = self.row, self.repeatable
             if repeatable is None:
                 raise
-            earlier = accept.find_answered(tenant_id=row.tenant_id, is_sandbox=row.is_sandbox, repeatable=repeatable)
+            earlier = repeats.find_answered(tenant_id=row.tenant_id, is_sandbox=row.is_sandbox, repeatable=repeatable)
             if earlier is None:
                 raise
             return earlier
@@ -225,7 +225,7 @@ def _answered_before(call: Call, caller: Caller) -> Answer | None:
     if call.idempotency_key is None or not KEY_FORM.fullmatch(call.idempotency_key):
         return None
     repeatable = Repeatable(call.idempotency_key, _digest(call))
-    return accept.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
+    return repeats.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
 
 
 def _checked(call: Call, caller: Caller, began: float) -> Checked:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from messaging.intake.prepare import PreparedBatch
+from messaging.intake.repeats import Answer, KeyReused, Repeatable, answer_of, find_repeated, trace_repeat
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
@@ -29,7 +30,7 @@ from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
-from posthaste.lib.problems import Conflict, Invalid, Problem, Unavailable
+from posthaste.lib.problems import Invalid, Problem, Unavailable
 from posthaste.lib.queues import URGENT
 from tracing.services import record
 from tracing.services.tally import tally
@@ -40,14 +41,6 @@ REFUSED = "refused_message"  # in the count of rows set aside
 MAX_TOLD = 100  # dropped rows that an answer names
 
 
-@dataclass(frozen=True, slots=True)
-class Repeatable:
-    """The caller's `Idempotency-Key` and the digest of what it was used for."""
-
-    key: str
-    digest: bytes
-
-
 @dataclass(slots=True)
 class Intake:
     """One message on its way in."""
@@ -56,29 +49,6 @@ class Intake:
     repeatable: Repeatable | None = None
     entry: gate.Entry | None = None
     traceparent: str = ""  # of the caller's own trace
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to the caller, the same for a repeated request."""
-
-    id: UUID
-    segments: int | None
-    repeated: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the body of the 202."""
-        answer: dict[str, Any] = {"id": str(self.id), "trace_id": self.id.hex, "status": "pending"}
-        if self.segments is not None:
-            answer["segments"] = self.segments
-        return answer
-
-
-class KeyReused(Conflict):
-    """The idempotency key was used for another request."""
-
-    code = "idempotency_key_reused"
-    title = gettext_lazy("The Idempotency-Key was already used for another request")
 
 
 def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None, traceparent: str = "") -> Answer:
@@ -248,22 +218,11 @@ def _answered_before(group: Sequence[Intake]) -> dict[int, Answer | Problem]:
         if row is None or row.target == intake.row.id:
             continue
         try:
-            earlier[number] = _answer_of(row, intake.repeatable)
-            _trace_repeat(row.target)
+            earlier[number] = answer_of(row, intake.repeatable)
+            trace_repeat(row.target)
         except KeyReused as problem:
             earlier[number] = problem
     return earlier
-
-
-def _answer_of(row: IdempotencyKey, repeatable: Repeatable | None) -> Answer:
-    """Return the first answer to a single message from what was stored with its key."""
-    _must_be_same(row, repeatable)
-    return Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
-
-
-def _must_be_same(row: IdempotencyKey, repeatable: Repeatable | None) -> None:
-    if repeatable is None or bytes(row.digest) != repeatable.digest:
-        raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
 
 
 def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Exception]:
@@ -283,55 +242,6 @@ def _close_connection() -> None:
 
 
 committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away), name="accept", at_end=_close_connection)
-
-
-def _find_key(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> IdempotencyKey | None:
-    """Return what is stored with a key of the same kind of API key, if it was used for the same request.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    found = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key, is_sandbox=is_sandbox)
-    row = next(iter(unreadable.read(found, lambda: unreadable.checked(found), kind=row_kinds.IDEMPOTENCY_KEY)), None)
-    if row is not None:
-        _must_be_same(row, repeatable)
-    return row
-
-
-def find_answered(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> Answer | None:
-    """Return the first answer to a single message with the same key, if there is one.
-
-    The writer finds it for a message that may be stored. This is for one that is refused now, but was accepted then: its `expires_at`
-    has passed meanwhile, its template was archived, the backlog is full.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    if row is None:
-        return None
-    _trace_repeat(row.target)
-    return _answer_of(row, repeatable)
-
-
-def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | None) -> dict[str, Any] | None:
-    """Return the stored answer to an earlier batch request with the same key, if there is one.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    if repeatable is None:
-        return None
-    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    if row is None:
-        return None
-    _trace_repeat(row.target)
-    return dict(row.answer or {})
-
-
-def _trace_repeat(target: UUID) -> None:
-    """Tell the trace of a message or a batch that its request came again."""
-    tally.trace({target: record.line("I", target, timezone.now())})
 
 
 def accept_batch(

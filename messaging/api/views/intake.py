@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from accounts.services.api_keys import Caller
 from messaging.api import single
 from messaging.api.single import Call
-from messaging.intake import accept, bodies, limits, prepare
+from messaging.intake import accept, bodies, limits, prepare, repeats
+from messaging.intake.repeats import Repeatable
 from messaging.models import Batch
 from posthaste.lib import languages, outage
 from posthaste.lib.addresses import client_ip
@@ -76,7 +77,7 @@ def as_response(reply: Reply) -> HttpResponse:
 def _take_batch(call: Call, caller: Caller) -> Reply:
     with system.load_monitor.watch():
         repeatable = single.repeatable_of(call)
-        earlier = accept.find_repeated(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
+        earlier = repeats.find_repeated(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
         if earlier is not None:
             return _accepted(earlier, repeated=True)
         body = bodies.read_batch(call.body)
@@ -103,7 +104,7 @@ def _in_the_batch(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} if "index" in entry else entry
 
 
-def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None, traceparent: str) -> dict[str, object]:
+def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: Repeatable | None, traceparent: str) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
     prepared = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     rejected, wording = prepared.rejected, prepared.frame.wording

@@ -14,9 +14,16 @@ from messaging.explain import batch as explain
 from messaging.explain.batch import Report, percentiles
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing import queue_statistics
+from posthaste.lib import redis
+from posthaste.lib.queues import SEND
 from tests.builders import json_of, make_api, make_batch, make_message, make_provider, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture(autouse=True)
+def _no_pools() -> None:
+    redis.client().delete(redis.key("pools", SEND))
 
 
 @pytest.fixture

@@ -18,10 +18,16 @@ from messaging.queueing import operate, queue_statistics
 from messaging.storage import unreadable
 from posthaste.lib import redis
 from posthaste.lib.breaker import breakers
+from posthaste.lib.queues import SEND
 from tests.builders import TESTER, make_batch, make_message, make_provider, make_tenant
 from tracing.services import record
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+@pytest.fixture(autouse=True)
+def _no_pools() -> None:
+    redis.client().delete(redis.key("pools", SEND))
 
 
 @pytest.fixture
