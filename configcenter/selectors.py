@@ -40,6 +40,7 @@ __all__ = [
     "must_compare",
     "namespaces",
     "overrides",
+    "published_between",
     "reached_items",
     "reached_namespaces",
     "release",
@@ -301,3 +302,13 @@ def json_schema(handle: "hot.Handle[Any]") -> dict[str, Any]:
 
     schema: dict[str, Any] = translated(orjson.loads(orjson.dumps(handle.model.model_json_schema())))
     return schema | {"title": _(handle.title), "description": _(handle.purpose)}
+
+
+def published_between(since: datetime, until: datetime, *, limit: int) -> list[dict[str, Any]]:
+    """Return the releases of the installation's modules in a span of time, the newest first."""
+    modules = {"item__namespace__tenant": None, "item__namespace__slug": MODULES, "item__group": MODULES, "item__override_of": None}
+    rows = ConfigRelease.objects.filter(at__gt=since, at__lte=until, **modules).select_related("item")
+    return [
+        {"module": row.item.data_id, "number": row.number, "action": row.action, "author": row.author, "comment": row.comment, "at": row.at}
+        for row in rows.order_by("-at")[:limit]
+    ]

@@ -37,6 +37,12 @@ def messages(tenant_id: int) -> "QuerySet[Message]":
     return readable(owned_by(Message.objects.select_related("template_version__template", "provider"), tenant_id))
 
 
+def outcomes(ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Return state and error code of messages by id; those that are not there are left out."""
+    rows = Message.objects.filter(pk__in=list(ids)).order_by().values_list("pk", "status", "error_code")
+    return {pk: (status, code) for pk, status, code in rows}
+
+
 def batches(tenant_id: int) -> "QuerySet[Batch]":
     """Return the tenant's batches, newest first."""
     return readable(owned_by(Batch.objects.select_related("template_version__template"), tenant_id))

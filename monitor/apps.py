@@ -9,4 +9,5 @@ class MonitorConfig(AppConfig):
 
     def ready(self) -> None:
         autodiscover_modules("metrics")  # each app declares its own
+        from monitor import scopes  # noqa: F401 - declares what keys may be allowed to do
         from monitor.alarms import configuration  # noqa: F401 - registers its modules

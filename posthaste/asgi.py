@@ -18,6 +18,7 @@ django.setup()  # without Django's own handler, whose middleware would take a si
 from configcenter.nacos.application import nacos  # noqa: E402
 from configcenter.nacos.grpc.entrance import Entrance  # noqa: E402
 from configcenter.services import watch  # noqa: E402
+from monitor.alarms import evaluator  # noqa: E402
 from monitor.live.consumers import health  # noqa: E402
 from monitor.live.routing import SameSite, websocket_urlpatterns  # noqa: E402
 
@@ -31,6 +32,7 @@ if _environment.nacos_grpc:
 
 heartbeat.start("ws")
 watch.start("ws")
+evaluator.start("ws")
 
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -31,9 +31,11 @@ def _configure_worker(sender: Any, **_kwargs: Any) -> None:
 @beat_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _configure_beat(**_kwargs: Any) -> None:
     from configcenter.services import watch
+    from monitor.alarms import evaluator
 
     garbage.settle()
     watch.start("beat")
+    evaluator.start("beat")
 
 
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]

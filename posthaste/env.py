@@ -62,6 +62,13 @@ class Environment(BaseSettings):
         default_factory=list,
         description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",
     )
+    alarm_smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="smtp://user:password@host:587/?from=address (smtps:// for TLS): sends notices of alarms that the platform can't send.",
+    )
+    alarm_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Standard Webhooks secret (whsec_…) that signs notices of alarms sent straight to a webhook."
+    )
     instance_labels: Listed = Field(
         default_factory=list, description="Labels of this process for gray releases: name=value, comma-separated."
     )

@@ -239,6 +239,9 @@ SPECTACULAR_SETTINGS = {
         "EndpointState": "messaging.models.EndpointState.choices",
         "DeliveryKind": "messaging.models.DeliveryKind.choices",
         "DeliveryStatus": "messaging.models.DeliveryStatus.choices",
+        "AlarmState": "monitor.alarms.states.AlarmState.choices",
+        "AlarmSeverity": "monitor.alarms.rules.Severity.choices",
+        "AlarmNoticeState": "monitor.models.NoticeState.choices",
     },
 }
 

@@ -30,6 +30,7 @@ get_resolver().url_patterns  # noqa: B018 - imports all views now: the first req
 
 from configcenter.services import watch  # noqa: E402
 from messaging.api.views import intake  # noqa: E402
+from monitor.alarms import evaluator  # noqa: E402
 
 HOT: dict[str, Callable[[HttpRequest], Reply]] = {
     "/api/messages": intake.answer_message,
@@ -67,6 +68,7 @@ def start() -> None:
     """Begin what each process has of its own. Calling it again does nothing."""
     heartbeat.start("web")
     watch.start("web")
+    evaluator.start("web")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

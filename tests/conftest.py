@@ -28,10 +28,12 @@ def pytest_sessionstart() -> None:
 
     if apps.ready:
         from configcenter.services import watch
+        from monitor.alarms import evaluator
         from posthaste import urls  # noqa: F401 - finds the pages, which some tests list when they are collected
         from tests import flush
 
         watch.never_here()
+        evaluator.never_here()
         flush.install()
 
 

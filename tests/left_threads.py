@@ -23,6 +23,7 @@ LASTING_THREADS = (
     "dns_",  # pools of the outbound client, of the health page and of the Nacos protocol
     "health_",
     "nacos_",
+    "alarm-notice",  # sends notices of alarms past the platform
     "access_",  # looks whether open WebSockets may stay
     "asyncio_",  # asgiref's pool for database calls of WebSockets
 )

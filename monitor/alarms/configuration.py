@@ -1,124 +1,94 @@
-"""Alarm rules and the people they notify."""
+"""Which problems raise an alarm, and who is notified."""
 
-import re
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
-from django.db.models import TextChoices
-from django.utils import formats
-from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
-from configcenter.hot import Module, Shape, setting
+from configcenter.hot import Module, setting
+from monitor import figures
+from monitor.alarms import built_in
+from monitor.alarms.rules import RECEIVER, AlarmRule, Receiver
+from posthaste.lib import http
 
-RECEIVER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://[^\s/]+\S*")
-
-
-class Figure(TextChoices):
-    """What an alarm looks at."""
-
-    BACKLOG = "backlog", gettext_lazy("Messages waiting")
-    OLDEST_SECONDS = "oldest_seconds", gettext_lazy("Age of the oldest, seconds")
-    FAILED_PERCENT = "failed_percent", gettext_lazy("Failed, per cent")
-    SUCCESS_PERCENT = "success_percent", gettext_lazy("Successful, per cent")
-    LATENCY_P95_MS = "latency_p95_ms", gettext_lazy("Latency p95, milliseconds")
-    POOL_USAGE_PERCENT = "pool_usage_percent", gettext_lazy("Use of the thread pool, per cent")
-    BREAKER_OPEN = "breaker_open", gettext_lazy("Open breakers")
-    PROCESS_MISSING = "process_missing", gettext_lazy("Missing processes")
-    JOB_FAILED = "job_failed", gettext_lazy("Failed jobs")
-    LIMITER_LOCAL = "limiter_local", gettext_lazy("Limits kept without Redis")
-
-
-class Comparison(TextChoices):
-    """How the figure is compared to the bound."""
-
-    ABOVE = "above", gettext_lazy("above")
-    BELOW = "below", gettext_lazy("below")
-
-
-class Severity(TextChoices):
-    """How loud it is."""
-
-    INFO = "info", gettext_lazy("Information")
-    WARNING = "warning", gettext_lazy("Warning")
-    CRITICAL = "critical", gettext_lazy("Critical")
-
-
-class AlarmRule(Shape):
-    """One alarm."""
-
-    name: str = setting("alarm", _("Name"), "", pattern=hot.NAME)
-    is_enabled: bool = setting(True, _("Enabled"), "")
-    figure: Figure = setting(Figure.BACKLOG, _("Metric"), _("The metric to watch."))
-    comparison: Comparison = setting(Comparison.ABOVE, _("Condition"), "")
-    bound: float = setting(0.0, _("Threshold"), _("In the unit of the metric."), ge=0, le=1_000_000_000)
-    for_seconds: int = setting(60, _("For"), _("How long the condition must hold."), unit="s", ge=0, le=86_400)
-    severity: Severity = setting(Severity.WARNING, _("Severity"), "")
-    receivers: list[str] = setting(
-        list, _("Receivers"), _("E-mail addresses or webhook addresses, one per line."), widget="lines", max_length=50
-    )
-    repeat_minutes: int = setting(30, _("Repeat after"), _("While the alarm is active."), unit="min", ge=1, le=10_080)
-
-    @classmethod
-    def in_brief(cls, values: Mapping[str, Any]) -> str:
-        """Say when the alarm is raised: Messages waiting above 100,000 for 60 s · Warning."""
-        figure, comparison, severity = (str(values.get(name)) for name in ("figure", "comparison", "severity"))
-        bound, seconds = values.get("bound"), values.get("for_seconds")
-        is_whole = figure in Figure.values and comparison in Comparison.values and severity in Severity.values
-        if not is_whole or not isinstance(bound, int | float) or not isinstance(seconds, int | float):
-            return ""
-        text = gettext("{figure} {comparison} {bound} for {seconds} s").format(
-            figure=Figure(figure).label,
-            comparison=Comparison(comparison).label,
-            bound=formats.number_format(int(bound) if bound == int(bound) else bound, use_l10n=True, force_grouping=True),
-            seconds=formats.number_format(seconds, use_l10n=True, force_grouping=True),
-        )
-        return " · ".join(filter(None, [text, str(Severity(severity).label), "" if values.get("is_enabled") else gettext("off")]))
-
-    @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
-        hot.each(
-            "receivers",
-            self.receivers,
-            RECEIVER.fullmatch,
-            _("Must be an e-mail address or an address that begins with https:// or http://."),
-        )
-        if self.figure.endswith("_percent") and self.bound > 100:
-            raise hot.Wrong("bound", _("Must be at most {le}."), le=100)
-        return self
+hot.CHOICES["figure"] = lambda: sorted(((name, found.title) for name, found in figures.titled().items()), key=lambda pair: str(pair[1]))
 
 
 class Alarms(Module):
-    """What is watched."""
+    """What is watched, and who is told."""
 
-    rules: list[AlarmRule] = setting(
-        lambda: [
-            AlarmRule(name="backlog", figure=Figure.BACKLOG, bound=100_000, for_seconds=60),
-            AlarmRule(name="failures", figure=Figure.FAILED_PERCENT, bound=5, for_seconds=120, severity=Severity.CRITICAL),
-            AlarmRule(name="breaker", figure=Figure.BREAKER_OPEN, bound=0, for_seconds=0),
-            AlarmRule(name="limits-without-redis", figure=Figure.LIMITER_LOCAL, bound=0, for_seconds=0, severity=Severity.CRITICAL),
-        ],
-        _("Alarms"),
-        "",
-        max_length=100,
+    rules: list[AlarmRule] = setting(built_in.rules, _("Alarms"), "", max_length=100, is_unordered=True)
+    receivers: list[Receiver] = setting(
+        list,
+        _("Receivers"),
+        _("Who is notified. The messages are sent by the providers of the tenant below, at the highest priority."),
+        max_length=50,
         is_unordered=True,
+    )
+    sent_by: str = setting(
+        "",
+        _("Sent by"),
+        _("Short name of the tenant whose providers send the notices. Empty: the first tenant that operates the installation."),
+        max_length=50,
+    )
+    group_wait_seconds: int = setting(
+        5, _("Wait for a group"), _("How long a notice waits for other alarms of its group."), unit="s", ge=0, le=300
+    )
+    group_interval_seconds: int = setting(
+        60, _("Between notices of a group"), _("When more alarms of the group arise."), unit="s", ge=0, le=3_600
+    )
+    straight_after_seconds: int = setting(
+        10,
+        _("Directly after"),
+        _("A notice that has not left by then is sent directly to the provider, past queues and workers."),
+        unit="s",
+        ge=2,
+        le=300,
     )
     quiet_start: str = setting(
         "",
         _("Quiet from"),
-        _("Only critical alarms are sent during these hours. Empty: all alarms are always sent."),
+        _("Only critical alarms are sent during these hours, the others at their end if still active. UTC. Empty: no quiet hours."),
         pattern=hot.CLOCK_OR_EMPTY,
     )
     quiet_end: str = setting("", _("Quiet until"), "", pattern=hot.CLOCK_OR_EMPTY)
+    heartbeat_url: str = setting(
+        "",
+        _("Heartbeat address"),
+        _("An address outside that is called every minute while alarms are evaluated, and that notifies you when the calls stop."),
+        max_length=2048,
+    )
+    keep_days: int = setting(90, _("Keep for"), _("Resolved alarms are deleted after this time."), unit=_("days"), ge=1, le=3_650)
+
+    @property
+    def rules_by_name(self) -> dict[str, AlarmRule]:
+        """The enabled rules."""
+        return {rule.name: rule for rule in self.rules if rule.is_enabled}
+
+    @property
+    def receivers_by_name(self) -> dict[str, Receiver]:
+        """All receivers."""
+        return {receiver.name: receiver for receiver in self.receivers}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         hot.no_two("rules", (rule.name for rule in self.rules), _("There are two rules named {name}."))
+        hot.no_two("receivers", (receiver.name for receiver in self.receivers), _("There are two receivers named {name}."))
+        names, receivers = {rule.name for rule in self.rules}, {receiver.name for receiver in self.receivers}
+        for index, rule in enumerate(self.rules):
+            for place, line in enumerate(rule.receivers):
+                found = RECEIVER.fullmatch(line.strip())
+                if found is None or found["name"] not in receivers:
+                    raise hot.Wrong(f"rules[{index}].receivers[{place}]", _("There is no receiver {name}."), name=line.strip()[:60])
+            for place, name in enumerate(rule.inhibited_by):
+                if name not in names:
+                    raise hot.Wrong(f"rules[{index}].inhibited_by[{place}]", _("There is no rule {name}."), name=name[:60])
         if bool(self.quiet_start) != bool(self.quiet_end):
             missing = "quiet_end" if self.quiet_start else "quiet_start"
             raise hot.Wrong(missing, _("Set both times, or neither."))
+        if self.heartbeat_url and not http.is_address(self.heartbeat_url):
+            raise hot.Wrong("heartbeat_url", _("Must be an address that begins with https:// or http://."))
         return self
 
 

@@ -8,6 +8,7 @@ from tests.architecture.writers import APPS, service_modules, unnamed_writers
 
 #: What writes without an actor, and why there is none to name.
 ENGINE = "the platform's own work on messages that were accepted: no person or key decides about it"
+ALARMS = "the evaluator's own work on alarms: their rows say what it did"
 CLEANING = "removes what has passed its age; a job"
 READING = "reads only, by SQL of its own"
 INSIDE = "part of a service's change, which names the actor: called in its transaction"
@@ -37,6 +38,17 @@ WITHOUT_ACTOR = {
     "jobs.services.fence.check": "shows a lock's token to the database",
     "jobs.services.fence.check_current": "shows a lock's token to the database",
     "jobs.services.fence.guarded": "shows a lock's token to the database",
+    "monitor.alarms.dispatch.follow_up": ALARMS,
+    "monitor.alarms.dispatch.hand_over": ALARMS,
+    "monitor.alarms.dispatch.write_notice": ALARMS,
+    "monitor.alarms.dispatch.write_sent": ALARMS,
+    "monitor.alarms.evaluator.Evaluator.run": ALARMS,
+    "monitor.alarms.evaluator.Evaluator.turn": ALARMS,
+    "monitor.alarms.evaluator.start": ALARMS,
+    "monitor.alarms.lease.Lease.hold": "notes which process evaluates the alarms",
+    "monitor.alarms.store.delete_old": CLEANING,
+    "monitor.alarms.store.save": ALARMS,
+    "monitor.alarms.windows.tell": ALARMS,
     "messaging.channels.apprise.transport.GuardedSession.send": "changes an HTTP request that is about to be sent",
     "messaging.intake.accept.accept_batch": "what is accepted names its key itself; an entry a message would double the hot path",
     "messaging.intake.accept.accept_message": "what is accepted names its key itself; an entry a message would double the hot path",
