@@ -18,7 +18,7 @@ from accounts.models import Tenant
 from accounts.services.api_keys import Caller, recognise
 from messaging.configuration import queues
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
-from messaging.intake import accept, bodies, prepare
+from messaging.intake import accept, bodies, prepare, repeats
 from messaging.intake.accept import Intake
 from messaging.intake.repeats import Answer, KeyReused, Repeatable
 from messaging.models import Batch, IdempotencyKey, Message, Status
@@ -110,7 +110,7 @@ def test_of_fifty_requests_at_once_only_those_are_stored_that_the_limit_lets_in(
 
 def test_a_good_message_with_a_key_costs_no_look_up_beside_the_writers(clear: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(accept, "find_answered", lambda **what: asked.append(what))
+    monkeypatch.setattr(repeats, "find_answered", lambda **what: asked.append(what))
     assert [post(clear, SMS, "the-same").status_code for _ in range(2)] == [202, 202]
     assert post(clear, SMS | {"priority": 99}, "another").status_code == 422
     assert len(asked) == 1
