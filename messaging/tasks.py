@@ -15,6 +15,7 @@ from messaging.intake import idempotency  # noqa: F401 - a job
 from messaging.providers import certificates  # noqa: F401 - a job
 from messaging.queueing import feed  # noqa: F401 - a job
 from messaging.receipts import sandbox
+from messaging.statistics import rollups  # noqa: F401 - jobs
 from messaging.storage import never_due, partitions  # noqa: F401 - jobs
 from messaging.webhooks import cleaning  # noqa: F401 - a job
 from posthaste.lib import queues

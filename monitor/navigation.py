@@ -8,6 +8,7 @@ from posthaste.ui.navigation import Entry, Group
 
 navigation.add(
     Entry(group=Group.OPERATE, order=10, url="admin:index", icon="overview", label=_("Overview"), is_exact=True, on_phone=True),
+    Entry(group=Group.OPERATE, order=15, url="monitor", icon="pools", label=_("Big screen"), allowed="messaging.view_message"),
     Entry(
         group=Group.OPERATE,
         order=30,

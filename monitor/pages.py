@@ -7,6 +7,7 @@ from monitor.dead_letters import pages as dead_letters
 from monitor.instances import pages as instances
 from monitor.limits import pages as limits
 from monitor.queues import pages as queues
+from monitor.screen import pages as screen
 from monitor.search import pages as search
 
-__all__ = ["alarms", "attention", "breakers", "dead_letters", "instances", "limits", "overview", "queues", "search"]
+__all__ = ["alarms", "attention", "breakers", "dead_letters", "instances", "limits", "overview", "queues", "screen", "search"]

@@ -25,6 +25,7 @@ LASTING_THREADS = (
     "nacos_",
     "alarm-notice",  # sends notices of alarms past the platform
     "access_",  # looks whether open WebSockets may stay
+    "live_",  # makes the figures of open pages
     "asyncio_",  # asgiref's pool for database calls of WebSockets
 )
 

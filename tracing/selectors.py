@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from posthaste.lib import ids, redis
-from tracing.services.record import BLANK, trace_key
+from tracing.services.record import BLANK, Counted, trace_key
 from tracing.services.tally import tally
 
 FOLDED = re.compile(r"\*(\d{1,9})\+(\d{1,15})")
@@ -74,6 +74,35 @@ def at(message_id: UUID, at_ms: int) -> datetime:
     return ids.made_at(message_id) + timedelta(milliseconds=at_ms)
 
 
+def counted(seconds: Iterable[int]) -> dict[int, Counter[Counted]]:
+    """Return what was counted in each of the given Unix seconds, by tenant, channel and event.
+
+    A message that was sent is counted as `sent/BUCKET`, with the bucket of its latency where that is known (`latency.middle_of`).
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    asked = list(seconds)
+    pipeline = redis.client().pipeline(transaction=False)
+    for second in asked:
+        pipeline.hgetall(redis.key("n", second))
+    return {second: _read(fields) for second, fields in zip(asked, pipeline.execute(), strict=True)}
+
+
+def _read(fields: Mapping[bytes, bytes]) -> Counter[Counted]:
+    counts: Counter[Counted] = Counter()
+    for field, value in fields.items():
+        tenant, channel, event = field.decode().split(":")
+        counts[int(tenant), channel, event] = int(value)
+    return counts
+
+
+def event_and_bucket(event: str) -> tuple[str, int | None]:
+    """Split an event as it was counted into its name and the bucket of the latency, or None."""
+    name, _, bucket = event.partition("/")
+    return name, int(bucket) if bucket else None
+
+
 def per_second(*, tenant_id: int | None, now: datetime, seconds: int) -> list[tuple[int, Counter[str]]]:
     """Return (Unix second, counts by event) for the last whole `seconds`, oldest first.
 
@@ -81,16 +110,11 @@ def per_second(*, tenant_id: int | None, now: datetime, seconds: int) -> list[tu
     """
     tally.flush()  # include what this process has counted but not published
     last = int(now.timestamp())
-    span = range(last - seconds, last)
-    pipeline = redis.client().pipeline(transaction=False)
-    for second in span:
-        pipeline.hgetall(redis.key("n", second))
     result = []
-    for second, fields in zip(span, pipeline.execute(), strict=True):
+    for second, found in counted(range(last - seconds, last)).items():
         counts: Counter[str] = Counter()
-        for field, value in fields.items():
-            tenant, _, event = field.decode().partition(":")
-            if tenant_id is None or tenant == str(tenant_id):
-                counts[event] += int(value)
+        for (tenant, _channel, event), number in found.items():
+            if tenant_id is None or tenant == tenant_id:
+                counts[event_and_bucket(event)[0]] += number
         result.append((second, counts))
     return result

@@ -22,6 +22,7 @@ urlpatterns = [
     path("messages/batch/", messages.BatchIntake.as_view()),
     path("messages/statistics/overview/", statistics.Overview.as_view()),
     path("messages/statistics/realtime/", statistics.Realtime.as_view()),
+    path("messages/statistics/history/", statistics.History.as_view()),
     path("messages/<uuid:id>/", messages.MessageItem.as_view()),
     path("messages/<uuid:id>/cancel/", messages.MessageCancel.as_view()),
     path("messages/<uuid:id>/retry/", messages.MessageRetry.as_view()),

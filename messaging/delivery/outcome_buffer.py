@@ -53,7 +53,7 @@ class OutcomeBuffer:
         self.lines: dict[UUID, list[str]] = defaultdict(list)
         #: What the trace says of each claim, until there is more to tell: a message that is given back without a call has only that.
         self.claims: dict[UUID, str] = {}
-        self.events: Counter[tuple[int, str]] = Counter()
+        self.events: Counter[record.Counted] = Counter()
         self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.always_traced: set[UUID] = set()  # whatever the sampling says
         self.called: set[UUID] = set()  # providers
@@ -71,6 +71,7 @@ class OutcomeBuffer:
     def _taken(self, message: RenderedMessage, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
         row, now = message.row, self._now()
         start = max(row.due_at, row.created_at)
+        latency_ms = max(0, int((now - start).total_seconds() * 1000))
         self._line(row.id, "S", now, took_ms, record.word(provider.name), message.choice)
         self._done(
             Outcome(
@@ -79,12 +80,12 @@ class OutcomeBuffer:
                 attempts=row.attempts,
                 sent_at=now,
                 finished_at=now,
-                latency_ms=max(0, int((now - start).total_seconds() * 1000)),
+                latency_ms=latency_ms,
                 provider_id=provider.provider_id,
                 provider_message_id=result.provider_message_id[:200],
             )
         )
-        self.events[row.tenant_id, "sent"] += 1
+        self.events[row.tenant_id, row.channel, record.sent_within(latency_ms)] += 1
 
     def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
         row, now = message.row, self._now()
@@ -115,7 +116,7 @@ class OutcomeBuffer:
                 error_detail=error.detail[:500],
             )
         )
-        self.events[row.tenant_id, "retried"] += 1
+        self.events[row.tenant_id, row.channel, "retried"] += 1
 
     def _end(self, row: Claimed, status: Status, code: str, detail: str, provider_id: UUID | None = None) -> None:
         now = self._now()
@@ -131,7 +132,7 @@ class OutcomeBuffer:
                 error_detail=detail[:500],
             )
         )
-        self.events[row.tenant_id, status.value] += 1
+        self.events[row.tenant_id, row.channel, status.value] += 1
 
     def _give_back(self, row: Claimed, due: datetime, why: str) -> None:
         """Note that a message goes back without a call and without a rule against it, because its task could not see to it."""
@@ -153,7 +154,7 @@ class OutcomeBuffer:
         due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
         self._put_back(row, due, breaker_backlog.error_code_for(whose), WAITS_FOR_BREAKER)
         self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
-        self.events[row.tenant_id, "deferred"] += 1
+        self.events[row.tenant_id, row.channel, "deferred"] += 1
 
     def _moved(self, row: Claimed, before: str, provider: LoadedProvider, reason: str) -> None:
         """Another provider takes it than the one whose turn it was."""
@@ -204,10 +205,9 @@ class OutcomeBuffer:
         pipeline: Any = redis.client().pipeline(transaction=False)
         now = self._now()
         record.append(pipeline, self.lines, always=self.always_traced)
+        record.count(pipeline, now, self.events)
         totals = Totals()
-        for (tenant_id, event), number in self.events.items():
-            record.count(pipeline, now, tenant_id, event, number)
-            totals.count(self.channel, event, number)
+        totals.add(self.events)
         totals.took(self.channel, (done.latency_ms for done in self.done if done.latency_ms is not None and done.id in written))
         totals.publish(pipeline, now)
         latencies.publish(pipeline, self.called)

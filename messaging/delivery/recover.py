@@ -116,8 +116,7 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
     with fence.guarded(LOCK):
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
-    by_channel = Counter((row.channel, outcome.status) for row, outcome in settled)
-    tally.add(now, Counter((row.tenant_id, outcome.status) for row, outcome in settled), by_channel=by_channel)
+    tally.add(now, Counter((row.tenant_id, row.channel, outcome.status) for row, outcome in settled))
     tally.trace({row.pk: record.line("V", row.pk, now, outcome.status, "worker_lost") for row, outcome in settled})
     traces = logs.traces(written)
     log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)

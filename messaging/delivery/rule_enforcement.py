@@ -71,7 +71,7 @@ class RuleEnforcement(OutcomeBuffer):
                 error_detail=verdict.detail[:500],
             )
         )
-        self.events[row.tenant_id, "deferred" if status == Status.PENDING else status.value] += 1
+        self.events[row.tenant_id, row.channel, "deferred" if status == Status.PENDING else status.value] += 1
 
     def _not_taken(self, message: RenderedMessage, error: ProviderError, provider: LoadedProvider | None, took_ms: int) -> None:
         row = message.row

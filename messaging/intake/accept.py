@@ -166,7 +166,7 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], parents: 
         store.move(lost, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
-    tally.add(now, Counter((row.tenant_id, "accepted") for row in fresh), by_channel=Counter((row.channel, "accepted") for row in fresh))
+    tally.add(now, Counter((row.tenant_id, row.channel, "accepted") for row in fresh))
     if parents:
         tally.trace({pk: record.line("A", pk, now, traceparent) for pk, traceparent in parents.items()})
 
@@ -280,8 +280,7 @@ def accept_batch(
 
 def _after_batch(batch: Batch, prepared: PreparedBatch, traceparent: str) -> None:
     kick_feeder()
-    by_channel = Counter({(batch.channel, "accepted"): len(prepared.rows)})
-    tally.add(batch.created_at, Counter({(batch.tenant_id, "accepted"): len(prepared.rows)}), by_channel=by_channel)
+    tally.add(batch.created_at, Counter({(batch.tenant_id, batch.channel, "accepted"): len(prepared.rows)}))
     lines = {pk: record.line("D", pk, batch.created_at, number) for pk, number in prepared.repeated.items()}
     if traceparent:  # once for all its messages
         lines[batch.id] = record.line("A", batch.id, batch.created_at, traceparent)

@@ -21,6 +21,39 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='FlowRollup',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('span_seconds', models.PositiveIntegerField()),
+                ('starts_at', models.DateTimeField()),
+                ('tenant_id', models.BigIntegerField()),
+                ('channel', models.CharField(max_length=10)),
+                ('event', models.CharField(max_length=12)),
+                ('number', models.BigIntegerField()),
+                ('latency', models.TextField(blank=True, default='')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['span_seconds', 'starts_at'], name='flow_rollup_span')],
+                'constraints': [models.UniqueConstraint(fields=('tenant_id', 'span_seconds', 'starts_at', 'channel', 'event'), name='flow_rollup_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='QueueRollup',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('span_seconds', models.PositiveIntegerField()),
+                ('starts_at', models.DateTimeField()),
+                ('until', models.DateTimeField()),
+                ('depth', models.BigIntegerField(null=True)),
+                ('capacity', models.BigIntegerField()),
+                ('threads', models.BigIntegerField()),
+                ('busy', models.BigIntegerField()),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('span_seconds', 'starts_at'), name='queue_rollup_once')],
+            },
+        ),
+        migrations.CreateModel(
             name='TallyChange',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

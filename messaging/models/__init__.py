@@ -3,6 +3,7 @@
 from messaging.models.intake import IdempotencyKey
 from messaging.models.message import IN_PROGRESS, TERMINAL, Batch, BatchStatus, Message, Status
 from messaging.models.provider import Provider, ReceiptEntry, ReceiptOutcome
+from messaging.models.rollup import FlowRollup, QueueRollup
 from messaging.models.suppression import Suppression, SuppressionReason
 from messaging.models.tally import NO_BATCH, NO_BUCKET, NO_HOUR, Tally, TallyChange
 from messaging.models.template import Template, TemplateVersion
@@ -32,9 +33,11 @@ __all__ = [
     "EndpointState",
     "Event",
     "EventRecording",
+    "FlowRollup",
     "IdempotencyKey",
     "Message",
     "Provider",
+    "QueueRollup",
     "ReceiptEntry",
     "ReceiptOutcome",
     "RecordedEvent",

@@ -161,7 +161,7 @@ def latest() -> QueueStatistics:
 
 
 def measured() -> QueueStatistics | None:
-    """Return the last measurement; None where none was made within ten seconds.
+    """Return the last measurement, or None where no feeder has made one within ten seconds.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.

@@ -217,11 +217,10 @@ def _report(provider: Provider, entries: Sequence[ReceiptEntry], now: datetime) 
     if not applied:
         _send(pipeline)
         return
-    counts = Counter(entry.reported for entry in applied)
+    counts = Counter((provider.tenant_id, provider.channel, entry.reported) for entry in applied)
+    record.count(pipeline, now, counts)
     totals = Totals()
-    for status, number in counts.items():
-        record.count(pipeline, now, provider.tenant_id, status, number)
-        totals.count(provider.channel, status, number)
+    totals.add(counts)
     totals.publish(pipeline, now)
     code = next((entry.code for entry in reversed(applied) if entry.reported == "failed"), "")
     # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.

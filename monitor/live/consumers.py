@@ -1,13 +1,12 @@
 """Live figures over WebSocket, and the health page of the process that pushes them."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
-import orjson
 import structlog
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
@@ -18,17 +17,16 @@ from accounts.selectors import as_staff
 from accounts.services.api_keys import Caller, recognise
 from accounts.services.open_connections import Grant, StaffGrant, grant_of_key
 from accounts.tenancy import tenants_of
-from messaging import statistics
 from messaging.scopes import STATISTICS
 from monitor.live.access import access_watch, is_confirmed
-from posthaste.lib import redis
+from monitor.live.hub import Viewer, hub
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.problems import Problem
 
 log = structlog.get_logger(__name__)
-EVERY_SECONDS = 1.0
-AWAY = b'{"status":"away"}'
 REFUSED = 4401  # the close code for a connection without permission, or whose permission has ended
+TOO_SLOW = 1013  # "try again later": the connection has taken nothing for a while
+CLOSE_SECONDS = 2.0  # a peer that reads nothing cannot be told
 
 
 async def health(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -40,35 +38,15 @@ async def health(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Figures:
-    """The figures of one tenant, computed once a second however many look on."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int | None, tuple[float, bytes]] = {}
-        self._locks: dict[int | None, asyncio.Lock] = {}
-
-    async def now(self, tenant_id: int | None) -> bytes:
-        """Return the present figures as JSON; `{"status": "away"}` where Redis is."""
-        async with self._locks.setdefault(tenant_id, asyncio.Lock()):
-            made_at, body = self._kept.get(tenant_id, (0.0, b""))
-            if time.monotonic() - made_at > EVERY_SECONDS * 0.9:
-                try:
-                    live = await database_sync_to_async(statistics.realtime)(tenant_id=tenant_id, now=timezone.now())
-                    body = orjson.dumps({"status": "live", **live})
-                except redis.Unavailable:
-                    body = AWAY
-                self._kept[tenant_id] = (time.monotonic(), body)
-            return body
-
-
-figures = Figures()
-
-
 class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
-    """`/ws/statistics/`: the realtime statistics once a second, for signed-in staff or a key with `statistics:read`."""
+    """`/ws/statistics/`: the live figures once a second, for signed-in staff or a key with `statistics:read`.
+
+    Everything at first, then what is new (`type`: snapshot, update); see docs/api.md.
+    """
 
     grant: Grant
     confirmed_at = 0.0
+    _close_code = REFUSED
     pushing: "asyncio.Task[None] | None" = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
@@ -99,7 +77,9 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
         self.grant = grant
         await self.accept()
         access_watch.add(self)
-        self.pushing = asyncio.create_task(self._push())
+        viewer = Viewer(tenant_id=grant.tenant_id, send=self._write, is_confirmed=lambda: is_confirmed(self))
+        self.pushing = asyncio.create_task(hub.serve(viewer))
+        self.pushing.add_done_callback(self._ended)
 
     def _granted(self) -> Grant | None:
         user = as_staff(self.scope.get("user"))
@@ -122,11 +102,16 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
             return None
         return grant_of_key(caller, scope=STATISTICS, ip=ip) if caller.may(STATISTICS) else None
 
-    async def _push(self) -> None:
-        while True:
-            body = await figures.now(self.grant.tenant_id)
-            await self.send(text_data=(body if is_confirmed(self) else AWAY).decode())
-            await asyncio.sleep(EVERY_SECONDS)
+    async def _write(self, body: str) -> None:
+        await self.send(text_data=body)
+
+    def _ended(self, pushing: "asyncio.Task[None]") -> None:
+        """Let the connection be closed if it was pushed to in vain."""
+        if not pushing.cancelled() and pushing.exception() is not None:
+            if not isinstance(pushing.exception(), TimeoutError):
+                log.info("a live connection has ended", error=str(pushing.exception()))
+            self._close_code = TOO_SLOW
+            self.end()
 
     def end(self) -> None:
         """Let the connection be closed."""
@@ -139,8 +124,10 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
             self.pushing.cancel()
 
     async def access_ended(self, _event: dict[str, Any]) -> None:
-        """Close the connection, as what it was opened with no longer holds."""
-        await self.close(code=REFUSED)
+        """Close the connection, as what it was opened with no longer holds, or as it takes nothing any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.close(code=self._close_code)
         raise StopConsumer
 
 

@@ -1,67 +1,50 @@
 // The overview's live figures. It says "live", "reconnecting" or "as of 12:03:07", and never shows old figures as new.
+import { openFeed, showState } from "./screen/feed.js";
+import { Points, rate } from "./screen/points.js";
+
 const place = document.getElementById("live");
 const words = place.dataset;
 const language = document.documentElement.lang || "en";
 const number = new Intl.NumberFormat(language);
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const STALE_MS = 4000;
 const EVENTS = ["accepted", "sent", "failed"];
-let heardAt = 0;
-let asOf = null;
-let wait = 1000;
+const BACK_SECONDS = 900;
+const points = new Points();
 
 function put(name, value) {
   for (const element of document.querySelectorAll(`[data-figure="${name}"]`)) element.textContent = value;
 }
 
-function say(state) {
-  const badge = document.getElementById("live-state");
-  badge.className = `badge tone-${{ live: "delivered", reconnecting: "unknown", old: "cancelled" }[state]}`;
-  badge.querySelector("use").setAttribute("href", `${words.icons}#${{ live: "sent", reconnecting: "retry", old: "expired" }[state]}`);
-  badge.querySelector("[data-word]").textContent = state === "live" ? words.live : state === "old" && asOf ? words.asOf.replace("{time}", clock.format(asOf)) : words.reconnecting;
+function say(state, asOf) {
+  showState(document.getElementById("live-state"), state, asOf, { words, icons: words.icons, clock });
   for (const part of document.querySelectorAll("[data-live]")) part.classList.toggle("stale", state !== "live");
 }
 
-function draw(series) {
+function draw() {
   const chart = document.getElementById("spark");
-  const peak = Math.max(0, ...series.flatMap((second) => EVENTS.map((event) => second[event])));
+  const series = Object.fromEntries(EVENTS.map((event) => [event, points.series(rate(event)).map(([, value]) => value ?? 0)]));
+  const peak = Math.max(0, ...Object.values(series).flat());
   const highest = Math.max(1, peak);
-  put("peak", number.format(peak));
+  put("peak", number.format(Math.round(peak)));
   for (const event of EVENTS) {
-    const points = series.map((second, index) => `${(index * 100) / Math.max(1, series.length - 1)},${39 - (38 * second[event]) / highest}`);
-    chart.querySelector(`.${event}`).setAttribute("points", points.join(" "));
+    const line = series[event].map((value, index, all) => `${(index * 100) / Math.max(1, all.length - 1)},${39 - (38 * value) / highest}`);
+    chart.querySelector(`.${event}`).setAttribute("points", line.join(" "));
   }
 }
 
 function show(figures) {
-  if (figures.status === "away") { say("old"); return; }
-  heardAt = Date.now();
-  asOf = new Date(figures.as_of);
-  say("live");
+  if (figures.type === "snapshot") points.replace(figures.points, 5); else points.merge(figures.points, BACK_SECONDS);
   const queue = figures.queues["message.send"];
   put("depth", queue.depth === null ? "–" : number.format(queue.depth));
   put("capacity", number.format(queue.capacity));
-  put("waiting", number.format(queue.waiting_in_database));
+  put("waiting", queue.waiting_in_database === null ? "–" : number.format(queue.waiting_in_database));
   put("threads", number.format(figures.pool.threads));
   put("active", number.format(figures.pool.active_count));
   put("usage", `${figures.pool.queue_usage_percent} %`);
   for (const event of EVENTS) put(`rate-${event}`, number.format(figures.rates_per_second[event]));
   document.getElementById("depth-bar").setAttribute("width", `${Math.min(100, queue.usage_percent ?? 0)}%`);
   document.getElementById("active-bar").setAttribute("width", `${figures.pool.threads ? Math.min(100, (100 * figures.pool.active_count) / figures.pool.threads) : 0}%`);
-  draw(figures.series);
-}
-
-function connect() {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const host = words.port ? `${location.hostname}:${words.port}` : location.host;
-  const socket = new WebSocket(`${scheme}//${host}/ws/statistics/${words.tenant ? `?tenant=${words.tenant}` : ""}`);
-  socket.addEventListener("message", (event) => { wait = 1000; show(JSON.parse(event.data)); });
-  socket.addEventListener("close", (event) => {
-    if (event.code === 4401) { location.reload(); return; } // signed out, or the role is gone: the page says so
-    say(asOf ? "old" : "reconnecting");
-    setTimeout(connect, wait);
-    wait = Math.min(wait * 2, 30_000);
-  });
+  draw();
 }
 
 async function refreshDay() {
@@ -76,7 +59,8 @@ async function refreshDay() {
   } catch { /* the next turn asks again */ }
 }
 
-say("reconnecting");
-connect();
+const open = () => openFeed({ port: words.port, tenant: words.tenant, onFrame: show, onState: say });
+let feed = open();
+addEventListener("pagehide", () => feed.close());
+addEventListener("pageshow", (event) => { if (event.persisted) feed = open(); });
 setInterval(refreshDay, 10_000);
-setInterval(() => { if (asOf && Date.now() - heardAt > STALE_MS) say("old"); }, 1000);

@@ -37,10 +37,14 @@ from zlib import crc32
 from posthaste import env
 from posthaste.lib import ids, redis
 from tracing.configuration import tracing
-from tracing.services import ended
+from tracing.services import ended, latency
 
-COUNTER_SECONDS = 180
+#: The live figures look back a quarter of an hour, and the rollups are made from these counts within it.
+COUNTER_SECONDS = 1_200
 BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restores it
+SENT = "sent"
+#: Tenant, channel and event.
+Counted = tuple[int, str, str]
 ROUTINE = frozenset("ABCGSKW")  # what happens to every message that goes well
 UNUSUAL = (" failed\n", " given_up\n")  # as the last word, it is not routine
 
@@ -142,8 +146,15 @@ def append_now(lines: Mapping[UUID, Collection[str]]) -> None:
         pass
 
 
-def count(pipeline: Any, now: datetime, tenant_id: int, event: str, by: int = 1) -> None:
-    """Count an event in its second for the live figures, in the caller's pipeline."""
-    name = redis.key("n", int(now.timestamp()))
-    pipeline.hincrby(name, f"{tenant_id}:{event}", by)
-    pipeline.expire(name, COUNTER_SECONDS)
+def sent_within(latency_ms: int) -> str:
+    """Return the event of a message that was sent, with the bucket of its latency: sent/42."""
+    return f"{SENT}/{latency.bucket_of(latency_ms)}"
+
+
+def count(pipeline: Any, now: datetime, events: Mapping[Counted, int]) -> None:
+    """Count events in their second for the live figures and the rollups, in the caller's pipeline."""
+    if events:
+        name = redis.key("n", int(now.timestamp()))
+        for (tenant_id, channel, event), number in events.items():
+            pipeline.hincrby(name, f"{tenant_id}:{channel}:{event}", number)
+        pipeline.expire(name, COUNTER_SECONDS)

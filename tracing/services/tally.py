@@ -13,6 +13,7 @@ from uuid import UUID
 
 from posthaste.lib import redis
 from tracing.services import record
+from tracing.services.record import Counted
 from tracing.services.totals import Totals
 
 EVERY_SECONDS = 0.25
@@ -20,23 +21,21 @@ MAX_TRACED = 20_000  # messages whose lines are held; more are dropped, as they 
 
 
 class Tally:
-    """Counts of (second, tenant, event) that are not published yet."""
+    """Counts by second that are not published yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[datetime, int, str]] = Counter()
+        self._counts: dict[datetime, Counter[Counted]] = {}
         self._lines: defaultdict[UUID, list[str]] = defaultdict(list)
         self._totals = Totals()
         self._pid = 0
 
-    def add(self, now: datetime, events: "Counter[tuple[int, str]]", by_channel: "Counter[tuple[str, str]]") -> None:
-        """Count what happened now: by tenant and event, and the same by channel and event."""
+    def add(self, now: datetime, events: "Counter[Counted]") -> None:
+        """Count what happened now."""
         second = now.replace(microsecond=0)
         with self._lock:
-            for (tenant_id, event), number in events.items():
-                self._counts[second, tenant_id, event] += number
-            for (channel, event), number in by_channel.items():
-                self._totals.count(channel, event, number)
+            self._counts.setdefault(second, Counter()).update(events)
+            self._totals.add(events)
             self._start()
 
     def trace(self, lines: "Mapping[UUID, str]") -> None:
@@ -55,16 +54,16 @@ class Tally:
     def flush(self) -> None:
         """Publish counts and lines to Redis. While Redis is away, they are dropped."""
         with self._lock:
-            counts, self._counts = self._counts, Counter()
+            counts, self._counts = self._counts, {}
             lines, self._lines = self._lines, defaultdict(list)
             totals, self._totals = self._totals, Totals()
         if not counts and not lines:
             return
         pipeline = redis.client().pipeline(transaction=False)
-        for (second, tenant_id, event), number in counts.items():
-            record.count(pipeline, second, tenant_id, event, number)
+        for second, events in counts.items():
+            record.count(pipeline, second, events)
         if counts:
-            totals.publish(pipeline, max(second for second, _tenant, _event in counts))
+            totals.publish(pipeline, max(counts))
         record.append(pipeline, lines)
         try:
             pipeline.execute()

@@ -11,11 +11,12 @@ hours. Both are of all tenants together, so their size does not depend on how ma
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from posthaste.lib import redis
+from tracing.services.record import Counted
 
 #: Milliseconds; what took longer than the last one has the index after it.
 BOUNDS_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000)
@@ -31,6 +32,11 @@ class Totals:
     def count(self, channel: str, event: str, number: int = 1) -> None:
         """Count an event."""
         self.numbers[f"e:{channel}:{event}"] += number
+
+    def add(self, events: "Mapping[Counted, int]") -> None:
+        """Count events of tenants and channels; the bucket of a latency is left out, `took` counts it exactly."""
+        for (_tenant_id, channel, event), number in events.items():
+            self.count(channel, event.partition("/")[0], number)
 
     def took(self, channel: str, latencies_ms: Iterable[int]) -> None:
         """Count deliveries by how long they took from being due."""

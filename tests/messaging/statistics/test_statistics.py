@@ -17,7 +17,7 @@ from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.queues import NAMES
 from tests.builders import Api, configure, json_of, make_api, make_message, make_tenant
-from tracing.services.record import count
+from tracing.services.record import count, sent_within
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
@@ -192,8 +192,8 @@ def test_rates_are_those_of_the_last_ten_whole_seconds_and_of_the_tenant(tenant:
     now = timezone.now().replace(microsecond=0)
     pipeline = redis.client().pipeline()
     for seconds_ago, number in ((1, 30), (10, 20), (11, 999), (0, 999)):
-        count(pipeline, now - timedelta(seconds=seconds_ago), tenant.pk, "sent", number)
-    count(pipeline, now - timedelta(seconds=1), tenant.pk + 1, "sent", 100)
+        count(pipeline, now - timedelta(seconds=seconds_ago), {(tenant.pk, "sms", sent_within(40)): number})
+    count(pipeline, now - timedelta(seconds=1), {(tenant.pk + 1, "sms", "sent"): 100})
     pipeline.execute()
     shown = statistics.realtime(tenant_id=tenant.pk, now=now)
     assert shown["rates_per_second"]["sent"] == 5.0

@@ -1,8 +1,11 @@
-"""Figures about messages: over days from the database, per second from the live counters."""
+"""Figures about messages: over days from the database, per second from the live counters.
+
+`rollups` keeps the counters of minutes and hours in the database, `history` reads them, `live` makes what open pages show each second.
+"""
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
@@ -12,6 +15,7 @@ from django.db.models import Count, Q
 from messaging import configuration
 from messaging.models import IN_PROGRESS, Message, Status
 from messaging.queueing import broker, deferred, queue_statistics
+from messaging.queueing.queue_statistics import QueueStatistics
 from messaging.storage import tallies
 from posthaste.lib.queues import NAMES, SEND
 from tracing.selectors import per_second
@@ -21,6 +25,11 @@ GOOD = (Status.SENT, Status.DELIVERED)
 BAD = (Status.FAILED, Status.UNKNOWN)
 EVENTS = ("accepted", "sent", "delivered", "failed", "retried", "unknown", "expired", "suppressed", "deferred")
 RATE_SECONDS = 10
+
+
+def state_labels() -> dict[str, str]:
+    """Return the words for the states of a message."""
+    return {status.value: str(status.label) for status in Status}
 
 
 def success_rate(counts: dict[str, int]) -> float | None:
@@ -88,22 +97,29 @@ def pools() -> list[dict[str, Any]]:
 
 def queues() -> dict[str, dict[str, Any]]:
     """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
-    waiting = queue_statistics.latest()
-    capacity = configuration.queues.value.queue_capacity
     try:
-        tasks: dict[str, int | None] = dict(broker.depths())
+        tasks = broker.depths()
     except broker.BROKER_ERRORS:
         tasks = {}
+    return queues_with(tasks, queue_statistics.latest())
+
+
+def queues_with(tasks: Mapping[str, int], waiting: QueueStatistics | None) -> dict[str, dict[str, Any]]:
+    """Return depth and capacity of the four queues, from the tasks in the broker and a measurement of what waits, where these are known."""
+    capacity = configuration.queues.value.queue_capacity
     answer: dict[str, dict[str, Any]] = {}
     for name in NAMES:
-        depth = waiting.total if name == SEND else tasks.get(name)
+        depth = (waiting.total if waiting else None) if name == SEND else tasks.get(name)
         answer[name] = {
             "depth": depth,
             "capacity": capacity,
             "usage_percent": None if depth is None else round(100.0 * depth / capacity, 1),
             "tasks": tasks.get(name),
         }
-    answer[SEND] |= {"in_broker": waiting.in_broker, "waiting_in_database": waiting.due}
+    answer[SEND] |= {
+        "in_broker": waiting.in_broker if waiting else None,
+        "waiting_in_database": waiting.due if waiting else None,
+    }
     return answer
 
 
@@ -141,11 +157,16 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
         "queues": queues(),
         "pools": found,
-        "pool": {
-            "threads": sum(p["threads"] for p in found),
-            "active_count": sum(p["active_count"] for p in found),
-            "queue_size": max((p["queue_size"] for p in found), default=0),
-            "completed_tasks": sum(p["completed_tasks"] for p in found),
-            "queue_usage_percent": max((p["queue_usage_percent"] for p in found), default=0.0),
-        },
+        "pool": sum_of(found),
+    }
+
+
+def sum_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of some pools taken together."""
+    return {
+        "threads": sum(p["threads"] for p in found),
+        "active_count": sum(p["active_count"] for p in found),
+        "queue_size": max((p["queue_size"] for p in found), default=0),
+        "completed_tasks": sum(p["completed_tasks"] for p in found),
+        "queue_usage_percent": max((p["queue_usage_percent"] for p in found), default=0.0),
     }

@@ -1,0 +1,94 @@
+"""Whether the big screen may stay open for days: 43,200 updates, as many as come in twelve hours, in a real Chromium.
+
+    python -m benchmarks.live_soak [--updates 43200] [--chromium PATH]
+
+The page is served by an installation as `make run` starts it. Its WebSocket is replaced (`live_soak.js`) by one that gives an update for
+each picture that Chromium paints; all else is the page's own. The heap is measured after a full collection, first when a tenth of the
+updates has passed, as the charts fill and the code is compiled until then; it may grow by less than a tenth from there to the end.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.idle import running
+from benchmarks.machine import others
+from posthaste.env import ROOT
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+MAX_GROWTH = 1.10
+PARTS = 10
+CHARTS = "document.querySelectorAll('.chart canvas').length"
+
+
+def heap(session: Any) -> dict[str, float]:
+    """Collect what is garbage and return the bytes of the heap, and the numbers of nodes and listeners."""
+    for _ in range(3):  # what a first collection finalises, a second one frees
+        session.send("HeapProfiler.collectGarbage")
+    found = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
+    return {"heap": found["JSHeapUsedSize"], "nodes": found["Nodes"], "listeners": found["JSEventListeners"]}
+
+
+def soak(address: str, admin: dict[str, str], *, updates: int, chromium: str) -> int:
+    """Let the updates pass, print, and return the exit status."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
+        said: list[str] = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{address}/admin/login/?next=/monitor/")
+        page.fill("#id_username", admin["username"])
+        page.fill("#id_password", admin["password"])
+        page.add_init_script(path=ROOT / "benchmarks" / "live_soak.js")
+        page.locator("[type=submit]").first.click()
+        page.wait_for_url("**/monitor/**")
+        page.locator("#live-state[data-state=live]").wait_for(timeout=60_000)
+        page.set_default_timeout(0)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        seen = []
+        for part in range(PARTS):
+            page.evaluate("(count) => soak(count)", updates // PARTS)
+            seen.append(heap(session))
+            now, passed = seen[-1], (part + 1) * updates // PARTS
+            print(
+                f"{passed:>7,} updates: heap {now['heap'] / 1e6:.2f} MB, {now['nodes']:.0f} nodes, {now['listeners']:.0f} listeners",
+                flush=True,
+            )
+        charts = page.evaluate(CHARTS)
+        browser.close()
+    growth = seen[-1]["heap"] / seen[0]["heap"]
+    first, last = updates // PARTS, updates // PARTS * PARTS
+    print(f"from {first:,} to {last:,} updates the heap grew to {growth:.3f} of what it was (bar: below {MAX_GROWTH}); {charts} canvases")
+    for line in said:
+        print(f"the page complained: {line}")
+    is_reached = growth < MAX_GROWTH and not said
+    print("bar reached" if is_reached else "BAR NOT REACHED")
+    return 0 if is_reached else 1
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description="Twelve hours of the big screen.")
+    parser.add_argument("--updates", type=int, default=43_200)
+    parser.add_argument("--chromium", default=CHROMIUM)
+    options = parser.parse_args()
+    if not options.chromium:
+        print("This needs Chromium.", file=sys.stderr)
+        return 1
+    print(f"beside it ran: {others()}")
+    with running() as installation:
+        installation.watch_start()
+        admin = json.loads((installation.data / "demo.json").read_text())["admin"]
+        return soak(f"http://127.0.0.1:{installation.port}", admin, updates=options.updates, chromium=options.chromium)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
