@@ -175,7 +175,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
         "error codes": "/docs/errors/",
         "queues and pools": reverse("monitor-queues"),
-        "instances": reverse("monitor-instances"),
+        "processes": reverse("monitor-instances"),
         "dead letters by reason": reverse("dead-letters"),
         "replay of dead letters": reverse("dead-letters-replay") + f"?code={failed.error_code}&status=failed",
         "search": reverse("search") + "?q=mess",

@@ -39,7 +39,7 @@ def report(threads: int = 20) -> None:
 
 
 def decision(**fields: Any) -> Decision:
-    values = {
+    values: dict[str, Any] = {
         "at": 1_700_000_000.0,
         "instance": POOL,
         "before": 10,

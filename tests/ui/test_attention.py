@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Member, User
+from accounts.models import Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import BatchStatus, DisabledCode, Status
 from posthaste.ui import attention
@@ -70,7 +70,7 @@ def overview(user: User) -> str:
     return client.get(reverse("admin:index")).content.decode()
 
 
-def member(name: str, *tenants: object) -> User:
+def member(name: str, *tenants: Tenant) -> User:
     user = User.objects.create(username=name, is_staff=True)
     for tenant in tenants:
         Member.objects.create(user=user, tenant=tenant, role=Role.VIEWER)

@@ -52,6 +52,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     assert list(shown) == ["operate", "configure", "records", "access"]
     assert shown["operate"] == [
         "Overview",
+        "Big screen",
         "Messages",
         "Dead letters",
         "Batches",
@@ -61,6 +62,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Queues and pools",
         "Instances",
         "Scheduled jobs",
+        "Alarms",
         "Locks",
     ]
     assert shown["configure"] == ["Templates", "Webhook endpoints", "Configuration"]
