@@ -58,6 +58,7 @@ class Environment(BaseSettings):
     message_retention_days: int = Field(
         365, ge=0, le=3650, description="Days that messages are kept after they were accepted. 0: for ever."
     )
+    job_history_days: int = Field(30, ge=1, le=3650, description="Days that runs of jobs are kept with their logs.")
     outbound_allowed_networks: Listed = Field(
         default_factory=list,
         description="Private networks (CIDR, comma-separated) that providers and webhooks may reach. Nothing else that is not public is.",

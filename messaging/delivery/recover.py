@@ -63,8 +63,8 @@ def recover(*, now: datetime) -> dict[str, int]:
 @job(
     "messaging.recover",
     entry="recover",
-    title=_("Recover lost messages"),
-    purpose=_("Takes back the messages that dead workers and lost tasks left behind."),
+    title=_("Recover and retry stuck messages"),
+    purpose=_("Takes back the messages that dead workers and lost tasks left behind, and sends them again where that is safe."),
     every=timedelta(seconds=2),
     timeout=timedelta(minutes=1),
     expires=timedelta(seconds=5),

@@ -194,6 +194,7 @@ def test_every_address_and_method_is_described(schema: dict[str, Any]) -> None:
 OWN_ROWS = {
     "POST /api/config/items/": "a new row: what the caller sent",
     "POST /api/config/namespaces/": "a new row: what the caller sent",
+    "POST /api/jobs/{id}/run/": "new rows: what came of the caller's own request",
     "POST /api/templates/": "a new row: what the caller sent",
     "POST /api/webhooks/{id}/deliveries/{delivery}/replay/": "a new row: what came of the caller's own request",
     "POST /api/webhooks/{id}/replay/": "new rows: what came of the caller's own request",

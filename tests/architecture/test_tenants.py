@@ -48,6 +48,8 @@ pytestmark = pytest.mark.django_db
 SIGNED = {"api/receipts/<uuid:provider>/"}
 #: A module's name is everybody's; test_api_config walks these addresses, for the installation's value and for a tenant's own.
 MODULES = "api/config/modules/"
+#: Jobs belong to the installation and show only to operators; tests/jobs/test_api.py walks these addresses.
+JOBS = "api/jobs/"
 #: Alarms are the installation's, so the tenant's rows have none; tests/monitor/alarms/test_api.py walks these addresses.
 ALARMS = "api/alarms/"
 
@@ -170,7 +172,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def with_parameters() -> list[Route]:
-    elsewhere = (MODULES, ALARMS)
+    elsewhere = (MODULES, ALARMS, JOBS)
     return [route for route in api_routes() if route.parameters and route.pattern not in SIGNED and not route.pattern.startswith(elsewhere)]
 
 
