@@ -12,4 +12,5 @@ class Action(StrEnum):
     JOB_ENABLE = "job.enable"
     JOB_DISABLE = "job.disable"
     JOB_RUN = "job.run"
+    JOB_STOP = "job.stop"
     LOCK_FORCE_RELEASE = "lock.force_release"

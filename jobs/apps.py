@@ -8,4 +8,6 @@ class JobsConfig(AppConfig):
     verbose_name = _("Jobs")
 
     def ready(self) -> None:
+        from jobs import scopes  # noqa: F401 - declares what keys may be allowed to do
+
         autodiscover_modules("tasks")  # in every process: the web process publishes tasks and shows the jobs

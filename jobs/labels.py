@@ -1,8 +1,16 @@
-"""How the states of scheduled jobs look."""
+"""How jobs and their runs look, and how their schedules and ends are said."""
 
+from datetime import timedelta
+
+from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException, get_description
 from django.db.models import TextChoices
+from django.utils import formats, timezone
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models import RunState
+from jobs.services import schedule, supervisor, transitions
+from jobs.services.plans import When
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
 
@@ -19,3 +27,74 @@ badges.register(
     Switch,
     {Switch.ENABLED: Look("delivered", "sent"), Switch.DISABLED: Look("cancelled", "cancelled")},
 )
+badges.register(
+    "job_run",
+    RunState,
+    {
+        RunState.WAITING: Look("pending", "pending"),
+        RunState.RUNNING: Look("sending", "sending"),
+        RunState.SUCCEEDED: Look("delivered", "delivered"),
+        RunState.FAILED: Look("failed", "failed"),
+        RunState.TIMED_OUT: Look("failed", "expired"),
+        RunState.KILLED: Look("unknown", "cancelled"),
+        RunState.DISCARDED: Look("cancelled", "suppressed"),
+        RunState.SKIPPED: Look("cancelled", "expired"),
+    },
+)
+
+#: What an end without an error of its own means, by its code.
+REASONS = {
+    transitions.WORKER_LOST: _("The worker gave no sign of life any more: it was killed, or its host is down."),
+    transitions.EXPIRED: _("No worker took it in time."),
+    transitions.OVERLAPS: _("The run before it was still running."),
+    transitions.NOT_INSTALLED: _("This installation has no job of this name."),
+    transitions.COVERED: _("The next run took over."),
+    transitions.MISSED: _("It was due while no beat process ran."),
+    schedule.STOPPED_BY_HAND: _("It was stopped by hand."),
+    supervisor.TIMED_OUT: _("It ran longer than its time-out, and was ended."),
+    supervisor.WORKER_STOPS: _("The worker was told to stop."),
+    supervisor.GONE: _("It was ended from elsewhere."),
+}
+
+
+def reason_text(error: str) -> str:
+    """Return why a run ended as it did: the words of a code, or its own error."""
+    return str(REASONS.get(error, error))
+
+
+def duration(seconds: float) -> str:
+    """Say a span in seconds, minutes, hours or days, where these are whole."""
+    for size, one, many in ((86_400, "{n} day", "{n} days"), (3_600, "{n} hour", "{n} hours"), (60, "{n} minute", "{n} minutes")):
+        if seconds >= size and seconds % size == 0:
+            number = int(seconds // size)
+            return ngettext(one, many, number).format(n=number)
+    text = f"{seconds:g}"
+    return ngettext("{n} second", "{n} seconds", int(seconds) if seconds == int(seconds) else 2).format(n=text)
+
+
+def every_text(every: timedelta) -> str:
+    """Say how often an interval comes round."""
+    return gettext("Every {span}").format(span=duration(every.total_seconds()))
+
+
+def cron_text(expression: str) -> str:
+    """Say when a cron expression comes round, in the reader's language; empty if it can't be described."""
+    options = Options()
+    options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
+    options.use_24hour_time_format = True
+    try:
+        return str(get_description(expression, options))
+    except (FormatException, MissingFieldException, WrongArgumentException):
+        return ""
+
+
+def when_text(when: When) -> str:
+    """Say when a job fires."""
+    if when.every is not None:
+        return every_text(when.every)
+    if when.at is not None:
+        local = timezone.localtime(when.at)
+        return gettext("Once, at {moment}").format(
+            moment=f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M} {local.tzname()}"
+        )
+    return cron_text(when.cron) or when.cron or gettext("Never")

@@ -14,56 +14,44 @@
 The decorator makes the Celery task and returns the function unchanged. The schedule of the beat process, the queue of each task and the
 admin's pages come from here. An app's jobs are found through its `tasks.py`: they stand there, or it imports the modules they stand in.
 
-What bounds a run: a run that waits longer than `expires` for a worker is dropped by the worker, and `blocking` keeps runs
-apart through a distributed lock. Workers run tasks in threads, and a thread cannot be ended from outside, so `timeout` ends nothing: a
-run that took longer is logged as a warning. A function that calls others over the network bounds those calls itself.
+A job that is due once a minute or less often keeps its runs: each is a row with its log (`jobs.services`), in a process of its own that
+can be stopped, unless the declaration says `stoppable=False`. What is due more often is only counted, and runs in a thread of the worker; a
+distributed lock keeps these runs apart, and no time-out can end one.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
 from celery.exceptions import NotRegistered
-from celery.schedules import crontab
-from django.db.models import TextChoices
-from django.utils import timezone
+from cronsim import CronSim, CronSimError
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
+from jobs.policies import Blocking as Blocking
+from jobs.policies import Misfire as Misfire
 from posthaste.lib import locks, queues, redis
+from posthaste.lib.zones import zone
 
 log = structlog.get_logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 Text = str | Promise
+#: What a function may take without being told by the one who starts a run.
+GIVEN = frozenset({"now", "shard", "shards"})
+#: A job that is due more often keeps no row a run.
+KEPT_FROM = timedelta(minutes=1)
 #: Longer ones would leave the calendar of Python.
 MAX_INTERVAL = timedelta(days=3650)
 
 
-class Blocking(TextChoices):
-    """What happens to a run that is due while the one before it still runs."""
-
-    DISCARD = "discard", _("Skipped")
-    QUEUE = "queue", _("Waits for the running one")
-    COVER = "cover", _("Takes over from the running one")
-    OVERLAP = "overlap", _("Runs in parallel")
-
-
-class Misfire(TextChoices):
-    """What happens to runs that were due while no beat process ran."""
-
-    RUN_ONCE = "run_once", _("Made up for once")
-    SKIP = "skip", _("Skipped")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One job as it was declared. Exactly one of `every` and `cron` is set; times are UTC."""
+    """One job as it was declared. Exactly one of `every` and `cron` is set."""
 
     name: str  # of the Celery task: `app.verb`
     title: Text
@@ -79,11 +67,17 @@ class Job:
     entry: str  # its row in the beat's table
     own_lock: str  # of the function itself; empty: `run` holds one
     is_needed: Callable[[], bool] | None  # None: always
+    time_zone: str = "UTC"
+    calendar: str = ""
+    retries: int = 0
+    retry_delay: timedelta = timedelta(minutes=1)
+    shards: int = 1
+    stoppable: bool = True  # a run lives in a process of its own
 
     @property
-    def schedule(self) -> timedelta | crontab:
-        """When it is due, as Celery understands it."""
-        return self.every if self.every is not None else crontab.from_string(self.cron)
+    def keeps_runs(self) -> bool:
+        """Whether each run is a row with a log."""
+        return self.every is None or self.every >= KEPT_FROM
 
     @property
     def lock(self) -> str:
@@ -129,8 +123,20 @@ def job(
     entry: str = "",
     own_lock: str = "",
     is_needed: Callable[[], bool] | None = None,
+    time_zone: str = "UTC",
+    calendar: str = "",
+    retries: int = 0,
+    retry_delay: timedelta = timedelta(minutes=1),
+    shards: int = 1,
+    stoppable: bool | None = None,
 ) -> Callable[[F], F]:
-    """Declare the function below as a job. It takes nothing, or the time of the run as the keyword `now`.
+    """Declare the function below as a job.
+
+    It may take the fire time of the run as the keyword `now`, `shard` and `shards` (this is shard 0…shards-1 of so many), and parameters
+    with defaults, which people may set when they start or schedule a run. Their types are those of the signature.
+
+    `shards` above 1, or 0 for one for each live worker, fires so many runs at once. `stoppable=False` runs it in a thread of the worker,
+    which saves a second of processor time a run, but then neither a person nor its time-out can end a run.
 
     `misfire` says what becomes of runs that were missed while no beat process ran. `expires` is by default the shorter of an hour and the
     time between two runs (a crontab: an hour). `own_lock` names the lock by which the function itself keeps its runs apart, so that no
@@ -143,15 +149,17 @@ def job(
     if (every is None) == (not cron):
         raise ValueError(f"The job {name} needs a schedule: either every= or cron=.")
     if cron:
-        try:
-            crontab.from_string(cron)
-        except ValueError as error:
-            raise ValueError(f"The job {name} has no valid crontab in {cron!r}: {error}") from error
+        _check_cron(name, cron)
     for said, span in (("every", every), ("timeout", timeout), ("expires", expires)):
         if span is not None and span <= timedelta(0):
             raise ValueError(f"The job {name} needs a positive {said}=, not {span}.")
     if every is not None and every > MAX_INTERVAL:
         raise ValueError(f"The job {name} has every={every}; at most {MAX_INTERVAL.days} days are possible.")
+    if zone(time_zone) is None:
+        raise ValueError(f"The job {name} names the time zone {time_zone!r}, which does not exist.")
+    is_frequent = every is not None and every < KEPT_FROM
+    if is_frequent and (stoppable or retries or shards != 1):
+        raise ValueError(f"The job {name} is due so often that its runs are only counted: no stoppable=, retries= or shards=.")
     hour = timedelta(hours=1)
 
     def declare(function: F) -> F:
@@ -159,9 +167,9 @@ def job(
             raise ValueError(f"The job {name} is declared twice.")
         parameters = signature(function).parameters.values()
         optional = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-        needed = [each.name for each in parameters if each.default is each.empty and each.kind not in optional and each.name != "now"]
+        needed = [each.name for each in parameters if each.default is each.empty and each.kind not in optional and each.name not in GIVEN]
         if needed:
-            raise ValueError(f"The job {name} is called without arguments or with now=; its function needs {', '.join(needed)}.")
+            raise ValueError(f"The job {name} is called by the clock; give a default to {', '.join(needed)}.")
         task(name, queue=queue)(_runner(name))
         _jobs[name] = Job(
             name=name,
@@ -178,15 +186,44 @@ def job(
             entry=entry or name,
             own_lock=own_lock,
             is_needed=is_needed,
+            time_zone=time_zone,
+            calendar=calendar,
+            retries=retries,
+            retry_delay=retry_delay,
+            shards=shards,
+            stoppable=not is_frequent if stoppable is None else stoppable,
         )
         return function
 
     return declare
 
 
-def _runner(name: str) -> Callable[[], None]:
-    def run_job() -> None:
-        run(name, now=timezone.now())
+def _check_cron(name: str, cron: str) -> None:
+    try:
+        if len(cron.split()) != 5:
+            raise CronSimError("five fields are needed")
+        next(CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration, RuntimeError) as error:
+        raise ValueError(f"The job {name} has no valid crontab in {cron!r}: {error or 'it never comes round'}") from error
+
+
+class _Executors:
+    """What carries out a run; `jobs.tasks` puts it here, as it lies above the registry."""
+
+    recorded: Callable[[str], None]
+    counted: Callable[[str], None]
+
+
+executors = _Executors()
+
+
+def _runner(name: str) -> Callable[[str | None], None]:
+    def run_job(run: str | None = None) -> None:
+        """Carry out the run with that id, or one that is only counted."""
+        if run is None:
+            executors.counted(name)
+        else:
+            executors.recorded(run)
 
     return run_job
 
@@ -218,12 +255,15 @@ def is_needed(name: str) -> bool:
         return True
 
 
-def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Return the schedule of all jobs in the form of Celery's setting of that name."""
-    return {
-        found.entry: {"task": found.name, "schedule": found.schedule, "options": {"expires": found.expires.total_seconds()}}
-        for found in jobs()
-    }
+def frequent() -> list[Job]:
+    """Return the jobs whose runs are only counted."""
+    return [found for found in jobs() if not found.keeps_runs]
+
+
+def parameters_of(found: Job) -> list[Parameter]:
+    """Return what a person may set for a run."""
+    kinds = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [each for each in signature(found.function).parameters.values() if each.kind in kinds and each.name not in GIVEN]
 
 
 def route(name: str, *_args: Any, **_options: Any) -> Mapping[str, str] | None:
@@ -239,14 +279,14 @@ def route(name: str, *_args: Any, **_options: Any) -> Mapping[str, str] | None:
     raise NotRegistered(name)
 
 
-def run(name: str, *, now: datetime) -> bool:
-    """Run a job as its blocking strategy says, and return whether it ran.
+def run(name: str, *, now: datetime, given: Mapping[str, Any] | None = None) -> bool:
+    """Run a job under its distributed lock as its blocking strategy says, and return whether it ran.
 
     While Redis is away there are no locks: the job runs all the same, as every job is safe to run twice.
     """
     found = _jobs[name]
     if found.blocking is Blocking.OVERLAP or found.own_lock:
-        _call(found, now)
+        call(found, now=now, given=given)
         return True
     with ExitStack() as held:
         try:
@@ -259,14 +299,17 @@ def run(name: str, *, now: datetime) -> bool:
             return False
         except redis.Unavailable:
             pass
-        _call(found, now)
+        call(found, now=now, given=given)
     return True
 
 
-def _call(found: Job, now: datetime) -> None:
+def call(found: Job, *, now: datetime, given: Mapping[str, Any] | None = None, shard: int = 0, shards: int = 1) -> None:
+    """Call a job's function with what it takes of the fire time, its shard and the parameters `given`."""
+    taken = signature(found.function).parameters
+    offered = {"now": now, "shard": shard, "shards": shards, **(given or {})}
     began = time.monotonic()
     try:
-        found.function(**({"now": now} if "now" in signature(found.function).parameters else {}))
+        found.function(**{name: value for name, value in offered.items() if name in taken})
     finally:
         took = time.monotonic() - began
         if took > found.timeout.total_seconds():

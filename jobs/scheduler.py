@@ -1,18 +1,20 @@
 """A database scheduler of which several may run: one leads, the others stand by.
 
-The leader holds a lease in Redis and renews it once a second; if it dies, another takes over when the lease has run
-out. Should both think they lead for a moment, a job is at worst published twice, and every job is safe to run twice.
+The leader holds a lease in Redis and renews it once a second; if it dies, another takes over when the lease has run out. The lease only
+saves work: jobs that keep their runs are fired exactly once whatever number of processes believes to lead (`jobs.services.firing`). Jobs
+that are due more often than once a minute keep none; in such a moment they are published twice, and every job is safe to run twice.
 """
 
 import os
 import socket
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
-from celery.schedules import BaseSchedule, schedstate, schedule
+from celery.schedules import schedstate
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -20,7 +22,8 @@ from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from jobs import registry
 from jobs.registry import Misfire
-from jobs.services.first_due import counted_from
+from jobs.services import plans, publishing
+from jobs.services.firing import GRACE, Clock
 from posthaste.lib import heartbeat, redis
 
 log = structlog.get_logger(__name__)
@@ -28,9 +31,7 @@ LEASE_MS = 5000
 RENEW_SECONDS = 1.0
 MIN_PAUSE_SECONDS = 0.05
 EARLY_SECONDS = 0.015  # Celery takes 0.010 off each pause
-LOOK_SECONDS = 3.0  # how often the table is asked for changes; each tick asks several times
-#: A run that starts later than this was missed; a standby takes over, and a beat process restarts, within that time.
-MISFIRE_GRACE = timedelta(minutes=1)
+LOOK_SECONDS = 3.0  # how often the tables are asked for changes, and for runs that were not begun
 
 # KEYS[1] lease, ARGV[1] owner, ARGV[2] lease in ms; returns 1 if the caller leads
 LEAD = """
@@ -43,39 +44,23 @@ return 0
 """
 
 
-def without_missed(when: BaseSchedule, last_run_at: datetime, now: datetime) -> datetime:
-    """Return the moment to count from so that runs missed before the last minute are skipped. An interval keeps its beat."""
-    since = now - MISFIRE_GRACE
-    if last_run_at >= since:
-        return last_run_at
-    if isinstance(when, schedule):
-        every: timedelta = when.run_every
-        return last_run_at + (since - last_run_at) // every * every
-    return since
-
-
 class Entry(ModelEntry):  # type: ignore[misc]  # django-celery-beat has no types
-    """A job of the table. One that never ran is due as it was before a restart, and missed runs are treated as the job declares."""
+    """A job whose runs are only counted. One that never ran is due as it was before a restart."""
 
     last_run_at: datetime
 
     def __init__(self, model: PeriodicTask, app: Any = None) -> None:
         if not model.last_run_at and model.start_time is None:
-            model.last_run_at = counted_from(model, now=timezone.now())
+            model.last_run_at = model.plan.anchor
         super().__init__(model, app=app)
 
     def is_due(self) -> schedstate:
-        if self._skips_missed() and self.schedule.remaining_estimate(self.last_run_at) < -MISFIRE_GRACE:
-            log.info("missed runs of a job are skipped", job=self.name, last_run_at=self.last_run_at.isoformat())
-            self.last_run_at = without_missed(self.schedule, self.last_run_at, timezone.now())
-        return super().is_due()
-
-    def _skips_missed(self) -> bool:
-        """Whether missed runs are skipped: not the only run of a job, nor the first one of a job with a start."""
         found = registry.find(self.task)
-        if found is None or found.misfire is not Misfire.SKIP or self.model.one_off:
-            return False
-        return self.model.start_time is None or self.total_run_count > 0
+        now = timezone.now()
+        if found is not None and found.misfire is Misfire.SKIP and now - self.last_run_at > GRACE:
+            every = self.schedule.run_every
+            self.last_run_at += (now - self.last_run_at) // every * every
+        return super().is_due()
 
 
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
@@ -88,27 +73,29 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         self.leads: bool | None = None
         self._next_look = self._next_renewal = 0.0
         self._lead = redis.client().register_script(LEAD)
+        self._next_sweep = 0.0
+        self.clock = Clock()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Write the schedule of every registered job into the database, whatever was changed there meanwhile."""
-        self.app.conf.beat_schedule = registry.beat_schedule()
-        super().setup_schedule()
+        """Write the schedule of every registered job into the database, except where people have changed it."""
+        plans.declare_all(now=timezone.now())
 
     def enabled_models(self) -> list[PeriodicTask]:
-        """Return the rows to be scheduled, without those whose job is not installed any more: nothing could run them."""
+        """Return the rows that the package schedules: jobs that are installed and whose runs are only counted."""
         return [row for row in super().enabled_models() if registry.find(row.task)]
 
     def enabled_models_qs(self) -> "QuerySet[PeriodicTask]":
-        """Return all rows that are on.
-
-        The package leaves out crontabs whose hour is not near, and so makes up for a missed run at a time that has nothing to do with it.
-        """
-        found: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
+        """Return all rows that are on and whose runs are only counted."""
+        found: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled().filter(plan__keeps_runs=False).select_related("plan")
         return found
 
     def all_as_schedule(self) -> dict[str, ModelEntry]:
-        """Return the entries of all rows; one that can't be scheduled is logged and does not hold up the others."""
+        """Return the entries of the rows that the package schedules, and read the times of all others.
+
+        One that can't be scheduled is logged and does not hold up the others.
+        """
+        self.clock.load()
         entries = {}
         for row in self.enabled_models():
             try:
@@ -134,9 +121,24 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         heartbeat.start("beat")  # before this point SIGTERM is not handled either
         if not self._still_leads():
             return 1.0
-        pause = float(super().tick(*args, **kwargs))
+        pause = float(super().tick(*args, **kwargs))  # reads the tables anew if they were changed
+        until_next = self._fire_due()
+        if until_next is not None:
+            pause = min(pause or RENEW_SECONDS, max(until_next, MIN_PAUSE_SECONDS))
         # Celery wakes a little before a run is due, and would then ask over and over whether it is.
         return min(max(pause + EARLY_SECONDS, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0
+
+    def _fire_due(self) -> float | None:
+        """Fire the jobs that are due, look after runs that no worker began, and return the seconds until the next fire time."""
+        found = self.clock.fire_due(now=timezone.now())
+        if (clock := time.monotonic()) >= self._next_sweep:
+            self._next_sweep = clock + LOOK_SECONDS
+            try:
+                publishing.sweep(now=timezone.now())
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("runs wait for the database", error=type(error).__name__)
+                connection.close()
+        return found
 
     def _still_leads(self) -> bool:
         """Return whether this process leads; asked and renewed once a second, as each run takes a tick or two."""
@@ -152,4 +154,6 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         if leads != self.leads:
             log.info("beat leads" if leads else "beat stands by", owner=self.owner)
             self.leads = leads
+            if leads:
+                self.clock.load()  # the one that led before has gone on from what this process read
         return leads

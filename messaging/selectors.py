@@ -198,7 +198,7 @@ def recent_failures(tenant_ids: Collection[int], *, since: datetime) -> list[tup
     numbers: Counter[str] = Counter()
     began: dict[str, datetime] = {}
     for code, finished_at, claimed_at in rows.order_by("-id").values_list("error_code", "finished_at", "claimed_at")[:RECENT_FAILURES]:
-        at = finished_at or claimed_at
+        at = finished_at or claimed_at or since
         numbers[code] += 1
         began[code] = min(began.get(code, at), at)
     return [(code, number, began[code]) for code, number in numbers.most_common()]

@@ -18,7 +18,7 @@ navigation.add(
         allowed="messaging.view_message",
         on_phone=True,
     ),
-    Entry(group=Group.OPERATE, order=55, url="alarms", icon="unknown", label=_("Alarms"), allowed=rights.may_view),
+    Entry(group=Group.OPERATE, order=95, url="alarms", icon="unknown", label=_("Alarms"), allowed=rights.may_view),
     Entry(group=Group.OPERATE, order=60, url="config-breakers", icon="breaker", label=_("Breakers"), allowed=rights.may_view),
     Entry(group=Group.OPERATE, order=70, url="config-limits", icon="limit", label=_("Limits"), allowed=rights.may_view),
     Entry(group=Group.OPERATE, order=80, url="monitor-queues", icon="pools", label=_("Queues and pools"), allowed=rights.may_view),

@@ -60,6 +60,13 @@ def _finish_webhooks(sender: Any, **_kwargs: Any) -> None:
         engine.finish()
 
 
+@worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+def _end_runs(**_kwargs: Any) -> None:
+    from jobs.services.supervisor import supervisor
+
+    supervisor.stop()
+
+
 @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
 def _leave_logging_alone(**_kwargs: Any) -> None:
     """Django has configured it; a receiver is all that Celery needs to keep its hands off."""

@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,6 +33,10 @@ class MemberFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         super().add_fields(form, index)
         if "DELETE" in form.fields:
             form.fields["DELETE"].widget.attrs["aria-label"] = _("Delete this membership")
+        for name in ("tenant", "role"):
+            if name in form.fields:
+                widget = form.fields[name].widget
+                getattr(widget, "widget", widget).attrs["aria-label"] = capfirst(str(form.fields[name].label))
 
 
 class MemberInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.actions import Action
 from accounts.services import audit
 from accounts.services.audit import Actor
-from accounts.staff.lists import MAX_EXPORTED, OfferedFilters
+from accounts.staff.lists import MAX_EXPORTED
 from posthaste.ui.export import as_csv
 
 ROWS_AT_ONCE = 500
@@ -37,7 +37,7 @@ class Exported(admin.ModelAdmin):  # type: ignore[type-arg]
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         try:
-            found: OfferedFilters = self.get_changelist_instance(request)
+            found: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
         columns = [name for name in self.get_list_display(request) if name not in self.not_exported]
@@ -63,7 +63,7 @@ class Exported(admin.ModelAdmin):  # type: ignore[type-arg]
                 return
             behind = found[-1].pk
 
-    def _cell(self, row: models.Model, name: str) -> Any:
+    def _cell(self, row: models.Model, name: Any) -> Any:
         try:
             field, _attribute, value = lookup_field(name, row, self)
         except ObjectDoesNotExist:

@@ -51,7 +51,7 @@ class OfferedFilters(ChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_results(self, request: HttpRequest) -> None:
-        key = self.lookup_opts.pk.name  # type: ignore[union-attr]
+        key = self.lookup_opts.pk.name
         first = next(iter(self.queryset.query.order_by), None)  # ids differ, so what follows decides nothing
         is_descending = first in (f"-{key}", "-pk")
         if not is_descending and first not in (key, "pk"):
@@ -66,7 +66,7 @@ class OfferedFilters(ChangeList):
         self.can_show_all = False
         found, self.newer, self.older = page_of(self.queryset, request, order=[key], is_descending=is_descending, size=self.list_per_page)
         self.multi_page = bool(self.newer or self.older)
-        self.result_list = found  # type: ignore[assignment]
+        self.result_list = found
 
     def get_filters(self, request: HttpRequest) -> Any:
         if any("\0" in value for values in self.get_filters_params().values() for value in values):

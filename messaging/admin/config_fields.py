@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -18,6 +19,22 @@ BLANK_ROWS = 1  # of a list of shapes, beyond those that there are
 MAX_ROWS = 100
 LONG_TEXT = 1_000  # a text that may be longer has several lines
 Path = tuple[str, ...]
+#: What the fields of the kinds that come with the platform are called, from their names; a field may have a title of its own.
+LABELS = (
+    *(gettext_noop("Url"), gettext_noop("Method"), gettext_noop("Headers"), gettext_noop("Body"), gettext_noop("Content type")),
+    *(gettext_noop("Success codes"), gettext_noop("Error codes"), gettext_noop("Message id path"), gettext_noop("Idempotent")),
+    *(gettext_noop("Timeout seconds"), gettext_noop("Signing secret"), gettext_noop("Bulk"), gettext_noop("Lookup url")),
+    *(gettext_noop("Status"), gettext_noop("Match"), gettext_noop("Path"), gettext_noop("Value"), gettext_noop("Code")),
+    *(gettext_noop("Permanent"), gettext_noop("Hard bounce"), gettext_noop("Retry after"), gettext_noop("Size")),
+    *(gettext_noop("Results path"), gettext_noop("Id field"), gettext_noop("Status field"), gettext_noop("Success values")),
+    *(gettext_noop("Message id field"), gettext_noop("Error code field"), gettext_noop("Permanent codes"), gettext_noop("Items path")),
+    *(gettext_noop("Provider message id field"), gettext_noop("Delivered values"), gettext_noop("Failed values")),
+    *(gettext_noop("Code field"), gettext_noop("Detail field"), gettext_noop("At field"), gettext_noop("Bounce field")),
+    *(gettext_noop("Hard values"), gettext_noop("Host"), gettext_noop("Port"), gettext_noop("Username"), gettext_noop("Password")),
+    *(gettext_noop("Security"), gettext_noop("From email"), gettext_noop("From name"), gettext_noop("Reply to")),
+    *(gettext_noop("Max connections"), gettext_noop("Latency ms"), gettext_noop("Failure rate"), gettext_noop("Timeout rate")),
+    *(gettext_noop("Keep outbox"), gettext_noop("Seed"), gettext_noop("none"), gettext_noop("starttls"), gettext_noop("tls")),
+)
 
 
 @dataclass(slots=True)

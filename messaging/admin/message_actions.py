@@ -1,5 +1,7 @@
 """What the list of messages does to many at once: sends again, cancels, decides, each after a confirmation."""
 
+from collections import Counter
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +26,8 @@ class MessageActions(ReadOnly):
     ) -> HttpResponse | None:
         operation = OPERATIONS[verb]
         rows = own_rows(request, queryset, at_least=self.least).filter(status__in=operation.states).order_by("-id")
-        ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
+        found = list(rows.values_list("pk", "error_code")[:MAX_AT_ONCE])
+        ids = [pk for pk, _code in found]
 
         def perform() -> None:
             number = operation.many(ids=ids, by=Actor.of_request(request), now=timezone.now())
@@ -42,6 +45,7 @@ class MessageActions(ReadOnly):
             ids=ids,
             left_out=max(0, selected - len(ids)),
             perform=perform,
+            reasons=Counter(code for _pk, code in found if code),
         )
 
     @admin.action(description=gettext_lazy("Send again"), permissions=["operate"])

@@ -255,8 +255,8 @@ def feed(*, now: datetime) -> int:
 @job(
     "messaging.feed",
     entry="feed",
-    title=_("Feed the queue"),
-    purpose=_("Hands due messages to the broker while any are waiting, and counts them."),
+    title=_("Release due messages"),
+    purpose=_("Hands messages that are due to the broker, among them scheduled ones and retries, and counts them."),
     every=timedelta(seconds=1),
     timeout=timedelta(seconds=RUN_SECONDS + 15),
     expires=timedelta(seconds=3),

@@ -22,6 +22,7 @@ from posthaste.lib.dates import EARLIEST, LATEST
     expires=timedelta(minutes=5),
     blocking=Blocking.DISCARD,
     queue=queues.NOTIFICATION,
+    stoppable=False,  # short steps every few minutes; a process each time would cost more than the work
 )
 def set_aside_unreadable(*, now: datetime) -> int:
     """Set aside the messages in progress whose times are out of range, and other rows that can't be read; return their number."""

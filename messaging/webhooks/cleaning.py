@@ -25,6 +25,7 @@ ROWS_A_STEP = 5_000
     expires=timedelta(minutes=10),
     blocking=Blocking.DISCARD,
     queue=queues.NOTIFICATION,
+    stoppable=False,  # short steps every few minutes; a process each time would cost more than the work
 )
 def remove_old_events(*, now: datetime) -> int:
     """Remove what is too old, some rows at a time, and return the number of events."""

@@ -81,7 +81,7 @@ def live() -> list[dict[str, Any]]:
     found = configuration.live_instances()
     if found is None:
         raise redis.Unavailable
-    memory = {(process.kind, process.host, process.pid): process for process in getattr(heartbeat, "processes", list)()}
+    memory = {(process.kind, process.host, process.pid): process for process in heartbeat.processes()}
     pools = {pool["instance"]: pool for pool in queue_statistics.reported_pools()}
     newest = max((instance.revision for instance in found), default=0)
     rows = []
@@ -98,6 +98,7 @@ def live() -> list[dict[str, Any]]:
                 "place": place,
                 "labels": instance.labels,
                 "memory_bytes": process.memory_bytes if process else None,
+                "version": process.version if process else "",
                 "started_at": instance.started_at,
                 "seen_at": instance.seen_at,
                 "revision": instance.revision,

@@ -34,6 +34,7 @@ def limits_now(request: HttpRequest) -> HttpResponse:
         purpose=_("Requests accepted and refused in the last five minutes, across all processes."),
         seen=seen,
         refused=None if seen["let_in"] is None else sum(row["number"] for row in [*seen["refused"], *seen["system"]["refused"]]),
+        others=[row for row in seen["refused"] if row["rule"] not in {rule["rule"] for rule in seen["rules"]}],
         system=[{**row, "rule": SOURCES.get(row["rule"], row["rule"])} for row in seen["system"]["refused"]],
         steps=steps,
         now=timezone.now(),

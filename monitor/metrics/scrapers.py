@@ -1,4 +1,4 @@
-"""Who may read the metrics without an API key: whoever knows the token, and who comes from a network that is named."""
+"""Who may read the metrics without an API key: scrapers that know the token, or come from a network that is named."""
 
 import ipaddress
 from functools import cache

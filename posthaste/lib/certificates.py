@@ -1,4 +1,4 @@
-"""When the certificate of a server expires, whoever issued it and whether or not it is still valid."""
+"""When the certificate of a server expires, also one that is no longer valid or whose issuer is unknown."""
 
 import smtplib
 import socket

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from posthaste import env
-from posthaste.lib import redis
+from posthaste import __version__, env
+from posthaste.lib import process_notes, redis
 
 SECONDS = 1.5
 EXPIRES_SECONDS = 5
@@ -35,6 +35,7 @@ class Process:
     memory_bytes: int  # resident; what forks share counts in each of them
     disk_used_percent: float  # of the file system that DATA_DIR is on
     disk_free_bytes: int
+    version: str = ""
 
 
 def _register() -> str:
@@ -59,6 +60,7 @@ def start(kind: str) -> None:
                 report(look(kind, started_at=began))
                 for publish in on_beat:
                     publish()
+                process_notes.obey(kind)
             except (redis.Unavailable, OSError):
                 pass  # the health page says so already
             pause.wait(SECONDS)
@@ -74,7 +76,7 @@ def look(kind: str, *, started_at: float) -> Process:
     disk = shutil.disk_usage(folder if folder.exists() else "/")
     # What is reserved for the superuser counts as used, as in `df`.
     used_percent = round(100.0 * disk.used / max(1, disk.used + disk.free), 1)
-    return Process(kind, socket.gethostname(), os.getpid(), started_at, memory, used_percent, disk.free)
+    return Process(kind, socket.gethostname(), os.getpid(), started_at, memory, used_percent, disk.free, __version__)
 
 
 def report(process: Process) -> None:

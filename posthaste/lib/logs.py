@@ -80,7 +80,7 @@ def _scrubbed(value: Any, name: object = "") -> Any:
 
 
 def _masked(text: str) -> str:
-    """Blank keys and recipients in a text, whoever wrote it."""
+    """Blank keys and recipients in a text, also one that others wrote."""
     if "ph_" in text:
         text = API_KEY.sub(r"ph_\1_\2_••••", text)
     if "@" in text:

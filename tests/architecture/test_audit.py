@@ -8,6 +8,7 @@ from tests.architecture.writers import APPS, service_modules, unnamed_writers
 
 #: What writes without an actor, and why there is none to name.
 ENGINE = "the platform's own work on messages that were accepted: no person or key decides about it"
+CLOCKWORK = "a run that the clock or a named person started, and what becomes of it"
 ALARMS = "the evaluator's own work on alarms: their rows say what it did"
 CLEANING = "removes what has passed its age; a job"
 READING = "reads only, by SQL of its own"
@@ -31,10 +32,26 @@ WITHOUT_ACTOR = {
     "configcenter.services.loading.Loader.load": READING,
     "configcenter.services.loading.Loader.save_snapshot": "writes a file of this host, so that a process starts without the database",
     "configcenter.services.tenants.remove_configuration": INSIDE,
-    "jobs.services.first_due.count_anew": INSIDE,
-    "jobs.services.first_due.counted_from": "notes when a job was first seen",
     "jobs.registry.job": "declares a job in this process",
     "jobs.registry.run": "a run takes the lock of the one before it",
+    "jobs.services.counting.run_counted": CLOCKWORK,
+    "jobs.services.fence.check_run": "shows a run's token to the database",
+    "jobs.services.fence.guarded_run": "shows a run's token to the database",
+    "jobs.services.fence.overtake": "takes the next token for a run that begins or is over",
+    "jobs.services.firing.Clock.fire_due": CLOCKWORK,
+    "jobs.services.firing.fire": CLOCKWORK,
+    "jobs.services.history.remove_old_runs": CLEANING,
+    "jobs.services.plans.columns_of": INSIDE,
+    "jobs.services.plans.declare_all": "writes what the code declares",
+    "jobs.services.plans.reset_to_declaration": INSIDE,
+    "jobs.services.publishing.publish": CLOCKWORK,
+    "jobs.services.publishing.sweep": CLOCKWORK,
+    "jobs.services.run_log.Writer.flush": CLOCKWORK,
+    "jobs.services.supervisor.Supervisor.start_process": CLOCKWORK,
+    "jobs.services.supervisor.Supervisor.watch": CLOCKWORK,
+    "jobs.services.transitions.claim": CLOCKWORK,
+    "jobs.services.transitions.finish": CLOCKWORK,
+    "jobs.services.transitions.runs_of": "makes rows that its caller stores",
     "jobs.services.fence.check": "shows a lock's token to the database",
     "jobs.services.fence.check_current": "shows a lock's token to the database",
     "jobs.services.fence.guarded": "shows a lock's token to the database",

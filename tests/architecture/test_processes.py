@@ -42,11 +42,11 @@ def test_no_task_goes_to_a_queue_nobody_declared() -> None:
 
 
 def test_every_scheduled_job_is_a_task_that_exists() -> None:
-    assert {job["task"] for job in registry.beat_schedule().values()} <= our_tasks()
+    assert {job.name for job in registry.jobs()} <= our_tasks()
 
 
 def test_a_scheduled_job_never_piles_up_behind_a_worker_that_is_away() -> None:
-    assert all(job["options"]["expires"] for job in registry.beat_schedule().values())
+    assert all(job.expires for job in registry.jobs())
 
 
 def test_a_message_that_a_killed_worker_held_goes_back_to_the_broker() -> None:

@@ -48,6 +48,8 @@ pytestmark = pytest.mark.django_db
 SIGNED = {"api/receipts/<uuid:provider>/"}
 #: A module's name is everybody's; test_api_config walks these addresses, for the installation's value and for a tenant's own.
 MODULES = "api/config/modules/"
+#: Jobs belong to the installation and show only to operators; tests/jobs/test_api.py walks these addresses.
+JOBS = "api/jobs/"
 #: Alarms are the installation's, so the tenant's rows have none; tests/monitor/alarms/test_api.py walks these addresses.
 ALARMS = "api/alarms/"
 
@@ -131,6 +133,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/messages/<uuid:id>/retry/": ("failed.pk", {}),
     "api/messages/<uuid:id>/trace/": ("pending.pk", {}),
     "api/batches/<uuid:id>/": ("running.pk", {}),
+    "api/batches/<uuid:id>/progress/": ("running.pk", {}),
     "api/batches/<uuid:id>/pause/": ("running.pk", {}),
     "api/batches/<uuid:id>/resume/": ("paused.pk", {}),
     "api/batches/<uuid:id>/cancel/": ("running.pk", {}),
@@ -169,7 +172,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def with_parameters() -> list[Route]:
-    elsewhere = (MODULES, ALARMS)
+    elsewhere = (MODULES, ALARMS, JOBS)
     return [route for route in api_routes() if route.parameters and route.pattern not in SIGNED and not route.pattern.startswith(elsewhere)]
 
 

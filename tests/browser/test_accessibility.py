@@ -9,7 +9,8 @@ import pytest
 
 from accounts.models import User
 from posthaste.lib import locks
-from tests.browser.test_pages import MISSING, browser, open_as, pages
+from tests.browser.recipients import MISSING
+from tests.browser.test_pages import browser, open_as, pages
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]

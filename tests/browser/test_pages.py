@@ -15,7 +15,6 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
@@ -28,6 +27,7 @@ from messaging.providers import breakers
 from posthaste.lib import locks
 from posthaste.lib.ids import new_id
 from tests.browser.config import config_pages, report_instances
+from tests.browser.jobs import job_pages
 from tests.browser.recipients import MISSING, recipient_pages
 from tests.builders import TESTER
 
@@ -145,8 +145,6 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     unknown = Message.objects.filter(status=Status.UNKNOWN).first()
     assert failed
     assert unknown
-    every = IntervalSchedule.objects.create(every=86_400, period=IntervalSchedule.SECONDS)
-    job = PeriodicTask.objects.create(name="tidy up", task="configcenter.forget_old_releases", interval=every)
     found = {
         "overview": reverse("admin:index"),
         "dead letters": reverse("admin:messaging_message_changelist") + "?state=dead",
@@ -166,16 +164,13 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "key": reverse("admin:accounts_apikey_change", args=[key.pk]),
         "new member": reverse("admin:accounts_member_add"),
         "user": reverse("admin:accounts_user_change", args=[User.objects.get(is_superuser=True).pk]),
-        "new job": reverse("admin:django_celery_beat_periodictask_add"),
         "delete tenant": reverse("admin:accounts_tenant_delete", args=[Tenant.objects.create(slug="idle", name="Idle").pk]),
         "tenant that stays": reverse("admin:accounts_tenant_delete", args=[tenant.pk]),
-        "delete job": reverse("admin:django_celery_beat_periodictask_delete", args=[job.pk]),
-        "job": reverse("admin:django_celery_beat_periodictask_change", args=[job.pk]),
         "password": reverse("admin:password_change"),
         "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
         "error codes": "/docs/errors/",
         "queues and pools": reverse("monitor-queues"),
-        "instances": reverse("monitor-instances"),
+        "processes": reverse("monitor-instances"),
         "dead letters by reason": reverse("dead-letters"),
         "replay of dead letters": reverse("dead-letters-replay") + f"?code={failed.error_code}&status=failed",
         "search": reverse("search") + "?q=mess",
@@ -195,11 +190,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "accounts_tenant",
         "accounts_user",
         "accounts_auditentry",
-        "django_celery_beat_periodictask",
-        "django_celery_beat_crontabschedule",
     ]
     found |= {name: reverse(f"admin:{name}_changelist") for name in lists}
-    return found | recipient_pages(tenant, letter) | config_pages(tenant)
+    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages()
 
 
 @pytest.fixture

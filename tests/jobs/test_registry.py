@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from celery import current_app
 from celery.exceptions import NotRegistered
-from celery.schedules import crontab
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from structlog.testing import capture_logs
 
 from jobs import registry
+from jobs.models import Plan
 from jobs.registry import Blocking, job
 from jobs.scheduler import LeaderScheduler
+from jobs.services import plans
 from posthaste.lib import locks, redis
 
 DECLARED: dict[str, Any] = {"title": "Tidy", "purpose": "Tidies.", "timeout": timedelta(seconds=30)}
@@ -32,32 +33,49 @@ def _registered_for_the_test() -> Iterator[None]:
 
 
 def test_the_platform_has_the_jobs_that_it_had() -> None:
-    assert {entry: (row["task"], row["schedule"], row["options"]["expires"]) for entry, row in registry.beat_schedule().items()} == {
-        "feed": ("messaging.feed", timedelta(seconds=1), 3.0),
-        "recover": ("messaging.recover", timedelta(seconds=2), 5.0),
-        "look up unknown outcomes": ("messaging.look_up_unknown", timedelta(seconds=30), 30.0),
-        "maintain partitions": ("messaging.maintain_partitions", timedelta(hours=1), 600.0),
-        "set aside unreadable messages": ("messaging.set_aside_unreadable", timedelta(minutes=10), 300.0),
-        "forget idempotency keys": ("messaging.forget_idempotency_keys", timedelta(hours=1), 600.0),
-        "remove old events": ("messaging.remove_old_events", timedelta(minutes=15), 600.0),
-        "forget old releases": ("configcenter.forget_old_releases", timedelta(days=1), 3600.0),
+    found = {job.entry: (job.name, job.every, job.expires.total_seconds(), job.stoppable) for job in registry.jobs()}
+    expected = {
+        "feed": ("messaging.feed", timedelta(seconds=1), 3.0, False),
+        "recover": ("messaging.recover", timedelta(seconds=2), 5.0, False),
+        "look up unknown outcomes": ("messaging.look_up_unknown", timedelta(seconds=30), 30.0, False),
+        "maintain partitions": ("messaging.maintain_partitions", timedelta(hours=1), 600.0, True),
+        "set aside unreadable messages": ("messaging.set_aside_unreadable", timedelta(minutes=10), 300.0, False),
+        "forget idempotency keys": ("messaging.forget_idempotency_keys", timedelta(hours=1), 600.0, True),
+        "remove old events": ("messaging.remove_old_events", timedelta(minutes=15), 600.0, False),
+        "forget old releases": ("configcenter.forget_old_releases", timedelta(days=1), 3600.0, True),
+        "jobs.remove_old_runs": ("jobs.remove_old_runs", timedelta(hours=1), 3600.0, False),
     }
+    assert {entry: found.get(entry) for entry in expected} == expected
 
 
 @pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_the_scheduler_writes_the_registered_jobs_into_its_table() -> None:
-    job("tests.tidy", cron="30 4 * * *", **DECLARED)(lambda: None)
+    job("tests.tidy", cron="30 4 * * *", time_zone="Asia/Shanghai", retries=2, **DECLARED)(lambda: None)
     scheduler = LeaderScheduler(app=current_app._get_current_object())
-    assert {"feed", "recover", "tests.tidy"} <= set(scheduler.schedule)
-    row = PeriodicTask.objects.get(name="tests.tidy")
+    assert set(scheduler.schedule) == {each.entry for each in registry.frequent()}, "the others keep their runs"
+    row = PeriodicTask.objects.select_related("plan", "crontab").get(name="tests.tidy")
     assert (row.task, row.crontab.hour, row.crontab.minute) == ("tests.tidy", "4", "30")
+    assert (row.plan.time_zone, row.plan.retries, row.plan.timeout_seconds) == ("Asia/Shanghai", 2, 30)
     assert not PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_people_changed_outlasts_a_start_and_what_they_did_not_follows_the_declaration() -> None:
+    job("tests.tidy", every=timedelta(hours=1), **DECLARED)(lambda: None)
+    plans.declare_all(now=timezone.now())
+    Plan.objects.filter(job__name="tests.tidy").update(timeout_seconds=7)
+    plans.declare_all(now=timezone.now())
+    assert Plan.objects.get(job__name="tests.tidy").timeout_seconds == 30
+    Plan.objects.filter(job__name="tests.tidy").update(timeout_seconds=7, is_edited=True)
+    plans.declare_all(now=timezone.now())
+    assert Plan.objects.get(job__name="tests.tidy").timeout_seconds == 7
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_row_whose_job_is_not_installed_any_more_is_not_started() -> None:
     every = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.create(name="removed", task="removed.job", interval=every)
+    row = PeriodicTask.objects.create(name="removed", task="removed.job", interval=every)
+    Plan.objects.create(job=row, keeps_runs=False, anchor=timezone.now(), cursor=timezone.now())
     scheduler = LeaderScheduler(app=current_app._get_current_object())
     assert "feed" in scheduler.schedule
     assert "removed" not in scheduler.schedule
@@ -70,14 +88,6 @@ def test_a_job_is_routed_to_its_queue_and_an_unknown_task_nowhere() -> None:
         assert router.route({}, name)["queue"].name == queue
     with pytest.raises(NotRegistered):
         router.route({}, "nobody.knows")
-
-
-def test_a_crontab_is_a_schedule_too() -> None:
-    job("tests.tidy", cron="0 6 * * mon", **DECLARED)(lambda: None)
-    found = registry.find("tests.tidy")
-    assert found is not None
-    assert found.schedule == crontab(minute="0", hour="6", day_of_week="mon")
-    assert found.expires == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +117,7 @@ def test_a_function_that_needs_arguments_is_no_job() -> None:
     def tidy(order: int) -> None:
         raise AssertionError(order)
 
-    with pytest.raises(ValueError, match="needs order"):
+    with pytest.raises(ValueError, match="default to order"):
         job("tests.tidy", every=timedelta(hours=1), **DECLARED)(tidy)
 
 

@@ -272,3 +272,7 @@ def test_an_address_of_a_network_of_the_environment_is_let_in(monkeypatch: pytes
 def test_a_rule_that_protects_nothing_is_refused_at_the_start(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"characters|not appear"):
         env.Environment(**given)
+
+
+def test_active_alarms_are_counted_by_severity(operator: Api) -> None:
+    assert set(samples(operator)["posthaste_firing_alarms"]) == {("info",), ("warning",), ("critical",)}

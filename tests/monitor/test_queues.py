@@ -1,7 +1,10 @@
 """The pages of queues, pools and instances: what they say, and what those with the right change."""
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +18,10 @@ from configcenter.services.instances import Identity, State
 from messaging.configuration import queues, thread_pools
 from messaging.queueing import pool_control, queue_statistics
 from messaging.queueing.pool_control import Decision
-from posthaste.lib import process_notes, redis
+from posthaste import __version__
+from posthaste.env import ROOT
+from posthaste.lib import heartbeat, process_notes, redis
+from tests.builders import poll
 
 pytestmark = pytest.mark.django_db
 POOL = "worker-1:7"
@@ -33,7 +39,7 @@ def report(threads: int = 20) -> None:
 
 
 def decision(**fields: Any) -> Decision:
-    values = {
+    values: dict[str, Any] = {
         "at": 1_700_000_000.0,
         "instance": POOL,
         "before": 10,
@@ -161,3 +167,34 @@ def test_one_who_only_looks_is_offered_no_change() -> None:
         assert 'method="post"' not in content, page
         assert "Shut down" not in content, page
     assert client.post(reverse("monitor-instances"), {"instance": "x", "name": "x"}).status_code == 403
+
+
+def test_a_process_ends_by_the_note_that_names_it_and_no_other() -> None:
+    code = "import time; from posthaste.lib import heartbeat; heartbeat.start('aux'); time.sleep(90)"
+    running = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _process in range(2)]
+    try:
+        first, second = running
+        process_notes.leave(kind="aux", host=socket.gethostname(), pid=first.pid, note=process_notes.SHUTDOWN)
+        poll(lambda: renewed(first), what="the end of the process")
+        assert first.returncode == -signal.SIGTERM
+        assert second.poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def renewed(process: subprocess.Popen[bytes]) -> bool:
+    """Keep the note fresh while the process starts, which may take longer than a note lasts; return whether it has ended."""
+    if process.poll() is None:
+        process_notes.leave(kind="aux", host=socket.gethostname(), pid=process.pid, note=process_notes.SHUTDOWN)
+    return process.poll() is not None
+
+
+def test_each_process_tells_its_memory_and_version() -> None:
+    place = a_worker()
+    heartbeat.report(heartbeat.look("aux", started_at=0.0))
+    answer = staff(ConfigRight.VIEW).get(reverse("monitor-instances"))
+    row = next(row for row in answer.context["rows"] if row["place"] == place)
+    assert row["version"] == __version__
+    assert row["memory_bytes"] > 1_000_000

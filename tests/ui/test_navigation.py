@@ -52,6 +52,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     assert list(shown) == ["operate", "configure", "records", "access"]
     assert shown["operate"] == [
         "Overview",
+        "Big screen",
         "Messages",
         "Dead letters",
         "Batches",
@@ -60,7 +61,8 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Limits",
         "Queues and pools",
         "Instances",
-        "Scheduled jobs",
+        "Jobs",
+        "Alarms",
         "Locks",
     ]
     assert shown["configure"] == ["Templates", "Webhook endpoints", "Configuration"]
@@ -86,7 +88,7 @@ def test_the_configuration_pages_are_for_those_with_the_right_and_no_others() ->
         ("/admin/messaging/message/?state=dead&channel=sms", ["Messages"]),
         ("/dead-letters/replay/?code=timeout", ["Dead letters"]),
         ("/admin/messaging/message/?state=sent", ["Messages"]),
-        ("/admin/django_celery_beat/crontabschedule/", ["Scheduled jobs"]),
+        ("/jobs/4711/edit/", ["Jobs"]),
         ("/config/", ["Configuration"]),
         ("/config/modules/queues/", ["Configuration"]),
         ("/config/breakers/", ["Breakers"]),
@@ -113,4 +115,4 @@ def test_the_overview_names_pages_as_the_navigation_does() -> None:
     request = RequestFactory().get("/admin/")
     request.user = User.objects.create_superuser("root")
     names = {str(model["name"]) for app in admin.site.get_app_list(request) for model in app["models"]}
-    assert {"Webhook endpoints", "Suppressed recipients", "Scheduled jobs"} <= names
+    assert {"Webhook endpoints", "Suppressed recipients"} <= names

@@ -9,6 +9,7 @@ from posthaste.lib.flow.limiter import limiter
 
 KEEP_SECONDS = 7200
 REFUSED = "refused:"  # before the name of a rule
+LET_IN_TO = "let_in_to:"  # before the name of a resource
 
 
 class ProcessTotals:
@@ -37,6 +38,7 @@ class ProcessTotals:
     def _now(self) -> "Counter[str]":
         found = Counter({"let_in": self.let_in, "messages": self.messages, "waited": self.waited})
         found.update({f"{REFUSED}{rule}": number for rule, number in self.refused.items()})
+        found.update({f"{LET_IN_TO}{resource}": number for resource, number in self.let_in_to.items()})
         return found
 
     def publish(self) -> None:
@@ -80,7 +82,7 @@ def so_far() -> dict[str, float]:
 
 
 def recent(*, minutes: int = 5) -> dict[str, Any]:
-    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule).
+    """Return what all processes counted in the last minutes: let_in, messages, waited, refused (by rule), let_in_to (by resource).
 
     It also says whether this process limits alone because Redis is away.
 
@@ -100,6 +102,7 @@ def recent(*, minutes: int = 5) -> dict[str, Any]:
         "let_in": total["let_in"],
         "messages": total["messages"],
         "waited": total["waited"],
+        "let_in_to": {name.removeprefix(LET_IN_TO): number for name, number in total.items() if name.startswith(LET_IN_TO)},
         "refused": dict(sorted(refused.items(), key=lambda pair: -pair[1])),
         "is_local": limiter.is_local,
         "processes": limiter.local.processes,

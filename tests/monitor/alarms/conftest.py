@@ -17,7 +17,7 @@ from monitor.alarms.lease import Place
 from posthaste import env
 from posthaste.lib import heartbeat, http, metrics
 from posthaste.lib.metrics import metric
-from tests.builders import close_committer, configure, make_tenant
+from tests.builders import close_committer, configure, make_provider, make_tenant
 from tests.monitor.alarms.rules import after, receiver, rule
 from tests.peers.smtp import MailServer
 
@@ -91,7 +91,11 @@ def turns(load: Load) -> Iterator[Turns]:
 
 @pytest.fixture
 def operator() -> Tenant:
-    return make_tenant("Ops", is_operator=True)
+    """Make a tenant that operates the installation, with a provider that would send e-mails."""
+    tenant = make_tenant("Ops", is_operator=True)
+    config = {"host": "127.0.0.1", "port": 9, "security": "none", "from_email": "alarms@example.com", "timeout_seconds": 1}
+    make_provider(tenant, channel="email", kind="email", config=config)
+    return tenant
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""The list of jobs: what runs when, how it went last, and enabling or disabling several at once."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.services import rights
+from accounts.services.audit import Actor
+from jobs import selectors
+from jobs.labels import when_text
+from jobs.services import schedule
+from posthaste.ui.pages import at, page, staff_page
+
+SHOWN = ("all", "enabled", "disabled", "failing")
+
+
+@at("jobs/", name="jobs")
+@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"), refusal=rights.REFUSAL)
+def jobs(request: HttpRequest) -> HttpResponse:
+    """List the jobs, and enable or disable the selected ones."""
+    if request.method == "POST":
+        return _switch(request)
+    now = timezone.now()
+    rows = selectors.job_rows(selectors.plan_rows(), now=now)
+    counts = {
+        "all": len(rows),
+        "enabled": sum(row.plan.job.enabled for row in rows),
+        "disabled": sum(not row.plan.job.enabled for row in rows),
+        "failing": sum(row.failing for row in rows),
+    }
+    query, show = request.GET.get("q", "").strip(), request.GET.get("show", "all")
+    if show == "failing":
+        rows = [row for row in rows if row.failing]
+    elif show in ("enabled", "disabled"):
+        rows = [row for row in rows if row.plan.job.enabled is (show == "enabled")]
+    if query:
+        rows = [
+            row for row in rows if query.lower() in f"{row.plan.job.name} {row.plan.job.task} {row.job.title if row.job else ''}".lower()
+        ]
+    return page(
+        request,
+        "jobs/jobs.html",
+        title=_("Jobs"),
+        purpose=_("What runs on a schedule, when it runs next, and how it went."),
+        rows=[(row, when_text(row.when)) for row in rows],
+        counts=[
+            (code, label, counts[code]) for code, label in zip(SHOWN, (_("All"), _("Enabled"), _("Disabled"), _("Failing")), strict=True)
+        ],
+        show=show if show in SHOWN else "all",
+        query=query,
+        total=counts["all"],
+        may_change=rights.may_publish(request.user),
+        now=now,
+    )
+
+
+def _switch(request: HttpRequest) -> HttpResponse:
+    ids = [int(text) for text in request.POST.getlist("job") if text.isdecimal() and len(text) < 10]
+    by, now = Actor.of_request(request), timezone.now()
+    if request.POST.get("to") == "enabled":
+        number = schedule.enable_jobs(ids=ids, by=by, now=now)
+        messages.success(request, ngettext("{n} job is enabled.", "{n} jobs are enabled.", number).format(n=number))
+    else:
+        number = schedule.disable_jobs(ids=ids, by=by, now=now)
+        messages.success(request, ngettext("{n} job is disabled.", "{n} jobs are disabled.", number).format(n=number))
+    return HttpResponseRedirect(request.get_full_path())

@@ -1,0 +1,38 @@
+"""Working days: of a country with its public holidays and exchanged days, or simply Monday to Friday."""
+
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+WEEKDAYS = "weekdays"
+
+
+@lru_cache(maxsize=32)
+def _country(code: str) -> Any:
+    import holidays
+
+    return holidays.country_holidays(code)
+
+
+def names() -> dict[str, str]:
+    """Return the calendars by code: every day, Monday to Friday, and each country that is known."""
+    from holidays.registry import COUNTRIES
+
+    countries = {codes[1]: f"{codes[1]} · {name.replace('_', ' ').title()}" for name, codes in COUNTRIES.items()}
+    return {"": _("Every day"), WEEKDAYS: _("Monday to Friday"), **dict(sorted(countries.items()))}
+
+
+def is_known(code: str) -> bool:
+    """Return whether there is a calendar of that code."""
+    return code in ("", WEEKDAYS) or code in names()
+
+
+def is_working_day(code: str, day: date) -> bool:
+    """Return whether a job with that calendar runs on a day. Days that are worked in exchange for others count as working days."""
+    if not code:
+        return True
+    if code == WEEKDAYS:
+        return day.weekday() < 5
+    return bool(_country(code).is_working_day(day))
