@@ -5,8 +5,6 @@ Each check answers with sentences that a reader can act upon, and only about wha
 
 from collections.abc import Iterator
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -20,6 +18,8 @@ from messaging import selectors
 from messaging.providers import breaker_states
 from messaging.providers.breaker_labels import reason_text
 from messaging.queueing import queue_statistics
+from monitor.alarms import selectors as selectors_of_alarms
+from monitor.alarms.rules import Severity as AlarmSeverity
 from posthaste.lib.breaker import Phase
 from posthaste.ui.attention import Notice, Reader, Severity, attention
 from posthaste.ui.templatetags.interface import thousands
@@ -30,16 +30,24 @@ LATE_SECONDS = 60.0
 VERY_LATE_SECONDS = 600.0
 MANY_FAILURES = 100
 MAX_EACH = 3  # notices of one check
+MAX_ALARMS = 10
 
 
 @attention("alarms", title=gettext_lazy("alarms"), order=10)
 def alarms(reader: Reader) -> Iterator[Notice]:
     """Tell of the alarms that fire."""
-    if not rights.may_view(reader.user) or find_spec("monitor.alarms.selectors") is None:
+    if not rights.may_view(reader.user):
         return
-    for alarm in import_module("monitor.alarms.selectors").firing()[:MAX_EACH]:
-        severity = Severity.CRITICAL if alarm.severity == "critical" else Severity.WARNING
-        yield Notice(severity, alarm.title, alarm.url, action=_("Open the alarm"), since=alarm.since)
+    for alarm in selectors_of_alarms.firing(limit=MAX_ALARMS):
+        is_loud = alarm.severity == AlarmSeverity.CRITICAL and not alarm.acknowledged_by
+        yield Notice(
+            Severity.CRITICAL if is_loud else Severity.WARNING,
+            _("Alarm: {title}.").format(title=alarm.title),
+            reverse("alarm", args=[alarm.id]),
+            action=_("Open the alarm"),
+            since=alarm.since,
+            detail=_("Acknowledged by {who}.").format(who=alarm.acknowledged_by) if alarm.acknowledged_by else "",
+        )
 
 
 @attention("breakers", title=gettext_lazy("breakers"), order=20)

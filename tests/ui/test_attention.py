@@ -11,6 +11,8 @@ from django.utils import timezone
 from accounts.models import Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import BatchStatus, DisabledCode, Status
+from monitor.alarms.states import AlarmState, Phase
+from monitor.models import Alarm
 from posthaste.ui import attention
 from posthaste.ui.attention import Check, Notice, Reader, Severity
 from tests.builders import make_batch, make_endpoint, make_message, make_tenant
@@ -106,3 +108,13 @@ def test_failures_that_are_long_over_need_no_attention() -> None:
     tenant = make_tenant()
     make_message(tenant, status=Status.FAILED, error_code="http_503", finished_at=timezone.now() - timedelta(hours=1))
     assert "All is well" in overview(member("vera", tenant))
+
+
+def test_an_alarm_that_fires_is_told_to_operators_with_its_page() -> None:
+    now = timezone.now()
+    values = {"phase": Phase.FIRING, "state": AlarmState.FIRING, "metric": "due_messages", "group": "backlog", "severity": "critical"}
+    alarm = Alarm.objects.create(rule="backlog", **values, since=now, started_at=now, fired_at=now)
+    shown = overview(User.objects.create(username="root", is_staff=True, is_superuser=True))
+    assert reverse("alarm", args=[alarm.pk]) in shown
+    assert "Open the alarm" in shown
+    assert "All is well" in overview(member("otto", make_tenant()))  # alarms are the installation's
