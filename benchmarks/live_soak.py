@@ -9,6 +9,7 @@ updates has passed, as the charts fill and the code is compiled until then; it m
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,8 @@ def soak(address: str, admin: dict[str, str], *, updates: int, chromium: str) ->
         page.fill("#id_username", admin["username"])
         page.fill("#id_password", admin["password"])
         page.add_init_script(path=ROOT / "benchmarks" / "live_soak.js")
-        page.locator("[type=submit]").first.click()
-        page.wait_for_url("**/monitor/**")
+        page.press("#id_password", "Enter")
+        page.wait_for_url(re.compile(r":\d+/monitor/"))
         page.locator("#live-state[data-state=live]").wait_for(timeout=60_000)
         page.set_default_timeout(0)
         session = page.context.new_cdp_session(page)

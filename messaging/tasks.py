@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from jobs.registry import task
+from messaging import trace_export  # noqa: F401 - a job
 from messaging.delivery import deliver as delivery
 from messaging.delivery import recover  # noqa: F401 - jobs
 from messaging.intake import idempotency  # noqa: F401 - a job

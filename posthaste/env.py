@@ -73,6 +73,8 @@ class Environment(BaseSettings):
     instance_labels: Listed = Field(
         default_factory=list, description="Labels of this process for gray releases: name=value, comma-separated."
     )
+    otlp_endpoint: str = Field("", description="OTLP/HTTP address that takes traces: http://collector:4318/v1/traces. Empty: none.")
+    otlp_headers: Listed = Field(default_factory=list, description="Header fields sent with traces: name=value, comma-separated.")
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Lets who sends it as a bearer token read /metrics; at least 20 characters. Empty: no such token."
     )
@@ -87,7 +89,15 @@ class Environment(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is logged.")
 
-    @field_validator("encryption_keys", "allowed_hosts", "outbound_allowed_networks", "instance_labels", "metrics_networks", mode="before")
+    @field_validator(
+        "encryption_keys",
+        "allowed_hosts",
+        "outbound_allowed_networks",
+        "instance_labels",
+        "metrics_networks",
+        "otlp_headers",
+        mode="before",
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -114,6 +124,21 @@ class Environment(BaseSettings):
         for label in value:
             if not re.fullmatch(r"[A-Za-z0-9_.\-]{1,60}=[A-Za-z0-9_.:/\-]{1,100}", label):
                 raise ValueError(f"{label} is not of the form name=value")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def otlp_endpoint_is_an_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def otlp_headers_parse(cls, value: list[str]) -> list[str]:
+        for header in value:
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}=[\x21-\x7e ]{1,1000}", header):
+                raise ValueError("must be of the form name=value, comma-separated")
         return value
 
     @field_validator("database_url")

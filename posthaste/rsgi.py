@@ -97,6 +97,7 @@ class Entrance:
             language=languages.negotiate(header("accept-language", ""), all_of(scope, "cookie", separator="; ")),
             query=scope.query_string,
             body=body,
+            traceparent=header("traceparent", ""),
         )
         future = self._intake.submit_async(call)
         timeout = self._loop.call_later(TIMEOUT_SECONDS, _give_up, future, call.language)

@@ -1,23 +1,37 @@
 """Reading traces and the live counters."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from posthaste.lib import ids, redis
 from tracing.services.record import BLANK, Counted, trace_key
 from tracing.services.tally import tally
 
+FOLDED = re.compile(r"\*(\d{1,9})\+(\d{1,15})")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a trace; `at_ms` counts from the moment the message's id was made."""
+    """One event of a trace; `at_ms` counts from the moment the message's id was made.
+
+    `times` says how often it happened one after the other, `last_ms` when the last time was.
+    """
 
     code: str
     at_ms: int
     words: tuple[str, ...]
+    times: int = 1
+    last_ms: int = -1
+
+    @property
+    def until_ms(self) -> int:
+        """When it happened last."""
+        return max(self.at_ms, self.last_ms)
 
 
 def events(message_id: UUID) -> list[Event]:
@@ -26,20 +40,38 @@ def events(message_id: UUID) -> list[Event]:
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
-    stored = redis.client().get(trace_key(message_id)) or b""
-    assert isinstance(stored, bytes)
+    return parse(redis.client().get(trace_key(message_id)) or b"")  # type: ignore[arg-type]  # the client is not asynchronous
+
+
+def events_of(message_ids: Sequence[UUID]) -> list[list[Event]]:
+    """Return the recorded events of several messages, in one round trip.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    stored: Any = redis.client().mget(list(map(trace_key, message_ids))) if message_ids else []
+    return [parse(value or b"") for value in stored]
+
+
+def parse(stored: bytes) -> list[Event]:
+    """Return the events of a trace as it is stored; lines that can't be read are left out."""
     found = []
-    for entry in stored.decode("utf-8", "replace").splitlines():
+    for entry in stored.decode("utf-8", "replace").split("\n"):
         head, *words = entry.split(" ")
-        if head and head[1:].isdigit():
-            found.append(Event(head[0], int(head[1:]), tuple(word.replace(BLANK, " ") for word in words)))
+        if not (head and head[1:].isascii() and head[1:].isdigit()):
+            continue
+        times, last_ms = 1, -1
+        if words and (folded := FOLDED.fullmatch(words[-1])):
+            times, last_ms = int(folded[1]), int(folded[2])
+            words.pop()
+        found.append(Event(head[0], int(head[1:]), tuple(word.replace(BLANK, " ") for word in words), times, last_ms))
     # Several processes write, each when it gets to it: what happened first is not always written first.
     return sorted(found, key=lambda event: event.at_ms)
 
 
-def at(message_id: UUID, event: Event) -> datetime:
-    """Return the time of an event."""
-    return ids.made_at(message_id) + timedelta(milliseconds=event.at_ms)
+def at(message_id: UUID, at_ms: int) -> datetime:
+    """Return the time that lies so many milliseconds after the making of a message's id."""
+    return ids.made_at(message_id) + timedelta(milliseconds=at_ms)
 
 
 def counted(seconds: Iterable[int]) -> dict[int, Counter[Counted]]:

@@ -7,66 +7,168 @@ from uuid import UUID
 
 from posthaste.lib import ids, redis
 from tracing import selectors
-from tracing.labels import EventKind, Node
+from tracing.descriptions import described
+from tracing.labels import Node
 from tracing.selectors import Event
-
-KINDS = {
-    "C": EventKind.CLAIMED,
-    "S": EventKind.ACCEPTED_BY_PROVIDER,
-    "E": EventKind.PROVIDER_ERROR,
-    "R": EventKind.RETRY_SCHEDULED,
-    "K": EventKind.RECEIPT,
-    "M": EventKind.MOVED_TO_ANOTHER_PROVIDER,
-    "X": EventKind.RULE,
-    "W": EventKind.WEBHOOK_OUT,
-}
+from tracing.services.record import offset_ms
+from tracing.timeline import Course, Span, spans_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """What a message's own row tells of its way; a trace falls back to it once its events have expired."""
+    """What a message's own row tells of its way; a trace falls back to it once its events have expired.
+
+    `status` is the word for its state, `ended_at` when it ended (None: it is in progress).
+    """
 
     message_id: UUID
     created_at: datetime
     due_at: datetime
+    queued_at: datetime | None = None
     claimed_at: datetime | None
     sent_at: datetime | None
     delivered_at: datetime | None
     has_failed: bool
+    status: str = ""
+    ended_at: datetime | None = None
+    error_code: str = ""
+    provider: str = ""
 
 
-def trace_of(times: Times) -> dict[str, Any]:
-    """Return source, nodes, statistics and events: from Redis while it is kept, from the row's own times after that."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A trace that was read. `is_away`: Redis did not answer, so the row alone tells."""
+
+    times: Times
+    recorded: list[Event]  # by tracing alone
+    events: list[Event]  # with what the row tells
+    spans: list[Span]
+    is_away: bool = False
+
+
+def read(times: Times, *, now: datetime) -> Trace:
+    """Return the trace of a message: from Redis while it is kept, completed by the row's own times."""
     try:
-        events = selectors.events(times.message_id)
-        source = "trace" if events else "message"
+        recorded, is_away = selectors.events(times.message_id), False
     except redis.Unavailable:
-        events, source = [], "message"
-    durations = _durations(times, events)
+        recorded, is_away = [], True
+    return assemble(times, recorded, now=now, is_away=is_away)
+
+
+def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False) -> Trace:
+    """Put together what was recorded and what the row tells."""
+    course = Course(
+        due_ms=offset_ms(times.message_id, times.due_at) if not recorded else _first_due(times, recorded),
+        end_ms=None if times.ended_at is None else offset_ms(times.message_id, times.ended_at),
+        now_ms=offset_ms(times.message_id, now),
+        is_sending=times.status == "sending",
+    )
+    events = _completed(times, recorded)
+    return Trace(times=times, recorded=recorded, events=events, spans=spans_of(events, course), is_away=is_away)
+
+
+def _first_due(times: Times, recorded: list[Event]) -> int:
+    """Return when a message was due at first: a retry or a rule has moved that of the row."""
+    moved = any(event.code in "RXVOLB" for event in recorded)
+    first = next((event.at_ms for event in recorded if event.code in "CX"), None)
+    due_ms = offset_ms(times.message_id, times.due_at)
+    return due_ms if not moved or first is None else min(due_ms, first)
+
+
+def _completed(times: Times, recorded: list[Event]) -> list[Event]:
+    """Return the events with those that only the row has: accepted, handed to the broker, and an end that no process told of."""
+    message_id = times.message_id
+    found = [] if any(event.code == "A" for event in recorded) else [Event("A", offset_ms(message_id, times.created_at), ())]
+    for event in recorded:
+        if event.code == "C" and len(event.words) > 1 and event.words[1].isdecimal():
+            found.append(Event("Q", min(int(event.words[1]), event.at_ms), ()))
+        found.append(event)
+    if times.queued_at is not None and times.status == "queued":
+        found.append(Event("Q", offset_ms(message_id, times.queued_at), ()))
+    if not recorded:
+        found += _of_the_row(times)
+    if times.ended_at is not None and not _tells_the_end(times, found):
+        code = (times.error_code,) if times.error_code else ()
+        found.append(Event("Z", offset_ms(message_id, times.ended_at), (times.status, *code)))
+    return sorted(found, key=lambda event: event.at_ms)
+
+
+def _of_the_row(times: Times) -> list[Event]:
+    """Return what the row alone tells of a message whose trace has expired."""
+    found = []
+    if times.queued_at is not None and times.status != "queued":
+        found.append(Event("Q", offset_ms(times.message_id, times.queued_at), ()))
+    if times.claimed_at is not None:
+        found.append(Event("C", offset_ms(times.message_id, times.claimed_at), ()))
+    if times.sent_at is not None:
+        took = _ms(times.claimed_at, times.sent_at) or 0
+        found.append(Event("S", offset_ms(times.message_id, times.sent_at), (str(took), times.provider or "-")))
+    if times.delivered_at is not None:
+        found.append(Event("K", offset_ms(times.message_id, times.delivered_at), ("delivered",)))
+    return found
+
+
+def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
+    """Return whether a recorded event says how the message ended."""
+    for event in reversed(recorded):
+        first = event.words[0] if event.words else ""
+        match event.code:
+            case "S":
+                return times.status in ("sent", "delivered")
+            case "K" if len(event.words) == 1:
+                return first == times.status
+            case "X" | "V" if first == times.status:
+                return True
+            case "O":
+                return times.status == {"cancel": "cancelled", "sent": "sent", "failed": "failed"}.get(first)
+            case "L" if first == "accepted":
+                return times.status == "sent"
+    return False
+
+
+def trace_of(trace: Trace) -> dict[str, Any]:
+    """Return source, nodes, statistics, spans and events as the API shows them."""
+    times = trace.times
+    durations = _durations(times, trace.recorded)
     has_failed = times.has_failed
     was_refused = has_failed and times.sent_at is None
+    is_final = times.ended_at is not None
     nodes = [
-        _node(Node.QUEUE, durations),
-        _node(Node.PROCESS, durations),
-        _node(Node.SEND, durations, has_failed=was_refused),
-        _node(Node.CALLBACK, durations, has_failed=has_failed and not was_refused),
+        _node(Node.QUEUE, durations, is_final=is_final),
+        _node(Node.PROCESS, durations, is_final=is_final),
+        _node(Node.SEND, durations, is_final=is_final, has_failed=was_refused and durations[Node.QUEUE] is not None),
+        _node(Node.CALLBACK, durations, is_final=is_final and times.status != "sent", has_failed=has_failed and not was_refused),
     ]
-    settled = [node for node in nodes if node["status"] != "waiting"]
+    settled = [node for node in nodes if node["status"] not in ("waiting", "never")]
     good = sum(node["status"] == "ok" for node in settled)
     return {
-        "source": source,
+        "source": "trace" if trace.recorded else "message",
         "nodes": nodes,
         "statistics": {
             "total_duration_ms": sum(node["duration_ms"] or 0 for node in nodes),
             "success_rate": round(100.0 * good / len(settled), 1) if settled else 0.0,
         },
-        "events": [_event(times.message_id, event) for event in events],
+        "spans": [_span(span) for span in trace.spans],
+        "events": [described(times.message_id, event) for event in trace.events],
     }
 
 
-def _node(node: Node, durations: dict[Node, int | None], *, has_failed: bool = False) -> dict[str, Any]:
+def _span(span: Span) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": span.kind.value, "start_ms": span.start_ms, "duration_ms": span.duration_ms}
+    if span.attempt:
+        found["attempt"] = span.attempt
+    if span.provider:
+        found["provider"] = span.provider
+    if span.code:
+        found["code"] = span.code
+    if span.is_open:
+        found["is_open"] = True
+    return found
+
+
+def _node(node: Node, durations: dict[Node, int | None], *, is_final: bool, has_failed: bool = False) -> dict[str, Any]:
     duration_ms = durations[node]
-    status = "failed" if has_failed else "waiting" if duration_ms is None else "ok"
+    status = "failed" if has_failed else "ok" if duration_ms is not None else "never" if is_final else "waiting"
     return {"name": node.value, "duration_ms": duration_ms, "status": status}
 
 
@@ -79,7 +181,9 @@ def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
     start_ms = max(0, int(times.due_at.timestamp() * 1000) - ids.unix_ms(times.message_id))
     claimed = next((e for e in reversed(events) if e.code == "C"), None)
     ended = next((e for e in reversed(events) if e.code in "SE"), None)
-    receipt = next((e for e in reversed(events) if e.code == "K"), None)
+    receipt = next((e for e in reversed(events) if e.code == "K" and len(e.words) == 1), None)
+    if claimed is None and times.status in ("pending", "queued"):
+        return dict.fromkeys(Node)  # what its row tells of a claim is of one that gave it back
     if claimed is None:
         queue = _ms(max(times.due_at, times.created_at), times.claimed_at)
         return {
@@ -96,37 +200,3 @@ def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
         Node.SEND: took,
         Node.CALLBACK: max(0, receipt.at_ms - called.at_ms) if receipt and called else None,
     }
-
-
-def _reason(word: str) -> tuple[str, dict[str, int]]:
-    """Return the reason, and the release of the rules that gave it."""
-    reason, _at, release = word.partition("@")
-    return reason, {"release": int(release)} if release.isdecimal() else {}
-
-
-def _event(message_id: UUID, event: Event) -> dict[str, Any]:
-    words = event.words
-    detail: dict[str, Any] = {}
-    match event.code:
-        case "C" if words:
-            detail = {"attempt": int(words[0])}
-        case "S" if len(words) >= 2:
-            detail = {"duration_ms": int(words[0]), "provider": words[1]}
-        case "E" if len(words) >= 3:
-            detail = {"duration_ms": int(words[0]), "provider": words[1], "code": words[2]}
-        case "R" if words:
-            detail = {"delay_ms": int(words[0])}
-        case "K" if words:
-            detail = {"status": words[0]}
-        case "X" if len(words) >= 2:
-            reason, release = _reason(words[1])
-            detail = {"status": words[0], "reason": reason, **release}
-            if len(words) >= 3:
-                detail["delay_ms"] = int(words[2])
-        case "M" if len(words) >= 3:
-            reason, release = _reason(words[2])
-            detail = {"from": words[0], "to": words[1], "reason": reason, **release}
-        case "W" if len(words) >= 4:
-            detail = {"duration_ms": int(words[0]), "endpoint": words[1], "told": words[2], "status": words[3]}
-    kind = KINDS.get(event.code)
-    return {"at": selectors.at(message_id, event), "event": kind.value if kind else event.code, **detail}

@@ -22,14 +22,18 @@ from accounts.staff.tenant_admin import ReadOnly, own_rows
 from messaging import selectors
 from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter
+from messaging.admin.message_trace import link_for
+from messaging.explain import batch as explain
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
 from messaging.storage.unreadable import readable
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import ago, badge, percent, state_bar, thousands, two_lines
+from posthaste.ui.templatetags.interface import ago, badge, moment, percent, state_bar, thousands, two_lines
+from tracing.labels import Node
 
+NODES = {"until_sent": gettext_lazy("From due to sent")}
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
 #: Verb → states it applies to.
 VERBS: dict[str, tuple[str, ...]] = {"pause": (BatchStatus.RUNNING,), "resume": (BatchStatus.PAUSED,), "cancel": OPEN}
@@ -120,11 +124,16 @@ class BatchAdmin(ReadOnly):
         batch: Batch = self.own(request, unquote(object_id))
         self.prepare(request, [batch])
         counts = batch.counts  # type: ignore[attr-defined]
+        report = explain.report(batch, counts, now=timezone.now())
+        for node in report.nodes:
+            node["label"] = NODES.get(node["name"]) or Node(node["name"]).label
         return self.page(
             request,
             "detail",
             batch,
             title=str(batch)[:80],
+            report=report,
+            answer_html=report.answer.as_html(link=link_for(request), moment=moment),
             totals=batch.totals,  # type: ignore[attr-defined]
             states=[{"state": state, "number": counts[state]} for state in Status.values],
             success=counts[Status.SENT] + counts[Status.DELIVERED],

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import own_rows
 from messaging import selectors
-from messaging.models import IN_PROGRESS, Batch, Message, Status
+from messaging.models import IN_PROGRESS, Batch, Message, Status, Template
 from posthaste.lib.ids import first_id_at
 
 DEAD = (Status.FAILED, Status.UNKNOWN)
@@ -65,6 +65,43 @@ class AcceptedFilter(admin.SimpleListFilter):
         return queryset.filter(pk__gte=first_id_at(timezone.now() - self.SPANS[str(self.value())][0]))
 
 
+class TemplateFilter(admin.SimpleListFilter):
+    """By template, whichever of its versions."""
+
+    title = gettext_lazy("template")
+    parameter_name = "template"
+    MOST = 100
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        templates = own_rows(request, Template.objects.all()).order_by("name").values_list("name", flat=True).distinct()
+        return [(name, name) for name in templates[: self.MOST]]
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
+        wanted = self.value()
+        return queryset.filter(template_version__template__name=wanted) if wanted else queryset
+
+
+class ErrorFilter(admin.SimpleListFilter):
+    """By the code of the error; offered are those of the latest messages that failed or wait."""
+
+    title = gettext_lazy("error")
+    parameter_name = "error"
+    LOOKED_AT = 500
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = own_rows(request, Message.objects.filter(selectors.in_states(DEAD))).order_by("-pk")
+        codes = {code for code in rows.values_list("error_code", flat=True)[: self.LOOKED_AT] if code}
+        wanted = self.value()
+        return [(code, code) for code in sorted(codes | ({wanted} if wanted else set()))]
+
+    def value(self) -> str | None:
+        return (super().value() or "")[:60] or None
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
+        wanted = self.value()
+        return queryset.filter(error_code=wanted) if wanted else queryset
+
+
 class BatchFilter(admin.SimpleListFilter):
     """By one batch; offered only when one came from its page."""
 
@@ -79,17 +116,3 @@ class BatchFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
         wanted = as_uuid(self.value() or "")
         return queryset.filter(batch_id=wanted) if wanted else queryset
-
-
-class ErrorFilter(admin.SimpleListFilter):
-    """By one error code; offered only when one came from the page of the dead letters."""
-
-    title = gettext_lazy("error")
-    parameter_name = "error"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        wanted = request.GET.get("error", "")[:60]
-        return [(wanted, wanted)] if wanted else []
-
-    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Message]") -> "models.QuerySet[Message]":
-        return queryset.filter(error_code=self.value()) if self.value() else queryset

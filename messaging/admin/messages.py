@@ -18,15 +18,15 @@ from django.views.decorators.http import require_POST
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
-from messaging import selectors, traces
 from messaging.actions import Action
-from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter
+from messaging.admin import message_trace
+from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter, TemplateFilter
 from messaging.admin.message_actions import MessageActions
 from messaging.admin.operations import OPERATIONS
 from messaging.admin.preview import html_document
 from messaging.channels.recipients import written_forms
 from messaging.content import templates
-from messaging.labels import MessageMark, detail_text, event_label, event_reason
+from messaging.labels import MessageMark, detail_text
 from messaging.models import Message, ReceiptEntry, Status
 from messaging.queueing import operate
 from messaging.storage import lost_content
@@ -36,7 +36,6 @@ from posthaste.lib.liquid import TemplateProblem
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, masked, milliseconds, short_id, two_lines
-from tracing.labels import EventKind, Node
 
 
 @admin.register(Message)
@@ -51,7 +50,16 @@ class MessageAdmin(MessageActions):
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
-    list_filter = [StateFilter, AcceptedFilter, ErrorFilter, "channel", ("provider", OwnedFilter), "is_sandbox", BatchFilter]
+    list_filter = [
+        StateFilter,
+        AcceptedFilter,
+        "channel",
+        ("provider", OwnedFilter),
+        TemplateFilter,
+        ErrorFilter,
+        "is_sandbox",
+        BatchFilter,
+    ]
     list_select_related = ["tenant", "batch", "provider", "template_version__template"]
     search_fields = ["id"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact message ID, trace ID, recipient or reference.")
@@ -60,6 +68,7 @@ class MessageAdmin(MessageActions):
 
     def get_urls(self) -> Any:
         own = [
+            path("<uuid:pk>/trace/", self.admin_site.admin_view(self.trace), name=self.url_name("trace")),
             path("<uuid:pk>/html/", self.admin_site.admin_view(self.html), name=self.url_name("html")),
             path("<uuid:pk>/reveal/", self.admin_site.admin_view(require_POST(self.reveal)), name=self.url_name("reveal")),
             path("<uuid:pk>/do/<slug:verb>/", self.admin_site.admin_view(require_POST(self.do)), name=self.url_name("do")),
@@ -192,20 +201,6 @@ class MessageAdmin(MessageActions):
         return self._detail(request, self.own(request, unquote(object_id)))
 
     def _detail(self, request: HttpRequest, message: Message, *, revealed: bool = False) -> HttpResponse:
-        trace = traces.trace(message)
-        longest = max((node["duration_ms"] or 0 for node in trace["nodes"]), default=0)
-        start = 0
-        total = sum(node["duration_ms"] or 0 for node in trace["nodes"]) or 1
-        for node in trace["nodes"]:
-            node["label"] = Node(node["name"]).label
-            node["start"], node["width"] = round(100 * start / total, 2), round(100 * (node["duration_ms"] or 0) / total, 2)
-            start += node["duration_ms"] or 0
-        for event in trace["events"]:
-            event["label"], event["why"] = event_label(event), event_reason(event.get("reason", ""))
-            if event["event"] == EventKind.WEBHOOK_OUT and "endpoint" in event:
-                event["delivery"] = selectors.delivery_by_trace(
-                    tenant_id=message.tenant_id, endpoint_name=event["endpoint"], at=event["at"]
-                )
         receipts = list(ReceiptEntry.objects.filter(message_id=message.pk).select_related("provider").order_by("id")[:50])
         for receipt in receipts:
             receipt.detail_shown = detail_text(receipt.code, receipt.detail)  # type: ignore[attr-defined]
@@ -215,9 +210,7 @@ class MessageAdmin(MessageActions):
             "detail",
             message,
             title=_("Message"),
-            trace=trace,
-            longest=longest,
-            error_detail=detail_text(message.error_code, message.error_detail),
+            **message_trace.context(request, message, now=timezone.now()),
             text=text,
             text_problem=problem,
             revealed=revealed,
@@ -226,6 +219,13 @@ class MessageAdmin(MessageActions):
             can={verb: message.status in operation.states for verb, operation in OPERATIONS.items()},
             receipts=receipts,
         )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def trace(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Return the part of a message's page that changes while it lives."""
+        message = self.own(request, str(pk))
+        response = self.page(request, "live", message, **message_trace.context(request, message, now=timezone.now()))
         response["Cache-Control"] = "no-store"
         return response
 

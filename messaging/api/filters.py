@@ -32,6 +32,8 @@ class MessageFilter(StrictFilterSet):
 
     # No DISTINCT: a row has one state, and sorting all that were found for it would cost seconds.
     status = django_filters.MultipleChoiceFilter(choices=Status.choices, distinct=False, method="by_status")
+    id = django_filters.UUIDFilter(field_name="pk", help_text="One message by its id.")
+    trace_id = django_filters.UUIDFilter(field_name="pk", help_text="One message by its W3C trace-id: the id as 32 hex digits.")
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)
     batch = django_filters.UUIDFilter(field_name="batch_id")
     template = django_filters.CharFilter(field_name="template_version__template__name")

@@ -151,7 +151,51 @@ class NodeOut(serializers.Serializer[dict[str, Any]]):
 
     name = serializers.ChoiceField(choices=["queue", "process", "send", "callback"])
     duration_ms = serializers.IntegerField(allow_null=True)
-    status = serializers.ChoiceField(choices=["ok", "failed", "waiting"])
+    status = serializers.ChoiceField(
+        choices=["ok", "failed", "waiting", "never"], help_text="never: the message has ended without coming there."
+    )
+
+
+class AnswerOut(serializers.Serializer[dict[str, Any]]):
+    """Where a message or a batch is, and why, in one sentence."""
+
+    code = serializers.CharField(help_text="The state and its reason as one word, such as scheduled, breaker_open, batch_paused.")
+    text = serializers.CharField(help_text="The sentence, in the language of the request.")
+    until = serializers.DateTimeField(allow_null=True, help_text="Until when it waits, where that is known.")
+
+
+class SpanOut(serializers.Serializer[dict[str, Any]]):
+    """A part of a message's time."""
+
+    kind = serializers.ChoiceField(choices=["scheduled", "waiting", "process", "send", "callback", "ended"])
+    start_ms = serializers.IntegerField(help_text="Since the message was accepted.")
+    duration_ms = serializers.IntegerField()
+    attempt = serializers.IntegerField(required=False)
+    provider = serializers.CharField(required=False)
+    code = serializers.CharField(required=False, help_text="Why the call failed.")
+    is_open = serializers.BooleanField(required=False, help_text="It goes on.")
+
+
+class PercentilesOut(serializers.Serializer[dict[str, Any]]):
+    """How long the messages of a batch spent in one place, in milliseconds."""
+
+    name = serializers.ChoiceField(choices=["queue", "process", "send", "callback", "until_sent"])
+    messages = serializers.IntegerField(help_text="Of how many messages that is known; process and send of the latest 500.")
+    p50_ms = serializers.IntegerField(allow_null=True)
+    p95_ms = serializers.IntegerField(allow_null=True)
+    p99_ms = serializers.IntegerField(allow_null=True)
+
+
+class BatchProgressOut(serializers.Serializer[dict[str, Any]]):
+    """How a batch gets on."""
+
+    batch_id = serializers.UUIDField()
+    status = serializers.CharField()
+    left = serializers.IntegerField(help_text="Messages without an outcome.")
+    per_second = serializers.FloatField(help_text="Messages that left each second, over the last 30 seconds.")
+    left_seconds = serializers.FloatField(allow_null=True, help_text="Until it has ended at this rate; null: nothing has left lately.")
+    answer = AnswerOut()
+    nodes = PercentilesOut(many=True)
 
 
 class TraceStatisticsOut(serializers.Serializer[dict[str, Any]]):
@@ -172,4 +216,6 @@ class TraceOut(serializers.Serializer[dict[str, Any]]):
     )
     nodes = NodeOut(many=True)
     statistics = TraceStatisticsOut()
+    answer = AnswerOut()
+    spans = SpanOut(many=True)
     events = serializers.ListField(child=serializers.DictField())

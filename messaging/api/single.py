@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.services.api_keys import Caller, recognise
-from messaging.intake import accept, bodies, limits, prepare
-from messaging.intake.accept import Answer, Repeatable
+from messaging.intake import accept, bodies, limits, prepare, repeats
+from messaging.intake.repeats import Answer, Repeatable
 from messaging.queueing.admission import admission_control
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
@@ -36,6 +36,7 @@ from posthaste.lib.jsonbodies import must_accept_json, must_be_json
 from posthaste.lib.problem_responses import Reply, reply_to
 from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooMany, Unavailable
 from posthaste.lib.queues import URGENT
+from tracing import w3c
 
 KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -54,6 +55,7 @@ class Call:
     language: str
     query: str = ""
     body: bytes = b""
+    traceparent: str = ""  # as it came
 
 
 def limit_headers(passed: Pass | None) -> list[tuple[str, str]]:
@@ -100,6 +102,7 @@ class Checked:
     entry: gate.Entry | None
     language: str
     began: float
+    traceparent: str = ""
 
     @property
     def must_wait(self) -> bool:
@@ -112,7 +115,7 @@ class Checked:
         def written(outcome: Answer | BaseException) -> None:
             publish(self._end(outcome))
 
-        accept.post_message(self.row, repeatable=self.repeatable, entry=self.entry, receive=written)
+        accept.post_message(self.row, repeatable=self.repeatable, entry=self.entry, traceparent=self.traceparent, receive=written)
 
     def store(self) -> Accepted | Refused:
         """Wait for a turn where a rule queues requests, store the message, and return the outcome."""
@@ -129,11 +132,11 @@ class Checked:
             row, repeatable = self.row, self.repeatable
             if repeatable is None:
                 raise
-            earlier = accept.find_answered(tenant_id=row.tenant_id, is_sandbox=row.is_sandbox, repeatable=repeatable)
+            earlier = repeats.find_answered(tenant_id=row.tenant_id, is_sandbox=row.is_sandbox, repeatable=repeatable)
             if earlier is None:
                 raise
             return earlier
-        return accept.accept_message(self.row, repeatable=self.repeatable, entry=self.entry)
+        return accept.accept_message(self.row, repeatable=self.repeatable, entry=self.entry, traceparent=self.traceparent)
 
     def _end(self, outcome: Answer | BaseException) -> Accepted | Refused:
         system.load_monitor.finish(self.began)
@@ -222,7 +225,7 @@ def _answered_before(call: Call, caller: Caller) -> Answer | None:
     if call.idempotency_key is None or not KEY_FORM.fullmatch(call.idempotency_key):
         return None
     repeatable = Repeatable(call.idempotency_key, _digest(call))
-    return accept.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
+    return repeats.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
 
 
 def _checked(call: Call, caller: Caller, began: float) -> Checked:
@@ -231,7 +234,7 @@ def _checked(call: Call, caller: Caller, began: float) -> Checked:
     row = prepare.prepare_message(message, caller=caller, now=timezone.now())
     repeatable = repeatable_of(call)
     entry = limits.entry_of(caller, ip=call.ip, priority=row.priority, recipient=row.recipient, template=message.template)
-    return Checked(row, repeatable, entry, call.language, began)
+    return Checked(row, repeatable, entry, call.language, began, w3c.parent_in(call.traceparent))
 
 
 def check(call: Call, caller: Caller | None = None) -> Accepted | Refused | Checked:

@@ -29,6 +29,7 @@ urlpatterns = [
     path("messages/<uuid:id>/trace/", messages.MessageTrace.as_view()),
     path("batches/", batches.BatchCollection.as_view()),
     path("batches/<uuid:id>/", batches.BatchItem.as_view()),
+    path("batches/<uuid:id>/progress/", batches.BatchProgress.as_view()),
     path("batches/<uuid:id>/pause/", batches.BatchPause.as_view()),
     path("batches/<uuid:id>/resume/", batches.BatchResume.as_view()),
     path("batches/<uuid:id>/cancel/", batches.BatchCancel.as_view()),

@@ -73,7 +73,8 @@ class Delivery(RuleEnforcement):
         self.channel = rows[0].channel if rows else ""
         self.always_traced = {row.id for row in rows if row.priority >= tracing.value.always_from_priority}
         for row in rows:
-            self._line(row.id, "C", now, row.attempts)
+            queued = () if row.queued_at is None else (record.offset_ms(row.id, row.queued_at),)
+            self.claims[row.id] = record.line("C", row.id, now, row.attempts, *queued)
         self._deliver(rows, now)
         self._flush(last=True)
         return len(rows)
@@ -104,7 +105,7 @@ class Delivery(RuleEnforcement):
         """Deal with messages that no provider was called for: the faults of a service pass, those of a message don't."""
         if stopping.is_set() or isinstance(error, OperationalError | InterfaceError | redis.Unavailable):
             for row in left:
-                self._put_back(row, self._now() + FAULT_PAUSE)
+                self._give_back(row, self._now() + FAULT_PAUSE, "stopping" if stopping.is_set() else "fault")
         elif alone:
             fault = ProviderError("internal", f"A fault of ours before a provider was called: {type(error).__name__}.")
             for row in left:
@@ -120,10 +121,13 @@ class Delivery(RuleEnforcement):
             self._end(row, Status.EXPIRED, "expired", "Its time had run out before it could be sent.")
             return None
         try:
-            return render_message(row)
+            message = render_message(row)
         except liquid.TemplateProblem as problem:
             self._end(row, Status.FAILED, "template", str(problem))
             return None
+        if row.template_version_id and row.id in self.claims:
+            self.claims[row.id] += record.line("G", row.id, self._now())
+        return message
 
     def _round(self, messages: list[RenderedMessage]) -> list[RenderedMessage]:
         """Give each message to one provider and return those whose provider could not be reached, for the next round."""
@@ -138,7 +142,7 @@ class Delivery(RuleEnforcement):
             # Held for all calls of the chunk: threads that wait for a connection one call long would mostly change turns.
             if provider.slots is not None and not provider.slots.acquire(timeout=max(0.0, self.gives_way_at - time.monotonic())):
                 for message in group:
-                    self._put_back(message.row, self._now() + NO_SLOT_PAUSE)
+                    self._give_back(message.row, self._now() + NO_SLOT_PAUSE, f"slots:{record.word(provider.name)}")
                 continue
             try:
                 again += self._calls(provider, group)
@@ -171,7 +175,7 @@ class Delivery(RuleEnforcement):
                 concurrency_leases.leave(lease)
 
     def _put_off_by_cap(self, message: RenderedMessage, provider: LoadedProvider, now: datetime, due: datetime) -> None:
-        self._line(message.row.id, "X", now, Status.PENDING, f"cap:{record.word(provider.name)}")
+        self._deferred(message.row, now, f"cap:{record.word(provider.name)}", max(0, int((due - now).total_seconds() * 1000)))
         self._put_back(message.row, due)
 
     def _provider_for(self, message: RenderedMessage) -> LoadedProvider | None:
@@ -191,6 +195,7 @@ class Delivery(RuleEnforcement):
             else:
                 self._wait_for_breaker(row, choice.instead_of.name, choice.wait_seconds)
             return None
+        message.choice = choice.reason
         host = provider.adapter.host_of(message.request)
         if host and (wait_seconds := self.selection.host_waits(host)) is not None:
             self._wait_for_breaker(row, host, wait_seconds, host=host)
@@ -211,7 +216,7 @@ class Delivery(RuleEnforcement):
         """One call to a provider."""
         if stopping.is_set() or time.monotonic() > self.gives_way_at:
             for message in messages:
-                self._put_back(message.row, self._now())
+                self._give_back(message.row, self._now(), "stopping" if stopping.is_set() else "turn")
             return []
         breaker = self._breaker_of(provider, messages)
         if breaker and self.selection.has_opened(breaker):
@@ -241,13 +246,14 @@ class Delivery(RuleEnforcement):
         again = []
         for message, result in zip(messages, results, strict=True):
             if isinstance(result, Accepted):
-                self._taken(message.row, result, provider, took_ms)
+                self._taken(message, result, provider, took_ms)
             elif result.tries_another and provider_routing.of(message.row.tenant_id).fail_over:
                 if provider.breaker and result.unreachable:
                     breakers.rest(provider.breaker, provider_routing.value.rest_seconds)
                 message.tried.add(provider.provider_id)
                 message.error, message.left = result, provider.name
-                self._line(message.row.id, "E", self._now(), took_ms, record.word(provider.name), record.word(result.code))
+                names = record.word(provider.name), record.word(result.code)
+                self._line(message.row.id, "E", self._now(), took_ms, *names, message.choice)
                 again.append(message)
             else:
                 self._not_taken(message, result, provider, took_ms)

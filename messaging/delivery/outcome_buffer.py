@@ -51,6 +51,8 @@ class OutcomeBuffer:
         self.done: list[Outcome] = []
         self.noted = 0  # of those, the first so many stand in the journal
         self.lines: dict[UUID, list[str]] = defaultdict(list)
+        #: What the trace says of each claim, until there is more to tell: a message that is given back without a call has only that.
+        self.claims: dict[UUID, str] = {}
         self.events: Counter[record.Counted] = Counter()
         self.open: dict[UUID, Claimed] = {}  # claimed, and nothing known yet of what became of them
         self.always_traced: set[UUID] = set()  # whatever the sampling says
@@ -66,11 +68,11 @@ class OutcomeBuffer:
         """Return the time by the database's clock, because rows put back become due by that clock."""
         return timezone.now() + self.ahead
 
-    def _taken(self, row: Claimed, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
-        now = self._now()
+    def _taken(self, message: RenderedMessage, result: Accepted, provider: LoadedProvider, took_ms: int) -> None:
+        row, now = message.row, self._now()
         start = max(row.due_at, row.created_at)
         latency_ms = max(0, int((now - start).total_seconds() * 1000))
-        self._line(row.id, "S", now, took_ms, record.word(provider.name))
+        self._line(row.id, "S", now, took_ms, record.word(provider.name), message.choice)
         self._done(
             Outcome(
                 id=row.id,
@@ -89,7 +91,7 @@ class OutcomeBuffer:
         row, now = message.row, self._now()
         provider_id = provider.provider_id if provider else None
         if provider:
-            self._line(row.id, "E", now, took_ms, record.word(provider.name), record.word(error.code))
+            self._line(row.id, "E", now, took_ms, record.word(provider.name), record.word(error.code), message.choice)
         if isinstance(error, OutcomeUnknown):
             self._end(row, Status.UNKNOWN, error.code, error.detail, provider_id)
             return
@@ -132,6 +134,12 @@ class OutcomeBuffer:
         )
         self.events[row.tenant_id, row.channel, status.value] += 1
 
+    def _give_back(self, row: Claimed, due: datetime, why: str) -> None:
+        """Note that a message goes back without a call and without a rule against it, because its task could not see to it."""
+        self.claims.pop(row.id, None)
+        self._line(row.id, "B", self._now(), why)
+        self._put_back(row, due)
+
     def _put_back(self, row: Claimed, due: datetime, code: str = "", detail: str = "") -> None:
         """Not an attempt: the message never reached a provider."""
         status = Status.PENDING.value
@@ -142,7 +150,7 @@ class OutcomeBuffer:
         now = self._now()
         due = now + timedelta(seconds=seconds)
         reason = f"breaker:{record.word(whose.replace('@', '_'))}@{breaker_rules.release()}"
-        self._line(row.id, "X", now, Status.PENDING, reason, int(seconds * 1000))
+        self._deferred(row, now, reason, int(seconds * 1000))
         due = min(due, row.expires_at or due)  # one whose time runs out before ends on time
         self._put_back(row, due, breaker_backlog.error_code_for(whose), WAITS_FOR_BREAKER)
         self.waits.add(BreakerWait(row.tenant_id, row.channel, row.is_sandbox, host))
@@ -157,8 +165,16 @@ class OutcomeBuffer:
         self.done.append(outcome)
         self.open.pop(outcome.id, None)
 
+    def _deferred(self, row: Claimed, now: datetime, reason: str, delay_ms: int) -> None:
+        """Tell the trace what puts a message off. That it was claimed for that is left out, so that such lines can be folded."""
+        self.claims.pop(row.id, None)
+        self._line(row.id, "X", now, Status.PENDING, reason, delay_ms)
+
     def _line(self, message_id: UUID, code: str, at: datetime, *words: object) -> None:
-        self.lines[message_id].append(record.line(code, message_id, at, *words))
+        told = self.lines[message_id]
+        if claim := self.claims.pop(message_id, None):
+            told.append(claim)
+        told.append(record.line(code, message_id, at, *words))
 
     def _write(self) -> set[UUID]:
         """Write the outcomes and return the ids still held; retry while the database is away, as no other process knows them."""

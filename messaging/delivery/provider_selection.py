@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 from messaging.configuration import provider_routing
@@ -29,6 +30,22 @@ class Choice:
     instead_of: LoadedProvider | None = None
     #: Every breaker is open: seconds until one may be tried.
     wait_seconds: float | None = None
+    #: Why this provider, as a trace has it: one of `Reason`, with the release of the rules where they decided.
+    reason: str = ""
+
+
+class Reason(StrEnum):
+    """Why a provider was chosen; one letter each, because it stands in the trace of every message."""
+
+    ONLY = "o"  # there is no other
+    LEFT = "l"  # the others were tried before
+    WEIGHTED = "w"
+    FASTEST = "f"
+    IN_ORDER = "i"
+    TRIAL = "t"  # its breaker lets a trial call through
+
+
+BY_STRATEGY = {Strategy.WEIGHTED: Reason.WEIGHTED, Strategy.FASTEST: Reason.FASTEST, Strategy.IN_ORDER: Reason.IN_ORDER}
 
 
 @dataclass(slots=True)
@@ -71,7 +88,7 @@ class ProviderSelection:
         if not left or len(tried) >= routing.max_providers:
             return Choice()
         if len(left) == 1 and self._phase(left[0]) == Phase.CLOSED:
-            return Choice(left[0])  # the usual case
+            return Choice(left[0], reason=Reason.LEFT if tried else Reason.ONLY)  # the usual case
         strategy, weight = weights(left, routing, channel)
         if not routing.fail_over:
             left = [_draw(left, strategy, weight, drift_seconds=0)]
@@ -84,12 +101,13 @@ class ProviderSelection:
             # Some call must test it; a provider that is only a reserve is tested when it is needed.
             is_needed = not awake or (weight[provider.provider_id] > (heaviest if strategy == Strategy.IN_ORDER else 0))
             if is_needed and self._admit(provider):
-                return Choice(provider)
+                return Choice(provider, reason=Reason.TRIAL)
         if awake:
             provider = _draw(awake, strategy, weight, drift_seconds=routing.drift_back_seconds)
             least = weight[provider.provider_id] if strategy == Strategy.IN_ORDER else 0
             out = [c for c in left if phases[c.provider_id] != Phase.CLOSED and weight[c.provider_id] > least]
-            return Choice(provider, instead_of=max(out, key=lambda c: weight[c.provider_id]) if out else None)
+            instead_of = max(out, key=lambda c: weight[c.provider_id]) if out else None
+            return Choice(provider, instead_of=instead_of, reason=f"{BY_STRATEGY[strategy]}@{provider_routing.now.release}")
         if tests:
             return Choice(wait_seconds=self._trial_wait(tests[0].breaker or ""), instead_of=tests[0])
         soonest = min(left, key=_wait)

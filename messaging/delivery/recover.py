@@ -31,6 +31,7 @@ from messaging.storage.store import Outcome
 from messaging.storage.unreadable import readable
 from posthaste.lib import locks, logs, redis
 from posthaste.lib.queues import DELAYED, SEND
+from tracing.services import record
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,7 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
     tally.add(now, Counter((row.tenant_id, row.channel, outcome.status) for row, outcome in settled))
+    tally.trace({row.pk: record.line("V", row.pk, now, outcome.status, "worker_lost") for row, outcome in settled})
     traces = logs.traces(written)
     log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)
     return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)
@@ -167,6 +169,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
         moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     if moved:
         log.warning("requeued lost tasks", rows=moved)
+        tally.trace({pk: record.line("V", pk, now, Status.PENDING, "task_lost") for pk in ids})
     return moved
 
 
@@ -215,6 +218,8 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
         else:
             continue
         counts[answer] += changed
+        if changed:
+            tally.trace({row.pk: record.line("L", row.pk, timezone.now(), answer, record.word(provider.name))})
     return dict(counts)
 
 

@@ -22,6 +22,7 @@ class RenderedMessage:
     tried: set[UUID | None] = field(default_factory=set)
     error: ProviderError | None = None
     left: str = ""  # the provider that could not be reached
+    choice: str = ""  # why its provider was chosen, as a trace has it
     own_link: str = ""  # what makes its text differ from the same text for another message
 
 

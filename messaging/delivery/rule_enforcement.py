@@ -57,7 +57,7 @@ class RuleEnforcement(OutcomeBuffer):
             status = Status.EXPIRED if row.expires_at and row.expires_at <= until else Status.PENDING
         reason = f"{verdict.code}@{release}"
         if until is not None and status == Status.PENDING:
-            self._line(row.id, "X", now, status, reason, max(0, int((until - now).total_seconds() * 1000)))
+            self._deferred(row, now, reason, max(0, int((until - now).total_seconds() * 1000)))
         else:
             self._line(row.id, "X", now, status, reason)
         self._done(

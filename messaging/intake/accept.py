@@ -9,7 +9,7 @@ publish, the rows are `queued` without a task; `recover` finds them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from messaging.intake.prepare import PreparedBatch
+from messaging.intake.repeats import Answer, KeyReused, Repeatable, answer_of, find_repeated, trace_repeat
 from messaging.models import Batch, IdempotencyKey, Status
 from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
@@ -29,22 +30,15 @@ from messaging.storage.store import NewRow
 from posthaste.lib import outage
 from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
-from posthaste.lib.problems import Conflict, Invalid, Problem, Unavailable
+from posthaste.lib.problems import Invalid, Problem, Unavailable
 from posthaste.lib.queues import URGENT
+from tracing.services import record
 from tracing.services.tally import tally
 
 log = structlog.get_logger(__name__)
 UNSTORABLE = gettext_lazy("The message can't be stored: it contains a value that is out of range.")
 REFUSED = "refused_message"  # in the count of rows set aside
 MAX_TOLD = 100  # dropped rows that an answer names
-
-
-@dataclass(frozen=True, slots=True)
-class Repeatable:
-    """The caller's `Idempotency-Key` and the digest of what it was used for."""
-
-    key: str
-    digest: bytes
 
 
 @dataclass(slots=True)
@@ -54,32 +48,10 @@ class Intake:
     row: NewRow
     repeatable: Repeatable | None = None
     entry: gate.Entry | None = None
+    traceparent: str = ""  # of the caller's own trace
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to the caller, the same for a repeated request."""
-
-    id: UUID
-    segments: int | None
-    repeated: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the body of the 202."""
-        answer: dict[str, Any] = {"id": str(self.id), "trace_id": self.id.hex, "status": "pending"}
-        if self.segments is not None:
-            answer["segments"] = self.segments
-        return answer
-
-
-class KeyReused(Conflict):
-    """The idempotency key was used for another request."""
-
-    code = "idempotency_key_reused"
-    title = gettext_lazy("The Idempotency-Key was already used for another request")
-
-
-def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None) -> Answer:
+def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: gate.Entry | None = None, traceparent: str = "") -> Answer:
     """Store one message and return the answer once it is committed (or joined to the caller's transaction).
 
     `entry` is its way through the limits, asked for with its group: one call for all, by the thread that writes them.
@@ -88,7 +60,7 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
         KeyReused: the idempotency key belongs to another request.
         TooMany: a limit says no; nothing is stored.
     """
-    intake = Intake(row, repeatable, entry)
+    intake = Intake(row, repeatable, entry, traceparent)
     if store.in_transaction():
         outcome = _write_what_is_let_in([intake])[0]
         try:
@@ -104,10 +76,15 @@ def accept_message(row: NewRow, *, repeatable: Repeatable | None = None, entry: 
 
 
 def post_message(
-    row: NewRow, *, repeatable: Repeatable | None, entry: gate.Entry | None, receive: Callable[[Answer | BaseException], None]
+    row: NewRow,
+    *,
+    repeatable: Repeatable | None,
+    entry: gate.Entry | None,
+    traceparent: str = "",
+    receive: Callable[[Answer | BaseException], None],
 ) -> None:
     """Have one message stored with its group; the writing thread calls `receive` with the answer or the error."""
-    committer.post(Intake(row, repeatable, entry), receive)
+    committer.post(Intake(row, repeatable, entry, traceparent), receive)
 
 
 def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
@@ -131,7 +108,8 @@ def write_group(group: Sequence[Intake]) -> list[Answer | Problem]:
         for row in straight:
             row.status, row.queued_at = Status.QUEUED.value, now
         store.insert_messages(fresh)
-        transaction.on_commit(lambda: _after_commit(fresh, straight, now), robust=True)
+        parents = {intake.row.id: intake.traceparent for intake in group if intake.traceparent and id(intake) not in repeated}
+        transaction.on_commit(lambda: _after_commit(fresh, straight, parents, now), robust=True)
     return [outcomes[id(intake)] for intake in group]
 
 
@@ -181,7 +159,7 @@ def _has_room(room: dict[int, int], tenant_id: int) -> bool:
     return room[tenant_id] >= 0
 
 
-def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: datetime) -> None:
+def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], parents: Mapping[UUID, str], now: datetime) -> None:
     lost = publish_all((Route(row.tenant_id, row.channel, row.priority), row.id) for row in straight)
     if lost:
         # Accepted all the same: the feeder brings them when the broker is back.
@@ -189,6 +167,8 @@ def _after_commit(fresh: Sequence[NewRow], straight: Sequence[NewRow], now: date
     elif any(row.due_at <= now and row.status == Status.PENDING for row in fresh):
         kick_feeder()
     tally.add(now, Counter((row.tenant_id, row.channel, "accepted") for row in fresh))
+    if parents:
+        tally.trace({pk: record.line("A", pk, now, traceparent) for pk, traceparent in parents.items()})
 
 
 def _remember(group: Sequence[Intake], now: datetime) -> dict[int, Answer | Problem]:
@@ -238,21 +218,11 @@ def _answered_before(group: Sequence[Intake]) -> dict[int, Answer | Problem]:
         if row is None or row.target == intake.row.id:
             continue
         try:
-            earlier[number] = _answer_of(row, intake.repeatable)
+            earlier[number] = answer_of(row, intake.repeatable)
+            trace_repeat(row.target)
         except KeyReused as problem:
             earlier[number] = problem
     return earlier
-
-
-def _answer_of(row: IdempotencyKey, repeatable: Repeatable | None) -> Answer:
-    """Return the first answer to a single message from what was stored with its key."""
-    _must_be_same(row, repeatable)
-    return Answer(row.target, (row.answer or {}).get("segments"), repeated=True)
-
-
-def _must_be_same(row: IdempotencyKey, repeatable: Repeatable | None) -> None:
-    if repeatable is None or bytes(row.digest) != repeatable.digest:
-        raise KeyReused(gettext_lazy("Use a new Idempotency-Key for a new request."))
 
 
 def _write_unless_away(group: Sequence[Intake]) -> list[Answer | Exception]:
@@ -274,50 +244,13 @@ def _close_connection() -> None:
 committer: Batcher[Intake, Answer] = Batcher(together(_write_unless_away), name="accept", at_end=_close_connection)
 
 
-def _find_key(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> IdempotencyKey | None:
-    """Return what is stored with a key of the same kind of API key, if it was used for the same request.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    found = IdempotencyKey.objects.filter(tenant_id=tenant_id, key=repeatable.key, is_sandbox=is_sandbox)
-    row = next(iter(unreadable.read(found, lambda: unreadable.checked(found), kind=row_kinds.IDEMPOTENCY_KEY)), None)
-    if row is not None:
-        _must_be_same(row, repeatable)
-    return row
-
-
-def find_answered(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable) -> Answer | None:
-    """Return the first answer to a single message with the same key, if there is one.
-
-    The writer finds it for a message that may be stored. This is for one that is refused now, but was accepted then: its `expires_at`
-    has passed meanwhile, its template was archived, the backlog is full.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    return _answer_of(row, repeatable) if row is not None else None
-
-
-def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | None) -> dict[str, Any] | None:
-    """Return the stored answer to an earlier batch request with the same key, if there is one.
-
-    Raises:
-        KeyReused: the key belongs to another request.
-    """
-    if repeatable is None:
-        return None
-    row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
-    return dict(row.answer or {}) if row is not None else None
-
-
 def accept_batch(
     *,
     batch: Batch,
     is_sandbox: bool,
     prepared: PreparedBatch,
     repeatable: Repeatable | None,
+    traceparent: str = "",
 ) -> dict[str, Any]:
     """Store a batch in one transaction and return the body of the 202. The feeder takes it from there."""
     rows = prepared.rows
@@ -341,10 +274,15 @@ def accept_batch(
                 return earlier
         batch.save(force_insert=True)
         store.insert_messages(rows)
-        transaction.on_commit(lambda: _after_batch(batch, len(rows)), robust=True)
+        transaction.on_commit(lambda: _after_batch(batch, prepared, traceparent), robust=True)
     return answer
 
 
-def _after_batch(batch: Batch, accepted: int) -> None:
+def _after_batch(batch: Batch, prepared: PreparedBatch, traceparent: str) -> None:
     kick_feeder()
-    tally.add(batch.created_at, Counter({(batch.tenant_id, batch.channel, "accepted"): accepted}))
+    tally.add(batch.created_at, Counter({(batch.tenant_id, batch.channel, "accepted"): len(prepared.rows)}))
+    lines = {pk: record.line("D", pk, batch.created_at, number) for pk, number in prepared.repeated.items()}
+    if traceparent:  # once for all its messages
+        lines[batch.id] = record.line("A", batch.id, batch.created_at, traceparent)
+    if lines:
+        tally.trace(lines)

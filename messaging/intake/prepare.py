@@ -1,5 +1,6 @@
 """From what a caller sent to a row that can be stored, or to an error that names the field."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -250,6 +251,7 @@ class PreparedBatch:
     rows: list[NewRow] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[dict[str, int]] = field(default_factory=list)
+    repeated: Counter[UUID] = field(default_factory=Counter)  # of the good rows: how many equal ones were dropped
 
 
 def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: UUID) -> PreparedBatch:
@@ -268,6 +270,7 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
     if frame.errors:
         raise Invalid(errors=frame.errors)
     prepared, earlier_rows = PreparedBatch(frame), EarlierRows(frame.wording)
+    kept: dict[int, UUID] = {}  # by index
     for index, raw in enumerate(request.recipients):
         try:
             entry = read_recipient(raw)
@@ -283,8 +286,10 @@ def prepare_batch(request: BatchIn, *, caller: Caller, now: datetime, batch_id: 
         same_as = None if request.duplicates == Duplicates.SEND else earlier_rows.same_as(index, row)
         if same_as is None:
             prepared.rows.append(row)
+            kept[index] = row.id
         elif request.duplicates == Duplicates.DROP:
             prepared.dropped.append({"index": index, "same_as": same_as})
+            prepared.repeated[kept[same_as]] += 1
         else:
             said = _("The same recipient with the same content as row {n}.").format(n=same_as)
             prepared.rejected.append({"index": index, "field": "recipient", "code": "duplicate", "message": said})

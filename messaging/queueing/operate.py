@@ -2,13 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.selectors import AuditEntry
@@ -21,9 +22,17 @@ from messaging.storage import batches, lost_content
 from messaging.storage.batches import NOT_BEGUN
 from messaging.storage.unreadable import CODE
 from posthaste.lib.problems import Conflict
+from tracing.services import record
 
 AT_ONCE_SECONDS = 0.2  # a caller who cancels a small batch finds all its messages cancelled
 STEP = 500  # messages that one transaction of a bulk call touches
+#: What an operator does with a message, as its trace says it.
+VERBS = {
+    Action.MESSAGE_CANCEL: "cancel",
+    Action.MESSAGE_RETRY: "retry",
+    Action.MESSAGE_SETTLE_SENT: "sent",
+    Action.MESSAGE_SETTLE_FAILED: "failed",
+}
 RETRYABLE = (Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED)
 
 
@@ -44,7 +53,7 @@ class Cancelled:
 
 def cancel_messages(*, ids: Sequence[UUID], by: Actor, now: datetime) -> int:
     """Cancel those that no worker has claimed yet and return their number."""
-    return _many(Action.MESSAGE_CANCEL, lambda part: _cancel(part, now), ids, by)
+    return _many(Action.MESSAGE_CANCEL, lambda part: _cancel(part, now), ids, by, changed={"finished_at": now})
 
 
 def cancel_message(*, message: Message, by: Actor, now: datetime) -> None:
@@ -68,13 +77,25 @@ def _one(action: Action, act: Callable[[Sequence[UUID]], int], message: Message,
         done = act([message.pk])
         if done:
             audit.record(by=by, action=action, target=message.pk, tenant_id=message.tenant_id, detail={"was": str(was), **detail})
-    if not done:
+    if done:
+        _trace(action, [message.pk], by)
+    else:
         message.refresh_from_db(fields=["status"])
     return bool(done)
 
 
-def _many(action: Action, act: Callable[[Sequence[UUID]], int], ids: Sequence[UUID], by: Actor) -> int:
-    """Do something with many messages, some at a time; an entry for each tenant counts them with each step."""
+def _trace(action: Action, ids: Iterable[UUID], by: Actor) -> None:
+    """Tell the traces of messages what was done with them, and who did it, once that is committed."""
+    verb, who, now = VERBS[action], record.word(str(by)), timezone.now()
+    lines = {pk: [record.line("O", pk, now, verb, who)] for pk in ids}
+    transaction.on_commit(lambda: record.append_now(lines), robust=True)
+
+
+def _many(action: Action, act: Callable[[Sequence[UUID]], int], ids: Sequence[UUID], by: Actor, *, changed: dict[str, Any]) -> int:
+    """Do something with many messages, some at a time; an entry for each tenant counts them with each step.
+
+    `changed` tells the rows that it changed from the others.
+    """
     owners: dict[int, list[UUID]] = defaultdict(list)
     for part in _steps(ids):
         for pk, tenant_id in Message.objects.filter(pk__in=part).values_list("pk", "tenant_id"):
@@ -85,7 +106,10 @@ def _many(action: Action, act: Callable[[Sequence[UUID]], int], ids: Sequence[UU
         first = [str(pk) for pk in own[: audit.NAMED]]
         for part in _steps(own):
             with transaction.atomic():
-                done += act(part)
+                did = act(part)
+                done += did
+                if did:
+                    _trace(action, Message.objects.filter(pk__in=part, **changed).values_list("pk", flat=True), by)
                 said: dict[str, Any] = {"target": f"{done} messages", "detail": {"count": done, "first": first}}
                 if entry is None:
                     entry = audit.record(by=by, action=action, tenant_id=tenant_id, **said)
@@ -105,7 +129,7 @@ def retry_messages(*, ids: Sequence[UUID], by: Actor, now: datetime) -> int:
     An expiry that has passed is lifted: who asks for it now wants it now. Their batches run again. What was set aside and has lost some of
     its content is left out: see `retry_message`.
     """
-    return _many(Action.MESSAGE_RETRY, lambda part: _retry_whole(part, now, by), ids, by)
+    return _many(Action.MESSAGE_RETRY, lambda part: _retry_whole(part, now, by), ids, by, changed={"due_at": now})
 
 
 def _retry_whole(ids: Sequence[UUID], now: datetime, by: Actor) -> int:
@@ -194,7 +218,7 @@ def settle_unknown(*, ids: Sequence[UUID], status: Status, by: Actor, now: datet
     """Write an operator's decision (sent or failed) about messages with an unknown outcome and return their number."""
     if status not in SETTLED:
         raise ValueError(status)
-    return _many(SETTLED[status], lambda part: _settle(part, status, now), ids, by)
+    return _many(SETTLED[status], lambda part: _settle(part, status, now), ids, by, changed={"finished_at": now})
 
 
 def settle_message(*, message: Message, status: Status, by: Actor, now: datetime) -> None:

@@ -149,8 +149,7 @@ def _apply(provider: Provider, receipts: Sequence[Receipt], now: datetime) -> li
             Message.objects.filter(pk__in=ids).update(status=Status.FAILED, error_code=code, error_detail=detail, **common)
         ReceiptEntry.objects.bulk_create(entries)
         _list_bounced(provider, receipts, rows, entries, now)
-    applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
-    _report(provider, applied, now)
+    _report(provider, entries, now)
     counts = Counter(str(entry.outcome) for entry in entries)
     matched = logs.traces(entry.message_id for entry in entries if entry.message_id)
     log.info("receipts", provider=str(provider.pk), **counts, **matched)
@@ -202,17 +201,22 @@ def _judge(receipt: Receipt, row: Message | None) -> ReceiptOutcome:
     return ReceiptOutcome.DUPLICATE if row.status == receipt.status else ReceiptOutcome.LATE
 
 
-def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) -> None:
+def _report(provider: Provider, entries: Sequence[ReceiptEntry], now: datetime) -> None:
     """Traces, live figures and the provider's breaker, in one pipeline."""
-    if not applied:
+    applied = [entry for entry in entries if entry.outcome == ReceiptOutcome.APPLIED]
+    lines: dict[UUID, list[str]] = defaultdict(list)
+    for entry in entries:
+        if entry.message_id:
+            unchanged = () if entry.outcome == ReceiptOutcome.APPLIED else (entry.outcome,)
+            lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported, *unchanged))
+    if not lines:
         return
     pipeline = redis.client().pipeline(transaction=False)
-    lines: dict[UUID, list[str]] = defaultdict(list)
-    for entry in applied:
-        if entry.message_id:
-            lines[entry.message_id].append(record.line("K", entry.message_id, now, entry.reported))
     urgent = tracing.value.always_from_priority
-    record.append(pipeline, lines, always={e.message.pk for e in applied if e.message and e.message.priority >= urgent})
+    record.append(pipeline, lines, always={e.message.pk for e in entries if e.message and e.message.priority >= urgent})
+    if not applied:
+        _send(pipeline)
+        return
     counts = Counter((provider.tenant_id, provider.channel, entry.reported) for entry in applied)
     record.count(pipeline, now, counts)
     totals = Totals()
@@ -222,10 +226,17 @@ def _report(provider: Provider, applied: Sequence[ReceiptEntry], now: datetime) 
     # Where our own `sent` is not written yet, or never will be, the claim tells about when it was.
     taken = [((e.message.sent_at or e.message.claimed_at or now), e.reported == "failed") for e in applied if e.message]
     recording = breakers.note_receipts(pipeline, provider_id=provider.pk, taken=taken, code=code)
+    if answers := _send(pipeline):
+        recording.handle_answers(answers)
+
+
+def _send(pipeline: Any) -> list[Any]:
+    """Send a pipeline and return its answers; none if Redis is away."""
     try:
-        recording.handle_answers(pipeline.execute())
+        answers: list[Any] = pipeline.execute()
     except redis.Unavailable:
-        pass
+        return []
+    return answers
 
 
 def provider_for_receipts(provider_id: UUID) -> Provider | None:

@@ -70,6 +70,7 @@ class Claimed:
     created_at: datetime
     due_at: datetime
     expires_at: datetime | None
+    queued_at: datetime | None
     claimed_at: datetime
     attempts: int
     priority: int

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from standardwebhooks import Webhook
 
@@ -20,7 +21,9 @@ from messaging.webhooks import positions
 from posthaste.lib import foreign_json, http
 from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import new_id
+from tracing import w3c
 
+ID_PREFIX = "msg_"
 GONE = 410  # the receiver wants no more events
 MAX_ANSWER_BYTES = 65_536
 
@@ -50,12 +53,17 @@ class Answer:
 
 def new_webhook_id() -> str:
     """Make the id of a request, which a receiver uses to recognise one that it has seen."""
-    return f"msg_{new_id().hex}"
+    return f"{ID_PREFIX}{new_id().hex}"
 
 
 def host_of(endpoint: WebhookEndpoint) -> str:
     """Return the host that an endpoint is at, as its breaker and its cap are called."""
     return http.host_name(endpoint.url)
+
+
+def _traceparent(webhook_id: str) -> str:
+    """Return the request's own trace: its events are of many messages, which the receiver finds named in them."""
+    return w3c.traceparent(UUID(webhook_id.removeprefix(ID_PREFIX)), "webhook")
 
 
 def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[str, Any]], now: datetime) -> Answer:
@@ -66,6 +74,7 @@ def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[st
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": _signatures(endpoint, webhook_id, body, now),
+        w3c.HEADER: _traceparent(webhook_id),
     }
     began = time.monotonic()
     try:

@@ -23,6 +23,7 @@ from accounts.services.audit import Actor
 from messaging import selectors as messaging
 from messaging.channels.recipients import normalise_recipient
 from messaging.intake.accept import accept_message
+from messaging.providers.cache import SANDBOX, provider_cache
 from messaging.queueing import operate
 from messaging.storage.store import NewRow
 from monitor.alarms import straight, texts
@@ -105,7 +106,7 @@ def write_notice(
 ) -> AlarmNotice:
     """Write a notice and, where the platform is to send it, its message, within the caller's transaction."""
     message_id = None
-    if by_platform and of is not None and receiver.kind not in ROBOTS:
+    if by_platform and of is not None and receiver.kind not in ROBOTS and is_served(of, receiver.kind.channel):
         row = _message(receiver, text, of, now)
         accept_message(row)
         message_id = row.id
@@ -125,6 +126,11 @@ def write_notice(
         next_at=now,
         key=key,
     )
+
+
+def is_served(of: Sender, channel: str) -> bool:
+    """Return whether a provider of the sender reaches people on a channel: a sandbox takes everything and sends nothing."""
+    return any(provider.kind != SANDBOX for provider in provider_cache.in_force(of.tenant_id, channel))
 
 
 def _message(receiver: Receiver, text: Text, of: Sender, now: datetime) -> NewRow:

@@ -35,14 +35,19 @@ log = structlog.get_logger(__name__)
 EVERY_SECONDS = 4.0
 BUSY_SECONDS = 1.5  # while an alarm is open or a notice has not left
 FRESH_SECONDS = 1.0  # no figure is older
+#: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
+#: spared.
+QUICK_SECONDS, SLOW_SECONDS = 30, 12.0
 LEAST_SECONDS = 0.5  # between two turns, however long one took
 HEARTBEAT_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
+VALUES_SECONDS = 60.0  # the rows of active alarms follow their values so often
 CLEAN_SECONDS = 3_600.0
 TOLD_SECONDS = 3_600  # so long processes know of each other's notices while the database is away
 #: The platform sends nothing without these.
 NEEDED_PARTS = ("database", "redis", "broker")
 NEEDED_PROCESS = "send"
+NEEDED = {"up", "processes"}  # the metrics that tell it
 AWAY = (DatabaseError, InterfaceError)
 
 _started: set[int] = set()
@@ -72,7 +77,7 @@ class Evaluator:
         self.unwritten: list[tuple[Due, datetime]] = []
         self.is_degraded = False
         self.is_busy = False
-        self._next = dict.fromkeys(("samples", "heartbeat", "refresh", "clean"), 0.0)
+        self._next = dict.fromkeys(("samples", "values", "heartbeat", "refresh", "clean"), 0.0)
         self._sender: dispatch.Sender | None = None
 
     def run(self) -> None:
@@ -96,7 +101,9 @@ class Evaluator:
         """Evaluate once."""
         settings = alarms.value
         rules = settings.rules_by_name
-        read = figures.read({rule.metric for rule in rules.values()} | {"up", "processes"}, max_age_seconds=FRESH_SECONDS)
+        urgent = NEEDED | {rule.metric for rule in rules.values() if 0 < rule.for_seconds < QUICK_SECONDS}
+        read = figures.read(urgent, max_age_seconds=FRESH_SECONDS)
+        read |= figures.read({rule.metric for rule in rules.values()} - urgent, max_age_seconds=SLOW_SECONDS)
         readings = {name: readings_of(rule, read) for name, rule in rules.items()}
         works = platform_works(read)
         try:
@@ -115,7 +122,7 @@ class Evaluator:
         rules = settings.rules_by_name
         changed = states.evaluate(rules, readings, known.episodes, now=now)
         after = self._marked(changed, known, rules, now)
-        store.save(after, known, rules)
+        store.save(after, known, rules, with_values=self._is_time("values", VALUES_SECONDS))
         self.known, self.is_degraded = known, False
         everything = [*known.episodes.values(), *known.earlier]
         self._refresh(settings)

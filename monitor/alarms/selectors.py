@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.urls import reverse
 
 from configcenter import hot
 from configcenter.selectors import published_between
@@ -54,6 +55,7 @@ class Firing:
     value: float | None
     since: datetime
     acknowledged_by: str
+    url: str
 
 
 def firing(*, limit: int = 50) -> list[Firing]:
@@ -70,12 +72,13 @@ def firing(*, limit: int = 50) -> list[Firing]:
             rule=row.rule,
             series=row.series,
             metric=row.metric,
-            title=title_of(row.metric),
+            title=f"{row}: {title_of(row.metric)} {row.condition}",
             severity=row.severity,
             state=row.state,
             value=row.value,
             since=row.fired_at or row.since,
             acknowledged_by=row.acknowledged_by,
+            url=reverse("alarm", args=[row.pk]),
         )
         for row in rows
     ]

@@ -73,14 +73,19 @@ def episode_of(row: Alarm) -> Episode:
 
 
 def save(
-    changed: Mapping[tuple[str, str], Episode | None], known: Known, rules: Mapping[str, AlarmRule], *, settled: Collection[UUID] = ()
+    changed: Mapping[tuple[str, str], Episode | None],
+    known: Known,
+    rules: Mapping[str, AlarmRule],
+    *,
+    settled: Collection[UUID] = (),
+    with_values: bool = False,
 ) -> None:
-    """Write what changed in one transaction, and note it in `known`.
+    """Write what changed in one transaction, and note it in `known`; `with_values`: also where only the value did.
 
     Raises:
         Overtaken: nothing was written.
     """
-    writes = {key: episode for key, episode in changed.items() if _is_worth_writing(known.episodes.get(key), episode)}
+    writes = {key: episode for key, episode in changed.items() if _is_worth_writing(known.episodes.get(key), episode, with_values)}
     settled = set(settled) - known.settled
     if not writes and not settled:
         return
@@ -105,10 +110,12 @@ def save(
             known.episodes[key] = episode
 
 
-def _is_worth_writing(before: Episode | None, after: Episode | None) -> bool:
+def _is_worth_writing(before: Episode | None, after: Episode | None, with_values: bool) -> bool:
     """Return whether more changed than the value, which samples keep."""
     if before is None or after is None:
         return before is not after
+    if with_values and after.is_active and before.value != after.value:
+        return True
     return replace(before, value=None) != replace(after, value=None)
 
 

@@ -33,6 +33,7 @@ READS = {
     "messaging_templateversion_change": "shows a version, whatever the method",
     "messaging_webhookdelivery_change": "shows a delivery, whatever the method",
     "messaging_message_html": "shows a message's text",
+    "messaging_message_trace": "shows a message's trace",
     "messaging_templateversion_html": "shows a version's text",
     "messaging_template_live_preview": "renders what was sent with the request; no row is read",
     "messaging_template_live_html": "renders what was sent with the request; no row is read",

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from rest_framework import exceptions
 
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
-from messaging.intake import accept
+from messaging.intake import repeats
 from monitor.reference import every_problem
 from posthaste.lib import problem_responses, problems
 from tests.architecture.routes import api_routes, methods_of
@@ -143,7 +143,7 @@ def test_a_fault_of_ours_is_told_without_its_details() -> None:
 def test_every_error_code_is_explained_on_the_page_it_points_to() -> None:
     text = Client().get("/docs/errors/").content.decode()
     kinds = every_problem()
-    assert {problems.Internal, accept.KeyReused, problems.Invalid} <= set(kinds)
+    assert {problems.Internal, repeats.KeyReused, problems.Invalid} <= set(kinds)
     assert len({kind.code for kind in kinds}) == len(kinds)
     for kind in kinds:
         assert f'id="{kind.code}"' in text, kind.code

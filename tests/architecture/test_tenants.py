@@ -133,6 +133,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/messages/<uuid:id>/retry/": ("failed.pk", {}),
     "api/messages/<uuid:id>/trace/": ("pending.pk", {}),
     "api/batches/<uuid:id>/": ("running.pk", {}),
+    "api/batches/<uuid:id>/progress/": ("running.pk", {}),
     "api/batches/<uuid:id>/pause/": ("running.pk", {}),
     "api/batches/<uuid:id>/resume/": ("paused.pk", {}),
     "api/batches/<uuid:id>/cancel/": ("running.pk", {}),

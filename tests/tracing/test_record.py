@@ -1,5 +1,6 @@
 """What is written of a message's trace, and for how long."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -7,10 +8,11 @@ from django.utils import timezone
 
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
-from tests.builders import configure
+from tests.builders import configure, poll
 from tracing.configuration import tracing
 from tracing.selectors import events
 from tracing.services import record
+from tracing.services.tally import tally
 
 pytestmark = pytest.mark.both_stacks
 GOES_WELL = ["C10 1\n", "S20 8 gateway\n", "K50 delivered\n"]
@@ -66,3 +68,63 @@ def test_a_name_with_blanks_is_one_word_and_is_read_as_it_was_written() -> None:
     written({message_id: [record.line("S", message_id, at, 8, name), record.line("K", message_id, at, "delivered")]})
     assert [event.words for event in events(message_id)] == [("8", "Main gateway Asia"), ("delivered",)]
     assert record.word(" ") == "-"
+
+
+def put_off(message_id: UUID, at: datetime, *, reason: str = "rule:quiet:night@3", delay_ms: int = 60_000) -> dict[UUID, list[str]]:
+    return {message_id: [record.line("X", message_id, at, "pending", reason, delay_ms)]}
+
+
+def test_a_decision_that_repeats_is_folded_so_that_a_message_that_waits_for_days_stays_small() -> None:
+    message_id, start = new_id(), timezone.now()
+    for number in range(46):
+        written(put_off(message_id, start + timedelta(minutes=number), delay_ms=60_000 + number))
+    (event,) = events(message_id)
+    assert (event.code, event.times, event.words) == ("X", 46, ("pending", "rule:quiet:night@3", "60045"))
+    assert event.until_ms - event.at_ms == 45 * 60_000
+    assert len(redis.client().get(record.trace_key(message_id)) or b"") < 80
+
+
+def test_what_differs_from_the_line_before_is_not_folded() -> None:
+    message_id, at = new_id(), timezone.now()
+    written({message_id: ["C0 1 0\n"]})
+    written(put_off(message_id, at))
+    written(put_off(message_id, at, reason="rule:quiet:night@4"))
+    written({message_id: ["C90000 1\n", "S90010 8 gateway o\n"]})
+    written({message_id: ["K91000 delivered\n"]})
+    written({message_id: ["K92000 delivered duplicate\n"]})
+    written({message_id: ["K93000 delivered duplicate\n"]})
+    written({message_id: ["X94000 failed http_500\n"]})
+    written({message_id: ["X95000 failed http_500\n"]})
+    found = [(event.code, event.times) for event in events(message_id)]
+    assert found == [("C", 1), ("X", 1), ("X", 1), ("C", 1), ("S", 1), ("K", 1), ("K", 2), ("X", 1), ("X", 1)]
+
+
+def test_folding_keeps_the_trace_as_long_as_any_other_line() -> None:
+    configure(tracing, retention_days=3)
+    message_id, at = new_id(), timezone.now()
+    written(put_off(message_id, at))
+    written(put_off(message_id, at))
+    assert 3 * 86_400 - 60 < redis.client().ttl(record.trace_key(message_id)) <= 3 * 86_400
+
+
+def test_lines_that_no_pipeline_carries_are_published_with_the_counts() -> None:
+    message_id = new_id()
+    tally.trace({message_id: "A0 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"})
+    tally.trace({message_id: "I40\n"})
+    tally.flush()
+    assert [event.code for event in poll(lambda: events(message_id))] == ["A", "I"]
+
+
+def test_an_ordinary_delivered_message_takes_no_more_than_300_bytes() -> None:
+    """What a worker, a receipt and two events to an endpoint write, each with the flush of its own."""
+    message_id, at = new_id(), timezone.now()
+    name = record.word("Aliyun SMS Hangzhou")
+    claim = record.line("C", message_id, at, 1, 3) + record.line("G", message_id, at)
+    written({message_id: [claim, record.line("S", message_id, at + timedelta(milliseconds=60), 48, name, "w@12")]})
+    written({message_id: [record.line("W", message_id, at + timedelta(milliseconds=150), 31, "Shop", "sent", "delivered")]})
+    written({message_id: [record.line("K", message_id, at + timedelta(seconds=4), "delivered")]})
+    written({message_id: [record.line("W", message_id, at + timedelta(seconds=5), 31, "Shop", "delivered", "delivered")]})
+    assert len(events(message_id)) == 6
+    taken = redis.client().memory_usage(record.trace_key(message_id))
+    assert taken is not None
+    assert taken <= 300

@@ -2,14 +2,25 @@
 
 A line is one letter, the milliseconds since the message's id was made, and the details:
 
-    C<ms> <attempt>                  claimed by a worker
-    S<ms> <duration ms> <provider>   taken by the provider
-    E<ms> <duration ms> <provider> <code>   the provider did not take it
+    A<ms> <traceparent>              accepted within a trace of the caller's
+    I<ms>                            the same request came again with its Idempotency-Key
+    D<ms> <rows>                     so many equal rows of its batch were left out
+    C<ms> <attempt> [<ms>]           claimed by a worker; when it was handed to the broker
+    G<ms>                            rendered with its template
+    S<ms> <duration ms> <provider> [<choice>[@<release>]]          taken by the provider
+    E<ms> <duration ms> <provider> <code> [<choice>[@<release>]]   the provider did not take it
     R<ms> <delay ms>                 will be tried again
-    K<ms> <status>                   receipt
+    B<ms> <why>                      given back without a call: its task ran out of time, or of connections
+    K<ms> <status> [<outcome>]       receipt; the outcome where it changed nothing: duplicate, late
     M<ms> <from> <to> <reason>@<release>     moved to another provider: breaker, unreachable
     W<ms> <duration ms> <endpoint> <event> <status>   an event about it went to a webhook endpoint: delivered, given_up
     X<ms> <status> <reason>[@<release>] [<delay ms>]   ended, or was put off, by a rule; as of which release of the rules
+    V<ms> <status> <why>             recovered: from a dead worker, or from a task that the broker lost
+    L<ms> <answer> <provider>        the provider was asked what became of it
+    O<ms> <verb> <who>               an operator acted: cancel, retry, sent, failed
+
+What accepted and queued it is not written: the message's own row keeps it. Lines that repeat the one before are folded into it, so that a
+message that waits for days stays small: ` *<times>+<ms>` at the end says how often and when the last one was.
 
 For a message that is not sampled (module *tracing*) only failures, retries and decisions are written, with the other events of the
 same flush.
@@ -26,7 +37,7 @@ from zlib import crc32
 from posthaste import env
 from posthaste.lib import ids, redis
 from tracing.configuration import tracing
-from tracing.services import latency
+from tracing.services import ended, latency
 
 #: The live figures look back a quarter of an hour, and the rollups are made from these counts within it.
 COUNTER_SECONDS = 1_200
@@ -34,15 +45,42 @@ BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restore
 SENT = "sent"
 #: Tenant, channel and event.
 Counted = tuple[int, str, str]
-ROUTINE = frozenset("CSKW")  # what happens to every message that goes well
+ROUTINE = frozenset("ABCGSKW")  # what happens to every message that goes well
 UNUSUAL = (" failed\n", " given_up\n")  # as the last word, it is not routine
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
 # flush: packing and reading two for each message took more time than anything else about tracing.
+# A single line of the letters B, I, K and X that says the same as the last line of the trace is folded into that one.
 APPEND = """
+local function split(line)
+  local letter, at, rest = string.match(line, '^(%u)(%d+)(.*)$')
+  if not letter then return nil end
+  local base, times = string.match(rest, '^(.-) %*(%d+)%+%d+$')
+  base = base or rest
+  local same = base
+  if letter == 'X' then same = string.match(base, '^ pending %S+') end
+  return letter, at, base, tonumber(times or 1), same
+end
 for i = 1, #KEYS do
-  redis.call('APPEND', KEYS[i], ARGV[i + 1])
-  redis.call('EXPIRE', KEYS[i], ARGV[1])
+  local added, folded = ARGV[i + 1], false
+  local first = string.byte(added)
+  if first == 88 or first == 66 or first == 73 or first == 75 then
+    local letter, at, base, _, same = split(string.match(added, '^([^\\n]*)\\n$') or '')
+    local stored = same and redis.call('GET', KEYS[i])
+    local before, last = string.match(stored or '', '^(.-)([^\\n]*)\\n$')
+    if last then
+      local theirs, began, _, times, what = split(last)
+      if theirs == letter and what == same then
+        local line = letter .. began .. base .. ' *' .. (times + 1) .. '+' .. at .. '\\n'
+        redis.call('SET', KEYS[i], before .. line, 'EX', ARGV[1])
+        folded = true
+      end
+    end
+  end
+  if not folded then
+    redis.call('APPEND', KEYS[i], added)
+    redis.call('EXPIRE', KEYS[i], ARGV[1])
+  end
 end
 """
 
@@ -50,6 +88,11 @@ end
 def trace_key(message_id: UUID) -> bytes:
     """Return the Redis key of a message's trace (21 bytes with the default prefix)."""
     return f"{env.load().redis_prefix}:t:".encode() + message_id.bytes
+
+
+def offset_ms(message_id: UUID, at: datetime) -> int:
+    """Return the milliseconds from the making of a message's id to a time; 0 for an earlier one."""
+    return max(0, int(at.timestamp() * 1000) - ids.unix_ms(message_id))
 
 
 def line(code: str, message_id: UUID, at: datetime, *words: object) -> str:
@@ -84,6 +127,23 @@ def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Coll
     if lines:
         seconds = settings.retention_days * 86_400
         pipeline.eval(APPEND, len(lines), *map(trace_key, lines), seconds, *("".join(added) for added in lines.values()))
+        if ended.is_exported():
+            ended.note(pipeline, lines)
+
+
+def append_now(lines: Mapping[UUID, Collection[str]]) -> None:
+    """Add events to the traces of messages in a round trip of their own, for what people and recovery do; not for the hot path.
+
+    If Redis is away, they are left out.
+    """
+    if not lines:
+        return
+    pipeline = redis.client().pipeline(transaction=False)
+    append(pipeline, lines)
+    try:
+        pipeline.execute()
+    except redis.Unavailable:
+        pass
 
 
 def sent_within(latency_ms: int) -> str:

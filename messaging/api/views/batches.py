@@ -11,8 +11,10 @@ from accounts.api.base import TenantView, readable_or
 from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors
+from messaging.api import schemas
 from messaging.api.filters import BatchFilter
 from messaging.api.serializers import BatchOut
+from messaging.explain import batch as explain
 from messaging.models import Batch
 from messaging.queueing import operate
 from messaging.scopes import MANAGE, READ
@@ -71,6 +73,32 @@ class BatchItem(RetrieveModelMixin, BatchView):
     )
     def get(self, request: Request, id: str) -> Response:
         return self.retrieve(request)
+
+
+class BatchProgress(BatchView):
+    """`/api/batches/{id}/progress/`."""
+
+    scopes = {"GET": READ}
+
+    @extend_schema(
+        summary="How a batch gets on",
+        description="Rate, time left, where its messages spend their time, and the reason if it stands still.",
+        responses=schemas.BatchProgressOut,
+    )
+    def get(self, request: Request, id: str) -> Response:
+        batch = self.get_object()
+        report = explain.report(batch, selectors.batch_counts([batch])[batch.pk], now=timezone.now())
+        return Response(
+            {
+                "batch_id": str(batch.pk),
+                "status": batch.status,
+                "left": report.pace.left,
+                "per_second": report.pace.per_second,
+                "left_seconds": report.pace.left_seconds,
+                "answer": report.answer.as_dict(),
+                "nodes": report.nodes,
+            }
+        )
 
 
 class BatchPause(BatchView):

@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from accounts.services.api_keys import Caller
 from messaging.api import single
 from messaging.api.single import Call
-from messaging.intake import accept, bodies, limits, prepare
+from messaging.intake import accept, bodies, limits, prepare, repeats
+from messaging.intake.repeats import Repeatable
 from messaging.models import Batch
 from posthaste.lib import languages, outage
 from posthaste.lib.addresses import client_ip
@@ -27,6 +28,7 @@ from posthaste.lib.ids import new_id
 from posthaste.lib.json_syntax import JSON
 from posthaste.lib.problem_responses import Reply
 from posthaste.lib.problems import Invalid, bounded
+from tracing import w3c
 
 
 def _call_of(request: HttpRequest) -> Call:
@@ -41,6 +43,7 @@ def _call_of(request: HttpRequest) -> Call:
         idempotency_key=meta.get("HTTP_IDEMPOTENCY_KEY"),
         language=languages.negotiate(meta.get("HTTP_ACCEPT_LANGUAGE", ""), meta.get("HTTP_COOKIE", "")),
         query=meta.get("QUERY_STRING", ""),
+        traceparent=meta.get("HTTP_TRACEPARENT", ""),
     )
 
 
@@ -74,7 +77,7 @@ def as_response(reply: Reply) -> HttpResponse:
 def _take_batch(call: Call, caller: Caller) -> Reply:
     with system.load_monitor.watch():
         repeatable = single.repeatable_of(call)
-        earlier = accept.find_repeated(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
+        earlier = repeats.find_repeated(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
         if earlier is not None:
             return _accepted(earlier, repeated=True)
         body = bodies.read_batch(call.body)
@@ -82,7 +85,7 @@ def _take_batch(call: Call, caller: Caller) -> Reply:
         cost = max(1, min(len(body.recipients), prepare.MAX_RECIPIENTS))  # more are refused as invalid
         with limits.handing_over(caller, ip=call.ip, cost=cost, priority=body.priority, template=body.template) as passed:
             try:
-                answer = _accept_batch(body, caller, repeatable)
+                answer = _accept_batch(body, caller, repeatable, w3c.parent_in(call.traceparent))
             except Exception as error:  # noqa: BLE001 - it is answered, with what the limits say
                 return single.refused(error, language=call.language, passed=passed).reply()
     outage.database.mark_up()
@@ -101,7 +104,7 @@ def _in_the_batch(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "field": f"recipients[{entry['index']}].{entry['field']}".rstrip(".")} if "index" in entry else entry
 
 
-def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repeatable | None) -> dict[str, object]:
+def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: Repeatable | None, traceparent: str) -> dict[str, object]:
     now, batch_id = timezone.now(), new_id()
     prepared = prepare.prepare_batch(body, caller=caller, now=now, batch_id=batch_id)
     rejected, wording = prepared.rejected, prepared.frame.wording
@@ -127,4 +130,4 @@ def _accept_batch(body: bodies.BatchIn, caller: Caller, repeatable: accept.Repea
         send_at=body.send_at,
         created_at=now,
     )
-    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable)
+    return accept.accept_batch(batch=batch, is_sandbox=caller.is_sandbox, prepared=prepared, repeatable=repeatable, traceparent=traceparent)

@@ -3,7 +3,8 @@
 URL and body are Liquid templates. In a URL or a form, variables are percent-encoded. In JSON each variable goes through the `json`
 filter, which writes the quotes and escapes the rest: `{"to": {{ recipient | json }}, "text": {{ body | json }}}`. A template that
 forgets it is refused when saved.
-Each request carries `Idempotency-Key` and `X-Posthaste-Message-Id`, both the message id as 32 hex digits.
+Each request carries `Idempotency-Key` and `X-Posthaste-Message-Id`, both the message id as 32 hex digits, and the W3C `traceparent` of
+the attempt. A bulk request belongs to many traces and carries none.
 """
 
 import uuid
@@ -35,6 +36,8 @@ from messaging.channels.http.receipts import read_receipts
 from messaging.channels.http.templates import DEFAULT_WEBHOOK_BODY, fill_url, is_template
 from posthaste.lib import http
 from posthaste.lib.liquid import TemplateProblem, compile_template, render
+from tracing import w3c
+from tracing.services import record
 
 _BULK_KEYS = uuid.UUID("5b1f6c1e-52a7-4d0b-9a6e-0a3b8f6f7c11")
 
@@ -46,6 +49,7 @@ class Written:
     url: str
     body: bytes
     key: str
+    traceparent: str = ""
 
 
 class HttpAdapter(Adapter):
@@ -67,6 +71,7 @@ class HttpAdapter(Adapter):
         self._url_varies = is_template(config.url)
         self._lookup_url = compile_template(config.lookup_url) if config.lookup_url else None
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
+        self._has_own_traceparent = any(name.lower() == w3c.HEADER for name in self._headers)
         self._success = parse_codes(config.success_codes)
         self._signer = Webhook(config.signing_secret.get_secret_value()) if config.signing_secret else None
 
@@ -76,11 +81,13 @@ class HttpAdapter(Adapter):
 
     def compose(self, request: SendRequest) -> Written:
         url = self._url_for(request)
-        return Written(url, b"" if self.config.method == "GET" else self._body_of(request), request.id.hex)
+        body = b"" if self.config.method == "GET" else self._body_of(request)
+        parent = w3c.traceparent(request.id, w3c.attempt_name(request.attempt), is_sampled=record.is_sampled(request.id))
+        return Written(url, body, request.id.hex, parent)
 
     def hand_over(self, composed: Written) -> Accepted:
         try:
-            answer = self._call(composed.url, composed.body, composed.key)
+            answer = self._call(composed.url, composed.body, composed.key, traceparent=composed.traceparent)
             self._check(answer)
         except ProviderError as error:
             if not self.config.url:
@@ -152,8 +159,10 @@ class HttpAdapter(Adapter):
             return "unknown"
         return "accepted" if answer.status == 200 else "absent" if answer.status == 404 else "unknown"
 
-    def _call(self, url: str, body: bytes, key: str, *, message_id: bool = True) -> http.Response:
+    def _call(self, url: str, body: bytes, key: str, *, message_id: bool = True, traceparent: str = "") -> http.Response:
         headers = {**self._headers, "Idempotency-Key": key}
+        if traceparent and not self._has_own_traceparent:
+            headers[w3c.HEADER] = traceparent
         if message_id:
             headers["X-Posthaste-Message-Id"] = key
         if self.config.method != "GET":

@@ -18,8 +18,9 @@ from accounts.models import Tenant
 from accounts.services.api_keys import Caller, recognise
 from messaging.configuration import queues
 from messaging.configuration.flow import FlowRule, Origin, Resource, flow_rules
-from messaging.intake import accept, bodies, prepare
-from messaging.intake.accept import Intake, KeyReused, Repeatable
+from messaging.intake import accept, bodies, prepare, repeats
+from messaging.intake.accept import Intake
+from messaging.intake.repeats import Answer, KeyReused, Repeatable
 from messaging.models import Batch, IdempotencyKey, Message, Status
 from messaging.queueing import broker, publish
 from messaging.scopes import SEND
@@ -109,7 +110,7 @@ def test_of_fifty_requests_at_once_only_those_are_stored_that_the_limit_lets_in(
 
 def test_a_good_message_with_a_key_costs_no_look_up_beside_the_writers(clear: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(accept, "find_answered", lambda **what: asked.append(what))
+    monkeypatch.setattr(repeats, "find_answered", lambda **what: asked.append(what))
     assert [post(clear, SMS, "the-same").status_code for _ in range(2)] == [202, 202]
     assert post(clear, SMS | {"priority": 99}, "another").status_code == 422
     assert len(asked) == 1
@@ -143,12 +144,12 @@ def test_of_a_write_group_only_the_message_that_cannot_be_stored_is_refused(fiel
     rows = [row_for(caller, reference=str(n)) for n in range(40)]
     setattr(rows[17], field, value)
     outcomes = accept.write_apart([Intake(row) for row in rows])
-    stored = {outcome.id for outcome in outcomes if isinstance(outcome, accept.Answer)}
+    stored = {outcome.id for outcome in outcomes if isinstance(outcome, Answer)}
     kept = set(Message.objects.filter(reference__in=[str(n) for n in range(40) if n != 17]).values_list("pk", flat=True))
     assert stored >= {row.id for row in rows if row is not rows[17]}
     assert kept == {row.id for row in rows if row is not rows[17]}
     refused = outcomes[17]
-    if not isinstance(refused, accept.Answer):  # PostgreSQL stores the year 10000: it is set aside when it is read
+    if not isinstance(refused, Answer):  # PostgreSQL stores the year 10000: it is set aside when it is read
         assert isinstance(refused, Invalid)
         assert refused.errors[0]["code"] == "unstorable"
         assert Message.objects.count() == 39
@@ -156,7 +157,7 @@ def test_of_a_write_group_only_the_message_that_cannot_be_stored_is_refused(fiel
 
 def test_two_processes_with_the_same_key_make_one_message(caller: Caller) -> None:
     """Each process has a committer of its own; only the database stands between them."""
-    committers: list[Batcher[Intake, accept.Answer]] = [
+    committers: list[Batcher[Intake, Answer]] = [
         Batcher(together(accept.write_apart), name=f"process-{n}", at_end=lambda: connection.close()) for n in range(4)
     ]
     try:

@@ -15,9 +15,9 @@ from monitor.alarms.configuration import alarms
 from monitor.alarms.evaluator import Evaluator
 from monitor.alarms.lease import Place
 from posthaste import env
-from posthaste.lib import heartbeat, http, metrics
+from posthaste.lib import heartbeat, http, metrics, redis
 from posthaste.lib.metrics import metric
-from tests.builders import close_committer, configure, make_tenant
+from tests.builders import close_committer, configure, make_provider, make_tenant
 from tests.monitor.alarms.rules import after, receiver, rule
 from tests.peers.smtp import MailServer
 
@@ -65,6 +65,13 @@ def _local_peers_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     http.client.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _no_process_lives() -> None:
+    """Forget the signs of life that an earlier test left, which last for seconds."""
+    if found := list(redis.client().scan_iter(match=redis.key("alive*"))):
+        redis.client().delete(*found)
+
+
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     found = Load()
@@ -91,11 +98,15 @@ def turns(load: Load) -> Iterator[Turns]:
 
 @pytest.fixture
 def operator() -> Tenant:
-    return make_tenant("Ops", is_operator=True)
+    """Make a tenant that operates the installation, with a provider that would send e-mails."""
+    tenant = make_tenant("Ops", is_operator=True)
+    config = {"host": "127.0.0.1", "port": 9, "security": "none", "from_email": "alarms@example.com", "timeout_seconds": 1}
+    make_provider(tenant, channel="email", kind="email", config=config)
+    return tenant
 
 
 @pytest.fixture
-def worker_lives() -> None:
+def worker_lives(_no_process_lives: None) -> None:
     """Have the platform work, as far as its figures tell."""
     heartbeat.report(heartbeat.look("send", started_at=time.time()))
 

@@ -17,7 +17,7 @@ from monitor.alarms.rules import ReceiverKind
 from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmLine, AlarmNotice, NoticeState, NoticeWay, Silence
 from posthaste.lib import redis
-from tests.builders import TESTER, make_provider, poll
+from tests.builders import TESTER, make_provider, make_tenant, poll
 from tests.monitor.alarms.conftest import Load, Turns
 from tests.monitor.alarms.rules import START, after, receiver
 from tests.peers.gateway import Gateway
@@ -33,7 +33,6 @@ def sent() -> list[AlarmNotice]:
 
 @pytest.mark.usefixtures("worker_lives")
 def test_an_alarm_is_told_by_a_message_of_the_platform_at_the_highest_priority(turns: Turns, watched: Put, operator: Tenant) -> None:
-    make_provider(operator, channel="email")
     watched()
     turns.at(0, 101)
     message, notice, alarm = Message.objects.get(), AlarmNotice.objects.get(), Alarm.objects.get()
@@ -51,6 +50,15 @@ def test_an_alarm_is_told_by_a_message_of_the_platform_at_the_highest_priority(t
     turns.at(4, 150)
     assert [one.pk for one in sent()] == [notice.pk]
     assert Message.objects.count() == 1
+
+
+@pytest.mark.usefixtures("worker_lives")
+def test_a_sandbox_is_no_way_to_tell_an_alarm(turns: Turns, watched: Put, mails: MailServer) -> None:
+    make_provider(make_tenant("Demo", is_operator=True), channel="email", is_stand_in=True)
+    watched()
+    turns.at(0, 101)
+    poll(lambda: mails.messages, what="sent straight")
+    assert Message.objects.count() == 0
 
 
 @pytest.mark.usefixtures("worker_lives")

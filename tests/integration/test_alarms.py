@@ -1,0 +1,83 @@
+"""A worker stops and starts again: the alarm is told and ends, and a page that is open shows both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.stack import Stack
+from tests.integration.waiting import poll
+from tests.peers.gateway import Gateway
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+pytestmark = pytest.mark.both_stacks
+NAME = "no-consumers"
+
+
+@pytest.fixture
+def receiver(stack: Stack) -> Iterator[Gateway]:
+    with Gateway() as gateway:
+        usual = stack.http.get("/api/config/modules/alarms/").json()["effective"]
+        receivers = [{"name": "hook", "kind": "webhook", "address": gateway.url, "least_severity": "critical"}]
+        stack.configure("alarms", receivers=receivers)
+        yield gateway
+        stack.configure("alarms", **usual)
+
+
+def told(gateway: Gateway, status: str) -> list[dict[str, Any]]:
+    """Return the notices about the worker that were received, by status."""
+    found = [record.body["metadata"] for record in list(gateway.records)]
+    return [one for one in found if one["status"] == status and any(alarm["rule"] == NAME for alarm in one["alarms"])]
+
+
+def alarms(stack: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stack.http.get("/api/alarms/", rule=NAME).json()["results"]
+    return found
+
+
+def await_notice(stack: Stack, gateway: Gateway, status: str) -> dict[str, Any]:
+    poll(
+        lambda: told(gateway, status),
+        progress=lambda: (len(gateway.records), [(one["state"], one["value"]) for one in alarms(stack)]),
+        quiet_seconds=75,
+        reason=lambda: f"no notice {status}: {alarms(stack)}; {stack.log_tail('beat')}",
+    )
+    return told(gateway, status)[0]
+
+
+def test_a_stopped_worker_is_told_once_and_the_alarm_ends_when_it_runs_again(stack: Stack, receiver: Gateway) -> None:
+    stack.end("worker")
+    notice = await_notice(stack, receiver, "firing")
+    assert (notice["severity"], [one["rule"] for one in notice["alarms"]]) == ("critical", [NAME])
+    shown = stack.http.get(f"/api/alarms/{notice['alarms'][0]['id']}/").json()
+    assert (shown["state"], [one["way"] for one in shown["notices"]]) == ("firing", ["straight"])  # nothing could send it otherwise
+    stack.start("worker")
+    await_notice(stack, receiver, "resolved")
+    assert len(told(receiver, "firing")) == len(told(receiver, "resolved")) == 1
+    assert stack.http.get(f"/api/alarms/{notice['alarms'][0]['id']}/").json()["state"] == "resolved"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_an_open_page_shows_the_alarm_of_a_stopped_worker_and_its_end(stack: Stack, receiver: Gateway) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(90_000)
+        page.goto(f"{stack.base_url}/admin/login/?next=/alarms/")
+        page.fill("#id_username", stack.demo["admin"]["username"])
+        page.fill("#id_password", stack.demo["admin"]["password"])
+        page.press("#id_password", "Enter")
+        page.wait_for_selector("#all-alarms")
+        stack.end("worker")
+        row = page.locator("#all-alarms tbody tr", has_text=NAME).first
+        row.locator(".badge", has_text="Firing").wait_for()
+        row.locator("th a").click()
+        page.wait_for_selector("#alarm-now")
+        page.locator("#ack-comment").fill("on it")
+        page.get_by_role("button", name="Acknowledge").click()
+        page.locator("#alarm-now .badge", has_text="Acknowledged").wait_for()
+        stack.start("worker")
+        page.locator("#alarm-now .badge", has_text="Resolved").wait_for()
+        browser.close()
