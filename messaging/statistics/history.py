@@ -9,6 +9,10 @@ from messaging.statistics.points import Flow, point
 from messaging.statistics.rollups import HOUR, MINUTE, TEN_MINUTES, flow_rows, gauges, start_of
 
 
+#: A span that has just begun has no rate yet: a second more or less would change it by a multiple.
+MIN_COVERED_SECONDS = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """A range of the charts: how far it goes back, and the span of one point."""
@@ -43,7 +47,9 @@ def history(*, name: str, tenant_id: int | None, now: datetime) -> dict[str, Any
         is_known = gauge is not None or at in flows
         covered = chosen.span
         if looked_at and at + chosen.span > now.timestamp():  # the span that is not over yet
-            covered = max(1, int(looked_at.timestamp()) - at)
+            covered = int(looked_at.timestamp()) - at
+            if covered < MIN_COVERED_SECONDS:
+                break
         points.append(point(at=at, seconds=covered, flow=flows[at] if is_known else None, gauge=gauge))
     whole = Flow().merge(flows.values())
     return {
