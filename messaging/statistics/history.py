@@ -8,7 +8,6 @@ from typing import Any
 from messaging.statistics.points import Flow, point
 from messaging.statistics.rollups import HOUR, MINUTE, TEN_MINUTES, flow_rows, gauges, start_of
 
-
 #: A span that has just begun has no rate yet: a second more or less would change it by a multiple.
 MIN_COVERED_SECONDS = 10
 
