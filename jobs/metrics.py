@@ -26,7 +26,8 @@ TELLING = (RunState.SUCCEEDED, *FAILURES)
 def _recent() -> list[dict[str, Any]]:
     """Return number and longest duration of the runs of the last hour, by job and state."""
     rows = JobRun.objects.filter(pk__gte=first_id_at(timezone.now() - RECENTLY)).order_by()
-    return list(rows.values("task", "state").annotate(number=Count("pk"), longest=Max(F("ended_at") - F("started_at"))))
+    found = rows.values("task", "state").annotate(number=Count("pk"), longest=Max(F("ended_at") - F("started_at")))
+    return [{**row} for row in found]
 
 
 @once_a_reading

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.alarms import built_in
 from posthaste.env import ROOT
 from posthaste.lib import metrics
 from tests import packages
@@ -53,9 +54,19 @@ def test_every_gauge_that_an_alarm_can_watch_is_on_the_dashboard_or_in_a_rule() 
     assert missing <= {"posthaste_latency_p95_seconds"}, "the histogram gives it"
 
 
-def test_an_alert_links_to_a_section_of_the_runbook_that_exists() -> None:
+def anchors_of_the_runbook() -> set[str]:
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_built_in_alarm_has_a_section_in_the_runbook() -> None:
+    names = {rule.name for rule in built_in.rules()}
+    assert len(names) >= 20
+    assert names - anchors_of_the_runbook() == set()
+
+
+def test_an_alert_links_to_a_section_of_the_runbook_that_exists() -> None:
+    anchors = anchors_of_the_runbook()
     for rule in rules():
         if "alert" in rule:
             page, _hash, anchor = rule["annotations"]["runbook"].partition("#")

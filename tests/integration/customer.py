@@ -67,15 +67,16 @@ for row in rows.values("batch_id", "batch__status", "status", "error_code").anno
 
 def what_waits(stack: Stack) -> str:
     """Return what is in progress, of all customers: for the reason of a failure."""
-    return _asked(stack, WHAT_WAITS)
+    return asked(stack, WHAT_WAITS)
 
 
 def forgotten(stack: Stack) -> str:
     """Return what is in progress in batches that have ended, where no feeder will ever look; empty: nothing."""
-    return _asked(stack, FORGOTTEN)
+    return asked(stack, FORGOTTEN)
 
 
-def _asked(stack: Stack, code: str) -> str:
+def asked(stack: Stack, code: str) -> str:
+    """Return what a program of the installation prints."""
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     return done.stdout + (done.stderr if done.returncode else "")

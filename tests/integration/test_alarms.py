@@ -81,4 +81,3 @@ def test_an_open_page_shows_the_alarm_of_a_stopped_worker_and_its_end(stack: Sta
         stack.start("worker")
         page.locator("#alarm-now .badge", has_text="Resolved").wait_for()
         browser.close()
-    await_notice(stack, receiver, "resolved")

@@ -15,7 +15,7 @@ from monitor.alarms.configuration import alarms
 from monitor.alarms.evaluator import Evaluator
 from monitor.alarms.lease import Place
 from posthaste import env
-from posthaste.lib import heartbeat, http, metrics
+from posthaste.lib import heartbeat, http, metrics, redis
 from posthaste.lib.metrics import metric
 from tests.builders import close_committer, configure, make_provider, make_tenant
 from tests.monitor.alarms.rules import after, receiver, rule
@@ -65,6 +65,13 @@ def _local_peers_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     http.client.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _no_process_lives() -> None:
+    """Forget the signs of life that an earlier test left, which last for seconds."""
+    if found := list(redis.client().scan_iter(match=redis.key("alive*"))):
+        redis.client().delete(*found)
+
+
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     found = Load()
@@ -99,7 +106,7 @@ def operator() -> Tenant:
 
 
 @pytest.fixture
-def worker_lives() -> None:
+def worker_lives(_no_process_lives: None) -> None:
     """Have the platform work, as far as its figures tell."""
     heartbeat.report(heartbeat.look("send", started_at=time.time()))
 

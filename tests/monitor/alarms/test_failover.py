@@ -62,6 +62,7 @@ def test_three_evaluators_killed_at_random_tell_each_alarm_once(evaluators: Eval
     told = Counter(AlarmLine.objects.values_list("alarm_id", "kind"))
     assert set(told.values()) == {1}
     assert Counter(kind for _alarm, kind in told) == {"firing": ROUNDS, "resolved": ROUNDS}
-    notices = Counter(AlarmNotice.objects.values_list("message_id", flat=True))
-    assert set(notices.values()) == {1}
-    assert set(notices) == set(Message.objects.values_list("id", flat=True))
+    # Where a figure came too late, the platform was taken for broken, and the notice has no message.
+    messages = Counter(AlarmNotice.objects.exclude(message_id=None).values_list("message_id", flat=True))
+    assert set(messages.values()) <= {1}
+    assert set(messages) == set(Message.objects.values_list("id", flat=True))
