@@ -182,6 +182,8 @@ def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
     claimed = next((e for e in reversed(events) if e.code == "C"), None)
     ended = next((e for e in reversed(events) if e.code in "SE"), None)
     receipt = next((e for e in reversed(events) if e.code == "K" and len(e.words) == 1), None)
+    if claimed is None and times.status in ("pending", "queued"):
+        return dict.fromkeys(Node)  # what its row tells of a claim is of one that gave it back
     if claimed is None:
         queue = _ms(max(times.due_at, times.created_at), times.claimed_at)
         return {

@@ -15,13 +15,15 @@ from accounts.services import rights
 from messaging import selectors, traces
 from messaging.explain.message import explain
 from messaging.explain.sentences import Link, Sentence
-from messaging.labels import event_label, event_reason
+from messaging.labels import detail_text, event_label, event_reason
 from messaging.models import IN_PROGRESS, Message
 from messaging.providers.breaker_labels import event_label as breaker_event_label
 from posthaste.ui.templatetags.interface import moment
 from tracing.labels import EventKind, Node, SpanKind
 
 LEAST_WIDTH = 0.8  # per cent of the bar: a call of a few milliseconds is seen beside a night of waiting
+#: Errors of which the answer says everything.
+SAID_BY_ANSWER = ("breaker:", "rule:", "template", "unreadable", "worker_lost", "expired")
 SOON_SECONDS, LATER_SECONDS = 2, 15  # between two looks of the page
 #: Kinds of events that say nothing new when they come again right after one another.
 FOLDED = {EventKind.QUEUED, EventKind.CLAIMED, EventKind.GIVEN_BACK, EventKind.RULE}
@@ -42,6 +44,7 @@ VERBS = {
 GIVEN_BACK = {
     "turn": gettext_lazy("its task had no time left"),
     "stopping": gettext_lazy("its worker was stopping"),
+    "paused": gettext_lazy("its batch was paused"),
     "fault": gettext_lazy("a component was away"),
     "worker_lost": gettext_lazy("its worker died"),
     "task_lost": gettext_lazy("the broker lost its task"),
@@ -63,6 +66,7 @@ def context(request: HttpRequest, message: Message, *, now: datetime) -> dict[st
         "answer": answer,
         "answer_html": answer.as_html(link=link_for(request), moment=moment),
         "is_final": is_final,
+        "error_detail": "" if message.error_code.startswith(SAID_BY_ANSWER) else detail_text(message.error_code, message.error_detail),
         "refresh": 0 if is_final else LATER_SECONDS if _is_far(answer, now) else SOON_SECONDS,
         "is_away": read.is_away,
         "now": now,

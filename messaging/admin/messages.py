@@ -211,7 +211,6 @@ class MessageAdmin(MessageActions):
             message,
             title=_("Message"),
             **message_trace.context(request, message, now=timezone.now()),
-            error_detail=detail_text(message.error_code, message.error_detail),
             text=text,
             text_problem=problem,
             revealed=revealed,

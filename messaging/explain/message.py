@@ -163,7 +163,7 @@ def _breaker(message: Message, trace: Trace, now: datetime) -> Sentence:
         return Sentence(
             "breaker_held",
             _("Waits for {provider}, whose breaker {who} holds open since {since}; {others}."),
-            {**parts, "who": state["forced_by"] or "?", "since": state["since"] or now},
+            {**parts, "who": state["forced_by"].rpartition(":")[2] or "?", "since": state["since"] or now},
             **more,  # type: ignore[arg-type]
         )
     if since is not None:

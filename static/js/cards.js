@@ -19,7 +19,7 @@ export function asCards(root = document) {
         const title = row.querySelector("th") ?? [...row.cells].find((cell) => !cell.querySelector("input"));
         title?.setAttribute("data-title", "");
         [...row.cells].find((cell) => cell !== title && cell.querySelector(".badge"))?.setAttribute("data-state", "");
-        for (const cell of row.cells) cell.toggleAttribute("data-controls", cell !== title && !cell.matches(".action-checkbox") && Boolean(cell.querySelector("button, input")));
+        for (const cell of row.cells) cell.toggleAttribute("data-controls", cell !== title && !cell.matches(".action-checkbox") && Boolean(cell.querySelector("button, input, a.button, a.btn")));
       }
       [...row.cells].forEach((cell, place) => {
         cell.setAttribute("role", cell.tagName === "TD" ? "cell" : inBody ? "rowheader" : "columnheader");

@@ -195,7 +195,7 @@ def test_an_open_breaker_is_named_with_since_when_until_when_and_how_many_wait_t
     force(name=of_provider(provider.pk), to="open", by=TESTER)
     found = answer(message)
     assert (found.code, links(found)) == ("breaker_held", {"breaker", "release"})
-    assert str(found).startswith("Waits for FCM gateway, whose breaker user:tester holds open since ")
+    assert str(found).startswith("Waits for FCM gateway, whose breaker tester holds open since ")
     assert str(found).endswith("; 3 others wait too.")
     force(name=of_provider(provider.pk), to="automatic", by=TESTER)
     breakers.forget()
