@@ -38,7 +38,7 @@ def read(rule: str, series: str, *, since: datetime) -> list[tuple[datetime, flo
     """
     found = []
     for packed in redis.client().lrange(_key(rule, series), 0, KEPT - 1):
-        if len(packed) == _FORM.size:
+        if isinstance(packed, bytes) and len(packed) == _FORM.size:
             seconds, value = _FORM.unpack(packed)
             if seconds >= since.timestamp():
                 found.append((datetime.fromtimestamp(seconds, UTC), value))

@@ -123,7 +123,7 @@ def is_clear(rule: AlarmRule, value: float) -> bool:
 def hold_of(rule: AlarmRule, comebacks: int) -> timedelta:
     """Return how long an alarm must stay clear: twice as long each time that it came back, at most an hour."""
     hold = timedelta(seconds=rule.hold_seconds)
-    return max(hold, min(MAX_HOLD, hold * 2 ** min(comebacks, 12)))
+    return max(hold, min(MAX_HOLD, hold * (1 << min(comebacks, 12))))
 
 
 def step(

@@ -36,7 +36,7 @@ def kinds(due: list[Due]) -> list[tuple[str, str, int]]:
 
 def test_an_alarm_is_told_once_then_repeated_and_its_end_is_told() -> None:
     of = settings(rules=[rule(repeat_minutes=30)])
-    episode, known = firing(), []
+    episode, known = firing(), list[Told]()
     first = notices.due(of, [episode], known, now=START)
     assert kinds(first) == [("ops", "firing", 0)]
     known += told(first, START)
