@@ -44,6 +44,7 @@ VERBS = {
 GIVEN_BACK = {
     "turn": gettext_lazy("its task had no time left"),
     "stopping": gettext_lazy("its worker was stopping"),
+    "paused": gettext_lazy("its batch was paused"),
     "fault": gettext_lazy("a component was away"),
     "worker_lost": gettext_lazy("its worker died"),
     "task_lost": gettext_lazy("the broker lost its task"),

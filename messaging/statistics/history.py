@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from messaging.statistics.points import Flow, point
-from messaging.statistics.rollups import HOUR, MINUTE, TEN_MINUTES, flow_rows, gauges, start_of
+from messaging.statistics.rollups import HOUR, MINUTE, TEN_MINUTES, begin_of, flow_rows, gauges
+
+#: A span that has just begun has no rate yet: a second more or less would change it by a multiple.
+MIN_COVERED_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ def history(*, name: str, tenant_id: int | None, now: datetime) -> dict[str, Any
     A span in which no process looked, and nothing was counted, has None for all that is not known.
     """
     chosen = RANGES[name]
-    since = start_of(now - chosen.back, chosen.span)
-    until = start_of(now, chosen.span) + timedelta(seconds=chosen.span)
+    since = begin_of(now - chosen.back, chosen.span)
+    until = begin_of(now, chosen.span) + timedelta(seconds=chosen.span)
     measured = gauges(span=chosen.span, since=since, until=until)
     flows: dict[int, Flow] = defaultdict(Flow)
     for starts_at, _tenant, channel, event, number, histogram in flow_rows(span=chosen.span, since=since, until=until, tenant_id=tenant_id):
@@ -43,7 +46,9 @@ def history(*, name: str, tenant_id: int | None, now: datetime) -> dict[str, Any
         is_known = gauge is not None or at in flows
         covered = chosen.span
         if looked_at and at + chosen.span > now.timestamp():  # the span that is not over yet
-            covered = max(1, int(looked_at.timestamp()) - at)
+            covered = int(looked_at.timestamp()) - at
+            if covered < MIN_COVERED_SECONDS:
+                break
         points.append(point(at=at, seconds=covered, flow=flows[at] if is_known else None, gauge=gauge))
     whole = Flow().merge(flows.values())
     return {

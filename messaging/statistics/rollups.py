@@ -58,7 +58,7 @@ ON CONFLICT (span_seconds, starts_at) DO UPDATE SET capacity = excluded.capacity
 """
 
 
-def start_of(moment: datetime, seconds: int) -> datetime:
+def begin_of(moment: datetime, seconds: int) -> datetime:
     """Return the begin of the span that a moment lies in."""
     return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)
 
@@ -112,12 +112,12 @@ def measure() -> Gauge:
 def _first_minute(now: datetime) -> datetime:
     """Return the first minute that may not be complete: that of the last run and the one before, as far as the counters go back."""
     last_run = QueueRollup.objects.filter(span_seconds=MINUTE).aggregate(Max("until"))["until__max"] or now - timedelta(days=1)
-    oldest = start_of(now, MINUTE) - timedelta(seconds=COUNTER_SECONDS - MINUTE)
-    return max(oldest, start_of(min(last_run, now) - LATE, MINUTE))
+    oldest = begin_of(now, MINUTE) - timedelta(seconds=COUNTER_SECONDS - MINUTE)
+    return max(oldest, begin_of(min(last_run, now) - LATE, MINUTE))
 
 
 def _write_queue(now: datetime, gauge: Gauge) -> None:
-    rows = [(span, start_of(now, span), now, gauge.depth, gauge.capacity, gauge.threads, gauge.busy) for span in KEPT]
+    rows = [(span, begin_of(now, span), now, gauge.depth, gauge.capacity, gauge.threads, gauge.busy) for span in KEPT]
     _upsert(QUEUE_SQL, rows)
 
 
@@ -144,10 +144,10 @@ def _upsert(sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
 
 def _add_up(part: int, whole: int, since: datetime, until: datetime) -> int:
     """Make the larger spans of a time anew from all of their parts."""
-    begin, end = start_of(since, whole), start_of(until, whole) + timedelta(seconds=whole)
+    begin, end = begin_of(since, whole), begin_of(until, whole) + timedelta(seconds=whole)
     flows: dict[Key, Flow] = defaultdict(Flow)
     for starts_at, tenant_id, channel, event, number, histogram in flow_rows(span=part, since=begin, until=end):
-        flows[start_of(starts_at, whole), tenant_id, channel].add(channel, event, number, histogram)
+        flows[begin_of(starts_at, whole), tenant_id, channel].add(channel, event, number, histogram)
     return _write_flow(whole, flows)
 
 

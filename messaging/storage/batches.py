@@ -16,9 +16,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.storage import tallies
+from tracing.services import record
+from tracing.services.tally import tally
 
 NOT_BEGUN = (Status.PENDING, Status.QUEUED)
 ROWS_A_STEP = 2_000
@@ -52,6 +55,10 @@ def _step(batch_id: UUID, *, while_it_is: str, states: tuple[str, ...], changes:
             return 0
         rows = Message.objects.filter(batch_id=batch_id, status__in=states).order_by()
         ids = list(rows.select_for_update(skip_locked=True)[:ROWS_A_STEP].values_list("pk", flat=True))
+        if ids and while_it_is == BatchStatus.PAUSED:
+            now = timezone.now()
+            lines = {pk: record.line("B", pk, now, "paused") for pk in ids}
+            transaction.on_commit(lambda: tally.trace(lines), robust=True)
         return Message.objects.filter(pk__in=ids).update(**changes) if ids else 0
 
 

@@ -6,7 +6,7 @@ from time import monotonic
 FRESH_SECONDS = 2.2
 #: A frame repeats the points of at least ten seconds: who has missed no more than these many is told only what is new.
 MAX_MISSED = 5
-MAX_POINTS = 181
+MAX_POINTS = 180
 
 
 class Board:
@@ -31,16 +31,20 @@ class Board:
         self._head, points = fields[0], self._read(fields[1:])
         self._fresh = sorted(points)
         self._points |= points
-        for at in sorted(self._points)[:-MAX_POINTS]:
-            del self._points[at]
+        self._drop_old()
         self.number, self._heard_at = number, monotonic()
         self._update = self._snapshot = ""
 
     def fill(self, fields: list[bytes]) -> None:
         """Take in a snapshot; what a frame has told is newer."""
         self._points = self._read(fields[1:]) | {at: self._points[at] for at in self._fresh}
+        self._drop_old()
         self.is_whole = True
         self._snapshot = ""
+
+    def _drop_old(self) -> None:
+        for at in sorted(self._points)[:-MAX_POINTS]:
+            del self._points[at]
 
     @staticmethod
     def _read(fields: list[bytes]) -> dict[int, bytes]:

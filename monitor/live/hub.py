@@ -161,13 +161,13 @@ class Hub:
         self._number = number
         for fields in (line.split(b"\t") for line in lines if line):
             tenant_id = tenant_of(fields[0].decode())
-            board = self._boards.get(tenant_id)
-            if board is None:
+            watched = self._boards.get(tenant_id)
+            if watched is None:
                 continue
-            board.hear(number, fields[1:])
-            if not board.is_whole:
-                kept: Any = await client.hget(snapshots_key(), name_of(tenant_id))  # type: ignore[misc]  # redis has half of the types
-                board.fill(kept.split(b"\t")[1:] if kept else fields[1:])
+            watched.hear(number, fields[1:])
+            if not watched.is_whole:
+                kept: Any = await client.hget(snapshots_key(), name_of(tenant_id))
+                watched.fill(kept.split(b"\t")[1:] if kept else fields[1:])
             self._wake(tenant_id)
 
 

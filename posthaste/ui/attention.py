@@ -5,7 +5,7 @@
         if number := selectors.late(reader.tenant_ids):
             yield Notice(Severity.WARNING, _("Orders are late"), url=reverse("open-orders"), count=number, since=…)
 
-A check answers within milliseconds: it runs whenever somebody opens the overview, and every few seconds while it is open. One that
+A check answers within milliseconds: it runs each time the overview is opened, and every few seconds while it is open. One that
 raises is left out and named at the end of the strip; it never breaks the page.
 """
 

@@ -96,7 +96,7 @@ export class Chart {
       queue: { position: "right", minInterval: 1, formatter: format.number },
       latency: { position: "right", max: 100, min: (found) => (Number.isFinite(found.min) ? Math.max(0, Math.min(90, Math.floor(found.min / 10) * 10)) : 90), formatter: (share) => `${share} %` },
     }[name];
-    const first = { formatter: name === "latency" ? format.milliseconds : format.number };
+    const first = { minInterval: name === "queue" ? 1 : undefined, formatter: name === "latency" ? format.milliseconds : format.number };
     return {
       animation: false,
       aria: { enabled: false }, // the page names each chart and has a table for it

@@ -13,10 +13,12 @@ from messaging.delivery.deliver import deliver
 from messaging.explain import batch as explain
 from messaging.explain.batch import Report, percentiles
 from messaging.models import Batch, BatchStatus, Message, Status
-from messaging.queueing import queue_statistics
+from messaging.queueing import operate, queue_statistics
 from posthaste.lib import redis
 from posthaste.lib.queues import SEND
-from tests.builders import json_of, make_api, make_batch, make_message, make_provider, make_tenant
+from tests.builders import TESTER, json_of, make_api, make_batch, make_message, make_provider, make_tenant
+from tracing import selectors as traces
+from tracing.services.tally import tally
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -127,3 +129,11 @@ def test_percentiles_are_by_the_nearest_rank() -> None:
     assert percentiles(list(range(1, 101))) == {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
     assert percentiles([7]) == {"p50_ms": 7, "p95_ms": 7, "p99_ms": 7}
     assert percentiles([]) == {"p50_ms": None, "p95_ms": None, "p99_ms": None}
+
+
+def test_pausing_a_batch_is_told_in_the_traces_of_what_was_taken_back(tenant: Tenant) -> None:
+    batch = make_batch(tenant, queued=2, pending=1)
+    operate.pause_batch(batch=batch, by=TESTER)
+    tally.flush()
+    told = [[(event.code, event.words) for event in found] for found in traces.events_of(list(batch.messages.values_list("pk", flat=True)))]
+    assert sorted(told) == [[], [("B", ("paused",))], [("B", ("paused",))]]

@@ -194,7 +194,7 @@ def test_a_range_has_a_point_for_each_span_and_says_what_is_not_known() -> None:
     roll_up(now=now)
     found = history(name="1h", tenant_id=1, now=now)
     assert found["as_of"] == now
-    assert [point["at"] for point in found["points"]] == list(range(int(now.timestamp()) - 3600, int(now.timestamp()) + 1, 60))
+    assert [point["at"] for point in found["points"]] == list(range(int(now.timestamp()) - 3600, int(now.timestamp()), 60))
     point = next(point for point in found["points"] if point["at"] == int(at.timestamp()))
     assert point["events"] == {"sent": 100, "failed": 25}
     assert point["channels"] == {"sms": 90, "email": 10}
@@ -217,13 +217,20 @@ def test_the_span_that_is_not_over_says_how_much_of_it_was_counted() -> None:
     assert (last["events"], last["seconds"]) == ({"accepted": 40}, 20)
 
 
+def test_a_span_that_has_just_begun_is_left_out() -> None:
+    happened(NOON, 1, "sms", accepted=40)
+    roll_up(now=NOON + timedelta(seconds=3))
+    last = history(name="15m", tenant_id=1, now=NOON + timedelta(seconds=4))["points"][-1]
+    assert last["at"] == int(NOON.timestamp()) - 60
+
+
 @pytest.mark.parametrize("name", RANGES)
 def test_a_range_costs_two_queries_whatever_is_in_it(name: str, django_assert_num_queries: object) -> None:
     for tenant in range(1, 6):
         happened(NOON, tenant, "sms", accepted=1, failed=2)
-    roll_up(now=NOON)
+    roll_up(now=NOON + timedelta(seconds=20))
     with django_assert_num_queries(2):  # type: ignore[operator]
-        assert history(name=name, tenant_id=None, now=NOON)["total"]["events"] == {"accepted": 5, "failed": 10}
+        assert history(name=name, tenant_id=None, now=NOON + timedelta(seconds=30))["total"]["events"] == {"accepted": 5, "failed": 10}
 
 
 def test_without_any_rollup_the_past_is_unknown_and_not_zero() -> None:
