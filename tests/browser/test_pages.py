@@ -405,7 +405,7 @@ def test_a_rule_is_added_and_published_in_the_browser(live_server: Any, browser:
 
 def test_entries_whose_order_counts_are_moved_in_the_browser(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
-    page.goto(live_server.url + reverse("config:module", args=["delivery_rules"]))
+    page.goto(live_server.url + pages["flow_rules"].replace("flow_rules", "delivery_rules"))
     entries = page.locator("#f-quiet_hours > ol > li")
     for number, name in enumerate(("night", "noon")):
         page.locator("#f-quiet_hours > [data-add]").click()
