@@ -53,11 +53,12 @@ class Waiter:
         """Return whether to tell of a change from one fingerprint to the next.
 
         A client on a stream says what it has when it begins to listen, and not again when it has fetched a change: it may have left that
-        text since, so for it only the change itself counts. Otherwise it would not be told of the way back.
+        text since, so for it only the change itself counts. Otherwise it would not be told of the way back. What was not known before is
+        of a client that began a moment ago, and then what it said counts.
         """
         text = now.of(key, self.client)
-        if self.client.transport == "grpc":
-            return before is None or before.of(key, self.client) != text
+        if self.client.transport == "grpc" and before is not None:
+            return before.of(key, self.client) != text
         return self.has[key] != text
 
 

@@ -52,9 +52,13 @@ def replay(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery, by: Actor, n
     found = stored_events(endpoint, delivery)
     if not found:
         raise Conflict(_("The events of this delivery are not kept any more, or are not for this endpoint any more."))
-    with outgoing_calls.place(endpoint.tenant_id):
+    detail = {"from_position": found[0].position, "until_position": found[-1].position}
+    with (
+        outgoing_calls.place(endpoint.tenant_id),
+        audit.recorded_first(by=by, action=Action.WEBHOOK_REPLAY, target=endpoint.pk, tenant_id=endpoint.tenant_id, detail=detail) as noted,
+    ):
         entry = send_again(endpoint, found, now, replayed_from=delivery)
-    _record(endpoint, by, found, entry)
+        audit.complete(noted, detail={"events": entry.events, "status": str(entry.status)})
     return entry
 
 
@@ -96,14 +100,3 @@ def send_again(endpoint: WebhookEndpoint, rows: Sequence[StoredEvent], now: date
             replayed_from=replayed_from if is_kept(replayed_from) else None,  # entries are removed when they are old
             at=now,
         )
-
-
-@transaction.atomic
-def _record(endpoint: WebhookEndpoint, by: Actor, rows: Sequence[StoredEvent], entry: WebhookDelivery) -> None:
-    detail = {
-        "from_position": rows[0].position,
-        "until_position": rows[-1].position,
-        "events": entry.events,
-        "status": str(entry.status),
-    }
-    audit.record(by=by, action=Action.WEBHOOK_REPLAY, target=endpoint.pk, tenant_id=endpoint.tenant_id, detail=detail)

@@ -6,11 +6,11 @@ its last attempt, and what has arrived since is left out, so a call that is repe
 
 import time
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -100,7 +100,8 @@ def replay_range(
     chosen.check()
     made, until = Replayed(), time.monotonic() + MAX_SECONDS
     number = 0
-    with outgoing_calls.place(endpoint.tenant_id):
+    noted = None
+    with outgoing_calls.place(endpoint.tenant_id), ExitStack() as noting:
         for delivery, carried in _choose(endpoint, chosen, statuses, until):
             if delivery is None:
                 made.is_whole = False
@@ -112,12 +113,14 @@ def replay_range(
             if len(made.entries) >= MAX_REQUESTS or (made.entries and number > MAX_EVENTS) or time.monotonic() > until:
                 made.is_whole = False
                 break
+            if noted is None:
+                noted = noting.enter_context(_noted(endpoint, by, carried))
             made.entries.append(deliveries.send_again(endpoint, found, now, replayed_from=delivery))
             if made.entries[-1].status != DeliveryStatus.DELIVERED:
                 made.is_whole = False
                 break
-    if made.entries:
-        _record(endpoint, by, made)
+        if noted is not None:
+            audit.complete(noted, detail=_detail(made))
     return made
 
 
@@ -178,13 +181,22 @@ def _arrived(later: "QuerySet[WebhookDelivery]", page: list[WebhookDelivery]) ->
     return [_Arrival(*row) for row in rows.values_list("pk", "from_position", "until_position", "positions")]
 
 
-@transaction.atomic
-def _record(endpoint: WebhookEndpoint, by: Actor, made: Replayed) -> None:
-    detail = {
+def _noted(endpoint: WebhookEndpoint, by: Actor, carried: list[int]) -> AbstractContextManager[Any]:
+    """Note a replay before its first request leaves, as the requests of a process that dies have been sent all the same."""
+    return audit.recorded_first(
+        by=by,
+        action=Action.WEBHOOK_REPLAY,
+        target=endpoint.pk,
+        tenant_id=endpoint.tenant_id,
+        detail={"from_position": carried[0], "until_position": carried[-1]},
+    )
+
+
+def _detail(made: Replayed) -> dict[str, Any]:
+    return {
         "from_position": min(entry.from_position for entry in made.entries),
         "until_position": max(entry.until_position for entry in made.entries),
         "requests": len(made.entries),
         "events": made.events,
         "status": str(made.entries[-1].status),
     }
-    audit.record(by=by, action=Action.WEBHOOK_REPLAY, target=endpoint.pk, tenant_id=endpoint.tenant_id, detail=detail)

@@ -375,7 +375,7 @@ def test_a_viewer_is_offered_nothing_that_changes(live_server: Any, browser: Any
     assert os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
-def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+def test_a_rule_is_added_and_published_in_the_browser(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
     page.goto(live_server.url + pages["flow_rules"])
     rules = page.locator("#f-rules > ol > li")
@@ -385,7 +385,7 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     assert rules.nth(4).locator("summary .name").inner_text() == "mine"
     rules.nth(4).get_by_role("button", name="Add").click()
     rules.nth(4).locator("input[name$='.value']").fill("shop")
-    rules.nth(4).locator(":scope > .tools [data-up]").click()
+    assert rules.nth(4).locator(":scope > .tools [data-up]").count() == 0, "the order of these rules has no effect"
     rules.nth(0).locator(":scope > .tools [data-remove]").click()
     page.get_by_role("button", name="Save, then review and publish").click()
     page.get_by_label("Why").fill("More rules")
@@ -397,8 +397,24 @@ def test_a_rule_is_added_moved_and_published_in_the_browser(live_server: Any, br
     gray = items.module_item("flow_rules").gray
     assert gray
     found = orjson.loads(gray.content)["rules"]
-    assert [rule["name"] for rule in found] == ["api", "callbacks", "mine", "public-pages"]
-    assert [exception["value"] for exception in found[2]["exceptions"]] == ["shop"]
+    assert [rule["name"] for rule in found] == ["api", "callbacks", "public-pages", "mine"]
+    assert [exception["value"] for exception in found[3]["exceptions"]] == ["shop"]
+    assert said == []
+
+
+def test_entries_whose_order_counts_are_moved_in_the_browser(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
+    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
+    page.goto(live_server.url + pages["flow_rules"].replace("flow_rules", "delivery_rules"))
+    entries = page.locator("#f-quiet_hours > ol > li")
+    for number, name in enumerate(("night", "noon")):
+        page.locator("#f-quiet_hours > [data-add]").click()
+        entries.nth(number).locator("input[name$='.name']").fill(name)
+    entries.nth(1).locator(":scope > .tools [data-up]").click()
+    page.get_by_role("button", name="Save draft").click()
+    page.get_by_text("The draft is saved.").wait_for()
+    draft = items.module_item("delivery_rules").draft
+    assert draft
+    assert [entry["name"] for entry in orjson.loads(draft)["quiet_hours"]] == ["noon", "night"]
     assert said == []
 
 

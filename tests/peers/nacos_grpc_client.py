@@ -53,6 +53,8 @@ async def main(address: str, password: str, folder: str, *certificate: str) -> N
             say(answer=await call(client, *json.loads(line)))
         except NacosException as error:
             say(error=error.error_code, message=str(error.message))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a call on a connection that the client itself closed
+            say(error=type(error).__name__, message=str(error))
     await client.shutdown()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -259,3 +260,28 @@ def test_waiting_events_are_counted(receiver: WebhookReceiver, tenant: Tenant) -
     receiver.script(Answer(status=500))
     turn(endpoint)
     assert deliveries.waiting(endpoint=again(endpoint)) == 3
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+@pytest.mark.parametrize("is_range", [False, True])
+def test_a_replay_is_in_the_audit_trail_before_its_request_leaves(
+    is_range: bool, receiver: WebhookReceiver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_endpoint(tenant, receiver.url)
+    sent(tenant)
+    turn(endpoint)
+    original = WebhookDelivery.objects.get()
+
+    def dies(*_arguments: Any, **_more: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr("messaging.webhooks.request.post", dies)
+    one = partial(deliveries.replay, endpoint=again(endpoint), delivery=original, by=TESTER, now=timezone.now())
+    many = partial(replay_range, endpoint, ALL, first=original.from_position)
+    with pytest.raises(Killed):
+        (many if is_range else one)()
+    entry = AuditEntry.objects.get(action="webhook.replay")
+    assert (entry.actor, entry.detail["from_position"]) == (str(TESTER), original.from_position)
