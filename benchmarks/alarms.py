@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="file for the figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Services((Valkey,)) as services:
-        result = measure(options.rounds, Path(folder), services["valkey"].url_of(0))
+        result = measure(options.rounds, Path(folder), services["valkey"].url)
     print(result.table("alarms"))
     if options.output:
         options.output.write_text(json.dumps(result.as_dict(), indent=1))
