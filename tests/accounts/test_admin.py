@@ -282,7 +282,7 @@ def test_no_template_holds_inline_script_or_style() -> None:
         assert "style=" not in text, path
         assert "<style" not in text, path
         assert re.search(r"<script(?![^>]*\bsrc=)", text) is None, path
-        assert re.search(r"\son(?!e=)[a-z]+=", text) is None, path
+        assert re.search(r"\son[a-z]+=", text) is None, path
 
 
 def untranslated_texts() -> list[str]:
