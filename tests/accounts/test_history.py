@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Member, Tenant, User
+from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import Template
 from tests.builders import make_api, make_provider, make_template, make_tenant
@@ -97,3 +97,33 @@ def test_a_history_is_read_in_pages() -> None:
     assert first.count("provider.change") == 50
     older = client.get(reverse("admin:messaging_provider_history", args=[row.pk]), {"p": 2}).content.decode()
     assert older.count("provider.change") == 2
+
+
+def test_a_history_is_narrowed_by_who_and_what_and_taken_as_a_file() -> None:
+    tenant = make_tenant()
+    row = make_template(tenant, name="sale")
+    api = make_api(tenant)
+    for number in range(60):
+        assert api.patch("/api/templates/sale/", {"description": f"Number {number}"}).status_code == 200
+    client, address = member(tenant), reverse("admin:messaging_template_history", args=[row.pk])
+    AuditEntry.objects.create(tenant=tenant, actor="user:ada", action="template.publish", target=row.name)
+    first = client.get(address)
+    assert first.context["older"]
+    assert [chip.title for chip in first.context["chips"]] == ["Who", "What"]
+    older = client.get(address + first.context["older"])
+    assert len(first.context["rows"]) + len(older.context["rows"]) == AuditEntry.objects.filter(action__startswith="template.").count()
+    narrowed = client.get(address, {"action": "template.publish", "actor": "user:ada"})
+    assert [row["entry"].actor for row in narrowed.context["rows"]] == ["user:ada"]
+    assert "Nothing matches." in client.get(address, {"actor": "user:eve"}).content.decode()
+    answer = client.get(address, {"csv": "1", "actor": "user:ada"})
+    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 2
+    assert "template.publish" in lines[1]
+    assert AuditEntry.objects.get(action="list.export").detail == {"filters": ["actor"]}
+
+
+def test_the_file_of_a_history_is_kept_for_those_who_may_read_it() -> None:
+    tenant = make_tenant()
+    row = make_provider(tenant)
+    answer = member(tenant, Role.VIEWER).get(reverse("admin:messaging_provider_history", args=[row.pk]), {"csv": "1"})
+    assert (answer.status_code, answer["Content-Type"]) == (403, "text/html; charset=utf-8")
