@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -87,6 +87,11 @@ class AuditAdmin(ReadOnly):
     def get_search_results(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]", search_term: str) -> Any:
         term = search_term.strip()
         return (queryset.filter(Q(actor=term) | Q(action=term) | Q(target=term)) if term else queryset), False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        heading = f"{row.action} · {row.target}" if row is not None and row.target else getattr(row, "action", "")
+        return super().render_change_form(request, {"heading": heading, **context}, *args, **kwargs)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows

@@ -49,7 +49,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
             return _as_file(request, obj, _narrowed(request, self.entries_about(request, obj)))
         context = {
             **self.admin_site.each_context(request),
-            "title": _("History"),
+            "title": _("History of {name}").format(name=obj),
             "opts": self.opts,
             "object": obj,
             "original": obj,

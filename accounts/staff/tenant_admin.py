@@ -136,6 +136,7 @@ class Audited(AuditedHistory, Exported):
         audit.record_row(by=Actor.of_request(request), verb=verb, row=obj, detail=detail)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        context["adminform"].form.label_suffix = ""
         return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -176,6 +177,11 @@ class Audited(AuditedHistory, Exported):
     def url_name(self, verb: str) -> str:
         """Return the name under which a page of this admin is found."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{verb}"
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_choice_field(db_field, request, **kwargs)
+        field.choices = [(value, _("Choose one") if value == "" and "---" in str(label) else label) for value, label in field.choices]
+        return field
 
 
 class SuperuserOnly(Audited):
