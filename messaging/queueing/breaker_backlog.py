@@ -23,9 +23,11 @@ from messaging.configuration import provider_routing
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers import breakers as rules
 from messaging.providers.cache import provider_cache
+from messaging.queueing import forward
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, breakers
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 PREFIX = "breaker:"
@@ -161,4 +163,4 @@ def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> int:
 
 
 def _make_due(ids: Sequence[UUID], now: datetime) -> int:
-    return Message.objects.filter(pk__in=ids, status=Status.PENDING).update(due_at=now) if ids else 0
+    return forward.make_due(Message.objects.filter(pk__in=ids, status=Status.PENDING), ids, why=record.BREAKER_CLOSED, now=now)

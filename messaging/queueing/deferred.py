@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules
 from messaging.models import Message, Status
+from messaging.queueing import forward
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 PREFIX = "rule:"
@@ -52,7 +54,7 @@ def pull_forward(*, now: datetime) -> int:
     moved = 0
     while True:
         ids = list(waiting().filter(due_at__gt=now).values_list("pk", flat=True)[:MAX_PER_STATEMENT])
-        changed = waiting().filter(pk__in=ids).update(due_at=now) if ids else 0
+        changed = forward.make_due(waiting().filter(pk__in=ids), ids, why=record.RULES_CHANGED, now=now)
         moved += changed
         if changed < MAX_PER_STATEMENT:
             break

@@ -29,6 +29,7 @@ from posthaste.lib.ids import new_id
 from tests.browser.config import config_pages, report_instances
 from tests.browser.jobs import job_pages
 from tests.browser.recipients import MISSING, recipient_pages
+from tests.browser.traces import trace_pages
 from tests.builders import TESTER
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
@@ -192,7 +193,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "accounts_auditentry",
     ]
     found |= {name: reverse(f"admin:{name}_changelist") for name in lists}
-    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages()
+    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages() | trace_pages(tenant)
 
 
 @pytest.fixture
@@ -322,7 +323,12 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "dead letters",
             "messaging_message",
             "failed message",
+            "message behind a breaker",
+            "scheduled message",
+            "message sent after two attempts",
+            "message recovered to unknown",
             "batch",
+            "batch that stands still",
             "provider",
             "template",
             "version",
