@@ -69,7 +69,7 @@ class AcceptedFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(name, word) for name, (_span, word) in self.SPANS.items()]
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return [self.parameter_name, self.START, self.END]
 
     def choices(self, changelist: Any) -> Any:

@@ -198,7 +198,7 @@ def test_the_database_works_out_the_same_percentiles(tenant: Tenant, number: int
 
 def test_what_was_brought_forward_or_scheduled_counts_from_when_it_was_due(tenant: Tenant) -> None:
     batch, now = make_batch(tenant), timezone.now()
-    times = {"claimed_at": now, "sent_at": now + timedelta(seconds=1), "status": Status.SENT, "batch": batch}
+    times: dict[str, Any] = {"claimed_at": now, "sent_at": now + timedelta(seconds=1), "status": Status.SENT, "batch": batch}
     make_message(tenant, at=now - timedelta(hours=2), due_at=now - timedelta(seconds=3), **times)
     assert durations.of_batch(batch.pk)["queue"] == (1, [3_000, 3_000, 3_000])
     forward = make_batch(tenant)
