@@ -151,7 +151,10 @@ def _move(rows: "QuerySet[Message]", limit: int, now: datetime) -> list[UUID]:
 
 
 def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> list[UUID]:
-    """Make a few rows due and return their ids: those with the fewest attempts, so that no message spends all its attempts on trial calls."""
+    """Make a few rows due and return their ids.
+
+    Those with the fewest attempts, so that no message spends all its attempts on trial calls.
+    """
     ids: list[UUID] = []
     for attempts in ({"attempts": 0}, {"attempts": 1}, {"attempts__gt": 1}):
         ids += rows.filter(**attempts).order_by().values_list("pk", flat=True)[: few - len(ids)]
