@@ -19,6 +19,7 @@ pytestmark = pytest.mark.both_stacks
 #: Planted: nothing else on the machine is called so.
 MAILBOX = "planted.recipient.7f3a"
 PLANTED = "planted7f3asecret"
+SIGNING_SECRET = f"whsec_{base64.b64encode(PLANTED.encode() * 2).decode()}"
 NUMBERS = [f"+861391747{n:04}" for n in range(40)]
 
 
@@ -67,17 +68,13 @@ def misconfigure(customer: Customer, gateway: Gateway, mail: MailServer) -> dict
     bearer = {"Authorization": f"Bearer {PLANTED}0123456789"}
     url = f"http://shop:{PLANTED}@127.0.0.1:{gateway.port}/{PLANTED}/send?key={PLANTED}"
     service = f"json://127.0.0.1:{gateway.port}/{PLANTED}/{{recipient}}?+X-Key={PLANTED}"
-    login = {"username": "shop", "password": f"{PLANTED}-password"}
-    customer.provider(
-        "email", "email", {"host": mail.host, "port": mail.port, "security": "none", "from_email": "shop@example.com", **login}
-    )
+    mailing = {"host": mail.host, "port": mail.port, "security": "none", "from_email": "shop@example.com"}
+    customer.provider("email", "email", {**mailing, "username": "shop", "password": f"{PLANTED}-password"})
     customer.provider("sms", "http", {"url": f"http://127.0.0.1:{gateway.port}/{PLANTED}/send?key={PLANTED}", "headers": bearer})
     customer.provider("push", "http", {"url": f"http://127.0.0.1:{gateway.port}/to/{{{{ recipient }}}}", "headers": bearer})
     customer.provider("wecom", "apprise", {"url": service, "timeout_seconds": 2})
     customer.provider("chat", "apprise", {"url": service, "timeout_seconds": 2})
-    customer.provider(
-        "webhook", "http", {"signing_secret": f"whsec_{base64.b64encode(PLANTED.encode() * 2).decode()}", "timeout_seconds": 2}
-    )
+    customer.provider("webhook", "http", {"signing_secret": SIGNING_SECRET, "timeout_seconds": 2})
     return {
         "email": {"recipient": f"{PLANTED}@example.com", "subject": "Hello"},
         "sms": {"recipient": "+8613917489999"},
@@ -94,7 +91,7 @@ def test_no_log_has_a_recipient_or_a_secret_of_any_channel_whatever_the_provider
     answers = [Answer(status=status, body={"error": f"no {PLANTED} here"}) for status in (400, 401, 403, 404, 410, 429, 500)]
     answers += [Answer(action=action) for action in ("reset", "garbage")] + [Answer(action="reset", taken=False)]
     endpoint = customer.webhook(f"http://127.0.0.1:{gateway.port}/{PLANTED}?token={PLANTED}")
-    secrets = [endpoint["secret"], customer.http.api_key]
+    secrets = [endpoint["secret"], customer.http.api_key, SIGNING_SECRET]
     with MailServer(login=("shop", "right")) as mail:
         messages = misconfigure(customer, gateway, mail)
         sent = []
@@ -109,7 +106,7 @@ def test_no_log_has_a_recipient_or_a_secret_of_any_channel_whatever_the_provider
             assert customer.http.post("/api/messages/", {"body": PLANTED, **body}).status == 422
     assert customer.http.get("/api/messages/", key=f"ph_live_ABCDEFGH_{PLANTED}{'x' * 32}").status == 401
     assert customer.http.get(f"/u/{PLANTED}-0123456789/").status in (400, 404)
-    gone = customer.http.post(f"/api/providers/{uuid4()}/receipts/{PLANTED}", {"recipient": PLANTED}, key="")
+    gone = customer.http.post(f"/api/receipts/{uuid4()}/", {"recipient": PLANTED}, key="")
     assert gone.status in (401, 404)
     logged = all_logs(stack)
     found = [line for line in logged.splitlines() if PLANTED in line or "13917489999" in line]
