@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.core.exceptions import RequestAborted, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestAborted, SuspiciousOperation
 from django.http.request import UnreadablePostError
 
 from posthaste.lib.blanking import HIDDEN, blanked
@@ -82,7 +82,7 @@ class ShortForClients(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if isinstance(error, SuspiciousOperation | UnreadablePostError | RequestAborted):
+        if isinstance(error, PermissionDenied | SuspiciousOperation | UnreadablePostError | RequestAborted):
             record.msg, record.args = f"{record.getMessage()[:200]} ({type(error).__name__})", ()
             record.exc_info = record.exc_text = None
         return True

@@ -1,29 +1,19 @@
-"""The pages of the alarms in a real browser: both languages, light and dark, wide and phone."""
+"""Alarms in every state, and the addresses of their pages."""
 
-from typing import Any
-
-import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from monitor.alarms import operate, samples
 from monitor.alarms.configuration import alarms
 from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmNotice
-from tests.browser.test_pages import browser, faults, open_as
+from tests.browser.scene import Scene
 from tests.builders import TESTER, configure
 from tests.monitor.alarms.rules import receiver, rule
 
-__all__ = ["browser"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-
-@pytest.fixture
-def alarm_pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make alarms in every state, with notices, a silence and a plot."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
-    User.objects.create(username="admin", is_staff=True, is_superuser=True)
+def alarm_pages(_scene: Scene) -> dict[str, str]:
+    """Make alarms in every state, with notices, a silence and a plot, and return the addresses of their pages by name."""
     now = timezone.now()
     configure(alarms, rules=[rule(), rule("breaker-open")], receivers=[receiver(), receiver("chief", after_minutes=30)])
     for number, state in enumerate(AlarmState):
@@ -45,19 +35,9 @@ def alarm_pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         rules=[], starts_at=now, ends_at=now + samples.EXPIRES, comment="New disks", is_maintenance=True, by=TESTER, now=now
     )
     return {
-        "alarms": reverse("alarms"),
+        "list of alarms": reverse("alarms"),
         "alarm": reverse("alarm", args=[alarm.pk]),
         "resolved alarm": reverse("alarm", args=[made.pk]),
         "silences": reverse("alarm-silences"),
         "receivers": reverse("alarm-receivers"),
     }
-
-
-@pytest.mark.parametrize(
-    ("language", "scheme", "width"), [("en", "light", 1440), ("zh-hans", "dark", 1440), ("zh-hans", "light", 390), ("en", "dark", 390)]
-)
-def test_the_pages_of_alarms_are_whole(
-    live_server: Any, browser: Any, alarm_pages: dict[str, str], language: str, scheme: str, width: int
-) -> None:
-    page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, scheme=scheme, width=width)
-    assert faults(page, live_server.url, alarm_pages, language) + said == []
