@@ -34,6 +34,7 @@ from posthaste.lib import http, redis
 log = structlog.get_logger(__name__)
 EVERY_SECONDS = 4.0
 BUSY_SECONDS = 1.5  # while an alarm is open or a notice has not left
+STANDBY_SECONDS = 5.0  # where another process has the lease
 FRESH_SECONDS = 1.0  # no figure is older
 #: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
 #: spared.
@@ -84,7 +85,7 @@ class Evaluator:
         """Evaluate for as long as the process lives."""
         pause = threading.Event()
         while True:
-            began = time.monotonic()
+            began, place = time.monotonic(), None
             try:
                 place = self.lease.hold()
                 if place is not None:
@@ -94,7 +95,7 @@ class Evaluator:
             finally:
                 close_old_connections()
                 connection.close()
-            every = BUSY_SECONDS if self.is_busy else EVERY_SECONDS
+            every = STANDBY_SECONDS if place is None else BUSY_SECONDS if self.is_busy else EVERY_SECONDS
             pause.wait(max(LEAST_SECONDS, every - (time.monotonic() - began)))
 
     def turn(self, place: Place, *, now: datetime) -> None:

@@ -137,19 +137,21 @@ def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, st
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, scheme=scheme, width=width)
     errors = tuple(live_server.url + pages[name] for name in STATUS)
     with locks.simple("feed", lease_seconds=300):
-        wrong = faults(page, live_server.url, pages, language)
+        wrong = faults(page, live_server.url, pages, language, keep_as=f"{language}-{scheme}-{width}")
     # The browser itself notes on the console that such a page is an error.
     assert wrong + [line for line in said if not line.startswith(errors)] == []
 
 
-def faults(page: Any, address: str, pages: dict[str, str], language: str) -> list[str]:
-    """Return the faults of the pages, opened one after the other."""
-    wrong = []
+def faults(page: Any, address: str, pages: dict[str, str], language: str, *, keep_as: str) -> list[str]:
+    """Return the faults of the pages, opened one after the other. With the variable `SCREENSHOTS`, pictures are kept in that folder."""
+    wrong, folder = [], os.environ.get("SCREENSHOTS", "")
     for name, path in pages.items():
         answer = page.goto(address + path, wait_until="load")
         if answer.status != status_of(name):
             wrong.append(f"{name}: {answer.status}")
             continue
+        if folder:
+            page.screenshot(path=str(Path(folder) / f"{name.replace(' ', '-')}-{keep_as}.png"), full_page=True)
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if too_wide > 0:
             wrong.append(f"{name}: {too_wide} px too wide")
