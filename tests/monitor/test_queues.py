@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -176,7 +177,7 @@ def test_the_size_of_a_worker_is_changed_from_its_row() -> None:
     queue_statistics.report_pool(place, FIGURES | {"instance": place, "threads": 77}, alive_seconds=60)
     client = staff(ConfigRight.PUBLISH)
     shown = client.get(reverse("monitor-instances")).content.decode()
-    address = f"{reverse('monitor-queues')}?pool={place}"
+    address = f"{reverse('monitor-queues')}?{urlencode({'pool': place})}"
     assert f"{address}#hold" in shown
     assert client.get(address).context["chosen"]["threads"] == 77
 
