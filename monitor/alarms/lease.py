@@ -65,13 +65,14 @@ class Lease:
             if redis.client().get(_key()) == self.me.encode():
                 redis.client().delete(_key())
         except redis.Unavailable:
-            pass  # it ends by itself
+            pass  # it expires
 
     def _in_redis(self) -> bool:
         client, milliseconds = redis.client(), int(SECONDS * 1000)
-        if client.set(_key(), self.me, nx=True, px=milliseconds):
-            return True
-        return client.get(_key()) == self.me.encode() and bool(client.pexpire(_key(), milliseconds))
+        holder = client.get(_key())  # most processes are told no by this one call
+        if holder is None:
+            return bool(client.set(_key(), self.me, nx=True, px=milliseconds))
+        return holder == self.me.encode() and bool(client.pexpire(_key(), milliseconds))
 
     def _in_database(self) -> bool:
         now = timezone.now()

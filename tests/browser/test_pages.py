@@ -26,6 +26,7 @@ from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEn
 from messaging.providers import breakers
 from posthaste.lib import locks
 from posthaste.lib.ids import new_id
+from tests.browser.alarms import alarm_pages
 from tests.browser.config import config_pages, report_instances
 from tests.browser.jobs import job_pages
 from tests.browser.recipients import MISSING, recipient_pages
@@ -192,7 +193,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "accounts_auditentry",
     ]
     found |= {name: reverse(f"admin:{name}_changelist") for name in lists}
-    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages()
+    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages() | alarm_pages()
 
 
 @pytest.fixture
@@ -206,12 +207,13 @@ def browser() -> Iterator[Any]:
 
 
 def open_as(
-    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440
+    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440, zone: str | None = None
 ) -> tuple[Any, list[str]]:
     """Open a page signed in as the user, with a list that collects the complaints of its console."""
     client = Client()
     client.force_login(user)
-    context = browser.new_context(viewport={"width": width, "height": 844 if width < 500 else 900}, color_scheme=scheme)
+    viewport = {"width": width, "height": 844 if width < 500 else 900}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
@@ -348,6 +350,10 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "locks",
             "items",
             "publish item",
+            "alarms",
+            "alarm",
+            "silences",
+            "receivers of alarms",
         ):
             page.goto(live_server.url + pages[name])
             wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]

@@ -619,7 +619,7 @@ def test_the_overview_asks_the_same_few_queries_however_much_was_published(djang
     ("module", "shown"),
     [
         ("flow_rules", "1,000 requests/s · 500 at once · 10,000 requests in 60 s"),
-        ("alarms", "Messages waiting above 100,000 for 60 s · Warning"),
+        ("alarms", "Messages waiting in the database above 99,000 for 60 s · Warning"),
     ],
 )
 def test_the_line_of_an_entry_says_what_it_does(module: str, shown: str) -> None:
