@@ -75,6 +75,7 @@ class Evaluator:
         #: While the database is away: what is not written yet.
         self.unwritten: list[tuple[Due, datetime]] = []
         self.is_degraded = False
+        self._has_forgotten = False  # what was told while the database was away
         self.is_busy = False
         self._next = dict.fromkeys(("samples", "values", "heartbeat", "refresh", "clean"), 0.0)
         self._sender: dispatch.Sender | None = None
@@ -129,6 +130,9 @@ class Evaluator:
         after = self._marked(changed, known, rules, now)
         store.save(after, known, rules, with_values=self._is_time("values", VALUES_SECONDS))
         self.known, self.is_degraded = known, False
+        if not self._has_forgotten:
+            told.forget_all()
+            self._has_forgotten = True
         everything = [*known.episodes.values(), *known.earlier]
         self._refresh(settings)
         for due in notices.due(settings, everything, known.told, now=now):
@@ -165,7 +169,7 @@ class Evaluator:
         """Step the alarms in memory, and send straight."""
         if not self.is_degraded:
             log.warning("alarms go on without the database", error=str(error)[:200])
-        self.is_degraded = True
+        self.is_degraded, self._has_forgotten = True, False
         known, rules = self.known, settings.rules_by_name
         changed = states.evaluate(rules, readings, known.episodes, now=now)
         for key, episode in self._marked(changed, known, rules, now).items():

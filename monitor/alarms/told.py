@@ -1,7 +1,8 @@
-"""What was told while the database is away, for an evaluator that takes over meanwhile: a hash in Redis for each alarm.
+"""What was told while the database is away, for an evaluator that takes over meanwhile: one hash in Redis.
 
 Each evaluator that starts without the database finds an alarm anew, with another id, so lines are kept by rule and series. What was told
-of an alarm is forgotten when it ends, so that it is told again when it comes back. Without Redis nothing is known, and it is told.
+of an alarm is forgotten when it ends, so that it is told again when it comes back, and all of it when the database is back. Without Redis
+nothing is known, and it is told.
 """
 
 from monitor.alarms.notices import Line
@@ -13,12 +14,12 @@ SECONDS = 86_400
 
 def is_first(line: Line, episode: Episode) -> bool:
     """Return whether no process has told this before, and note that it is told now."""
-    key, field = _key(episode), _field(line)
+    key, field = _key(), _field(line, episode)
     pipeline = redis.client().pipeline()
     pipeline.hsetnx(key, field, 1)
     pipeline.expire(key, SECONDS)
     if line.kind != NoticeKind.RESOLVED:
-        pipeline.hdel(key, _field(Line(line.alarm, line.receiver, NoticeKind.RESOLVED)))  # its next end is another one
+        pipeline.hdel(key, _field(Line(line.alarm, line.receiver, NoticeKind.RESOLVED), episode))  # its next end is another one
     try:
         return bool(pipeline.execute()[0])
     except redis.Unavailable:
@@ -27,18 +28,31 @@ def is_first(line: Line, episode: Episode) -> bool:
 
 def forget(episode: Episode) -> None:
     """Forget what was told of an alarm that has ended, but its end."""
+    begin, end = f"{_alarm(episode)}\n", f"\n{NoticeKind.RESOLVED.value}\n0"
     try:
-        fields: list[bytes] = redis.client().hkeys(_key(episode))  # type: ignore[assignment]
-        old = [field for field in fields if not field.decode().endswith(f":{NoticeKind.RESOLVED.value}:0")]
+        fields: list[bytes] = redis.client().hkeys(_key())  # type: ignore[assignment]
+        old = [field for field in fields if (text := field.decode()).startswith(begin) and not text.endswith(end)]
         if old:
-            redis.client().hdel(_key(episode), *old)
+            redis.client().hdel(_key(), *old)
     except redis.Unavailable:
         pass  # it expires
 
 
-def _key(episode: Episode) -> str:
-    return redis.key("alarms", "told", *episode.key)
+def forget_all() -> None:
+    """Forget everything, as rows tell it again."""
+    try:
+        redis.client().delete(_key())
+    except redis.Unavailable:
+        pass  # it expires
 
 
-def _field(line: Line) -> str:
-    return f"{line.receiver}:{line.kind.value}:{line.number}"
+def _key() -> str:
+    return redis.key("alarms", "told")
+
+
+def _alarm(episode: Episode) -> str:
+    return "\n".join(episode.key)
+
+
+def _field(line: Line, episode: Episode) -> str:
+    return f"{_alarm(episode)}\n{line.receiver}\n{line.kind.value}\n{line.number}"

@@ -226,6 +226,7 @@ def test_an_evaluator_that_takes_over_without_the_database_tells_nothing_twice_a
     def gone(**_kwargs: object) -> None:
         raise OperationalError("the server has gone")
 
+    turns.at(-4, 5)
     monkeypatch.setattr(store, "load", gone)
     later = Turns(turns.load)
     turns.at(0, 101)

@@ -42,7 +42,7 @@ def test_the_heartbeat_stops_where_the_evaluator_sees_nothing_or_can_not_evaluat
     monkeypatch.setattr(dispatch, "in_background", lambda function: function())
     watched(heartbeat_url="https://ping.example.com/")
 
-    def away(**_kwargs: object) -> None:
+    def away(*_args: object, **_kwargs: object) -> None:
         raise OperationalError("the server has gone")
 
     def overtaken(**_kwargs: object) -> None:
