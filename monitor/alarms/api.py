@@ -125,7 +125,8 @@ class AlarmView(TenantView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        must_operate(self.caller)
+        if request.method in self.allowed_methods:
+            must_operate(self.caller)
 
     @property
     def by(self) -> Actor:

@@ -34,7 +34,7 @@ from monitor.alarms.rules import ROBOTS, Receiver, ReceiverKind, Severity
 from monitor.alarms.straight import Letter, NotSent
 from monitor.alarms.texts import Text
 from monitor.models import AlarmLine, AlarmNotice, NoticeState, NoticeWay
-from posthaste.lib import sms
+from posthaste.lib import logs, sms
 from posthaste.lib.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -87,9 +87,8 @@ def hand_over(due: Due, settings: Alarms, of: Sender | None, *, platform_works: 
             )
     except IntegrityError:  # a line was told, or its alarm deleted
         return False
-    log.info(
-        "alarm notice", receiver=due.receiver, group=due.group, lines=len(due.lines), way=notice.way, message_id=str(notice.message_id)
-    )
+    trace = logs.traces([notice.message_id] if notice.message_id else [])
+    log.info("alarm notice", receiver=due.receiver, group=due.group, lines=len(due.lines), way=notice.way, **trace)
     return True
 
 
@@ -207,6 +206,11 @@ def _claim(notice: AlarmNotice, now: datetime) -> bool:
 
 def _send(notice: AlarmNotice, receiver: Receiver) -> None:
     """Send a notice straight and note what came of it; runs in a thread of the pool."""
+    with logs.about([notice.message_id or notice.pk], recipients=[receiver.address]):
+        _send_and_note(notice, receiver)
+
+
+def _send_and_note(notice: AlarmNotice, receiver: Receiver) -> None:
     letter = Letter(notice.message_id or notice.pk, notice.subject, notice.body, notice.data)
     try:
         straight.send(receiver, letter)
@@ -242,14 +246,15 @@ def send_unwritten(due: Due, settings: Alarms) -> None:
 
 
 def _send_unwritten(receiver: Receiver, letter: Letter) -> None:
-    try:
-        straight.send(receiver, letter)
-    except Exception as error:  # noqa: BLE001 - there is nowhere to note it but the log
-        log.error("alarm notice not sent", receiver=receiver.name, error=str(error)[:300])
-    else:
-        log.info("alarm notice sent directly", receiver=receiver.name, notice=letter.id.hex)
-    finally:
-        connection.close()
+    with logs.about([letter.id], recipients=[receiver.address]):
+        try:
+            straight.send(receiver, letter)
+        except Exception as error:  # noqa: BLE001 - there is nowhere to note it but the log
+            log.error("alarm notice not sent", receiver=receiver.name, error=str(error)[:300])
+        else:
+            log.info("alarm notice sent directly", receiver=receiver.name)
+        finally:
+            connection.close()
 
 
 def in_background(function: Callable[[], object]) -> None:

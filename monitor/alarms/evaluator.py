@@ -34,6 +34,7 @@ from posthaste.lib import http, redis
 log = structlog.get_logger(__name__)
 EVERY_SECONDS = 4.0
 BUSY_SECONDS = 1.5  # while an alarm is open or a notice has not left
+STANDBY_SECONDS = 5.0  # where another process has the lease
 FRESH_SECONDS = 1.0  # no figure is older
 #: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
 #: spared.
@@ -85,12 +86,13 @@ class Evaluator:
         pause = threading.Event()
         while True:
             began = time.monotonic()
-            self.take_turn()
-            every = BUSY_SECONDS if self.is_busy else EVERY_SECONDS
+            held = self.take_turn()
+            every = STANDBY_SECONDS if not held else BUSY_SECONDS if self.is_busy else EVERY_SECONDS
             pause.wait(max(LEAST_SECONDS, every - (time.monotonic() - began)))
 
-    def take_turn(self) -> None:
-        """Evaluate once if this process holds the lease; whatever goes wrong, there is a next turn."""
+    def take_turn(self) -> bool:
+        """Evaluate once if this process holds the lease, and return whether it does; whatever goes wrong, there is a next turn."""
+        place = None
         try:
             place = self.lease.hold()
             if place is not None:
@@ -100,6 +102,7 @@ class Evaluator:
         finally:
             close_old_connections()
             connection.close()
+        return place is not None
 
     def turn(self, place: Place, *, now: datetime) -> None:
         """Evaluate once."""

@@ -9,11 +9,12 @@ from monitor.alarms import operate, samples
 from monitor.alarms.configuration import alarms
 from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmNotice
+from tests.browser.scene import Scene
 from tests.builders import TESTER, configure
 from tests.monitor.alarms.rules import receiver, rule
 
 
-def alarm_pages() -> dict[str, str]:
+def alarm_pages(_scene: Scene | None = None) -> dict[str, str]:
     """Make them, and give the addresses of all pages by name."""
     now = timezone.now()
     configure(alarms, rules=[rule(clear_bound=50), rule("breaker-open")], receivers=[receiver(), receiver("chief", after_minutes=30)])

@@ -146,6 +146,20 @@ def certificate() -> Source:
     return Source(valid_for(13.9), valid_for(14.1), "provider=Gateway", make=lambda: found.append(provider()))
 
 
+def credential() -> Source:
+    """Let the last day of a credential come near, and enter a later one."""
+    found: list[Any] = []
+
+    def last_day_in(days: int) -> Act:
+        def enter() -> None:
+            found[0].config = {"credential_expires_on": f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"}
+            found[0].save(update_fields=["config"])
+
+        return enter
+
+    return Source(last_day_in(12), last_day_in(14), "provider=Gateway", make=lambda: found.append(provider()))
+
+
 def instance(*, number: int, errors: dict[str, str] | None = None) -> Act:
     """Report which version of the queues a process runs."""
 
@@ -217,6 +231,7 @@ def sources() -> dict[str, Source]:
         "receipts-missing": receipts(),
         "credential-refused": credentials(),
         "certificate-expiring": certificate(),
+        "credential-expiring": credential(),
         "webhook-endpoint-disabled": endpoint(),
         "configuration-not-applied": Source(instance(number=0), instance(number=1), "module=queues", make=release),
         "configuration-refused": Source(
