@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.urls import reverse
@@ -21,13 +22,13 @@ SHANGHAI = timedelta(hours=8)
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, live_server: Any, browser: Any) -> Iterator[Any]:
-    """Open pages as an administrator in Shanghai; nothing may be said on the console."""
+    """Open pages as an administrator in Shanghai; nothing may be said on the console, but of a form that was refused."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
     admin = User.objects.create(username="admin", is_staff=True, is_superuser=True)
     alarm_pages()
     page, said = open_as(browser, live_server.url, admin, zone="Asia/Shanghai")
     yield page
-    assert said == []
+    assert [line for line in said if "status of 422" not in line] == []
 
 
 def shown(page: Any) -> list[str]:
@@ -54,7 +55,7 @@ def test_an_alarm_opens_beside_the_list_and_is_acknowledged_there(live_server: A
     opened.locator("#all-alarms tbody tr", has_text="backlog").locator("td").first.click()
     panel = opened.locator("#panel")
     panel.locator(".alarm-plot polyline").wait_for()
-    assert opened.url.endswith(f"#row={reverse('alarm', args=[Alarm.objects.get(rule='backlog').pk])}")
+    assert unquote(opened.url).endswith(f"#row={reverse('alarm', args=[Alarm.objects.get(rule='backlog').pk])}")
     panel.locator("#ack-comment").fill("mine")
     panel.get_by_role("button", name="Acknowledge").click()
     opened.locator("#alarm-now .badge", has_text="Acknowledged").wait_for()
@@ -85,4 +86,4 @@ def test_the_axis_of_the_plot_is_in_the_readers_zone(live_server: Any, opened: A
     opened.goto(live_server.url + reverse("alarm", args=[Alarm.objects.get(rule="backlog").pk]))
     marks = opened.locator(".alarm-plot text[data-at]")
     last = datetime.fromisoformat(marks.last.get_attribute("data-at")).astimezone(timezone.get_fixed_timezone(SHANGHAI))
-    assert f"{last:%I:%M}" in marks.last.inner_text().replace("\u202f", " ").zfill(8)
+    assert f"{last:%I:%M}" in marks.last.text_content().replace("\u202f", " ")
