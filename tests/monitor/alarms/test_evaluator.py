@@ -11,13 +11,15 @@ from django.db import OperationalError
 
 from accounts.selectors import Tenant
 from messaging.models import Message, Status
-from monitor.alarms import operate, selectors, store
+from messaging.storage.store import NewRow
+from monitor.alarms import dispatch, operate, selectors, store
 from monitor.alarms.evaluator import Evaluator
 from monitor.alarms.lease import Lease, Place
 from monitor.alarms.rules import ReceiverKind
 from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmLine, AlarmNotice, NoticeState, NoticeWay, Silence
 from posthaste.lib import redis
+from posthaste.lib.problems import Unavailable
 from tests.builders import TESTER, make_provider, make_tenant, poll
 from tests.monitor.alarms.conftest import Load, Turns
 from tests.monitor.alarms.rules import START, after, receiver
@@ -77,6 +79,25 @@ def test_a_notice_that_the_platform_does_not_send_is_taken_back_and_sent_straigh
     assert sent()[0].way == NoticeWay.STRAIGHT
     turns.at(20)
     assert len(mails.messages) == 1
+
+
+@pytest.mark.usefixtures("worker_lives", "operator")
+def test_a_message_that_the_platform_does_not_take_goes_straight_and_holds_up_no_other(
+    turns: Turns, watched: Put, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = dispatch.accept_message
+
+    def refuse_first(row: NewRow) -> None:
+        if row.recipient == "first@example.com":
+            raise Unavailable("The writer is stopping.")
+        accept(row)
+
+    monkeypatch.setattr(dispatch, "accept_message", refuse_first)
+    watched(receivers=[receiver("first", address="first@example.com"), receiver()])
+    turns.at(0, 101)
+    poll(lambda: [mail.recipients for mail in mails.messages] == [["first@example.com"]], what="the first is sent straight")
+    assert [message.recipient for message in Message.objects.all()] == ["ops@example.com"]
+    assert sorted(AlarmNotice.objects.values_list("receiver", "way")) == [("first", NoticeWay.STRAIGHT), ("ops", NoticeWay.PLATFORM)]
 
 
 def test_without_a_worker_a_notice_goes_straight_at_once(turns: Turns, watched: Put, operator: Tenant, mails: MailServer) -> None:
