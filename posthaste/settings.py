@@ -152,7 +152,7 @@ SECURE_SSL_REDIRECT = env.https
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if env.https else 0
 # The other names below this host's are not ours to bind, nor is the browsers' list.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
-SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^health/ready/?$"]  # load balancers ask without TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^health/ready/?$", r"^metrics/?$"]  # load balancers and scrapers ask without TLS
 if env.https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in env.allowed_hosts if host != "*"]
