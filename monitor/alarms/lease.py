@@ -72,7 +72,7 @@ class Lease:
             if redis.client().get(_key()) == self.me.encode():
                 redis.client().delete(_key())
         except redis.Unavailable:
-            pass  # it ends by itself
+            pass  # it expires
 
     def _in_redis(self) -> bool:
         return bool(redis.client().eval(HOLD, 1, _key(), self.me, int(SECONDS * 1000)))

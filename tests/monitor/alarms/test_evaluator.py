@@ -1,18 +1,19 @@
 """One evaluator: alarms become rows and notices, through the platform and past it, and what is away does not stop it."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from accounts.selectors import Tenant
 from messaging.models import Message, Status
 from messaging.storage.store import NewRow
 from monitor.alarms import dispatch, operate, selectors, store
-from monitor.alarms.evaluator import Evaluator, call_heartbeat
+from monitor.alarms.evaluator import Evaluator
 from monitor.alarms.lease import Lease, Place
 from monitor.alarms.rules import ReceiverKind
 from monitor.alarms.states import AlarmState, Phase
@@ -240,6 +241,28 @@ def test_without_the_database_notices_go_straight_and_are_written_down_when_it_i
     assert AlarmNotice.objects.count() == 1
 
 
+def test_an_evaluator_that_takes_over_without_the_database_tells_nothing_twice_and_what_comes_back_again(
+    turns: Turns, watched: Put, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched(receivers=[receiver(), receiver("brief", tells_the_end=False)])
+
+    def gone(**_kwargs: object) -> None:
+        raise OperationalError("the server has gone")
+
+    turns.at(-4, 5)
+    monkeypatch.setattr(store, "load", gone)
+    later = Turns(turns.load)
+    turns.at(0, 101)
+    poll(lambda: len(mails.messages) == 2, what="told to both")
+    for seconds, value in ((20, 101), (30, 5), (60, 5), (64, 5)):  # without a word of what the first one told
+        later.at(seconds, value)
+    poll(lambda: len(mails.messages) == 3, what="the end is told to one")
+    later.at(100, 101)
+    poll(lambda: len(mails.messages) == 5, what="told to both again")
+    subjects = Counter(str(mail.message["Subject"]).partition("]")[0] for mail in mails.messages)
+    assert subjects == {"[Warning": 4, "[Resolved": 1}
+
+
 def test_the_lease_is_held_by_one_passes_on_and_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Lease(), Lease()
     assert (first.hold(), second.hold(), first.hold()) == (Place.REDIS, None, Place.REDIS)
@@ -261,19 +284,6 @@ def test_the_lease_is_held_by_one_passes_on_and_falls_back(monkeypatch: pytest.M
     second.release()
     assert first.hold() == Place.MACHINE
     first.release()
-
-
-def test_the_dead_mans_heartbeat_calls_an_address_outside() -> None:
-    with Gateway() as gateway:
-        assert call_heartbeat(f"{gateway.url}?beat")
-    assert not call_heartbeat("http://127.0.0.1:9/")
-
-
-def test_an_idle_turn_asks_the_database_little(turns: Turns, watched: Put, django_assert_max_num_queries: Any) -> None:
-    watched()
-    turns.at(0, 5)
-    with django_assert_max_num_queries(4, connection=connection):
-        turns.at(4, 5)
 
 
 def test_old_alarms_and_their_notices_are_deleted(turns: Turns, watched: Put, mails: MailServer) -> None:
