@@ -139,7 +139,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # also for a `?next=` that leads elsewhere
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Not in the cache: staff must get to the pages while Redis is away, and a session that ended then must not come back with it.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

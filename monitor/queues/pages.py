@@ -15,6 +15,7 @@ from messaging import statistics
 from messaging.queueing import pool_control, queue_statistics
 from messaging.queueing.pool_control import Decision
 from monitor.queues.limits import LimitsForm
+from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import at, page, problem_text, staff_page
@@ -103,12 +104,20 @@ def _shown(wanted: str) -> dict[str, Any]:
         holds = pool_control.holds([pool["instance"] for pool in pools])
         decisions = [{"decision": decision, "text": reason_of(decision)} for decision in pool_control.decisions(SHOWN)]
     except redis.Unavailable:
-        return {"away": True, "waiting": None, "queues": _queues(None), "pools": [], "decisions": [], "drain_ms": None, "oldest_ms": None}
+        return {
+            "away": True,
+            "waiting": None,
+            "queues": _queues(None, may_ask_broker=env.load().is_rabbitmq),
+            "pools": [],
+            "decisions": [],
+            "drain_ms": None,
+            "oldest_ms": None,
+        }
     for pool in pools:
         threads, seconds = holds.get(pool["instance"], (None, 0.0))
         pool |= {"held": threads, "held_ms": round(seconds * 1000)}
         pool["busy_percent"] = 100 * pool["active_count"] / max(1, pool["threads"])
-    drain = waiting.drain_seconds if waiting else None
+    drain = waiting.drain_seconds if waiting and waiting.total else None
     return {
         "away": False,
         "waiting": waiting,
@@ -123,10 +132,11 @@ def _shown(wanted: str) -> dict[str, Any]:
     }
 
 
-def _queues(waiting: queue_statistics.QueueStatistics | None) -> list[dict[str, Any]]:
+def _queues(waiting: queue_statistics.QueueStatistics | None, *, may_ask_broker: bool = True) -> list[dict[str, Any]]:
+    found = statistics.queues(waiting) if may_ask_broker else statistics.queues_with({}, waiting)
     return [
         {"name": name, "purpose": QUEUES.get(name, ""), "is_nearly_full": (queue["usage_percent"] or 0) >= NEARLY_FULL_PERCENT, **queue}
-        for name, queue in statistics.queues(waiting).items()
+        for name, queue in found.items()
     ]
 
 

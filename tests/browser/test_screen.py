@@ -17,7 +17,7 @@ from posthaste.lib import redis
 from tests.browser.test_pages import CONTRAST, browser, open_as
 from tests.builders import make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
-from tests.services import Service
+from tests.services import Redis
 from tracing.services.record import count
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -51,7 +51,7 @@ async ([chart, line]) => {
 
 
 @pytest.fixture
-def served(own_redis: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[NacosServer]:
+def served(own_redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[NacosServer]:
     """Run the WebSocket server that the pages of this test connect to, with a Redis that may be killed."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
     monkeypatch.setattr(screen_pages, "_kept", {})
@@ -154,7 +154,7 @@ def test_an_installation_that_has_sent_nothing_says_so(served: NacosServer, live
 
 
 def test_without_redis_the_figures_are_marked_and_soon_after_it_is_back_they_are_right(
-    served: NacosServer, own_redis: Service, live_server: Any, browser: Any
+    served: NacosServer, own_redis: Redis, live_server: Any, browser: Any
 ) -> None:
     tenant = make_tenant()
     page, _said = opened(live_server, browser)
@@ -187,7 +187,7 @@ def when(page: Any, condition: str) -> float:
     return float(found)
 
 
-def outage(page: Any, own_redis: Service, tenant_id: int) -> tuple[float, float]:
+def outage(page: Any, own_redis: Redis, tenant_id: int) -> tuple[float, float]:
     """Kill Redis and start it; return the seconds until the page says that its figures are old, and until they are right again."""
     page.evaluate("told.length = 0")
     killed_at = time.time()

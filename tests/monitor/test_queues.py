@@ -142,10 +142,16 @@ def test_a_pool_is_held_only_within_bounds(threads: str, minutes: str) -> None:
     assert not AuditEntry.objects.exists()
 
 
-def test_the_pages_answer_without_redis(own_redis: Any) -> None:
-    own_redis.stop()
+PAGES = ("monitor-queues", "monitor-instances", "config-limits", "config-locks", "dead-letters", "monitor", "admin:index")
+
+
+@pytest.mark.parametrize(("end", "names"), [("stop", PAGES), ("freeze", PAGES[:1])])
+def test_the_pages_answer_without_redis(own_redis: Any, settings: Any, end: str, names: tuple[str, ...]) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": own_redis.url_of(0)}}
     client = staff(ConfigRight.PUBLISH)
-    for page in ("monitor-queues", "monitor-instances", "admin:index"):
+    User.objects.update(is_superuser=True)
+    getattr(own_redis, end)()
+    for page in names:
         answer = client.get(reverse(page))
         assert answer.status_code == 200, page
     assert "Redis is not responding" in client.get(reverse("monitor-queues")).content.decode()

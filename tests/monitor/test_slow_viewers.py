@@ -17,7 +17,7 @@ from messaging.statistics.live import STEP, STEPS
 from posthaste.lib import redis
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.monitor.test_live import Someone
-from tests.services import Service
+from tests.services import Redis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 WELL = 4
@@ -89,7 +89,7 @@ async def end_of(connection: ClientConnection) -> int | None:
         return closed.rcvd.code if closed.rcvd else None
 
 
-def test_a_viewer_that_reads_nothing_is_let_go_and_the_others_get_every_push(tmp_path: Path, own_redis: Service) -> None:
+def test_a_viewer_that_reads_nothing_is_let_go_and_the_others_get_every_push(tmp_path: Path, own_redis: Redis) -> None:
     one = Someone()
 
     async def run(server: NacosServer) -> tuple[list[dict[int, str]], int | None]:

@@ -144,10 +144,11 @@ export class Chart {
     const ids = this.lines.map((line) => line.id);
     const isNew = ids.join() !== this.ids.join();
     const lost = this.ids.filter((id) => !ids.includes(id)).map((id) => ({ id, data: [] }));
-    const marks = thresholds(this.name, points, this.colours, this.texts);
-    const series = this.lines.map((line) => ({ id: line.id, data: points.series(line.value), ...(isNew ? this.#look(line) : {}), ...(marks[line.id] ? { markLine: this.#marks(marks[line.id]) } : {}) }));
+    const data = this.lines.map((line) => points.series(line.value));
+    this.isEmpty = data.every((entries) => entries.every((entry) => ((entry.value ?? entry)[1] ?? null) === null));
+    const marks = this.isEmpty ? {} : thresholds(this.name, points, this.colours, this.texts);
+    const series = this.lines.map((line, index) => ({ id: line.id, data: data[index], ...(isNew ? this.#look(line) : {}), ...(marks[line.id] ? { markLine: this.#marks(marks[line.id]) } : {}) }));
     this.ids = isNew ? ids : this.ids;
-    this.isEmpty = series.every((line) => line.data.every((entry) => ((entry.value ?? entry)[1] ?? null) === null));
     this.chart.setOption({
       xAxis: { min: from, max: to },
       series: [...series, ...lost],
