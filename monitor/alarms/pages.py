@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy
 from accounts.services import rights
 from accounts.services.audit import Actor
 from monitor.alarms import operate, plot, selectors
-from monitor.alarms import silence_pages as silence_pages
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import Severity, title_of
+from monitor.alarms.silences import pages as silences
 from monitor.alarms.states import ACTIVE, AlarmState, Phase
 from monitor.models import Alarm
 from posthaste.lib.problems import Problem
@@ -27,6 +27,7 @@ from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, problem_text, staff_page
 from posthaste.ui.paginator import page_of
 
+__all__ = ["all_alarms", "one_alarm", "silences"]
 MAX_OPEN = 200  # of an outage with many series; the rest is found by searching
 MAX_EXPORTED = 10_000
 READ_WRITE = ("GET", "HEAD", "POST")
