@@ -42,7 +42,7 @@ def _rules() -> None:
 def listed(client: Client, **query: str) -> list[str]:
     """Return the alarms of a list in their order."""
     content = client.get(reverse("alarms"), query).content.decode()
-    return re.findall(r'<a class="first" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content)
+    return re.findall(r'<a class="name" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content)
 
 
 def test_the_list_shows_what_fires_first_and_filters() -> None:
@@ -76,7 +76,7 @@ def test_what_is_over_comes_by_pages_and_what_is_open_stays_on_the_first(monkeyp
     seen, address = [], reverse("alarms")
     for _page in range(3):
         content = client.get(address).content.decode()
-        seen.append(re.findall(r'<a class="first" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content))
+        seen.append(re.findall(r'<a class="name" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content))
         if older := re.search(r'href="(\?[^"]*)"[^>]*>Older', content):
             address = reverse("alarms") + older[1].replace("&amp;", "&")
     assert seen == [["backlog", "disk · 4", "disk · 3"], ["disk · 2", "disk · 1"], ["disk · 0"]]
