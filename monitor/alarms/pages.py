@@ -1,6 +1,6 @@
 """The pages of the alarms: what is wrong now and what was before, and one alarm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from monitor.alarms import operate, plot, selectors
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import Severity, title_of
@@ -57,7 +58,7 @@ def all_alarms(request: HttpRequest) -> HttpResponse:
         "monitor/alarms.html",
         title=_("Alarms"),
         purpose=_("What needs attention now, and what did before."),
-        rows=[_row(alarm) for alarm in (*current[:MAX_OPEN], *past)],
+        rows=_rows([*current[:MAX_OPEN], *past]),
         is_capped=len(current) > MAX_OPEN,
         newer=newer,
         older=older,
@@ -91,8 +92,16 @@ def _states() -> list[tuple[str, str]]:
     return [(one.value, f"{one.label} ({counts[one.value]})" if counts.get(one.value) else str(one.label)) for one in AlarmState]
 
 
-def _row(alarm: Alarm) -> dict[str, Any]:
-    return {"alarm": alarm, "title": title_of(alarm.metric) if alarm.metric else ""}
+def _rows(found: Sequence[Alarm]) -> list[dict[str, Any]]:
+    names = actors.names_of({alarm.acknowledged_by for alarm in found} - {""}, tenant_ids=())
+    return [
+        {
+            "alarm": alarm,
+            "title": title_of(alarm.metric) if alarm.metric else "",
+            "acknowledged_by": actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
+        }
+        for alarm in found
+    ]
 
 
 def _heads() -> list[str]:
@@ -117,6 +126,7 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         return _act(request, alarm, now)
     rule, history, releases = selectors.rule_of(alarm), selectors.history_of(alarm, now=now), selectors.releases_before(alarm)
+    names = actors.names_of({alarm.acknowledged_by, *(one["author"] for one in releases)} - {""}, tenant_ids=())
     drawn = plot.draw(
         history.samples,
         selectors.span_of(alarm, now=now),
@@ -134,7 +144,8 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
         rule=rule,
         plot=drawn if history.samples else None,
         is_known=history.is_known,
-        releases=[one | {"title": _(one["title"])} for one in releases],
+        releases=[one | {"title": _(one["title"]), "author": actors.shown(one["author"], names)} for one in releases],
+        acknowledged_by=actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
         notices=selectors.notices_of(alarm),
         is_active=alarm.phase in ACTIVE,
         durations=DURATIONS,

@@ -122,6 +122,11 @@ def test_an_alarm_is_acknowledged_taken_back_and_silenced_and_all_of_it_is_in_th
     assert client.post(address, {"action": "acknowledge", "comment": "mine"}).status_code == 302
     alarm.refresh_from_db()
     assert (alarm.state, alarm.acknowledged_by) == (AlarmState.ACKNOWLEDGED, "user:ada")
+    user = User.objects.get(username="ada")
+    user.first_name, user.last_name = "Ada", "Lovelace"
+    user.save()
+    assert "Ada Lovelace" in client.get(address).content.decode()
+    assert "Ada Lovelace" in client.get(reverse("alarms")).content.decode()
     assert "can&#x27;t be acknowledged" in client.post(address, {"action": "acknowledge"}, follow=True).content.decode()
     client.post(address, {"action": "reopen"})
     client.post(address, {"action": "silence", "minutes": "30", "comment": "known"})
