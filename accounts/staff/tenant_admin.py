@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Tenant, User
@@ -74,7 +75,11 @@ class TenantFilter(admin.SimpleListFilter):
 
 
 class OwnedFilter(admin.RelatedFieldListFilter):
-    """By a related row, naming only those of the reader's tenants."""
+    """By a related row, naming only those of the reader's tenants; rows without one are those with "none"."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_value_display = _("none")
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         rows = own_rows(request, field.related_model._default_manager.all())

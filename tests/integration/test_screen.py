@@ -26,7 +26,7 @@ async (names) => {
   return Object.fromEntries(names.map((name) => {
     const chart = echarts.getInstanceByDom(document.getElementById(name));
     const option = chart.getOption();
-    const sum = (line) => line.data.reduce((whole, [, value]) => whole + (value ?? 0), 0);
+    const sum = (line) => line.data.reduce((whole, entry) => whole + ((entry.value ?? entry)[1] ?? 0), 0);
     return [name, {
       id: chart.id,
       until: option.xAxis[0].max,
