@@ -1,6 +1,6 @@
 """The pages of the alarms: what is wrong now and what was before, and one alarm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,17 +15,20 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from monitor.alarms import operate, plot, selectors
-from monitor.alarms import silence_pages as silence_pages
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import Severity, title_of
+from monitor.alarms.silences import pages as silences
 from monitor.alarms.states import ACTIVE, AlarmState, Phase
 from monitor.models import Alarm
 from posthaste.lib.problems import Problem
+from posthaste.ui.chips import address, carried, chip
 from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, problem_text, staff_page
 from posthaste.ui.paginator import page_of
 
+__all__ = ["all_alarms", "one_alarm", "silences"]
 MAX_OPEN = 200  # of an outage with many series; the rest is found by searching
 MAX_EXPORTED = 10_000
 READ_WRITE = ("GET", "HEAD", "POST")
@@ -50,24 +53,24 @@ def all_alarms(request: HttpRequest) -> HttpResponse:
         return as_csv(name="alarms", heads=_heads(), rows=_cells(rows))  # type: ignore[return-value]
     past, newer, older = page_of(rows.filter(phase=Phase.RESOLVED), request, order=["pk"], is_descending=True)
     current = [] if newer else list(selectors.by_urgency(rows.exclude(phase=Phase.RESOLVED))[: MAX_OPEN + 1])
-    counts = selectors.count_by_state()
     return page(
         request,
         "monitor/alarms.html",
         title=_("Alarms"),
         purpose=_("What needs attention now, and what did before."),
-        rows=[_row(alarm) for alarm in (*current[:MAX_OPEN], *past)],
+        rows=_rows([*current[:MAX_OPEN], *past]),
         is_capped=len(current) > MAX_OPEN,
         newer=newer,
         older=older,
-        query=query,
-        kept={"state": state, "severity": severity},
-        export=_address(request, csv=""),
         chips=[
-            {"title": _("State"), "choices": _choices(request, "state", state, AlarmState, counts)},
-            {"title": _("Severity"), "choices": _choices(request, "severity", severity, Severity)},
+            chip(request, "state", title=_("State"), choices=_states()),
+            chip(request, "severity", title=_("Severity"), choices=Severity.choices),
         ],
-        is_filtered=bool(state or severity or query),
+        carried=carried(request, but="q"),
+        query=query,
+        search_help=_("Alarm or series"),
+        is_narrowed=bool(state or severity or query),
+        csv_url=address(request, csv="1") if current or past else "",
         silences=[one for one in selectors.silences(now=now) if one.starts_at <= now][:5],
         has_receivers=any(receiver.is_enabled for receiver in alarms.value.receivers),
         now=now,
@@ -83,30 +86,22 @@ def _filtered(state: str, severity: str, query: str) -> "QuerySet[Alarm]":
     return rows.filter(Q(rule__icontains=query) | Q(series__icontains=query)) if query else rows
 
 
-def _address(request: HttpRequest, **changes: str) -> str:
-    """Return the list's address with other filters, from its first page."""
-    kept = {name: value for name, value in request.GET.items() if name in ("state", "severity", "q") and value}
-    kept |= changes
-    for name in [name for name, value in kept.items() if not value and name != "csv"]:
-        del kept[name]
-    query = request.GET.copy()
-    query.clear()
-    query.update(kept)
-    return f"?{query.urlencode()}"
+def _states() -> list[tuple[str, str]]:
+    """Return the states, each with how many alarms are in it now."""
+    counts = selectors.count_by_state()
+    return [(one.value, f"{one.label} ({counts[one.value]})" if counts.get(one.value) else str(one.label)) for one in AlarmState]
 
 
-def _choices(request: HttpRequest, name: str, chosen: str, of: Any, counts: dict[str, int] | None = None) -> list[dict[str, Any]]:
-    """Return what a filter offers, "all" first."""
-    found = [{"display": _("All"), "url": _address(request, **{name: ""}), "is_chosen": chosen not in of.values, "is_all": True}]
-    for one in of:
-        number = (counts or {}).get(one.value)
-        display = f"{one.label} ({number})" if number else str(one.label)
-        found.append({"display": display, "url": _address(request, **{name: one.value}), "is_chosen": chosen == one.value, "is_all": False})
-    return found
-
-
-def _row(alarm: Alarm) -> dict[str, Any]:
-    return {"alarm": alarm, "title": title_of(alarm.metric) if alarm.metric else ""}
+def _rows(found: Sequence[Alarm]) -> list[dict[str, Any]]:
+    names = actors.names_of({alarm.acknowledged_by for alarm in found} - {""}, tenant_ids=())
+    return [
+        {
+            "alarm": alarm,
+            "title": title_of(alarm.metric) if alarm.metric else "",
+            "acknowledged_by": actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
+        }
+        for alarm in found
+    ]
 
 
 def _heads() -> list[str]:
@@ -131,6 +126,7 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         return _act(request, alarm, now)
     rule, history, releases = selectors.rule_of(alarm), selectors.history_of(alarm, now=now), selectors.releases_before(alarm)
+    names = actors.names_of({alarm.acknowledged_by, *(one["author"] for one in releases)} - {""}, tenant_ids=())
     drawn = plot.draw(
         history.samples,
         selectors.span_of(alarm, now=now),
@@ -148,7 +144,8 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
         rule=rule,
         plot=drawn if history.samples else None,
         is_known=history.is_known,
-        releases=[one | {"title": _(one["title"])} for one in releases],
+        releases=[one | {"title": _(one["title"]), "author": actors.shown(one["author"], names)} for one in releases],
+        acknowledged_by=actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
         notices=selectors.notices_of(alarm),
         is_active=alarm.phase in ACTIVE,
         durations=DURATIONS,

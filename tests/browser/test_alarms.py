@@ -42,8 +42,8 @@ def test_the_list_is_filtered_by_chips_and_by_words(live_server: Any, opened: An
     opened.locator(".chip a", has_text="Warning").click()
     opened.wait_for_url("**severity=warning")
     assert shown(opened) == ["backlog"]
-    opened.fill("#q", "breaker")
-    opened.press("#q", "Enter")
+    opened.fill("#list-search", "breaker")
+    opened.press("#list-search", "Enter")
     opened.get_by_text("No alarm fits these filters.").wait_for()
     opened.get_by_role("link", name="Remove the filter: Severity").click()
     opened.wait_for_url("**?q=breaker")

@@ -30,7 +30,8 @@ class Counted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.queries: list[str] = []
         self.calls: list[str] = []
-        execute, send = CursorWrapper._execute, AbstractConnection.send_packed_command
+        execute: Any = vars(CursorWrapper)["_execute"]
+        send: Any = vars(AbstractConnection)["send_packed_command"]
 
         def counted_execute(cursor: Any, sql: str, *args: Any) -> Any:
             self.queries.append(sql)

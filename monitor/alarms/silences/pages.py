@@ -1,5 +1,6 @@
 """The pages beside the alarms: silences and maintenance windows, and who is notified."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from monitor.alarms import operate, selectors
 from monitor.alarms.addresses import masked
 from monitor.alarms.configuration import alarms
@@ -49,8 +51,8 @@ def silences(request: HttpRequest) -> HttpResponse:
         status=422 if errors else 200,
         title=_("Silences and maintenance"),
         purpose=_("Times in which alarms are evaluated and shown, but not sent."),
-        current=[_silence(silence, now) for silence in selectors.silences(now=now)],
-        past=[_silence(silence, now) for silence in selectors.silences(now=now, past=True)[:MAX_PAST]],
+        current=_rows(selectors.silences(now=now), now),
+        past=_rows(selectors.silences(now=now, past=True)[:MAX_PAST], now),
         rules=sorted(rule.name for rule in alarms.value.rules),
         chosen=request.POST.getlist("rules"),
         given=request.POST,
@@ -112,10 +114,15 @@ def time_of(text: str, field: str, reader: ZoneInfo | None) -> datetime | None:
         raise Invalid.field(field, _("Must be a date and time.")) from None
 
 
-def _silence(silence: Silence, now: datetime) -> dict[str, Any]:
-    is_over = silence.ended_at is not None or silence.ends_at <= now
-    state = SilenceState.OVER if is_over else SilenceState.ACTIVE if silence.starts_at <= now else SilenceState.COMING
-    return {"row": silence, "state": state, "is_over": is_over}
+def _rows(silences: Iterable[Silence], now: datetime) -> list[dict[str, Any]]:
+    found = list(silences)
+    names = actors.names_of({silence.ended_by or silence.created_by for silence in found}, tenant_ids=())
+    rows = []
+    for silence in found:
+        is_over = silence.ended_at is not None or silence.ends_at <= now
+        state = SilenceState.OVER if is_over else SilenceState.ACTIVE if silence.starts_at <= now else SilenceState.COMING
+        rows.append({"row": silence, "state": state, "by": actors.shown(silence.ended_by or silence.created_by, names)})
+    return rows
 
 
 @at("alarms/receivers/", name="alarm-receivers")
