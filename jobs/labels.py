@@ -42,6 +42,8 @@ badges.register(
     },
 )
 
+#: Intervals of one unit, by their seconds.
+UNITS = {1: _("Every second"), 60: _("Every minute"), 3_600: _("Every hour"), 86_400: _("Every day")}
 #: What an end without an error of its own means, by its code.
 REASONS = {
     transitions.WORKER_LOST: _("The worker gave no sign of life any more: it was killed, or its host is down."),
@@ -74,6 +76,8 @@ def duration(seconds: float) -> str:
 
 def every_text(every: timedelta) -> str:
     """Say how often an interval comes round."""
+    if (unit := UNITS.get(every.total_seconds())) is not None:
+        return str(unit)
     return gettext("Every {span}").format(span=duration(every.total_seconds()))
 
 

@@ -80,13 +80,21 @@ def backlog(reader: Reader) -> Iterator[Notice]:
     """Tell that messages have been due for long. The figure is of the whole installation."""
     if not reader.is_everything:
         return
-    waiting = queue_statistics.latest()
+    listing = reverse("admin:messaging_message_changelist") + "?state=open"
+    url = reverse("monitor-queues") if rights.may_view(reader.user) else listing
+    waiting = queue_statistics.measured()  # raises while Redis is away: then it was not checked
+    if waiting is None:
+        oldest = queue_statistics.oldest_due(reader.now)
+        if oldest is not None and (reader.now - oldest).total_seconds() >= LATE_SECONDS:
+            text = _("Messages are due, and no process hands them to the workers.")
+            yield Notice(Severity.CRITICAL, text, url, action=_("Queues and pools"), since=oldest, detail=_("Start the process worker."))
+        return
     if waiting.oldest_seconds < LATE_SECONDS:
         return
     yield Notice(
         Severity.CRITICAL if waiting.oldest_seconds >= VERY_LATE_SECONDS else Severity.WARNING,
         _("Messages are late."),
-        reverse("monitor-queues") if rights.may_view(reader.user) else reverse("admin:messaging_message_changelist") + "?state=open",
+        url,
         action=_("Queues and pools"),
         count=waiting.total,
         since=reader.now - timedelta(seconds=waiting.oldest_seconds),
@@ -100,7 +108,9 @@ def failures(reader: Reader) -> Iterator[Notice]:
     if not reader.may("messaging.view_message"):
         return
     listing = reverse("admin:messaging_message_changelist")
-    for code, number, began in selectors.recent_failures(reader.tenant_ids, since=reader.now - FAILURES_OF)[:MAX_EACH]:
+    found = selectors.recent_failures(reader.tenant_ids, since=reader.now - FAILURES_OF)
+    # Unreadable rows have a check of their own.
+    for code, number, began in [failure for failure in found if failure[0] != selectors.SET_ASIDE][:MAX_EACH]:
         yield Notice(
             Severity.CRITICAL if number >= MANY_FAILURES else Severity.WARNING,
             _("Messages failed with {code} in the last 15 minutes.").format(code=code or _("no code")),

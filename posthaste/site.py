@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.services import access_notices
 from accounts.services.sign_in import too_many_attempts
 from posthaste.ui import navigation, pages
+from posthaste.ui.templatetags.interface import NOTHING
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -31,6 +32,7 @@ class PosthasteAdminSite(AdminSite):
     site_title = gettext_lazy("Posthaste")
     site_header = gettext_lazy("Posthaste")
     index_title = gettext_lazy("Overview")
+    empty_value_display = NOTHING
     site_url = None
     enable_nav_sidebar = False
 

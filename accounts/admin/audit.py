@@ -8,12 +8,17 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import AuditEntry
+from accounts.roles import Role
 from accounts.services import audit
-from accounts.staff.tenant_admin import ReadOnly
-from posthaste.ui.templatetags.interface import ago
+from accounts.services.audit import ActorKind
+from accounts.staff import actors
+from accounts.staff.lists import Rows, as_uuid
+from accounts.staff.tenant_admin import ReadOnly, own_tenants
+from posthaste.ui.templatetags.interface import NOTHING, ago, facts, moment, short_id
 
 RECENT = 2_000  # entries whose actors are offered
 
@@ -27,7 +32,8 @@ class ActorFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         latest = model_admin.get_queryset(request).order_by("-id").values_list("actor", flat=True)[:RECENT]
         found = {*latest, request.GET.get("actor", "")} - {""}
-        return [(actor, actor) for actor in sorted(found)]
+        names = actors.names_of(found, tenant_ids=own_tenants(request, at_least=Role.OWNER))
+        return sorted(((actor, actors.in_words(actor, names)) for actor in found), key=lambda pair: pair[1].casefold())
 
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]") -> "models.QuerySet[AuditEntry]":
         return queryset.filter(actor=self.value()) if self.value() else queryset
@@ -66,24 +72,71 @@ class AuditAdmin(ReadOnly):
 
     purpose = gettext_lazy("Who did what, to which object, and from where. Entries never change.")
     rows_word = gettext_lazy("audit entries")
-    list_display = ["when", "actor", "action_code", "target", "tenant", "ip"]
+    list_display = ["when", "actor_name", "action_code", "target_shown", "tenant_name", "address"]
     list_display_links = ["when"]
+    exported = ("at", "actor", "action", "target", "tenant", "ip", "detail")
     list_filter = [ActorFilter, ActionFilter, SubjectFilter]
     has_panel = True
     list_select_related = ["tenant"]
     search_fields = ["actor"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact actor (user:name or key:prefix), action or target.")
-    fields = ["when", "actor", "action_code", "target", "tenant", "ip", "detail"]
-    readonly_fields = ["when", "actor", "action_code", "target", "tenant", "ip", "detail"]
+    fields = ["at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details"]
+    readonly_fields = fields
     empty_text = gettext_lazy("Changes, revealed secrets and replays are listed here.")
 
     def get_search_results(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]", search_term: str) -> Any:
         term = search_term.strip()
         return (queryset.filter(Q(actor=term) | Q(action=term) | Q(target=term)) if term else queryset), False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
+        return Rows
+
+    def prepare(self, request: HttpRequest, rows: list[AuditEntry]) -> None:
+        """Look up the names of the actors of a page."""
+        names = actors.names_of((row.actor for row in rows), tenant_ids=own_tenants(request, at_least=Role.OWNER))
+        for row in rows:
+            row.actor_shown = actors.shown(row.actor, names)  # type: ignore[attr-defined]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> AuditEntry | None:
+        row: AuditEntry | None = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.prepare(request, [row])
+        return row
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        several = len(own_tenants(request)) > 1 or getattr(request.user, "is_superuser", False)
+        return columns if several else [name for name in columns if name != "tenant_name"]
+
     @admin.display(description=gettext_lazy("at"), ordering="-id")
     def when(self, row: AuditEntry) -> SafeString:
         return ago(row.at)
+
+    @admin.display(description=gettext_lazy("at"))
+    def at_exactly(self, row: AuditEntry) -> SafeString:
+        return moment(row.at)
+
+    @admin.display(description=gettext_lazy("who"))
+    def actor_name(self, row: AuditEntry) -> SafeString:
+        return row.actor_shown  # type: ignore[attr-defined,no-any-return]
+
+    @admin.display(description=gettext_lazy("target"))
+    def target_shown(self, row: AuditEntry) -> SafeString | str:
+        identifier = as_uuid(row.target)
+        return format_html('<code title="{}">{}</code>', row.target, short_id(identifier)) if identifier else row.target or NOTHING
+
+    @admin.display(description=gettext_lazy("tenant"))
+    def tenant_name(self, row: AuditEntry) -> str:
+        return str(row.tenant) if row.tenant else _("The installation")
+
+    @admin.display(description=gettext_lazy("from where"))
+    def address(self, row: AuditEntry) -> str:
+        is_inside = row.actor.partition(":")[0] in (ActorKind.SYSTEM, ActorKind.COMMAND)
+        return row.ip or (_("inside the platform") if is_inside else _("not noted"))
+
+    @admin.display(description=gettext_lazy("detail"))
+    def details(self, row: AuditEntry) -> SafeString | str:
+        return facts(row.detail) if row.detail else _("Nothing more was noted.")
 
     @admin.display(description=gettext_lazy("action"))
     def action_code(self, row: AuditEntry) -> SafeString:

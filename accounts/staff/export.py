@@ -1,6 +1,6 @@
 """The rows of a list in the admin as CSV: what the page shows, of the reader's own tenants, with its filters, recipients masked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -22,11 +22,18 @@ from posthaste.ui.export import as_csv
 ROWS_AT_ONCE = 500
 
 
+def note_export(request: HttpRequest, *, target: str, filters: Iterable[str]) -> None:
+    """Note in the audit trail who takes a list as a file. Only the filters are named: what was searched for may be a recipient."""
+    audit.record(by=Actor.of_request(request), action=Action.LIST_EXPORT, target=target, detail={"filters": sorted(filters)})
+
+
 class Exported(admin.ModelAdmin):  # type: ignore[type-arg]
     """An admin whose list can be kept as a file."""
 
     #: Columns that only make sense on the page, such as those of buttons.
     not_exported: tuple[str, ...] = ()
+    #: The columns of a file, where the page shortens what they hold; otherwise those of the page.
+    exported: tuple[str, ...] = ()
 
     def get_urls(self) -> Any:
         name = f"{self.opts.app_label}_{self.opts.model_name}_export"
@@ -40,13 +47,11 @@ class Exported(admin.ModelAdmin):  # type: ignore[type-arg]
             found: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
-        columns = [name for name in self.get_list_display(request) if name not in self.not_exported]
+        columns = [name for name in self.exported or self.get_list_display(request) if name not in self.not_exported]
         heads = [capfirst(str(label_for_field(name, self.model, model_admin=self))) for name in columns]
         if request.method == "HEAD":
             return HttpResponse(content_type="text/csv; charset=utf-8")
-        # The names of the filters only: what was searched for may be a recipient.
-        detail = {"filters": sorted(found.filter_params)}
-        audit.record(by=Actor.of_request(request), action=Action.LIST_EXPORT, target=self.opts.label_lower, detail=detail)
+        note_export(request, target=self.opts.label_lower, filters=found.filter_params)
         rows = found.get_queryset(request)
         cells = ([self._cell(row, name) for name in columns] for row in self._newest_first(request, rows))
         return as_csv(name=str(self.opts.model_name), heads=heads, rows=cells)

@@ -76,7 +76,11 @@ class TenantFilter(admin.SimpleListFilter):
 
 
 class OwnedFilter(admin.RelatedFieldListFilter):
-    """By a related row, naming only those of the reader's tenants."""
+    """By a related row, naming only those of the reader's tenants; rows without one are those with "none"."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_value_display = _("none")
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         rows = own_rows(request, field.related_model._default_manager.all())

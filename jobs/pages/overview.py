@@ -1,5 +1,7 @@
 """The list of jobs: what runs when, how it went last, and enabling or disabling several at once."""
 
+from typing import Any, cast
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -10,7 +12,9 @@ from accounts.services import rights
 from accounts.services.audit import Actor
 from jobs import selectors
 from jobs.labels import when_text
+from jobs.selectors import JobRow
 from jobs.services import schedule
+from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, staff_page
 
 SHOWN = ("all", "enabled", "disabled", "failing")
@@ -39,6 +43,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
         rows = [
             row for row in rows if query.lower() in f"{row.plan.job.name} {row.plan.job.task} {row.job.title if row.job else ''}".lower()
         ]
+    if "csv" in request.GET:
+        return _as_csv(rows)
     return page(
         request,
         "jobs/jobs.html",
@@ -54,6 +60,23 @@ def jobs(request: HttpRequest) -> HttpResponse:
         may_change=rights.may_publish(request.user),
         now=now,
     )
+
+
+def _as_csv(rows: list[JobRow]) -> HttpResponse:
+    heads = [
+        _("Job"), _("Title"), _("Task"), _("Enabled"), _("Schedule"), _("Crontab"), _("Time zone"), _("Next run"), _("Last run"),
+        _("State"), _("Runs"), _("Failed"),
+    ]  # fmt: skip
+    return cast(HttpResponse, as_csv(name="jobs", heads=heads, rows=map(_cells, rows)))
+
+
+def _cells(row: JobRow) -> list[Any]:
+    job, last, counted = row.plan.job, row.last, row.counted
+    return [
+        job.name, row.job.title if row.job else "", job.task, _("yes") if job.enabled else _("no"), when_text(row.when), row.when.cron,
+        row.plan.time_zone, row.next_at, counted.last_at if counted else last.nominal_at if last else None,
+        last.get_state_display() if last else "", counted.runs if counted else None, counted.failures if counted else None,
+    ]  # fmt: skip
 
 
 def _switch(request: HttpRequest) -> HttpResponse:

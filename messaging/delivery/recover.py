@@ -96,17 +96,17 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
             claims[row.claim].append(row)
     counts: Counter[str] = Counter()
     for claim_id, rows in claims.items():
-        try:
-            evidence = journal.read(claim_id)
-        except redis.Unavailable:
-            break  # without the evidence everything would be unknown; it can wait until Redis is back
-        try:
-            counts.update(_settle_claim(claim_id, rows, evidence, now))
-        except (OperationalError, InterfaceError, locks.LockLost):
-            raise
-        except Exception:  # the other claims must not wait for this one
-            traces = logs.traces(row.pk for row in rows)
-            log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows), **traces)
+        with logs.about(row.pk for row in rows):
+            try:
+                evidence = journal.read(claim_id)
+            except redis.Unavailable:
+                break  # without the evidence everything would be unknown; it can wait until Redis is back
+            try:
+                counts.update(_settle_claim(claim_id, rows, evidence, now))
+            except (OperationalError, InterfaceError, locks.LockLost):
+                raise
+            except Exception:  # the other claims must not wait for this one
+                log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows))
     return dict(counts)
 
 
@@ -174,7 +174,7 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     with fence.guarded(LOCK):
         moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     if moved:
-        log.warning("requeued lost tasks", rows=moved)
+        log.warning("requeued lost tasks", rows=moved, **logs.traces(ids))
         back = Message.objects.filter(pk__in=ids, status=Status.PENDING, queued_at=None).values_list("pk", flat=True)
         still = ids if moved == len(ids) else list(back)
         record.append_now({pk: [record.line("V", pk, now, Status.PENDING, "task_lost")] for pk in still})
@@ -211,11 +211,12 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
         provider = next((c for c in provider_cache.in_force(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
         if provider is None or row.provider_id is None:
             continue
-        try:
-            answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
-        except Exception:
-            log.exception("look-up failed", provider=provider.name, trace_id=row.pk.hex)
-            continue
+        with logs.about([row.pk], recipients=[row.recipient]):
+            try:
+                answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
+            except Exception:
+                log.exception("look-up failed", provider=provider.name)
+                continue
         if answer == "accepted":
             with fence.guarded(LOOK_UP_LOCK):
                 changed = store.move(

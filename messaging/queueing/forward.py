@@ -10,12 +10,13 @@ from messaging.models import Message, Status
 from tracing.services import record
 
 
-def make_due(rows: "QuerySet[Message]", ids: Sequence[UUID], *, why: str, now: datetime) -> int:
-    """Make those of the messages due that `rows` still finds, tell their traces, and return the number."""
-    changed = rows.update(due_at=now) if ids else 0
-    if changed:
-        told = ids if changed == len(ids) else _changed(ids, now)
-        record.append_now({pk: [record.line("F", pk, now, why)] for pk in told})
+def make_due(rows: "QuerySet[Message]", ids: Sequence[UUID], *, why: str, now: datetime) -> list[UUID]:
+    """Make those of the messages due that `rows` still finds, tell their traces, and return their ids."""
+    number = rows.update(due_at=now) if ids else 0
+    if not number:
+        return []
+    changed = [*ids] if number == len(ids) else _changed(ids, now)
+    record.append_now({pk: [record.line("F", pk, now, why)] for pk in changed})
     return changed
 
 

@@ -135,6 +135,11 @@ def _movable(now: datetime) -> "QuerySet[Message]":
     return due.exclude(batch_id__in=still) if still else due
 
 
+def oldest_due(now: datetime) -> datetime | None:
+    """Return since when the oldest message has been due that could be moved now, from the database; None where nothing is due."""
+    return _movable(now).order_by("due_at").values_list("due_at", flat=True).first()
+
+
 def count_queued(up_to: int = COUNT_UP_TO) -> int:
     """Count the messages that were handed to the broker and that no worker has claimed yet."""
     return in_progress.count_queued(up_to)

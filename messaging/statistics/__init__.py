@@ -95,13 +95,13 @@ def pools() -> list[dict[str, Any]]:
     return sorted(({"queue": SEND, **pool} for pool in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
 
 
-def queues() -> dict[str, dict[str, Any]]:
-    """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
+def queues(waiting: QueueStatistics | None) -> dict[str, dict[str, Any]]:
+    """Return depth and capacity of the four queues; for `message.send` counted in recipients, from a measurement of what waits."""
     try:
         tasks = broker.depths()
     except broker.BROKER_ERRORS:
         tasks = {}
-    return queues_with(tasks, queue_statistics.latest())
+    return queues_with(tasks, waiting)
 
 
 def queues_with(tasks: Mapping[str, int], waiting: QueueStatistics | None) -> dict[str, dict[str, Any]]:
@@ -155,7 +155,7 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         "as_of": now,
         "rates_per_second": _rates(series),
         "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
-        "queues": queues(),
+        "queues": queues(queue_statistics.latest()),
         "pools": found,
         "pool": sum_of(found),
     }

@@ -26,6 +26,13 @@ from posthaste.lib.ids import new_id
 
 log = structlog.get_logger(__name__)
 SECONDS = 15.0
+# KEYS lease. ARGV who asks, milliseconds. Returns 1 if the lease is theirs, for so long from now.
+HOLD = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
 
 
 class Place(StrEnum):
@@ -65,13 +72,10 @@ class Lease:
             if redis.client().get(_key()) == self.me.encode():
                 redis.client().delete(_key())
         except redis.Unavailable:
-            pass  # it ends by itself
+            pass  # it expires
 
     def _in_redis(self) -> bool:
-        client, milliseconds = redis.client(), int(SECONDS * 1000)
-        if client.set(_key(), self.me, nx=True, px=milliseconds):
-            return True
-        return client.get(_key()) == self.me.encode() and bool(client.pexpire(_key(), milliseconds))
+        return bool(redis.client().eval(HOLD, 1, _key(), self.me, int(SECONDS * 1000)))
 
     def _in_database(self) -> bool:
         now = timezone.now()

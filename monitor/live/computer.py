@@ -88,7 +88,7 @@ class Computer:
     def __init__(self) -> None:
         self._token = secrets.token_hex(8)
         self._figures = LiveFigures(BrokerDepths().latest)
-        self._had: set[int | None] = set()  # for whom a snapshot was kept
+        self._had: set[int | None] = set()  # tenants that have a snapshot
         self._kept_at = float("-inf")
         self._client: Any = None
 
@@ -107,7 +107,7 @@ class Computer:
         return self._publish([tenant_of(name.decode()) for name in wanted], now)
 
     def leave(self) -> None:
-        """Let another process compute, as nobody looks on here any more.
+        """Let another process compute, as there is no viewer left here.
 
         Raises:
             posthaste.lib.redis.Unavailable: Redis is away; the lease runs out.

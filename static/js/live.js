@@ -20,15 +20,24 @@ function say(state, asOf) {
   for (const part of document.querySelectorAll("[data-live]")) part.classList.toggle("stale", state !== "live");
 }
 
+/** The top of the axis: 1, 2 or 5 times a power of ten, so that it stays while the peak moves. */
+function topOf(peak) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, peak)));
+  return power * ([1, 2, 5, 10].find((step) => step * power >= peak) ?? 10);
+}
+
 function draw() {
   const chart = document.getElementById("spark");
   const series = Object.fromEntries(EVENTS.map((event) => [event, points.series(rate(event)).map(([, value]) => value ?? 0)]));
   const peak = Math.max(0, ...Object.values(series).flat());
-  const highest = Math.max(1, peak);
+  const top = topOf(peak);
   put("peak", number.format(Math.round(peak)));
+  put("axis-top", number.format(top));
+  put("axis-middle", number.format(top / 2));
   for (const event of EVENTS) {
-    const line = series[event].map((value, index, all) => `${(index * 100) / Math.max(1, all.length - 1)},${39 - (38 * value) / highest}`);
-    chart.querySelector(`.${event}`).setAttribute("points", line.join(" "));
+    const line = series[event].map((value, index, all) => `${(index * 100) / Math.max(1, all.length - 1)},${39 - (38 * value) / top}`);
+    // No line where nothing of the kind happened: a red one along the bottom looks like trouble.
+    chart.querySelector(`.${event}`).setAttribute("points", series[event].some((value) => value > 0) ? line.join(" ") : "");
   }
 }
 

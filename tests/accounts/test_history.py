@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Member, Tenant, User
+from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import Template
 from tests.builders import make_api, make_provider, make_template, make_tenant
@@ -44,7 +44,7 @@ def test_a_history_shows_nothing_of_what_another_tenant_calls_by_the_same_name()
     rows = [make_template(owner, name="sale") for owner in (mine, theirs)]
     for owner in (mine, theirs):
         assert make_api(owner).patch("/api/templates/sale/", {"description": f"of {owner.slug}"}).status_code == 200
-    assert history(member(mine), "messaging_template", rows[0].pk).count("template.change") == 1
+    assert history(member(mine), "messaging_template", rows[0].pk).count("<code>template.change</code>") == 1
     assert Template.objects.count() == 2
 
 
@@ -93,7 +93,37 @@ def test_a_history_is_read_in_pages() -> None:
     for weight in range(52):
         api.patch(f"/api/providers/{row.pk}/", {"weight": weight})
     client = member(tenant)
-    first = history(client, "messaging_provider", row.pk)
-    assert first.count("provider.change") == 50
-    older = client.get(reverse("admin:messaging_provider_history", args=[row.pk]), {"p": 2}).content.decode()
-    assert older.count("provider.change") == 2
+    address = reverse("admin:messaging_provider_history", args=[row.pk])
+    first = client.get(address)
+    assert first.content.decode().count("<code>provider.change</code>") == 50
+    assert client.get(address + first.context["older"]).content.decode().count("<code>provider.change</code>") == 2
+
+
+def test_a_history_is_narrowed_by_who_and_what_and_taken_as_a_file() -> None:
+    tenant = make_tenant()
+    row = make_template(tenant, name="sale")
+    api = make_api(tenant)
+    for number in range(60):
+        assert api.patch("/api/templates/sale/", {"description": f"Number {number}"}).status_code == 200
+    client, address = member(tenant), reverse("admin:messaging_template_history", args=[row.pk])
+    AuditEntry.objects.create(tenant=tenant, actor="user:ada", action="template.publish", target=row.name)
+    first = client.get(address)
+    assert first.context["older"]
+    assert [chip.title for chip in first.context["chips"]] == ["Who", "What"]
+    older = client.get(address + first.context["older"])
+    assert len(first.context["rows"]) + len(older.context["rows"]) == AuditEntry.objects.filter(action__startswith="template.").count()
+    narrowed = client.get(address, {"action": "template.publish", "actor": "user:ada"})
+    assert [row["entry"].actor for row in narrowed.context["rows"]] == ["user:ada"]
+    assert "Nothing matches." in client.get(address, {"actor": "user:eve"}).content.decode()
+    answer = client.get(address, {"csv": "1", "actor": "user:ada"})
+    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 2
+    assert "template.publish" in lines[1]
+    assert AuditEntry.objects.get(action="list.export").detail == {"filters": ["actor"]}
+
+
+def test_the_file_of_a_history_is_kept_for_those_who_may_read_it() -> None:
+    tenant = make_tenant()
+    row = make_provider(tenant)
+    answer = member(tenant, Role.VIEWER).get(reverse("admin:messaging_provider_history", args=[row.pk]), {"csv": "1"})
+    assert (answer.status_code, answer["Content-Type"]) == (403, "text/html; charset=utf-8")

@@ -60,6 +60,7 @@ WITHOUT_ACTOR = {
     "monitor.alarms.dispatch.write_notice": ALARMS,
     "monitor.alarms.dispatch.write_sent": ALARMS,
     "monitor.alarms.evaluator.Evaluator.run": ALARMS,
+    "monitor.alarms.evaluator.Evaluator.take_turn": ALARMS,
     "monitor.alarms.evaluator.Evaluator.turn": ALARMS,
     "monitor.alarms.evaluator.start": ALARMS,
     "monitor.alarms.lease.Lease.hold": "notes which process evaluates the alarms",

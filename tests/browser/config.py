@@ -7,11 +7,11 @@ import orjson
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Tenant
 from configcenter import hot
 from configcenter.models import ConfigItem
 from configcenter.services import drafts, instances, items, releases
 from configcenter.services.instances import Identity, State, Version
+from tests.browser.scene import Scene
 from tests.builders import actor
 
 BY: dict[str, Any] = {"by": actor("user:ada")}
@@ -36,9 +36,9 @@ def report_instances(everybody: int = 0) -> None:
         instances.report(who=Identity(host, kind, (f"zone={host[-1]}",)), state=state, started_at=started)
 
 
-def config_pages(tenant: Tenant) -> dict[str, str]:
+def config_pages(scene: Scene) -> dict[str, str]:
     """Publish, draft and report something, and give the addresses of all pages by name."""
-    now = timezone.now()
+    tenant, now = scene.tenant, timezone.now()
     queues = items.module_item("queues")
     releases.publish(item=queues, content=_text(queues, queue_capacity=20_000), comment="More room in November", **BY)
     releases.publish(item=queues, content=_text(queues, hold_seconds=0.8), comment="Fewer idle workers", **BY)

@@ -8,10 +8,11 @@ from django.utils import timezone
 from jobs.models import JobRun, Plan, RunState, Trigger
 from jobs.services import plans
 from jobs.services.run_log import Writer
+from tests.browser.scene import Scene
 from tests.jobs.builders import make_plan
 
 
-def job_pages() -> dict[str, str]:
+def job_pages(_scene: Scene) -> dict[str, str]:
     """Make jobs with runs, and return the addresses of their pages by name."""
     now = timezone.now()
     plans.declare_all(now=now)

@@ -5,18 +5,19 @@ from datetime import timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Tenant
-from messaging.models import Message, Suppression
+from messaging.models import Suppression
 from messaging.suppression import unsubscribe
 from messaging.suppression.unsubscribe import Link
+from tests.browser.scene import Scene
 from tests.builders import make_suppression
 
 #: Pages that say that there is nothing: their status is 404, and they have to look well all the same.
-MISSING = ("unknown link", "sample link", "no such page")
+NOT_KNOWN = ("unknown link", "sample link")
 
 
-def recipient_pages(tenant: Tenant, letter: Message) -> dict[str, str]:
+def recipient_pages(scene: Scene) -> dict[str, str]:
     """Put recipients on the list, and return the addresses of the pages by name."""
+    tenant, letter = scene.tenant, scene.letter
     soon = timezone.now() + timedelta(days=30)
     make_suppression(tenant, "+8613812345601", channel="sms", reason="hard_bounce", created_by="provider", message_id=letter.pk)
     make_suppression(tenant, "bob@example.com", channel="email", category="marketing", reason="unsubscribe", created_by="recipient")
@@ -31,5 +32,4 @@ def recipient_pages(tenant: Tenant, letter: Message) -> dict[str, str]:
         "unsubscribed": reverse("unsubscribe", args=[links["bob@example.com"]]),
         "unknown link": reverse("unsubscribe", args=["x"]),
         "sample link": reverse("unsubscribe", args=[unsubscribe.SAMPLE]),
-        "no such page": "/no/such/page/",
     }

@@ -1,9 +1,8 @@
-"""Every page of the admin in a real browser: both languages, light and dark, wide and phone; nothing on the console, nothing cut off."""
+"""Every page of the product in a real browser: both languages, light and dark, wide and phone; nothing on the console, nothing cut off."""
 
 import os
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,24 +12,13 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from django.urls import reverse
-from django.utils import timezone
 
-from accounts.models import AuditEntry, Member, Tenant, User
+from accounts.models import Member, Tenant, User
 from accounts.roles import Role
-from accounts.services.api_keys import issue_api_key
-from accounts.services.demo import load_access
 from configcenter.services import items
-from messaging.demo import load_messaging
-from messaging.models import Batch, IdempotencyKey, Message, Provider, ReceiptEntry, Status, Template, TemplateVersion
-from messaging.providers import breakers
 from posthaste.lib import locks
-from posthaste.lib.ids import new_id
-from tests.browser.config import config_pages, report_instances
-from tests.browser.jobs import job_pages
-from tests.browser.recipients import MISSING, recipient_pages
-from tests.browser.traces import trace_pages
-from tests.builders import TESTER
+from tests.browser.config import report_instances
+from tests.browser.everything import STATUS, everything, status_of
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
@@ -96,104 +84,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Something of everything, and the addresses of all pages."""
+    """Something of everything, and the addresses of all pages; see `everything.PARTS`."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
-    access = load_access({}, by=TESTER)
-    tenant: Tenant = access["tenant"]
-    load_messaging(tenant=tenant, by=TESTER)
-    User.objects.filter(is_superuser=True).update(is_staff=True)
-    version = TemplateVersion.objects.get(template__name="login-code")
-    mail = TemplateVersion.objects.get(template__name="order-shipped")
-    provider, now = Provider.objects.get(tenant=tenant, channel="sms"), timezone.now()
-    batch = Batch.objects.create(
-        tenant=tenant, name="Promotion November", channel="sms", accepted=20, template_version=version, created_at=now
-    )
-    for index in range(20):
-        Message.objects.create(
-            id=new_id(),
-            tenant=tenant,
-            batch=batch,
-            channel="sms",
-            recipient=f"+86138123456{index:02}",
-            status=Status.values[index % len(Status.values)],
-            template_version=version,
-            variables={"code": "493817"},
-            created_at=now,
-            due_at=now,
-            claimed_at=now,
-            sent_at=now + timedelta(milliseconds=300),
-            provider=provider,
-            attempts=1,
-            error_code="timeout" if index % 10 in (5, 6) else "",
-            error_detail="The gateway did not answer." * 3,
-        )
-    letter = Message.objects.create(
-        id=new_id(),
-        tenant=tenant,
-        channel="email",
-        recipient="ada@example.com",
-        status=Status.SENT,
-        template_version=mail,
-        variables={"name": "Ada", "order": "A-1042"},
-        created_at=now,
-        due_at=now,
-    )
-    ReceiptEntry.objects.create(provider=provider, message=letter, reported="delivered", outcome="applied")
-    IdempotencyKey.objects.create(tenant=tenant, key="order-77", digest=b"1" * 32, target=letter.pk, created_at=now)
-    AuditEntry.objects.create(tenant=tenant, actor="user:admin", action="message.retry", target=str(letter.pk))
-    key, _clear = issue_api_key(tenant=tenant, name="Shop", scopes=["messages:send"], by=TESTER)
-    failed = Message.objects.filter(status=Status.FAILED).first()
-    unknown = Message.objects.filter(status=Status.UNKNOWN).first()
-    assert failed
-    assert unknown
-    found = {
-        "overview": reverse("admin:index"),
-        "dead letters": reverse("admin:messaging_message_changelist") + "?state=dead",
-        "nothing found": reverse("admin:messaging_message_changelist") + "?q=nobody",
-        "failed message": reverse("admin:messaging_message_change", args=[failed.pk]),
-        "unknown message": reverse("admin:messaging_message_change", args=[unknown.pk]),
-        "letter": reverse("admin:messaging_message_change", args=[letter.pk]),
-        "batch": reverse("admin:messaging_batch_change", args=[batch.pk]),
-        "provider": reverse("admin:messaging_provider_change", args=[provider.pk]),
-        "new provider": reverse("admin:messaging_provider_add"),
-        "test send": reverse("admin:messaging_provider_test", args=[provider.pk]),
-        "template": reverse("admin:messaging_template_change", args=[Template.objects.get(name="order-shipped").pk]),
-        "new template": reverse("admin:messaging_template_add"),
-        "version": reverse("admin:messaging_templateversion_change", args=[mail.pk]),
-        "outbox": reverse("admin:outbox"),
-        "new key": reverse("admin:accounts_apikey_add"),
-        "key": reverse("admin:accounts_apikey_change", args=[key.pk]),
-        "new member": reverse("admin:accounts_member_add"),
-        "user": reverse("admin:accounts_user_change", args=[User.objects.get(is_superuser=True).pk]),
-        "delete tenant": reverse("admin:accounts_tenant_delete", args=[Tenant.objects.create(slug="idle", name="Idle").pk]),
-        "tenant that stays": reverse("admin:accounts_tenant_delete", args=[tenant.pk]),
-        "password": reverse("admin:password_change"),
-        "breaker": reverse("config-breaker", args=[breakers.of_provider(provider.pk)]),
-        "error codes": "/docs/errors/",
-        "queues and pools": reverse("monitor-queues"),
-        "processes": reverse("monitor-instances"),
-        "dead letters by reason": reverse("dead-letters"),
-        "replay of dead letters": reverse("dead-letters-replay") + f"?code={failed.error_code}&status=failed",
-        "search": reverse("search") + "?q=mess",
-        "search finds nothing": reverse("search") + "?q=nobody-knows-this",
-        "history of provider": reverse("admin:messaging_provider_history", args=[provider.pk]),
-    }
-    lists = [
-        "messaging_message",
-        "messaging_batch",
-        "messaging_template",
-        "messaging_templateversion",
-        "messaging_provider",
-        "messaging_receiptentry",
-        "messaging_idempotencykey",
-        "accounts_apikey",
-        "accounts_member",
-        "accounts_tenant",
-        "accounts_user",
-        "accounts_auditentry",
-    ]
-    found |= {name: reverse(f"admin:{name}_changelist") for name in lists}
-    return found | recipient_pages(tenant, letter) | config_pages(tenant) | job_pages() | trace_pages(tenant)
+    return everything(monkeypatch)
 
 
 @pytest.fixture
@@ -207,12 +100,13 @@ def browser() -> Iterator[Any]:
 
 
 def open_as(
-    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440
+    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440, zone: str | None = None
 ) -> tuple[Any, list[str]]:
     """Open a page signed in as the user, with a list that collects the complaints of its console."""
     client = Client()
     client.force_login(user)
-    context = browser.new_context(viewport={"width": width, "height": 844 if width < 500 else 900}, color_scheme=scheme)
+    viewport = {"width": width, "height": 844 if width < 500 else 900}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
@@ -242,21 +136,23 @@ def open_as(
 )
 def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, str], language: str, scheme: str, width: int) -> None:
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, scheme=scheme, width=width)
-    missing = tuple(live_server.url + pages[name] for name in MISSING)
+    errors = tuple(live_server.url + pages[name] for name in STATUS)
     with locks.simple("feed", lease_seconds=300):
-        wrong = faults(page, live_server.url, pages, language)
-    # The browser itself notes on the console that such a page is a 404.
-    assert wrong + [line for line in said if not line.startswith(missing)] == []
+        wrong = faults(page, live_server.url, pages, language, keep_as=f"{language}-{scheme}-{width}")
+    # The browser itself notes on the console that such a page is an error.
+    assert wrong + [line for line in said if not line.startswith(errors)] == []
 
 
-def faults(page: Any, address: str, pages: dict[str, str], language: str) -> list[str]:
-    """Return the faults of the pages, opened one after the other."""
-    wrong = []
+def faults(page: Any, address: str, pages: dict[str, str], language: str, *, keep_as: str) -> list[str]:
+    """Return the faults of the pages, opened one after the other. With the variable `SCREENSHOTS`, pictures are kept in that folder."""
+    wrong, folder = [], os.environ.get("SCREENSHOTS", "")
     for name, path in pages.items():
         answer = page.goto(address + path, wait_until="load")
-        if answer.status != (404 if name in MISSING else 200):
+        if answer.status != status_of(name):
             wrong.append(f"{name}: {answer.status}")
             continue
+        if folder:
+            page.screenshot(path=str(Path(folder) / f"{name.replace(' ', '-')}-{keep_as}.png"), full_page=True)
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if too_wide > 0:
             wrong.append(f"{name}: {too_wide} px too wide")
@@ -354,6 +250,10 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "locks",
             "items",
             "publish item",
+            "alarms",
+            "alarm",
+            "silences",
+            "receivers of alarms",
         ):
             page.goto(live_server.url + pages[name])
             wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]

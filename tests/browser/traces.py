@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Tenant
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.providers.breakers import force, of_provider
+from tests.browser.scene import Scene
 from tests.builders import TESTER, make_message, make_provider
 from tracing.services import record
 
@@ -73,8 +74,9 @@ def messages(tenant: Tenant) -> dict[str, Message]:
     }
 
 
-def trace_pages(tenant: Tenant) -> dict[str, str]:
+def trace_pages(scene: Scene) -> dict[str, str]:
     """Return the addresses of the pages by name: the messages, and a batch that stands still behind a breaker."""
+    tenant = scene.tenant
     made = messages(tenant)
     now = timezone.now()
     batch = Batch.objects.create(

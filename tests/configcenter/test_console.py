@@ -121,8 +121,12 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     assert orjson.loads(again.draft or "") == orjson.loads(item.draft or "")
 
 
-#: Fields that take not just any value of their type.
+#: Fields that take not just any value of their type, of all shapes or of one.
 FITTING: dict[str, Any] = {
+    "address": "https://hooks.example.com/x",
+    "AlarmRule.inhibited_by": ["redis-away"],
+    "AlarmRule.only": [],
+    "AlarmRule.receivers": ["operators 5"],
     "allowed_hosts": ["a.example.com", "*.example.org"],
     "burst": 0,
     "channel": "chat",
@@ -147,12 +151,12 @@ def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
             values[name] = not values[name]
         elif kind == "select" and name not in ("resource", "origin", "unit"):  # of which not every pair means something
             values[name] = list(inner)[-1].value
-        elif name in FITTING:
-            values[name] = FITTING[name]
+        elif (own := f"{model.__name__}.{name}") in FITTING or name in FITTING:
+            values[name] = FITTING.get(own, FITTING.get(name))
         elif kind == "lines":
             values[name] = ["one", "two"]
         elif kind == "number" and inner is float:
-            values[name] += 0.25
+            values[name] = (values[name] or 0) + 0.25
         elif kind == "number":
             values[name] += -1 if values[name] > 1 else 1
     return values
@@ -497,7 +501,7 @@ def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhi
     def shown(url: str) -> tuple[list[str], str, str]:
         text = client.get(reverse("config:items") + url).content.decode()
         links = {rel: (re.findall(rf'href="([^"]*)" rel="{rel}"', text) or [""])[0].replace("&amp;", "&") for rel in ("prev", "next")}
-        return re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', text), links["prev"], links["next"]
+        return re.findall(r'<th scope="row"><a href="[^"]*"><span class="first">([^<]*)</span></a>', text), links["prev"], links["next"]
 
     for name in ("e", "c", "a"):
         make(name)
@@ -510,6 +514,38 @@ def test_items_are_listed_by_name_page_by_page_and_back_whatever_is_made_meanwhi
     assert shown(newer)[0] == ["a2", "c"]
     assert shown(shown(newer)[1]) == (["a"], "", shown(shown(newer)[1])[2])
     assert shown("?after=nonsense")[0] == ["a", "a2"]
+
+
+def test_items_are_narrowed_by_chips_and_taken_as_a_file_without_their_texts() -> None:
+    client, namespace = staff(ConfigRight.VIEW), items.default_namespace(None)
+    for group, name in (("SHOP", "prices"), ("SHOP", "names"), ("DESK", "hours")):
+        item = items.create_item(namespace=namespace, group=group, data_id=name, format="text", by=actor("user:bob"))
+        releases.publish(item=item, content="secret text", comment="", by=actor("user:bob"))
+    answer = client.get(reverse("config:items"), {"group": "SHOP"})
+    chip = answer.context["chips"][1]
+    assert (str(chip.title), chip.chosen.label, [choice.label for choice in chip.choices]) == ("Group", "SHOP", ["DESK", "SHOP"])
+    assert "hours" not in answer.content.decode()
+    assert answer.context["csv_url"] == "?group=SHOP&csv=1"
+    written = client.get(reverse("config:items"), {"group": "SHOP", "csv": "1"})
+    assert written["Content-Type"] == "text/csv; charset=utf-8"
+    lines = b"".join(written.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert [line.split(",")[0] for line in lines[1:]] == ["names", "prices"]
+    assert "secret text" not in "".join(lines)
+    assert AuditEntry.objects.get(action="list.export").detail == {"filters": ["group"]}
+
+
+def test_the_history_has_pages_and_is_taken_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paginator, "PAGE_SIZE", 2)
+    for number in range(1, 6):
+        publish("queues", hold_seconds=number / 10)
+    client, address = staff(ConfigRight.VIEW), at("queues", "history")
+    first = client.get(address).context
+    second = client.get(address + first["older"]).context
+    assert [[row.number for row in page["releases"]] for page in (first, second)] == [[5, 4], [3, 2]]
+    assert [row.number for row in client.get(address + second["newer"]).context["releases"]] == [5, 4]
+    lines = b"".join(client.get(address, {"csv": "1"}).streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 6
+    assert "because" in lines[1]
 
 
 def test_the_format_and_the_description_of_an_item_are_changed_afterwards() -> None:
@@ -619,7 +655,7 @@ def test_the_overview_asks_the_same_few_queries_however_much_was_published(djang
     ("module", "shown"),
     [
         ("flow_rules", "1,000 requests/s · 500 at once · 10,000 requests in 60 s"),
-        ("alarms", "Messages waiting above 100,000 for 60 s · Warning"),
+        ("alarms", "Messages waiting in the database above 99,000 for 60 s · Warning"),
     ],
 )
 def test_the_line_of_an_entry_says_what_it_does(module: str, shown: str) -> None:

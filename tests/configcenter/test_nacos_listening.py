@@ -1,4 +1,4 @@
-"""Whom the watch of one process tells of a release, asked without a socket between."""
+"""Which listeners the watch of one process tells of a release, asked without a socket between."""
 
 import asyncio
 from typing import Literal

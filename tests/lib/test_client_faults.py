@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http.request import UnreadablePostError
 from django.test import RequestFactory
 
@@ -60,7 +60,8 @@ def test_an_aborted_upload_writes_no_traceback(path: str, error: OSError, status
 
 
 def test_errors_that_clients_cause_are_logged_without_a_traceback() -> None:
-    for error, is_short in ((DisallowedHost("evil"), True), (UnreadablePostError("gone"), True), (ValueError("ours"), False)):
+    theirs = DisallowedHost("evil"), UnreadablePostError("gone"), PermissionDenied("not yours")
+    for error, is_short in (*((each, True) for each in theirs), (ValueError("ours"), False)):
         try:
             raise error
         except Exception:  # noqa: BLE001 - logged as Django does it

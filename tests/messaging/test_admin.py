@@ -587,6 +587,54 @@ def test_the_outbox_shows_the_own_tenants_entries_masked() -> None:
     assert "Not to see" not in page(client, "outbox", tenant=other.pk)
 
 
+def outbox_of(owner: Tenant, number: int, **fields: Any) -> None:
+    redis.client().delete(outbox.key(owner.pk))
+    values = {"channel": "sms", "recipient": SMS, "body": "Hello", "tenant_id": owner.pk, **fields}
+    outbox.write([SendRequest(id=new_id(), **{**values, "body": f"{values['body']} {place}"}) for place in range(number)])
+
+
+def test_the_outbox_is_searched_filtered_paged_and_taken_as_a_file() -> None:
+    mine = tenant("mine")
+    client = staff("viewer", Role.VIEWER, mine)
+    outbox_of(mine, 120)
+    letter = SendRequest(id=new_id(), channel="email", recipient="ada@example.com", subject="Order", body="On its way", tenant_id=mine.pk)
+    outbox.write([letter])
+    address = reverse("admin:outbox")
+
+    def bodies(query: str) -> list[str]:
+        return [row["body"] for row in client.get(address + query).context["rows"]]
+
+    first = client.get(address).context
+    assert len(first["rows"]) == 50
+    assert first["newer"] == ""
+    second = client.get(address + first["older"]).context
+    third = client.get(address + second["older"]).context
+    assert [len(page["rows"]) for page in (second, third)] == [50, 21]
+    assert third["older"] == ""
+    assert bodies(third["newer"]) == [row["body"] for row in second["rows"]]
+    assert bodies("?channel=email") == ["On its way"]
+    assert bodies("?q=ON+ITS") == ["On its way"]
+    assert bodies("?q=ada%40example.com") == ["On its way"]
+    assert bodies("?q=ada%40example") == []  # recipients are masked, so only a complete one finds
+    assert bodies(f"?q={letter.id}") == ["On its way"]
+    answer = client.get(address, {"csv": "1", "channel": "email"})
+    shown = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    assert "On its way" in shown
+    assert "ada@example.com" not in shown
+    assert AuditEntry.objects.get(action="list.export").target == "outbox"
+
+
+def test_a_row_of_the_outbox_leads_to_its_message_where_that_is_kept() -> None:
+    mine = tenant("mine")
+    row = message(mine)
+    redis.client().delete(outbox.key(mine.pk))
+    for identifier in (row.pk, new_id()):
+        outbox.write([SendRequest(id=identifier, channel="sms", recipient=SMS, body="Hello", tenant_id=mine.pk)])
+    shown = page(staff("viewer", Role.VIEWER, mine), "outbox")
+    assert shown.count("/change/") == 1
+    assert reverse("admin:messaging_message_change", args=[row.pk]) in shown
+
+
 def test_the_trace_names_the_event_and_leads_to_the_request_that_carried_it() -> None:
     owner = tenant("acme")
     row = message(owner)

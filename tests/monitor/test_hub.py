@@ -22,7 +22,7 @@ SECONDS = 60.0  # a test that passes waits for none of them
 
 @pytest.fixture(autouse=True)
 def _no_lease() -> Iterator[None]:
-    """Nobody computes yet."""
+    """No process computes yet."""
     names = [redis.key("live", name) for name in ("lease", "wanted", "number", "snapshots")]
     redis.client().delete(*names)
     yield

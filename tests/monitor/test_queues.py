@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -25,6 +26,14 @@ from tests.builders import poll
 
 pytestmark = pytest.mark.django_db
 POOL = "worker-1:7"
+FIGURES: dict[str, Any] = {
+    "active_count": 5,
+    "completed_tasks": 12,
+    "queue_usage_percent": 1.0,
+    "queue_size": 9,
+    "min_threads": 10,
+    "max_threads": 100,
+}
 
 
 def staff(right: str) -> Client:
@@ -34,8 +43,7 @@ def staff(right: str) -> Client:
 
 
 def report(threads: int = 20) -> None:
-    figures = {"instance": POOL, "threads": threads, "active_count": 5, "completed_tasks": 12, "queue_usage_percent": 1.0, "queue_size": 9}
-    queue_statistics.report_pool(POOL, figures | {"min_threads": 10, "max_threads": 100}, alive_seconds=60)
+    queue_statistics.report_pool(POOL, FIGURES | {"instance": POOL, "threads": threads}, alive_seconds=60)
 
 
 def decision(**fields: Any) -> Decision:
@@ -60,6 +68,13 @@ def test_each_decision_is_shown_with_its_reason_newest_first() -> None:
     assert shown.index("threads are idle: fewer threads") < shown.index("81.5 % full")
 
 
+@pytest.mark.parametrize("entry", [b"{", b"[]", b'{"of": "another version"}'])
+def test_a_decision_that_can_not_be_read_does_not_hide_the_others(entry: bytes) -> None:
+    pool_control.exchange(POOL, [decision()])
+    redis.client().lpush(redis.key("pool-decisions"), entry)
+    assert "81.5 % full" in staff(ConfigRight.VIEW).get(reverse("monitor-queues")).content.decode()
+
+
 def test_only_the_last_decisions_are_kept() -> None:
     for _turn in range(3):
         pool_control.exchange(POOL, [decision()] * 60)
@@ -81,6 +96,8 @@ def test_the_limits_are_published_by_those_who_may() -> None:
     assert '"max_threads": 50' in release.content
     assert release.comment == "less"
     assert items.module_item("queues").current is None  # nothing of it was changed
+    entry = AuditEntry.objects.get(action="config.publish")
+    assert entry.actor == f"user:ann {ConfigRight.PUBLISH}"
 
 
 @pytest.mark.parametrize(
@@ -125,13 +142,50 @@ def test_a_pool_is_held_only_within_bounds(threads: str, minutes: str) -> None:
     assert not AuditEntry.objects.exists()
 
 
-def test_the_pages_answer_without_redis(own_redis: Any) -> None:
-    own_redis.stop()
+PAGES = ("monitor-queues", "monitor-instances", "config-limits", "config-locks", "dead-letters", "monitor", "admin:index")
+
+
+@pytest.mark.parametrize(("end", "names"), [("stop", PAGES), ("freeze", PAGES[:1])])
+def test_the_pages_answer_without_redis(own_redis: Any, settings: Any, end: str, names: tuple[str, ...]) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": own_redis.url_of(0)}}
     client = staff(ConfigRight.PUBLISH)
-    for page in ("monitor-queues", "monitor-instances", "admin:index"):
+    User.objects.update(is_superuser=True)
+    getattr(own_redis, end)()
+    for page in names:
         answer = client.get(reverse(page))
         assert answer.status_code == 200, page
     assert "Redis is not responding" in client.get(reverse("monitor-queues")).content.decode()
+
+
+def test_what_was_not_measured_is_not_shown_as_nothing() -> None:
+    client = staff(ConfigRight.VIEW)
+    redis.client().delete(redis.key("waiting"))
+    answer = client.get(reverse("monitor-queues"))
+    assert "was not measured" in answer.content.decode()
+    assert next(row for row in answer.context["queues"] if row["name"] == "message.send")["depth"] is None
+    redis.client().set(redis.key("waiting"), "40 2 0", ex=60)
+    answer = client.get(reverse("monitor-queues"))
+    assert "was not measured" not in answer.content.decode()
+    assert answer.context["waiting"].total == 42
+
+
+def test_a_nearly_full_queue_stands_out() -> None:
+    redis.client().set(redis.key("waiting"), f"{queues.value.queue_capacity} 0 0", ex=60)
+    rows = {row["name"]: row["is_nearly_full"] for row in staff(ConfigRight.VIEW).get(reverse("monitor-queues")).context["queues"]}
+    assert [name for name, is_nearly_full in rows.items() if is_nearly_full] == ["message.send"]
+
+
+def test_the_size_of_a_worker_is_changed_from_its_row() -> None:
+    report()
+    who = Identity(POOL.partition(":")[0], "send")
+    instances.report(who=who, state=State(), started_at=timezone.now())
+    place = f"{who.host}:{os.getpid()}"
+    queue_statistics.report_pool(place, FIGURES | {"instance": place, "threads": 77}, alive_seconds=60)
+    client = staff(ConfigRight.PUBLISH)
+    shown = client.get(reverse("monitor-instances")).content.decode()
+    address = f"{reverse('monitor-queues')}?{urlencode({'pool': place})}"
+    assert f"{address}#hold" in shown
+    assert client.get(address).context["chosen"]["threads"] == 77
 
 
 def a_worker(kind: str = "aux") -> str:

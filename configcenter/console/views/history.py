@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff.export import note_export
+from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Target, for_target
@@ -15,9 +18,10 @@ from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
 from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Problem
+from posthaste.ui.chips import address
+from posthaste.ui.export import as_csv
 from posthaste.ui.pages import problem_text
-
-A_PAGE = 50
+from posthaste.ui.paginator import page_of
 
 
 def _number(text: str | None) -> int | None:
@@ -40,17 +44,28 @@ def _frame(target: Target, **context: Any) -> dict[str, Any]:
 def history(request: HttpRequest, target: Target) -> HttpResponse:
     """List the releases, the newest first."""
     rows = selectors.history(target.item)
-    before = _number(request.GET.get("before"))
-    found = list((rows.filter(number__lt=before) if before else rows)[: A_PAGE + 1])
+    if "csv" in request.GET:
+        note_export(request, target=f"config.history {target.item.data_id}", filters=[])
+        return _as_file(rows)
+    found, newer, older = page_of(rows, request, order=["number"], is_descending=True)
     context = _frame(
         target,
         title=target.title,
         purpose=_("Everything published here, for at least the last thirty days."),
-        releases=found[:A_PAGE],
+        releases=found,
         can_compare=len(found) > 1 and not target.item.is_encrypted,
-        older=target.url("history", before=found[A_PAGE - 1].number) if len(found) > A_PAGE else "",
+        newer=newer,
+        older=older,
+        csv_url=address(request, csv="1"),
     )
     return page(request, "history", **context)
+
+
+def _as_file(rows: "QuerySet[ConfigRelease]") -> HttpResponse:
+    """Return the releases as CSV, without their texts."""
+    heads = [_("Version"), _("What"), _("When"), _("Who"), _("Why"), _("Revision")]
+    cells = ([row.number, row.get_action_display(), row.at, row.author, row.comment, row.revision] for row in rows[:MAX_EXPORTED])
+    return as_csv(name="history", heads=heads, rows=cells)  # type: ignore[return-value]
 
 
 @staff_page(allowed=rights.may_view)

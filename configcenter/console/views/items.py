@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from accounts.selectors import tenants
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff.export import note_export
+from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
 from configcenter.console.access import page, staff_page
 from configcenter.console.targets import Target, for_target
@@ -21,6 +23,8 @@ from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Fo
 from configcenter.services import items
 from posthaste.lib import redis
 from posthaste.lib.problems import Conflict, Invalid, Problem
+from posthaste.ui.chips import address, carried, chip
+from posthaste.ui.export import as_csv
 from posthaste.ui.pages import problem_text
 from posthaste.ui.paginator import page_of
 
@@ -52,7 +56,11 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(group=group)
     if query:
         rows = rows.filter(Q(data_id__icontains=query) | Q(description__icontains=query))
+    if "csv" in request.GET:
+        note_export(request, target="config.items", filters=[name for name in ("namespace", "group", "q") if request.GET.get(name)])
+        return _as_file(rows)
     found, newer, older = page_of(rows, request, order=ORDER)
+    named = [(str(each.pk), f"{each} · {each.tenant}" if each.tenant else str(each)) for each in namespaces]
     return page(
         request,
         "items",
@@ -62,11 +70,36 @@ def listing(request: HttpRequest) -> HttpResponse:
         items=[Target(item) for item in found],
         newer=newer,
         older=older,
-        namespaces=namespaces,
-        groups=groups,
-        chosen={"namespace": namespace, "group": group, "q": query},
+        chips=[
+            chip(request, "namespace", title=_("Namespace"), choices=named),
+            chip(request, "group", title=_("Group"), choices=[(name, name) for name in groups]),
+        ],
+        carried=carried(request, but="q"),
+        query=query,
+        search_help=_("Data ID or description"),
+        csv_url=address(request, csv="1") if found else "",
         is_narrowed=bool(namespace or group or query),
     )
+
+
+def _as_file(rows: "QuerySet[ConfigItem]") -> HttpResponse:
+    """Return the list as CSV, without the texts: what an item holds is taken out under "Export and import"."""
+    heads = [_("Data ID"), _("Group"), _("Namespace"), _("Owner"), _("Format"), _("encrypted"), _("Version"), _("In force since"), _("Who")]
+    cells = (
+        [
+            item.data_id,
+            item.group,
+            str(item.namespace),
+            str(item.namespace.tenant or ""),
+            item.get_format_display(),
+            _("Yes") if item.is_encrypted else _("No"),
+            item.current.number if item.current else None,
+            item.current.at if item.current else None,
+            item.current.author if item.current else "",
+        ]
+        for item in rows.order_by(*ORDER)[:MAX_EXPORTED].iterator(chunk_size=500)
+    )
+    return as_csv(name="items", heads=heads, rows=cells)  # type: ignore[return-value]
 
 
 @staff_page(allowed=rights.may_edit, methods=("GET", "HEAD", "POST"))

@@ -1,0 +1,62 @@
+"""Something of everything in the product, and the addresses of all its pages by name.
+
+A part adds its pages with one function that takes the scene, makes something to look at, and returns addresses by name. Name it in `PARTS`:
+its pages are then looked at in both languages, both themes, wide and on a phone, and under axe-core. A page that is not answered with 200
+is named in `STATUS`.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from accounts.models import Tenant, User
+from accounts.services.demo import load_access
+from messaging.demo import load_messaging
+from tests.browser.alarms import alarm_pages
+from tests.browser.config import config_pages
+from tests.browser.errors import FORBIDDEN, MISSING, OURS, error_pages
+from tests.browser.jobs import job_pages
+from tests.browser.messages import make_traffic, message_pages
+from tests.browser.operations import operation_pages
+from tests.browser.people import people_pages
+from tests.browser.recipients import NOT_KNOWN, recipient_pages
+from tests.browser.scene import Scene
+from tests.browser.traces import trace_pages
+from tests.browser.webhooks import webhook_pages
+from tests.builders import TESTER
+
+#: What makes the pages of each part.
+PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
+    operation_pages,
+    message_pages,
+    webhook_pages,
+    people_pages,
+    recipient_pages,
+    config_pages,
+    job_pages,
+    alarm_pages,
+    trace_pages,
+    error_pages,
+)
+#: Pages that are answered with something else than 200, and have to look well all the same.
+STATUS = dict.fromkeys((*MISSING, *NOT_KNOWN), 404) | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(OURS, 500)
+
+
+def status_of(name: str) -> int:
+    """Return the status with which a page is answered."""
+    return STATUS.get(name, 200)
+
+
+def everything(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make something of everything, and return the addresses of all pages by name."""
+    access = load_access({}, by=TESTER)
+    tenant: Tenant = access["tenant"]
+    load_messaging(tenant=tenant, by=TESTER)
+    User.objects.filter(is_superuser=True).update(is_staff=True)
+    scene = Scene(tenant=tenant, letter=make_traffic(tenant), monkeypatch=monkeypatch)
+    found: dict[str, str] = {}
+    for part in PARTS:
+        pages = part(scene)
+        assert not found.keys() & pages.keys(), f"{part.__name__}: {sorted(found.keys() & pages.keys())} are pages of another part"
+        found |= pages
+    return found
