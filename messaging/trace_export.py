@@ -16,7 +16,7 @@ from messaging import traces
 from messaging.models import Message
 from messaging.storage.unreadable import readable
 from posthaste.lib import queues, redis
-from tracing import otlp, selectors
+from tracing import checks, otlp, selectors
 from tracing.otlp import Ended
 from tracing.services import ended as ended_traces
 from tracing.services.ended import END, RECEIPT
@@ -42,7 +42,7 @@ def export_traces(*, now: datetime) -> int:
     """Export what has ended since the last run and return the number of messages."""
     if not ended_traces.is_exported():
         return 0
-    if not otlp.is_installed():
+    if not checks.is_installed():
         log.error("traces are not exported: install requirements-otel.txt, or leave OTLP_ENDPOINT empty")
         return 0
     exported, limit = 0, ENTRIES

@@ -11,7 +11,6 @@ crash, is the same one.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from posthaste import env
@@ -24,7 +23,6 @@ from tracing.traces import Trace
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 TIMEOUT_SECONDS = 5
 REFUSED = frozenset({400, 413, 422})  # answers to what is sent, which would be the same the next time
 SERVICE = "posthaste"
@@ -49,14 +47,6 @@ class Ended:
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
     parent: str = ""
     receipt_only: bool = False
-
-
-def is_installed() -> bool:
-    """Return whether the packages of requirements-otel.txt are installed."""
-    try:
-        return find_spec(PACKAGE) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 class _Exporter:

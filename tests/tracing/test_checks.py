@@ -4,7 +4,7 @@ import pytest
 from django.core import checks
 
 from posthaste import env
-from tracing import otlp
+from tracing import checks as tracing_checks
 from tracing.checks import check_export
 
 
@@ -14,7 +14,7 @@ def ids() -> list[str]:
 
 def test_it_says_which_packages_to_install_where_traces_are_to_be_exported_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(env.load(), "otlp_endpoint", "http://collector:4318/v1/traces")
-    monkeypatch.setattr(otlp, "PACKAGE", "opentelemetry_that_is_not_there.exporter")
+    monkeypatch.setattr(tracing_checks, "PACKAGE", "opentelemetry_that_is_not_there.exporter")
     (found,) = check_export(None)
     assert found.id == "tracing.W001"
     assert "pip install -r requirements-otel.txt" in str(found.hint)
@@ -25,5 +25,5 @@ def test_it_has_nothing_to_say_where_they_are_installed_or_not_needed(monkeypatc
     monkeypatch.setattr(env.load(), "otlp_endpoint", "http://collector:4318/v1/traces")
     assert ids() == []
     monkeypatch.setattr(env.load(), "otlp_endpoint", "")
-    monkeypatch.setattr(otlp, "PACKAGE", "opentelemetry_that_is_not_there.exporter")
+    monkeypatch.setattr(tracing_checks, "PACKAGE", "opentelemetry_that_is_not_there.exporter")
     assert ids() == []
