@@ -1,7 +1,7 @@
 """Traces that have ended, exported to an OTLP receiver by a job of `worker-aux`, away from accept and deliver.
 
 What if the process dies: the position in the stream is moved on after an export, so the last chunk is exported once more, with the same
-span ids. If the receiver is away, traces wait in the stream up to its bound.
+span ids. If the receiver is away, traces wait in the stream up to its bound. Those that the receiver refuses are counted and left out.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from messaging import traces
 from messaging.models import Message
 from messaging.storage.unreadable import readable
 from posthaste.lib import queues, redis
-from tracing import otlp, selectors
+from tracing import checks, otlp, selectors
 from tracing.otlp import Ended
 from tracing.services import ended as ended_traces
 from tracing.services.ended import END, RECEIPT
@@ -42,21 +42,29 @@ def export_traces(*, now: datetime) -> int:
     """Export what has ended since the last run and return the number of messages."""
     if not ended_traces.is_exported():
         return 0
-    if not otlp.is_installed():
+    if not checks.is_installed():
         log.error("traces are not exported: install requirements-otel.txt, or leave OTLP_ENDPOINT empty")
         return 0
-    exported = 0
+    exported, limit = 0, ENTRIES
     try:
         for _round in range(MAX_ROUNDS):
-            entries = ended_traces.read(ended_traces.position(), limit=ENTRIES)
+            entries = ended_traces.read(ended_traces.position(), limit=limit)
             if not entries:
                 break
             ends = list(dict.fromkeys(pk for _at, kinds in entries for pk in kinds.get(END, ())))
             whole = set(ends)
             receipts = [pk for _at, kinds in entries for pk in kinds.get(RECEIPT, ()) if pk not in whole]
-            otlp.export([*_ended(ends, now=now), *_ended(receipts, now=now, receipt_only=True)])
-            ended_traces.move_past([at for at, _kinds in entries])
-            exported += len(ends) + len(receipts)
+            number, refused = len(ends) + len(receipts), 0
+            try:
+                otlp.export([*_ended(ends, now=now), *_ended(receipts, now=now, receipt_only=True)])
+            except otlp.ExportRefused:
+                if len(entries) > 1:
+                    limit = 1  # the others may be taken
+                    continue
+                log.error("the OTLP receiver refused traces; they are left out", messages=number)
+                refused = number
+            ended_traces.move_past([at for at, _kinds in entries], refused=refused)
+            exported += number - refused
     except otlp.ExportFailed:
         log.warning("the OTLP receiver did not take the traces; they are sent again")
     except redis.Unavailable:

@@ -13,6 +13,8 @@ from tracing.selectors import Event
 from tracing.services.record import offset_ms
 from tracing.timeline import Course, Span, spans_of
 
+CALLED = ("sending", "sent", "delivered", "unknown", "failed")  # states in which the claim of the row is the last one that counts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
@@ -85,8 +87,7 @@ def _completed(times: Times, recorded: list[Event]) -> list[Event]:
         found.append(event)
     if times.queued_at is not None and times.status == "queued":
         found.append(Event("Q", offset_ms(message_id, times.queued_at), ()))
-    if not recorded:
-        found += _of_the_row(times)
+    found += _untold(times, recorded) if recorded else _of_the_row(times)
     if times.ended_at is not None and not _tells_the_end(times, found):
         code = (times.error_code,) if times.error_code else ()
         found.append(Event("Z", offset_ms(message_id, times.ended_at), (times.status, *code)))
@@ -106,6 +107,28 @@ def _of_the_row(times: Times) -> list[Event]:
     if times.delivered_at is not None:
         found.append(Event("K", offset_ms(times.message_id, times.delivered_at), ("delivered",)))
     return found
+
+
+def _untold(times: Times, recorded: list[Event]) -> list[Event]:
+    """Return what the row tells and no line does, as its worker writes the row first and may have died before it wrote the trace."""
+    found = []
+    if times.claimed_at is not None and times.status in CALLED and not _is_near(times.claimed_at, times, recorded, "C"):
+        found.append(Event("C", offset_ms(times.message_id, times.claimed_at), ()))
+    if times.sent_at is not None and times.status in CALLED and not _tells_that_it_was_sent(times, recorded):
+        took = _ms(times.claimed_at, times.sent_at) or 0
+        found.append(Event("S", offset_ms(times.message_id, times.sent_at), (str(took), times.provider or "-")))
+    return found
+
+
+def _is_near(at: datetime, times: Times, recorded: list[Event], code: str) -> bool:
+    at_ms = offset_ms(times.message_id, at)
+    return any(event.code == code and abs(event.at_ms - at_ms) <= selectors.CLOCKS_DIFFER_MS for event in recorded)
+
+
+def _tells_that_it_was_sent(times: Times, recorded: list[Event]) -> bool:
+    assert times.sent_at is not None
+    said = {"V": "sent", "O": "sent", "L": "accepted"}  # without a call that was told
+    return _is_near(times.sent_at, times, recorded, "S") or any(said.get(event.code, "") in event.words[:1] for event in recorded)
 
 
 def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
@@ -129,7 +152,7 @@ def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
 def trace_of(trace: Trace) -> dict[str, Any]:
     """Return source, nodes, statistics, spans and events as the API shows them."""
     times = trace.times
-    durations = _durations(times, trace.recorded)
+    durations = _durations(times, trace.events if trace.recorded else [])
     has_failed = times.has_failed
     was_refused = has_failed and times.sent_at is None
     is_final = times.ended_at is not None
