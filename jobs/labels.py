@@ -7,6 +7,7 @@ from cron_descriptor import FormatException, MissingFieldException, Options, Wro
 from django.db.models import TextChoices
 from django.utils import formats, timezone
 from django.utils.dates import MONTHS, WEEKDAYS
+from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -47,7 +48,7 @@ badges.register(
 NAMES = [*((name, number) for number, name in enumerate(calendar.day_name)), *zip(list(calendar.month_name)[1:], range(1, 13), strict=True)]
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 #: Intervals of one unit, by their seconds.
-UNITS = {1: _("Every second"), MINUTE: _("Every minute"), HOUR: _("Every hour"), DAY: _("Every day")}
+UNITS: dict[float, Promise] = {1: _("Every second"), MINUTE: _("Every minute"), HOUR: _("Every hour"), DAY: _("Every day")}
 #: What an end without an error of its own means, by its code.
 REASONS = {
     transitions.WORKER_LOST: _("The worker gave no sign of life any more: it was killed, or its host is down."),
