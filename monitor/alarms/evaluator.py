@@ -38,7 +38,7 @@ STANDBY_SECONDS = 5.0  # where another process has the lease
 FRESH_SECONDS = 1.0  # no figure is older
 #: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
 #: spared.
-QUICK_SECONDS, SLOW_SECONDS = 30, 12.0
+QUICK_SECONDS, SLOW_SECONDS = 30, 20.0
 LEAST_SECONDS = 0.5  # between two turns, however long one took
 HEARTBEAT_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
