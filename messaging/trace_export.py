@@ -20,7 +20,7 @@ from tracing import checks, otlp, selectors
 from tracing.otlp import Ended
 from tracing.services import ended as ended_traces
 from tracing.services.ended import END, RECEIPT
-from tracing.traces import assemble
+from tracing.traces import assemble, parent_of
 
 log = structlog.get_logger(__name__)
 ENTRIES = 20  # of the stream at once; each has at most a hundred messages
@@ -80,19 +80,15 @@ def _ended(ids: Sequence[UUID], *, now: datetime, receipt_only: bool = False) ->
     rows = {row.pk: row for row in readable(wanted.defer("body", "variables", "metadata", "provider__config", "provider__receipt_secret"))}
     recorded = dict(zip(ids, selectors.events_of(ids), strict=True))
     batches = list({row.batch_id for row in rows.values() if row.batch_id})
-    parents = {pk: _parent(events) for pk, events in zip(batches, selectors.events_of(batches), strict=True)}
+    parents = {pk: parent_of(events) for pk, events in zip(batches, selectors.events_of(batches), strict=True)}
     found = []
     for pk, row in rows.items():
         trace = assemble(traces.times_of(row), recorded[pk], now=now)
-        parent = _parent(recorded[pk]) or (parents.get(row.batch_id, "") if row.batch_id else "")
+        parent = parent_of(recorded[pk]) or (parents.get(row.batch_id, "") if row.batch_id else "")
         found.append(
             Ended(trace=trace, name=f"message {row.channel}", attributes=_attributes(row), parent=parent, receipt_only=receipt_only)
         )
     return found
-
-
-def _parent(events: Sequence[selectors.Event]) -> str:
-    return next((event.words[0] for event in events if event.code == "A" and event.words), "")
 
 
 def _attributes(row: Message) -> dict[str, str | int | bool]:

@@ -1,5 +1,6 @@
 """The way of a message as an integrator reads it: four nodes with their durations, and the events between."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,24 +49,32 @@ class Trace:
     is_away: bool = False
 
 
-def read(times: Times, *, now: datetime) -> Trace:
-    """Return the trace of a message: from Redis while it is kept, completed by the row's own times."""
+def read(times: Times, *, now: datetime, batch_id: UUID | None = None) -> Trace:
+    """Return the trace of a message: from Redis while it is kept, completed by the row's own times.
+
+    What all messages of a batch have in common, the trace of its caller, is kept once for them all.
+    """
     try:
-        recorded, is_away = selectors.events(times.message_id), False
+        recorded, *shared = selectors.events_of([times.message_id, *([batch_id] if batch_id else [])])
     except redis.Unavailable:
-        recorded, is_away = [], True
-    return assemble(times, recorded, now=now, is_away=is_away)
+        return assemble(times, [], now=now, is_away=True)
+    return assemble(times, recorded, now=now, parent=parent_of(shared[0]) if shared else "")
 
 
-def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False) -> Trace:
-    """Put together what was recorded and what the row tells."""
+def parent_of(events: Iterable[Event]) -> str:
+    """Return the traceparent of the caller, or an empty text."""
+    return next((event.words[0] for event in events if event.code == "A" and event.words), "")
+
+
+def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False, parent: str = "") -> Trace:
+    """Put together what was recorded and what the row tells; `parent` is the traceparent that its batch came with."""
     course = Course(
         due_ms=offset_ms(times.message_id, times.due_at) if not recorded else _first_due(times, recorded),
         end_ms=None if times.ended_at is None else offset_ms(times.message_id, times.ended_at),
         now_ms=offset_ms(times.message_id, now),
         is_sending=times.status == "sending",
     )
-    events = _completed(times, recorded)
+    events = _completed(times, recorded, parent)
     return Trace(times=times, recorded=recorded, events=events, spans=spans_of(events, course), is_away=is_away)
 
 
@@ -77,10 +86,11 @@ def _first_due(times: Times, recorded: list[Event]) -> int:
     return due_ms if not moved or first is None else min(due_ms, first)
 
 
-def _completed(times: Times, recorded: list[Event]) -> list[Event]:
+def _completed(times: Times, recorded: list[Event], parent: str) -> list[Event]:
     """Return the events with those that only the row has: accepted, handed to the broker, and an end that no process told of."""
     message_id = times.message_id
-    found = [] if any(event.code == "A" for event in recorded) else [Event("A", offset_ms(message_id, times.created_at), ())]
+    accepted = Event("A", offset_ms(message_id, times.created_at), (parent,) if parent else ())
+    found = [] if any(event.code == "A" for event in recorded) else [accepted]
     for event in recorded:
         if event.code == "C" and len(event.words) > 1 and event.words[1].isdecimal():
             found.append(Event("Q", min(int(event.words[1]), event.at_ms), ()))

@@ -121,6 +121,7 @@ def test_a_callers_trace_is_a_link(receiver: OtlpReceiver, gateway: Gateway) -> 
     export()
     assert {str(row.pk) for row in rows if str(row.batch_id) == batch or str(row.pk) == one} == {str(row.pk) for row in rows}
     for row in rows:
+        assert json_of(api.get(f"/api/messages/{row.pk}/trace/"))["events"][0]["traceparent"] == PARENT
         (link,) = receiver.of_trace(row.pk.hex)["message sms"].links
         assert (link.trace_id.hex(), link.span_id.hex()) == tuple(PARENT.split("-")[1:3])
 
