@@ -19,7 +19,16 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks] 
 RULES = {rule.name: rule for rule in built_in.rules()}
 #: Proven by servers that stop: tests/integration/test_outages.py, and Redis below.
 SERVERS = {"database-away", "redis-away", "broker-away"}
-LEFT = ("waiting", "drain", "providers:refused", "providers:certificates", "config-instances", f"pools:{SEND}", "breakers", "breakers:names")
+LEFT = (
+    "waiting",
+    "drain",
+    "providers:refused",
+    "providers:certificates",
+    "config-instances",
+    f"pools:{SEND}",
+    "breakers",
+    "breakers:names",
+)
 
 
 @pytest.fixture(autouse=True)
