@@ -1,5 +1,6 @@
 """The way of a message as an integrator reads it: four nodes with their durations, and the events between."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from tracing.labels import Node
 from tracing.selectors import Event
 from tracing.services.record import offset_ms
 from tracing.timeline import Course, Span, spans_of
+
+CALLED = ("sending", "sent", "delivered", "unknown", "failed")  # states in which the claim of the row is the last one that counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +49,32 @@ class Trace:
     is_away: bool = False
 
 
-def read(times: Times, *, now: datetime) -> Trace:
-    """Return the trace of a message: from Redis while it is kept, completed by the row's own times."""
+def read(times: Times, *, now: datetime, batch_id: UUID | None = None) -> Trace:
+    """Return the trace of a message: from Redis while it is kept, completed by the row's own times.
+
+    What all messages of a batch have in common, the trace of its caller, is kept once for them all.
+    """
     try:
-        recorded, is_away = selectors.events(times.message_id), False
+        recorded, *shared = selectors.events_of([times.message_id, *([batch_id] if batch_id else [])])
     except redis.Unavailable:
-        recorded, is_away = [], True
-    return assemble(times, recorded, now=now, is_away=is_away)
+        return assemble(times, [], now=now, is_away=True)
+    return assemble(times, recorded, now=now, parent=parent_of(shared[0]) if shared else "")
 
 
-def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False) -> Trace:
-    """Put together what was recorded and what the row tells."""
+def parent_of(events: Iterable[Event]) -> str:
+    """Return the traceparent of the caller, or an empty text."""
+    return next((event.words[0] for event in events if event.code == "A" and event.words), "")
+
+
+def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False, parent: str = "") -> Trace:
+    """Put together what was recorded and what the row tells; `parent` is the traceparent that its batch came with."""
     course = Course(
         due_ms=offset_ms(times.message_id, times.due_at) if not recorded else _first_due(times, recorded),
         end_ms=None if times.ended_at is None else offset_ms(times.message_id, times.ended_at),
         now_ms=offset_ms(times.message_id, now),
         is_sending=times.status == "sending",
     )
-    events = _completed(times, recorded)
+    events = _completed(times, recorded, parent)
     return Trace(times=times, recorded=recorded, events=events, spans=spans_of(events, course), is_away=is_away)
 
 
@@ -75,18 +86,18 @@ def _first_due(times: Times, recorded: list[Event]) -> int:
     return due_ms if not moved or first is None else min(due_ms, first)
 
 
-def _completed(times: Times, recorded: list[Event]) -> list[Event]:
+def _completed(times: Times, recorded: list[Event], parent: str) -> list[Event]:
     """Return the events with those that only the row has: accepted, handed to the broker, and an end that no process told of."""
     message_id = times.message_id
-    found = [] if any(event.code == "A" for event in recorded) else [Event("A", offset_ms(message_id, times.created_at), ())]
+    accepted = Event("A", offset_ms(message_id, times.created_at), (parent,) if parent else ())
+    found = [] if any(event.code == "A" for event in recorded) else [accepted]
     for event in recorded:
         if event.code == "C" and len(event.words) > 1 and event.words[1].isdecimal():
             found.append(Event("Q", min(int(event.words[1]), event.at_ms), ()))
         found.append(event)
     if times.queued_at is not None and times.status == "queued":
         found.append(Event("Q", offset_ms(message_id, times.queued_at), ()))
-    if not recorded:
-        found += _of_the_row(times)
+    found += _untold(times, recorded) if recorded else _of_the_row(times)
     if times.ended_at is not None and not _tells_the_end(times, found):
         code = (times.error_code,) if times.error_code else ()
         found.append(Event("Z", offset_ms(message_id, times.ended_at), (times.status, *code)))
@@ -106,6 +117,28 @@ def _of_the_row(times: Times) -> list[Event]:
     if times.delivered_at is not None:
         found.append(Event("K", offset_ms(times.message_id, times.delivered_at), ("delivered",)))
     return found
+
+
+def _untold(times: Times, recorded: list[Event]) -> list[Event]:
+    """Return what the row tells and no line does, as its worker writes the row first and may have died before it wrote the trace."""
+    found = []
+    if times.claimed_at is not None and times.status in CALLED and not _is_near(times.claimed_at, times, recorded, "C"):
+        found.append(Event("C", offset_ms(times.message_id, times.claimed_at), ()))
+    if times.sent_at is not None and times.status in CALLED and not _tells_that_it_was_sent(times, recorded):
+        took = _ms(times.claimed_at, times.sent_at) or 0
+        found.append(Event("S", offset_ms(times.message_id, times.sent_at), (str(took), times.provider or "-")))
+    return found
+
+
+def _is_near(at: datetime, times: Times, recorded: list[Event], code: str) -> bool:
+    at_ms = offset_ms(times.message_id, at)
+    return any(event.code == code and abs(event.at_ms - at_ms) <= selectors.CLOCKS_DIFFER_MS for event in recorded)
+
+
+def _tells_that_it_was_sent(times: Times, recorded: list[Event]) -> bool:
+    assert times.sent_at is not None
+    said = {"V": "sent", "O": "sent", "L": "accepted"}  # without a call that was told
+    return _is_near(times.sent_at, times, recorded, "S") or any(said.get(event.code, "") in event.words[:1] for event in recorded)
 
 
 def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
@@ -129,7 +162,7 @@ def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
 def trace_of(trace: Trace) -> dict[str, Any]:
     """Return source, nodes, statistics, spans and events as the API shows them."""
     times = trace.times
-    durations = _durations(times, trace.recorded)
+    durations = _durations(times, trace.events if trace.recorded else [])
     has_failed = times.has_failed
     was_refused = has_failed and times.sent_at is None
     is_final = times.ended_at is not None

@@ -1,6 +1,6 @@
 """Signing in with a password can't be hammered: one budget of attempts for the admin and for every other door.
 
-While Redis is away each process counts for itself, so that operators get in, and still nobody may try without end.
+While Redis is away each process counts for itself, so that operators get in, and guessing is still slowed down.
 """
 
 import time

@@ -17,6 +17,7 @@ from jobs.labels import duration, reason_text, when_text
 from jobs.models import JobRun, Plan, RunState
 from jobs.services import calendars, drafts, parameters, schedule, transitions
 from posthaste.lib.problems import Invalid, Problem
+from posthaste.ui.chips import address, chip
 from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, problem_text, staff_page
 from posthaste.ui.paginator import page_of
@@ -75,7 +76,8 @@ def one_job(request: HttpRequest, job_id: int) -> HttpResponse:
         newer=newer,
         older=older,
         is_first=not newer,
-        states=RunState,
+        chips=[chip(request, "state", title=_("State"), choices=RunState.choices)],
+        csv_url=address(request, csv="1") if shown else "",
         state=state,
         timeout=duration(plan.timeout_seconds),
         retry_delay=duration(plan.retry_delay_seconds),

@@ -14,10 +14,9 @@ from jobs import selectors
 from jobs.labels import when_text
 from jobs.selectors import JobRow
 from jobs.services import schedule
+from posthaste.ui.chips import address, carried, chip
 from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, staff_page
-
-SHOWN = ("all", "enabled", "disabled", "failing")
 
 
 @at("jobs/", name="jobs")
@@ -28,13 +27,13 @@ def jobs(request: HttpRequest) -> HttpResponse:
         return _switch(request)
     now = timezone.now()
     rows = selectors.job_rows(selectors.plan_rows(), now=now)
+    total = len(rows)
     counts = {
-        "all": len(rows),
         "enabled": sum(row.plan.job.enabled for row in rows),
         "disabled": sum(not row.plan.job.enabled for row in rows),
         "failing": sum(row.failing for row in rows),
     }
-    query, show = request.GET.get("q", "").strip(), request.GET.get("show", "all")
+    query, show = request.GET.get("q", "").strip(), request.GET.get("show", "")
     if show == "failing":
         rows = [row for row in rows if row.failing]
     elif show in ("enabled", "disabled"):
@@ -51,15 +50,19 @@ def jobs(request: HttpRequest) -> HttpResponse:
         title=_("Jobs"),
         purpose=_("What runs on a schedule, when it runs next, and how it went."),
         rows=[(row, when_text(row.when)) for row in rows],
-        counts=[
-            (code, label, counts[code]) for code, label in zip(SHOWN, (_("All"), _("Enabled"), _("Disabled"), _("Failing")), strict=True)
-        ],
-        show=show if show in SHOWN else "all",
+        chips=[chip(request, "show", title=_("Show"), choices=[(code, f"{label} ({counts[code]})") for code, label in _shows()])],
+        carried=carried(request, but="q"),
         query=query,
-        total=counts["all"],
+        search_help=_("Name or task"),
+        csv_url=address(request, csv="1") if rows else "",
+        total=total,
         may_change=rights.may_publish(request.user),
         now=now,
     )
+
+
+def _shows() -> list[tuple[str, str]]:
+    return [("enabled", _("Enabled")), ("disabled", _("Disabled")), ("failing", _("Failing"))]
 
 
 def _as_csv(rows: list[JobRow]) -> HttpResponse:

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
+from messaging import selectors
 from messaging.actions import Action
 from messaging.admin import message_trace
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter, TemplateFilter
@@ -106,7 +106,7 @@ class MessageAdmin(MessageActions):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if identifier := as_uuid(term):
+        if identifier := selectors.as_id(term):
             return queryset.filter(Q(pk=identifier) | Q(batch_id=identifier)), False
         # Each half has an index that begins with the tenant.
         written = {term.lower(), *written_forms(term)}

@@ -39,7 +39,7 @@ LOCK = "recover"
 LOOK_UP_LOCK = "look-up"
 MAX_PER_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
-NEEDED = ("id", "tenant_id", "channel", "is_sandbox", "claim", "attempts")
+NEEDED = ("id", "tenant_id", "channel", "is_sandbox", "claim", "attempts", "claimed_at", "queued_at")
 
 
 def recover(*, now: datetime) -> dict[str, int]:
@@ -117,10 +117,16 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
     tally.add(now, Counter((row.tenant_id, row.channel, outcome.status) for row, outcome in settled))
-    tally.trace({row.pk: record.line("V", row.pk, now, outcome.status, "worker_lost") for row, outcome in settled})
+    record.append_now({row.pk: [_line(row, outcome, now)] for row, outcome in settled})
     traces = logs.traces(written)
     log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)
     return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)
+
+
+def _line(row: Message, outcome: Outcome, now: datetime) -> str:
+    """Return the line of a recovery, with the claim: its worker tells of a claim with what came of it, and died before."""
+    times = [record.offset_ms(row.pk, at) for at in (row.claimed_at, row.queued_at) if at is not None and row.claimed_at is not None]
+    return record.line("V", row.pk, now, outcome.status, "worker_lost", *([row.attempts, *times] if times else []))
 
 
 def _repeats_are_safe(row: Message) -> bool:
@@ -169,7 +175,9 @@ def requeue_lost_tasks(*, now: datetime) -> int:
         moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     if moved:
         log.warning("requeued lost tasks", rows=moved, **logs.traces(ids))
-        tally.trace({pk: record.line("V", pk, now, Status.PENDING, "task_lost") for pk in ids})
+        back = Message.objects.filter(pk__in=ids, status=Status.PENDING, queued_at=None).values_list("pk", flat=True)
+        still = ids if moved == len(ids) else list(back)
+        record.append_now({pk: [record.line("V", pk, now, Status.PENDING, "task_lost")] for pk in still})
     return moved
 
 

@@ -23,9 +23,11 @@ from messaging.configuration import provider_routing
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers import breakers as rules
 from messaging.providers.cache import provider_cache
+from messaging.queueing import forward
 from messaging.queueing.publish import kick_feeder
 from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Phase, breakers
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 PREFIX = "breaker:"
@@ -164,6 +166,5 @@ def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> list[UUID]:
 
 
 def _make_due(ids: Sequence[UUID], now: datetime) -> list[UUID]:
-    """Make rows due that still wait, and return the ids; where another process was faster with some, only as many as there were."""
-    number = Message.objects.filter(pk__in=ids, status=Status.PENDING).update(due_at=now) if ids else 0
-    return [*ids[:number]]
+    """Make rows due that still wait, and return the ids."""
+    return forward.make_due(Message.objects.filter(pk__in=ids, status=Status.PENDING), ids, why=record.BREAKER_CLOSED, now=now)

@@ -26,7 +26,7 @@ class LimitsForm(forms.Form):
     comment = forms.CharField(max_length=200, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         for module, name in FIELDS:
             handle = hot.module(module)
             info = handle.model.model_fields[name]

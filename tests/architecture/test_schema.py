@@ -1,5 +1,6 @@
 """Every answer is what the OpenAPI document says: its status, its kind and its shape."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_jobs_are_as_described() -> None:
     api, found = make_api(tenant), {}
     made = api.post("/api/jobs/", {"name": "mine", "task": "jobs.remove_old_runs", "cron": "0 6 * * *", "parameters": {"keep_days": 7}})
     one, run = f"/api/jobs/{json_of(made)['id']}/", ""
-    calls = (
+    calls: tuple[tuple[str, str, Callable[[], Any]], ...] = (
         ("POST", "api/jobs/", lambda: made),
         ("GET", "api/jobs/", lambda: api.get("/api/jobs/")),
         ("GET", "api/jobs/<int:id>/", lambda: api.get(one)),

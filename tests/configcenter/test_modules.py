@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from configcenter import hot
 from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import items
-from configcenter.services.validation import WORDS
 from posthaste.lib.problems import Invalid
+from posthaste.lib.wrong_values import WORDS
 from tests.builders import fields_of, json_of, make_api, make_tenant
 
 NAMES = [handle.name for handle in hot.modules()]

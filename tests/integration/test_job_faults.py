@@ -10,9 +10,9 @@ import pytest
 from posthaste import env
 from tests.integration.customer import asked
 from tests.integration.stack import Stack, stat_of
-from tests.integration.waiting import poll
+from tests.integration.waiting import poll, sizes
 from tests.jobs import misbehaving
-from tests.services import PostgreSQL, Service, Valkey
+from tests.services import PostgreSQL, Service, Services, Valkey
 
 PROCESSES = ("web", "worker-aux", "beat")
 
@@ -64,16 +64,9 @@ class Jobs:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
     """Start servers that may be stopped, and the processes that jobs need, with the misbehaving app installed."""
     folder = tmp_path_factory.mktemp("jobs")
-    folder.parent.chmod(0o755)
-    folder.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
-    services: list[Service] = [Valkey(folder)]
-    database = PostgreSQL(folder) if env.load().is_postgresql else None
-    if database:
-        services.append(database)
-    try:
-        for service in services:
-            service.start()
-        address = services[0].url
+    is_postgresql = env.load().is_postgresql
+    with Services([PostgreSQL, Valkey] if is_postgresql else [Valkey]) as services:
+        database, address = services["postgresql"] if is_postgresql else None, services["valkey"].url
         environment = {
             **misbehaving.write(folder),
             "DATABASE_URL": database.url if database else f"sqlite:///{folder}/jobs.sqlite3",
@@ -86,16 +79,13 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
             for name in PROCESSES:
                 stack.start(name)
             poll(
-                lambda: stack.is_running("beat") and _has(stack, "misbehaving.wait"),
-                progress=lambda: [stack.log(name).stat().st_size for name in PROCESSES],
+                lambda: _has(stack, "misbehaving.wait"),
+                progress=lambda: sizes(*map(stack.log, PROCESSES)),
                 reason=lambda: stack.log_tail("beat"),
             )
             yield Jobs(stack, database)
         finally:
             stack.stop()
-    finally:
-        for service in services:
-            service.stop()
 
 
 def _has(stack: Stack, task: str) -> bool:

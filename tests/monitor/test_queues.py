@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,15 @@ FIGURES: dict[str, Any] = {
     "min_threads": 10,
     "max_threads": 100,
 }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """Let no other test meet these pools and what waits for them."""
+    yield
+    for pool in queue_statistics.reported_pools():
+        queue_statistics.forget_pool(pool["instance"])
+    redis.client().delete(redis.key("waiting"), redis.key("pool-decisions"))
 
 
 def staff(right: str) -> Client:
