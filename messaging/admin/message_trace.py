@@ -63,6 +63,7 @@ def context(request: HttpRequest, message: Message, *, now: datetime) -> dict[st
     return {
         "trace": trace,
         "bar": bar(trace["spans"]),
+        "taken_ms": sum(span["duration_ms"] for span in trace["spans"]),
         "answer": answer,
         "answer_html": answer.as_html(link=link_for(request), moment=moment),
         "is_final": is_final,

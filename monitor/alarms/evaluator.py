@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from monitor import figures
@@ -38,7 +38,7 @@ STANDBY_SECONDS = 5.0  # where another process has the lease
 FRESH_SECONDS = 1.0  # no figure is older
 #: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
 #: spared.
-QUICK_SECONDS, SLOW_SECONDS = 30, 12.0
+QUICK_SECONDS, SLOW_SECONDS = 30, 20.0
 LEAST_SECONDS = 0.5  # between two turns, however long one took
 HEARTBEAT_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
@@ -114,6 +114,8 @@ class Evaluator:
         readings = {name: readings_of(rule, read) for name, rule in rules.items()}
         works, is_done = platform_works(read), True
         try:
+            if is_away(read, "database"):  # one that hangs would hold this thread up for as long
+                raise OperationalError("It does not respond.")
             self._recover(rules, settings)
             known = store.load(now=now)
             self._step(settings, readings, known, works=works, now=now)
@@ -264,6 +266,12 @@ def readings_of(rule: AlarmRule, read: Mapping[str, figures.Figure]) -> states.R
 def series_of(labels: tuple[str, ...], values: tuple[str, ...], wanted: Mapping[str, str]) -> str:
     """Name a series by its labels, without those that the rule fixes: `provider=FCM`."""
     return ", ".join(f"{name}={value}" for name, value in zip(labels, values, strict=True) if name not in wanted)[:200]
+
+
+def is_away(read: Mapping[str, figures.Figure], part: str) -> bool:
+    """Return whether a part was asked and did not answer in time."""
+    up = read.get("up")
+    return up is not None and up.values.get((part,)) == 0
 
 
 def platform_works(read: Mapping[str, figures.Figure]) -> bool:

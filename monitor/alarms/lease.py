@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from monitor.health import parts
 from monitor.models import EvaluatorLease
 from posthaste import env
 from posthaste.lib import redis
@@ -78,6 +79,8 @@ class Lease:
         return bool(redis.client().eval(HOLD, 1, _key(), self.me, int(SECONDS * 1000)))
 
     def _in_database(self) -> bool:
+        if not parts.look([parts.DATABASE])[0].is_well:  # one that hangs would hold this thread up for as long
+            raise OperationalError("It does not respond.")
         now = timezone.now()
         until = now + timedelta(seconds=SECONDS)
         rows = EvaluatorLease.objects.filter(Q(holder=self.me) | Q(until__lt=now), pk=EvaluatorLease.ONLY)

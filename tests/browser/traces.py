@@ -40,7 +40,8 @@ def messages(tenant: Tenant) -> dict[str, Message]:
         _told(behind_breaker, [("X", 60 * minute, "pending", f"breaker:{name}@0", 60_000)])
     deferred = make_message(tenant, channel="push", at=since, due_at=now + timedelta(hours=8), error_code="rule:quiet:night")
     unknown = make_message(
-        tenant, channel="push", status=Status.UNKNOWN, at=since, provider=gateway, error_code="worker_lost", finished_at=now,
+        tenant, channel="push", status=Status.UNKNOWN, at=since, provider=gateway, error_code="worker_lost",
+        finished_at=since + timedelta(seconds=40),
         error_detail="The worker died while the provider was being called: it may have been sent.",
     )  # fmt: skip
     sent = make_message(

@@ -11,6 +11,7 @@ from monitor.alarms import built_in, states
 from monitor.alarms.evaluator import readings_of
 from monitor.alarms.states import Episode, Phase
 from posthaste.lib import metrics, redis
+from posthaste.lib.queues import SEND
 from tests.monitor.alarms.rules import START
 from tests.monitor.alarms.sources import no_events, no_process, sources
 
@@ -18,7 +19,16 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks] 
 RULES = {rule.name: rule for rule in built_in.rules()}
 #: Proven by servers that stop: tests/integration/test_outages.py, and Redis below.
 SERVERS = {"database-away", "redis-away", "broker-away"}
-LEFT = ("waiting", "drain", "providers:refused", "providers:certificates", "config-instances", "pools:send", "breakers", "breakers:names")
+LEFT = (
+    "waiting",
+    "drain",
+    "providers:refused",
+    "providers:certificates",
+    "config-instances",
+    f"pools:{SEND}",
+    "breakers",
+    "breakers:names",
+)
 
 
 @pytest.fixture(autouse=True)

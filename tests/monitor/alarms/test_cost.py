@@ -18,7 +18,7 @@ from tests.monitor.alarms.sources import no_events, no_process, process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 Put = Callable[..., None]
-#: Of one turn that finds all well: what every turn reads, and what each third one reads besides, as the slow figures are due. Seven of
+#: Of one turn that finds all well: what every turn reads, and what each fifth one reads besides, as the slow figures are due. Seven of
 #: the round trips are those of a new connection to the broker, where that is Redis: only a new one tells that it lets anyone in.
 MAX_QUERIES, MAX_ROUND_TRIPS = 4, 12
 MAX_QUERIES_OF_ALL, MAX_ROUND_TRIPS_OF_ALL = 10, 23

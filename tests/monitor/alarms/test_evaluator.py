@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from monitor.alarms.evaluator import Evaluator
 from monitor.alarms.lease import Lease, Place
 from monitor.alarms.rules import ReceiverKind
 from monitor.alarms.states import AlarmState, Phase
-from monitor.models import Alarm, AlarmLine, AlarmNotice, NoticeState, NoticeWay, Silence
+from monitor.health import parts
+from monitor.models import Alarm, AlarmLine, AlarmNotice, EvaluatorLease, NoticeState, NoticeWay, Silence
 from posthaste.lib import redis
 from posthaste.lib.problems import Unavailable
 from tests.builders import TESTER, make_provider, make_tenant, poll
@@ -239,6 +241,26 @@ def test_without_the_database_notices_go_straight_and_are_written_down_when_it_i
     assert [(one.state, one.way) for one in AlarmNotice.objects.all()] == [(NoticeState.SENT, NoticeWay.STRAIGHT)]
     turns.at(20, 101)
     assert AlarmNotice.objects.count() == 1
+
+
+def test_a_database_that_hangs_is_not_waited_for(turns: Turns, watched: Put, mails: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched()
+    turns.at(0, 5)
+    answers = Event()
+    asked: list[str] = []
+    with monkeypatch.context() as hanging:
+        hanging.setattr(parts.DATABASE, "_ask", answers.wait)
+        hanging.setattr(parts.DATABASE, "seconds", 0.1)
+        hanging.setattr(store, "load", lambda **_kwargs: asked.append("alarms"))
+        hanging.setattr(EvaluatorLease.objects, "filter", lambda **_kwargs: asked.append("lease"))
+        turns.at(4, 101)
+        poll(lambda: mails.messages, what="sent straight")
+        with pytest.raises(OperationalError):
+            Lease()._in_database()
+        answers.set()
+    assert asked == []
+    turns.at(8, 101)
+    assert [(one.state, one.way) for one in AlarmNotice.objects.all()] == [(NoticeState.SENT, NoticeWay.STRAIGHT)]
 
 
 def test_an_evaluator_that_takes_over_without_the_database_tells_nothing_twice_and_what_comes_back_again(
