@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 
 from accounts.services.audit import Actor
 from configcenter import hot
-from configcenter.models import ConfigItem
 from configcenter.services import items, releases, validation
 from posthaste.lib.problems import Conflict, Problem
 
@@ -26,7 +25,7 @@ def _bounds(info: FieldInfo) -> tuple[int, int]:
     return int(found.get("ge", 0)), int(found.get("le", 1_000_000_000))
 
 
-def _in_force(item: ConfigItem, handle: "hot.Handle[Any]") -> dict[str, Any]:
+def _in_force(item: Any, handle: "hot.Handle[Any]") -> dict[str, Any]:
     """Return the fields of a module that its release sets, and the defaults of the others."""
     return {name: info.get_default() for name, info in handle.model.model_fields.items()} | validation.parse(handle, items.effective(item))
 
