@@ -156,9 +156,16 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         "rates_per_second": _rates(series),
         "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
         "queues": queues(queue_statistics.latest()),
-        "pools": found,
+        "pools": pools_for(tenant_id, found),
         "pool": sum_of(found),
     }
+
+
+def pools_for(tenant_id: int | None, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return pools as a tenant is shown them: numbered, as the names of hosts and processes are the installation's own."""
+    if tenant_id is None:
+        return list(found)
+    return [pool | {"instance": str(number)} for number, pool in enumerate(found, 1)]
 
 
 def sum_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def alarm_pages(_scene: Scene | None = None) -> dict[str, str]:
     )
     operate.end_silence(silence=over, by=TESTER, now=now)
     return {
-        "alarms": reverse("alarms"),
+        "list of alarms": reverse("alarms"),
         "alarms that fire": reverse("alarms") + "?state=firing",
         "no such alarm": reverse("alarms") + "?q=nothing",
         "alarm": reverse("alarm", args=[alarm.pk]),

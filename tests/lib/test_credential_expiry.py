@@ -13,7 +13,7 @@ THEN = datetime(2027, 3, 31, 12, tzinfo=UTC)
 
 
 def token(**claims: Any) -> str:
-    """Write a JSON Web Token; nobody here checks the signature."""
+    """Write a JSON Web Token; its signature is not checked here."""
     parts = (json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "c2lnbmF0dXJl"])
 

@@ -1,5 +1,6 @@
 """The pages of queues, pools and instances: what they say, and what those with the right change."""
 
+import json
 import os
 import signal
 import socket
@@ -15,15 +16,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, ConfigRight, User
-from configcenter.services import instances, items
+from configcenter.services import instances, items, releases
 from configcenter.services.instances import Identity, State
 from messaging.configuration import queues, thread_pools
 from messaging.queueing import pool_control, queue_statistics
 from messaging.queueing.pool_control import Decision
+from monitor.queues import limits
 from posthaste import __version__
 from posthaste.env import ROOT
 from posthaste.lib import heartbeat, process_notes, redis
-from tests.builders import poll
+from tests.builders import actor, poll
 
 pytestmark = pytest.mark.django_db
 POOL = "worker-1:7"
@@ -91,15 +93,17 @@ def test_only_the_last_decisions_are_kept() -> None:
     assert len(pool_control.decisions()) == pool_control.KEPT
 
 
+def filled(client: Client, **changed: str) -> dict[str, str]:
+    """Return what a browser sends of the form that the page shows now, with these fields changed."""
+    form = client.get(reverse("monitor-queues")).context["form"]
+    shown = {name: str(form[name].value()) for _module, name in limits.FIELDS}
+    return {"verb": "limits"} | {f"initial-{name}": value for name, value in shown.items()} | shown | changed
+
+
 def test_the_limits_are_published_by_those_who_may() -> None:
-    wanted = {
-        "verb": "limits",
-        "min_threads": "5",
-        "max_threads": "50",
-        "queue_capacity": str(queues.value.queue_capacity),
-        "comment": "less",
-    }
-    assert staff(ConfigRight.VIEW).post(reverse("monitor-queues"), wanted).status_code == 403
+    viewer = staff(ConfigRight.VIEW)
+    wanted = filled(viewer, min_threads="5", max_threads="50", comment="less")
+    assert viewer.post(reverse("monitor-queues"), wanted).status_code == 403
     assert staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted).status_code == 302
     release = items.module_item("thread_pools").current
     assert release is not None
@@ -115,8 +119,8 @@ def test_the_limits_are_published_by_those_who_may() -> None:
     [({"min_threads": "0"}, "greater than or equal to 1"), ({"min_threads": "60"}, "Must not exceed the maximum threads")],
 )
 def test_wrong_limits_are_refused_under_their_field(changed: dict[str, str], said: str) -> None:
-    wanted = {"verb": "limits", "min_threads": "5", "max_threads": "50", "queue_capacity": "10000"} | changed
-    answer = staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted)
+    client = staff(ConfigRight.PUBLISH)
+    answer = client.post(reverse("monitor-queues"), filled(client, **{"min_threads": "5", "max_threads": "50"} | changed))
     assert answer.status_code == 422
     assert said in " ".join(answer.context["form"].errors["min_threads"])
     assert thread_pools.value.max_threads == 100
@@ -125,12 +129,39 @@ def test_wrong_limits_are_refused_under_their_field(changed: dict[str, str], sai
 def test_limits_do_not_overwrite_a_draft() -> None:
     item = items.module_item("thread_pools")
     type(item).objects.filter(pk=item.pk).update(draft='{"max_threads": 70}', draft_version=1)
-    wanted = {"verb": "limits", "min_threads": "5", "max_threads": "50", "queue_capacity": "10000"}
-    answer = staff(ConfigRight.PUBLISH).post(reverse("monitor-queues"), wanted)
+    client = staff(ConfigRight.PUBLISH)
+    answer = client.post(reverse("monitor-queues"), filled(client, max_threads="50"))
     assert answer.status_code == 422
     assert "has a draft" in answer.content.decode()
     item.refresh_from_db()
     assert item.draft == '{"max_threads": 70}'
+
+
+def in_force(module: str, name: str) -> Any:
+    return json.loads(items.effective(items.module_item(module)))[name]
+
+
+def test_limits_that_others_published_since_stay_and_are_not_overwritten() -> None:
+    client = staff(ConfigRight.PUBLISH)
+    seen = filled(client)
+    item, by = items.module_item("thread_pools"), actor("user:other")
+    releases.publish(item=item, content=json.dumps(json.loads(items.effective(item)) | {"max_threads": 77}), comment="", by=by)
+    assert client.post(reverse("monitor-queues"), seen | {"queue_capacity": "10005"}).status_code == 302
+    assert (in_force("thread_pools", "max_threads"), in_force("queues", "queue_capacity")) == (77, 10_005)
+    answer = client.post(reverse("monitor-queues"), seen | {"max_threads": "101"})
+    assert answer.status_code == 422
+    assert "Meanwhile changed to 77" in answer.content.decode()
+    assert in_force("thread_pools", "max_threads") == 77
+    assert client.post(reverse("monitor-queues"), {"verb": "limits", "max_threads": "101"}).status_code == 422
+
+
+def test_refused_limits_change_nothing_of_the_other_module() -> None:
+    item = items.module_item("queues")
+    type(item).objects.filter(pk=item.pk).update(draft='{"queue_capacity": 9999}', draft_version=1)
+    client = staff(ConfigRight.PUBLISH)
+    answer = client.post(reverse("monitor-queues"), filled(client, max_threads="101", queue_capacity="10005"))
+    assert answer.status_code == 422
+    assert in_force("thread_pools", "max_threads") == 100
 
 
 def test_a_pool_is_held_and_let_go() -> None:
