@@ -206,6 +206,17 @@ def test_what_was_brought_forward_or_scheduled_counts_from_when_it_was_due(tenan
     assert durations.of_batch(forward.pk)["queue"] == (1, [0, 0, 0])
 
 
+@pytest.mark.parametrize("column", ["created_at", "due_at", "claimed_at", "sent_at", "finished_at"])
+def test_a_time_that_cannot_be_read_leaves_out_its_message_and_not_the_page(tenant: Tenant, column: str) -> None:
+    batch = make_batch(tenant, sent=3)
+    broken = batch.messages.first()
+    assert broken is not None
+    value, pk = ("infinity", broken.pk) if connection.vendor == "postgresql" else ("rubbish", broken.pk.hex)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {Message._meta.db_table} SET {column} = %s WHERE id = %s", [value, pk])  # noqa: S608 - a name of ours
+    assert durations.of_batch(batch.pk)["until_sent"][0] in (2, 3)
+
+
 def test_a_large_batch_takes_no_more_queries_and_reads_no_more_rows_than_a_small_one(tenant: Tenant, worker: None) -> None:
     def asked(batch: Batch) -> tuple[int, int]:
         batch.refresh_from_db()
