@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from posthaste.lib import ids, redis
+from posthaste.lib import redis
 from tracing import selectors
 from tracing.descriptions import described
 from tracing.labels import Node
@@ -15,6 +15,10 @@ from tracing.services.record import offset_ms
 from tracing.timeline import Course, Span, spans_of
 
 CALLED = ("sending", "sent", "delivered", "unknown", "failed")  # states in which the claim of the row is the last one that counts
+
+
+#: One that was handed to the broker so long after it was accepted had been scheduled, where its row no longer tells.
+SCHEDULED_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +168,9 @@ def trace_of(trace: Trace) -> dict[str, Any]:
     times = trace.times
     durations = _durations(times, trace.events if trace.recorded else [])
     has_failed = times.has_failed
-    was_refused = has_failed and times.sent_at is None
     is_final = times.ended_at is not None
+    # Also of an attempt that was refused and is to be followed by another.
+    was_refused = times.sent_at is None and (has_failed or (not is_final and _is_refused(trace.recorded)))
     nodes = [
         _node(Node.QUEUE, durations, is_final=is_final),
         _node(Node.PROCESS, durations, is_final=is_final),
@@ -209,11 +214,33 @@ def _ms(start: datetime | None, end: datetime | None) -> int | None:
     return max(0, round((end - start) / timedelta(milliseconds=1))) if start and end else None
 
 
+def _is_refused(events: Iterable[Event]) -> bool:
+    last = _last_call(events)
+    return last is not None and last.code == "E"
+
+
+def _last_call(events: Iterable[Event]) -> Event | None:
+    """Return the end of the last call of a provider: S where it took the message, E where not."""
+    return next((event for event in reversed(list(events)) if event.code in "SE"), None)
+
+
+def _due_ms(times: Times, events: list[Event], claimed: Event) -> int:
+    """Return when a message was due for a claim; a retry after it has moved that of the row."""
+    due_ms = max(0, offset_ms(times.message_id, times.due_at))
+    if due_ms <= claimed.at_ms:
+        return due_ms
+    before = [event for event in events if event.at_ms <= claimed.at_ms]
+    put_off = next((event for event in reversed(before) if event.code in "RX" and event.words[-1:] and event.words[-1].isdecimal()), None)
+    if put_off is not None:
+        return put_off.at_ms + int(put_off.words[-1])
+    queued = next((event.at_ms for event in reversed(before) if event.code == "Q"), 0)
+    return queued if queued >= SCHEDULED_MS else 0
+
+
 def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
-    """Return the node times of the last attempt; `queue` counts from when the message was due."""
-    start_ms = max(0, int(times.due_at.timestamp() * 1000) - ids.unix_ms(times.message_id))
+    """Return the node times of the last attempt; `queue` counts from when the message was due for it."""
     claimed = next((e for e in reversed(events) if e.code == "C"), None)
-    ended = next((e for e in reversed(events) if e.code in "SE"), None)
+    ended = _last_call(events)
     receipt = next((e for e in reversed(events) if e.code == "K" and len(e.words) == 1), None)
     if claimed is None and times.status in ("pending", "queued"):
         return dict.fromkeys(Node)  # what its row tells of a claim is of one that gave it back
@@ -228,7 +255,7 @@ def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
     called = ended if ended and ended.at_ms >= claimed.at_ms else None
     took = int(called.words[0]) if called and called.words else None
     return {
-        Node.QUEUE: max(0, claimed.at_ms - start_ms),
+        Node.QUEUE: max(0, claimed.at_ms - _due_ms(times, events, claimed)),
         Node.PROCESS: max(0, called.at_ms - (took or 0) - claimed.at_ms) if called else None,
         Node.SEND: took,
         Node.CALLBACK: max(0, receipt.at_ms - called.at_ms) if receipt and called else None,
