@@ -13,10 +13,18 @@ def shown(stored: str, *, status: str, due_ms: int = 0, **ends: int) -> dict[str
     """Return the trace of a message that was accepted at 0; `ends` are times of its row in milliseconds."""
     message_id = new_id()
     start = datetime.fromtimestamp(ids.unix_ms(message_id) / 1000, UTC)
-    at = {name: start + timedelta(milliseconds=ends[name]) if name in ends else None for name in ("sent_at", "ended_at")}
+    sent_at, ended_at = (start + timedelta(milliseconds=ends[name]) if name in ends else None for name in ("sent_at", "ended_at"))
     due_at = start + timedelta(milliseconds=due_ms)
     times = Times(
-        message_id=message_id, created_at=start, due_at=due_at, claimed_at=None, delivered_at=None, has_failed=False, status=status, **at
+        message_id=message_id,
+        created_at=start,
+        due_at=due_at,
+        claimed_at=None,
+        sent_at=sent_at,
+        delivered_at=None,
+        has_failed=False,
+        status=status,
+        ended_at=ended_at,
     )
     return trace_of(assemble(times, parse(stored.encode()), now=start + timedelta(seconds=100)))
 

@@ -13,7 +13,7 @@ from monitor.alarms.states import Episode, Phase
 from posthaste.lib import metrics, redis
 from posthaste.lib.queues import SEND
 from tests.monitor.alarms.rules import START
-from tests.monitor.alarms.sources import no_events, no_process, sources
+from tests.monitor.alarms.sources import events, no_events, no_process, sources
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]  # readers have a connection of their own
 RULES = {rule.name: rule for rule in built_in.rules()}
@@ -102,6 +102,14 @@ def test_a_built_in_rule_fires_and_resolves_on_the_figure_it_reads(name: str, re
     source = sources()[name]
     source.make()
     goes_through_an_alarm(name, source.worsen, source.mend, source.series)
+
+
+def test_a_few_failures_of_a_quiet_installation_are_no_low_success_rate() -> None:
+    watch = Watch("success-rate")
+    events(sent=14, failed=5)()
+    assert watch.after() == {}
+    events(sent=15, failed=5)()
+    assert watch.after() == {"": Phase.PENDING}
 
 
 def test_redis_away_fires_and_resolves_with_a_redis_that_stops(own_redis: Any) -> None:
