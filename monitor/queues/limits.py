@@ -57,7 +57,7 @@ class LimitsForm(forms.Form):
         """Publish a release of each module that was changed in the form, all or none, and return how many.
 
         Raises:
-            Conflict: a draft or a gray release of the module would be lost, or somebody else changed the same value.
+            Conflict: a draft or a gray release of the module would be lost, or another release changed the same value.
         """
         changed = {module: [name for of, name in FIELDS if of == module and name in self.changed_data] for module, _name in FIELDS}
         with transaction.atomic():
