@@ -1,5 +1,5 @@
-// Stands in for the WebSocket of the big screen: after the page asks with `soak(count)`, it gives one frame for each painted picture, as the
-// server would one a second, so that twelve hours pass in twelve minutes. Everything behind the socket is the page's own.
+// Stands in for the WebSocket of the big screen: after the page asks with `soak(count, perPicture)`, it gives so many frames for each painted
+// picture, as the server would one a second, so that twelve hours pass in some minutes. Everything behind the socket is the page's own.
 {
   const STEP = 5;
   const STEPS = 180;
@@ -44,11 +44,13 @@
     close() { this.readyState = 3; }
   };
 
-  window.soak = (count) => new Promise((resolve) => {
+  window.soak = (count, perPicture) => new Promise((resolve) => {
     let left = count;
     const next = () => {
-      socket.give();
-      left -= 1;
+      for (let frame = 0; frame < perPicture && left; frame += 1) {
+        socket.give();
+        left -= 1;
+      }
       if (left) requestAnimationFrame(next); else resolve(number);
     };
     requestAnimationFrame(next);

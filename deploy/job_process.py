@@ -1,13 +1,18 @@
-"""The process of one run of a job: `python -m deploy.job_process RUN TOKEN RESULTS PARENT`, started by the worker that took the run.
+"""The processes of one run of a job: `python -m deploy.job_process RUN TOKEN RESULTS`, started by the worker that took the run.
 
-What it prints and logs goes to the run's log; what became of it goes as JSON lines to the file descriptor RESULTS: `{"began": true}` when
-the function is about to be called, then `{"ok": true}` or `{"error": "…"}`. It dies with the worker.
+The first process only guards: it starts the run's own one and waits for it. The worker holds the other end of its standard input, which
+ends with the worker, whatever ended that; then the guard kills the whole process group, with everything that the run has started.
+
+What the run prints and logs goes to its log; what became of it goes as JSON lines to the file descriptor RESULTS: `{"began": true}` when
+the function is about to be called, then `{"ok": true}` or `{"error": "…"}`.
 """
 
 import os
+import select
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from types import FrameType
 from uuid import UUID
 
@@ -20,24 +25,62 @@ class Told(BaseException):
     """The worker asked to stop: what the function has open is closed, for as long as the worker waits."""
 
 
-def _end_with_worker(parent: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(3)
-
-
 def _stop(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Told
 
 
 def main() -> int:
-    """Carry out the run and return the exit status."""
-    run_id, token, results, parent = UUID(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    _end_with_worker(parent)
+    """Start the run's own process, wait for it, and return its exit status."""
+    run_id, token, results = UUID(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    guard = os.getpid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run's own process answers it
+    own = os.fork()
+    if own:
+        os.close(results)
+        return _guard(own)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with(guard)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return _carry_out(run_id, token, results)
+
+
+def _guard(own: int) -> int:
+    """Wait for a process and return its exit status. If the worker ends before it, end this process group instead."""
+    changed, changes = os.pipe()
+    os.set_blocking(changes, False)
+    signal.set_wakeup_fd(changes)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # without a handler the wakeup is not written
+    while True:
+        ended, status = os.waitpid(own, os.WNOHANG)
+        if ended:
+            break
+        ready, _writable, _failed = select.select([0, changed], [], [])
+        if 0 in ready:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        if changed in ready:
+            os.read(changed, 64)
+    if os.WIFSIGNALED(status):  # end in the same way, so that the worker can tell
+        number = os.WTERMSIG(status)
+        with suppress(OSError):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _end_with(guard: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != guard:
+        os._exit(3)
+
+
+def _carry_out(run_id: UUID, token: int, results: int) -> int:
+    """Call the function of the run's job, and return the exit status."""
     os.set_inheritable(results, False)
 
     def tell(**result: object) -> None:

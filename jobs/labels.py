@@ -1,10 +1,13 @@
 """How jobs and their runs look, and how their schedules and ends are said."""
 
+import calendar
 from datetime import timedelta
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException, get_description
 from django.db.models import TextChoices
 from django.utils import formats, timezone
+from django.utils.dates import MONTHS, WEEKDAYS
+from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +45,10 @@ badges.register(
     },
 )
 
+NAMES = [*((name, number) for number, name in enumerate(calendar.day_name)), *zip(list(calendar.month_name)[1:], range(1, 13), strict=True)]
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+#: Intervals of one unit, by their seconds.
+UNITS: dict[float, Promise] = {1: _("Every second"), MINUTE: _("Every minute"), HOUR: _("Every hour"), DAY: _("Every day")}
 #: What an end without an error of its own means, by its code.
 REASONS = {
     transitions.WORKER_LOST: _("The worker gave no sign of life any more: it was killed, or its host is down."),
@@ -64,16 +71,19 @@ def reason_text(error: str) -> str:
 
 def duration(seconds: float) -> str:
     """Say a span in seconds, minutes, hours or days, where these are whole."""
-    for size, one, many in ((86_400, "{n} day", "{n} days"), (3_600, "{n} hour", "{n} hours"), (60, "{n} minute", "{n} minutes")):
-        if seconds >= size and seconds % size == 0:
-            number = int(seconds // size)
-            return ngettext(one, many, number).format(n=number)
-    text = f"{seconds:g}"
-    return ngettext("{n} second", "{n} seconds", int(seconds) if seconds == int(seconds) else 2).format(n=text)
+    if seconds >= DAY and seconds % DAY == 0:
+        return ngettext("{n} day", "{n} days", int(seconds // DAY)).format(n=int(seconds // DAY))
+    if seconds >= HOUR and seconds % HOUR == 0:
+        return ngettext("{n} hour", "{n} hours", int(seconds // HOUR)).format(n=int(seconds // HOUR))
+    if seconds >= MINUTE and seconds % MINUTE == 0:
+        return ngettext("{n} minute", "{n} minutes", int(seconds // MINUTE)).format(n=int(seconds // MINUTE))
+    return ngettext("{n} second", "{n} seconds", int(seconds) if seconds == int(seconds) else 2).format(n=f"{seconds:g}")
 
 
 def every_text(every: timedelta) -> str:
     """Say how often an interval comes round."""
+    if (unit := UNITS.get(every.total_seconds())) is not None:
+        return str(unit)
     return gettext("Every {span}").format(span=duration(every.total_seconds()))
 
 
@@ -83,9 +93,12 @@ def cron_text(expression: str) -> str:
     options.locale_code = "zh_CN" if (get_language() or "").startswith("zh") else "en_US"
     options.use_24hour_time_format = True
     try:
-        return str(get_description(expression, options))
+        text = str(get_description(expression, options))
     except (FormatException, MissingFieldException, WrongArgumentException):
         return ""
+    for english, number in NAMES:  # the package takes them from the process's locale, whatever language it writes
+        text = text.replace(english, str(WEEKDAYS[number] if english in calendar.day_name else MONTHS[number]))
+    return text
 
 
 def when_text(when: When) -> str:

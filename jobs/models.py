@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from jobs.policies import Blocking, Misfire
@@ -61,7 +62,7 @@ class Trigger(models.TextChoices):
 class RunState(models.TextChoices):
     """How far a run is, and how it ended."""
 
-    WAITING = "waiting", _("Waiting")
+    WAITING = "waiting", pgettext_lazy("run of a job", "Waiting")
     RUNNING = "running", _("Running")
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")

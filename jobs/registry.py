@@ -23,19 +23,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
 from celery.exceptions import NotRegistered
-from cronsim import CronSim, CronSimError
 from django.utils.functional import Promise
 
 from jobs.policies import Blocking as Blocking
 from jobs.policies import Misfire as Misfire
 from posthaste.lib import locks, queues, redis
+from posthaste.lib.crontab import check_cron
 from posthaste.lib.zones import zone
 
 log = structlog.get_logger(__name__)
@@ -149,7 +149,10 @@ def job(
     if (every is None) == (not cron):
         raise ValueError(f"The job {name} needs a schedule: either every= or cron=.")
     if cron:
-        _check_cron(name, cron)
+        try:
+            check_cron(cron)
+        except ValueError as error:
+            raise ValueError(f"The job {name} has no valid crontab in {cron!r}: {error}") from error
     for said, span in (("every", every), ("timeout", timeout), ("expires", expires)):
         if span is not None and span <= timedelta(0):
             raise ValueError(f"The job {name} needs a positive {said}=, not {span}.")
@@ -196,15 +199,6 @@ def job(
         return function
 
     return declare
-
-
-def _check_cron(name: str, cron: str) -> None:
-    try:
-        if len(cron.split()) != 5:
-            raise CronSimError("five fields are needed")
-        next(CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)))
-    except (CronSimError, StopIteration, RuntimeError) as error:
-        raise ValueError(f"The job {name} has no valid crontab in {cron!r}: {error or 'it never comes round'}") from error
 
 
 class _Executors:

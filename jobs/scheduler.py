@@ -32,6 +32,8 @@ RENEW_SECONDS = 1.0
 MIN_PAUSE_SECONDS = 0.05
 EARLY_SECONDS = 0.015  # Celery takes 0.010 off each pause
 LOOK_SECONDS = 3.0  # how often the tables are asked for changes, and for runs that were not begun
+#: How long the database must have answered before a run counts as lost: its worker may only now be able to renew its lease.
+TRUST_SECONDS = 15.0
 
 # KEYS[1] lease, ARGV[1] owner, ARGV[2] lease in ms; returns 1 if the caller leads
 LEAD = """
@@ -74,6 +76,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         self._next_look = self._next_renewal = 0.0
         self._lead = redis.client().register_script(LEAD)
         self._next_sweep = 0.0
+        self._answers_since = time.monotonic()  # the database
         self.clock = Clock()
         super().__init__(*args, **kwargs)
 
@@ -135,9 +138,12 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
             self._next_sweep = clock + LOOK_SECONDS
             try:
                 publishing.sweep(now=timezone.now())
+                if clock - self._answers_since >= TRUST_SECONDS:
+                    publishing.end_lost(now=timezone.now())
             except (DatabaseError, InterfaceError) as error:
                 log.warning("runs wait for the database", error=type(error).__name__)
                 connection.close()
+                self._answers_since = time.monotonic()
         return found
 
     def _still_leads(self) -> bool:
@@ -156,4 +162,5 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
             self.leads = leads
             if leads:
                 self.clock.load()  # the one that led before has gone on from what this process read
+                self._answers_since = clock
         return leads

@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django_celery_beat.models import PeriodicTask
 
 from jobs import registry
-from jobs.models import OPEN_STATES, JobRun, Plan, RunState
+from jobs.models import JobRun, Plan, RunState
 from jobs.registry import Job
 from jobs.services import counting, plans
 from jobs.services.counting import Counted
@@ -44,11 +43,6 @@ def get_plan(job_id: int) -> Plan:
         Plan.DoesNotExist: there is none.
     """
     return plan_rows().get(pk=job_id)
-
-
-def find_by_name(name: str) -> Plan | None:
-    """Return the plan of a job by its name, or None."""
-    return plan_rows().filter(job__name=name).first()
 
 
 def job_rows(found: Iterable[Plan], *, now: datetime) -> list[JobRow]:
@@ -103,15 +97,3 @@ def get_run(run_id: UUID) -> JobRun:
 def followers(run: JobRun) -> "QuerySet[JobRun]":
     """Return the runs that a run was followed by: its retry and its child."""
     return JobRun.objects.select_related("job").filter(parent_id=run.pk).order_by("pk")
-
-
-def failures_since(moment: datetime) -> list[dict[str, Any]]:
-    """Return the jobs that failed or timed out since a moment: id, name, number of failed runs, and when the last one ended."""
-    failed = Q(state__in=FAILURES, ended_at__gte=moment)
-    found = JobRun.objects.filter(failed).values("job_id", "job__name").annotate(number=Count("pk"), last_at=Max("ended_at"))
-    return [{"id": row["job_id"], "name": row["job__name"], "number": row["number"], "last_at": row["last_at"]} for row in found]
-
-
-def running() -> "QuerySet[JobRun]":
-    """Return the runs that wait or run, oldest first."""
-    return JobRun.objects.select_related("job").filter(state__in=OPEN_STATES).order_by("pk")

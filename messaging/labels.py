@@ -141,6 +141,8 @@ REASONS = {
     "rule:duplicate": gettext_lazy("the same text was sent to this recipient recently"),
     "rule:unchecked": gettext_lazy("duplicates and frequency caps were not checked because Redis was unavailable"),
     "breaker": gettext_lazy("its circuit breaker is open"),
+    "breaker_closed": gettext_lazy("its circuit breaker lets messages through"),
+    "rules_changed": gettext_lazy("the rules have changed"),
     "unreachable": gettext_lazy("it could not be reached"),
     "expired": gettext_lazy("it had expired"),
     "unreadable:": gettext_lazy("its stored row could not be read: {name}"),

@@ -28,6 +28,7 @@ from messaging.models import (
 from messaging.storage import tallies, unreadable
 from messaging.storage.unreadable import readable
 from posthaste.lib.ids import first_id_at
+from tracing import w3c
 
 CLOCKS_DIFFER_SECONDS = 5  # of the processes that write the entries and the traces, at most
 
@@ -161,9 +162,12 @@ DEAD_LETTERS = 10_000  # the newest ones are grouped by reason
 
 
 def as_id(text: str) -> UUID | None:
-    """Read a message id, trace id or batch id, or return None."""
+    """Read a message id, trace id or batch id, or the trace id of a traceparent; return None for anything else."""
+    text = text.strip()
+    if parent := w3c.link_of(text):
+        return UUID(int=parent[0])
     try:
-        return UUID(text.strip())
+        return UUID(text)
     except ValueError:
         return None
 

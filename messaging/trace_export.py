@@ -1,7 +1,7 @@
 """Traces that have ended, exported to an OTLP receiver by a job of `worker-aux`, away from accept and deliver.
 
 What if the process dies: the position in the stream is moved on after an export, so the last chunk is exported once more, with the same
-span ids. If the receiver is away, traces wait in the stream up to its bound.
+span ids. If the receiver is away, traces wait in the stream up to its bound. Those that the receiver refuses are counted and left out.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from messaging import traces
 from messaging.models import Message
 from messaging.storage.unreadable import readable
 from posthaste.lib import queues, redis
-from tracing import otlp, selectors
+from tracing import checks, otlp, selectors
 from tracing.otlp import Ended
 from tracing.services import ended as ended_traces
 from tracing.services.ended import END, RECEIPT
-from tracing.traces import assemble
+from tracing.traces import assemble, parent_of
 
 log = structlog.get_logger(__name__)
 ENTRIES = 20  # of the stream at once; each has at most a hundred messages
@@ -42,21 +42,29 @@ def export_traces(*, now: datetime) -> int:
     """Export what has ended since the last run and return the number of messages."""
     if not ended_traces.is_exported():
         return 0
-    if not otlp.is_installed():
+    if not checks.is_installed():
         log.error("traces are not exported: install requirements-otel.txt, or leave OTLP_ENDPOINT empty")
         return 0
-    exported = 0
+    exported, limit = 0, ENTRIES
     try:
         for _round in range(MAX_ROUNDS):
-            entries = ended_traces.read(ended_traces.position(), limit=ENTRIES)
+            entries = ended_traces.read(ended_traces.position(), limit=limit)
             if not entries:
                 break
             ends = list(dict.fromkeys(pk for _at, kinds in entries for pk in kinds.get(END, ())))
             whole = set(ends)
             receipts = [pk for _at, kinds in entries for pk in kinds.get(RECEIPT, ()) if pk not in whole]
-            otlp.export([*_ended(ends, now=now), *_ended(receipts, now=now, receipt_only=True)])
-            ended_traces.move_past([at for at, _kinds in entries])
-            exported += len(ends) + len(receipts)
+            number, refused = len(ends) + len(receipts), 0
+            try:
+                otlp.export([*_ended(ends, now=now), *_ended(receipts, now=now, receipt_only=True)])
+            except otlp.ExportRefused:
+                if len(entries) > 1:
+                    limit = 1  # the others may be taken
+                    continue
+                log.error("the OTLP receiver refused traces; they are left out", messages=number)
+                refused = number
+            ended_traces.move_past([at for at, _kinds in entries], refused=refused)
+            exported += number - refused
     except otlp.ExportFailed:
         log.warning("the OTLP receiver did not take the traces; they are sent again")
     except redis.Unavailable:
@@ -72,19 +80,15 @@ def _ended(ids: Sequence[UUID], *, now: datetime, receipt_only: bool = False) ->
     rows = {row.pk: row for row in readable(wanted.defer("body", "variables", "metadata", "provider__config", "provider__receipt_secret"))}
     recorded = dict(zip(ids, selectors.events_of(ids), strict=True))
     batches = list({row.batch_id for row in rows.values() if row.batch_id})
-    parents = {pk: _parent(events) for pk, events in zip(batches, selectors.events_of(batches), strict=True)}
+    parents = {pk: parent_of(events) for pk, events in zip(batches, selectors.events_of(batches), strict=True)}
     found = []
     for pk, row in rows.items():
         trace = assemble(traces.times_of(row), recorded[pk], now=now)
-        parent = _parent(recorded[pk]) or (parents.get(row.batch_id, "") if row.batch_id else "")
+        parent = parent_of(recorded[pk]) or (parents.get(row.batch_id, "") if row.batch_id else "")
         found.append(
             Ended(trace=trace, name=f"message {row.channel}", attributes=_attributes(row), parent=parent, receipt_only=receipt_only)
         )
     return found
-
-
-def _parent(events: Sequence[selectors.Event]) -> str:
-    return next((event.words[0] for event in events if event.code == "A" and event.words), "")
 
 
 def _attributes(row: Message) -> dict[str, str | int | bool]:

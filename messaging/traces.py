@@ -33,7 +33,7 @@ def times_of(message: Message) -> Times:
 
 def read(message: Message, *, now: datetime) -> Trace:
     """Return the trace of a message, completed by its row; the row alone tells if Redis is away or the trace has expired."""
-    return traces.read(times_of(message), now=now)
+    return traces.read(times_of(message), now=now, batch_id=message.batch_id)
 
 
 def as_dict(message: Message, trace: Trace) -> dict[str, Any]:

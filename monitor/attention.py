@@ -21,15 +21,18 @@ from messaging.providers.breaker_labels import reason_text
 from messaging.queueing import queue_statistics
 from monitor.alarms import selectors as selectors_of_alarms
 from monitor.alarms.rules import Severity as AlarmSeverity
+from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
 from posthaste.ui.attention import Notice, Reader, Severity, attention
 from posthaste.ui.templatetags.interface import thousands
+from tracing.services import losses
 
 FAILURES_OF = timedelta(minutes=15)
 SET_ASIDE_OF = timedelta(days=7)
 LATE_SECONDS = 60.0
 VERY_LATE_SECONDS = 600.0
 MANY_FAILURES = 100
+LOSSES_OF = timedelta(hours=1)
 MAX_EACH = 3  # notices of one check
 MAX_ALARMS = 10
 
@@ -176,3 +179,23 @@ def set_aside(reader: Reader) -> Iterator[Notice]:
         listing = f"{reverse('admin:messaging_message_changelist')}?{urlencode({'state': 'dead', 'error': selectors.SET_ASIDE})}"
         text = _("Messages were set aside because they can't be read.")
         yield Notice(Severity.WARNING, text, listing, action=_("Show them"), count=len(found), since=min(found))
+
+
+@attention("trace_losses", title=gettext_lazy("traces"), order=90)
+def trace_losses(reader: Reader) -> Iterator[Notice]:
+    """Tell that traces are not complete. The figures are of the whole installation."""
+    if not reader.is_everything:
+        return
+    try:
+        found = losses.so_far()
+    except redis.Unavailable:
+        return  # said by others
+    texts = {
+        losses.LINES: _("Events are missing in the traces of messages."),
+        losses.TRACES: _("Traces were not sent to the OTLP receiver."),
+    }
+    for kind, loss in found.items():
+        if loss.last_at is not None and loss.last_at >= reader.now - LOSSES_OF:
+            detail = _("Counted since Redis keeps them; the last one: {at} UTC.").format(at=f"{loss.last_at:%H:%M:%S}")
+            url = reverse("config:module-edit", args=["tracing"]) if rights.may_view(reader.user) else reverse("admin:index")
+            yield Notice(Severity.WARNING, texts[kind], url, action=_("Tracing"), count=loss.number, detail=detail)

@@ -139,7 +139,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # also for a `?next=` that leads elsewhere
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Not in the cache: staff must get to the pages while Redis is away, and a session that ended then must not come back with it.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -152,7 +153,7 @@ SECURE_SSL_REDIRECT = env.https
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if env.https else 0
 # The other names below this host's are not ours to bind, nor is the browsers' list.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
-SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^health/ready/?$"]  # load balancers ask without TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^health/ready/?$", r"^metrics/?$"]  # load balancers and scrapers ask without TLS
 if env.https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in env.allowed_hosts if host != "*"]

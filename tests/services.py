@@ -215,6 +215,21 @@ class PostgreSQL(Service):
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(self.binaries / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), *settings]
 
+    def freeze(self) -> None:
+        super().freeze()
+        self._signal_children(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_children(signal.SIGCONT)
+        super().thaw()
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        """Signal the servers of the connections, each of which is in a process group of its own."""
+        assert self.process
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), number)
+
     def ping(self) -> None:
         with psycopg.connect(self.url_of("postgres"), connect_timeout=2, autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():

@@ -13,6 +13,7 @@ KINDS = {
     "C": EventKind.CLAIMED,
     "D": EventKind.DUPLICATES_DROPPED,
     "E": EventKind.PROVIDER_ERROR,
+    "F": EventKind.BROUGHT_FORWARD,
     "G": EventKind.RENDERED,
     "I": EventKind.REQUEST_REPEATED,
     "K": EventKind.RECEIPT,
@@ -73,7 +74,7 @@ def _details(event: Event) -> dict[str, Any]:
             return {"duration_ms": int(words[0]), "provider": words[1], "code": words[2], **_choice(words[3:])}
         case "R" if words:
             return {"delay_ms": int(words[0])}
-        case "B" if words:
+        case "B" | "F" if words:
             return {"reason": words[0]}
         case "K" if words:
             return {"status": words[0], **({"outcome": words[1]} if len(words) > 1 else {})}

@@ -31,6 +31,7 @@ class EventKind(TextChoices):
     RULE = "rule", _("Decided by a rule")
     WEBHOOK_OUT = "webhook_out", _("Sent to a webhook endpoint")
     RECOVERED = "recovered", _("Recovered")
+    BROUGHT_FORWARD = "brought_forward", _("Brought forward")
     LOOKED_UP = "looked_up", _("Looked up at the provider")
     OPERATOR = "operator", _("Changed by an operator")
     BREAKER = "breaker", _("Circuit breaker")

@@ -11,7 +11,6 @@ crash, is the same one.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from posthaste import env
@@ -24,16 +23,19 @@ from tracing.traces import Trace
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 TIMEOUT_SECONDS = 5
+REFUSED = frozenset({400, 413, 422})  # answers to what is sent, which would be the same the next time
 SERVICE = "posthaste"
-ROOT = "message"
 #: Events that become spans, and say nothing more as events.
 IN_SPANS = frozenset("ACGQSE")
 
 
 class ExportFailed(Exception):
     """The receiver did not take the spans; they are sent again."""
+
+
+class ExportRefused(Exception):
+    """The receiver can't take these spans; sent again, they would be refused again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,38 +49,49 @@ class Ended:
     receipt_only: bool = False
 
 
-def is_installed() -> bool:
-    """Return whether the packages of requirements-otel.txt are installed."""
-    try:
-        return find_spec(PACKAGE) is not None
-    except ModuleNotFoundError:
-        return False
+class _Exporter:
+    """OpenTelemetry's exporter, which tells only whether an export succeeded, and the status of the last answer beside it."""
+
+    def __init__(self, endpoint: str, headers: tuple[tuple[str, str], ...]) -> None:
+        import requests  # an extra: see above
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        session = requests.Session()
+        session.hooks["response"].append(self._note)
+        self.status: int | None = None
+        self.exporter = OTLPSpanExporter(endpoint=endpoint, headers=dict(headers), timeout=TIMEOUT_SECONDS, session=session)
+
+    def _note(self, response: Any, *_args: Any, **_options: Any) -> None:
+        self.status = response.status_code
+
+    def export(self, spans: Sequence[Any]) -> bool:
+        from opentelemetry.sdk.trace.export import SpanExportResult  # an extra: see above
+
+        self.status = None
+        return bool(self.exporter.export(spans) is SpanExportResult.SUCCESS)
 
 
 @cache
-def _exporter(endpoint: str, headers: tuple[tuple[str, str], ...]) -> Any:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # an extra: see above
-
-    return OTLPSpanExporter(endpoint=endpoint, headers=dict(headers), timeout=TIMEOUT_SECONDS)
+def _exporter(endpoint: str, headers: tuple[tuple[str, str], ...]) -> _Exporter:
+    return _Exporter(endpoint, headers)
 
 
 def export(ended: Sequence[Ended]) -> int:
     """Send traces in one request and return the number of spans.
 
     Raises:
-        ExportFailed: the receiver is away or refuses them.
+        ExportFailed: the receiver is away, or does not let us in.
+        ExportRefused: the receiver can't take these traces.
     """
-    from opentelemetry.sdk.trace.export import SpanExportResult  # an extra: see above
-
     spans = [span for one in ended for span in spans_of(one)]
     if not spans:
         return 0
     settings = env.load()
     headers = tuple(tuple(header.split("=", 1)) for header in settings.otlp_headers)
-    result = _exporter(settings.otlp_endpoint, headers).export(spans)
-    if result is not SpanExportResult.SUCCESS:
-        raise ExportFailed(settings.otlp_endpoint)
-    return len(spans)
+    exporter = _exporter(settings.otlp_endpoint, headers)
+    if exporter.export(spans):
+        return len(spans)
+    raise (ExportRefused if exporter.status in REFUSED else ExportFailed)(settings.otlp_endpoint)
 
 
 def spans_of(ended: Ended) -> "list[ReadableSpan]":
@@ -154,7 +167,7 @@ class _Builder:
         error = times.error_code or times.status if times.has_failed else ""
         return self._made(
             self.ended.name,
-            w3c.span_id(self.id, ROOT),
+            w3c.span_id(self.id, w3c.ROOT),
             0,
             end_ms,
             parent=None,
@@ -172,7 +185,7 @@ class _Builder:
         start_ms: int,
         end_ms: int,
         *,
-        parent: str = ROOT,
+        parent: str = w3c.ROOT,
         error: str = "",
         provider: str = "",
         status: str = "",

@@ -9,10 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from posthaste.lib import ids, redis
-from tracing.services.record import BLANK, Counted, trace_key
+from tracing.services.record import BLANK, BREAKER_CLOSED, RULES_CHANGED, Counted, trace_key
 from tracing.services.tally import tally
 
 FOLDED = re.compile(r"\*(\d{1,9})\+(\d{1,15})")
+FORWARD = re.compile(r"\^(\d{1,15})")
+CLOCKS_DIFFER_MS = 5_000  # of a worker and the database, at most: both tell when a message was claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,35 @@ def parse(stored: bytes) -> list[Event]:
         if not (head and head[1:].isascii() and head[1:].isdigit()):
             continue
         times, last_ms = 1, -1
+        if words and (forward := FORWARD.fullmatch(words[-1])):
+            words.pop()
+            found.append(Event("F", int(forward[1]), (forwarded_by(words),)))
         if words and (folded := FOLDED.fullmatch(words[-1])):
             times, last_ms = int(folded[1]), int(folded[2])
             words.pop()
         found.append(Event(head[0], int(head[1:]), tuple(word.replace(BLANK, " ") for word in words), times, last_ms))
+    found += [claim for event in found if (claim := _claim_recovered(event)) is not None and not _is_told(claim, found, event)]
     # Several processes write, each when it gets to it: what happened first is not always written first.
     return sorted(found, key=lambda event: event.at_ms)
+
+
+def forwarded_by(words: Sequence[str]) -> str:
+    """Return what brought a message forward that was put off for the reason in these words of its line."""
+    return BREAKER_CLOSED if len(words) > 1 and words[1].startswith("breaker:") else RULES_CHANGED
+
+
+def _claim_recovered(event: Event) -> Event | None:
+    """Return the claim of a dead worker, which the line of its recovery tells."""
+    told = event.words[2:5]
+    if event.code != "V" or len(told) < 2 or not all(word.isascii() and word.isdecimal() for word in told):
+        return None
+    return Event("C", int(told[1]), (told[0], *told[2:]))
+
+
+def _is_told(claim: Event, events: Iterable[Event], recovery: Event) -> bool:
+    """Return whether the worker told of its claim before it died."""
+    claims = [event for event in events if event.code == "C" and event.words[:1] == claim.words[:1] and event.at_ms <= recovery.at_ms]
+    return any(abs(event.at_ms - claim.at_ms) <= CLOCKS_DIFFER_MS for event in claims)
 
 
 def at(message_id: UUID, at_ms: int) -> datetime:

@@ -1,17 +1,24 @@
 """The way of a message as an integrator reads it: four nodes with their durations, and the events between."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from posthaste.lib import ids, redis
+from posthaste.lib import redis
 from tracing import selectors
 from tracing.descriptions import described
 from tracing.labels import Node
 from tracing.selectors import Event
 from tracing.services.record import offset_ms
 from tracing.timeline import Course, Span, spans_of
+
+CALLED = ("sending", "sent", "delivered", "unknown", "failed")  # states in which the claim of the row is the last one that counts
+
+
+#: One that was handed to the broker so long after it was accepted had been scheduled, where its row no longer tells.
+SCHEDULED_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +53,32 @@ class Trace:
     is_away: bool = False
 
 
-def read(times: Times, *, now: datetime) -> Trace:
-    """Return the trace of a message: from Redis while it is kept, completed by the row's own times."""
+def read(times: Times, *, now: datetime, batch_id: UUID | None = None) -> Trace:
+    """Return the trace of a message: from Redis while it is kept, completed by the row's own times.
+
+    What all messages of a batch have in common, the trace of its caller, is kept once for them all.
+    """
     try:
-        recorded, is_away = selectors.events(times.message_id), False
+        recorded, *shared = selectors.events_of([times.message_id, *([batch_id] if batch_id else [])])
     except redis.Unavailable:
-        recorded, is_away = [], True
-    return assemble(times, recorded, now=now, is_away=is_away)
+        return assemble(times, [], now=now, is_away=True)
+    return assemble(times, recorded, now=now, parent=parent_of(shared[0]) if shared else "")
 
 
-def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False) -> Trace:
-    """Put together what was recorded and what the row tells."""
+def parent_of(events: Iterable[Event]) -> str:
+    """Return the traceparent of the caller, or an empty text."""
+    return next((event.words[0] for event in events if event.code == "A" and event.words), "")
+
+
+def assemble(times: Times, recorded: list[Event], *, now: datetime, is_away: bool = False, parent: str = "") -> Trace:
+    """Put together what was recorded and what the row tells; `parent` is the traceparent that its batch came with."""
     course = Course(
         due_ms=offset_ms(times.message_id, times.due_at) if not recorded else _first_due(times, recorded),
         end_ms=None if times.ended_at is None else offset_ms(times.message_id, times.ended_at),
         now_ms=offset_ms(times.message_id, now),
         is_sending=times.status == "sending",
     )
-    events = _completed(times, recorded)
+    events = _completed(times, recorded, parent)
     return Trace(times=times, recorded=recorded, events=events, spans=spans_of(events, course), is_away=is_away)
 
 
@@ -75,18 +90,18 @@ def _first_due(times: Times, recorded: list[Event]) -> int:
     return due_ms if not moved or first is None else min(due_ms, first)
 
 
-def _completed(times: Times, recorded: list[Event]) -> list[Event]:
+def _completed(times: Times, recorded: list[Event], parent: str) -> list[Event]:
     """Return the events with those that only the row has: accepted, handed to the broker, and an end that no process told of."""
     message_id = times.message_id
-    found = [] if any(event.code == "A" for event in recorded) else [Event("A", offset_ms(message_id, times.created_at), ())]
+    accepted = Event("A", offset_ms(message_id, times.created_at), (parent,) if parent else ())
+    found = [] if any(event.code == "A" for event in recorded) else [accepted]
     for event in recorded:
         if event.code == "C" and len(event.words) > 1 and event.words[1].isdecimal():
             found.append(Event("Q", min(int(event.words[1]), event.at_ms), ()))
         found.append(event)
     if times.queued_at is not None and times.status == "queued":
         found.append(Event("Q", offset_ms(message_id, times.queued_at), ()))
-    if not recorded:
-        found += _of_the_row(times)
+    found += _untold(times, recorded) if recorded else _of_the_row(times)
     if times.ended_at is not None and not _tells_the_end(times, found):
         code = (times.error_code,) if times.error_code else ()
         found.append(Event("Z", offset_ms(message_id, times.ended_at), (times.status, *code)))
@@ -106,6 +121,28 @@ def _of_the_row(times: Times) -> list[Event]:
     if times.delivered_at is not None:
         found.append(Event("K", offset_ms(times.message_id, times.delivered_at), ("delivered",)))
     return found
+
+
+def _untold(times: Times, recorded: list[Event]) -> list[Event]:
+    """Return what the row tells and no line does, as its worker writes the row first and may have died before it wrote the trace."""
+    found = []
+    if times.claimed_at is not None and times.status in CALLED and not _is_near(times.claimed_at, times, recorded, "C"):
+        found.append(Event("C", offset_ms(times.message_id, times.claimed_at), ()))
+    if times.sent_at is not None and times.status in CALLED and not _tells_that_it_was_sent(times, recorded):
+        took = _ms(times.claimed_at, times.sent_at) or 0
+        found.append(Event("S", offset_ms(times.message_id, times.sent_at), (str(took), times.provider or "-")))
+    return found
+
+
+def _is_near(at: datetime, times: Times, recorded: list[Event], code: str) -> bool:
+    at_ms = offset_ms(times.message_id, at)
+    return any(event.code == code and abs(event.at_ms - at_ms) <= selectors.CLOCKS_DIFFER_MS for event in recorded)
+
+
+def _tells_that_it_was_sent(times: Times, recorded: list[Event]) -> bool:
+    assert times.sent_at is not None
+    said = {"V": "sent", "O": "sent", "L": "accepted"}  # without a call that was told
+    return _is_near(times.sent_at, times, recorded, "S") or any(said.get(event.code, "") in event.words[:1] for event in recorded)
 
 
 def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
@@ -129,10 +166,11 @@ def _tells_the_end(times: Times, recorded: list[Event]) -> bool:
 def trace_of(trace: Trace) -> dict[str, Any]:
     """Return source, nodes, statistics, spans and events as the API shows them."""
     times = trace.times
-    durations = _durations(times, trace.recorded)
+    durations = _durations(times, trace.events if trace.recorded else [])
     has_failed = times.has_failed
-    was_refused = has_failed and times.sent_at is None
     is_final = times.ended_at is not None
+    # Also of an attempt that was refused and is to be followed by another.
+    was_refused = times.sent_at is None and (has_failed or (not is_final and _is_refused(trace.recorded)))
     nodes = [
         _node(Node.QUEUE, durations, is_final=is_final),
         _node(Node.PROCESS, durations, is_final=is_final),
@@ -176,11 +214,33 @@ def _ms(start: datetime | None, end: datetime | None) -> int | None:
     return max(0, round((end - start) / timedelta(milliseconds=1))) if start and end else None
 
 
+def _is_refused(events: Iterable[Event]) -> bool:
+    last = _last_call(events)
+    return last is not None and last.code == "E"
+
+
+def _last_call(events: Iterable[Event]) -> Event | None:
+    """Return the end of the last call of a provider: S where it took the message, E where not."""
+    return next((event for event in reversed(list(events)) if event.code in "SE"), None)
+
+
+def _due_ms(times: Times, events: list[Event], claimed: Event) -> int:
+    """Return when a message was due for a claim; a retry after it has moved that of the row."""
+    due_ms = max(0, offset_ms(times.message_id, times.due_at))
+    if due_ms <= claimed.at_ms:
+        return due_ms
+    before = [event for event in events if event.at_ms <= claimed.at_ms]
+    put_off = next((event for event in reversed(before) if event.code in "RX" and event.words[-1:] and event.words[-1].isdecimal()), None)
+    if put_off is not None:
+        return put_off.at_ms + int(put_off.words[-1])
+    queued = next((event.at_ms for event in reversed(before) if event.code == "Q"), 0)
+    return queued if queued >= SCHEDULED_MS else 0
+
+
 def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
-    """Return the node times of the last attempt; `queue` counts from when the message was due."""
-    start_ms = max(0, int(times.due_at.timestamp() * 1000) - ids.unix_ms(times.message_id))
+    """Return the node times of the last attempt; `queue` counts from when the message was due for it."""
     claimed = next((e for e in reversed(events) if e.code == "C"), None)
-    ended = next((e for e in reversed(events) if e.code in "SE"), None)
+    ended = _last_call(events)
     receipt = next((e for e in reversed(events) if e.code == "K" and len(e.words) == 1), None)
     if claimed is None and times.status in ("pending", "queued"):
         return dict.fromkeys(Node)  # what its row tells of a claim is of one that gave it back
@@ -195,7 +255,7 @@ def _durations(times: Times, events: list[Event]) -> dict[Node, int | None]:
     called = ended if ended and ended.at_ms >= claimed.at_ms else None
     took = int(called.words[0]) if called and called.words else None
     return {
-        Node.QUEUE: max(0, claimed.at_ms - start_ms),
+        Node.QUEUE: max(0, claimed.at_ms - _due_ms(times, events, claimed)),
         Node.PROCESS: max(0, called.at_ms - (took or 0) - claimed.at_ms) if called else None,
         Node.SEND: took,
         Node.CALLBACK: max(0, receipt.at_ms - called.at_ms) if receipt and called else None,

@@ -14,6 +14,7 @@ from uuid import UUID
 
 HEADER = "traceparent"
 LENGTH = 55
+ROOT = "message"  # the span of a message as a whole
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -60,7 +61,7 @@ class TenantFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         own = own_tenants(request, at_least=least_to_see(model_admin.model) or Role.OWNER)
-        if len(own) < 2:
+        if len(own) < 2 and not self.value():  # one that was given is looked at also where there is nothing to choose
             return []
         return [(str(pk), name) for pk, name in Tenant.objects.filter(pk__in=own).values_list("pk", "name")]
 
@@ -140,6 +141,8 @@ class Audited(AuditedHistory, Exported):
         return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if ERROR_FLAG in request.GET:  # Django leads here from an address whose filters it could not use
+            messages.warning(request, _("A filter of the address could not be understood. This list is not filtered."))
         step = None
         if self.first_step and self.has_add_permission(request):
             step = {"label": self.first_step[0], "url": reverse(self.first_step[1])}

@@ -129,6 +129,11 @@ def kind_of(info: FieldInfo) -> tuple[str, Any]:
     return ("long" if extra.get("widget") == "text" else "text"), inner
 
 
+def is_optional(info: FieldInfo) -> bool:
+    """Return whether a field may have no value."""
+    return type(None) in get_args(info.annotation)
+
+
 def _is(inner: Any, base: type) -> bool:
     return isinstance(inner, type) and issubclass(inner, base)
 

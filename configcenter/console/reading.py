@@ -7,7 +7,7 @@ from typing import Any
 from django.http import QueryDict
 from pydantic import BaseModel
 
-from configcenter.console.form import kind_of
+from configcenter.console.form import is_optional, kind_of
 
 #: Buttons of the page that change its blocks: the value is the path of the list, or of the block.
 ADD, REMOVE, UP, DOWN = "add-block", "remove-block", "move-up", "move-down"
@@ -83,7 +83,9 @@ def _shape(model: type[BaseModel], posted: QueryDict, path: str, place: str) -> 
                 values[name].append(block)
                 paths |= below
         else:
-            values[name] = _value(kind, inner, posted.get(own_path, ""))
+            text = posted.get(own_path, "")
+            is_nothing = kind == "number" and is_optional(info) and not text.strip()
+            values[name] = None if is_nothing else _value(kind, inner, text)
     return values, paths
 
 

@@ -15,29 +15,9 @@ from configcenter.services import formats
 from posthaste.lib.crypto import LostText
 from posthaste.lib.json_syntax import is_deep, why_malformed
 from posthaste.lib.problems import Invalid, bounded, errors_for
+from posthaste.lib.wrong_values import words_of
 
 MAX_BYTES = 1_048_576
-#: pydantic's kinds of errors in our words, which are translated when they are told.
-WORDS = {
-    "greater_than_equal": gettext_noop("Must be at least {ge}."),
-    "less_than_equal": gettext_noop("Must be at most {le}."),
-    "greater_than": gettext_noop("Must be above {gt}."),
-    "less_than": gettext_noop("Must be below {lt}."),
-    "missing": gettext_noop("Required."),
-    "extra_forbidden": gettext_noop("Unknown field."),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), gettext_noop("Must be a whole number.")),
-    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), gettext_noop("Must be a number.")),
-    **dict.fromkeys(("bool_type", "bool_parsing"), gettext_noop("Must be true or false.")),
-    "string_type": gettext_noop("Must be a text."),
-    "string_too_long": gettext_noop("At most {max_length} characters."),
-    "string_too_short": gettext_noop("At least {min_length} characters."),
-    "string_pattern_mismatch": gettext_noop("Must match {pattern}."),
-    "list_type": gettext_noop("Must be a list."),
-    "too_long": gettext_noop("At most {max_length} entries."),
-    "too_short": gettext_noop("At least {min_length} entries."),
-    **dict.fromkeys(("enum", "literal_error"), gettext_noop("Must be one of {expected}.")),
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), gettext_noop("Must be an object.")),
-}
 #: Messages for known patterns, so that an error does not show a regular expression.
 FORMS = {
     hot.NAME: gettext_noop("1 to 40 lower-case letters, digits and any of _ . -"),
@@ -91,21 +71,9 @@ def _entry_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def message_of(entry: Mapping[str, Any]) -> str:
     """Return what one of pydantic's errors says, in our words."""
-    context = entry.get("ctx", {})
-    if entry["type"] == "value_error":
-        return str(context["error"])
-    if entry["type"] == "string_pattern_mismatch" and (form := _of_form(str(context["pattern"]))):
+    if entry["type"] == "string_pattern_mismatch" and (form := _of_form(str(entry["ctx"]["pattern"]))):
         return form
-    words = WORDS.get(entry["type"])
-    return _(words).format(**_readable(context)) if words else str(entry["msg"])
-
-
-def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Pydantic's bounds and choices without its English and its decimals: 'a', 'b' or 'c', and 1000.0."""
-    found = {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in context.items()}
-    if "expected" in found:
-        found["expected"] = str(found["expected"]).replace(" or ", ", ").replace("'", "")
-    return found
+    return words_of(entry)
 
 
 def _of_form(pattern: str) -> str:

@@ -1,17 +1,26 @@
 """What the API takes and shows of jobs and their runs."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
 
-from drf_spectacular.utils import extend_schema_field
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body
 from jobs.labels import reason_text
 from jobs.models import JobRun, RunState, Trigger
 from jobs.policies import Blocking, Misfire
+from jobs.registry import MAX_INTERVAL
 from jobs.selectors import JobRow
-from jobs.services import run_log, transitions
+from jobs.services import drafts, run_log, transitions
+from jobs.services.plans import When
+from posthaste.lib.dates import within_range
 from posthaste.lib.filters import Query, WholeNumber
+from posthaste.lib.problems import Invalid
+
+T = TypeVar("T")
 
 MAX_LOG = 4 * run_log.PIECE
 
@@ -50,12 +59,16 @@ class JobOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     task = serializers.CharField(help_text="The registered function that it runs.")
     title = serializers.CharField()
+    description = serializers.CharField()
+    is_declared = serializers.BooleanField(help_text="One of the platform's own: it can be reset and disabled, but not deleted.")
     is_enabled = serializers.BooleanField()
     cron = serializers.CharField(help_text="Five fields; empty: it is no cron job.")
     every_seconds = serializers.FloatField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True, help_text="Of a job that fires once.")
     time_zone = serializers.CharField()
     calendar = serializers.CharField(help_text="`weekdays`, the code of a country, or empty for every day.")
+    starts_at = serializers.DateTimeField(allow_null=True, help_text="It does not fire before.")
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="It does not fire after.")
     next_at = serializers.DateTimeField(allow_null=True)
     blocking = serializers.ChoiceField(choices=Blocking.choices)
     misfire = serializers.ChoiceField(choices=Misfire.choices)
@@ -77,10 +90,14 @@ def shown(row: JobRow) -> dict[str, Any]:
         "name": plan.job.name,
         "task": plan.job.task,
         "title": str(row.job.title) if row.job else plan.job.name,
+        "description": plan.job.description,
+        "is_declared": drafts.declared(plan.job) is not None,
         "is_enabled": plan.job.enabled,
         "cron": row.when.cron,
         "every_seconds": row.when.every.total_seconds() if row.when.every else None,
         "at": row.when.at,
+        "starts_at": plan.job.start_time,
+        "ends_at": plan.job.expires,
         "next_at": row.next_at,
         "parameters": transitions.parameters_of_row(plan.job),
         "last_run": row.last,
@@ -92,6 +109,97 @@ def shown(row: JobRow) -> dict[str, Any]:
             )
         },
     }  # fmt: skip
+
+
+class JobChange(Body):
+    """What is changed of a job. Another of `cron`, `every_seconds` and `at` takes the place of the one it has."""
+
+    name = serializers.CharField(max_length=200, help_text="Unique. Runs, alarms and this API call the job by it.")
+    description = serializers.CharField(max_length=2000, allow_blank=True, required=False)
+    is_enabled = serializers.BooleanField(required=False, help_text="Nothing is started for the time it was disabled.")
+    cron = serializers.CharField(
+        max_length=200, required=False, help_text="Minute, hour, day of the month, month, day of the week, in `time_zone`."
+    )
+    every_seconds = serializers.FloatField(
+        min_value=1, max_value=MAX_INTERVAL.total_seconds(), required=False, help_text="At least 60, unless runs are only counted."
+    )
+    at = serializers.DateTimeField(validators=[within_range], required=False, help_text="Fires once, then.")
+    time_zone = serializers.CharField(
+        max_length=63, required=False, help_text="Such as `Europe/Paris`. UTC unless the task declares another."
+    )
+    calendar = serializers.CharField(
+        max_length=20, allow_blank=True, required=False, help_text="`weekdays`, the code of a country, or empty for every day."
+    )
+    starts_at = serializers.DateTimeField(validators=[within_range], allow_null=True, required=False)
+    ends_at = serializers.DateTimeField(validators=[within_range], allow_null=True, required=False)
+    blocking = serializers.ChoiceField(choices=Blocking.choices, required=False)
+    misfire = serializers.ChoiceField(choices=Misfire.choices, required=False)
+    timeout_seconds = serializers.IntegerField(min_value=1, max_value=drafts.MAX_TIMEOUT, required=False)
+    retries = serializers.IntegerField(min_value=0, max_value=drafts.MAX_RETRIES, required=False)
+    retry_delay_seconds = serializers.IntegerField(min_value=1, max_value=drafts.MAX_RETRY_DELAY, required=False)
+    shards = serializers.IntegerField(
+        min_value=0, max_value=drafts.MAX_SHARDS, required=False, help_text="Runs at once; 0: one for each live worker."
+    )
+    child_id = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, allow_null=True, required=False, help_text="The job to start after a success."
+    )
+    parameters = serializers.DictField(required=False, help_text="Those of the function's signature. They replace all that were set.")
+
+
+class JobIn(JobChange):
+    """A new job."""
+
+    task = serializers.CharField(max_length=200, help_text="The registered function that it runs.")
+
+
+NEW_JOB = OpenApiExample(
+    "Working days in Shanghai",
+    {"name": "tidy up", "task": "configcenter.forget_old_releases", "cron": "30 4 * * *", "time_zone": "Asia/Shanghai", "calendar": "CN"},
+    request_only=True,
+)
+#: The fields that say when a job fires; one of them is given.
+WHEN = ("cron", "every_seconds", "at")
+#: What the API calls the parts of a draft.
+NAMES = {"enabled": "is_enabled"}
+
+
+def must_say_when(values: Mapping[str, Any]) -> None:
+    """Check that a body says when a job fires.
+
+    Raises:
+        Invalid: it does not.
+    """
+    if not any(name in values for name in WHEN):
+        raise Invalid.field("cron", _("Give one of {names}.").format(names=", ".join(WHEN)), code="required")
+
+
+def as_sent(problem: Invalid) -> Invalid:
+    """Name wrong parameters of a run as they were sent."""
+    return problem.renamed({str(error["field"]): f"parameters.{error['field']}" for error in problem.errors})
+
+
+def stored(values: Mapping[str, Any], store: Callable[[dict[str, Any]], T]) -> T:
+    """Hand the parts of a draft that a body names to `store`, and return its answer.
+
+    Raises:
+        Invalid: naming the fields of the body.
+    """
+    given = [name for name in WHEN if name in values]
+    if len(given) > 1:
+        message = _("Give only one of {names}.").format(names=", ".join(given))
+        raise Invalid(errors=[{"field": name, "code": "invalid", "message": message} for name in given])
+    changes = {name: value for name, value in values.items() if name not in (*WHEN, "is_enabled")}
+    if "is_enabled" in values:
+        changes["enabled"] = values["is_enabled"]
+    if given:
+        every = values.get("every_seconds")
+        changes["when"] = When(
+            cron=" ".join(values.get("cron", "").split()), every=timedelta(seconds=every) if every else None, at=values.get("at")
+        )
+    try:
+        return store(changes)
+    except Invalid as problem:
+        raise problem.renamed({**NAMES, "when": given[0] if given else "cron"}) from None
 
 
 class RunIn(Body):

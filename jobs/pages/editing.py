@@ -18,8 +18,9 @@ from jobs.models import Plan
 from jobs.pages.job_form import JobForm, initial_of, when_of_form
 from jobs.pages.one_job import plan_or_404
 from jobs.registry import Job
-from jobs.services import calendars, parameters, schedule, timing
+from jobs.services import calendars, drafts, parameters, schedule
 from jobs.services.timing import Schedule
+from posthaste.lib.crontab import check_cron
 from posthaste.lib.problems import Invalid
 from posthaste.lib.zones import zone
 from posthaste.ui.pages import at, page, staff_page
@@ -56,7 +57,7 @@ def edit_job(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, found: Job, plan: Plan | None) -> HttpResponse:
-    draft = schedule.draft_of(plan) if plan else schedule.draft_for(found.name)
+    draft = drafts.draft_of(plan) if plan else drafts.draft_for(found.name)
     form = JobForm(request.POST or None, job=found, own_id=plan.pk if plan else None, initial=initial_of(draft))
     errors: dict[str, str] = {}
     if request.method == "POST" and form.is_valid():
@@ -123,8 +124,8 @@ def preview(request: HttpRequest) -> HttpResponse:
         anchor = plan.anchor if plan else now
     try:
         if when.every is None and when.at is None:
-            timing.check_cron(when.cron)
-        elif when.every is not None and not schedule.MIN_INTERVAL <= when.every <= registry.MAX_INTERVAL:
+            check_cron(when.cron)
+        elif when.every is not None and not drafts.MIN_INTERVAL <= when.every <= registry.MAX_INTERVAL:
             raise ValueError
         planned = Schedule(cron=when.cron, every=when.every, at=when.at, zone=asked["time_zone"], calendar=asked["calendar"], anchor=anchor)
         times = planned.upcoming(now)

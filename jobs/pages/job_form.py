@@ -11,8 +11,8 @@ from jobs import selectors
 from jobs.policies import Blocking, Misfire
 from jobs.registry import Job
 from jobs.services import calendars
+from jobs.services.drafts import MAX_RETRIES, MAX_RETRY_DELAY, MAX_SHARDS, MAX_TIMEOUT, Draft
 from jobs.services.plans import When
-from jobs.services.schedule import MAX_RETRIES, MAX_SHARDS, MAX_TIMEOUT, Draft
 from posthaste.lib.dates import within_range
 from posthaste.lib.zones import zone
 
@@ -66,7 +66,7 @@ class JobForm(forms.Form):
     )
     retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES, help_text=_("After a failure or a time-out."))
     retry_delay_seconds = forms.IntegerField(
-        label=_("Seconds before the first retry"), min_value=1, max_value=86_400, help_text=_("Doubled for each further one.")
+        label=_("Seconds before the first retry"), min_value=1, max_value=MAX_RETRY_DELAY, help_text=_("Doubled for each further one.")
     )
     shards = forms.IntegerField(
         label=_("Shards"),

@@ -1,9 +1,10 @@
 """The page of a job: when it runs next, how its runs went, and starting, enabling, resetting or deleting it."""
 
-from typing import Any
-from uuid import UUID
+from typing import Any, cast
 
+import orjson
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,9 +15,12 @@ from accounts.services.audit import Actor
 from jobs import registry, selectors
 from jobs.labels import duration, reason_text, when_text
 from jobs.models import JobRun, Plan, RunState
-from jobs.services import calendars, parameters, schedule, transitions
+from jobs.services import calendars, drafts, parameters, schedule, transitions
 from posthaste.lib.problems import Invalid, Problem
+from posthaste.ui.chips import address, chip
+from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, problem_text, staff_page
+from posthaste.ui.paginator import page_of
 
 PAGE = 30
 
@@ -51,10 +55,11 @@ def one_job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = registry.find(plan.job.task)
     state = request.GET.get("state", "")
     rows = selectors.runs(job_id=plan.pk, states=[state] if state in RunState.values else [])
-    before = _before(request)
-    shown = list((rows.filter(pk__lt=before) if before else rows)[: PAGE + 1])
+    if "csv" in request.GET:
+        return _history_as_csv(plan, rows)
+    shown, newer, older = page_of(rows, request, order=["id"], is_descending=True, size=PAGE)
     row = selectors.job_rows([plan], now=now)[0]
-    history = [run_row(run) for run in shown[:PAGE]]
+    history = [run_row(run) for run in shown]
     longest = max((each["took_ms"] or 0 for each in history), default=0)
     return page(
         request,
@@ -68,25 +73,38 @@ def one_job(request: HttpRequest, job_id: int) -> HttpResponse:
         when_cron=row.when.cron,
         upcoming=selectors.upcoming(plan, now=now) if plan.job.enabled and plan.keeps_runs else [],
         runs=[each | {"share": 100 * (each["took_ms"] or 0) / longest if longest else 0} for each in history],
-        older=shown[PAGE - 1].pk if len(shown) > PAGE else None,
-        is_first=not before,
-        states=RunState,
+        newer=newer,
+        older=older,
+        is_first=not newer,
+        chips=[chip(request, "state", title=_("State"), choices=RunState.choices)],
+        csv_url=address(request, csv="1") if shown else "",
         state=state,
         timeout=duration(plan.timeout_seconds),
         retry_delay=duration(plan.retry_delay_seconds),
         calendar=calendars.names().get(plan.calendar, plan.calendar) if plan.calendar else "",
         given=transitions.parameters_of_row(plan.job),
-        is_declared=schedule.declared(plan.job) is not None,
+        is_declared=drafts.declared(plan.job) is not None,
         may_change=rights.may_publish(request.user),
         now=now,
     )
 
 
-def _before(request: HttpRequest) -> UUID | None:
-    try:
-        return UUID(text) if (text := request.GET.get("before", "")) else None
-    except ValueError:
-        raise Http404 from None
+def _history_as_csv(plan: Plan, rows: "QuerySet[JobRun]") -> HttpResponse:
+    heads = [
+        _("Run"), _("Fire time"), _("State"), _("Reason"), _("Started by"), _("Attempt"), _("Shard"), _("Started"), _("Ended"),
+        _("Duration in ms"), _("Worker"), _("Parameters"),
+    ]  # fmt: skip
+    cells = (_cells(run) for run in rows.iterator(chunk_size=500))
+    return cast(HttpResponse, as_csv(name=f"runs-{plan.pk}", heads=heads, rows=cells))
+
+
+def _cells(run: JobRun) -> list[Any]:
+    took = run_row(run)["took_ms"] if run.ended_at else None
+    given = orjson.dumps(run.parameters).decode() if run.parameters else ""
+    return [
+        run.pk, run.nominal_at, run.get_state_display(), reason_text(run.error), run.get_trigger_display(), run.attempt,
+        f"{run.shard + 1}/{run.shards}", run.started_at, run.ended_at, took, run.worker, given,
+    ]  # fmt: skip
 
 
 def _act(request: HttpRequest, plan: Plan) -> HttpResponse:

@@ -1,5 +1,7 @@
 """The list of jobs: what runs when, how it went last, and enabling or disabling several at once."""
 
+from typing import Any, cast
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -10,10 +12,11 @@ from accounts.services import rights
 from accounts.services.audit import Actor
 from jobs import selectors
 from jobs.labels import when_text
+from jobs.selectors import JobRow
 from jobs.services import schedule
+from posthaste.ui.chips import address, carried, chip
+from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, staff_page
-
-SHOWN = ("all", "enabled", "disabled", "failing")
 
 
 @at("jobs/", name="jobs")
@@ -24,13 +27,13 @@ def jobs(request: HttpRequest) -> HttpResponse:
         return _switch(request)
     now = timezone.now()
     rows = selectors.job_rows(selectors.plan_rows(), now=now)
+    total = len(rows)
     counts = {
-        "all": len(rows),
         "enabled": sum(row.plan.job.enabled for row in rows),
         "disabled": sum(not row.plan.job.enabled for row in rows),
         "failing": sum(row.failing for row in rows),
     }
-    query, show = request.GET.get("q", "").strip(), request.GET.get("show", "all")
+    query, show = request.GET.get("q", "").strip(), request.GET.get("show", "")
     if show == "failing":
         rows = [row for row in rows if row.failing]
     elif show in ("enabled", "disabled"):
@@ -39,21 +42,44 @@ def jobs(request: HttpRequest) -> HttpResponse:
         rows = [
             row for row in rows if query.lower() in f"{row.plan.job.name} {row.plan.job.task} {row.job.title if row.job else ''}".lower()
         ]
+    if "csv" in request.GET:
+        return _as_csv(rows)
     return page(
         request,
         "jobs/jobs.html",
         title=_("Jobs"),
         purpose=_("What runs on a schedule, when it runs next, and how it went."),
         rows=[(row, when_text(row.when)) for row in rows],
-        counts=[
-            (code, label, counts[code]) for code, label in zip(SHOWN, (_("All"), _("Enabled"), _("Disabled"), _("Failing")), strict=True)
-        ],
-        show=show if show in SHOWN else "all",
+        chips=[chip(request, "show", title=_("Show"), choices=[(code, f"{label} ({counts[code]})") for code, label in _shows()])],
+        carried=carried(request, but="q"),
         query=query,
-        total=counts["all"],
+        search_help=_("Name or task"),
+        csv_url=address(request, csv="1") if rows else "",
+        total=total,
         may_change=rights.may_publish(request.user),
         now=now,
     )
+
+
+def _shows() -> list[tuple[str, str]]:
+    return [("enabled", _("Enabled")), ("disabled", _("Disabled")), ("failing", _("Failing"))]
+
+
+def _as_csv(rows: list[JobRow]) -> HttpResponse:
+    heads = [
+        _("Job"), _("Title"), _("Task"), _("Enabled"), _("Schedule"), _("Crontab"), _("Time zone"), _("Next run"), _("Last run"),
+        _("State"), _("Runs"), _("Failed"),
+    ]  # fmt: skip
+    return cast(HttpResponse, as_csv(name="jobs", heads=heads, rows=map(_cells, rows)))
+
+
+def _cells(row: JobRow) -> list[Any]:
+    job, last, counted = row.plan.job, row.last, row.counted
+    return [
+        job.name, row.job.title if row.job else "", job.task, _("yes") if job.enabled else _("no"), when_text(row.when), row.when.cron,
+        row.plan.time_zone, row.next_at, counted.last_at if counted else last.nominal_at if last else None,
+        last.get_state_display() if last else "", counted.runs if counted else None, counted.failures if counted else None,
+    ]  # fmt: skip
 
 
 def _switch(request: HttpRequest) -> HttpResponse:

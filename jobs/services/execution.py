@@ -13,7 +13,7 @@ from django.utils import timezone
 from jobs import registry
 from jobs.models import JobRun, RunState
 from jobs.registry import Job
-from jobs.services import current, parameters, publishing, transitions
+from jobs.services import current, parameters, transitions
 from jobs.services.current import CurrentRun, Stopped
 from jobs.services.supervisor import Watched, supervisor, worker_name
 from posthaste.lib.locks import LockLost
@@ -57,8 +57,7 @@ def _in_this_thread(run: JobRun, entered: CurrentRun, found: Job) -> None:
         with watched.lock:
             watched.log.write(traceback.format_exc())
         log.warning("job failed", job=found.name, run=str(run.pk), error=type(caught).__name__)
-    supervisor.forget(watched)
-    publishing.publish(transitions.finish(run.pk, token=run.token, state=state, error=error, now=timezone.now()) or [])
+    supervisor.end(watched, state, error)
 
 
 def call(found: Job, run: JobRun, *, locked: bool = False) -> bool:

@@ -95,8 +95,11 @@ def check_run() -> None:
     Raises:
         Overtaken: the run was stopped, timed out, or was taken over.
     """
-    if (run := current.run()) is not None:
-        check(run)
+    if (run := current.run()) is None:
+        return
+    if run.lost.is_set():  # known to this process, and perhaps not yet to the database
+        raise Overtaken(run.name)
+    check(run)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from jobs import registry
 from jobs.registry import Job
 from posthaste.lib.problems import Invalid
+from posthaste.lib.wrong_values import words_of
 
 #: The kind of a form's field by the type in the signature; everything else is JSON.
 KINDS: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "text", date: "date", datetime: "datetime"}
@@ -120,5 +121,5 @@ def _checked(found: Job, given: Mapping[str, Any]) -> BaseModel:
         return _shape(found.name).model_validate(dict(given))
     except ValidationError as error:
         raise Invalid(
-            errors=[{"field": ".".join(map(str, each["loc"])), "code": each["type"], "message": each["msg"]} for each in error.errors()]
+            errors=[{"field": ".".join(map(str, each["loc"])), "code": each["type"], "message": words_of(each)} for each in error.errors()]
         ) from None

@@ -1,7 +1,7 @@
 """Telling the workers of runs. A run is a row first; its task only says "look at this row", so it may come late, twice or never."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from celery import current_app
@@ -12,7 +12,6 @@ from jobs.services import transitions
 log = structlog.get_logger(__name__)
 #: A waiting run is published again after this; its earlier task has then expired.
 AGAIN = timedelta(seconds=30)
-NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 MOST = 500
 
 
@@ -28,11 +27,15 @@ def publish(runs: Iterable[JobRun]) -> None:
 
 
 def sweep(*, now: datetime) -> None:
-    """Publish runs that are due and were not begun, and end those whose worker gives no sign of life."""
+    """Publish runs that are due and were not begun."""
     due = JobRun.objects.filter(state=RunState.WAITING, due_at__lte=now, published_at__lt=now - AGAIN)
     found = list(due.select_related("job").order_by("due_at")[:MOST])
     if found:
         JobRun.objects.filter(pk__in=[run.pk for run in found], state=RunState.WAITING).update(published_at=now)
         publish(found)
+
+
+def end_lost(*, now: datetime) -> None:
+    """End the runs whose worker gives no sign of life. Ask only if workers could reach the database for long enough to give one."""
     for run in JobRun.objects.filter(state=RunState.RUNNING, lease_until__lt=now)[:MOST]:
         publish(transitions.finish(run.pk, token=run.token, state=RunState.FAILED, error=transitions.WORKER_LOST, now=now) or [])

@@ -1,8 +1,8 @@
 """Watches the runs of this worker: their output, lease, time-out and whether people asked to stop them.
 
 One thread, which lives only while a run does. A run in a process of its own gets SIGTERM when its time is over, and SIGKILL two seconds
-later, with everything it started; its process dies with the worker too. A run in a thread can't be ended: it is marked as over, told so
-(`current.run().check()`), and what it writes later is refused by its fence.
+later, with everything it started; all that dies with the worker too. A run in a thread can't be ended: it is marked as over, told so
+(`current.run().check()`), and what it writes later is refused by its fence. While the database is away, ends are kept and stored later.
 """
 
 import os
@@ -64,6 +64,7 @@ class Watched:
     result: dict[str, Any] = field(default_factory=dict)
     received: bytes = b""
     ended_as: tuple[RunState, str] | None = None  # why it is being stopped
+    outcome: tuple[RunState, str] | None = None  # of a run in a thread: what became of it
     kill_at: float | None = None
     is_over: bool = False
 
@@ -91,13 +92,16 @@ class Supervisor:
         """Carry out a run in a process of its own; returns at once."""
         self._add(Watched(run, current, time.monotonic() + START_SECONDS, Writer(run.pk)))
 
-    def forget(self, watched: Watched) -> bool:
-        """Stop watching a run of a thread that has ended, store its log, and return whether it was still its own."""
-        with self._lock:
-            self._watched.pop(watched.run.pk, None)
-        with watched.lock:
-            watched.log.flush()
-        return watched.ended_as is None
+    def end(self, watched: Watched, state: RunState, error: str) -> None:
+        """Store the log and the end of a run of a thread. If the database is away, that is done when it is back."""
+        watched.outcome = (state, error)
+        try:
+            with watched.lock:
+                watched.log.flush()
+            self._write_end(watched)
+        except (DatabaseError, InterfaceError) as away:
+            log.warning("the end of a run waits for the database", run=str(watched.run.pk), error=type(away).__name__)
+            connection.close()
 
     def stop(self, seconds: float = 8.0) -> None:
         """End the processes of all runs, as the worker is about to end; they count as failed, and are tried again where they may be."""
@@ -154,10 +158,10 @@ class Supervisor:
         results, results_end = os.pipe()
         try:
             one.process = subprocess.Popen(
-                [*COMMAND, str(one.run.pk), str(one.run.token), str(results_end), str(os.getpid())],
+                [*COMMAND, str(one.run.pk), str(one.run.token), str(results_end)],
                 cwd=ROOT,
                 env={**os.environ, **extra_environment, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # never written to: it ends with this process, and the run with it
                 stdout=output_end,
                 stderr=output_end,
                 pass_fds=[results_end],
@@ -233,6 +237,8 @@ class Supervisor:
                     selector.unregister(fd)
                     os.close(fd)
             one.output = one.results = -1
+            if one.process.stdin is not None:
+                one.process.stdin.close()
             one.is_over = True
 
     @staticmethod
@@ -281,11 +287,12 @@ class Supervisor:
                 one.ended_as = (RunState.KILLED, reason)
 
     def _write_end(self, one: Watched) -> None:
-        if one.process is None and one.ended_as is None:
-            return  # its thread goes on
         if one.process is not None and not one.is_over:
             return
-        state, error = one.ended_as or self._outcome(one)
+        end = one.ended_as or one.outcome or (self._outcome(one) if one.process is not None else None)
+        if end is None:
+            return  # its thread goes on
+        state, error = end
         followers = transitions.finish(one.run.pk, token=one.run.token, state=state, error=error, now=timezone.now())
         with self._lock:
             self._watched.pop(one.run.pk, None)

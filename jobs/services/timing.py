@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 
 from jobs.services import calendars
 
@@ -92,19 +92,3 @@ def _cron_after(expression: str, moment: datetime, zone: ZoneInfo) -> Iterator[d
         if found > last:
             last = found
             yield found
-
-
-def check_cron(expression: str) -> None:
-    """Check a cron expression of five fields.
-
-    Raises:
-        ValueError: it is wrong, or never comes round; the message says what is.
-    """
-    if len(expression.split()) != 5:
-        raise ValueError("five fields are needed")
-    try:
-        next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
-    except CronSimError as error:
-        raise ValueError(str(error)) from error
-    except (StopIteration, RuntimeError) as error:
-        raise ValueError("it never comes round") from error

@@ -8,6 +8,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal, Union, get_args, get_origin
 
 from django.db.models import TextChoices
@@ -15,6 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+
+from messaging.channels.base import CredentialConfig
 
 BLANK_ROWS = 1  # of a list of shapes, beyond those that there are
 MAX_ROWS = 100
@@ -34,7 +37,8 @@ LABELS = (
     *(gettext_noop("Hard values"), gettext_noop("Host"), gettext_noop("Port"), gettext_noop("Username"), gettext_noop("Password")),
     *(gettext_noop("Security"), gettext_noop("From email"), gettext_noop("From name"), gettext_noop("Reply to")),
     *(gettext_noop("Max connections"), gettext_noop("Latency ms"), gettext_noop("Failure rate"), gettext_noop("Timeout rate")),
-    *(gettext_noop("Keep outbox"), gettext_noop("Seed"), gettext_noop("none"), gettext_noop("starttls"), gettext_noop("tls")),
+    *(gettext_noop("Credential expires on"), gettext_noop("Keep outbox"), gettext_noop("Seed")),
+    *(gettext_noop("none"), gettext_noop("starttls"), gettext_noop("tls")),
 )
 
 
@@ -43,7 +47,7 @@ class Input:
     """One field of a configuration, with everything that its input needs; a group or a list holds others."""
 
     name: str
-    kind: str  # text, secret, number, switch, select, lines, pairs, long, group, list
+    kind: str  # text, secret, number, date, switch, select, lines, pairs, long, group, list
     label: str
     help_text: str = ""
     value: Any = ""
@@ -96,6 +100,8 @@ def kind_of(info: FieldInfo) -> str:
         return "switch"
     if inner in (int, float):
         return "number"
+    if inner is date:
+        return "date"
     return "long" if (_limit(info, "max_length") or 0) > max(LONG_TEXT, 4_096) else "text"
 
 
@@ -108,7 +114,8 @@ def _label(words: str) -> str:
 def build(model: type[BaseModel], value: Mapping[str, Any], *, name: str, errors: Mapping[Path, list[str]], path: Path = ()) -> list[Input]:
     """Lay out a configuration as inputs, each with its errors, by the path of its field."""
     found = []
-    for own, info in model.model_fields.items():
+    # What several kinds have comes after what is the kind's own.
+    for own, info in sorted(model.model_fields.items(), key=lambda each: each[0] in CredentialConfig.model_fields):
         inner, is_nullable = _unwrapped(info)
         kind = kind_of(info)
         given = value.get(own, None if info.is_required() else _plain(info.get_default(call_default_factory=True)))

@@ -63,6 +63,7 @@ def context(request: HttpRequest, message: Message, *, now: datetime) -> dict[st
     return {
         "trace": trace,
         "bar": bar(trace["spans"]),
+        "taken_ms": sum(span["duration_ms"] for span in trace["spans"]),
         "answer": answer,
         "answer_html": answer.as_html(link=link_for(request), moment=moment),
         "is_final": is_final,
@@ -91,6 +92,7 @@ def _shown(message: Message, event: dict[str, Any]) -> dict[str, Any]:
         event["delivery"] = selectors.delivery_by_trace(tenant_id=message.tenant_id, endpoint_name=event["endpoint"], at=event["at"])
     module = "circuit_breakers" if reason.startswith("breaker") else "delivery_rules" if reason.startswith("rule:") else "provider_routing"
     if release := event.get("release") or event.get("choice_release"):
+        event["number"] = release
         event["release_of"] = reverse("config:module-release", args=[module, release])
     return event
 

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.lists import as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, own_tenants
+from messaging import selectors
 from messaging.actions import Action
 from messaging.admin import message_trace
 from messaging.admin.filters import DEAD, AcceptedFilter, BatchFilter, ErrorFilter, StateFilter, TemplateFilter
@@ -46,7 +46,10 @@ class MessageAdmin(MessageActions):
     empty_text = gettext_lazy("Messages appear here as soon as a system submits one with POST /api/messages/. It needs an API key.")
     first_step = None
     has_panel = True
-    not_exported = ("again",)
+    exported = (
+        "id_exported", "tenant", "channel", "recipient_exported", "reference", "status", "error_code", "batch_exported",
+        "template_exported", "provider", "attempts", "segments", "latency_ms", "is_sandbox", "created_at", "sent_at", "finished_at",
+    )  # fmt: skip
     audit_actions = tuple(action for action in Action if action.startswith("message."))
     # Two lines a cell, so that a row fits an ordinary screen. `tenant` becomes `of_tenant` below `id_short`.
     list_display = ["state", "id_short", "again", "recipient_masked", "content", "carrier", "accepted", "tenant"]
@@ -106,7 +109,7 @@ class MessageAdmin(MessageActions):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if identifier := as_uuid(term):
+        if identifier := selectors.as_id(term):
             return queryset.filter(Q(pk=identifier) | Q(batch_id=identifier)), False
         # Each half has an index that begins with the tenant.
         written = {term.lower(), *written_forms(term)}
@@ -134,6 +137,22 @@ class MessageAdmin(MessageActions):
     @admin.display(description=gettext_lazy("recipient"))
     def recipient_masked(self, row: Message) -> SafeString:
         return two_lines(masked(row.recipient, row.channel), row.get_channel_display())
+
+    @admin.display(description=gettext_lazy("ID"))
+    def id_exported(self, row: Message) -> UUID:
+        return row.pk
+
+    @admin.display(description=gettext_lazy("recipient"))
+    def recipient_exported(self, row: Message) -> str:
+        return masked(row.recipient, row.channel)
+
+    @admin.display(description=gettext_lazy("batch"))
+    def batch_exported(self, row: Message) -> UUID | None:
+        return row.batch_id
+
+    @admin.display(description=gettext_lazy("template"))
+    def template_exported(self, row: Message) -> str:
+        return str(row.template_version) if row.template_version else ""
 
     @admin.display(description=gettext_lazy("content"))
     def content(self, row: Message) -> SafeString | str:

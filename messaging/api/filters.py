@@ -1,7 +1,10 @@
 """Filters of the lists; they stay in the address."""
 
+from datetime import datetime
+from typing import TypeVar
+
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from messaging import selectors
 from messaging.channels.recipients import list_key, written_forms
@@ -24,10 +27,26 @@ from posthaste.lib.dates import within_range
 from posthaste.lib.filters import IntegerFilter, StrictFilterSet, TruthFilter
 from posthaste.lib.ids import first_id_at
 
+M = TypeVar("M", bound=Model)
 RECIPIENT_HELP = "The whole recipient. A phone number may lack its +, which has to be written %2B in an address."
 
 
-class MessageFilter(StrictFilterSet):
+class AcceptedWithin(StrictFilterSet):
+    """A span of time for what has an id that begins with its time: the primary key answers it."""
+
+    created_after = django_filters.IsoDateTimeFilter(
+        method="by_created_after", validators=[within_range], help_text="At this time or later."
+    )
+    created_before = django_filters.IsoDateTimeFilter(method="by_created_before", validators=[within_range], help_text="Before this time.")
+
+    def by_created_after(self, rows: "QuerySet[M]", _name: str, value: datetime) -> "QuerySet[M]":
+        return rows.filter(pk__gte=first_id_at(value))
+
+    def by_created_before(self, rows: "QuerySet[M]", _name: str, value: datetime) -> "QuerySet[M]":
+        return rows.filter(pk__lt=first_id_at(value))
+
+
+class MessageFilter(AcceptedWithin):
     """`?status=failed&status=unknown&channel=sms&created_after=…`."""
 
     # No DISTINCT: a row has one state, and sorting all that were found for it would cost seconds.
@@ -44,8 +63,6 @@ class MessageFilter(StrictFilterSet):
     is_sandbox = TruthFilter()
     error_code = django_filters.CharFilter()
     category = django_filters.CharFilter()
-    created_after = django_filters.IsoDateTimeFilter(method="by_created_after", validators=[within_range])
-    created_before = django_filters.IsoDateTimeFilter(method="by_created_before", validators=[within_range])
 
     class Meta:
         model = Message
@@ -57,15 +74,9 @@ class MessageFilter(StrictFilterSet):
     def by_recipient(self, rows: "QuerySet[Message]", _name: str, value: str) -> "QuerySet[Message]":
         return rows.filter(recipient__in=written_forms(value))
 
-    def by_created_after(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
-        return rows.filter(pk__gte=first_id_at(value))  # type: ignore[arg-type]
 
-    def by_created_before(self, rows: "QuerySet[Message]", _name: str, value: object) -> "QuerySet[Message]":
-        return rows.filter(pk__lt=first_id_at(value))  # type: ignore[arg-type]
-
-
-class BatchFilter(StrictFilterSet):
-    """`?status=running&name=…`."""
+class BatchFilter(AcceptedWithin):
+    """`?status=running&name=…&created_after=…`."""
 
     status = django_filters.MultipleChoiceFilter(choices=BatchStatus.choices, distinct=False)
     channel = django_filters.ChoiceFilter(choices=CHANNEL_CHOICES)

@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 import structlog
 from django.utils.functional import Promise
-from django.utils.translation import gettext
-from pydantic import BaseModel, ConfigDict
+from django.utils.translation import gettext, gettext_noop
+from pydantic import BaseModel, ConfigDict, Field
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +146,18 @@ class ProviderConfig(BaseModel):
     """Base of every adapter's configuration; unknown fields are refused. Secret fields are `SecretStr`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class CredentialConfig(ProviderConfig):
+    """Base of configurations with a credential that may expire."""
+
+    credential_expires_on: date | None = Field(
+        None,
+        description=gettext_noop(
+            "Last day on which the password, token or key is valid. An alarm is raised two weeks before. Empty: not known, or it says so "
+            "itself, as certificates and JSON Web Tokens do."
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, order=True)

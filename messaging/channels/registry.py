@@ -8,6 +8,7 @@ those whose name begins with `_`, are bases for others and are left out.
 import inspect
 import re
 from collections.abc import Set
+from datetime import date
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -159,6 +160,8 @@ def _redact_urls(value: Any) -> Any:
 def _reveal(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, date):
+        return value.isoformat()  # it is stored as JSON
     if isinstance(value, dict):
         return {key: _reveal(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -81,7 +81,7 @@ class Delivery(RuleEnforcement):
 
     def _deliver(self, rows: Sequence[Claimed], now: datetime) -> None:
         """Deliver rows together; after a fault of ours deliver each alone, so that the one which causes it holds up no other."""
-        with logs.about(row.id for row in rows):
+        with logs.about((row.id for row in rows), recipients=(row.recipient for row in rows)):
             self._deliver_together(rows, now)
 
     def _deliver_together(self, rows: Sequence[Claimed], now: datetime) -> None:

@@ -39,7 +39,7 @@ LOCK = "recover"
 LOOK_UP_LOCK = "look-up"
 MAX_PER_ROUND = 2_000
 LOOK_UP_FOR = timedelta(hours=1)
-NEEDED = ("id", "tenant_id", "channel", "is_sandbox", "claim", "attempts")
+NEEDED = ("id", "tenant_id", "channel", "is_sandbox", "claim", "attempts", "claimed_at", "queued_at")
 
 
 def recover(*, now: datetime) -> dict[str, int]:
@@ -96,17 +96,17 @@ def recover_dead_claims(*, now: datetime) -> dict[str, int]:
             claims[row.claim].append(row)
     counts: Counter[str] = Counter()
     for claim_id, rows in claims.items():
-        try:
-            evidence = journal.read(claim_id)
-        except redis.Unavailable:
-            break  # without the evidence everything would be unknown; it can wait until Redis is back
-        try:
-            counts.update(_settle_claim(claim_id, rows, evidence, now))
-        except (OperationalError, InterfaceError, locks.LockLost):
-            raise
-        except Exception:  # the other claims must not wait for this one
-            traces = logs.traces(row.pk for row in rows)
-            log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows), **traces)
+        with logs.about(row.pk for row in rows):
+            try:
+                evidence = journal.read(claim_id)
+            except redis.Unavailable:
+                break  # without the evidence everything would be unknown; it can wait until Redis is back
+            try:
+                counts.update(_settle_claim(claim_id, rows, evidence, now))
+            except (OperationalError, InterfaceError, locks.LockLost):
+                raise
+            except Exception:  # the other claims must not wait for this one
+                log.exception("a claim could not be recovered", claim=str(claim_id), rows=len(rows))
     return dict(counts)
 
 
@@ -117,10 +117,16 @@ def _settle_claim(claim_id: UUID, rows: Sequence[Message], evidence: Evidence, n
         written = store.write_outcomes(outcomes, claim_id=claim_id)
     settled = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if row.pk in written]
     tally.add(now, Counter((row.tenant_id, row.channel, outcome.status) for row, outcome in settled))
-    tally.trace({row.pk: record.line("V", row.pk, now, outcome.status, "worker_lost") for row, outcome in settled})
+    record.append_now({row.pk: [_line(row, outcome, now)] for row, outcome in settled})
     traces = logs.traces(written)
     log.warning("recovered a dead worker's claim", claim=str(claim_id), rows=len(written), trustworthy=evidence.trustworthy, **traces)
     return Counter("resent" if outcome.status == Status.PENDING else outcome.status for _row, outcome in settled)
+
+
+def _line(row: Message, outcome: Outcome, now: datetime) -> str:
+    """Return the line of a recovery, with the claim: its worker tells of a claim with what came of it, and died before."""
+    times = [record.offset_ms(row.pk, at) for at in (row.claimed_at, row.queued_at) if at is not None and row.claimed_at is not None]
+    return record.line("V", row.pk, now, outcome.status, "worker_lost", *([row.attempts, *times] if times else []))
 
 
 def _repeats_are_safe(row: Message) -> bool:
@@ -168,8 +174,10 @@ def requeue_lost_tasks(*, now: datetime) -> int:
     with fence.guarded(LOCK):
         moved = store.move(ids, source=Status.QUEUED, status=Status.PENDING, queued_at=None)
     if moved:
-        log.warning("requeued lost tasks", rows=moved)
-        tally.trace({pk: record.line("V", pk, now, Status.PENDING, "task_lost") for pk in ids})
+        log.warning("requeued lost tasks", rows=moved, **logs.traces(ids))
+        back = Message.objects.filter(pk__in=ids, status=Status.PENDING, queued_at=None).values_list("pk", flat=True)
+        still = ids if moved == len(ids) else list(back)
+        record.append_now({pk: [record.line("V", pk, now, Status.PENDING, "task_lost")] for pk in still})
     return moved
 
 
@@ -203,11 +211,12 @@ def _look_up_unknown(now: datetime) -> dict[str, int]:
         provider = next((c for c in provider_cache.in_force(row.tenant_id, row.channel) if c.provider_id == row.provider_id), None)
         if provider is None or row.provider_id is None:
             continue
-        try:
-            answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
-        except Exception:
-            log.exception("look-up failed", provider=provider.name, trace_id=row.pk.hex)
-            continue
+        with logs.about([row.pk], recipients=[row.recipient]):
+            try:
+                answer = provider.adapter.lookup(SendRequest(id=row.pk, channel=row.channel, recipient=row.recipient))
+            except Exception:
+                log.exception("look-up failed", provider=provider.name)
+                continue
         if answer == "accepted":
             with fence.guarded(LOOK_UP_LOCK):
                 changed = store.move(

@@ -20,6 +20,7 @@ from messaging.providers.cache import LoadedProvider
 from messaging.storage.store import Claimed, Outcome
 from messaging.suppression import suppressions
 from messaging.suppression.suppressions import Entry
+from posthaste.lib import logs
 
 log = structlog.get_logger(__name__)
 ENDED_WITHOUT_A_SEND = (Status.FAILED, Status.EXPIRED)
@@ -96,7 +97,8 @@ class RuleEnforcement(OutcomeBuffer):
             try:
                 suppressions.suppress(entries, tenant_id=tenant_id, reason=reason, author="provider", now=self._now())
             except (OperationalError, InterfaceError) as error:
-                log.warning("bounces not put on the list", error=type(error).__name__, recipients=len(entries))
+                told = logs.traces(row.id for row in gone if row.tenant_id == tenant_id)
+                log.warning("bounces not put on the list", error=type(error).__name__, entries=len(entries), **told)
 
     def _flush(self, *, last: bool = False) -> None:
         ended = [self.held.pop(o.id) for o in self.done if o.status in ENDED_WITHOUT_A_SEND and o.id in self.held]

@@ -1,24 +1,29 @@
 """How a batch gets on: rate, time left, how long its messages spend where, and the reason if it stands still."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from messaging.explain import facts
 from messaging.explain.sentences import Duration, Link, Part, Sentence
 from messaging.models import Batch, BatchStatus, Message, Status
+from messaging.storage import durations
 from posthaste.lib import redis
 from tracing import selectors as traces
 from tracing.labels import Node
 
 RATE_SECONDS = 30
-LOOKED_AT = 10_000  # messages of a batch whose times are read; a request has no more
-TRACES = 500  # of which so many traces are read, the latest
-PERCENTILES = (50, 95, 99)
+NODES_SECONDS = 3.0  # so long an answer about the nodes serves, of a batch that runs
+TRACES = 200  # the latest, of which it is read how long processing and sending took
+MAX_REMEMBERED = 200  # batches
+
+_remembered: dict[UUID, tuple[float, list[dict[str, Any]]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +45,45 @@ class Report:
 
 
 def report(batch: Batch, counts: dict[str, int], *, now: datetime) -> Report:
-    """Return how a batch gets on."""
-    rows = list(
-        Message.objects.filter(batch=batch, sent_at__isnull=False)
-        .order_by("-sent_at")
-        .values_list("pk", "created_at", "due_at", "claimed_at", "sent_at", "finished_at", "status")[:LOOKED_AT]
-    )
-    pace = _pace(batch, counts, [row[4] for row in rows if row[4]], now)
-    return Report(pace, _answer(batch, counts, pace, now), _nodes(rows))
+    """Return how a batch gets on, in a few queries however large it is."""
+    pace = _pace(batch, counts, now)
+    return Report(pace, _answer(batch, counts, pace, now), _nodes(batch))
 
 
-def _pace(batch: Batch, counts: dict[str, int], sent: Sequence[datetime], now: datetime) -> Pace:
+def _pace(batch: Batch, counts: dict[str, int], now: datetime) -> Pace:
     left = counts[Status.PENDING] + counts[Status.QUEUED] + counts[Status.SENDING]
+    if not left:
+        return Pace(0, 0.0, 0.0)
     since = max(now - timedelta(seconds=RATE_SECONDS), batch.send_at or batch.created_at)
     seconds = max(1.0, (now - since).total_seconds())
-    per_second = sum(at >= since for at in sent) / seconds
-    return Pace(left, round(per_second, 2), round(left / per_second, 1) if per_second and left else 0.0 if not left else None)
+    # A receipt moves the end of what was sent before.
+    ended = Q(sent_at__gte=since) | Q(sent_at=None, finished_at__gte=since)
+    per_second = Message.objects.filter(ended, batch=batch).count() / seconds
+    return Pace(left, round(per_second, 2), round(left / per_second, 1) if per_second else None)
 
 
-def _nodes(rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    queue, callback, total = [], [], []
-    for _pk, created_at, due_at, claimed_at, sent_at, finished_at, status in rows:
-        start = max(created_at, min(due_at, claimed_at or sent_at))
-        if claimed_at is not None:
-            queue.append(_ms(start, claimed_at))
-        total.append(_ms(start, sent_at))
-        if status == Status.DELIVERED and finished_at is not None:
-            callback.append(_ms(sent_at, finished_at))
-    process, send = _of_traces([row[0] for row in rows[:TRACES]])
-    found = [(Node.QUEUE.value, queue), (Node.PROCESS.value, process), (Node.SEND.value, send), (Node.CALLBACK.value, callback)]
-    return [{"name": name, "messages": len(values), **percentiles(values)} for name, values in [*found, ("until_sent", total)]]
+def _nodes(batch: Batch) -> list[dict[str, Any]]:
+    """Return how long the messages spent where, as of some seconds ago: all who look at a batch share one answer a process."""
+    until, found = _remembered.get(batch.pk, (0.0, []))
+    if time.monotonic() >= until:
+        found = _measured(batch)
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[batch.pk] = (time.monotonic() + NODES_SECONDS, found)
+    return [dict(node) for node in found]
+
+
+def _measured(batch: Batch) -> list[dict[str, Any]]:
+    known = durations.of_batch(batch.pk)
+    latest = Message.objects.filter(batch=batch, sent_at__isnull=False).order_by("-sent_at").values_list("pk", flat=True)[:TRACES]
+    for node, values in zip((Node.PROCESS, Node.SEND), _of_traces(list(latest)), strict=True):
+        known[node.value] = (len(values), durations.percentiles(values))
+    names = [node.value for node in Node] + ["until_sent"]
+    return [{"name": name, "messages": known[name][0], **_by_name(known[name][1])} for name in names]
+
+
+def _by_name(values: Sequence[int | None]) -> dict[str, int | None]:
+    return {f"p{percent}_ms": value for percent, value in zip(durations.PERCENTILES, values, strict=True)}
 
 
 def _of_traces(ids: Sequence[Any]) -> tuple[list[int], list[int]]:
@@ -89,12 +103,6 @@ def _of_traces(ids: Sequence[Any]) -> tuple[list[int], list[int]]:
         if claimed is not None and claimed.at_ms <= sent.at_ms:
             process.append(max(0, sent.at_ms - took - claimed.at_ms))
     return process, send
-
-
-def percentiles(values: Sequence[int]) -> dict[str, int | None]:
-    """Return the percentiles by the nearest rank; None for each without values."""
-    ordered = sorted(values)
-    return {f"p{p}_ms": ordered[max(0, -(-p * len(ordered) // 100) - 1)] if ordered else None for p in PERCENTILES}
 
 
 def _ms(start: datetime, end: datetime) -> int:

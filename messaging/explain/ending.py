@@ -64,9 +64,11 @@ def _sent(message: Message, trace: Trace) -> Sentence:
             "settled_sent", _("Marked as sent by {who} at {at}."), {"who": who, "at": message.finished_at or message.created_at}
         )
     taken = Duration(message.latency_ms) if message.latency_ms is not None else _took(message)
-    return Sentence(
-        "sent", _("Accepted by {provider} {taken} after it was due; no receipt has come."), {"provider": _provider(message), "taken": taken}
-    )
+    parts: dict[str, Part] = {"provider": _provider(message), "taken": taken, "n": message.attempts}
+    if message.attempts > 1:
+        said = _("Accepted by {provider} {taken} after it was due, at attempt {n}; no receipt has come.")
+        return Sentence("sent_after_retries", said, parts)
+    return Sentence("sent", _("Accepted by {provider} {taken} after it was due; no receipt has come."), parts)
 
 
 def _unknown(message: Message) -> Sentence:

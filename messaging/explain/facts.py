@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Q
+
 from messaging.models import Message, Provider, Status
 from messaging.providers import breaker_states
 from messaging.providers.breakers import of_host
@@ -33,8 +35,9 @@ def queue() -> Queue:
 def others_waiting(message: Message) -> int:
     """Count the tenant's other messages that wait for the same, among the first ten thousand that wait."""
     waiting = Message.objects.filter(tenant_id=message.tenant_id, status=Status.PENDING, due_at__isnull=False)
-    first = waiting.order_by("batch", "-priority", "due_at").values_list("error_code", flat=True)[:LOOKED_AT]
-    return max(0, sum(code == message.error_code for code in first) - 1)
+    first = waiting.order_by("batch", "-priority", "due_at").values("pk", "error_code")[:LOOKED_AT]
+    same = first.aggregate(number=Count("pk", filter=Q(error_code=message.error_code)))
+    return max(0, int(same["number"] or 0) - 1)
 
 
 def provider_named(message: Message, name: str) -> Provider | None:

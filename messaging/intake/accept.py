@@ -27,7 +27,7 @@ from messaging.queueing.admission import admission_control
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all
 from messaging.storage import row_kinds, store, unreadable
 from messaging.storage.store import NewRow
-from posthaste.lib import outage
+from posthaste.lib import logs, outage
 from posthaste.lib.batching import Batcher, together
 from posthaste.lib.flow import gate
 from posthaste.lib.problems import Invalid, Problem, Unavailable
@@ -139,7 +139,9 @@ def write_apart(group: Sequence[Intake]) -> list[Answer | Exception]:
         if not _is_a_rows_fault(error) or store.in_transaction():
             raise
         if len(group) == 1:
-            log.exception("a message could not be stored", tenant_id=group[0].row.tenant_id, trace_id=group[0].row.id.hex)
+            row = group[0].row
+            with logs.about([row.id], recipients=[row.recipient]):
+                log.exception("a message could not be stored", tenant_id=row.tenant_id)
             unreadable.count(REFUSED, 1)
             return [
                 Invalid.field("", str(UNSTORABLE), "unstorable") if isinstance(error, DataError | ValueError | OverflowError) else error

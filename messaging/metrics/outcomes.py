@@ -17,6 +17,7 @@ from tracing.services.totals import Totals
 LATELY_MINUTES = 5
 BEFORE_MINUTES = 60
 #: So many failures in five minutes are nothing unusual, however few there were before.
+LEAST_JUDGED = 20  # one of two failing at night is no outage
 USUAL_FAILURES = 10
 FAILURES = ("failed", "unknown")
 
@@ -98,14 +99,17 @@ def message_event_rate() -> Mapping[str, float]:
 @metric(
     "success_percent",
     title=_("Success rate of the last five minutes, per cent"),
-    help=_("Messages that a provider accepted, of those that were sent or failed in the last five minutes. 100 where there were none."),
+    help=_(
+        "Messages that a provider accepted, of those that were sent or failed in the last five minutes. 100 where there were fewer than 20:"
+        " so few say nothing of a rate."
+    ),
     unit="percent",
 )
 def success_percent() -> float:
     """Compare what was sent with what failed."""
     lately = _lately()
     sent, failed = lately.events("sent"), _failures(lately)
-    return round(100.0 * sent / (sent + failed), 2) if sent + failed else 100.0
+    return round(100.0 * sent / (sent + failed), 2) if sent + failed >= LEAST_JUDGED else 100.0
 
 
 @metric(

@@ -64,6 +64,20 @@ def refused_credentials() -> Mapping[str, float]:
 
 
 @metric(
+    "credential_days",
+    title=_("Days until a provider's credential expires"),
+    help=_("Days until a credential in a provider's configuration expires: a certificate, a token, or one whose last day was entered."),
+    unit="days",
+    labels=("provider",),
+    fold=smallest,
+    keep_seconds=60,
+)
+def credential_days() -> Mapping[str, float]:
+    """Return what the configurations tell."""
+    return condition.credential_days(now=timezone.now())
+
+
+@metric(
     "certificate_days",
     title=_("Days until a provider's certificate expires"),
     help=_("Days until the certificate of a provider's server expires, looked up every six hours."),

@@ -1,19 +1,23 @@
-"""How providers are, beyond their breakers: refused credentials, certificates that expire, receipts that do not come."""
+"""How providers are, beyond their breakers: credentials refused or about to expire, certificates of their servers, missing receipts."""
 
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
+from time import time as unix_time
 from typing import Any
 from uuid import UUID
 
 from messaging.models import Message, Provider, ReceiptEntry, Status
 from messaging.providers.breakers import PROVIDER, host_and_tenant
-from posthaste.lib import redis
+from posthaste.lib import credential_expiry, redis
+from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import first_id_at
 
 REFUSED = "provider_auth"  # the code of an error that says so
 REFUSED_SECONDS = 600
+#: Whose credentials are looked at, of those that are enabled.
+MAX_PROVIDERS = 1_000
 #: Receipts are waited for so long, and messages older than that are looked at.
 RECEIPT_MINUTES, OLDEST_MINUTES = 10, 70
 #: Of the messages of that hour, so many are looked at, the newest.
@@ -59,7 +63,7 @@ def _id_of(text: str) -> UUID | None:
 def note_refused(pipeline: Any, provider_ids: Collection[UUID]) -> None:
     """Note in the caller's pipeline that providers refused our credentials just now."""
     if provider_ids:
-        pipeline.hset(_refused_key(), mapping={str(provider_id): int(time.time()) for provider_id in provider_ids})
+        pipeline.hset(_refused_key(), mapping={str(provider_id): int(unix_time()) for provider_id in provider_ids})
 
 
 def refusing() -> list[str]:
@@ -70,11 +74,40 @@ def refusing() -> list[str]:
     """
     client = redis.client()
     noted: Any = client.hgetall(_refused_key())
-    old = [provider_id for provider_id, at in noted.items() if time.time() - int(at) > REFUSED_SECONDS]
+    old = [provider_id for provider_id, at in noted.items() if unix_time() - int(at) > REFUSED_SECONDS]
     if old:
         client.hdel(_refused_key(), *old)
     ids = {id_ for provider_id in noted if provider_id not in old and (id_ := _id_of(provider_id.decode()))}
     return sorted(_names(ids).values()) if ids else []
+
+
+def forget_refusal(provider_id: UUID) -> None:
+    """Forget that a provider refused our credentials: they may be others by now. While Redis is away, the note just becomes old."""
+    with suppress(redis.Unavailable):
+        redis.client().hdel(_refused_key(), str(provider_id))
+
+
+def credential_days(*, now: datetime) -> dict[str, float]:
+    """Return how many days the credentials of enabled providers are still valid, by the provider's name, where that is known.
+
+    It is known from the date in the configuration, and from certificates and JSON Web Tokens in it; the earliest counts.
+    """
+    rows = Provider.objects.filter(is_enabled=True).only("pk", "config").order_by("pk")[:MAX_PROVIDERS]
+    found = {row.pk: at for row in rows if not is_lost(row, "config") and (at := _expiry(row.config))}
+    return {name: round((found[id_] - now).total_seconds() / 86_400, 1) for id_, name in _names([*found]).items()} if found else {}
+
+
+def _expiry(config: Mapping[str, Any]) -> datetime | None:
+    told = [at for at in (_end_of(config.get("credential_expires_on")), credential_expiry.earliest(config)) if at]
+    return min(told, default=None)
+
+
+def _end_of(day: Any) -> datetime | None:
+    """Return when the last day of a credential ends; providers rarely say in which time zone."""
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time.min, UTC) if day else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 # --- certificates ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,8 +20,9 @@ from messaging.channels.base import Accepted, Misconfigured, ProviderError, Send
 from messaging.channels.recipients import normalise_recipient
 from messaging.models import Message, Provider, ReceiptEntry
 from messaging.models.provider import new_receipt_secret
+from messaging.providers import condition
 from messaging.providers.cache import provider_cache
-from posthaste.lib import ids
+from posthaste.lib import ids, logs
 from posthaste.lib.crypto import is_lost
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.outgoing_calls import outgoing_calls
@@ -156,6 +158,7 @@ def _save(provider: Provider, config: dict[str, Any]) -> None:
         raise Invalid.field("name", _("A provider with this name already exists."), "taken")
     provider.save()
     transaction.on_commit(provider_cache.forget)
+    transaction.on_commit(partial(condition.forget_refusal, provider.pk))
 
 
 def _record(provider: Provider, action: Action, by: Actor, **detail: Any) -> None:
@@ -251,7 +254,7 @@ def _send_test(provider: Provider, recipient: str, text: str) -> TestResult:
     began = time.monotonic()
     result: Accepted | ProviderError
     try:
-        with outgoing_calls.place(provider.tenant_id):
+        with outgoing_calls.place(provider.tenant_id), logs.about([request.id], recipients=[recipient]):
             result = adapter.send(request)
     except ProviderError as error:
         result = error

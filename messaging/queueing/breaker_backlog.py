@@ -23,9 +23,11 @@ from messaging.configuration import provider_routing
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers import breakers as rules
 from messaging.providers.cache import provider_cache
+from messaging.queueing import forward
 from messaging.queueing.publish import kick_feeder
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Phase, breakers
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 PREFIX = "breaker:"
@@ -84,17 +86,17 @@ def bring_forward(*, now: datetime) -> int:
         waits = [BreakerWait.read(text.decode()) for text in noted]
         random.shuffle(waits)  # where many tenants wait for one host, another one tries it each time
         tried: set[str] = set()
-        moved = sum(_look(wait, tried, now) for wait in waits)
+        moved = [id_ for wait in waits for id_ in _look(wait, tried, now)]
     except redis.Unavailable:
         return 0
     if moved:
-        log.info("messages that waited for a breaker brought forward", messages=moved)
+        log.info("messages that waited for a breaker brought forward", **logs.traces(moved))
         kick_feeder()
-    return moved
+    return len(moved)
 
 
-def _look(wait: BreakerWait, tried: set[str], now: datetime) -> int:
-    """Brings forward what may go now. The note is taken back first: who puts a message off meanwhile makes it anew."""
+def _look(wait: BreakerWait, tried: set[str], now: datetime) -> list[UUID]:
+    """Bring forward what may go now, and return it. The note is taken back first: who puts a message off meanwhile makes it anew."""
     names = {rules.of_host(wait.host): wait.host} if wait.host else _providers(wait)
     phases = {name: rules.phase(name) for name in names}
     closed = [name for name, phase in phases.items() if phase == Phase.CLOSED]
@@ -103,15 +105,15 @@ def _look(wait: BreakerWait, tried: set[str], now: datetime) -> int:
     fails_over = bool(wait.host) or provider_routing.of(wait.tenant_id).fail_over
     is_over = len(closed) == len(phases) or (bool(closed) and fails_over)
     if not is_over and not closed and not half_open:
-        return 0
+        return []
     redis.client().srem(_key(), str(wait))
     if is_over:
         moved = _move(_waiting(wait, now, [wait.host] if wait.host else []), MAX_PER_LOOK, now)
-        if moved >= MAX_PER_LOOK:
+        if len(moved) >= MAX_PER_LOOK:
             redis.client().sadd(_key(), str(wait))
         return moved
     # Without fail-over each message waits for the provider that was drawn for it.
-    moved = _move(_waiting(wait, now, [names[name] for name in closed]), MAX_PER_LOOK, now) if closed else 0
+    moved = _move(_waiting(wait, now, [names[name] for name in closed]), MAX_PER_LOOK, now) if closed else []
     if half_open:
         tried |= half_open
         few = max(rules.rule(name).trial_calls for name in half_open)
@@ -138,11 +140,11 @@ def _waiting(wait: BreakerWait, now: datetime, whose: Iterable[str]) -> "QuerySe
     return rows.filter(error_code__in=codes) if codes else rows.filter(error_code__startswith=PREFIX)
 
 
-def _move(rows: "QuerySet[Message]", limit: int, now: datetime) -> int:
-    """Make up to `limit` of the rows due, the most urgent first, and return the number."""
-    moved = 0
-    while moved < limit:
-        step = min(MAX_PER_STATEMENT, limit - moved)
+def _move(rows: "QuerySet[Message]", limit: int, now: datetime) -> list[UUID]:
+    """Make up to `limit` of the rows due, the most urgent first, and return their ids."""
+    moved: list[UUID] = []
+    while len(moved) < limit:
+        step = min(MAX_PER_STATEMENT, limit - len(moved))
         ids = list(rows.order_by("-priority", "due_at").values_list("pk", flat=True)[:step])
         moved += _make_due(ids, now)
         if len(ids) < step:
@@ -150,8 +152,11 @@ def _move(rows: "QuerySet[Message]", limit: int, now: datetime) -> int:
     return moved
 
 
-def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> int:
-    """Make a few rows due, those with the fewest attempts, so that no message spends all its attempts on trial calls."""
+def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> list[UUID]:
+    """Make a few rows due and return their ids.
+
+    Those with the fewest attempts, so that no message spends all its attempts on trial calls.
+    """
     ids: list[UUID] = []
     for attempts in ({"attempts": 0}, {"attempts": 1}, {"attempts__gt": 1}):
         ids += rows.filter(**attempts).order_by().values_list("pk", flat=True)[: few - len(ids)]
@@ -160,5 +165,6 @@ def _move_few(rows: "QuerySet[Message]", few: int, now: datetime) -> int:
     return _make_due(ids, now)
 
 
-def _make_due(ids: Sequence[UUID], now: datetime) -> int:
-    return Message.objects.filter(pk__in=ids, status=Status.PENDING).update(due_at=now) if ids else 0
+def _make_due(ids: Sequence[UUID], now: datetime) -> list[UUID]:
+    """Make rows due that still wait, and return the ids."""
+    return forward.make_due(Message.objects.filter(pk__in=ids, status=Status.PENDING), ids, why=record.BREAKER_CLOSED, now=now)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from django.db.models import QuerySet
@@ -10,6 +11,9 @@ from django.db.models import QuerySet
 from messaging.configuration import delivery_rules
 from messaging.configuration.delivery import DeliveryRules
 from messaging.models import Message, Status
+from messaging.queueing import forward
+from posthaste.lib import logs
+from tracing.services import record
 
 log = structlog.get_logger(__name__)
 PREFIX = "rule:"
@@ -49,13 +53,14 @@ def pull_forward(*, now: datetime) -> int:
 
     If it dies half-way, the rest goes out at its own time.
     """
-    moved = 0
+    moved, first = 0, list[UUID]()
     while True:
         ids = list(waiting().filter(due_at__gt=now).values_list("pk", flat=True)[:MAX_PER_STATEMENT])
-        changed = waiting().filter(pk__in=ids).update(due_at=now) if ids else 0
-        moved += changed
-        if changed < MAX_PER_STATEMENT:
+        changed = forward.make_due(waiting().filter(pk__in=ids), ids, why=record.RULES_CHANGED, now=now)
+        moved += len(changed)
+        first = first or ids
+        if len(changed) < MAX_PER_STATEMENT:
             break
     if moved:
-        log.info("deferred messages looked at again", messages=moved)
+        log.info("deferred messages looked at again", moved=moved, **logs.traces(first))
     return moved

@@ -75,13 +75,20 @@ def exchange(instance: str, decisions: Sequence[Decision]) -> int | None:
 
 
 def decisions(limit: int = KEPT) -> list[Decision]:
-    """Return the last decisions of all pools, newest first.
+    """Return the last decisions of all pools, newest first; what another version wrote in a form that is not known is left out.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
     """
     found: Any = redis.client().lrange(_decisions(), 0, limit - 1)
-    return [Decision(**orjson.loads(entry)) for entry in found]
+    return [decision for decision in map(_read, found) if decision is not None]
+
+
+def _read(entry: bytes) -> Decision | None:
+    try:
+        return Decision(**orjson.loads(entry))
+    except (TypeError, ValueError):
+        return None
 
 
 def holds(instances: Sequence[str]) -> dict[str, tuple[int, float]]:

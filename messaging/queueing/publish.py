@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from messaging.providers.cache import provider_cache
 from posthaste import env
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.process_state import on_reset
 from posthaste.lib.queues import URGENT, broker_priority
 
@@ -141,7 +141,8 @@ def publish(chunk: Chunk) -> None:
     Raises:
         BrokerAway: the broker did not take it.
     """
-    send_task("messaging.deliver", [identifier.hex for identifier in chunk.ids], priority=chunk.priority)
+    with logs.about(chunk.ids):
+        send_task("messaging.deliver", [identifier.hex for identifier in chunk.ids], priority=chunk.priority)
 
 
 def publish_all(routed: Iterable[tuple[Route, UUID]]) -> list[UUID]:

@@ -103,7 +103,8 @@ def apply_receipts(*, provider: Provider, body: bytes, headers: Mapping[str, str
     ]
     report.problems = [{"index": index, "outcome": outcome, "message": said} for index, outcome, said in sorted(problems)[:MAX_PROBLEMS]]
     if errors:
-        log.warning("receipts not understood", provider=str(provider.pk), number=len(errors), first=str(errors[0])[:200])
+        named = logs.traces(receipt.message_id for receipt in receipts if receipt.message_id)
+        log.warning("receipts not understood", provider=str(provider.pk), number=len(errors), first=str(errors[0])[:200], **named)
     return report
 
 

@@ -95,13 +95,13 @@ def pools() -> list[dict[str, Any]]:
     return sorted(({"queue": SEND, **pool} for pool in queue_statistics.reported_pools()), key=lambda pool: pool["instance"])
 
 
-def queues() -> dict[str, dict[str, Any]]:
-    """Return depth and capacity of the four queues; for `message.send` counted in recipients."""
+def queues(waiting: QueueStatistics | None) -> dict[str, dict[str, Any]]:
+    """Return depth and capacity of the four queues; for `message.send` counted in recipients, from a measurement of what waits."""
     try:
         tasks = broker.depths()
     except broker.BROKER_ERRORS:
         tasks = {}
-    return queues_with(tasks, queue_statistics.latest())
+    return queues_with(tasks, waiting)
 
 
 def queues_with(tasks: Mapping[str, int], waiting: QueueStatistics | None) -> dict[str, dict[str, Any]]:
@@ -155,10 +155,17 @@ def realtime(*, tenant_id: int | None, now: datetime, seconds: int = 60) -> dict
         "as_of": now,
         "rates_per_second": _rates(series),
         "series": [{"second": second, **{event: counts[event] for event in EVENTS}} for second, counts in series],
-        "queues": queues(),
-        "pools": found,
+        "queues": queues(queue_statistics.latest()),
+        "pools": pools_for(tenant_id, found),
         "pool": sum_of(found),
     }
+
+
+def pools_for(tenant_id: int | None, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return pools as a tenant is shown them: numbered, as the names of hosts and processes are the installation's own."""
+    if tenant_id is None:
+        return list(found)
+    return [pool | {"instance": str(number)} for number, pool in enumerate(found, 1)]
 
 
 def sum_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

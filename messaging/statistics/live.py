@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from messaging.queueing import broker, queue_statistics
-from messaging.statistics import EVENTS, RATE_SECONDS, queues_with, sum_of
+from messaging.statistics import EVENTS, RATE_SECONDS, pools_for, queues_with, sum_of
 from messaging.statistics.points import Flow, Gauge, point
 from messaging.statistics.rollups import MINUTE, gauges
 from posthaste.lib.queues import SEND
@@ -124,6 +124,7 @@ class LiveFigures:
             "success_rate": whole.success_rate,  # of the quarter of an hour
             "latency_ms": minute.latency_ms(),
             **self._measured,
+            "pools": pools_for(tenant_id, self._measured["pools"]),
         }
 
     def points(self, tenant_id: int | None, *, since: int = 0) -> dict[int, dict[str, Any]]:

@@ -21,6 +21,7 @@ from messaging.models import EventRecording
 from messaging.webhooks import sender, sequencer
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.sender import Sender
+from posthaste.lib import logs
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
@@ -78,12 +79,14 @@ class Engine:
         thread.start()
 
     def _serve(self, endpoint_id: UUID) -> None:
+        turn = Sender(endpoint_id)
         try:
-            Sender(endpoint_id).serve()
+            turn.serve()
         except (OperationalError, InterfaceError) as error:
-            log.warning("a turn of a webhook ended early", endpoint=str(endpoint_id), error=type(error).__name__)
+            told = logs.traces(turn.messages)
+            log.warning("a turn of a webhook ended early", endpoint=str(endpoint_id), error=type(error).__name__, **told)
         except Exception:
-            log.exception("sending webhooks failed", endpoint=str(endpoint_id))
+            log.exception("sending webhooks failed", endpoint=str(endpoint_id), **logs.traces(turn.messages))
             stopping.wait(BUSY_SECONDS)  # the next turn may fail in the same way
         finally:
             connection.close()

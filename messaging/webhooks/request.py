@@ -22,6 +22,7 @@ from posthaste.lib import foreign_json, http
 from posthaste.lib.crypto import is_lost
 from posthaste.lib.ids import new_id
 from tracing import w3c
+from tracing.services import record
 
 ID_PREFIX = "msg_"
 GONE = 410  # the receiver wants no more events
@@ -61,9 +62,17 @@ def host_of(endpoint: WebhookEndpoint) -> str:
     return http.host_name(endpoint.url)
 
 
-def _traceparent(webhook_id: str) -> str:
-    """Return the request's own trace: its events are of many messages, which the receiver finds named in them."""
-    return w3c.traceparent(UUID(webhook_id.removeprefix(ID_PREFIX)), "webhook")
+def _traceparent(webhook_id: str, events: Sequence[dict[str, Any]]) -> str:
+    """Return the trace that a request belongs to: that of the message where all events are about one, else one of its own.
+
+    The messages of many are named in the events.
+    """
+    about = {event["data"].get("id") if event["type"].startswith("message.") else None for event in events}
+    message_id = about.pop() if len(about) == 1 else None
+    if message_id is None:
+        return w3c.traceparent(UUID(webhook_id.removeprefix(ID_PREFIX)), "webhook")
+    trace_id = UUID(message_id)
+    return w3c.traceparent(trace_id, w3c.ROOT, is_sampled=record.is_sampled(trace_id))
 
 
 def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[str, Any]], now: datetime) -> Answer:
@@ -74,7 +83,7 @@ def post(endpoint: WebhookEndpoint, *, webhook_id: str, events: Sequence[dict[st
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": _signatures(endpoint, webhook_id, body, now),
-        w3c.HEADER: _traceparent(webhook_id),
+        w3c.HEADER: _traceparent(webhook_id, events),
     }
     began = time.monotonic()
     try:

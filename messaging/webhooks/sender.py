@@ -35,7 +35,7 @@ from messaging.webhooks.places import places
 from messaging.webhooks.reading import StoredEvent
 from messaging.webhooks.request import Answer
 from messaging.webhooks.retries import backoff, leave_out_idle_time
-from posthaste.lib import redis
+from posthaste.lib import logs, redis
 from posthaste.lib.breaker import Phase, Tally, breakers
 from posthaste.lib.elastic import stopping
 from posthaste.lib.rows import is_kept
@@ -68,6 +68,7 @@ class Sender:
         self._endpoint: WebhookEndpoint | None = None
         self._trial: tuple[str, int] | None = None  # a trial call that a half-open breaker granted, not reported yet: breaker and epoch
         self._is_done = False
+        self.messages: Sequence[UUID] = ()  # that the present request tells of
         self.lease = timedelta(seconds=webhooks.value.timeout_seconds + LEASE_SLACK_SECONDS)
 
     def now(self) -> datetime:
@@ -129,6 +130,7 @@ class Sender:
     def _send_next(self) -> bool:
         """Make one request, and return whether the endpoint may have more."""
         endpoint = self._current()
+        self.messages = ()
         if endpoint is None:
             return False
         if endpoint.is_calling:
@@ -146,13 +148,14 @@ class Sender:
             endpoint.cursor = max(load.until, endpoint.cursor)  # what the row holds now: the next search goes on from there
             composing.forget_request(endpoint)
             return is_further
+        self.messages = [row.subject_id for row in load.rows if row.subject_id and row.type.startswith("message.")]
         host = request.host_of(endpoint)
         breaker = breaker_rules.of_endpoints(host, endpoint.tenant_id)
         waits, epoch = self._ask_breaker(breaker)
         if waits:
             is_noted = self._unchanged(endpoint).update(next_attempt_at=self.now() + timedelta(seconds=waits))
             return not is_noted and self._read_again()
-        with places(host, breaker) as are_free:
+        with logs.about(self.messages), places(host, breaker) as are_free:
             # Else its turn comes again, after that of others.
             return are_free and self._call(endpoint, load, breaker, epoch)
 

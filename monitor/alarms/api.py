@@ -12,7 +12,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import Body, BoundedList, TenantView
+from accounts.api.base import Body, BoundedList, TenantView, readable_or
 from accounts.services.audit import Actor
 from accounts.services.rights import must_operate
 from monitor.alarms import operate, selectors
@@ -133,6 +133,10 @@ class AlarmView(TenantView):
         """The caller, as the audit trail names them."""
         return Actor.of_request(self.request)
 
+    def told(self, alarm: Alarm) -> Response:
+        """Answer a write with what became of an alarm."""
+        return Response(self.readable(AlarmOut(alarm).data, scope=ALARMS_READ, always=("id", "state")))
+
 
 def find_alarm(pk: UUID) -> Alarm:
     """Return one alarm.
@@ -183,11 +187,11 @@ class AlarmAcknowledge(AlarmView):
         summary="Acknowledge an alarm",
         description="No other receiver is notified, and nothing is repeated. The end is sent.",
         request=AcknowledgeIn,
-        responses=AlarmOut,
+        responses={200: readable_or(AlarmOut, "id", "state")},
     )
     def post(self, request: Request, id: UUID) -> Response:
         values = self.validated(AcknowledgeIn)
-        return Response(AlarmOut(operate.acknowledge(alarm=find_alarm(id), by=self.by, now=timezone.now(), **values)).data)
+        return self.told(operate.acknowledge(alarm=find_alarm(id), by=self.by, now=timezone.now(), **values))
 
 
 class AlarmReopen(AlarmView):
@@ -195,9 +199,9 @@ class AlarmReopen(AlarmView):
 
     scopes = {"POST": ALARMS_MANAGE}
 
-    @extend_schema(summary="Take back an acknowledgement", request=None, responses=AlarmOut)
+    @extend_schema(summary="Take back an acknowledgement", request=None, responses={200: readable_or(AlarmOut, "id", "state")})
     def post(self, request: Request, id: UUID) -> Response:
-        return Response(AlarmOut(operate.reopen(alarm=find_alarm(id), by=self.by)).data)
+        return self.told(operate.reopen(alarm=find_alarm(id), by=self.by))
 
 
 class SilenceCollection(AlarmView):
@@ -230,12 +234,13 @@ class SilenceEnd(AlarmView):
     scopes = {"POST": ALARMS_MANAGE}
     serializer_class = SilenceOut
 
-    @extend_schema(summary="End a silence before its time", request=None, responses=SilenceOut)
+    @extend_schema(summary="End a silence before its time", request=None, responses={200: readable_or(SilenceOut, "id", "ended_at")})
     def post(self, request: Request, id: UUID) -> Response:
         found = Silence.objects.filter(pk=id).first()
         if found is None:
             raise NotFound
-        return Response(SilenceOut(operate.end_silence(silence=found, by=self.by, now=timezone.now())).data)
+        ended = SilenceOut(operate.end_silence(silence=found, by=self.by, now=timezone.now())).data
+        return Response(self.readable(ended, scope=ALARMS_READ, always=("id", "ended_at")))
 
 
 class ReceiverOut(serializers.Serializer[Any]):

@@ -120,6 +120,7 @@ DECLARED: list[AlarmRule] = [
     AlarmRule(name="breaker-open", metric="open_breakers", bound=0, for_seconds=10, inhibited_by=[*SERVICES]),
     AlarmRule(name="receipts-missing", metric="receipts_missing_percent", bound=50, clear_bound=20, for_seconds=600),
     AlarmRule(name="credential-refused", metric="refused_credentials", bound=0, for_seconds=0, severity=CRITICAL),
+    AlarmRule(name="credential-expiring", metric="credential_days", comparison=BELOW, bound=14, for_seconds=0, repeat_minutes=1_440),
     AlarmRule(name="certificate-expiring", metric="certificate_days", comparison=BELOW, bound=14, for_seconds=0, repeat_minutes=1_440),
     AlarmRule(name="webhook-endpoint-disabled", metric="webhook_given_up_endpoints", bound=0, for_seconds=0, repeat_minutes=1_440),
     # The platform itself.

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts import selectors as accounts
@@ -34,7 +34,7 @@ from monitor.alarms.rules import ROBOTS, Receiver, ReceiverKind, Severity
 from monitor.alarms.straight import Letter, NotSent
 from monitor.alarms.texts import Text
 from monitor.models import AlarmLine, AlarmNotice, NoticeState, NoticeWay
-from posthaste.lib import sms
+from posthaste.lib import logs, sms
 from posthaste.lib.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -77,20 +77,32 @@ def hand_over(due: Due, settings: Alarms, of: Sender | None, *, platform_works: 
         return False
     text = texts.of_notice(due, settings.rules_by_name)
     try:
-        with transaction.atomic():
-            notice = write_notice(receiver, text, of, group=due.group, severity=due.severity, by_platform=platform_works, now=now)
-            AlarmLine.objects.bulk_create(
-                [
-                    AlarmLine(alarm_id=line.alarm, notice=notice, receiver=line.receiver, kind=line.kind, number=line.number)
-                    for line, _episode in due.lines
-                ]
-            )
+        notice = _write_lines(due, receiver, text, of, by_platform=platform_works, now=now)
     except IntegrityError:  # a line was told, or its alarm deleted
         return False
-    log.info(
-        "alarm notice", receiver=due.receiver, group=due.group, lines=len(due.lines), way=notice.way, message_id=str(notice.message_id)
-    )
+    except DatabaseError:
+        raise
+    except Exception:  # what the platform refuses of one receiver goes straight, and the other notices go on
+        log.exception("alarm notice not taken by the platform", receiver=due.receiver)
+        try:
+            notice = _write_lines(due, receiver, text, of, by_platform=False, now=now)
+        except IntegrityError:
+            return False
+    trace = logs.traces([notice.message_id] if notice.message_id else [])
+    log.info("alarm notice", receiver=due.receiver, group=due.group, lines=len(due.lines), way=notice.way, **trace)
     return True
+
+
+def _write_lines(due: Due, receiver: Receiver, text: Text, of: Sender | None, *, by_platform: bool, now: datetime) -> AlarmNotice:
+    """Write a notice, its message, and the lines that it tells, all or nothing."""
+    with transaction.atomic():
+        notice = write_notice(receiver, text, of, group=due.group, severity=due.severity, by_platform=by_platform, now=now)
+        lines = [
+            AlarmLine(alarm_id=line.alarm, notice=notice, receiver=line.receiver, kind=line.kind, number=line.number)
+            for line, _episode in due.lines
+        ]
+        AlarmLine.objects.bulk_create(lines)
+    return notice
 
 
 def write_notice(
@@ -207,6 +219,11 @@ def _claim(notice: AlarmNotice, now: datetime) -> bool:
 
 def _send(notice: AlarmNotice, receiver: Receiver) -> None:
     """Send a notice straight and note what came of it; runs in a thread of the pool."""
+    with logs.about([notice.message_id or notice.pk], recipients=[receiver.address]):
+        _send_and_note(notice, receiver)
+
+
+def _send_and_note(notice: AlarmNotice, receiver: Receiver) -> None:
     letter = Letter(notice.message_id or notice.pk, notice.subject, notice.body, notice.data)
     try:
         straight.send(receiver, letter)
@@ -242,14 +259,15 @@ def send_unwritten(due: Due, settings: Alarms) -> None:
 
 
 def _send_unwritten(receiver: Receiver, letter: Letter) -> None:
-    try:
-        straight.send(receiver, letter)
-    except Exception as error:  # noqa: BLE001 - there is nowhere to note it but the log
-        log.error("alarm notice not sent", receiver=receiver.name, error=str(error)[:300])
-    else:
-        log.info("alarm notice sent directly", receiver=receiver.name, notice=letter.id.hex)
-    finally:
-        connection.close()
+    with logs.about([letter.id], recipients=[receiver.address]):
+        try:
+            straight.send(receiver, letter)
+        except Exception as error:  # noqa: BLE001 - there is nowhere to note it but the log
+            log.error("alarm notice not sent", receiver=receiver.name, error=str(error)[:300])
+        else:
+            log.info("alarm notice sent directly", receiver=receiver.name)
+        finally:
+            connection.close()
 
 
 def in_background(function: Callable[[], object]) -> None:
@@ -265,12 +283,7 @@ def write_sent(due: Due, settings: Alarms, *, at: datetime) -> None:
     text = texts.of_notice(due, settings.rules_by_name)
     try:
         with transaction.atomic():
-            notice = write_notice(receiver, text, None, group=due.group, severity=due.severity, by_platform=False, now=at)
+            notice = _write_lines(due, receiver, text, None, by_platform=False, now=at)
             AlarmNotice.objects.filter(pk=notice.pk).update(state=NoticeState.SENT, sent_at=at, next_at=None)
-            lines = [
-                AlarmLine(alarm_id=line.alarm, notice=notice, receiver=line.receiver, kind=line.kind, number=line.number)
-                for line, _episode in due.lines
-            ]
-            AlarmLine.objects.bulk_create(lines)
     except IntegrityError:
         log.info("alarm notice was written by another process", receiver=due.receiver, group=due.group)

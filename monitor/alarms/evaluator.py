@@ -18,32 +18,32 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from monitor import figures
-from monitor.alarms import dispatch, notices, samples, states, store, straight, windows
+from monitor.alarms import dispatch, notices, samples, states, store, straight, told, windows
 from monitor.alarms.configuration import Alarms, alarms
 from monitor.alarms.lease import Lease, Place
-from monitor.alarms.notices import Due, Line, Told
+from monitor.alarms.notices import Due, Told
 from monitor.alarms.rules import ROBOTS, AlarmRule
-from monitor.alarms.states import Episode, NoticeKind, Phase
+from monitor.alarms.states import Episode, Phase
 from monitor.alarms.store import Known, Overtaken
 from posthaste.lib import http, redis
 
 log = structlog.get_logger(__name__)
 EVERY_SECONDS = 4.0
 BUSY_SECONDS = 1.5  # while an alarm is open or a notice has not left
+STANDBY_SECONDS = 5.0  # where another process has the lease
 FRESH_SECONDS = 1.0  # no figure is older
 #: Rules that hold for less are about metrics that are read at every turn; the others are read less often, which an idle installation is
 #: spared.
-QUICK_SECONDS, SLOW_SECONDS = 30, 12.0
+QUICK_SECONDS, SLOW_SECONDS = 30, 20.0
 LEAST_SECONDS = 0.5  # between two turns, however long one took
 HEARTBEAT_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
 VALUES_SECONDS = 60.0  # the rows of active alarms follow their values so often
 CLEAN_SECONDS = 3_600.0
-TOLD_SECONDS = 3_600  # so long processes know of each other's notices while the database is away
 #: The platform sends nothing without these.
 NEEDED_PARTS = ("database", "redis", "broker")
 NEEDED_PROCESS = "send"
@@ -76,6 +76,7 @@ class Evaluator:
         #: While the database is away: what is not written yet.
         self.unwritten: list[tuple[Due, datetime]] = []
         self.is_degraded = False
+        self._has_forgotten = False  # what was told while the database was away
         self.is_busy = False
         self._next = dict.fromkeys(("samples", "values", "heartbeat", "refresh", "clean"), 0.0)
         self._sender: dispatch.Sender | None = None
@@ -85,17 +86,23 @@ class Evaluator:
         pause = threading.Event()
         while True:
             began = time.monotonic()
-            try:
-                place = self.lease.hold()
-                if place is not None:
-                    self.turn(place, now=timezone.now())
-            except Exception:
-                log.exception("alarms not evaluated")
-            finally:
-                close_old_connections()
-                connection.close()
-            every = BUSY_SECONDS if self.is_busy else EVERY_SECONDS
+            held = self.take_turn()
+            every = STANDBY_SECONDS if not held else BUSY_SECONDS if self.is_busy else EVERY_SECONDS
             pause.wait(max(LEAST_SECONDS, every - (time.monotonic() - began)))
+
+    def take_turn(self) -> bool:
+        """Evaluate once if this process holds the lease, and return whether it does; whatever goes wrong, there is a next turn."""
+        place = None
+        try:
+            place = self.lease.hold()
+            if place is not None:
+                self.turn(place, now=timezone.now())
+        except Exception:
+            log.exception("alarms not evaluated")
+        finally:
+            close_old_connections()
+            connection.close()
+        return place is not None
 
     def turn(self, place: Place, *, now: datetime) -> None:
         """Evaluate once."""
@@ -105,17 +112,21 @@ class Evaluator:
         read = figures.read(urgent, max_age_seconds=FRESH_SECONDS)
         read |= figures.read({rule.metric for rule in rules.values()} - urgent, max_age_seconds=SLOW_SECONDS)
         readings = {name: readings_of(rule, read) for name, rule in rules.items()}
-        works = platform_works(read)
+        works, is_done = platform_works(read), True
         try:
+            if is_away(read, "database"):  # one that hangs would hold this thread up for as long
+                raise OperationalError("It does not respond.")
             self._recover(rules, settings)
             known = store.load(now=now)
             self._step(settings, readings, known, works=works, now=now)
         except Overtaken:
             return  # the next turn reads anew
         except AWAY as error:
-            if place == Place.REDIS or place == Place.MACHINE:
+            is_done = place != Place.DATABASE  # where nothing was written, the lease may be another's by now
+            if is_done:
                 self._step_degraded(settings, readings, now=now, error=error)
-        self._chores(settings, readings, now=now)
+        # An evaluator that sees nothing evaluates nothing, and the heartbeat has to stop.
+        self._chores(settings, readings, is_alive=is_done and any(reading is not None for reading in readings.values()), now=now)
 
     def _step(self, settings: Alarms, readings: Mapping[str, states.Readings | None], known: Known, *, works: bool, now: datetime) -> None:
         """Step the alarms, write what changed, and hand over what is due."""
@@ -124,6 +135,9 @@ class Evaluator:
         after = self._marked(changed, known, rules, now)
         store.save(after, known, rules, with_values=self._is_time("values", VALUES_SECONDS))
         self.known, self.is_degraded = known, False
+        if not self._has_forgotten:
+            told.forget_all()
+            self._has_forgotten = True
         everything = [*known.episodes.values(), *known.earlier]
         self._refresh(settings)
         for due in notices.due(settings, everything, known.told, now=now):
@@ -160,7 +174,7 @@ class Evaluator:
         """Step the alarms in memory, and send straight."""
         if not self.is_degraded:
             log.warning("alarms go on without the database", error=str(error)[:200])
-        self.is_degraded = True
+        self.is_degraded, self._has_forgotten = True, False
         known, rules = self.known, settings.rules_by_name
         changed = states.evaluate(rules, readings, known.episodes, now=now)
         for key, episode in self._marked(changed, known, rules, now).items():
@@ -170,14 +184,16 @@ class Evaluator:
             before = known.episodes.get(key)
             if before is not None and before.phase == Phase.RESOLVED and before.id != episode.id:
                 known.earlier.append(before)
+            if episode.phase == Phase.RESOLVED:
+                told.forget(episode)
             known.episodes[key] = episode
         for due in notices.due(settings, [*known.episodes.values(), *known.earlier], known.told, now=now):
-            fresh = tuple((line, episode) for line, episode in due.lines if _is_first(line, episode))
+            fresh = tuple((line, episode) for line, episode in due.lines if told.is_first(line, episode))
             known.told += [Told(line, due.group, now) for line, _episode in due.lines]
             if fresh:
-                told = replace(due, lines=fresh)
-                dispatch.send_unwritten(told, settings)
-                self.unwritten.append((told, now))
+                sent = replace(due, lines=fresh)
+                dispatch.send_unwritten(sent, settings)
+                self.unwritten.append((sent, now))
 
     def _recover(self, rules: Mapping[str, AlarmRule], settings: Alarms) -> None:
         """Write down what happened while the database was away.
@@ -219,8 +235,8 @@ class Evaluator:
             channels = {receiver.kind.channel for receiver in settings.receivers if receiver.kind not in ROBOTS}
             straight.adapters.refresh(self._sender.tenant_id, channels)
 
-    def _chores(self, settings: Alarms, readings: Mapping[str, states.Readings | None], *, now: datetime) -> None:
-        """Keep samples, call the dead man's heartbeat, and delete what is old."""
+    def _chores(self, settings: Alarms, readings: Mapping[str, states.Readings | None], *, is_alive: bool, now: datetime) -> None:
+        """Keep samples, call the dead man's heartbeat if the alarms were evaluated, and delete what is old."""
         if self._is_time("samples", samples.EVERY.total_seconds()):
             values = {
                 (rule, series): value
@@ -232,7 +248,7 @@ class Evaluator:
                 samples.write(values, now=now)
             except redis.Unavailable:
                 pass  # the plot has a gap
-        if settings.heartbeat_url and self._is_time("heartbeat", HEARTBEAT_SECONDS):
+        if settings.heartbeat_url and is_alive and self._is_time("heartbeat", HEARTBEAT_SECONDS):
             dispatch.in_background(partial(call_heartbeat, settings.heartbeat_url))
         if not self.is_degraded and self._is_time("clean", CLEAN_SECONDS):
             store.delete_old(keep=timedelta(days=settings.keep_days), now=now)
@@ -250,6 +266,12 @@ def readings_of(rule: AlarmRule, read: Mapping[str, figures.Figure]) -> states.R
 def series_of(labels: tuple[str, ...], values: tuple[str, ...], wanted: Mapping[str, str]) -> str:
     """Name a series by its labels, without those that the rule fixes: `provider=FCM`."""
     return ", ".join(f"{name}={value}" for name, value in zip(labels, values, strict=True) if name not in wanted)[:200]
+
+
+def is_away(read: Mapping[str, figures.Figure], part: str) -> bool:
+    """Return whether a part was asked and did not answer in time."""
+    up = read.get("up")
+    return up is not None and up.values.get((part,)) == 0
 
 
 def platform_works(read: Mapping[str, figures.Figure]) -> bool:
@@ -270,14 +292,3 @@ def call_heartbeat(url: str) -> bool:
         log.warning("heartbeat not delivered", error=error.code)
         return False
     return 200 <= answer.status < 300
-
-
-def _is_first(line: Line, episode: Episode) -> bool:
-    """Return whether no other process has told this while the database was away; without Redis it is told."""
-    told = redis.key("alarms", "told", *episode.key, line.receiver, line.kind, line.number)
-    try:
-        if line.kind == NoticeKind.RESOLVED:
-            redis.client().delete(*(redis.key("alarms", "told", *episode.key, line.receiver, kind, 0) for kind in notices.BEGINNINGS))
-        return bool(redis.client().set(told, 1, nx=True, ex=TOLD_SECONDS))
-    except redis.Unavailable:
-        return True

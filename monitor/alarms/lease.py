@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from monitor.health import parts
 from monitor.models import EvaluatorLease
 from posthaste import env
 from posthaste.lib import redis
@@ -26,6 +27,13 @@ from posthaste.lib.ids import new_id
 
 log = structlog.get_logger(__name__)
 SECONDS = 15.0
+# KEYS lease. ARGV who asks, milliseconds. Returns 1 if the lease is theirs, for so long from now.
+HOLD = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
 
 
 class Place(StrEnum):
@@ -65,15 +73,14 @@ class Lease:
             if redis.client().get(_key()) == self.me.encode():
                 redis.client().delete(_key())
         except redis.Unavailable:
-            pass  # it ends by itself
+            pass  # it expires
 
     def _in_redis(self) -> bool:
-        client, milliseconds = redis.client(), int(SECONDS * 1000)
-        if client.set(_key(), self.me, nx=True, px=milliseconds):
-            return True
-        return client.get(_key()) == self.me.encode() and bool(client.pexpire(_key(), milliseconds))
+        return bool(redis.client().eval(HOLD, 1, _key(), self.me, int(SECONDS * 1000)))
 
     def _in_database(self) -> bool:
+        if not parts.look([parts.DATABASE])[0].is_well:  # one that hangs would hold this thread up for as long
+            raise OperationalError("It does not respond.")
         now = timezone.now()
         until = now + timedelta(seconds=SECONDS)
         rows = EvaluatorLease.objects.filter(Q(holder=self.me) | Q(until__lt=now), pk=EvaluatorLease.ONLY)

@@ -1,5 +1,6 @@
 """The plot on an alarm's page: the metric's samples as points of an SVG, with its thresholds and what was published."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +9,12 @@ from monitor.alarms.rules import AlarmRule, number
 from monitor.alarms.samples import runs
 
 WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
 MAX_POINTS = 400
 TICKS = 4
+#: What lies between two marks of the vertical axis, times a power of ten.
+STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+LEAST_STEP = 0.01  # numbers are written with two decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ def draw(
     seconds = max(1.0, (end - start).total_seconds())
     bounds = [rule.bound, rule.clears_at] if rule else []
     values = [value for _at, value in samples] + bounds
-    low, high = _range(values)
+    marks = _marks(values)
+    low, high = marks[0], marks[-1]
 
     def x(at: datetime) -> float:
         share = min(1.0, max(0.0, (at - start).total_seconds() / seconds))
@@ -68,7 +73,6 @@ def draw(
 
     kept = _thinned(samples)
     moments = [start + (end - start) * place / TICKS for place in range(TICKS + 1)]
-    ticks = [low + (high - low) * place / TICKS for place in range(TICKS + 1)]
     return Plot(
         lines=[" ".join(f"{x(at)},{y(value)}" for at, value in run) for run in runs(list(kept))],
         rows=_rows(samples),
@@ -78,13 +82,26 @@ def draw(
         resolved=x(resolved_at) if resolved_at else None,
         releases=[Tick(x(at), text, at) for at, text in releases],
         x_ticks=[Tick(x(moment), moment=moment) for moment in moments],
-        y_ticks=[Tick(y(value), number(value)) for value in ticks],
+        y_ticks=[Tick(y(value), _brief(value, high)) for value in marks],
     )
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def _marks(values: Sequence[float]) -> list[float]:
+    """Return round numbers for the vertical axis, from at most the lowest value or zero to at least the highest."""
     low, high = min([0.0, *values]), max([0.0, *values])
-    return (low, high + (high - low) * 0.05) if high > low else (low, low + 1.0)
+    rough = max((high - low) / TICKS, LEAST_STEP) if high > low else 25 * LEAST_STEP
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(each * unit for each in STEPS if each * unit >= rough * 0.999_999)
+    first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
+    return [round(place * step, 10) for place in range(first, max(last, first + 1) + 1)]
+
+
+def _brief(value: float, high: float) -> str:
+    """Write a mark so that it has room: 100 k for 100,000."""
+    for size, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if high >= size:
+            return f"{number(value / (1e3 if name == 'k' else size))} {name}" if value else "0"
+    return number(value)
 
 
 def _thinned(samples: Sequence[tuple[datetime, float]]) -> list[tuple[datetime, float]]:

@@ -49,7 +49,7 @@ class ReceiverKind(TextChoices):
 
     EMAIL = "email", gettext_lazy("E-mail")
     SMS = "sms", gettext_lazy("SMS")
-    WEBHOOK = "webhook", gettext_lazy("Webhook")
+    WEBHOOK = "webhook", gettext_lazy("Webhook address")
     WECOM = "wecom", gettext_lazy("WeCom, through a provider")
     CHAT = "chat", gettext_lazy("Chat, through a provider")
     WECOM_ROBOT = "wecom_robot", gettext_lazy("WeCom robot")

@@ -29,7 +29,7 @@ def due(silences: Collection[Silence], *, now: datetime) -> Iterator[Announcemen
             continue
         announced_at = silence.starts_at - timedelta(minutes=silence.announce_minutes)
         if now >= end_of(silence):
-            if end_of(silence) > announced_at:  # one that was taken back before anybody heard of it ends in silence
+            if end_of(silence) > announced_at:  # one that was taken back before it was told ends in silence
                 yield Announcement(silence, "ended")
         elif now >= silence.starts_at:
             yield Announcement(silence, "started")

@@ -113,8 +113,9 @@ def _live(*kinds: str) -> Callable[[], None]:
     return ask
 
 
+DATABASE = Check("database", _database, seconds=2.5)
 SERVICES = (
-    Check("database", _database, seconds=2.5),
+    DATABASE,
     Check("redis", _redis, seconds=2.5),
     Check("broker", _broker, seconds=3.0),
 )

@@ -27,6 +27,7 @@ def _redis_memory() -> Mapping[str, Any]:
     title=_("Component responds (1) or not (0)"),
     help=_("Whether a component that the platform depends on responds: 1 or 0."),
     labels=("part",),
+    is_vital=True,
 )
 def up() -> Mapping[str, float]:
     """Ask database, Redis and broker, and wait as long as the health report does."""

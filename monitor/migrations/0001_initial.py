@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('receiver', models.CharField(max_length=40, verbose_name='receiver')),
-                ('kind', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS'), ('webhook', 'Webhook'), ('wecom', 'WeCom, through a provider'), ('chat', 'Chat, through a provider'), ('wecom_robot', 'WeCom robot'), ('dingtalk_robot', 'DingTalk robot'), ('feishu_robot', 'Feishu robot')], max_length=20, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS'), ('webhook', 'Webhook address'), ('wecom', 'WeCom, through a provider'), ('chat', 'Chat, through a provider'), ('wecom_robot', 'WeCom robot'), ('dingtalk_robot', 'DingTalk robot'), ('feishu_robot', 'Feishu robot')], max_length=20, verbose_name='kind')),
                 ('recipient', models.CharField(max_length=200, verbose_name='address')),
                 ('group', models.CharField(blank=True, max_length=40, verbose_name='group')),
                 ('severity', models.CharField(choices=[('info', 'Information'), ('warning', 'Warning'), ('critical', 'Critical')], max_length=10, verbose_name='severity')),

@@ -15,11 +15,13 @@ from messaging import statistics
 from messaging.queueing import pool_control, queue_statistics
 from messaging.queueing.pool_control import Decision
 from monitor.queues.limits import LimitsForm
+from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import at, page, problem_text, staff_page
 
 SHOWN = 30  # decisions
+NEARLY_FULL_PERCENT = 80
 REASONS = {
     "usage": gettext_lazy("The queue is {usage} % full: more threads."),
     "drain": gettext_lazy("Sending all that waits would take {drain} s: more threads."),
@@ -60,7 +62,7 @@ def queues_and_pools(request: HttpRequest) -> HttpResponse:
         form=form,
         may_change=rights.may_publish(request.user),
         now=timezone.now(),
-        **_shown(),
+        **_shown(request.GET.get("pool", "")),
     )
 
 
@@ -94,32 +96,48 @@ def _steer(request: HttpRequest, verb: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("monitor-queues"))
 
 
-def _shown() -> dict[str, Any]:
-    """Return queues, pools and decisions; with Redis away only what is known without it."""
-    waiting = queue_statistics.latest()
-    rows = [{"name": name, "purpose": QUEUES.get(name, ""), **queue} for name, queue in statistics.queues().items()]
+def _shown(wanted: str) -> dict[str, Any]:
+    """Return queues, pools and decisions; with Redis away only what is known without it. `wanted` is the pool chosen in the form."""
     try:
+        waiting = queue_statistics.measured()
         pools = statistics.pools()
         holds = pool_control.holds([pool["instance"] for pool in pools])
         decisions = [{"decision": decision, "text": reason_of(decision)} for decision in pool_control.decisions(SHOWN)]
     except redis.Unavailable:
-        return {"away": True, "waiting": waiting, "queues": rows, "pools": [], "decisions": [], "drain_ms": None, "oldest_ms": None}
+        return {
+            "away": True,
+            "waiting": None,
+            "queues": _queues(None, may_ask_broker=env.load().is_rabbitmq),
+            "pools": [],
+            "decisions": [],
+            "drain_ms": None,
+            "oldest_ms": None,
+        }
     for pool in pools:
         threads, seconds = holds.get(pool["instance"], (None, 0.0))
         pool |= {"held": threads, "held_ms": round(seconds * 1000)}
         pool["busy_percent"] = 100 * pool["active_count"] / max(1, pool["threads"])
-    drain = waiting.drain_seconds
+    drain = waiting.drain_seconds if waiting and waiting.total else None
     return {
         "away": False,
         "waiting": waiting,
-        "oldest_ms": round(waiting.oldest_seconds * 1000),
+        "oldest_ms": round(waiting.oldest_seconds * 1000) if waiting and waiting.total else None,
         "drain_ms": None if drain is None else round(drain * 1000),
-        "queues": rows,
+        "queues": _queues(waiting),
         "pools": pools,
+        "chosen": next((pool for pool in pools if pool["instance"] == wanted), pools[0] if pools else None),
         "decisions": decisions,
         "threads": sum(pool["threads"] for pool in pools),
         "busy": sum(pool["active_count"] for pool in pools),
     }
+
+
+def _queues(waiting: queue_statistics.QueueStatistics | None, *, may_ask_broker: bool = True) -> list[dict[str, Any]]:
+    found = statistics.queues(waiting) if may_ask_broker else statistics.queues_with({}, waiting)
+    return [
+        {"name": name, "purpose": QUEUES.get(name, ""), "is_nearly_full": (queue["usage_percent"] or 0) >= NEARLY_FULL_PERCENT, **queue}
+        for name, queue in found.items()
+    ]
 
 
 def reason_of(decision: Decision) -> str:

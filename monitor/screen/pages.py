@@ -63,7 +63,7 @@ def _charts() -> list[dict[str, str]]:
         {"name": "throughput", "title": _("Throughput by state"), "unit": _("messages per second")},
         {"name": "channels", "title": _("Sent by channel"), "unit": _("messages per second")},
         {"name": "queue", "title": _("Queue and pool"), "unit": _("messages waiting, and threads")},
-        {"name": "latency", "title": _("Latency and success rate"), "unit": _("from due until accepted by the provider")},
+        {"name": "latency", "title": _("Latency and success rate"), "unit": _("from due to accepted by the provider")},
     ]
 
 

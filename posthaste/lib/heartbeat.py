@@ -57,10 +57,10 @@ def start(kind: str) -> None:
         pause = threading.Event()
         while True:
             try:
-                report(look(kind, started_at=began))
+                note = report(look(kind, started_at=began), takes_note=True)
                 for publish in on_beat:
                     publish()
-                process_notes.obey(kind)
+                process_notes.obey(note)
             except (redis.Unavailable, OSError):
                 pass  # the health page says so already
             pause.wait(SECONDS)
@@ -79,8 +79,8 @@ def look(kind: str, *, started_at: float) -> Process:
     return Process(kind, socket.gethostname(), os.getpid(), started_at, memory, used_percent, disk.free, __version__)
 
 
-def report(process: Process) -> None:
-    """Tell that a process lives.
+def report(process: Process, *, takes_note: bool = False) -> bytes | None:
+    """Tell that a process lives, and return the note to this one that was left meanwhile, in one round trip.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -90,7 +90,10 @@ def report(process: Process) -> None:
     pipeline.set(_key(name), orjson.dumps(asdict(process)), px=int(EXPIRES_SECONDS * 1000))
     pipeline.zadd(_register(), {name: now})
     pipeline.zremrangebyscore(_register(), "-inf", now - FORGET_SECONDS)
-    pipeline.execute()
+    if takes_note:
+        process_notes.take(pipeline, process.kind)
+    answers: Any = pipeline.execute()
+    return answers[-1] if takes_note else None
 
 
 def processes() -> list[Process]:

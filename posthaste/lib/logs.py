@@ -3,8 +3,8 @@
 A line that concerns a message has its trace id, which is the message's id in hex digits: `trace_id`, or `trace_ids` where there are
 several (the first ten, and how many there are as `messages`). Code that handles messages says which:
 
-    with logs.about([row.id for row in rows]):
-        …                                          every line in here, also a library's, has the trace ids
+    with logs.about([row.id for row in rows], recipients=[row.recipient for row in rows]):
+        …                      every line in here, also a library's, has the trace ids and none of the recipients
 """
 
 import logging
@@ -20,48 +20,46 @@ import structlog
 from django.core.exceptions import PermissionDenied, RequestAborted, SuspiciousOperation
 from django.http.request import UnreadablePostError
 
+from posthaste.lib.blanking import HIDDEN, blanked
+
 SECRET_NAMES = re.compile(r"(password|secret|token|authorization|api_?key|credential|cookie)", re.IGNORECASE)
-API_KEY = re.compile(r"\bph_(live|test)_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{16,}")
-#: Recipients in texts of others: replies of mail servers, errors of the database, tracebacks.
-EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+@(?=[A-Za-z0-9-]+\.[A-Za-z0-9])")
-PHONE = re.compile(r"(?<![\w.:+-])(?:\+\d{7,15}|1[3-9]\d{9})(?![\w-])")
 MAX_TRACES = 10
 PERSONAL_NAMES = frozenset({"recipient", "email", "phone", "body", "subject", "variables"})
 
 
 _about: ContextVar[tuple[UUID, ...]] = ContextVar("about", default=())
+_recipients: ContextVar[tuple[str, ...]] = ContextVar("recipients", default=())
 
 
 @contextmanager
-def about(message_ids: Iterable[UUID]) -> Iterator[None]:
-    """Say which messages the lines logged in this block, by this thread, concern."""
-    token = _about.set(tuple(message_ids))
+def about(message_ids: Iterable[UUID], *, recipients: Iterable[str] = ()) -> Iterator[None]:
+    """Say which messages the lines logged in this block, by this thread, concern, and what must not stand in them."""
+    ids, hidden = _about.set(tuple(message_ids)), _recipients.set((*_recipients.get(), *recipients))
     try:
         yield
     finally:
-        _about.reset(token)
+        _about.reset(ids)
+        _recipients.reset(hidden)
 
 
 def add_traces(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the trace ids of the messages that a line concerns, unless the line names its own."""
     ids = _about.get()
-    if not ids or "trace_id" in event or "trace_ids" in event:
-        return event
-    if len(ids) == 1:
-        event["trace_id"] = ids[0].hex
-    else:
+    if ids and "trace_id" not in event and "trace_ids" not in event:
         event.update(traces(ids))
     return event
 
 
 def traces(message_ids: Iterable[UUID]) -> dict[str, Any]:
-    """Return what a line about several messages says of them."""
+    """Return what a line says of the messages that it concerns; nothing where there are none."""
     ids = tuple(message_ids)
+    if len(ids) < 2:
+        return {"trace_id": ids[0].hex} if ids else {}
     return {"trace_ids": [found.hex for found in ids[:MAX_TRACES]], "messages": len(ids)}
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank what must never be in a log: secrets by name, API keys by form, personal data by name."""
+    """Blank what must never be in a log: secrets and personal data by their name or their form."""
     for name, value in event.items():
         event[name] = _scrubbed(value, name)
     return event
@@ -69,23 +67,14 @@ def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
 
 def _scrubbed(value: Any, name: object = "") -> Any:
     if isinstance(name, str) and (name in PERSONAL_NAMES or SECRET_NAMES.search(name)):
-        return "••••"
+        return HIDDEN
     if isinstance(value, str):
-        return _masked(value)
+        return blanked(value, _recipients.get())
     if isinstance(value, dict):
         return {inner: _scrubbed(part, inner) for inner, part in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_scrubbed(part) for part in value)
     return value
-
-
-def _masked(text: str) -> str:
-    """Blank keys and recipients in a text, also one that others wrote."""
-    if "ph_" in text:
-        text = API_KEY.sub(r"ph_\1_\2_••••", text)
-    if "@" in text:
-        text = EMAIL.sub("••••@", text)
-    return PHONE.sub("••••", text)
 
 
 class ShortForClients(logging.Filter):

@@ -72,6 +72,7 @@ class Metric:
     labels: tuple[str, ...]
     fold: Fold | None
     keep_seconds: float  # so long an answer serves, because reading takes long
+    is_vital: bool  # read before all others, which may take the time that there is
     read: Callable[[], Reading]
 
     @property
@@ -133,6 +134,7 @@ def metric(
     labels: tuple[str, ...] = (),
     fold: Fold | None = None,
     keep_seconds: float = 0.0,
+    is_vital: bool = False,
 ) -> Callable[[R], R]:
     """Declare the function below as the reader of a figure. A unit stands at the end of the name, as Prometheus wants it.
 
@@ -155,7 +157,16 @@ def metric(
         if name in _metrics:
             raise ValueError(f"The metric {name} is declared twice.")
         _metrics[name] = Metric(
-            name=name, kind=kind, help=help, title=title, unit=unit, labels=labels, fold=fold, keep_seconds=keep_seconds, read=read
+            name=name,
+            kind=kind,
+            help=help,
+            title=title,
+            unit=unit,
+            labels=labels,
+            fold=fold,
+            keep_seconds=keep_seconds,
+            is_vital=is_vital,
+            read=read,
         )
         return read
 
@@ -263,7 +274,7 @@ def read_all(names: Collection[str] | None = None) -> Iterator[tuple[Metric, Rea
     reader = _Reader()
     try:
         wanted = [found for found in metrics() if names is None or found.name in names]
-        for found in sorted(wanted, key=lambda found: _took.get(found.name, 0.0)):
+        for found in sorted(wanted, key=lambda found: (not found.is_vital, _took.get(found.name, 0.0))):
             try:
                 samples = _read(reader, found, seconds=min(READER_SECONDS, ends_at - time.monotonic()))
             except Exception as error:  # noqa: BLE001 - one that fails must not take the others down

@@ -6,6 +6,7 @@ The thread of the heartbeat looks for it. A note is taken by the process that it
 import os
 import signal
 import socket
+from typing import Any
 
 from posthaste.lib import redis
 
@@ -26,12 +27,12 @@ def leave(*, kind: str, host: str, pid: int, note: str) -> None:
     redis.client().set(_key(kind, host, pid), note, ex=EXPIRES_SECONDS)
 
 
-def obey(kind: str) -> None:
-    """Look for a note to this process and do what it says: end, as when its supervisor asks for it.
+def take(pipeline: Any, kind: str) -> None:
+    """Look for a note to this process, in a pipeline whose answer is for `obey`."""
+    pipeline.execute_command("GETDEL", _key(kind, socket.gethostname(), os.getpid()))
 
-    Raises:
-        posthaste.lib.redis.Unavailable: Redis is away.
-    """
-    found = redis.call("GETDEL", _key(kind, socket.gethostname(), os.getpid()))
-    if found == SHUTDOWN.encode():
+
+def obey(note: bytes | None) -> None:
+    """Do what a note says: end, as when the supervisor asks for it."""
+    if note == SHUTDOWN.encode():
         os.kill(os.getpid(), signal.SIGTERM)

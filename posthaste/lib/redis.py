@@ -27,7 +27,8 @@ def client() -> redis.Redis:
         socket_connect_timeout=1.0,
         socket_timeout=SOCKET_SECONDS,
         health_check_interval=30,
-        retry=Retry(NoBackoff(), 1),  # one reconnect: a pooled connection may have died while idle
+        # One reconnect, as a pooled connection may have died while idle. What timed out once is not waited for again.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         max_connections=200,
         client_name="posthaste",
     )

@@ -3,40 +3,40 @@
 const LOOK_MS = 1000;
 const MAX_CHARACTERS = 2_000_000; // of a followed log in the page; the rest is a link away
 
-// --- a log that is being written -----------------------------------------------------------------------------
-const log = document.getElementById("job-log");
-const said = document.getElementById("log-state");
-
-function isAtBottom() {
-  return log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-}
-
-function append(text) {
-  const follows = isAtBottom();
+// --- a log that is being written, on the page of its run or beside a list of runs --------------------------------
+function append(log, text) {
+  const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   log.append(text);
   while (log.textContent.length > MAX_CHARACTERS && log.firstChild !== log.lastChild) log.firstChild.remove();
   if (follows) log.scrollTop = log.scrollHeight;
 }
 
-async function follow() {
+async function follow(log, said) {
+  if (!log.isConnected) return; // the panel was closed
   if (!document.hidden) {
     try {
       const answer = await fetch(`${log.dataset.url}?from=${log.dataset.end}`, { headers: { Accept: "application/json" } });
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
       const told = await answer.json();
-      if (told.text) append(told.text);
+      if (!log.isConnected) return;
+      if (told.text) append(log, told.text);
       log.dataset.end = told.end;
       said.textContent = told.open ? log.dataset.live : told.state.label;
-      if (told.more) { setTimeout(follow, 0); return; }
+      if (told.more) { setTimeout(follow, 0, log, said); return; }
       if (!told.open) { location.reload(); return; } // the buttons and the facts are those of a run that has ended
     } catch { said.textContent = log.dataset.lost; }
   }
-  setTimeout(follow, LOOK_MS);
+  setTimeout(follow, LOOK_MS, log, said);
 }
-if (log) {
+
+function showLog(root) {
+  const log = root.querySelector("#job-log");
+  if (!log) return;
   log.scrollTop = log.scrollHeight;
-  if ("follow" in log.dataset) follow();
+  if ("follow" in log.dataset) follow(log, root.querySelector("#log-state"));
 }
+showLog(document);
+document.addEventListener("panel:open", (event) => showLog(event.detail.root));
 
 // --- the form of a job ---------------------------------------------------------------------------------------
 const form = document.getElementById("job-form");
@@ -75,17 +75,16 @@ if (form) {
 }
 
 // --- the bar of a selection, which outlasts the list's refreshes ------------------------------------------------
-const list = document.getElementById("jobs-form");
-const bar = list?.querySelector("[data-bulk]");
+const bar = document.querySelector("#jobs-form [data-bulk]");
 if (bar) {
   const chosen = new Set();
   const show = () => { bar.hidden = chosen.size === 0; bar.querySelector("[data-count]").textContent = String(chosen.size); };
-  list.addEventListener("change", (event) => {
-    if (event.target.name !== "job") return;
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "job" || event.target.type !== "checkbox") return;
     if (event.target.checked) chosen.add(event.target.value); else chosen.delete(event.target.value);
     show();
   });
   new MutationObserver(() => {
-    for (const box of list.querySelectorAll("input[name=job]")) box.checked = chosen.has(box.value);
-  }).observe(list, { childList: true, subtree: true });
+    for (const box of document.querySelectorAll("input[name=job]")) box.checked = chosen.has(box.value);
+  }).observe(document.getElementById("content"), { childList: true, subtree: true });
 }

@@ -13,7 +13,7 @@ let shown = "";
 let opener = null;
 
 const linkOf = (row) => row.querySelector("th a[href], td a[href]");
-const rows = () => [...document.querySelectorAll("table[data-panel] tbody tr")];
+const rows = () => [...document.querySelectorAll("table[data-panel] tbody tr")].filter((row) => !panel.contains(row));
 
 function isOffered(address) {
   // Only what the list offers: an address in a link that was sent by others must not fill our panel with anything else.
@@ -89,7 +89,7 @@ if (panel && document.querySelector("table[data-panel]")) {
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || !WIDE.matches) return;
     const row = event.target.closest("table[data-panel] tbody tr");
-    if (!row) return;
+    if (!row || panel.contains(row)) return;  // from a list in the panel one goes on to pages
     const link = linkOf(row);
     const control = event.target.closest(CONTROLS);
     if (!link || (control && control !== link) || String(getSelection())) return;

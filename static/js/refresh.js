@@ -4,6 +4,7 @@ import { asCards } from "./cards.js";
 import { tellTimes } from "./times.js";
 
 const MISSES = 2;  // turns without an answer before a part counts as old
+const PATIENCE_MS = 5_000;  // so long an answer may take before what is shown counts as old, where turns are short
 
 function isTypedInto(part) {
   const at = document.activeElement;
@@ -33,16 +34,22 @@ function swap(part, fresh) {
 export function follow(root = document, address = () => location.href) {
   for (const marked of root.querySelectorAll("[data-refresh]")) {
     const { id } = marked;
+    const every = Number(marked.dataset.refresh) * 1000;
     let misses = 0;
+    let isAsking = false;  // one question at a time: a server that is slow is not asked more often
+    let freshAt = performance.now();
     const timer = setInterval(async () => {
       const part = document.getElementById(id);
       if (!part) { clearInterval(timer); return; }
-      if (document.hidden || isTypedInto(part)) return;
+      if (isAsking && performance.now() - freshAt > Math.max(PATIENCE_MS, (MISSES + 1) * every)) sayOld(part);
+      if (isAsking || document.hidden || isTypedInto(part)) return;
+      isAsking = true;
       try {
         const answer = await fetch(address(), { headers: { Accept: "text/html", "X-Panel": "1" }, signal: AbortSignal.timeout(10_000) });
         if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
         misses = 0;
+        freshAt = performance.now();
         if (!fresh) { clearInterval(timer); sayOld(part); return; }
         if (isTypedInto(part)) return;
         swap(part, document.adoptNode(fresh));
@@ -50,7 +57,9 @@ export function follow(root = document, address = () => location.href) {
       } catch {
         misses += 1;
         if (misses >= MISSES) sayOld(part);
+      } finally {
+        isAsking = false;
       }
-    }, Number(marked.dataset.refresh) * 1000);
+    }, every);
   }
 }

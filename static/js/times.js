@@ -4,6 +4,7 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style:
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
+const minute = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
 const WEEK = 604800;
 const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [Infinity, "day", 86400]];
 
@@ -30,5 +31,9 @@ export function tellTimes(root = document) {
     const [, unit, size] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
     element.textContent = relative.format(Math.round(seconds / size), unit);
     element.title = exact.format(at);
+  }
+  for (const mark of root.querySelectorAll("svg text[data-at]")) {  // of an axis
+    const at = new Date(mark.dataset.at);
+    if (!Number.isNaN(at.getTime())) mark.textContent = minute.format(at);
   }
 }

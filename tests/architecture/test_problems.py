@@ -192,6 +192,7 @@ def test_every_address_and_method_is_described(schema: dict[str, Any]) -> None:
 
 #: Writes that answer a whole row, and why that tells a key that may only write nothing that it may not read.
 OWN_ROWS = {
+    "POST /api/alarms/silences/": "a new row: what the caller sent",
     "POST /api/config/items/": "a new row: what the caller sent",
     "POST /api/config/namespaces/": "a new row: what the caller sent",
     "POST /api/jobs/{id}/run/": "new rows: what came of the caller's own request",

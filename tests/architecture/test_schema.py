@@ -1,13 +1,16 @@
 """Every answer is what the OpenAPI document says: its status, its kind and its shape."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
 from configcenter.services import releases
+from jobs.services import plans
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.test_tenants import MODULES, SAMPLES, Owned, make_everything, path_of, with_parameters
 from tests.builders import Api, actor, close_committer, json_of, make_api
@@ -100,6 +103,40 @@ def test_what_is_made_is_as_described() -> None:
             found[str(route)] = wrong("POST", route, answer)
     close_committer()  # its connection would keep the test database from being removed
     assert len(found) == len(MADE)
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+def test_jobs_are_as_described() -> None:
+    plans.declare_all(now=timezone.now())
+    tenant = make_everything("Acme").tenant
+    type(tenant).objects.filter(pk=tenant.pk).update(is_operator=True)
+    api, found = make_api(tenant), {}
+    made = api.post("/api/jobs/", {"name": "mine", "task": "jobs.remove_old_runs", "cron": "0 6 * * *", "parameters": {"keep_days": 7}})
+    one, run = f"/api/jobs/{json_of(made)['id']}/", ""
+    calls: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+        ("POST", "api/jobs/", lambda: made),
+        ("GET", "api/jobs/", lambda: api.get("/api/jobs/")),
+        ("GET", "api/jobs/<int:id>/", lambda: api.get(one)),
+        ("PATCH", "api/jobs/<int:id>/", lambda: api.patch(one, {"every_seconds": 90, "starts_at": None})),
+        ("POST", "api/jobs/<int:id>/disable/", lambda: api.post(f"{one}disable/")),
+        ("POST", "api/jobs/<int:id>/enable/", lambda: api.post(f"{one}enable/")),
+        ("POST", "api/jobs/<int:id>/reset/", lambda: api.post(f"{one}reset/")),
+        ("POST", "api/jobs/<int:id>/run/", lambda: api.post(f"{one}run/", {"parameters": {"keep_days": 9}})),
+        ("GET", "api/jobs/<int:id>/runs/", lambda: api.get(f"{one}runs/")),
+        ("GET", "api/jobs/runs/<uuid:id>/", lambda: api.get(run)),
+        ("GET", "api/jobs/runs/<uuid:id>/log/", lambda: api.get(f"{run}log/")),
+        ("POST", "api/jobs/runs/<uuid:id>/stop/", lambda: api.post(f"{run}stop/")),
+        ("DELETE", "api/jobs/<int:id>/", lambda: api.delete(one)),
+    )
+    for method, pattern, call in calls:
+        answer = call()
+        if pattern.endswith("run/"):
+            run = f"/api/jobs/runs/{json_of(answer)[0]['id']}/"
+        found[f"{method} {pattern}"] = wrong(method, Route(pattern, "", (), api.get), answer)
+    walked = {
+        f"{method} {route.pattern}" for route in api_routes() if route.pattern.startswith("api/jobs/") for method in methods_of(route)
+    }
+    assert walked == {*found}
     assert {name: text for name, text in found.items() if text} == {}
 
 

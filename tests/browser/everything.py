@@ -21,6 +21,7 @@ from tests.browser.operations import operation_pages
 from tests.browser.people import people_pages
 from tests.browser.recipients import NOT_KNOWN, recipient_pages
 from tests.browser.scene import Scene
+from tests.browser.traces import trace_pages
 from tests.browser.webhooks import webhook_pages
 from tests.builders import TESTER
 
@@ -34,6 +35,7 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     config_pages,
     job_pages,
     alarm_pages,
+    trace_pages,
     error_pages,
 )
 #: Pages that are answered with something else than 200, and have to look well all the same.

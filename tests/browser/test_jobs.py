@@ -9,11 +9,13 @@ import pytest
 import structlog
 from django.db import connections
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from jobs.models import JobRun
-from jobs.services import execution, publishing
+from jobs.services import execution, publishing, schedule
 from tests.browser.test_pages import browser, open_as
+from tests.builders import TESTER
 from tests.jobs.builders import declared, make_plan
 
 __all__ = ["browser"]
@@ -96,4 +98,41 @@ def test_the_form_tells_the_next_runs_while_one_types(live_server: Any, browser:
     page.get_by_label("Every").wait_for()
     assert not page.get_by_label("Crontab").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert said == []
+
+
+def test_a_job_and_a_run_open_beside_their_lists_and_a_selection_outlasts_the_refresh(
+    live_server: Any, browser: Any, worker: list[threading.Thread]
+) -> None:
+    plan, boss = make_plan("talks", task="tests.talk"), User.objects.create(username="boss", is_staff=True, is_superuser=True)
+    other = make_plan("whispers", task="tests.talk")
+    page, said = open_as(browser, live_server.url, boss)
+    page.goto(live_server.url + reverse("jobs"))
+    box = page.get_by_label("Select whispers")
+    box.check()
+    page.locator("[data-bulk]", has_text="1").wait_for()
+    clock = page.locator("#all-jobs .live-line time").get_attribute("datetime")
+    page.wait_for_function("(was) => document.querySelector('#all-jobs .live-line time').getAttribute('datetime') !== was", arg=clock)
+    assert box.is_checked()
+    page.locator("#all-jobs tbody tr", has_text="talks").locator("td").last.click()
+    page.locator("#panel #upcoming li").nth(4).wait_for()
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.locator("#panel #upcoming li").nth(4).wait_for()
+    run = schedule.run_job(row=plan.job, by=TESTER, now=timezone.now())[0]
+    page.goto(live_server.url + reverse("job", args=[plan.pk]))
+    page.locator("#history tbody tr").first.locator("td").first.click()
+    page.locator("#panel #job-log", has_text="hello 2").wait_for()
+    page.locator("#panel #log-state", has_text="Live").wait_for()
+    go_on.set()
+    page.locator("#panel #job-log", has_text="goodbye").wait_for()
+    page.locator("#panel #run-facts", has_text="Succeeded").wait_for()
+    page.goto(live_server.url + reverse("jobs"))
+    page.get_by_label("Select whispers").check()
+    page.locator("[data-bulk]").get_by_role("button", name="Disable").click()
+    page.get_by_text("1 job is disabled.").wait_for()
+    other.job.refresh_from_db()
+    run.refresh_from_db()
+    assert (other.job.enabled, run.state) == (False, "succeeded")
     assert said == []

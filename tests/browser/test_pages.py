@@ -100,12 +100,13 @@ def browser() -> Iterator[Any]:
 
 
 def open_as(
-    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440
+    browser: Any, address: str, user: User, *, language: str = "en", scheme: str = "light", width: int = 1440, zone: str | None = None
 ) -> tuple[Any, list[str]]:
     """Open a page signed in as the user, with a list that collects the complaints of its console."""
     client = Client()
     client.force_login(user)
-    context = browser.new_context(viewport={"width": width, "height": 844 if width < 500 else 900}, color_scheme=scheme)
+    viewport = {"width": width, "height": 844 if width < 500 else 900}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
@@ -218,7 +219,12 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "dead letters",
             "messaging_message",
             "failed message",
+            "message behind a breaker",
+            "scheduled message",
+            "message sent after two attempts",
+            "message recovered to unknown",
             "batch",
+            "batch that stands still",
             "provider",
             "template",
             "version",
@@ -244,6 +250,10 @@ def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages:
             "locks",
             "items",
             "publish item",
+            "alarms",
+            "alarm",
+            "silences",
+            "receivers of alarms",
         ):
             page.goto(live_server.url + pages[name])
             wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]

@@ -14,6 +14,7 @@ from posthaste import env
 from tests.chaos.installation import Installation
 from tests.chaos.table import Table
 from tests.integration.stack import Stack
+from tests.peers.smtp import MailServer
 from tests.services import PRODUCTION, Services
 
 # Short, so that what was recovered can be seen soon; a call to the recorder may take two seconds, less than half a lease.
@@ -46,6 +47,11 @@ def small_disk(folder: Path) -> Iterator[bool]:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+def smtp_url(mails: MailServer) -> str:
+    """Return where the product sends alarms by e-mail past its providers."""
+    return f"smtp://127.0.0.1:{mails.port}/?from=alarms@example.com&security=none"
+
+
 @pytest.fixture(scope="package")
 def table() -> Iterator[Table]:
     """Collect the totals of each fault; the long form keeps them in a file."""
@@ -66,6 +72,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     with (
         small_disk(services["postgresql"].folder) as has_small_disk,
         services,
-        Stack({**services.environment(), "REDIS_PREFIX": "chaos"}, folder, configuration=WAITS) as stack,
+        MailServer() as mails,
+        Stack({**services.environment(), "REDIS_PREFIX": "chaos", "ALARM_SMTP_URL": smtp_url(mails)}, folder, configuration=WAITS) as stack,
     ):
-        yield Installation(services, stack, has_small_disk)
+        yield Installation(services, stack, mails, has_small_disk)

@@ -12,6 +12,7 @@ import redis
 from tests.integration.mending import mend
 from tests.integration.stack import WEB_WORKERS, Stack
 from tests.integration.waiting import poll
+from tests.peers.smtp import MailServer
 from tests.services import Services
 
 
@@ -21,6 +22,7 @@ class Installation:
 
     services: Services
     stack: Stack
+    mails: MailServer  # gets what goes by ALARM_SMTP_URL
     has_small_disk: bool
 
     @property

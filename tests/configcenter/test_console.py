@@ -121,8 +121,12 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
     assert orjson.loads(again.draft or "") == orjson.loads(item.draft or "")
 
 
-#: Fields that take not just any value of their type.
+#: Fields that take not just any value of their type, of all shapes or of one.
 FITTING: dict[str, Any] = {
+    "address": "https://hooks.example.com/x",
+    "AlarmRule.inhibited_by": ["redis-away"],
+    "AlarmRule.only": [],
+    "AlarmRule.receivers": ["operators 5"],
     "allowed_hosts": ["a.example.com", "*.example.org"],
     "burst": 0,
     "channel": "chat",
@@ -147,12 +151,12 @@ def _other(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
             values[name] = not values[name]
         elif kind == "select" and name not in ("resource", "origin", "unit"):  # of which not every pair means something
             values[name] = list(inner)[-1].value
-        elif name in FITTING:
-            values[name] = FITTING[name]
+        elif (own := f"{model.__name__}.{name}") in FITTING or name in FITTING:
+            values[name] = FITTING.get(own, FITTING.get(name))
         elif kind == "lines":
             values[name] = ["one", "two"]
         elif kind == "number" and inner is float:
-            values[name] += 0.25
+            values[name] = (values[name] or 0) + 0.25
         elif kind == "number":
             values[name] += -1 if values[name] > 1 else 1
     return values
@@ -651,7 +655,7 @@ def test_the_overview_asks_the_same_few_queries_however_much_was_published(djang
     ("module", "shown"),
     [
         ("flow_rules", "1,000 requests/s · 500 at once · 10,000 requests in 60 s"),
-        ("alarms", "Messages waiting above 100,000 for 60 s · Warning"),
+        ("alarms", "Messages waiting in the database above 99,000 for 60 s · Warning"),
     ],
 )
 def test_the_line_of_an_entry_says_what_it_does(module: str, shown: str) -> None:

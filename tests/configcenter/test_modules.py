@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from configcenter import hot
 from configcenter.models import ConfigItem, ConfigNamespace, ConfigRelease
 from configcenter.services import items
-from configcenter.services.validation import WORDS
 from posthaste.lib.problems import Invalid
+from posthaste.lib.wrong_values import WORDS
 from tests.builders import fields_of, json_of, make_api, make_tenant
 
 NAMES = [handle.name for handle in hot.modules()]
@@ -30,9 +30,12 @@ WRONG: dict[Any, list[Any]] = {
 
 
 def spots(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field of a module with the kind of its value, also inside of others."""
+    """Every field of a module with the kind of its value, also inside of others; a field that may have no value has a tuple."""
     for name, info in model.model_fields.items():
         kind, own = info.annotation, f"{path}.{name}" if path else name
+        if type(None) in get_args(kind):
+            yield own, get_args(kind)
+            continue
         if get_origin(kind) is list:
             yield own, list
             member = get_args(kind)[0]
@@ -44,6 +47,13 @@ def spots(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
             yield from spots(kind, own)
         else:
             yield own, kind if kind in WRONG else str
+
+
+def wrong(kind: Any) -> list[Any]:
+    """Return what is no value of a kind."""
+    if isinstance(kind, tuple):
+        return [value for value in WRONG[kind[0]] if value is not None]
+    return WRONG[kind]
 
 
 def document(path: str, value: Any) -> dict[str, Any]:
@@ -66,7 +76,7 @@ def told(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_value_of_any_field_is_told_with_the_field_in_our_words_and_in_chinese(name: str) -> None:
     for path, kind in spots(hot.module(name).model):
-        for value in WRONG[kind]:
+        for value in wrong(kind):
             errors = told(name, document(path, value))
             assert errors, f"{path} = {value!r} is taken"
             assert any(error["field"].startswith(path) for error in errors), f"{path} = {value!r}: {errors}"

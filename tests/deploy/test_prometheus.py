@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from monitor.alarms import built_in
 from posthaste.env import ROOT
@@ -14,6 +15,8 @@ from tests import packages
 from tests.deploy.metrics_table import PAGE, written
 from tests.deploy.prometheus_names import DASHBOARD, PROMETHEUS, expressions, panels, rules, wanted
 
+GRAFANA = DASHBOARD.parent
+SECRET_AT = "/run/secrets/metrics_token"
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
 needs_promtool = pytest.mark.skipif(packages.promtool() is None, reason="promtool is missing")
 
@@ -25,12 +28,13 @@ def promtool(*arguments: str, folder: Path = PROMETHEUS) -> str:
 
 
 @needs_promtool
-def test_prometheus_takes_the_configuration_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "token_at"), [("prometheus.yml", "/etc/prometheus/posthaste.token"), ("compose.yml", SECRET_AT)])
+def test_prometheus_takes_the_configurations_as_they_are(tmp_path: Path, name: str, token_at: str) -> None:
     token = tmp_path / "posthaste.token"
     token.write_text("x" * 40)
-    text = (PROMETHEUS / "prometheus.yml").read_text()
-    assert "/etc/prometheus/posthaste.token" in text
-    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/posthaste.token", str(token)))
+    text = (PROMETHEUS / name).read_text()
+    assert token_at in text
+    (tmp_path / "prometheus.yml").write_text(text.replace(token_at, str(token)))
     (tmp_path / "alerts.yml").write_text((PROMETHEUS / "alerts.yml").read_text())
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml", folder=tmp_path)
 
@@ -39,6 +43,37 @@ def test_prometheus_takes_the_configuration_as_it_is(tmp_path: Path) -> None:
 def test_the_rules_are_whole_and_do_what_they_should() -> None:
     assert f"{len(rules())} rules found" in promtool("check", "rules", "alerts.yml")
     assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
+
+
+def test_compose_starts_prometheus_and_grafana_on_demand_with_what_they_need() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    services = compose["services"]
+    assert {name for name, service in services.items() if service.get("profiles")} == {"prometheus", "grafana"}
+    for name in ("prometheus", "grafana"):
+        service = services[name]
+        assert service["profiles"] == ["monitoring"]
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"]), "an exact version"
+        assert set(service["secrets"]) <= set(compose["secrets"])
+        for volume in service["volumes"]:
+            source, *_rest = volume.split(":")
+            assert (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"], volume
+    assert services["grafana"]["ports"] == ["127.0.0.1:3000:3000"], "to nobody else: it has a password only"
+    example = (ROOT / "deploy" / "env.example").read_text()
+    assert [secret["environment"] for secret in compose["secrets"].values() if f"\n{secret['environment']}=" not in example] == []
+
+
+def test_the_prometheus_of_compose_asks_the_containers_under_names_that_they_answer_to() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    jobs = yaml.safe_load((PROMETHEUS / "compose.yml").read_text())["scrape_configs"]
+    usual = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    assert [job["job_name"] for job in jobs] == [job["job_name"] for job in usual], "the rules and the dashboard name them"
+    hosts = {target.partition(":")[0] for job in jobs for static in job["static_configs"] for target in static["targets"]}
+    assert hosts == {"web", "ws"}
+    assert "web" in services["web"]["environment"]["ALLOWED_HOSTS"].split(",")
+    source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text())["datasources"][0]
+    assert (source["url"], source["isDefault"]) == ("http://prometheus:9090", True)
+    path = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "posthaste.yml").read_text())["providers"][0]["options"]["path"]
+    assert f"./deploy/grafana/{DASHBOARD.name}:{path}/{DASHBOARD.name}:ro" in services["grafana"]["volumes"]
 
 
 def test_every_metric_of_ours_that_is_asked_for_is_declared() -> None:

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.both_stacks
 MAY_BE_MISSING = {
     "posthaste_drain_rate",  # nothing waits
     "posthaste_certificate_days",  # no provider with a certificate
+    "posthaste_credential_days",  # none whose expiry is known
+    "posthaste_trace_export_lag_seconds",  # traces are not exported
     "posthaste_config_apply_seconds",  # all processes started after the last release
 }
 

@@ -26,7 +26,7 @@ async (names) => {
   return Object.fromEntries(names.map((name) => {
     const chart = echarts.getInstanceByDom(document.getElementById(name));
     const option = chart.getOption();
-    const sum = (line) => line.data.reduce((whole, [, value]) => whole + (value ?? 0), 0);
+    const sum = (line) => line.data.reduce((whole, entry) => whole + ((entry.value ?? entry)[1] ?? 0), 0);
     return [name, {
       id: chart.id,
       until: option.xAxis[0].max,
@@ -57,19 +57,35 @@ def said() -> list[str]:
     return []
 
 
-def opened(browser: Any, stack: Stack, said: list[str], *, width: int = 1920, height: int = 1080, **context: Any) -> Any:
-    """Sign in and open the big screen."""
-    page = browser.new_context(viewport={"width": width, "height": height}, **context).new_page()
+def signed_in(browser: Any, stack: Stack) -> Any:
+    """Sign in and return what the browser keeps of it."""
+    page = browser.new_page()
     page.set_default_timeout(MS)
-    page.on(
-        "console", lambda line: said.append(line.text) if line.type in ("error", "warning") and "/ws/statistics" not in line.text else None
-    )
-    page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"{stack.base_url}/admin/login/?next=/monitor/")
     page.fill("#id_username", stack.demo["admin"]["username"])
     page.fill("#id_password", stack.demo["admin"]["password"])
     page.press("#id_password", "Enter")
     page.wait_for_url(re.compile(r":\d+/monitor/"))
+    kept = page.context.storage_state()
+    page.close()
+    return kept
+
+
+@pytest.fixture(scope="module")
+def session(browser: Any, stack: Stack) -> Any:
+    """Sign in once: only some attempts a minute are let in."""
+    return signed_in(browser, stack)
+
+
+def opened(browser: Any, stack: Stack, said: list[str], session: Any, *, width: int = 1920, height: int = 1080, **context: Any) -> Any:
+    """Open the big screen as one who is signed in."""
+    page = browser.new_context(viewport={"width": width, "height": height}, storage_state=session, **context).new_page()
+    page.set_default_timeout(MS)
+    page.on(
+        "console", lambda line: said.append(line.text) if line.type in ("error", "warning") and "/ws/statistics" not in line.text else None
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"{stack.base_url}/monitor/")
     return page
 
 
@@ -84,8 +100,8 @@ def wait_for(page: Any, wanted: str, said: list[str]) -> None:
         raise AssertionError(f"{state(page)} instead of {wanted}; the console says {said}") from error
 
 
-def test_four_charts_move_while_messages_flow(stack: Stack, browser: Any, said: list[str]) -> None:
-    page = opened(browser, stack, said)
+def test_four_charts_move_while_messages_flow(stack: Stack, browser: Any, said: list[str], session: Any) -> None:
+    page = opened(browser, stack, said, session)
     wait_for(page, "live", said)
     before = page.evaluate(NEWEST, NAMES)
     customer = Customer(stack)
@@ -117,8 +133,8 @@ def test_four_charts_move_while_messages_flow(stack: Stack, browser: Any, said: 
     assert said == []
 
 
-def test_a_lost_connection_is_said_and_found_again(stack: Stack, browser: Any, said: list[str]) -> None:
-    page = opened(browser, stack, said)
+def test_a_lost_connection_is_said_and_found_again(stack: Stack, browser: Any, said: list[str], session: Any) -> None:
+    page = opened(browser, stack, said, session)
     wait_for(page, "live", said)
     stack.kill("ws")
     wait_for(page, "reconnecting", said)
@@ -131,7 +147,7 @@ def test_a_lost_connection_is_said_and_found_again(stack: Stack, browser: Any, s
 
 
 def test_a_sign_out_ends_the_page(stack: Stack, browser: Any, said: list[str]) -> None:
-    page = opened(browser, stack, said)
+    page = opened(browser, stack, said, signed_in(browser, stack))
     wait_for(page, "live", said)
     other = page.context.new_page()
     other.goto(f"{stack.base_url}/admin/")
@@ -139,8 +155,8 @@ def test_a_sign_out_ends_the_page(stack: Stack, browser: Any, said: list[str]) -
     page.wait_for_url("**/login/**")
 
 
-def test_ranges_tables_and_keys_work(stack: Stack, browser: Any, said: list[str]) -> None:
-    page = opened(browser, stack, said)
+def test_ranges_tables_and_keys_work(stack: Stack, browser: Any, said: list[str], session: Any) -> None:
+    page = opened(browser, stack, said, session)
     wait_for(page, "live", said)
     for key, name in (("2", "1h"), ("3", "24h"), ("4", "7d"), ("1", "15m")):
         page.keyboard.press(key)
@@ -168,9 +184,9 @@ def test_ranges_tables_and_keys_work(stack: Stack, browser: Any, said: list[str]
 
 
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_it_fits_its_window(stack: Stack, browser: Any, said: list[str], language: str) -> None:
+def test_it_fits_its_window(stack: Stack, browser: Any, said: list[str], session: Any, language: str) -> None:
     for width, height, may_scroll in ((1920, 1080, False), (1440, 900, False), (1000, 700, False), (768, 1024, True), (390, 844, True)):
-        page = opened(browser, stack, said, width=width, height=height, locale=language, reduced_motion="reduce")
+        page = opened(browser, stack, said, session, width=width, height=height, locale=language, reduced_motion="reduce")
         wait_for(page, "live", said)
         across, down = page.evaluate(
             "[document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight]"

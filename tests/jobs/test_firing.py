@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.models import JobRun, Plan, RunState, Trigger
 from jobs.policies import Misfire
-from jobs.services import firing, plans, publishing, schedule
+from jobs.services import drafts, firing, plans, publishing, schedule
 from jobs.services.firing import Clock
 from jobs.services.plans import When
 from tests.builders import TESTER
@@ -111,7 +111,7 @@ def test_edits_neither_fire_for_the_past_nor_postpone_a_long_interval() -> None:
         now = T0 + hour * HOUR
         firing.fire(plan.pk, now=now)
         held = Plan.objects.select_related("job", *plans.WITH_SCHEDULES).get(pk=plan.pk)
-        draft = schedule.draft_of(held)
+        draft = drafts.draft_of(held)
         every = timedelta(days=1) if hour % 2 else timedelta(hours=12)
         schedule.change_job(row=held.job, draft=replace(draft, description=f"edit {hour}", when=When(every=every)), by=TESTER, now=now)
     assert nominal(plan) == [T0 + 24 * HOUR] or nominal(plan) == [T0 + 12 * HOUR, T0 + 24 * HOUR]

@@ -1,5 +1,6 @@
 """The console of jobs: what each page shows, what its buttons do, and who may."""
 
+import csv
 from datetime import timedelta
 from typing import Any
 
@@ -60,11 +61,54 @@ def test_the_list_shows_when_each_job_runs_and_how_it_went(operator: Client) -> 
     plans.declare_all(now=timezone.now())
     page = text(operator, "jobs")
     assert "Remove old runs of jobs" in page
-    assert "Every 1 hour" in page
+    assert "Every hour" in page
     assert "Release due messages" in page
     assert "Recover and retry stuck messages" in page
     assert "Remove old runs of jobs" not in text(operator, "jobs", q="feed")
     assert "Nothing matches." in text(operator, "jobs", show="disabled")
+
+
+def csv_of(client: Client, address: str) -> list[list[str]]:
+    answer = client.get(address)
+    assert answer["Content-Type"].startswith("text/csv")
+    return list(csv.reader(b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()))  # type: ignore[attr-defined]
+
+
+def make_runs(plan: Plan, number: int, **fields: Any) -> list[JobRun]:
+    now = timezone.now()
+    common = {"job": plan.job, "task": plan.job.task, "trigger": Trigger.HAND, "due_at": now, "published_at": now}
+    return [JobRun.objects.create(nominal_at=now + timedelta(seconds=each), **{**common, **fields}) for each in range(number)]
+
+
+def test_the_list_and_the_history_are_exported_as_they_are_filtered(operator: Client) -> None:
+    plan = make_plan("=danger", task="configcenter.forget_old_releases", cron="0 6 * * *")
+    make_plan("other", task="configcenter.forget_old_releases")
+    make_runs(plan, 2, state=RunState.FAILED, error="ValueError: boom", parameters={"keep_days": 7})
+    make_runs(plan, 40, state=RunState.SUCCEEDED)
+    _heads, *rows = csv_of(operator, reverse("jobs") + "?csv&q=danger")
+    assert [(row[0], row[5]) for row in rows] == [("'=danger", "0 6 * * *")], "no cell is a formula"
+    assert len(csv_of(operator, reverse("jobs") + "?csv")) == 3
+    _heads, *rows = csv_of(operator, reverse("job", args=[plan.pk]) + "?csv&state=failed")
+    assert [(row[2], row[3], row[11]) for row in rows] == [("Failed", "ValueError: boom", '{"keep_days":7}')] * 2
+    assert len(csv_of(operator, reverse("job", args=[plan.pk]) + "?csv")) == 43
+
+
+def test_the_history_has_pages_that_lead_back_and_keep_the_filter(operator: Client) -> None:
+    plan = make_plan()
+    make_runs(plan, 70, state=RunState.SUCCEEDED)
+    make_runs(plan, 5, state=RunState.FAILED)
+    address = reverse("job", args=[plan.pk])
+    first = operator.get(address, {"state": "succeeded"})
+    second = operator.get(address + first.context["older"])
+    third = operator.get(address + second.context["older"])
+    shown = [[each["run"].pk for each in answer.context["runs"]] for answer in (first, second, third)]
+    assert [len(page) for page in shown] == [30, 30, 10]
+    succeeded = JobRun.objects.filter(state="succeeded").order_by("-pk").values_list("pk", flat=True)
+    assert [pk for page in shown for pk in page] == list(succeeded)
+    assert third.context["older"] == ""
+    back = operator.get(address + third.context["newer"])
+    assert [each["run"].pk for each in back.context["runs"]] == shown[1]
+    assert "state=succeeded" in back.context["newer"]
 
 
 def test_the_list_is_shown_while_redis_is_away(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +184,7 @@ def test_a_wrong_parameter_is_named(operator: Client) -> None:
     plan = make_plan(task="configcenter.forget_old_releases")
     answer = operator.post(reverse("job-run-once", args=[plan.pk]), {"parameters.keep_days": "many"})
     assert answer.status_code == 422
-    assert "valid integer" in answer.content.decode()
+    assert "Must be a whole number." in answer.content.decode()
     assert not JobRun.objects.exists()
 
 
@@ -172,7 +216,7 @@ def test_the_platforms_own_job_is_reset_but_not_deleted_and_one_of_people_is_del
     operator.post(edit, form_of(operator, edit, number="5", unit="hours"))
     assert "Every 5 hours" in text(operator, "job", own.pk)
     operator.post(reverse("job", args=[own.pk]), {"do": "reset"})
-    assert "Every 1 hour" in text(operator, "job", own.pk)
+    assert "Every hour" in text(operator, "job", own.pk)
     operator.post(reverse("job", args=[own.pk]), {"do": "delete", "name": own.job.name})
     assert Plan.objects.filter(pk=own.pk).exists()
     mine = make_plan("mine")

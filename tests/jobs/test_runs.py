@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from jobs import registry
@@ -129,9 +129,18 @@ def test_a_success_starts_the_following_job_once_and_a_failure_does_not() -> Non
 def test_a_run_whose_worker_is_lost_fails_and_its_late_end_changes_nothing() -> None:
     run = claim(start(make_plan()), now=timezone.now())
     assert run is not None
-    publishing.sweep(now=timezone.now() + timedelta(seconds=31))
+    publishing.end_lost(now=timezone.now() + timedelta(seconds=31))
     assert state(run) == ("failed", "worker_lost")
     assert finish(run, RunState.SUCCEEDED) is None
+    with pytest.raises(Overtaken), transaction.atomic():
+        fence.check(execution.current_of(run))
+
+
+def test_a_run_whose_job_is_deleted_writes_nothing_more() -> None:
+    run = claim(start(make_plan()))
+    assert run is not None
+    schedule.delete_job(row=run.job, by=TESTER)
+    assert not JobRun.objects.exists()
     with pytest.raises(Overtaken), transaction.atomic():
         fence.check(execution.current_of(run))
 
@@ -215,6 +224,27 @@ def test_a_run_in_a_thread_that_times_out_is_over_and_its_late_write_is_refused(
         assert seen == ["refused"]
         assert state(run) == ("timed_out", "timed_out")
         assert not LogChunk.objects.filter(text="late").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_run_in_a_thread_is_stored_when_the_database_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_away, finish_run = Event(), transitions.finish
+
+    def finish_unless_away(*args: Any, **kwargs: Any) -> Any:
+        if is_away.is_set():
+            raise OperationalError("the database is away")
+        return finish_run(*args, **kwargs)
+
+    def work(*, now: datetime) -> None:
+        is_away.set()
+
+    monkeypatch.setattr(transitions, "finish", finish_unless_away)
+    with declared("tests.work", work, stoppable=False):
+        run = start(make_plan(task="tests.work"))
+        execution.carry_out(str(run.pk))
+        assert state(run) == ("running", "")
+        is_away.clear()
+        wait_until(lambda: state(run) == ("succeeded", ""))
 
 
 @pytest.mark.django_db(transaction=True)

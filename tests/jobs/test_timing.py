@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.services import timing
 from jobs.services.timing import Schedule
+from posthaste.lib.crontab import check_cron
 
 #: Nights in which clocks change, with an hour before and after: zone, start, end (UTC).
 NIGHTS = {
@@ -106,4 +106,4 @@ def test_one_moment_a_start_and_an_end_bound_the_times() -> None:
 @pytest.mark.parametrize("wrong", ["", "* * * *", "99 4 * * *", "0 0 31 2 *", "* * * * * *", "every day at noon now"])
 def test_a_cron_expression_that_is_wrong_or_never_comes_round_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        timing.check_cron(wrong)
+        check_cron(wrong)

@@ -132,8 +132,32 @@ def test_a_recipient_in_a_text_is_blanked_and_the_text_stays_of_use(text: str, s
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("called https://hooks.example.com/services/T0/B0/abcdef?key=1", "called https://hooks.example.com/••••"),
+        ("https://ada:s3cret@api.example.com:8443/send refused", "https://api.example.com:8443/•••• refused"),
+        ("could not reach 'https://api.example.com'", "could not reach 'https://api.example.com'"),
+        ("listens at http://127.0.0.1:8000/", "listens at http://127.0.0.1:8000/"),
+        ("bad URL wecombot://0a1b2c3d-key", "bad URL wecombot://••••"),
+        ("amqp://posthaste:pa/ss@rabbitmq:5672/posthaste is away", "amqp://rabbitmq:5672/•••• is away"),
+        ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signed with whsec_••••"),
+        ("header Authorization: Bearer abcdef0123456789abcdef", "header Authorization: Bearer ••••"),
+        ("header Authorization: Basic c2hvcDpzM2NyZXQx", "header Authorization: Basic ••••"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "token eyJ•••• expired"),
+        ("Not Found: /u/eyJhIjoxfQ:1abcde:signature-of-it/", "Not Found: /u/••••/"),
+        ("DETAIL:  Failing row contains (0192, device-token, null).", "DETAIL:  Failing row contains (••••"),
+        ('CONTEXT:  COPY messaging_message, line 1, column body: "x"', "CONTEXT:  COPY messaging_message, line 1, column body:••••"),
+    ],
+)
+def test_secrets_are_blanked_by_their_form_and_the_text_stays_of_use(text: str, shown: str) -> None:
+    assert scrub(None, "info", {"event": text})["event"] == shown
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "basic configuration of the bearer",
+        "bearer authentication required",
         "0192f0c1a2b37c4d8e9f001122334455",
         "0192f0c1-a2b3-7c4d-8e9f-13812345678a",
         "2026-11-29T11:00:00+0800",
@@ -170,3 +194,25 @@ def test_a_line_about_several_names_the_first_ones_and_how_many_there_are(writte
     assert together["messages"] == 25
     assert one["trace_id"] == messages[0].hex
     assert (named["trace_id"], "trace_ids" in named) == (messages[3].hex, False)
+
+
+def test_a_recipient_without_a_form_is_blanked_in_the_lines_about_its_message(written: StringIO) -> None:
+    token, user = "dGhpcyBpcyBh+device/token=", "zhangsan"
+    with logs.about([new_id()], recipients=[token]):
+        with logs.about([new_id()], recipients=[user]):
+            structlog.get_logger("messaging.test").warning("refused", reply=f"no device {token} at /to/dGhpcyBpcyBh%2Bdevice%2Ftoken%3D")
+            try:
+                raise ValueError(f"{user}: unknown, unlike {user}2")
+            except ValueError:
+                logging.getLogger("library").exception("failed")
+        structlog.get_logger("messaging.test").warning(f"no device {token}")
+    structlog.get_logger("messaging.test").warning("zhangsan signed in")
+    said = written.getvalue()
+    assert "dGhpcyBpcyBh" not in said
+    assert said.count(user) == 2, "another user, and a line that is about no message"
+
+
+def test_a_recipient_of_a_few_letters_leaves_words_whole(written: StringIO) -> None:
+    with logs.about([new_id()], recipients=["us", ""]):
+        structlog.get_logger("messaging.test").warning("mail server refuses us")
+    assert lines(written)[0]["event"] == "mail server refuses us"

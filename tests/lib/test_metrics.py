@@ -199,3 +199,10 @@ def test_values_without_a_bound_can_be_made_one_number() -> None:
 def test_only_a_gauge_is_for_alarms_and_can_be_folded(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Only gauges"):
         metric("orders_total", kind="counter", help="Orders.", **more)
+
+
+def test_what_is_vital_is_read_before_others_whatever_it_took_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric("b_quick", help="Quick.")(lambda: 1)
+    metric("c_vital", help="Vital.", is_vital=True)(lambda: 1)
+    monkeypatch.setattr(metrics, "_took", {"b_quick": 0.001, "c_vital": 3.0})
+    assert list(read()) == ["posthaste_c_vital", "posthaste_b_quick"]

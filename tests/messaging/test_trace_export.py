@@ -16,11 +16,12 @@ from messaging.receipts.receive import apply_all
 from messaging.trace_export import export_traces
 from posthaste import env
 from posthaste.lib import redis
-from tests.builders import close_committer, json_of, make_api, make_message, make_provider, make_template, make_tenant, published
+from tests import crowds
+from tests.builders import close_committer, json_of, make_api, make_message, make_provider, make_template, make_tenant, poll, published
 from tests.peers.gateway import Answer, Gateway
 from tests.peers.otlp_receiver import OtlpReceiver
-from tracing import w3c
-from tracing.services import ended
+from tracing import metrics, otlp, w3c
+from tracing.services import ended, losses
 from tracing.services.tally import tally
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -120,6 +121,7 @@ def test_a_callers_trace_is_a_link(receiver: OtlpReceiver, gateway: Gateway) -> 
     export()
     assert {str(row.pk) for row in rows if str(row.batch_id) == batch or str(row.pk) == one} == {str(row.pk) for row in rows}
     for row in rows:
+        assert json_of(api.get(f"/api/messages/{row.pk}/trace/"))["events"][0]["traceparent"] == PARENT
         (link,) = receiver.of_trace(row.pk.hex)["message sms"].links
         assert (link.trace_id.hex(), link.span_id.hex()) == tuple(PARENT.split("-")[1:3])
 
@@ -128,14 +130,87 @@ def test_while_the_receiver_is_away_traces_wait_and_none_is_lost(receiver: OtlpR
     tenant = make_tenant()
     rows = [make_message(tenant, status=Status.QUEUED, is_sandbox=True) for _ in range(150)]
     ids = [row.pk for row in rows]
-    receiver.refuses = True
+    receiver.refuses = 503
     deliver(ids[:100])
     assert export() == 0
+    receiver.refuses = 401  # an operator mends that
+    assert export() == 0
     deliver(ids[100:])
-    receiver.refuses = False
+    receiver.refuses = 0
     assert export() == 150
     assert {span.trace_id.hex() for span in receiver.spans} == {pk.hex for pk in ids}
     assert export() == 0, "each once"
+
+
+def test_a_receiver_that_dies_and_comes_back_gets_every_trace(receiver: OtlpReceiver) -> None:
+    tenant = make_tenant()
+    ids = [make_message(tenant, status=Status.QUEUED, is_sandbox=True).pk for _ in range(40)]
+    with OtlpReceiver() as first:
+        env.load().otlp_endpoint = first.url
+        deliver(ids[:20])
+        first.dies = True  # it has taken them, and its answer never comes
+        assert export() == 0
+        taken = {span.trace_id.hex(): span.span_id for span in first.spans}
+    deliver(ids[20:])
+    assert export() == 0, "nothing listens"
+    with OtlpReceiver(port=first.port) as second:
+        assert export() == 40
+    sent = {span.trace_id.hex() for span in second.spans}
+    assert sent == {pk.hex for pk in ids} > set(taken)
+    assert all(taken[span.trace_id.hex()] in {other.span_id for other in second.spans} for span in first.spans), "the same spans again"
+
+
+def test_one_that_never_answers_holds_up_nothing_but_the_export(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "TIMEOUT_SECONDS", 0.5)
+    otlp._exporter.cache_clear()
+    tenant = make_tenant()
+    rows = [make_message(tenant, status=Status.QUEUED, is_sandbox=True) for _ in range(100)]
+    ids = [row.pk for row in rows]
+    receiver.hangs = True
+    deliver(ids[:50])
+    exporting = crowds.start(export)
+    poll(lambda: receiver.requests)
+    deliver(ids[50:])
+    assert Message.objects.filter(status=Status.SENT).count() == 100, "sent while the export waits"
+    assert exporting.join() == [0], "it gives up"
+    receiver.hangs = False
+    assert export() == 100
+    otlp._exporter.cache_clear()
+
+
+def test_what_waits_for_a_receiver_is_bounded_and_what_made_room_is_counted(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended, "MAX_ENTRIES", 3)
+    before = losses.so_far()[losses.TRACES].number
+    tenant = make_tenant()
+    receiver.refuses = 503
+    ids = [make_message(tenant, status=Status.QUEUED, is_sandbox=True).pk for _ in range(50)]
+    for start in range(0, 50, 10):  # five flushes of ten messages each
+        deliver(ids[start : start + 10])
+        export()
+    assert redis.client().xlen(ended.stream_key()) == 3
+    lost = losses.so_far()[losses.TRACES]
+    assert (lost.number - before, lost.last_at is not None) == (20, True)
+    assert metrics.unexported_traces() - before == 20
+    assert metrics.trace_export_lag() is not None
+    receiver.refuses = 0
+    assert export() == 30
+    assert {span.trace_id.hex() for span in receiver.spans} == {pk.hex for pk in ids[20:]}, "the oldest made room"
+    assert metrics.trace_export_lag() == 0.0
+
+
+def test_what_the_receiver_refuses_for_good_is_left_out_and_counted_and_holds_up_no_other(receiver: OtlpReceiver) -> None:
+    before = losses.so_far()[losses.TRACES].number
+    tenant = make_tenant()
+    ids = [make_message(tenant, status=Status.QUEUED, is_sandbox=True).pk for _ in range(5)]
+    receiver.refused_trace = ids[2].hex
+    for pk in ids:
+        deliver([pk])
+    assert export() == 4
+    assert {span.trace_id.hex() for span in receiver.spans} == {pk.hex for pk in ids if pk != ids[2]}
+    assert losses.so_far()[losses.TRACES].number - before == 1
+    assert export() == 0
 
 
 def test_where_no_receiver_is_configured_nothing_is_kept_for_it() -> None:

@@ -29,6 +29,7 @@ WATCHED = {
     "config_lagging_instances",
     "config_refused_instances",
     "certificate_days",
+    "credential_days",
     "refused_credentials",
     "webhook_given_up_endpoints",
     "latency_p95_seconds",

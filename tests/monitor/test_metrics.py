@@ -268,6 +268,14 @@ def test_an_address_of_a_network_of_the_environment_is_let_in(monkeypatch: pytes
         scrapers._networks.cache_clear()
 
 
+def test_a_scraper_inside_the_network_is_not_sent_to_https(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    monkeypatch.setattr(env.load(), "metrics_token", SecretStr("x" * 40))
+    assert scrape(token="x" * 40) == 200
+    assert scrape() == 401
+    assert Api().get("/api/messages/").status_code == 301
+
+
 @pytest.mark.parametrize("given", [{"metrics_token": SecretStr("short")}, {"metrics_networks": ["10.1.0.0/40"]}])
 def test_a_rule_that_protects_nothing_is_refused_at_the_start(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"characters|not appear"):

@@ -1,4 +1,4 @@
-"""What the overview says first: each cause planted, told with its place to act, and to those alone whom it concerns."""
+"""What the overview says first: each cause planted, told with its place to act, and only to those it concerns."""
 
 import re
 from datetime import datetime, timedelta

@@ -10,6 +10,7 @@ from accounts.models import Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import Batch
 from tests.builders import make_batch, make_message, make_tenant
+from tracing import w3c
 
 pytestmark = pytest.mark.django_db
 PHONE = "+8613812345678"
@@ -39,7 +40,7 @@ def test_an_id_leads_straight_to_its_message_or_batch() -> None:
     message = make_message(tenant)
     batch = make_batch(tenant)
     for row in (message, batch):
-        for written in (str(row.pk), row.pk.hex, f" {row.pk} "):
+        for written in (str(row.pk), row.pk.hex, f" {row.pk} ", w3c.traceparent(row.pk, "attempt 1")):
             answer = client.get(reverse("search"), {"q": written})
             assert (answer.status_code, answer.headers.get("Location")) == (302, address(row))
 

@@ -44,7 +44,7 @@ def main() -> None:
     receiver = Receiver(name="ops", kind=ReceiverKind.EMAIL, address="ops@example.com")
     configure(alarms, rules=[rule], receivers=[receiver], group_wait_seconds=0, group_interval_seconds=0, straight_after_seconds=300)
     lease.SECONDS = LEASE_SECONDS
-    evaluator.EVERY_SECONDS = evaluator.BUSY_SECONDS = evaluator.LEAST_SECONDS = TURN_SECONDS
+    evaluator.EVERY_SECONDS = evaluator.BUSY_SECONDS = evaluator.STANDBY_SECONDS = evaluator.LEAST_SECONDS = TURN_SECONDS
     evaluator.FRESH_SECONDS = evaluator.SLOW_SECONDS = figures.KEEP_SECONDS = 0.0
     print("up", flush=True)
     evaluator.Evaluator().run()

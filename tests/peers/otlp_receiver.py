@@ -16,7 +16,10 @@ class OtlpReceiver(Gateway):
         super().__init__(**options)
         self.spans: list[Span] = []
         self.requests: list[dict[str, str]] = []  # the headers of each
-        self.refuses = False
+        self.refuses = 0  # with this status
+        self.hangs = False
+        self.dies = False  # after it has taken them
+        self.refused_trace = ""  # requests with spans of this trace are refused for good
 
     @property
     def url(self) -> str:
@@ -30,9 +33,16 @@ class OtlpReceiver(Gateway):
         if target != "/v1/traces":
             return Answer(status=404)
         self.requests.append(headers)
+        if self.hangs:
+            return Answer(action="hang", taken=False)
         if self.refuses:
-            return Answer(status=400)
+            return Answer(status=self.refuses)
         body = gzip.decompress(content) if headers.get("content-encoding") == "gzip" else content
         request = ExportTraceServiceRequest.FromString(body)
-        self.spans += [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        spans = [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        if self.refused_trace in {span.trace_id.hex() for span in spans}:
+            return Answer(status=400)
+        self.spans += spans
+        if self.dies:
+            return Answer(action="reset")
         return Answer(status=200, body={})

@@ -1,18 +1,23 @@
 """What is written of a message's trace, and for how long."""
 
+import os
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from django.utils import timezone
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from posthaste.lib import redis
 from posthaste.lib.ids import new_id
 from tests.builders import configure, poll
 from tracing.configuration import tracing
 from tracing.selectors import events
-from tracing.services import record
-from tracing.services.tally import tally
+from tracing.services import losses, record
+from tracing.services import tally as tally_module
+from tracing.services.tally import Tally, tally
 
 pytestmark = pytest.mark.both_stacks
 GOES_WELL = ["C10 1\n", "S20 8 gateway\n", "K50 delivered\n"]
@@ -128,3 +133,77 @@ def test_an_ordinary_delivered_message_takes_no_more_than_300_bytes() -> None:
     taken = redis.client().memory_usage(record.trace_key(message_id))
     assert taken is not None
     assert taken <= 300
+
+
+def test_being_brought_forward_is_told_in_the_line_of_what_put_the_message_off() -> None:
+    message_id, start = new_id(), timezone.now()
+    for minute in range(0, 40, 2):
+        written(put_off(message_id, start + timedelta(minutes=minute), reason="breaker:FCM@3"))
+        written({message_id: [record.line("F", message_id, start + timedelta(minutes=minute + 1), record.BREAKER_CLOSED)]})
+    put_off_event, forward = events(message_id)
+    assert (put_off_event.code, put_off_event.times, put_off_event.words[1]) == ("X", 20, "breaker:FCM@3")
+    assert (forward.code, forward.words) == ("F", (record.BREAKER_CLOSED,))
+    assert forward.at_ms == record.offset_ms(message_id, start + timedelta(minutes=39)), "the last time"
+    assert len(redis.client().get(record.trace_key(message_id)) or b"") < 80
+
+
+def test_being_brought_forward_is_a_line_of_its_own_where_nothing_else_was_told() -> None:
+    message_id = new_id()
+    written({message_id: ["F70 rules_changed\n"]})
+    written({message_id: ["C80 1\n", "S90 8 gateway\n"]})
+    first = events(message_id)[0]
+    assert (first.code, first.words) == ("F", ("rules_changed",))
+
+
+def test_more_traces_than_one_command_takes_are_all_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MAX_PER_COMMAND", 3)
+    ids = [new_id() for _ in range(10)]
+    assert written(dict.fromkeys(ids, GOES_WELL)) == set(ids)
+
+
+def test_the_claim_of_a_dead_worker_is_told_with_the_recovery() -> None:
+    message_id = new_id()
+    written({message_id: ["V9000 pending worker_lost 1 120 40\n"]})
+    written({message_id: ["C9500 1 9400\n", "S9600 8 gateway\n"]})
+    found = [(event.code, event.at_ms, event.words[:1]) for event in events(message_id)]
+    assert found == [("C", 120, ("1",)), ("V", 9_000, ("pending",)), ("C", 9_500, ("1",)), ("S", 9_600, ("8",))]
+
+
+def test_the_claim_of_a_dead_worker_that_it_told_itself_is_told_once() -> None:
+    message_id = new_id()
+    written({message_id: ["C110 1 40\n", "E300 150 gateway http_503\n"]})
+    written({message_id: ["V9000 unknown worker_lost 1 120 40\n"]})
+    assert [event.code for event in events(message_id)] == ["C", "E", "V"]
+
+
+def test_what_is_beyond_the_bound_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "MAX_LINES", 5)
+    own, ids = Tally(), [new_id() for _ in range(8)]
+    before = losses.so_far()[losses.LINES].number
+    with own._lock:
+        own._pid = os.getpid()  # no thread publishes meanwhile
+    own.trace(dict.fromkeys(ids, "I40\n"))
+    own.flush()
+    assert [bool(events(message_id)) for message_id in ids] == [True] * 5 + [False] * 3
+    lost = losses.so_far()[losses.LINES]
+    assert lost.number - before == 3
+    assert lost.last_at is not None
+    own.trace({ids[7]: "I50\n"})
+    own.flush()
+    assert events(ids[7]), "there is room again"
+    assert losses.so_far()[losses.LINES].number - before == 3, "counted once"
+
+
+def test_lines_that_came_while_redis_was_away_are_counted_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, message_id = Tally(), new_id()
+    own._pid = os.getpid()
+    before = losses.so_far()[losses.LINES].number
+    away = Redis(port=1, retry=Retry(NoBackoff(), 0))
+    with monkeypatch.context() as patched:
+        patched.setattr(redis, "client", lambda: away)
+        own.trace({message_id: "I40\n"})
+        own.flush()
+        own.trace({message_id: "I50\n"})
+        own.flush()
+    own.flush()
+    assert losses.so_far()[losses.LINES].number - before == 2

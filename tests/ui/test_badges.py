@@ -83,5 +83,5 @@ def test_a_bar_has_the_shares_of_the_states_in_the_order_of_charts_and_says_them
 def test_what_has_not_begun_is_the_empty_part_of_a_bar() -> None:
     bar = state_bar({"pending": 3, "sent": 1}, "message")
     assert "fill-pending" not in bar
-    assert re.findall(r'fill-(\w+)" x="[\d.]+%" y="0" width="([\d.]+)%', bar) == [("track", "75.0"), ("sent", "25.0")]
-    assert 'aria-label="Pending 3, Sent 1"' in bar
+    assert re.findall(r'fill-(\w+)" x="[\d.]+%" y="0" width="([\d.]+)%', bar) == [("sent", "25.0"), ("track", "75.0")]
+    assert 'aria-label="Sent 1, Pending 3"' in bar

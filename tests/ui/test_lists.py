@@ -15,7 +15,7 @@ from messaging.models import Message, Status
 from posthaste.lib.ids import new_id
 from posthaste.ui.export import harmless, plain
 from posthaste.ui.templatetags.interface import ago, badge, two_lines
-from tests.builders import make_message, make_tenant
+from tests.builders import make_batch, make_message, make_tenant
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:messaging_message_changelist"
@@ -89,15 +89,27 @@ def exported(client: Client, **query: str) -> list[list[str]]:
 
 def test_an_export_has_the_rows_of_the_list_masked_and_of_the_own_tenant_alone() -> None:
     tenant, other = make_tenant("Own"), make_tenant("Other")
-    make_message(tenant, status=Status.FAILED, error_code="http_503", recipient="+8613812345678")
+    row = make_message(tenant, status=Status.FAILED, error_code="http_503", recipient="+8613812345678", latency_ms=12_345, reference="A-1")
     make_message(tenant, status=Status.SENT)
     make_message(other, status=Status.FAILED, error_code="theirs")
     heads, *rows = exported(member(tenant), state="dead")
-    assert "Recipient" in heads
     assert len(rows) == 1
-    assert "http_503" in rows[0][heads.index("State")]
+    found = dict(zip(heads, rows[0], strict=True))
+    assert (found["ID"], found["Tenant"], found["Reference"], found["Error"]) == (str(row.pk), "Own", "A-1", "http_503")
+    assert (found["Latency (ms)"], found["Accepted at"]) == ("12345", row.created_at.isoformat())
     assert "13812345678" not in "".join(rows[0])
-    assert "****" in rows[0][heads.index("Recipient")]
+    assert "****" in found["Recipient"]
+
+
+def test_an_export_of_batches_has_whole_ids_and_plain_numbers() -> None:
+    tenant = make_tenant("Own")
+    batch = make_batch(tenant)
+    type(batch).objects.update(name="Spring", accepted=12_345, rejected=2)
+    answer = member(tenant).get(reverse("admin:messaging_batch_export"))
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    heads, row = csv.reader(text.removeprefix("\ufeff").splitlines())
+    found = dict(zip(heads, row, strict=True))
+    assert (found["ID"], found["Name"], found["Accepted"], found["Rejected"]) == (str(batch.pk), "Spring", "12345", "2")
 
 
 def test_an_export_is_noted_in_the_audit_trail_without_what_was_searched_for() -> None:

@@ -1,18 +1,35 @@
 """Which traces have ended, told to the exporter through a Redis stream, in the pipelines that write the traces.
 
-Only where an OTLP receiver is configured. If Redis loses the stream, or it grows past its bound because the receiver is away, those traces
-are not exported; nothing else depends on it.
+Only where an OTLP receiver is configured. The stream has a bound: while the receiver is away, the oldest make room for new ones, and are
+counted (`tracing.services.losses`). If Redis loses the stream, those traces are not exported; nothing else depends on it.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from posthaste import env
 from posthaste.lib import redis
+from tracing.services import losses
 
 MAX_ENTRIES = 20_000  # of a flush each, so at most a hundred messages each
 END, RECEIPT = b"e", b"r"
+ID_BYTES = 16
+# KEYS[1] stream, KEYS[2] losses, ARGV[1] entries at most, ARGV[2] Unix time, ARGV[3] bytes of an id, ARGV[4…] field, value, … of the entry;
+# returns nothing. What it removes was not exported, or the exporter would have removed it.
+NOTE = """
+local over, lost = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[1]) + 1, 0
+if over > 0 then
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', over)) do
+    for place = 2, #entry[2], 2 do lost = lost + math.floor(#entry[2][place] / tonumber(ARGV[3])) end
+    redis.call('XDEL', KEYS[1], entry[1])
+  end
+  redis.call('HINCRBY', KEYS[2], 'traces', string.format('%d', lost))
+  redis.call('HSET', KEYS[2], 'traces:at', ARGV[2])
+end
+redis.call('XADD', KEYS[1], '*', unpack(ARGV, 4))
+"""
 _ENDING_VERBS = ("cancel", "sent", "failed")
 
 
@@ -37,9 +54,9 @@ def note(pipeline: Any, lines: Mapping[UUID, Collection[str]]) -> None:
     for message_id, added in lines.items():
         if (kind := _ending("".join(added))) is not None:
             ended[kind].append(message_id.bytes)
-    fields = {kind: b"".join(ids) for kind, ids in ended.items() if ids}
+    fields = [part for kind, ids in ended.items() if ids for part in (kind, b"".join(ids))]
     if fields:
-        pipeline.xadd(stream_key(), fields, maxlen=MAX_ENTRIES, approximate=True)
+        pipeline.eval(NOTE, 2, stream_key(), losses.key(), MAX_ENTRIES, int(time.time()), ID_BYTES, *fields)
 
 
 def _ending(added: str) -> bytes | None:
@@ -79,7 +96,7 @@ def read(after: str, *, limit: int) -> list[tuple[str, dict[bytes, list[UUID]]]]
 
 
 def _ids(joined: bytes) -> list[UUID]:
-    return [UUID(bytes=joined[start : start + 16]) for start in range(0, len(joined) - 15, 16)]
+    return [UUID(bytes=joined[start : start + ID_BYTES]) for start in range(0, len(joined) - ID_BYTES + 1, ID_BYTES)]
 
 
 def position() -> str:
@@ -92,8 +109,8 @@ def position() -> str:
     return stored.decode() if stored else ""
 
 
-def move_past(positions: Sequence[str]) -> None:
-    """Note that everything up to the last of the positions is exported, and remove them.
+def move_past(positions: Sequence[str], *, refused: int = 0) -> None:
+    """Note that everything up to the last of the positions is exported, or that the receiver refused so many traces, and remove it.
 
     Raises:
         posthaste.lib.redis.Unavailable: Redis is away.
@@ -101,4 +118,18 @@ def move_past(positions: Sequence[str]) -> None:
     pipeline = redis.client().pipeline(transaction=True)
     pipeline.set(position_key(), positions[-1])
     pipeline.xdel(stream_key(), *positions)
+    losses.note(pipeline, losses.TRACES, refused)
     pipeline.execute()
+
+
+def waiting_seconds() -> float:
+    """Return for how long the oldest trace that is not exported yet has waited; 0 if there is none.
+
+    Raises:
+        posthaste.lib.redis.Unavailable: Redis is away.
+    """
+    answer: Any = redis.client().xrange(stream_key(), count=1)
+    if not answer:
+        return 0.0
+    noted_ms = int(answer[0][0].decode().partition("-")[0])
+    return max(0.0, time.time() - noted_ms / 1000)

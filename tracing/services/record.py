@@ -11,16 +11,19 @@ A line is one letter, the milliseconds since the message's id was made, and the 
     E<ms> <duration ms> <provider> <code> [<choice>[@<release>]]   the provider did not take it
     R<ms> <delay ms>                 will be tried again
     B<ms> <why>                      given back without a call: its task ran out of time, or of connections
+    F<ms> <why>                      brought forward: its breaker closed, or the rules have changed
     K<ms> <status> [<outcome>]       receipt; the outcome where it changed nothing: duplicate, late
     M<ms> <from> <to> <reason>@<release>     moved to another provider: breaker, unreachable
     W<ms> <duration ms> <endpoint> <event> <status>   an event about it went to a webhook endpoint: delivered, given_up
     X<ms> <status> <reason>[@<release>] [<delay ms>]   ended, or was put off, by a rule; as of which release of the rules
-    V<ms> <status> <why>             recovered: from a dead worker, or from a task that the broker lost
+    V<ms> <status> <why> [<attempt> <ms> [<ms>]]   recovered: from a task that the broker lost, or from a dead worker, with the claim of
+                                     that worker, which may not have told it: its attempt, when it was claimed and when it was queued
     L<ms> <answer> <provider>        the provider was asked what became of it
     O<ms> <verb> <who>               an operator acted: cancel, retry, sent, failed
 
 What accepted and queued it is not written: the message's own row keeps it. Lines that repeat the one before are folded into it, so that a
-message that waits for days stays small: ` *<times>+<ms>` at the end says how often and when the last one was.
+message that waits for days stays small: ` *<times>+<ms>` at the end says how often and when the last one was, ` ^<ms>` when it was
+brought forward last.
 
 For a message that is not sampled (module *tracing*) only failures, retries and decisions are written, with the other events of the
 same flush.
@@ -41,8 +44,10 @@ from tracing.services import ended, latency
 
 #: The live figures look back a quarter of an hour, and the rollups are made from these counts within it.
 COUNTER_SECONDS = 1_200
+MAX_PER_COMMAND = 1_000  # traces: Redis does nothing else meanwhile
 BLANK = "\N{NO-BREAK SPACE}"  # replaces a space inside a word; a reader restores it
 SENT = "sent"
+BREAKER_CLOSED, RULES_CHANGED = "breaker_closed", "rules_changed"  # why messages are brought forward
 #: Tenant, channel and event.
 Counted = tuple[int, str, str]
 ROUTINE = frozenset("ABCGSKW")  # what happens to every message that goes well
@@ -50,34 +55,39 @@ UNUSUAL = (" failed\n", " given_up\n")  # as the last word, it is not routine
 
 # KEYS traces, ARGV[1] seconds they are kept, ARGV[2…] what to add to each; returns nothing. One command for all traces of a
 # flush: packing and reading two for each message took more time than anything else about tracing.
-# A single line of the letters B, I, K and X that says the same as the last line of the trace is folded into that one.
+# A single line of the letters B, I, K and X that says the same as the last line of the trace is folded into that one, and a single F
+# into the X before it.
 APPEND = """
 local function split(line)
   local letter, at, rest = string.match(line, '^(%u)(%d+)(.*)$')
   if not letter then return nil end
-  local base, times = string.match(rest, '^(.-) %*(%d+)%+%d+$')
-  base = base or rest
+  local forward = string.match(rest, ' %^%d+$') or ''
+  rest = string.sub(rest, 1, #rest - #forward)
+  local base, repeated = string.match(rest, '^(.-)( %*%d+%+%d+)$')
+  base, repeated = base or rest, repeated or ''
   local same = base
   if letter == 'X' then same = string.match(base, '^ pending %S+') end
-  return letter, at, base, tonumber(times or 1), same
+  return letter, at, base, repeated, same, forward
 end
 for i = 1, #KEYS do
-  local added, folded = ARGV[i + 1], false
+  local added, line = ARGV[i + 1], nil
   local first = string.byte(added)
-  if first == 88 or first == 66 or first == 73 or first == 75 then
+  if first == 88 or first == 66 or first == 70 or first == 73 or first == 75 then
     local letter, at, base, _, same = split(string.match(added, '^([^\\n]*)\\n$') or '')
     local stored = same and redis.call('GET', KEYS[i])
     local before, last = string.match(stored or '', '^(.-)([^\\n]*)\\n$')
     if last then
-      local theirs, began, _, times, what = split(last)
-      if theirs == letter and what == same then
-        local line = letter .. began .. base .. ' *' .. (times + 1) .. '+' .. at .. '\\n'
-        redis.call('SET', KEYS[i], before .. line, 'EX', ARGV[1])
-        folded = true
+      local theirs, began, text, repeated, what, forward = split(last)
+      if letter == 'F' and theirs == 'X' and what then
+        line = theirs .. began .. text .. repeated .. ' ^' .. at
+      elseif theirs == letter and what == same then
+        local times = tonumber(string.match(repeated, '%*(%d+)') or 1)
+        line = letter .. began .. base .. ' *' .. (times + 1) .. '+' .. at .. forward
       end
+      if line then redis.call('SET', KEYS[i], before .. line .. '\\n', 'EX', ARGV[1]) end
     end
   end
-  if not folded then
+  if not line then
     redis.call('APPEND', KEYS[i], added)
     redis.call('EXPIRE', KEYS[i], ARGV[1])
   end
@@ -126,7 +136,11 @@ def append(pipeline: Any, lines: Mapping[UUID, Collection[str]], *, always: Coll
         lines = {message_id: added for message_id, added in lines.items() if _worth_keeping(message_id, added, always)}
     if lines:
         seconds = settings.retention_days * 86_400
-        pipeline.eval(APPEND, len(lines), *map(trace_key, lines), seconds, *("".join(added) for added in lines.values()))
+        entries = list(lines.items())
+        for start in range(0, len(entries), MAX_PER_COMMAND):
+            part = entries[start : start + MAX_PER_COMMAND]
+            keys = [trace_key(message_id) for message_id, _added in part]
+            pipeline.eval(APPEND, len(keys), *keys, seconds, *("".join(added) for _message_id, added in part))
         if ended.is_exported():
             ended.note(pipeline, lines)
 

@@ -25,9 +25,9 @@ from messaging.channels.base import (
     Accepted,
     Adapter,
     CannotCompose,
+    CredentialConfig,
     Misconfigured,
     OutcomeUnknown,
-    ProviderConfig,
     ProviderError,
     SendRequest,
 )
@@ -42,7 +42,7 @@ PLACEHOLDER = "{recipient}"
 SAMPLES = ("+15005550006", "recipient1", "0123456789abcdef0123456789abcdef", "123456789", "user@example.com", "#recipient", "A" * 64)
 
 
-class AppriseConfig(ProviderConfig):
+class AppriseConfig(CredentialConfig):
     """One service."""
 
     url: SecretStr = Field(

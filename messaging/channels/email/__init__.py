@@ -17,16 +17,16 @@ from messaging.channels.base import (
     Accepted,
     Adapter,
     CannotCompose,
+    CredentialConfig,
     Misconfigured,
     OutcomeUnknown,
-    ProviderConfig,
     ProviderError,
     SendRequest,
     TlsServer,
 )
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
-from messaging.channels.email.replies import refusal
+from messaging.channels.email.replies import is_about_login, login_refused, refusal
 from messaging.channels.recipients import normalise_recipient
 from posthaste.lib import deadlines, http
 from posthaste.lib.control_characters import find_control
@@ -37,7 +37,7 @@ DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 CHECK_AFTER_SECONDS = 20.0
 
 
-class EmailConfig(ProviderConfig):
+class EmailConfig(CredentialConfig):
     """An SMTP server and the sender."""
 
     host: str = Field(min_length=1, max_length=253, description=_("Host name of the SMTP server."))
@@ -230,10 +230,8 @@ def _opening_error(error: Exception) -> ProviderError:
     match error:
         case http.OutboundError():
             return ProviderError(error.code, error.detail, unreachable=True)
-        case smtplib.SMTPAuthenticationError():
-            return ProviderError(
-                "provider_auth", f"The mail server refused the login: {error.smtp_code} {_text(error.smtp_error)}", unreachable=True
-            )
+        case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:  # 454 is said to pass
+            return login_refused(error.smtp_code, _text(error.smtp_error))
         case smtplib.SMTPResponseException():
             return ProviderError(f"smtp_{error.smtp_code}", _text(error.smtp_error), unreachable=True)
         case smtplib.SMTPNotSupportedError():
@@ -255,6 +253,8 @@ def _sending_error(error: Exception) -> ProviderError | _Dropped:
             return _Dropped(ProviderError("connection_lost", "The mail server closed the connection.", unreachable=True))
         case smtplib.SMTPSenderRefused() if error.smtp_code not in (523, 552):  # those two: the message is too large
             # The sender is the provider's configuration: no fault of the message.
+            if is_about_login(error.smtp_code, _text(error.smtp_error)):
+                return login_refused(error.smtp_code, _text(error.smtp_error))
             return ProviderError("sender_refused", f"{error.smtp_code} {_text(error.smtp_error)}", unreachable=True)
         case smtplib.SMTPResponseException():
             return refusal(error.smtp_code, _text(error.smtp_error), content_was_seen=True)

@@ -19,8 +19,11 @@ log = structlog.get_logger(__name__)
 _NO_RECIPIENT = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 #: The mailbox exists and is disabled. Some return, so whether it is listed is policy: `bounce_codes` of the delivery rules.
 _DISABLED = "5.2.1"
-#: X.1.7 and X.1.8 our address as the sender, X.7.8 login, X.7.20 to X.7.30 DKIM, SPF, reverse DNS, DMARC and the like.
-_OURS = re.compile(r"5\.(1\.[78]|7\.(8|9|11|2\d|30))")
+#: RFC 4954, 6: a login is required, was refused, or its mechanism is too weak or needs encryption.
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
+_LOGIN = re.compile(r"5\.7\.(8|9|11)")
+#: X.1.7 and X.1.8 our address as the sender, X.7.20 to X.7.30 DKIM, SPF, reverse DNS, DMARC and the like.
+_OURS = re.compile(r"5\.(1\.[78]|7\.(2\d|30))")
 #: X.2.2 full, X.2.3 and X.3.4 too large, X.6.x conversion: of this message at this recipient; another provider changes nothing.
 _OF_THE_MESSAGE = re.compile(r"5\.(2\.[2-4]|3\.4|6\.\d+)")
 
@@ -62,6 +65,7 @@ class Subject(Enum):
 
     RECIPIENT = "recipient"  # the address receives no mail
     DISABLED = "disabled"  # the mailbox is switched off
+    LOGIN = "login"  # the provider's credentials
     US = "us"  # the provider's account, address or sender
     MESSAGE = "message"
     UNCLEAR = "unclear"
@@ -72,6 +76,8 @@ def subject_of(text: str) -> Subject:
     found = _ENHANCED.match(text)
     enhanced = (found[1] or found[2]) if found else ""
     plain = _ADDRESS.sub(" ", text)  # an address may contain any word
+    if _LOGIN.fullmatch(enhanced):
+        return Subject.LOGIN
     if _OURS.fullmatch(enhanced):
         return Subject.US
     if _OF_THE_MESSAGE.fullmatch(enhanced):
@@ -85,6 +91,16 @@ def subject_of(text: str) -> Subject:
     return Subject.MESSAGE if _CONTENT.search(plain) else Subject.UNCLEAR
 
 
+def is_about_login(code: int, text: str) -> bool:
+    """Return whether a 5yz reply refuses our credentials, or asks for some."""
+    return code in _LOGIN_CODES or (code >= 500 and subject_of(text) is Subject.LOGIN)
+
+
+def login_refused(code: int, text: str) -> ProviderError:
+    """Return the error for refused credentials."""
+    return ProviderError("provider_auth", f"The mail server refused the login: {code} {text}", unreachable=True)
+
+
 def refusal(code: int, text: str, *, content_was_seen: bool) -> ProviderError:
     """Return the error for a refused recipient or, with `content_was_seen`, for a refused mail.
 
@@ -94,7 +110,9 @@ def refusal(code: int, text: str, *, content_was_seen: bool) -> ProviderError:
         return ProviderError("smtp_421", text, unreachable=True)
     if code < 500:
         return ProviderError(f"smtp_{code}", text)
-    match subject_of(text):
+    match Subject.LOGIN if code in _LOGIN_CODES else subject_of(text):
+        case Subject.LOGIN:
+            return login_refused(code, text)
         case Subject.US:
             log.warning("mail server refuses us", code=code, reply=text[:200])
             error = ProviderError("sender_refused", f"{code} {text}", elsewhere=True)

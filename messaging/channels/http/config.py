@@ -8,7 +8,7 @@ from django.utils.translation import gettext_noop as _
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from messaging.channels.base import ProviderConfig
+from messaging.channels.base import CredentialConfig
 from messaging.channels.http.templates import (
     DEFAULT_BULK_BODY,
     SAMPLE,
@@ -98,7 +98,7 @@ class ReceiptConfig(_Part):
     )
 
 
-class HttpConfig(ProviderConfig):
+class HttpConfig(CredentialConfig):
     """A gateway that takes messages over HTTP."""
 
     url: str = Field(

@@ -122,7 +122,8 @@ def segments(counts: Mapping[str, int], of: str) -> list[dict[str, Any]]:
     """Lay counts by state side by side: each with start and width in per cent of their sum."""
     total = sum(counts.values())
     found, start = [], 0.0
-    for state in badges.in_order(of):
+    # What has not begun comes last: a bar fills up from its start.
+    for state in sorted(badges.in_order(of), key=lambda state: badges.shown(state, of).tone == "pending"):
         if number := counts.get(state, 0):
             width = 100.0 * number / total
             found.append({"look": badges.shown(state, of), "number": number, "start": round(start, 3), "width": round(width, 3)})

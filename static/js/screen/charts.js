@@ -9,6 +9,9 @@ const FULL_SHARE = 0.8;
 const SUCCESS_AMBER = 99;
 const SUCCESS_RED = 95;
 const GROUP = "monitor";
+const PARTS = 4; // of an axis
+/** Where the axis of success may begin: its parts are round numbers, and what is usual fills it. */
+const SUCCESS_FROM = [90, 80, 60, 0];
 
 /** The colours of the tokens as the page paints them now. */
 function palette() {
@@ -21,7 +24,7 @@ function palette() {
   return found;
 }
 
-const textSize = () => Math.round(Math.max(12, Math.min(18, window.innerWidth / 110)));
+const textSize = () => Math.round(Math.max(12, Math.min(20, window.innerWidth / 96)));
 
 /** What a line looks like and where its values come from, for each chart; `texts` are the words. */
 function lines(name, points, texts) {
@@ -74,6 +77,8 @@ export class Chart {
     this.chart.group = GROUP;
     this.colours = palette();
     this.ids = [];
+    this.isEmpty = true;
+    [this.successFrom] = SUCCESS_FROM;
     this.chart.setOption(this.#frame());
   }
 
@@ -88,15 +93,19 @@ export class Chart {
       max: axis.max,
       minInterval: axis.minInterval,
       position: axis.position,
-      splitNumber: 4,
+      interval: axis.interval,
+      alignTicks: axis.alignTicks,
+      splitNumber: PARTS,
       splitLine: { show: axis.position !== "right", lineStyle: { color: colours.border } },
       axisLabel: { ...label, formatter: axis.formatter },
     });
+    // What is small, or nothing, is not blown up to fill the axis.
+    const upTo = (least) => ({ max: (found) => (found.max < least ? least : null) });
     const second = {
-      queue: { position: "right", minInterval: 1, formatter: format.number },
-      latency: { position: "right", max: 100, min: (found) => (Number.isFinite(found.min) ? Math.max(0, Math.min(90, Math.floor(found.min / 10) * 10)) : 90), formatter: (share) => `${share} %` },
+      queue: { ...upTo(PARTS), position: "right", alignTicks: true, formatter: format.number },
+      latency: { position: "right", max: 100, ...this.#successAxis(), formatter: (share) => `${share} %` },
     }[name];
-    const first = { minInterval: name === "queue" ? 1 : undefined, formatter: name === "latency" ? format.milliseconds : format.number };
+    const first = { ...upTo(name === "queue" || name === "latency" ? PARTS : PARTS / 2), alignTicks: name === "latency", formatter: name === "latency" ? format.milliseconds : format.number };
     return {
       animation: false,
       aria: { enabled: false }, // the page names each chart and has a table for it
@@ -116,6 +125,8 @@ export class Chart {
     };
   }
 
+  #successAxis() { return { min: this.successFrom, interval: (100 - this.successFrom) / PARTS }; }
+
   #tip(found) {
     const rows = found.filter((entry) => entry.value[1] !== null).map((entry) => `${entry.seriesName}  ${this.#written(entry.seriesId, entry.value[1])}`);
     return [this.format.exact(found[0].value[0]), ...rows].join("\n");
@@ -133,10 +144,27 @@ export class Chart {
     const ids = this.lines.map((line) => line.id);
     const isNew = ids.join() !== this.ids.join();
     const lost = this.ids.filter((id) => !ids.includes(id)).map((id) => ({ id, data: [] }));
-    const marks = thresholds(this.name, points, this.colours, this.texts);
-    const series = this.lines.map((line) => ({ id: line.id, data: points.series(line.value), ...(isNew ? this.#look(line) : {}), ...(marks[line.id] ? { markLine: this.#marks(marks[line.id]) } : {}) }));
+    const data = this.lines.map((line) => points.series(line.value));
+    this.isEmpty = data.every((entries) => entries.every((entry) => ((entry.value ?? entry)[1] ?? null) === null));
+    const marks = this.isEmpty ? {} : thresholds(this.name, points, this.colours, this.texts);
+    const series = this.lines.map((line, index) => ({ id: line.id, data: data[index], ...(isNew ? this.#look(line) : {}), ...(marks[line.id] ? { markLine: this.#marks(marks[line.id]) } : {}) }));
     this.ids = isNew ? ids : this.ids;
-    this.chart.setOption({ xAxis: { min: from, max: to }, series: [...series, ...lost], ...(isNew ? { legend: { data: this.lines.map((line) => line.label) } } : {}) }, { lazyUpdate: true });
+    this.chart.setOption({
+      xAxis: { min: from, max: to },
+      series: [...series, ...lost],
+      ...(isNew ? { legend: { data: this.lines.map((line) => line.label) } } : {}),
+      ...(this.#widensSuccess(points) ? { yAxis: [{}, this.#successAxis()] } : {}),
+    }, { lazyUpdate: true });
+  }
+
+  /** Let the axis of success begin where its lowest point is seen; return whether that is new. */
+  #widensSuccess(points) {
+    if (this.name !== "latency") return false;
+    const least = Math.min(100, ...points.sorted.map((point) => point.success_rate ?? 100));
+    const from = SUCCESS_FROM.find((share) => share <= least);
+    const isNew = from !== this.successFrom;
+    this.successFrom = from;
+    return isNew;
   }
 
   #look(line) {
@@ -144,7 +172,7 @@ export class Chart {
     return {
       type: "line",
       name: line.label,
-      showSymbol: false,
+      symbol: "none", // but for single points, which have one of their own
       connectNulls: false,
       color: colour,
       yAxisIndex: line.axis ?? 0,

@@ -1,5 +1,7 @@
 // The points of the charts, by their begin. Live ones come in frames and are merged, those of the past come whole.
 
+const DOT = 6;
+
 export class Points {
   constructor() { this.replace([], 60); }
 
@@ -19,7 +21,7 @@ export class Points {
   /** All points, oldest first. */
   get sorted() { return [...this.byBegin.values()].sort((a, b) => a.at - b.at); }
 
-  /** The points as pairs of time (ms) and value, with a hole where a span is missing. */
+  /** The points as pairs of time (ms) and value, with a hole where a span is missing; one that no line reaches is a dot. */
   series(value) {
     const pairs = [];
     let expected = null;
@@ -28,7 +30,8 @@ export class Points {
       pairs.push([point.at * 1000, value(point)]);
       expected = point.at + this.stepSeconds;
     }
-    return pairs;
+    const isHole = (place) => (pairs[place]?.[1] ?? null) === null;
+    return pairs.map((pair, place) => (!isHole(place) && isHole(place - 1) && isHole(place + 1) ? { value: pair, symbol: "circle", symbolSize: DOT } : pair));
   }
 
   /** Whether anything is known, and whether anything happened. */

@@ -43,8 +43,9 @@ function showFigures(frame) {
   const queue = frame.queues["message.send"];
   const success = frame.success_rate;
   put("success_rate", success === null ? "–" : format.percent(success), success === null || success >= SUCCESS_AMBER ? "" : success >= SUCCESS_RED ? "amber" : "red");
-  for (const event of ["accepted", "sent"]) put(event, format.rate(rates[event]));
-  put("failed", format.rate(rates.failed), rates.failed > 0 ? "red" : "");
+  const perSecond = (value) => words.perSecond.replace("{number}", format.rate(value));
+  for (const event of ["accepted", "sent"]) put(event, perSecond(rates[event]));
+  put("failed", perSecond(rates.failed), rates.failed > 0 ? "red" : "");
   put("depth", queue.depth === null ? "–" : format.number(queue.depth), queue.usage_percent >= 80 ? "amber" : "");
   put("busy", `${format.number(frame.pool.active_count)} / ${format.number(frame.pool.threads)}`, frame.pool.threads ? "" : "amber");
   put("p95", frame.latency_ms.p95 === null ? "–" : format.milliseconds(frame.latency_ms.p95));
@@ -57,8 +58,7 @@ function draw() {
     const table = document.getElementById(`table-${chart.name}`);
     if (!table.hidden) fillTable(table, chart.rows(points(), TABLE_ROWS), document.getElementById(`title-${chart.name}`).textContent);
     const empty = document.querySelector(`[data-empty="${chart.name}"]`);
-    const isEmpty = !points().isKnown || (chart.name === "channels" && !points().channels.length);
-    empty.hidden = !isEmpty;
+    empty.hidden = !chart.isEmpty;
     empty.textContent = points().isKnown ? words.nothing : words.unknown;
   }
 }
@@ -150,6 +150,13 @@ async function switchFullScreen() {
   } catch { /* not allowed here */ }
 }
 
+function showFullScreen() {
+  const isFull = Boolean(document.fullscreenElement);
+  const button = document.getElementById("full");
+  button.setAttribute("aria-pressed", String(isFull));
+  button.querySelector("use").setAttribute("href", `${page.dataset.icons}#${isFull ? "shrink" : "expand"}`);
+}
+
 const openKeys = () => document.getElementById("keys").showModal();
 
 document.addEventListener("change", (event) => {
@@ -173,6 +180,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "f") switchFullScreen();
   if (event.key === "?") openKeys();
 });
+document.addEventListener("fullscreenchange", showFullScreen);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { draw(); askPast(); } });
 
 // The size of the text follows the window; observed rather than asked, so that a rail or a keyboard that opens counts too.

@@ -4,7 +4,7 @@ const TURN_MS = 6_000;
 
 export function startTicker(place, { url, words, icons, number }) {
   const count = place.querySelector("[data-count]");
-  const list = place.querySelector("ul");
+  const list = place.querySelector("ul") ?? place.appendChild(document.createElement("ul"));
   const icon = place.querySelector("use");
   let alarms = [];
   let first = 0;
@@ -14,6 +14,7 @@ export function startTicker(place, { url, words, icons, number }) {
     const key = JSON.stringify([state, alarms]);
     if (key === drawn) return;
     drawn = key;
+    list.hidden = !alarms.length;
     place.dataset.state = state;
     icon.setAttribute("href", `${icons}#${{ firing: "failed", quiet: "delivered", unknown: "unknown" }[state]}`);
     count.textContent = { firing: words.alarms.replace("{number}", number(alarms.length)), quiet: words.noAlarms, unknown: words.alarmsUnknown }[state];

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.services import audit
-from messaging.models import Message, Status
+from messaging.models import Batch, Message, Status
+from posthaste.lib.ids import first_id_at
 from tests.builders import (
     RECIPIENTS,
     Api,
@@ -89,9 +90,99 @@ def test_messages_are_filtered_by_what_one_asks_for(api: Api, tenant: Tenant) ->
     assert found(created_before="1970-01-02T00:00:00Z") == set()
 
 
+def test_a_message_is_found_by_its_id_and_by_its_trace_id_in_its_own_tenant_only(api: Api, tenant: Tenant) -> None:
+    message, foreign = make_message(tenant), make_message(make_tenant("Other"))
+    make_message(tenant)
+    for name in ("id", "trace_id"):
+        for written in (str(message.pk), message.pk.hex):
+            assert ids(api.get(URL, **{name: written})) == [str(message.pk)]
+        assert ids(api.get(URL, **{name: foreign.pk.hex})) == []
+
+
+def test_no_filter_finds_anything_of_another_tenant(api: Api, tenant: Tenant) -> None:
+    other = make_tenant("Other")
+    template, provider, batch = make_template(other, name="code"), make_provider(other), make_batch(other)
+    foreign = make_message(
+        other,
+        status=Status.FAILED,
+        recipient="+447911123456",
+        reference="order-1",
+        error_code="timeout",
+        template_version=published(template),
+        body="",
+        provider=provider,
+        batch=batch,
+    )
+    make_message(tenant)
+    queries: list[dict[str, Any]] = [
+        {"id": str(foreign.pk)},
+        {"trace_id": foreign.pk.hex},
+        {"template": "code"},
+        {"error_code": "timeout"},
+        {"status": "failed"},
+        {"batch": str(batch.pk)},
+        {"provider": str(provider.pk)},
+        {"reference": "order-1"},
+        {"recipient": "+447911123456"},
+    ]
+    for query in queries:
+        assert ids(api.get(URL, **query)) == [], query
+        assert ids(make_api(other).get(URL, **query)) == [str(foreign.pk)], query
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "templates",
+        "error",
+        "ids",
+        "traceid",
+        "trace",
+        "state",
+        "batch_id",
+        "tenant",
+        "ref",
+        "recipients",
+        "created",
+        "since",
+        "createdafter",
+    ],
+)
+def test_a_misspelt_filter_is_refused_and_the_right_ones_are_named(name: str, api: Api) -> None:
+    answer = api.get(URL, **{name: "x"})
+    assert answer.status_code == 422
+    (error,) = json_of(answer)["errors"]
+    assert (error["field"], error["code"]) == (name, "unknown")
+    for known in (
+        "template",
+        "error_code",
+        "id",
+        "trace_id",
+        "status",
+        "batch",
+        "reference",
+        "recipient",
+        "created_after",
+        "created_before",
+    ):
+        assert known in error["message"]
+
+
+def test_batches_are_found_by_the_time_at_which_they_were_accepted(api: Api, tenant: Tenant) -> None:
+    long_ago = timezone.now() - timedelta(days=3)
+    old = Batch.objects.create(id=first_id_at(long_ago), tenant=tenant, channel="sms", created_at=long_ago)
+    new = make_batch(tenant)
+    yesterday = (timezone.now() - timedelta(days=1)).isoformat()
+    assert ids(api.get("/api/batches/", created_after=yesterday)) == [str(new.pk)]
+    assert ids(api.get("/api/batches/", created_before=yesterday)) == [str(old.pk)]
+    assert api.get("/api/batches/", created_before="yesterday").status_code == 422
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        {"id": "not-an-id"},
+        {"trace_id": "4bf92f"},
         {"status": "lost"},
         {"channel": "pigeon"},
         {"batch": "not-an-id"},

@@ -37,6 +37,7 @@ US = [
     "5.1.1 Recipient rejected: 203.0.113.7 is blacklisted",
     "Your account has been suspended",
 ]
+LOGIN = ["5.7.8 Error: authentication failed", "5.7.9 Authentication mechanism is too weak", "5.7.11 Encryption required"]
 UNCLEAR = [
     "Requested action not taken: mailbox unavailable",
     "5.7.1 Recipient not authorized by policy",
@@ -50,6 +51,7 @@ CASES = [
     *((text, Subject.RECIPIENT) for text in RECIPIENT),
     *((text, Subject.DISABLED) for text in DISABLED),
     *((text, Subject.US) for text in US),
+    *((text, Subject.LOGIN) for text in LOGIN),
     *((text, Subject.UNCLEAR) for text in UNCLEAR),
     *((text, Subject.MESSAGE) for text in MESSAGE),
 ]

@@ -1,19 +1,26 @@
 """How a batch gets on: its sentence, its pace, and where its messages spend their time."""
 
+import random
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import Tenant, User
 from messaging import selectors
 from messaging.delivery.deliver import deliver
 from messaging.explain import batch as explain
-from messaging.explain.batch import Report, percentiles
+from messaging.explain.batch import Report
 from messaging.models import Batch, BatchStatus, Message, Status
 from messaging.queueing import operate, queue_statistics
+from messaging.storage import durations
 from posthaste.lib import redis
 from posthaste.lib.queues import SEND
 from tests.builders import TESTER, json_of, make_api, make_batch, make_message, make_provider, make_tenant
@@ -21,6 +28,35 @@ from tracing import selectors as traces
 from tracing.services.tally import tally
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+
+class RowsRead:
+    """Counts the rows that queries give back."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> Self:
+        whole = CursorWrapper.__getattr__
+
+        def counted(cursor: Any, name: str) -> Any:
+            found = whole(cursor, name)
+            if name not in ("fetchmany", "fetchall", "fetchone"):
+                return found
+
+            def read(*args: Any) -> Any:
+                rows = found(*args)
+                self.number += len(rows or ()) if name != "fetchone" else rows is not None
+                return rows
+
+            return read
+
+        self.patch.setattr(CursorWrapper, "__getattr__", counted)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
 
 
 @pytest.fixture(autouse=True)
@@ -126,9 +162,97 @@ def test_the_percentiles_of_each_node_come_from_rows_and_traces(tenant: Tenant) 
 
 
 def test_percentiles_are_by_the_nearest_rank() -> None:
-    assert percentiles(list(range(1, 101))) == {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
-    assert percentiles([7]) == {"p50_ms": 7, "p95_ms": 7, "p99_ms": 7}
-    assert percentiles([]) == {"p50_ms": None, "p95_ms": None, "p99_ms": None}
+    assert durations.percentiles(list(range(1, 101))) == [50, 95, 99]
+    assert durations.percentiles([7]) == [7, 7, 7]
+    assert durations.percentiles([]) == [None, None, None]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 19, 20, 101])
+def test_the_database_works_out_the_same_percentiles(tenant: Tenant, number: int) -> None:
+    batch, now, drawn = make_batch(tenant), timezone.now(), random.Random(number)
+    expected: dict[str, list[int]] = {"queue": [], "callback": [], "until_sent": []}
+    for place in range(number):
+        waited, took, reported = (drawn.randrange(0, 90_000) for _ in range(3))
+        at = now - timedelta(minutes=10)
+        claimed_at = at + timedelta(milliseconds=waited)
+        sent_at = claimed_at + timedelta(milliseconds=took)
+        is_delivered = place % 3 > 0
+        make_message(
+            tenant,
+            batch=batch,
+            at=at,
+            due_at=at,
+            status=Status.DELIVERED if is_delivered else Status.SENT,
+            claimed_at=claimed_at,
+            sent_at=sent_at,
+            finished_at=sent_at + timedelta(milliseconds=reported) if is_delivered else sent_at,
+        )
+        expected["queue"].append(waited)
+        expected["until_sent"].append(waited + took)
+        expected["callback"] += [reported] if is_delivered else []
+    make_message(tenant, batch=batch)
+    make_message(tenant, batch=make_batch(tenant), status=Status.SENT, claimed_at=now, sent_at=now + timedelta(days=1))
+    found = durations.of_batch(batch.pk)
+    assert found == {name: (len(values), durations.percentiles(values)) for name, values in expected.items()}
+
+
+def test_what_was_brought_forward_or_scheduled_counts_from_when_it_was_due(tenant: Tenant) -> None:
+    batch, now = make_batch(tenant), timezone.now()
+    times: dict[str, Any] = {"claimed_at": now, "sent_at": now + timedelta(seconds=1), "status": Status.SENT, "batch": batch}
+    make_message(tenant, at=now - timedelta(hours=2), due_at=now - timedelta(seconds=3), **times)
+    assert durations.of_batch(batch.pk)["queue"] == (1, [3_000, 3_000, 3_000])
+    forward = make_batch(tenant)
+    make_message(tenant, at=now - timedelta(seconds=5), due_at=now + timedelta(hours=8), **{**times, "batch": forward})
+    assert durations.of_batch(forward.pk)["queue"] == (1, [0, 0, 0])
+
+
+@pytest.mark.parametrize("column", ["created_at", "due_at", "claimed_at", "sent_at", "finished_at"])
+def test_a_time_that_cannot_be_read_leaves_out_its_message_and_not_the_page(tenant: Tenant, column: str) -> None:
+    batch = make_batch(tenant, sent=3)
+    broken = batch.messages.first()
+    assert broken is not None
+    value, pk = ("infinity", broken.pk) if connection.vendor == "postgresql" else ("rubbish", broken.pk.hex)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {Message._meta.db_table} SET {column} = %s WHERE id = %s", [value, pk])  # noqa: S608 - a name of ours
+    assert durations.of_batch(batch.pk)["until_sent"][0] in (2, 3)
+
+
+def test_a_large_batch_takes_no_more_queries_and_reads_no_more_rows_than_a_small_one(tenant: Tenant, worker: None) -> None:
+    def asked(batch: Batch) -> tuple[int, int]:
+        batch.refresh_from_db()
+        counts = selectors.batch_counts([batch])[batch.pk]
+        with CaptureQueriesContext(connection) as captured, RowsRead() as read:
+            explain.report(batch, counts, now=timezone.now())
+        return len(captured), read.number
+
+    small, large = make_batch(tenant, sent=1, pending=1), make_batch(tenant, sent=600, pending=300)
+    assert asked(small)[0] == asked(large)[0] <= 4
+    again = asked(large)
+    assert again[0] <= 2, "the percentiles serve for some seconds"
+    assert again[1] <= 5, "a page that is renewed reads a few rows"
+    assert asked(make_batch(tenant, sent=900))[1] <= explain.TRACES + 5
+
+
+def test_what_fails_leaves_as_well_as_what_is_sent(tenant: Tenant) -> None:
+    now = timezone.now()
+    batch = make_batch(tenant, pending=5)
+    for _ in range(5):
+        make_message(tenant, batch=batch, status=Status.FAILED, finished_at=now)
+    Batch.objects.update(accepted=10, created_at=now - timedelta(seconds=10))
+    pace = report(batch).pace
+    assert pace.per_second == pytest.approx(0.5, abs=0.1)
+    assert report(batch).answer.code == "running"
+
+
+def test_the_bar_of_the_page_leaves_empty_what_has_not_begun(tenant: Tenant) -> None:
+    batch = make_batch(tenant, sent=1, pending=3)
+    user = User.objects.create(username="root", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(user)
+    shown = client.get(reverse("admin:messaging_batch_change", args=[batch.pk])).content.decode()
+    assert '<rect class="fill-sent" x="0.0%" y="0" width="25.0%"' in shown
+    assert '<rect class="fill-track" x="25.0%" y="0" width="75.0%"' in shown
+    assert "fill-pending" not in shown
 
 
 def test_pausing_a_batch_is_told_in_the_traces_of_what_was_taken_back(tenant: Tenant) -> None:

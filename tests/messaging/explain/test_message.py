@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import Tenant, User
 from messaging import traces
 from messaging.explain import facts
 from messaging.explain.message import explain
@@ -319,3 +321,35 @@ def test_what_comes_from_outside_is_escaped_on_the_page(tenant: Tenant) -> None:
     html = answer(message).as_html(link=lambda link: link.text, moment=lambda at: str(at))  # type: ignore[arg-type,return-value]
     assert "<script>" not in html
     assert "<b>" not in html
+
+
+def test_one_that_was_accepted_after_several_attempts_says_so(tenant: Tenant) -> None:
+    message = make_message(tenant, status=Status.SENT, attempts=2, latency_ms=31_300, provider=make_provider(tenant, name="Gateway"))
+    found = answer(message)
+    assert found.code == "sent_after_retries"
+    assert str(found) == "Accepted by Gateway 31 s after it was due, at attempt 2; no receipt has come."
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("X", "pending", "rule:quiet:night@3", 28_800_000)],
+        [("X", "pending", "breaker:Gateway@3", 60_000), ("F", record.BREAKER_CLOSED)],
+        [("M", "Gateway", "Second", "breaker@3")],
+        [("S", 8, "Gateway", "w@3")],
+        [("E", 8, "Gateway", "http_503", "w@3"), ("R", 30_000)],
+        [("V", "unknown", "worker_lost", 1, 20, 10)],
+        [("O", "retry", "user:ada"), ("L", "accepted", "Gateway"), ("I",), ("D", 3), ("K", "delivered", "duplicate")],
+    ],
+    ids=lambda lines: "".join(line[0] for line in lines),
+)
+def test_the_page_shows_every_kind_of_event(tenant: Tenant, lines: list[tuple[Any, ...]]) -> None:
+    message = waiting(tenant)
+    trace(message, *lines)
+    user = User.objects.create(username="root", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(user)
+    shown = client.get(reverse("admin:messaging_message_change", args=[message.pk]))
+    assert shown.status_code == 200
+    if "@3" in str(lines):
+        assert "rules of release 3" in shown.content.decode()

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from messaging.channels.base import TlsServer
 from messaging.channels.registry import make_adapter
-from messaging.models import ReceiptEntry, Status
+from messaging.models import Provider, ReceiptEntry, Status
 from messaging.providers import certificates, condition
 from messaging.providers.breakers import of_host, of_provider
 from posthaste.lib import redis
@@ -96,3 +97,28 @@ def test_missing_receipts_are_judged_for_providers_that_usually_send_some() -> N
     ReceiptEntry.objects.create(provider=provider, reported="delivered", outcome="applied")
     assert condition.receipts_missing(now=now) == {"gateway": 75.0}
     assert condition.receipts_missing(now=now - timedelta(hours=2)) == {}
+
+
+def test_the_earliest_of_what_is_known_of_a_credential_counts(tmp_path: Path) -> None:
+    now, tenant = timezone.now(), make_tenant()
+    path, _context = make_certificate(tmp_path)
+    headers = {"X-Certificate": " ".join(path.read_text().split("\n"))}
+    day = (now + timedelta(days=300)).date().isoformat()
+    url = "https://api.example.com/send"
+    make_provider(tenant, name="both", kind="http", config={"url": url, "headers": headers, "credential_expires_on": day})
+    make_provider(tenant, name="dated", kind="http", config={"url": url, "credential_expires_on": day})
+    make_provider(tenant, name="silent", kind="http", config={"url": url})
+    days = condition.credential_days(now=now)
+    assert days.keys() == {"both", "dated"}
+    assert 1.8 < days["both"] <= 2.0
+    assert 300 <= days["dated"] <= 301
+
+
+def test_a_credential_whose_configuration_cannot_be_decrypted_holds_up_no_other() -> None:
+    now, tenant = timezone.now(), make_tenant()
+    config = {"url": "https://api.example.com/send", "credential_expires_on": (now + timedelta(days=5)).date().isoformat()}
+    lost = make_provider(tenant, name="lost", kind="http", config=config)
+    make_provider(tenant, name="kept", kind="http", config=config)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {Provider._meta.db_table} SET config = 'gAAAA' WHERE name = %s", [lost.name])
+    assert condition.credential_days(now=now).keys() == {"kept"}

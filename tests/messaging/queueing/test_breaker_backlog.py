@@ -24,6 +24,8 @@ from posthaste.lib.breaker import Phase, Rule, Tally, breakers
 from posthaste.lib.ids import new_id
 from tests.builders import make_batch, make_message, make_provider, make_tenant, poll
 from tests.peers.gateway import Gateway
+from tracing import selectors as traces
+from tracing.services import record
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 
@@ -68,6 +70,11 @@ def look(now: datetime | None = None) -> int:
     """Take the clock's look with the states of this moment."""
     breakers._read_at = float("-inf")
     return breaker_backlog.bring_forward(now=now or timezone.now())
+
+
+def forwarded(*rows: Message) -> list[list[str]]:
+    """Return why each of the messages was brought forward, as its trace tells."""
+    return [[event.words[0] for event in found if event.code == "F"] for found in traces.events_of([row.pk for row in rows])]
 
 
 def open_it(name: str, *, seconds: float = 60, counts: str = "errors") -> None:
@@ -244,3 +251,12 @@ def test_while_redis_is_away_nobody_could_bring_it_forward_so_it_waits_for_secon
     breakers.phase(f"test:{new_id().hex}")
     assert breaker_backlog.seconds(float("inf")) <= breaker_backlog.AWAY_SECONDS + breaker_backlog.SPREAD_SECONDS
     assert breaker_backlog.bring_forward(now=timezone.now()) == 0
+
+
+def test_the_trace_tells_that_a_message_was_brought_forward_and_only_of_those_that_were(tenant: Tenant) -> None:
+    make_provider(tenant, name="only")
+    waiting, other = put_off(tenant), put_off(tenant)
+    Message.objects.filter(pk=other.pk).update(error_code="rule:quiet:night")
+    noted(sms(tenant))
+    assert look() == 1
+    assert forwarded(waiting, other) == [[record.BREAKER_CLOSED], []]

@@ -61,6 +61,14 @@ def test_alarms_are_silenced_for_a_time_and_the_silence_is_ended(api: Api) -> No
     assert fields_of(api.post("/api/alarms/silences/", {"ends_at": "2026-01-01T00:00:00Z", "comment": " "})) == ["comment"]
 
 
+def test_a_key_that_may_only_manage_learns_no_more_than_what_became_of_its_call() -> None:
+    api, alarm = make_api(make_tenant("Ops", is_operator=True), ALARMS_MANAGE), make_alarm()
+    assert json_of(api.post(f"/api/alarms/{alarm.pk}/acknowledge/")) == {"id": str(alarm.pk), "state": "acknowledged"}
+    assert json_of(api.post(f"/api/alarms/{alarm.pk}/reopen/")) == {"id": str(alarm.pk), "state": "firing"}
+    silence = Silence.objects.create(starts_at=timezone.now(), ends_at=timezone.now() + timedelta(hours=1), created_by="user:ada")
+    assert set(json_of(api.post(f"/api/alarms/silences/{silence.pk}/end/"))) == {"id", "ended_at"}
+
+
 def test_a_test_notice_is_accepted_and_receivers_are_shown_masked(api: Api) -> None:
     assert json_of(api.get("/api/alarms/receivers/"))[0]["address"] == "o***@example.com"
     assert api.post("/api/alarms/test/", {"receiver": "ops"}).status_code == 202

@@ -1,5 +1,6 @@
 """The pages of the alarms: seen with the right to view the configuration, acted on with the right to edit it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from monitor.alarms.configuration import alarms
 from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmNotice, Silence
 from posthaste.lib import redis
+from posthaste.ui import paginator
 from tests.builders import configure
 from tests.monitor.alarms.rules import receiver, rule
 
@@ -37,17 +39,60 @@ def _rules() -> None:
     configure(alarms, rules=[rule(), rule("disk")], receivers=[receiver()])
 
 
+def listed(client: Client, **query: str) -> list[str]:
+    """Return the alarms of a list in their order."""
+    content = client.get(reverse("alarms"), query).content.decode()
+    return re.findall(r'<a class="name" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content)
+
+
 def test_the_list_shows_what_fires_first_and_filters() -> None:
     make_alarm("disk", phase=Phase.RESOLVED, state=AlarmState.RESOLVED, resolved_at=timezone.now())
     make_alarm()
+    make_alarm("disk", series="host=a", severity="info")
     client = staff(ConfigRight.VIEW)
-    page = client.get(reverse("alarms")).content.decode()
-    assert page.index(">backlog") < page.index(">disk")
-    page = client.get(reverse("alarms"), {"state": "resolved"}).content.decode()
-    assert ">disk" in page
-    assert reverse("alarm", args=[Alarm.objects.get(rule="backlog").pk]) not in page
-    assert "No alarm fits these filters." in client.get(reverse("alarms"), {"rule": "nothing"}).content.decode()
-    assert client.get(reverse("alarms"), {"page": "nonsense", "state": "none"}).status_code == 200
+    assert listed(client) == ["backlog", "disk · host=a", "disk"]
+    assert listed(client, state="resolved") == ["disk"]
+    assert listed(client, severity="info") == ["disk · host=a"]
+    assert listed(client, q="DISK", state="firing") == ["disk · host=a"]
+    assert listed(client, q="host=") == ["disk · host=a"]
+    assert listed(client, state="none", severity="none", after="nonsense", q="\0") == ["backlog", "disk · host=a", "disk"]
+    assert "No alarm fits these filters." in client.get(reverse("alarms"), {"q": "nothing"}).content.decode()
+
+
+def test_filters_are_chips_that_keep_each_other_and_the_search() -> None:
+    make_alarm()
+    page = staff(ConfigRight.VIEW).get(reverse("alarms"), {"state": "firing", "q": "back"}).content.decode()
+    assert 'href="?state=firing&amp;q=back&amp;severity=critical"' in page
+    assert "Firing (1)" in page
+    assert '<input type="hidden" name="state" value="firing">' in page
+
+
+def test_what_is_over_comes_by_pages_and_what_is_open_stays_on_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paginator, "PAGE_SIZE", 2)
+    for number in range(5):
+        make_alarm("disk", series=str(number), phase=Phase.RESOLVED, state=AlarmState.RESOLVED, resolved_at=timezone.now())
+    make_alarm()
+    client = staff(ConfigRight.VIEW)
+    seen, address = [], reverse("alarms")
+    for _page in range(3):
+        content = client.get(address).content.decode()
+        seen.append(re.findall(r'<a class="name" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content))
+        if older := re.search(r'href="(\?[^"]*)"[^>]*>Older', content):
+            address = reverse("alarms") + older[1].replace("&amp;", "&")
+    assert seen == [["backlog", "disk · 4", "disk · 3"], ["disk · 2", "disk · 1"], ["disk · 0"]]
+    newer = re.search(r'href="(\?[^"]*)"[^>]*>Newer', content)
+    assert newer
+    assert listed(client, **dict([newer[1].lstrip("?").split("=")])) == ["disk · 2", "disk · 1"]
+
+
+def test_the_list_is_exported_with_its_filters() -> None:
+    make_alarm("disk")
+    make_alarm("backlog", series="=cmd()", value=1.5)
+    answer = staff(ConfigRight.VIEW).get(reverse("alarms"), {"csv": "", "q": "backlog"})
+    lines = answer.getvalue().decode().splitlines()
+    assert answer["Content-Type"].startswith("text/csv")
+    assert len(lines) == 2
+    assert lines[1].startswith("backlog,'=cmd(),due_messages,Critical,Firing,,1.5,")
 
 
 def test_an_empty_list_says_that_all_is_well_and_that_nobody_is_notified() -> None:
@@ -77,6 +122,11 @@ def test_an_alarm_is_acknowledged_taken_back_and_silenced_and_all_of_it_is_in_th
     assert client.post(address, {"action": "acknowledge", "comment": "mine"}).status_code == 302
     alarm.refresh_from_db()
     assert (alarm.state, alarm.acknowledged_by) == (AlarmState.ACKNOWLEDGED, "user:ada")
+    user = User.objects.get(username="ada")
+    user.first_name, user.last_name = "Ada", "Lovelace"
+    user.save()
+    assert "Ada Lovelace" in client.get(address).content.decode()
+    assert "Ada Lovelace" in client.get(reverse("alarms")).content.decode()
     assert "can&#x27;t be acknowledged" in client.post(address, {"action": "acknowledge"}, follow=True).content.decode()
     client.post(address, {"action": "reopen"})
     client.post(address, {"action": "silence", "minutes": "30", "comment": "known"})
@@ -104,6 +154,29 @@ def test_a_maintenance_window_is_planned_and_ended() -> None:
     assert client.post(address, {"end": "nonsense"}).status_code == 404
     for wrong in ({"ends_at": ""}, {"ends_at": "soon"}, {"rules": ["none"]}, {"announce_minutes": "x"}, {"comment": ""}):
         assert client.post(address, body | wrong).status_code == 422, wrong
+
+
+def test_the_times_of_a_silence_are_those_of_the_readers_zone() -> None:
+    client, address = staff(ConfigRight.EDIT), reverse("alarm-silences")
+    body = {"starts_at": "2998-01-10T09:00", "ends_at": "2998-01-10T10:30", "comment": "work", "zone": "Asia/Shanghai"}
+    assert client.post(address, body).status_code == 302
+    client.post(address, body | {"zone": "no/such/zone"})
+    shanghai, utc = Silence.objects.order_by("id")
+    assert (shanghai.starts_at.isoformat(), shanghai.ends_at.isoformat()) == ("2998-01-10T01:00:00+00:00", "2998-01-10T02:30:00+00:00")
+    assert utc.starts_at.isoformat() == "2998-01-10T09:00:00+00:00"
+    for wrong in ("9999-12-31T23:59", "0001-01-01T00:00"):
+        assert client.post(address, body | {"ends_at": wrong, "starts_at": "", "zone": "America/New_York"}).status_code == 422
+
+
+def test_what_is_wrong_with_a_silence_stands_under_its_field_and_what_was_typed_stays() -> None:
+    client, address = staff(ConfigRight.EDIT), reverse("alarm-silences")
+    page = client.post(
+        address, {"rules": ["disk"], "ends_at": "2998-01-10T10:30", "comment": " ", "announce_minutes": "5"}
+    ).content.decode()
+    below = page.partition('id="comment"')[2]
+    assert below.index("Say why") < below.index("is_maintenance")
+    assert '<option value="disk" selected>' in page
+    assert 'value="2998-01-10T10:30"' in page
 
 
 def test_a_test_notice_is_sent_from_the_page_of_the_receivers() -> None:

@@ -1,0 +1,88 @@
+"""An app with jobs that misbehave, for real processes: written to a folder, installed through their settings."""
+
+from pathlib import Path
+
+from posthaste.env import ROOT
+
+SETTINGS = """
+from posthaste.settings import *
+INSTALLED_APPS = [*INSTALLED_APPS, "misbehaving"]
+"""
+TASKS = """
+import os, signal, time
+from datetime import datetime, timedelta
+from pathlib import Path
+from django.db import connection
+from accounts.models import Tenant
+from jobs.registry import job
+from jobs.services import current, fence
+
+DECLARED = {"title": "Test", "purpose": "Test.", "cron": "0 0 1 1 *", "timeout": timedelta(minutes=10)}
+
+def wait_for(path, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+def spin():
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass
+
+@job("misbehaving.spin", **DECLARED)
+def spin_with_a_child(*, now, words: str = "spinning", mark: str = "/dev/null"):
+    began = time.time()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = os.fork()
+    if child == 0:
+        spin()
+    pids = f"{os.getppid()} {os.getpid()} {child}"
+    Path(mark).write_text(f"{began} {pids}")
+    print(f"pids {pids}", flush=True)
+    print(words, flush=True)
+    spin()
+
+@job("misbehaving.wait", **DECLARED)
+def wait(*, now, path: str = "/"):
+    connection.close()  # nothing of the database is needed until the end
+    print("waiting", flush=True)
+    wait_for(path)
+    print("waited", flush=True)
+
+@job("misbehaving.write_late", stoppable=False, **DECLARED)
+def write_late(*, now, path: str = "/", written: str = "/dev/null"):
+    run = current.run()
+    connection.close()
+    Path(f"{written}.began").touch()
+    run.lost.wait(300)
+    Path(f"{written}.lost").touch()
+    wait_for(path)
+    said = "OperationalError"
+    while said == "OperationalError":  # a connection of the pool that ended with the server
+        try:
+            with fence.guarded_run():
+                Tenant.objects.create(slug="late", name="Late")
+            said = "written"
+        except Exception as error:
+            said = type(error).__name__
+            connection.close()
+            time.sleep(0.05)
+    Path(written).write_text(said)
+
+@job("misbehaving.say", **DECLARED)
+def say(*, now):
+    print(f"began {datetime.now(tz=now.tzinfo).isoformat()}", flush=True)
+"""
+
+
+def write(folder: Path) -> dict[str, str]:
+    """Write the app and its settings, and return what the environment of its processes needs beside their servers."""
+    app = folder / "misbehaving"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "tasks.py").write_text(TASKS)
+    (folder / "misbehaving_settings.py").write_text(SETTINGS)
+    return {"DJANGO_SETTINGS_MODULE": "misbehaving_settings", "PYTHONPATH": f"{ROOT}:{folder}"}
