@@ -66,6 +66,10 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+#: What the page of an entry shows, in this order.
+SHOWN = ("at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details")
+
+
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnly):
     """Who did what; written once."""
@@ -80,8 +84,8 @@ class AuditAdmin(ReadOnly):
     list_select_related = ["tenant"]
     search_fields = ["actor"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact actor (user:name or key:prefix), action or target.")
-    fields = ["at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details"]
-    readonly_fields = fields
+    fields = [*SHOWN]
+    readonly_fields = [*SHOWN]
     empty_text = gettext_lazy("Changes, revealed secrets and replays are listed here.")
 
     def get_search_results(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]", search_term: str) -> Any:

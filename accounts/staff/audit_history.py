@@ -37,7 +37,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return what audit entries name a row by."""
         return [str(obj.pk)]
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Show what the audit trail says of a row."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
