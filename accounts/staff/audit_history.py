@@ -41,7 +41,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
         """Show what the audit trail says of a row."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
         may_read = may_read_history(request, obj)
