@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.services import rights
+from accounts.staff import actors
 from configcenter import hot
 from configcenter import selectors as configuration
 from messaging import selectors
@@ -51,7 +52,7 @@ def alarms(reader: Reader) -> Iterator[Notice]:
             reverse("alarm", args=[alarm.id]),
             action=_("Open the alarm"),
             since=alarm.since,
-            detail=_("Acknowledged by {who}.").format(who=alarm.acknowledged_by) if alarm.acknowledged_by else "",
+            detail=_("Acknowledged by {who}.").format(who=actors.in_words(alarm.acknowledged_by, {})) if alarm.acknowledged_by else "",
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -66,6 +66,10 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+#: What the page of an entry shows, in this order.
+SHOWN = ("at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details")
+
+
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnly):
     """Who did what; written once."""
@@ -80,13 +84,18 @@ class AuditAdmin(ReadOnly):
     list_select_related = ["tenant"]
     search_fields = ["actor"]  # turns the search on; get_search_results does it
     search_help_text = gettext_lazy("Exact actor (user:name or key:prefix), action or target.")
-    fields = ["at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details"]
-    readonly_fields = fields
+    fields = [*SHOWN]
+    readonly_fields = [*SHOWN]
     empty_text = gettext_lazy("Changes, revealed secrets and replays are listed here.")
 
     def get_search_results(self, request: HttpRequest, queryset: "models.QuerySet[AuditEntry]", search_term: str) -> Any:
         term = search_term.strip()
         return (queryset.filter(Q(actor=term) | Q(action=term) | Q(target=term)) if term else queryset), False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        heading = f"{row.action} · {row.target}" if row is not None and row.target else getattr(row, "action", "")
+        return super().render_change_form(request, {"heading": heading, **context}, *args, **kwargs)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows

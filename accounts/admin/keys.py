@@ -200,12 +200,12 @@ class ApiKeyAdmin(ReadOnly):
         return ", ".join(row.ip_ranges) or _("any address")
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
-    def last_used(self, row: ApiKey) -> SafeString:
-        return ago(row.last_used_at)
+    def last_used(self, row: ApiKey) -> SafeString | str:
+        return ago(row.last_used_at) if row.last_used_at else _("never")
 
     @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
-    def expires(self, row: ApiKey) -> SafeString:
-        return ago(row.expires_at)
+    def expires(self, row: ApiKey) -> SafeString | str:
+        return ago(row.expires_at) if row.expires_at else _("never")
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, row: ApiKey) -> SafeString:

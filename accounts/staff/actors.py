@@ -10,15 +10,17 @@ from accounts.models import ApiKey, User
 from accounts.services.audit import ActorKind
 
 
-def names_of(actors: Iterable[str], *, tenant_ids: Collection[int]) -> dict[str, str]:
-    """Return the names of people and of the keys of these tenants by actor, in two queries."""
+def names_of(actors: Iterable[str], *, tenant_ids: Collection[int] | None) -> dict[str, str]:
+    """Return the names of people and of the keys of these tenants (None: of all) by actor, in two queries."""
     named = {actor: actor.partition(":")[2] for actor in set(actors)}
     logins = [name for actor, name in named.items() if actor.startswith(f"{ActorKind.USER}:")]
     prefixes = [name for actor, name in named.items() if actor.startswith(f"{ActorKind.KEY}:")]
     found = {}
     for user in User.objects.filter(username__in=logins).only("username", "first_name", "last_name") if logins else []:
         found[f"{ActorKind.USER}:{user.username}"] = user.get_full_name() or user.username
-    keys = ApiKey.objects.filter(prefix__in=prefixes, tenant_id__in=tenant_ids) if prefixes else ApiKey.objects.none()
+    keys = ApiKey.objects.filter(prefix__in=prefixes) if prefixes else ApiKey.objects.none()
+    if tenant_ids is not None:
+        keys = keys.filter(tenant_id__in=tenant_ids)
     for prefix, name in keys.values_list("prefix", "name"):
         found[f"{ActorKind.KEY}:{prefix}"] = name
     return found

@@ -37,11 +37,11 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return what audit entries name a row by."""
         return [str(obj.pk)]
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Show what the audit trail says of a row."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
         may_read = may_read_history(request, obj)
@@ -49,7 +49,7 @@ class AuditedHistory(admin.ModelAdmin):  # type: ignore[type-arg]
             return _as_file(request, obj, _narrowed(request, self.entries_about(request, obj)))
         context = {
             **self.admin_site.each_context(request),
-            "title": _("History"),
+            "title": _("History of {name}").format(name=obj),
             "opts": self.opts,
             "object": obj,
             "original": obj,

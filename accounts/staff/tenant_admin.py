@@ -10,6 +10,7 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import escape
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -80,7 +81,7 @@ class OwnedFilter(admin.RelatedFieldListFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.empty_value_display = _("none")
+        self.empty_value_display = escape(_("none"))
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         rows = own_rows(request, field.related_model._default_manager.all())
@@ -137,6 +138,7 @@ class Audited(AuditedHistory, Exported):
         audit.record_row(by=Actor.of_request(request), verb=verb, row=obj, detail=detail)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        context["adminform"].form.label_suffix = ""
         return super().render_change_form(request, {"purpose": self.purpose, **context}, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -179,6 +181,11 @@ class Audited(AuditedHistory, Exported):
     def url_name(self, verb: str) -> str:
         """Return the name under which a page of this admin is found."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{verb}"
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_choice_field(db_field, request, **kwargs)
+        field.choices = [(value, _("Choose one") if value == "" and "---" in str(label) else label) for value, label in field.choices]
+        return field
 
 
 class SuperuserOnly(Audited):

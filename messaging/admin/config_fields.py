@@ -4,6 +4,7 @@ The class of a kind (`Adapter.Config`) names its fields, their kinds, limits and
 `configuration.http.bulk.url`, `configuration.http.error_codes[0].code`. A secret shows its mask and stays as it is while that stands there.
 """
 
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -104,6 +105,12 @@ def kind_of(info: FieldInfo) -> str:
     return "long" if (_limit(info, "max_length") or 0) > max(LONG_TEXT, 4_096) else "text"
 
 
+def _label(words: str) -> str:
+    """Return the name of a field; in English, where it is made from the field's own, abbreviations and units as they are written."""
+    said = re.sub(r"\b(url|id|ip|html|json)\b", lambda found: found[0].upper(), _(words), flags=re.IGNORECASE | re.ASCII)
+    return re.sub(r" (ms|seconds|per second)$", r" (\1)", said)
+
+
 def build(model: type[BaseModel], value: Mapping[str, Any], *, name: str, errors: Mapping[Path, list[str]], path: Path = ()) -> list[Input]:
     """Lay out a configuration as inputs, each with its errors, by the path of its field."""
     found = []
@@ -116,7 +123,7 @@ def build(model: type[BaseModel], value: Mapping[str, Any], *, name: str, errors
         entry = Input(
             name=f"{name}.{own}",
             kind=kind,
-            label=_(info.title or own.replace("_", " ").capitalize()),
+            label=_label(info.title or own.replace("_", " ").capitalize()),
             help_text=_(info.description) if info.description else "",
             is_required=info.is_required(),
             errors=list(errors.get(here, ())),

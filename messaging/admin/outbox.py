@@ -46,7 +46,7 @@ def outbox(request: HttpRequest) -> HttpResponse:
         note_export(request, target="outbox", filters=[name for name in ("q", "channel") if request.GET.get(name)])
         return _as_file(rows)
     shown, newer, older = _page_of(request, rows)
-    known = set(Message.objects.filter(tenant_id=tenant_id, pk__in=[entry["id"] for entry in shown]).values_list("pk", flat=True))
+    known = set(Message.objects.filter(tenant_id=tenant_id or 0, pk__in=[entry["id"] for entry in shown]).values_list("pk", flat=True))
     for entry in shown:
         entry["sent_at"] = datetime.fromisoformat(entry["at"])
         entry["channel_name"] = label_of(entry["channel"])

@@ -197,7 +197,7 @@ class ProviderAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("maximum per second"))
     def cap(self, row: Provider) -> str:
-        return thousands(row.max_per_second)
+        return _("none") if row.max_per_second is None else thousands(row.max_per_second)
 
     @admin.display(description=gettext_lazy("breaker"))
     def breaker(self, row: Provider) -> SafeString | str:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.staff import actors
 from accounts.staff.tenant_admin import ReadOnly
 from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
@@ -37,7 +38,7 @@ class TemplateVersionAdmin(ReadOnly):
 
     purpose = gettext_lazy("All versions of all templates. A message keeps the version it was accepted with.")
     tenant_column = ""
-    list_display = ["title", "state_badge", "channel", "created_by", "created", "published"]
+    list_display = ["title", "state_badge", "channel", "author", "created", "published"]
     list_display_links = ["title"]
     list_filter = ["state"]
     list_select_related = ["template"]
@@ -92,6 +93,10 @@ class TemplateVersionAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, row: TemplateVersion) -> SafeString:
         return badge(TemplateVersion.State(row.state))
+
+    @admin.display(description=gettext_lazy("author"))
+    def author(self, row: TemplateVersion) -> SafeString:
+        return actors.shown(row.created_by, {})
 
     @admin.display(description=gettext_lazy("channel"))
     def channel(self, row: TemplateVersion) -> str:

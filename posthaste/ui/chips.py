@@ -60,4 +60,4 @@ def chip(request: HttpRequest, name: str, *, title: Any, choices: Iterable[tuple
 
 def carried(request: HttpRequest, *, but: str) -> list[tuple[str, str]]:
     """Return the parameters that a form of the list, such as its search, hands on; `but` is its own."""
-    return [(name, value) for name, value in request.GET.items() if name not in (*DROPPED, but) and value]
+    return [(name, str(value)) for name, value in request.GET.items() if name not in (*DROPPED, but) and value]

@@ -6,6 +6,7 @@ import { follow } from "./refresh.js";
 import { tellTimes } from "./times.js";
 
 document.querySelector(":is(.form-row.errors, .setting.wrong) :is(input:not([type=hidden]), select, textarea)")?.focus();
+document.querySelector("#rail [aria-current]")?.scrollIntoView({ block: "nearest" });
 tellTimes();
 setInterval(tellTimes, 30_000);
 follow();

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from accounts.staff.export import note_export
 from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
@@ -53,6 +54,7 @@ def history(request: HttpRequest, target: Target) -> HttpResponse:
         title=target.title,
         purpose=_("Everything published here, for at least the last thirty days."),
         releases=found,
+        names=actors.names_of((row.author for row in found), tenant_ids=None),
         can_compare=len(found) > 1 and not target.item.is_encrypted,
         newer=newer,
         older=older,
