@@ -19,7 +19,9 @@ from messaging import selectors
 from messaging.providers import breaker_states
 from messaging.providers.breaker_labels import reason_text
 from messaging.queueing import queue_statistics
+from monitor.alarms import reach
 from monitor.alarms import selectors as selectors_of_alarms
+from monitor.alarms.configuration import alarms as alarm_settings
 from monitor.alarms.rules import Severity as AlarmSeverity
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
@@ -52,6 +54,15 @@ def alarms(reader: Reader) -> Iterator[Notice]:
             since=alarm.since,
             detail=_("Acknowledged by {who}.").format(who=actors.in_words(alarm.acknowledged_by, {})) if alarm.acknowledged_by else "",
         )
+
+
+@attention("alarm_receivers", title=gettext_lazy("receivers of alarms"), order=15)
+def alarm_receivers(reader: Reader) -> Iterator[Notice]:
+    """Tell of settings with which the notices of alarms reach no one."""
+    if not rights.may_view(reader.user):
+        return
+    for text, detail in reach.problems(alarm_settings.value)[:MAX_EACH]:
+        yield Notice(Severity.WARNING, text, reverse("config:module-edit", args=["alarms"]), action=_("Alarms"), detail=detail)
 
 
 @attention("breakers", title=gettext_lazy("breakers"), order=20)

@@ -1,5 +1,7 @@
 """Which problems raise an alarm, and who is notified."""
 
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Self
 
 from django.utils.translation import gettext_noop as _
@@ -84,12 +86,28 @@ class Alarms(Module):
             for place, name in enumerate(rule.inhibited_by):
                 if name not in names:
                     raise hot.Wrong(f"rules[{index}].inhibited_by[{place}]", _("There is no rule {name}."), name=name[:60])
+        if (circle := _circle({rule.name: rule.inhibited_by for rule in self.rules})) is not None:
+            index = next(index for index, rule in enumerate(self.rules) if rule.name == circle[0])
+            place = self.rules[index].inhibited_by.index(circle[1])
+            words = _("These rules would silence each other: {names}.")
+            raise hot.Wrong(f"rules[{index}].inhibited_by[{place}]", words, names=" → ".join(circle))
+        if self.quiet_start and self.quiet_start == self.quiet_end:
+            raise hot.Wrong("quiet_end", _("Must differ from the start."))
         if bool(self.quiet_start) != bool(self.quiet_end):
             missing = "quiet_end" if self.quiet_start else "quiet_start"
             raise hot.Wrong(missing, _("Set both times, or neither."))
         if self.heartbeat_url and not http.is_address(self.heartbeat_url):
             raise hot.Wrong("heartbeat_url", _("Must be an address that begins with https:// or http://."))
         return self
+
+
+def _circle(inhibitors: Mapping[str, Sequence[str]]) -> list[str] | None:
+    """Return rules of which each is inhibited by the next, the first again at the end; None if there are none."""
+    try:
+        TopologicalSorter(inhibitors).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))  # it names each before those that wait for it
+    return None
 
 
 alarms = hot.register(Alarms, name="alarms", title=_("Alarms"), purpose=_("Which problems raise an alarm, and who is notified."), order=9)

@@ -4,18 +4,23 @@ A notice, its lines and its message are written in one transaction. So a line is
 whatever dies: either all of it is there, or nothing.
 
 Priority 10 is exempt from quiet hours, duplicates and caps, and nothing asks the limits of tenants. A notice that has not left within
-`straight_after_seconds` is taken back from the platform (its message is cancelled) and sent straight. A process that sends straight holds
-the notice for `HOLD`. If it dies meanwhile, another one sends it again with the same id: an alarm twice is better than none.
+`straight_after_seconds` is taken back from the platform (its message is cancelled) and sent straight. The thread that sends it takes it
+just before it sends, and holds it for `HOLD`. If its process dies meanwhile, another one sends it again with the same id: an alarm twice
+is better than none. What has no free thread stays in the table, free for all (see `lanes`).
 """
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from accounts import selectors as accounts
@@ -29,6 +34,7 @@ from messaging.storage.store import NewRow
 from monitor.alarms import straight, texts
 from monitor.alarms.addresses import masked
 from monitor.alarms.configuration import Alarms
+from monitor.alarms.lanes import Lanes
 from monitor.alarms.notices import Due
 from monitor.alarms.rules import ROBOTS, Receiver, ReceiverKind, Severity
 from monitor.alarms.straight import Letter, NotSent
@@ -45,12 +51,18 @@ HOLD = timedelta(seconds=60)
 RETRIES = [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 60, 120, 300, 300, 300, 300)]
 #: A message that a worker has taken is given so much longer: its provider may have been called.
 SENDING_FACTOR = 4
-MAX_AT_ONCE = 100
+#: Looked at in one turn, of each receiver and state: those of one receiver must not hide those of another.
+MAX_AT_ONCE = 20
+HEARTBEAT = "heartbeat"
 BY = Actor.system("alarms")
 LEFT = ("sent", "delivered")
 UNDER_WAY = ("pending", "queued")
 #: Straight calls take seconds, and the evaluation must go on meanwhile.
-_pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="alarm-notice")
+_lanes = Lanes()
+#: Being sent by this process: not begun again even if that takes longer than the hold.
+_under_way: set[UUID] = set()
+#: Sent, but the database did not take it: written by the next turn, and not sent again.
+_sent: dict[UUID, datetime] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,26 +186,52 @@ def _message(receiver: Receiver, text: Text, of: Sender, now: datetime) -> NewRo
 
 def follow_up(settings: Alarms, *, platform_works: bool, now: datetime) -> int:
     """See what became of the notices that have not left, send straight what has to be, and return how many are open."""
-    opened = list(AlarmNotice.objects.filter(next_at__lte=now).order_by("id")[:MAX_AT_ONCE])
+    for pk, at in list(_sent.items()):
+        _write_sent(pk, at)
+        _sent.pop(pk, None)
+    opened = _open_notices(now)
     waiting = [notice.message_id for notice in opened if notice.state == NoticeState.WAITING and notice.message_id]
     outcomes = messaging.outcomes(waiting) if waiting else {}
     for notice in opened:
+        receiver = settings.receivers_by_name.get(notice.receiver)
+        is_busy = notice.pk in _under_way or (receiver is not None and not _lanes.is_free(_lane(receiver)))
         if notice.state == NoticeState.WAITING:
             status, error = outcomes.get(notice.message_id, ("", "")) if notice.message_id else ("", "")
             if status in LEFT:
-                _update(notice, state=NoticeState.SENT, sent_at=now, next_at=None, error="")
+                _write_sent(notice.pk, now)
                 continue
-            if not _is_overdue(notice, status, settings, platform_works=platform_works, now=now):
+            is_waited_for = receiver is not None or status not in UNDER_WAY
+            if is_busy or (is_waited_for and not _is_overdue(notice, status, settings, platform_works=platform_works, now=now)):
                 continue
             if status in UNDER_WAY and not operate.cancel_messages(ids=[notice.message_id], by=BY, now=now):  # type: ignore[list-item]
                 continue  # it is being sent after all
             notice.error = f"message {status}: {error}".strip(": ")[:500]
-        receiver = settings.receivers_by_name.get(notice.receiver)
         if receiver is None:
             _update(notice, state=NoticeState.FAILED, next_at=None, error="The receiver was removed.")
-        elif _claim(notice, now):
-            _pool.submit(_send, notice, receiver)
+        elif not is_busy:
+            _begin(notice, receiver, now)
     return len(opened)
+
+
+def _open_notices(now: datetime) -> list[AlarmNotice]:
+    """Return the oldest open notices of each receiver."""
+    place = Window(RowNumber(), partition_by=[F("receiver"), F("state")], order_by=F("id").asc())
+    return list(AlarmNotice.objects.filter(next_at__lte=now).annotate(place=place).filter(place__lte=MAX_AT_ONCE).order_by("id"))
+
+
+def _lane(receiver: Receiver) -> tuple[str, str]:
+    return receiver.kind.value, receiver.address
+
+
+def _begin(notice: AlarmNotice, receiver: Receiver, now: datetime) -> None:
+    """Send a notice in a thread of its receiver's, if one is free."""
+    _under_way.add(notice.pk)
+    is_begun = False
+    try:
+        is_begun = _lanes.start(_lane(receiver), partial(_send, notice, receiver, now, time.monotonic()))
+    finally:
+        if not is_begun:
+            _under_way.discard(notice.pk)
 
 
 def _is_overdue(notice: AlarmNotice, status: str, settings: Alarms, *, platform_works: bool, now: datetime) -> bool:
@@ -217,10 +255,15 @@ def _claim(notice: AlarmNotice, now: datetime) -> bool:
     return bool(held)
 
 
-def _send(notice: AlarmNotice, receiver: Receiver) -> None:
-    """Send a notice straight and note what came of it; runs in a thread of the pool."""
-    with logs.about([notice.message_id or notice.pk], recipients=[receiver.address]):
-        _send_and_note(notice, receiver)
+def _send(notice: AlarmNotice, receiver: Receiver, now: datetime, at: float) -> None:
+    """Take a notice, send it straight and note what came of it; `now` was at `at` of the monotonic clock."""
+    try:
+        with logs.about([notice.message_id or notice.pk], recipients=[receiver.address]):
+            if _claim(notice, now + timedelta(seconds=time.monotonic() - at)):
+                connection.close()  # not held while the receiver takes its time
+                _send_and_note(notice, receiver)
+    finally:
+        _under_way.discard(notice.pk)
 
 
 def _send_and_note(notice: AlarmNotice, receiver: Receiver) -> None:
@@ -234,14 +277,20 @@ def _send_and_note(notice: AlarmNotice, receiver: Receiver) -> None:
             values: dict[str, Any] = {"state": NoticeState.FAILED, "next_at": None, "error": said}
         else:
             values = {"next_at": timezone.now() + RETRIES[notice.attempts - 1], "error": said}
-    else:
-        values = {"state": NoticeState.SENT, "sent_at": timezone.now(), "next_at": None, "error": ""}
-    try:
         _update(notice, **values)
+        return
+    sent_at = timezone.now()
+    try:
+        _write_sent(notice.pk, sent_at)
     except Exception:
-        log.exception("the outcome of an alarm's notice was not written", notice=str(notice.pk))
-    finally:
-        connection.close()
+        _sent[notice.pk] = sent_at
+        log.exception("the outcome of an alarm's notice was not written yet", notice=str(notice.pk))
+
+
+def _write_sent(pk: UUID, at: datetime) -> None:
+    """Write that a notice was sent, also if another process has taken it since: it has left, and is not sent again."""
+    unsent = AlarmNotice.objects.filter(pk=pk).exclude(state=NoticeState.SENT)
+    unsent.update(state=NoticeState.SENT, sent_at=at, next_at=None, error="")
 
 
 def _update(notice: AlarmNotice, **values: Any) -> None:
@@ -255,7 +304,7 @@ def send_unwritten(due: Due, settings: Alarms) -> None:
     if receiver is None:
         return
     text = texts.of_notice(due, settings.rules_by_name)
-    _pool.submit(_send_unwritten, receiver, Letter(new_id(), text.subject, text.body, text.data))
+    _lanes.put(_lane(receiver), partial(_send_unwritten, receiver, Letter(new_id(), text.subject, text.body, text.data)))
 
 
 def _send_unwritten(receiver: Receiver, letter: Letter) -> None:
@@ -266,13 +315,11 @@ def _send_unwritten(receiver: Receiver, letter: Letter) -> None:
             log.error("alarm notice not sent", receiver=receiver.name, error=str(error)[:300])
         else:
             log.info("alarm notice sent directly", receiver=receiver.name)
-        finally:
-            connection.close()
 
 
 def in_background(function: Callable[[], object]) -> None:
-    """Run something that may take seconds beside the evaluation."""
-    _pool.submit(function)
+    """Call the dead man's heartbeat beside the evaluation and all notices; not at all while earlier calls hang."""
+    _lanes.start(HEARTBEAT, function)
 
 
 def write_sent(due: Due, settings: Alarms, *, at: datetime) -> None:

@@ -27,7 +27,10 @@ def acknowledge(*, alarm: Alarm, comment: str = "", by: Actor, now: datetime) ->
 
     Raises:
         Conflict: it is not active, or acknowledged already.
+        Invalid: the comment can't be stored.
     """
+    if (problem := _problem_of(comment)) is not None:
+        raise Invalid.field("comment", problem)
     with transaction.atomic():
         changed = Alarm.objects.filter(pk=alarm.pk, phase__in=ACTIVE, acknowledged_at=None).update(
             acknowledged_at=now,
@@ -38,7 +41,7 @@ def acknowledge(*, alarm: Alarm, comment: str = "", by: Actor, now: datetime) ->
         if not changed:
             alarm.refresh_from_db()
             raise Conflict(_("It is {state}, so it can't be acknowledged.").format(state=alarm.get_state_display()))
-        audit.record(by=by, action=Action.ALARM_ACKNOWLEDGE, target=alarm.pk, detail=_about(alarm) | {"comment": comment[:MAX_COMMENT]})
+        audit.record(by=by, action=Action.ALARM_ACKNOWLEDGE, target=alarm.pk, detail=_about(alarm) | {"comment": comment})
     alarm.refresh_from_db()
     return alarm
 
@@ -62,6 +65,15 @@ def reopen(*, alarm: Alarm, by: Actor) -> Alarm:
         audit.record(by=by, action=Action.ALARM_REOPEN, target=alarm.pk, detail=_about(alarm))
     alarm.refresh_from_db()
     return alarm
+
+
+def _problem_of(comment: str) -> str | None:
+    """Say why a comment can't be stored."""
+    if "\0" in comment:  # PostgreSQL takes it neither in text nor in JSON
+        return _("The character NUL can't be stored; remove it.")
+    if len(comment) > MAX_COMMENT:
+        return _("Must have at most {le} characters.").format(le=MAX_COMMENT)
+    return None
 
 
 def _about(alarm: Alarm) -> dict[str, str]:
@@ -101,6 +113,10 @@ def create_silence(
         wrong("ends_at", _("Must be in the future, and after the start."))
     if not errors and ends_at - starts_at > MAX_DURATION:
         wrong("ends_at", _("Must be within a year of the start."))
+    if (problem := _problem_of(comment)) is not None:
+        wrong("comment", problem)
+    if "\0" in series:
+        wrong("series", _("The character NUL can't be stored; remove it."))
     if not comment.strip():
         wrong("comment", _("Say why, for those who look for the alarm meanwhile."))
     if not 0 <= announce_minutes <= MAX_ANNOUNCE_MINUTES:
@@ -115,7 +131,7 @@ def create_silence(
             series=series[:200],
             starts_at=starts_at,
             ends_at=ends_at,
-            comment=" ".join(comment.split())[:MAX_COMMENT],
+            comment=" ".join(comment.split()),
             is_maintenance=is_maintenance,
             announce_minutes=announce_minutes if is_maintenance else 0,
             created_by=str(by)[:150],

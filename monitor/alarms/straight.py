@@ -160,7 +160,8 @@ def _to_robot(receiver: Receiver, letter: Letter) -> None:
     A DingTalk or Feishu robot that wants signatures has its secret behind the address: `…?access_token=…#SEC…`.
     """
     url, _hash, secret = receiver.address.partition("#")
-    text = f"{letter.subject}\n\n{letter.body}"[:3_000]
+    at_most = 600 if receiver.kind == ReceiverKind.WECOM_ROBOT else 3_000  # WeCom takes 2,048 bytes
+    text = f"{letter.subject}\n\n{letter.body}"[:at_most] + f"\n\nID {letter.id.hex[-12:]}"  # two of one id are one notice
     match receiver.kind:
         case ReceiverKind.FEISHU_ROBOT:
             payload: dict[str, Any] = {"msg_type": "text", "content": {"text": text}}
@@ -171,7 +172,7 @@ def _to_robot(receiver: Receiver, letter: Letter) -> None:
             if secret:
                 url = f"{url}&{_dingtalk_signature(secret, int(time.time() * 1000))}"
         case _:
-            payload = {"msgtype": "text", "text": {"content": text[:600]}}  # 2,048 bytes at most
+            payload = {"msgtype": "text", "text": {"content": text}}
     answer = _post(url, orjson.dumps(payload), {"Content-Type": "application/json"})
     try:
         said = orjson.loads(answer)

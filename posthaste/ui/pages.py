@@ -26,7 +26,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from posthaste.lib import problem_responses
-from posthaste.lib.problems import Problem
+from posthaste.lib.problems import Invalid, Problem
 
 READING = ("GET", "HEAD")
 View = Callable[..., HttpResponse]
@@ -122,6 +122,7 @@ def staff_page(
                 response["Allow"] = ", ".join(methods)
                 return response
             try:
+                _must_be_storable(request)
                 return view(request, *args, **kwargs)
             except Problem as problem:
                 return problem_page(request, status=problem.status, title=str(problem.title), detail=problem_text(problem))
@@ -129,6 +130,20 @@ def staff_page(
         return guarded
 
     return guard
+
+
+def _must_be_storable(request: HttpRequest) -> None:
+    """Refuse typed text with the character NUL, which PostgreSQL stores nowhere.
+
+    Raises:
+        Invalid: naming the fields.
+    """
+    if request.method in READING:
+        return
+    wrong = [name for name, values in request.POST.lists() if any("\0" in value for value in values)]
+    if wrong:
+        said = _("The character NUL can't be stored; remove it.")
+        raise Invalid(errors=[{"field": name.replace("\0", ""), "code": "invalid", "message": said} for name in wrong])
 
 
 def _return_address(request: HttpRequest) -> str:

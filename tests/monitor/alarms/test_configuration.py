@@ -44,6 +44,19 @@ def test_every_built_in_rule_ends_where_it_does_not_fire() -> None:
         ({"receivers": [{"kind": "wecom_robot", "address": "ftp://a"}]}, "address"),
         ({"receivers": [{"address": "a@example.com"}, {"address": "b@example.com"}]}, "receivers"),
         ({"quiet_start": "22:00"}, "quiet_end"),
+        ({"quiet_start": "10:00", "quiet_end": "10:00"}, "quiet_end"),
+        ({"rules": [{"name": "a", "inhibited_by": ["b"]}, {"name": "b", "inhibited_by": ["a"]}]}, "inhibited_by[0]"),
+        (
+            {
+                "rules": [
+                    {"name": "a", "inhibited_by": ["d", "b"]},
+                    {"name": "b", "inhibited_by": ["c"]},
+                    {"name": "c", "inhibited_by": ["a"]},
+                    {"name": "d"},
+                ]
+            },
+            "inhibited_by[1]",
+        ),
         ({"heartbeat_url": "nowhere"}, "heartbeat_url"),
     ],
 )

@@ -205,3 +205,23 @@ def test_without_redis_an_alarms_page_says_that_its_metric_is_unknown(monkeypatc
     monkeypatch.setattr(samples, "read", away)
     page = staff(ConfigRight.VIEW).get(reverse("alarm", args=[make_alarm().pk])).content.decode()
     assert "Unknown while Redis is unavailable." in page
+
+
+@pytest.mark.parametrize("comment", ["nul\0byte", "x" * 501])
+def test_a_comment_that_can_not_be_stored_whole_is_refused_with_its_field(comment: str) -> None:
+    client, alarm, address = staff(ConfigRight.EDIT), make_alarm(), reverse("alarm-silences")
+    refused = client.post(address, {"comment": comment, "ends_at": "2099-01-01T00:00"})
+    assert refused.status_code == 422
+    assert not Silence.objects.exists()
+    for action in ("acknowledge", "silence"):
+        client.post(reverse("alarm", args=[alarm.pk]), {"action": action, "minutes": "30", "comment": comment})
+    alarm.refresh_from_db()
+    assert alarm.acknowledged_at is None
+    assert not Silence.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["alarm-silences", "alarm-receivers"])
+def test_no_page_takes_typed_text_that_postgresql_can_not_store(name: str) -> None:
+    refused = staff(ConfigRight.EDIT).post(reverse(name), {"anything": "nul\0byte"})
+    assert refused.status_code == 422
+    assert "NUL" in refused.content.decode()
