@@ -9,7 +9,7 @@ from uuid import UUID
 from posthaste.lib import redis
 from tracing import selectors
 from tracing.descriptions import described
-from tracing.labels import Node
+from tracing.labels import Node, SpanKind
 from tracing.selectors import Event
 from tracing.services.record import offset_ms
 from tracing.timeline import Course, Span, spans_of
@@ -177,14 +177,14 @@ def trace_of(trace: Trace) -> dict[str, Any]:
         _node(Node.SEND, durations, is_final=is_final, has_failed=was_refused and durations[Node.QUEUE] is not None),
         _node(Node.CALLBACK, durations, is_final=is_final and times.status != "sent", has_failed=has_failed and not was_refused),
     ]
-    settled = [node for node in nodes if node["status"] not in ("waiting", "never")]
-    good = sum(node["status"] == "ok" for node in settled)
+    calls = [event.code == "S" for event in trace.events if event.code in "SE"]
+    spent = [span.duration_ms for span in trace.spans if span.kind is not SpanKind.SCHEDULED]
     return {
         "source": "trace" if trace.recorded else "message",
         "nodes": nodes,
         "statistics": {
-            "total_duration_ms": sum(node["duration_ms"] or 0 for node in nodes),
-            "success_rate": round(100.0 * good / len(settled), 1) if settled else 0.0,
+            "total_duration_ms": sum(spent) if len(calls) > 1 else sum(node["duration_ms"] or 0 for node in nodes),
+            "success_rate": round(100.0 * sum(calls) / len(calls), 1) if calls else None,
         },
         "spans": [_span(span) for span in trace.spans],
         "events": [described(times.message_id, event) for event in trace.events],

@@ -199,10 +199,10 @@ class BatchProgressOut(serializers.Serializer[dict[str, Any]]):
 
 
 class TraceStatisticsOut(serializers.Serializer[dict[str, Any]]):
-    """Sums over the nodes."""
+    """How long the message took from when it was due, and which percentage of its calls was accepted (null: none was made)."""
 
     total_duration_ms = serializers.IntegerField()
-    success_rate = serializers.FloatField()
+    success_rate = serializers.FloatField(allow_null=True)
 
 
 class TraceOut(serializers.Serializer[dict[str, Any]]):

@@ -102,7 +102,9 @@ def _failed(message: Message, trace: Trace) -> Sentence:
         said = _("{provider} accepted it, and reported later that it was not delivered: {code}.")
         return Sentence("failed_receipt", said, parts, tone="failed")
     if _used_all_attempts(trace) or message.attempts > 1:
-        return Sentence("failed_retries", _("Failed after {n} attempts: {provider} answered with {code}."), parts, tone="failed")
+        return Sentence(
+            "failed_retries", _("Failed after {n} attempts. The last one, by {provider}, ended with {code}."), parts, tone="failed"
+        )
     return Sentence("failed_refused", _("Refused by {provider} for good with {code}; it was not tried again."), parts, tone="failed")
 
 

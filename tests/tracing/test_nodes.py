@@ -36,7 +36,7 @@ def nodes(trace: dict[str, Any]) -> list[tuple[str, int | None]]:
 def test_an_attempt_that_failed_is_no_success_while_the_next_is_waited_for() -> None:
     trace = shown("C21 1\nE51 20 bad http_503 o\nR51 5000\n", status="pending", due_ms=5_051)
     assert nodes(trace) == [("ok", 21), ("ok", 10), ("failed", 20), ("waiting", None)]
-    assert trace["statistics"]["success_rate"] == 66.7
+    assert trace["statistics"]["success_rate"] == 0.0
 
 
 def test_a_later_attempt_waits_from_when_it_was_due() -> None:
@@ -45,3 +45,8 @@ def test_a_later_attempt_waits_from_when_it_was_due() -> None:
     sent = "C21 1\nE51 20 bad http_503 o\nR51 5000\nC5081 2\nS5101 20 good o\n"
     trace = shown(sent, status="sent", due_ms=5_051, sent_at=5_101, ended_at=5_101)
     assert nodes(trace)[:3] == [("ok", 30), ("ok", 0), ("ok", 20)]
+    assert trace["statistics"] == {"total_duration_ms": 5_101, "success_rate": 50.0}
+
+
+def test_without_a_call_there_is_no_success_rate() -> None:
+    assert shown("", status="pending", due_ms=60_000)["statistics"] == {"total_duration_ms": 0, "success_rate": None}
