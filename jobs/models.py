@@ -89,7 +89,8 @@ class JobRun(models.Model):
     shard = models.PositiveSmallIntegerField(default=0)
     shards = models.PositiveSmallIntegerField(default=1)
     attempt = models.PositiveSmallIntegerField(default=1)
-    parent_id = models.UUIDField(null=True, blank=True)  # of a child, the run that succeeded; of a retry, the one that failed
+    parent_id = models.UUIDField(null=True, blank=True)  # of a child, the run that succeeded last; of a retry, the one that failed
+    fire_id = models.UUIDField(default=new_id, editable=False)  # the same for the shards of a fire time and their retries
     asked_by = models.CharField(max_length=150, blank=True, default="")
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.WAITING)
     due_at = models.DateTimeField()  # not begun before
@@ -119,6 +120,7 @@ class JobRun(models.Model):
             models.Index(fields=["state", "-id"], name="jobs_run_state"),
             models.Index(fields=["due_at"], condition=Q(state="waiting"), name="jobs_run_waiting"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_run_running"),
+            models.Index(fields=["fire_id"], condition=Q(shards__gt=1), name="jobs_run_fire"),
         ]
 
     def __str__(self) -> str:

@@ -42,7 +42,7 @@ def get_plan(job_id: int) -> Plan:
     Raises:
         Plan.DoesNotExist: there is none.
     """
-    return plan_rows().get(pk=job_id)
+    return plan_rows().get(job__id=job_id)  # by the id itself, for which Django knows that a huge number is none
 
 
 def job_rows(found: Iterable[Plan], *, now: datetime) -> list[JobRow]:

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from pydantic import Field
 
 from accounts.services.audit import Actor
 from configcenter.actions import Action
@@ -296,7 +297,7 @@ def _running(change: Change) -> ConfigRelease:
     blocking=Blocking.OVERLAP,
     queue=queues.NOTIFICATION,
 )
-def forget_old_releases(*, now: datetime, keep_days: int = 30) -> int:
+def forget_old_releases(*, now: datetime, keep_days: Annotated[int, Field(ge=0, le=36_500)] = 30) -> int:
     """Remove releases older than `keep_days` and return their number.
 
     Releases in force and the last twenty of each item are kept.

@@ -43,11 +43,11 @@ class JobView(TenantView):
     def plan(self, job_id: int) -> Plan:
         """Return a job for callers that operate the installation."""
         must_operate(self.caller)
-        return get_object_or_404(selectors.plan_rows(), pk=job_id)
+        return get_object_or_404(selectors.plan_rows(), job__id=job_id)
 
     def told(self, job_id: int, *, status: int = 200) -> Response:
         """Answer with a job as it is now, as far as the key may read it."""
-        row = selectors.job_rows([get_object_or_404(selectors.plan_rows(), pk=job_id)], now=timezone.now())[0]
+        row = selectors.job_rows([get_object_or_404(selectors.plan_rows(), job__id=job_id)], now=timezone.now())[0]
         return Response(self.readable(shapes.JobOut(shapes.shown(row)).data, scope=JOBS_READ, always=TOLD), status=status)
 
 

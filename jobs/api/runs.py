@@ -53,7 +53,7 @@ class JobRuns(ListModelMixin, TenantView):
     @extend_schema(summary="List the runs of a job", description="Newest first.")
     def get(self, request: Request, id: int) -> Response:
         must_operate(self.caller)
-        get_object_or_404(selectors.plan_rows(), pk=id)
+        get_object_or_404(selectors.plan_rows(), job__id=id)
         return self.list(request)
 
 

@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ('shards', models.PositiveSmallIntegerField(default=1)),
                 ('attempt', models.PositiveSmallIntegerField(default=1)),
                 ('parent_id', models.UUIDField(blank=True, null=True)),
+                ('fire_id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False)),
                 ('asked_by', models.CharField(blank=True, default='', max_length=150)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('timed_out', 'Timed out'), ('killed', 'Stopped'), ('discarded', 'Discarded'), ('skipped', 'Skipped')], default='waiting', max_length=10)),
                 ('due_at', models.DateTimeField()),
@@ -95,6 +96,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='jobrun',
             index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='jobs_run_running'),
+        ),
+        migrations.AddIndex(
+            model_name='jobrun',
+            index=models.Index(condition=models.Q(('shards__gt', 1)), fields=['fire_id'], name='jobs_run_fire'),
         ),
         migrations.AddConstraint(
             model_name='jobrun',

@@ -1,9 +1,11 @@
 """Removing old runs with their logs, some at a time so that nothing waits for it."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import structlog
 from django.utils.translation import gettext_lazy as _
+from pydantic import Field
 
 from jobs.models import OPEN_STATES, Fence, JobRun, LogChunk
 from jobs.policies import Blocking
@@ -14,6 +16,8 @@ from posthaste.lib import queues
 from posthaste.lib.ids import first_id_at
 
 log = structlog.get_logger(__name__)
+#: Days that a run by hand may ask for.
+KeepDays = Annotated[int, Field(ge=0, le=36_500)]
 RUNS_AT_ONCE = 200
 CHUNKS_AT_ONCE = 200  # of 64 KiB
 
@@ -28,7 +32,7 @@ CHUNKS_AT_ONCE = 200  # of 64 KiB
     queue=queues.NOTIFICATION,
     stoppable=False,
 )
-def remove_old_runs(*, now: datetime, keep_days: int = 0) -> int:
+def remove_old_runs(*, now: datetime, keep_days: KeepDays = 0) -> int:
     """Remove runs that are older than `keep_days` (0: as the environment says), and return their number."""
     days = keep_days or env.load().job_history_days
     oldest = first_id_at(now - timedelta(days=days))

@@ -36,7 +36,7 @@ class Field:
 def _shape(name: str) -> type[BaseModel]:
     found = registry.find(name)
     assert found is not None
-    hints = get_type_hints(found.function)
+    hints = get_type_hints(found.function, include_extras=True)  # bounds stand in Annotated
     defaults: dict[str, Any] = {each.name: (hints.get(each.name, Any), each.default) for each in registry.parameters_of(found)}
     return create_model("Parameters", __config__=ConfigDict(extra="forbid", validate_default=False, protected_namespaces=()), **defaults)
 

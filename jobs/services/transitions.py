@@ -16,6 +16,7 @@ from jobs.models import JobRun, Plan, RunState, Trigger
 from jobs.policies import Blocking
 from jobs.services import fence
 from posthaste.lib import heartbeat, redis
+from posthaste.lib.ids import new_id
 
 #: How long a run is believed to go on without a sign of life.
 LEASE = timedelta(seconds=30)
@@ -83,7 +84,8 @@ def _end(run: JobRun, state: RunState, error: str, now: datetime) -> None:
 def finish(run_id: UUID, *, token: int, state: RunState, error: str = "", now: datetime) -> list[JobRun] | None:
     """End a run that was begun under `token`, and return the runs that follow and are to be published; None: it had ended already.
 
-    What follows: a retry where the run failed, the child job where it succeeded, and the run of the same job that waited for this one.
+    What follows: a retry where the run failed, the child job where it succeeded and with it all shards of its fire time, and the run of the
+    same job that waited for this one. The lock of the plan lets the last two shards end one after the other, so one of them is the last.
     """
     job_id = JobRun.objects.values_list("job_id", flat=True).filter(pk=run_id).first()
     if job_id is None:
@@ -100,7 +102,7 @@ def finish(run_id: UUID, *, token: int, state: RunState, error: str = "", now: d
         if plan is not None:
             if state in RETRIED and run.attempt <= plan.retries:
                 _retry(run, plan, now)
-            if state is RunState.SUCCEEDED and plan.child_id is not None:
+            if state is RunState.SUCCEEDED and plan.child_id is not None and _is_complete(run):
                 followers += _child(run, plan.child_id, now)
         waiting = JobRun.objects.filter(job_id=job_id, shard=run.shard, state=RunState.WAITING, due_at__lte=now)
         followers += waiting.select_related("job").order_by("due_at")[:1]
@@ -110,10 +112,18 @@ def finish(run_id: UUID, *, token: int, state: RunState, error: str = "", now: d
 def _retry(run: JobRun, plan: Plan, now: datetime) -> None:
     delay = timedelta(seconds=min(plan.retry_delay_seconds * 2 ** (run.attempt - 1), 86_400))
     copied: dict[str, Any] = {
-        name: getattr(run, name) for name in ("job", "task", "nominal_at", "parameters", "shard", "shards", "asked_by")
+        name: getattr(run, name) for name in ("job", "task", "nominal_at", "parameters", "shard", "shards", "fire_id", "asked_by")
     }
     follower = JobRun(**copied, trigger=Trigger.RETRY, parent_id=run.pk, attempt=run.attempt + 1, due_at=now + delay, published_at=NEVER)
     JobRun.objects.bulk_create([follower], ignore_conflicts=True)
+
+
+def _is_complete(run: JobRun) -> bool:
+    """Return whether all shards of a run's fire time have succeeded."""
+    if run.shards == 1:
+        return True
+    succeeded = JobRun.objects.filter(fire_id=run.fire_id, shards__gt=1, state=RunState.SUCCEEDED)
+    return succeeded.values("shard").distinct().count() >= run.shards
 
 
 def _child(run: JobRun, child_id: int, now: datetime) -> list[JobRun]:
@@ -135,6 +145,7 @@ def runs_of(plan: Plan, *, nominal_at: datetime, trigger: Trigger, now: datetime
         except redis.Unavailable:
             shards = 1
     fields.setdefault("parameters", parameters_of_row(plan.job))
+    fire_id = new_id()
     return [
         JobRun(
             job=plan.job,
@@ -143,6 +154,7 @@ def runs_of(plan: Plan, *, nominal_at: datetime, trigger: Trigger, now: datetime
             trigger=trigger,
             shard=shard,
             shards=shards,
+            fire_id=fire_id,
             due_at=now,
             published_at=now,
             **fields,

@@ -136,6 +136,8 @@ def test_a_job_is_created_changed_and_deleted_with_an_entry_for_each() -> None:
         ({"retries": "2"}, ["retries"]),
         ({"blocking": "maybe"}, ["blocking"]),
         ({"child_id": 999_999}, ["child_id"]),
+        ({"child_id": 2**62}, ["child_id"]),
+        ({"parameters": {"keep_days": -5}}, ["parameters.keep_days"]),
         ({"parameters": {"keep_days": "many", "other": 1}}, ["parameters.keep_days", "parameters.other"]),
         ({"colour": "red"}, ["colour"]),
     ],
@@ -147,6 +149,15 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(changes: dict[str, Any], f
     assert (answer.status_code, answer["Content-Type"]) == (422, "application/problem+json"), answer.content
     assert sorted(error["field"] for error in json_of(answer)["errors"]) == fields
     assert Plan.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30])
+def test_a_number_that_no_job_can_have_is_not_found(number: int) -> None:
+    api = operator()
+    for path in ("", "runs/"):
+        assert api.get(f"/api/jobs/{number}/{path}").status_code == 404
+    for verb in ("enable", "disable", "run", "reset"):
+        assert api.post(f"/api/jobs/{number}/{verb}/").status_code == 404
 
 
 def test_a_job_that_starts_itself_again_is_refused() -> None:

@@ -115,6 +115,42 @@ def test_a_failed_run_is_tried_again_later_each_time_after_twice_as_long() -> No
     assert delays == [10, 20]
 
 
+def test_a_sharded_job_starts_the_following_one_once_when_all_its_shards_have_succeeded() -> None:
+    child = make_plan("child", shards=2)
+    plan = make_plan("parent", child_id=child.pk, shards=3, retries=1)
+    now = timezone.now()
+
+    def ended(run: JobRun, to: RunState) -> list[tuple[int, int, Any]]:
+        run.refresh_from_db()
+        begun = claim(run, now=run.due_at)
+        assert begun is not None
+        return [(each.job_id, each.shard, each.parent_id) for each in finish(begun, to) or [] if each.trigger == Trigger.CHILD]
+
+    def fire() -> list[JobRun]:
+        return schedule.run_job(row=plan.job, by=TESTER, now=now)
+
+    assert ended(fire()[0], RunState.SUCCEEDED) == []
+    first, second, third = fire()
+    assert [ended(run, to) for run, to in ((first, RunState.SUCCEEDED), (second, RunState.FAILED), (third, RunState.SUCCEEDED))] == [
+        [],
+        [],
+        [],
+    ]
+    retried = JobRun.objects.get(trigger=Trigger.RETRY)
+    assert ended(retried, RunState.SUCCEEDED) == [(child.pk, 0, retried.pk), (child.pk, 1, retried.pk)]
+    assert JobRun.objects.filter(job=child.job).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_last_shards_that_succeed_at_once_start_the_following_job_once() -> None:
+    child = make_plan("child")
+    plan = make_plan("parent", child_id=child.pk, shards=8)
+    begun = [found for run in schedule.run_job(row=plan.job, by=TESTER, now=timezone.now()) if (found := claim(run))]
+    assert len(begun) == 8
+    at_once(*[lambda run=run: finish(run, RunState.SUCCEEDED) for run in begun])
+    assert JobRun.objects.filter(job=child.job).count() == 1
+
+
 def test_a_success_starts_the_following_job_once_and_a_failure_does_not() -> None:
     child = make_plan("child")
     plan = make_plan("parent", child_id=child.pk)
@@ -164,7 +200,7 @@ def test_stopping_a_waiting_run_ends_it_and_an_ended_one_can_not_be_stopped() ->
 def test_parameters_are_checked_against_the_functions_signature() -> None:
     plan = make_plan()
     assert start(plan, keep_days="7").parameters == {"keep_days": 7}
-    for wrong in ({"keep_days": "many"}, {"unknown": 1}):
+    for wrong in ({"keep_days": "many"}, {"unknown": 1}, {"keep_days": -5}, {"keep_days": 10**30}):
         with pytest.raises(Invalid):
             start(plan, **wrong)
 
