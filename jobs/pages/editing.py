@@ -1,5 +1,7 @@
 """Making and changing a job, with its next fire times while one types."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +17,7 @@ from accounts.services.audit import Actor
 from jobs import registry, selectors
 from jobs.labels import cron_text
 from jobs.models import Plan
-from jobs.pages.job_form import JobForm, initial_of, when_of_form
+from jobs.pages.job_form import JobForm, in_zone, initial_of, when_of_form
 from jobs.pages.one_job import plan_or_404
 from jobs.registry import Job
 from jobs.services import calendars, drafts, parameters, schedule
@@ -107,10 +109,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     asked: dict[str, Any] = {name: request.GET.get(name, "") for name in ("kind", "cron", "unit", "time_zone", "calendar")}
     number, moment = request.GET.get("number", ""), request.GET.get("at", "")
     asked["number"] = int(number) if number.isdecimal() and 0 < len(number) < 9 else None
-    try:
-        asked["at"] = parse_datetime(moment) if moment else None
-    except ValueError:
-        asked["at"] = None
+    asked["at"] = _typed(moment)
     found = zone(asked["time_zone"])
     if found is None:
         return JsonResponse({"error": _("There is no time zone of this name."), "times": [], "words": ""})
@@ -128,12 +127,22 @@ def preview(request: HttpRequest) -> HttpResponse:
         elif when.every is not None and not drafts.MIN_INTERVAL <= when.every <= registry.MAX_INTERVAL:
             raise ValueError
         planned = Schedule(cron=when.cron, every=when.every, at=when.at, zone=asked["time_zone"], calendar=asked["calendar"], anchor=anchor)
-        times = planned.upcoming(now)
+        starts_at, ends_at = (in_zone(_typed(request.GET.get(name, "")), asked["time_zone"]) for name in ("starts_at", "ends_at"))
+        times = replace(planned, starts_at=starts_at, ends_at=ends_at).upcoming(now)
     except (ValueError, OverflowError):
         return JsonResponse({"error": _("This schedule is not complete."), "times": [], "words": ""})
+    if not times:
+        return JsonResponse({"error": _("This schedule never comes round."), "times": [], "words": ""})
     return JsonResponse(
         {"error": "", "times": [_written(each, found) for each in times], "words": cron_text(when.cron) if when.cron else ""}
     )
+
+
+def _typed(text: str) -> datetime | None:
+    try:
+        return parse_datetime(text) if text else None
+    except ValueError:
+        return None
 
 
 def _written(moment: Any, place: ZoneInfo) -> str:

@@ -14,9 +14,10 @@ from jobs import selectors
 from jobs.labels import when_text
 from jobs.selectors import JobRow
 from jobs.services import schedule
+from posthaste.lib.problems import Problem
 from posthaste.ui.chips import address, carried, chip
 from posthaste.ui.export import as_csv
-from posthaste.ui.pages import at, page, staff_page
+from posthaste.ui.pages import at, page, problem_text, staff_page
 
 
 @at("jobs/", name="jobs")
@@ -86,7 +87,11 @@ def _switch(request: HttpRequest) -> HttpResponse:
     ids = [int(text) for text in request.POST.getlist("job") if text.isdecimal() and len(text) < 10]
     by, now = Actor.of_request(request), timezone.now()
     if request.POST.get("to") == "enabled":
-        number = schedule.enable_jobs(ids=ids, by=by, now=now)
+        try:
+            number = schedule.enable_jobs(ids=ids, by=by, now=now)
+        except Problem as problem:
+            messages.error(request, problem_text(problem))
+            return HttpResponseRedirect(request.get_full_path())
         messages.success(request, ngettext("{n} job is enabled.", "{n} jobs are enabled.", number).format(n=number))
     else:
         number = schedule.disable_jobs(ids=ids, by=by, now=now)

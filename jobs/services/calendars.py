@@ -29,6 +29,11 @@ def is_known(code: str) -> bool:
     return code in ("", WEEKDAYS) or code in names()
 
 
+def last_year(code: str) -> int | None:
+    """Return the last year whose days off a calendar knows, or None where it knows all."""
+    return int(_country(code).end_year) if code not in ("", WEEKDAYS) else None
+
+
 def is_working_day(code: str, day: date) -> bool:
     """Return whether a job with that calendar runs on a day. Days that are worked in exchange for others count as working days."""
     if not code:

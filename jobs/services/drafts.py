@@ -13,6 +13,7 @@ from jobs.models import Plan
 from jobs.policies import Blocking, Misfire
 from jobs.services import calendars, parameters, plans, transitions
 from jobs.services.plans import When
+from jobs.services.timing import Schedule
 from posthaste.lib.crontab import check_cron
 from posthaste.lib.problems import Invalid, NotFound
 from posthaste.lib.zones import zone
@@ -122,6 +123,8 @@ def check(draft: Draft, *, now: datetime, row: PeriodicTask | None = None) -> di
         errors["ends_at"] = _("The end is before the start.")
     if reason := _why_not(draft, found.keeps_runs, now):
         errors.setdefault("when", reason)
+    if not errors and draft.enabled and _is_retimed(draft, row) and never_fires(draft, now):
+        errors["when"] = _("This schedule never comes round.")
     if draft.child_id is not None:
         if not Plan.objects.filter(pk=draft.child_id, keeps_runs=True).exists():
             errors["child_id"] = _("There is no job of this id whose runs are kept.")
@@ -149,11 +152,37 @@ def _why_not(draft: Draft, keeps_runs: bool, now: datetime) -> str:
         return ""
     if when.at is not None:
         return "" if when.at > now or not draft.enabled else _("This moment has passed.")
+    if not when.cron:
+        return _("This field is required.")
     try:
         check_cron(when.cron)
     except ValueError as error:
         return _("This crontab is not valid: {reason}.").format(reason=str(error))
     return ""
+
+
+def _is_retimed(draft: Draft, row: PeriodicTask | None) -> bool:
+    if row is None:
+        return True
+    before = draft_of(row.plan)
+    return any(getattr(draft, name) != getattr(before, name) for name in TIME_FIELDS)
+
+
+def never_fires(draft: Draft, now: datetime) -> bool:
+    """Return whether a schedule has no fire time after a moment: its calendar, start and end leave none."""
+    planned = Schedule(
+        cron=draft.when.cron,
+        every=draft.when.every,
+        at=draft.when.at,
+        zone=draft.time_zone,
+        calendar=draft.calendar,
+        starts_at=draft.starts_at,
+        ends_at=draft.ends_at,
+    )
+    try:
+        return planned.next_after(now) is None
+    except (ValueError, OverflowError):  # beyond the calendar of Python
+        return True
 
 
 def _is_circle(child_id: int, row: PeriodicTask | None) -> bool:

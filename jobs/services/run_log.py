@@ -87,7 +87,7 @@ def read(run_id: UUID, *, start: int, size: int, limit: int = PIECE) -> Page:
         part = text[max(0, start - position) :][: limit - have]
         parts.append(part)
         have += len(part)
-    return Page("".join(parts), start, start + have, max(size, start + have))
+    return Page("".join(parts), start, start + have, max(size, start + have) if have else size)
 
 
 def last_page(run_id: UUID, *, size: int, limit: int = PIECE) -> Page:

@@ -136,7 +136,11 @@ def delete_job(*, row: PeriodicTask, by: Actor) -> None:
 
 
 def enable_jobs(*, ids: Sequence[int], by: Actor, now: datetime) -> int:
-    """Enable jobs and return how many were disabled. Nothing is started for the time they were."""
+    """Enable jobs and return how many were disabled. Nothing is started for the time they were.
+
+    Raises:
+        Conflict: the schedule of one of them has no fire time any more; none is enabled then.
+    """
     return _switch(ids, is_enabled=True, by=by, now=now)
 
 
@@ -147,9 +151,12 @@ def disable_jobs(*, ids: Sequence[int], by: Actor, now: datetime) -> int:
 
 @transaction.atomic
 def _switch(ids: Sequence[int], *, is_enabled: bool, by: Actor, now: datetime) -> int:
-    held = Plan.objects.filter(pk__in=ids).exclude(job__enabled=is_enabled)
-    found = list(held.select_for_update(of=("self",)).select_related("job").order_by("pk"))
+    held = Plan.objects.filter(pk__in=ids).exclude(job__enabled=is_enabled).select_related("job", *plans.WITH_SCHEDULES)
+    found = list(held.select_for_update(of=("self",)).order_by("pk"))
     keys = [plan.pk for plan in found]
+    for plan in found if is_enabled else ():
+        if drafts.never_fires(drafts.draft_of(plan), now):
+            raise Conflict(_("The schedule of {name} never comes round. Change it first.").format(name=plan.job.name))
     changes: dict[str, Any] = {"last_run_at": now} if is_enabled else {}
     PeriodicTask.objects.filter(pk__in=keys).update(enabled=is_enabled, **changes)
     if is_enabled:

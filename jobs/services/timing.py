@@ -40,11 +40,14 @@ class Schedule:
         if self.starts_at is not None:
             moment = max(moment, self.starts_at - timedelta(microseconds=1))
         zone = ZoneInfo(self.zone)
+        last_year = None if self.at is not None else calendars.last_year(self.calendar)
         for _try in range(MAX_DAYS_OFF):
             found = self._next(moment, zone)
             if found is None or (self.ends_at is not None and found > self.ends_at):
                 return None
             local = found.astimezone(zone)
+            if last_year is not None and local.year > last_year:  # not known to be a working day
+                return None
             if self.at is not None or calendars.is_working_day(self.calendar, local.date()):
                 return found
             following = datetime.combine(local.date() + DAY, time(), tzinfo=zone)

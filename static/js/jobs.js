@@ -52,7 +52,7 @@ function showNeeded() {
 
 async function preview() {
   const query = new URLSearchParams({ job: form.dataset.job ?? "" });
-  for (const name of ["kind", "cron", "number", "unit", "at", "time_zone", "calendar"]) query.set(name, form.elements[name].value);
+  for (const name of ["kind", "cron", "number", "unit", "at", "time_zone", "calendar", "starts_at", "ends_at"]) query.set(name, form.elements[name].value);
   asked += 1;
   const mine = asked;
   try {

@@ -1,9 +1,11 @@
 """The API of jobs: what it shows and does, and that it is for operators of the installation."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from accounts.models import AuditEntry, Tenant
 from jobs.models import JobRun, Plan
@@ -201,3 +203,15 @@ def test_a_job_enabled_by_a_change_makes_up_for_nothing() -> None:
     plan.refresh_from_db()
     assert plan.cursor >= now
     assert plan.job.last_run_at is None or plan.job.last_run_at >= now
+
+
+def test_a_schedule_that_never_comes_round_is_neither_stored_nor_enabled() -> None:
+    api = operator()
+    plan = make_plan("sundays")
+    answer = api.patch(f"/api/jobs/{plan.pk}/", {"cron": "0 0 * * 0", "calendar": "weekdays"})
+    assert answer.status_code == 422
+    assert "never comes round" in json_of(answer)["errors"][0]["message"]
+    past = make_plan("past", at=timezone.now() - timedelta(days=1))
+    PeriodicTask.objects.filter(pk=past.pk).update(enabled=False)
+    assert api.post(f"/api/jobs/{past.pk}/enable/", {}).status_code == 409
+    assert not PeriodicTask.objects.get(pk=past.pk).enabled

@@ -140,12 +140,12 @@ def test_a_job_says_its_next_five_runs_in_its_own_zone(operator: Client) -> None
 
 def test_a_job_is_made_with_its_parameters_and_changed(operator: Client) -> None:
     address = f"{reverse('job-new')}?task=configcenter.forget_old_releases"
-    sent = form_of(operator, address, name="weekly", kind="cron", cron="0 3 * * sun", time_zone="Europe/Paris", calendar="FR")
+    sent = form_of(operator, address, name="weekly", kind="cron", cron="0 3 * * mon", time_zone="Europe/Paris", calendar="FR")
     sent["parameters.keep_days"] = "7"
     assert operator.post(address, sent).status_code == 302
     plan = Plan.objects.select_related("job__crontab").get(job__name="weekly")
     assert (plan.job.crontab.day_of_week, plan.time_zone, plan.calendar, plan.job.kwargs) == (
-        "sun",
+        "mon",
         "Europe/Paris",
         "FR",
         '{"keep_days":7}',
@@ -270,6 +270,9 @@ def test_the_next_runs_are_told_while_one_types(operator: Client) -> None:
     assert preview(kind="cron", cron="0 6 *")["error"] != ""
     assert len(preview(kind="interval", number="3", unit="hours")["times"]) == 5
     assert preview(kind="interval", number="99999999", unit="days")["times"] == []
+    assert "never comes round" in preview(kind="cron", cron="0 0 * * 0", calendar="weekdays")["error"]
+    assert preview(kind="cron", cron="0 6 * * *", ends_at="0001-01-01T00:00")["times"] == []
+    assert preview(kind="cron", cron="0 6 * * *", starts_at="9999-12-31T23:59")["times"] == []
     assert len(preview(kind="once", at=f"{timezone.now() + timedelta(days=2):%Y-%m-%dT%H:%M}")["times"]) == 1
 
 

@@ -355,3 +355,27 @@ def test_old_runs_are_removed_with_their_logs_and_open_ones_stay() -> None:
     assert history.remove_old_runs(now=now) == 1
     assert {run.pk for run in JobRun.objects.all()} == {kept.pk, recent.pk}
     assert not LogChunk.objects.exists()
+
+
+def test_a_page_past_the_end_of_a_log_does_not_make_it_longer() -> None:
+    run = start(make_plan())
+    writer = run_log.Writer(run.pk)
+    writer.write("short")
+    writer.flush()
+    page = run_log.read(run.pk, start=2**40, size=5)
+    assert (page.text, page.size) == ("", 5)
+
+
+def test_an_end_that_is_rolled_back_is_told_again_and_starts_the_following_job_once() -> None:
+    child = make_plan("child")
+    plan = make_plan("parent", shards=2, child_id=child.pk)
+    one, other = (claim(run) for run in schedule.run_job(row=plan.job, by=TESTER, now=timezone.now()))
+    assert one is not None
+    assert other is not None
+    assert finish(one, RunState.SUCCEEDED) == []
+    with transaction.atomic():
+        finish(other, RunState.SUCCEEDED)
+        transaction.set_rollback(True)
+    assert not JobRun.objects.filter(job=child.job).exists()
+    assert len(finish(other, RunState.SUCCEEDED) or []) == 1
+    assert JobRun.objects.filter(job=child.job).count() == 1

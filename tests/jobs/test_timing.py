@@ -107,3 +107,8 @@ def test_one_moment_a_start_and_an_end_bound_the_times() -> None:
 def test_a_cron_expression_that_is_wrong_or_never_comes_round_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         check_cron(wrong)
+
+
+@pytest.mark.parametrize(("cron", "calendar"), [("0 0 25 12 *", "DE"), ("0 0 1 1 *", "US"), ("0 0 * * 0", "weekdays")])
+def test_a_schedule_of_nothing_but_days_off_never_fires(cron: str, calendar: str) -> None:
+    assert Schedule(cron=cron, calendar=calendar).next_after(datetime(2026, 11, 29, tzinfo=UTC)) is None
