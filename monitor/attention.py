@@ -101,16 +101,17 @@ def backlog(reader: Reader) -> Iterator[Notice]:
             text = _("Messages are due, and no process hands them to the workers.")
             yield Notice(Severity.CRITICAL, text, url, action=_("Queues and pools"), since=oldest, detail=_("Start the process worker."))
         return
-    if waiting.oldest_seconds < LATE_SECONDS:
+    waited = queue_statistics.waited_seconds(waiting, reader.now)
+    if waited < LATE_SECONDS:
         return
     yield Notice(
-        Severity.CRITICAL if waiting.oldest_seconds >= VERY_LATE_SECONDS else Severity.WARNING,
+        Severity.CRITICAL if waited >= VERY_LATE_SECONDS else Severity.WARNING,
         _("Messages are late."),
         url,
         action=_("Queues and pools"),
         count=waiting.total,
-        since=reader.now - timedelta(seconds=waiting.oldest_seconds),
-        detail=_("The oldest has been due since then."),
+        since=reader.now - timedelta(seconds=waited),
+        detail=_("The oldest has waited since then."),
     )
 
 

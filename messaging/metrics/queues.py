@@ -96,13 +96,13 @@ def sending_messages() -> float:
 @metric(
     "oldest_due_seconds",
     title=_("Age of the oldest waiting message, seconds"),
-    help=_("How long the oldest message waiting in the database has been due; 0 where nothing waits."),
+    help=_("How long the oldest message has waited: due in the database, or in the broker; 0 where nothing waits."),
     unit="seconds",
 )
 def oldest_due_seconds() -> float | None:
-    """Return what the feeder reported."""
+    """Return what the feeder reported, or how long the broker has had its oldest message if that is longer."""
     waiting = _waiting()
-    return waiting.oldest_seconds if waiting else None
+    return queue_statistics.waited_seconds(waiting, timezone.now()) if waiting else None
 
 
 @metric("drain_rate", help=_("Messages per second that leave the broker. Missing while nothing waits."))

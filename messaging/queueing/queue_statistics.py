@@ -140,6 +140,16 @@ def oldest_due(now: datetime) -> datetime | None:
     return _movable(now).order_by("due_at").values_list("due_at", flat=True).first()
 
 
+def waited_seconds(waiting: "QueueStatistics", now: datetime) -> float:
+    """Return for how long the oldest message has waited: due in the database, or handed to the broker and not claimed; 0 where none does.
+
+    A message in the broker is due too, and is the late one where workers live and take nothing.
+    """
+    queued = Message.objects.filter(status=Status.QUEUED, queued_at__isnull=False).order_by("queued_at")
+    oldest = queued.values_list("queued_at", flat=True).first()
+    return max(waiting.oldest_seconds, (now - oldest).total_seconds() if oldest else 0.0)
+
+
 def count_queued(up_to: int = COUNT_UP_TO) -> int:
     """Count the messages that were handed to the broker and that no worker has claimed yet."""
     return in_progress.count_queued(up_to)

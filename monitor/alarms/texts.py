@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from monitor.alarms.notices import Due, Line
 from monitor.alarms.rules import AlarmRule, Comparison, Severity, number, title_of
-from monitor.alarms.states import Episode, NoticeKind
+from monitor.alarms.states import Episode, NoticeKind, is_met
 from posthaste import env
 
 MAX_SUBJECT = 200
@@ -117,15 +117,16 @@ def _head(kind: NoticeKind, severity: Severity) -> str:
 def _said(kind: NoticeKind, episode: Episode, rule: AlarmRule | None) -> str:
     if rule is None:
         return str(kind.label)
-    title = title_of(rule.metric)
+    title = title_of(rule.metric) + (f" ({', '.join(rule.only)})" if rule.only else "")
     if kind == NoticeKind.NO_DATA:
         return _("no data of {metric}").format(metric=title)
     value = "–" if episode.value is None else number(episode.value)
     if kind == NoticeKind.RESOLVED:
         return _("{metric} is back at {value}").format(metric=title, value=value)
-    return _("{metric} is {value} ({comparison} {bound})").format(
-        metric=title, value=value, comparison=Comparison(rule.comparison).label, bound=number(rule.bound)
-    )
+    words = {"metric": title, "value": value, "comparison": Comparison(rule.comparison).label, "bound": number(rule.bound)}
+    if episode.value is not None and not is_met(rule, episode.value):  # it has got better since it fired
+        return _("{metric} was {comparison} {bound}, and is {value} now").format(**words)
+    return _("{metric} is {value} ({comparison} {bound})").format(**words)
 
 
 def _paragraph(line: Line, episode: Episode, rule: AlarmRule | None) -> str:

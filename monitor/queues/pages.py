@@ -121,7 +121,7 @@ def _shown(wanted: str) -> dict[str, Any]:
     return {
         "away": False,
         "waiting": waiting,
-        "oldest_ms": round(waiting.oldest_seconds * 1000) if waiting and waiting.total else None,
+        "oldest_ms": round(queue_statistics.waited_seconds(waiting, timezone.now()) * 1000) if waiting and waiting.total else None,
         "drain_ms": None if drain is None else round(drain * 1000),
         "queues": _queues(waiting),
         "pools": pools,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,13 +20,15 @@ from accounts.models import AuditEntry, ConfigRight, User
 from configcenter.services import instances, items, releases
 from configcenter.services.instances import Identity, State
 from messaging.configuration import queues, thread_pools
+from messaging.models import Status
 from messaging.queueing import pool_control, queue_statistics
 from messaging.queueing.pool_control import Decision
+from messaging.queueing.queue_statistics import QueueStatistics
 from monitor.queues import limits
 from posthaste import __version__
 from posthaste.env import ROOT
 from posthaste.lib import heartbeat, process_notes, redis
-from tests.builders import actor, poll
+from tests.builders import actor, make_message, make_tenant, poll
 
 pytestmark = pytest.mark.django_db
 POOL = "worker-1:7"
@@ -85,6 +88,13 @@ def test_a_decision_that_can_not_be_read_does_not_hide_the_others(entry: bytes) 
     pool_control.exchange(POOL, [decision()])
     redis.client().lpush(redis.key("pool-decisions"), entry)
     assert "81.5 % full" in staff(ConfigRight.VIEW).get(reverse("monitor-queues")).content.decode()
+
+
+def test_a_message_in_the_broker_that_is_not_taken_is_late_too() -> None:
+    now = timezone.now()
+    make_message(make_tenant(), status=Status.QUEUED, queued_at=now - timedelta(seconds=300))
+    assert queue_statistics.waited_seconds(QueueStatistics(), now) == 300
+    assert queue_statistics.waited_seconds(QueueStatistics(oldest_seconds=400.0), now) == 400
 
 
 def test_only_the_last_decisions_are_kept() -> None:

@@ -57,6 +57,25 @@ def test_an_alarm_is_told_by_a_message_of_the_platform_at_the_highest_priority(t
     assert Message.objects.count() == 1
 
 
+@pytest.mark.usefixtures("worker_lives", "operator")
+def test_a_notice_does_not_contradict_itself_when_the_metric_has_got_better_since(turns: Turns, watched: Put) -> None:
+    watched(rule={"hold_seconds": 300}, receivers=[receiver(after_minutes=1)])
+    turns.at(0, 101)
+    turns.at(60, 90)
+    assert "Load was above 100, and is 90 now" in Message.objects.get().body
+
+
+@pytest.mark.usefixtures("worker_lives")
+def test_a_provider_of_webhooks_with_a_url_of_its_own_carries_no_notice_to_another_address(turns: Turns, watched: Put) -> None:
+    with Gateway() as other, Gateway() as receiving:
+        tenant = make_tenant("Ops", is_operator=True)
+        make_provider(tenant, channel="webhook", kind="http", config={"url": other.url})
+        watched(receivers=[receiver("hook", kind=ReceiverKind.WEBHOOK, address=receiving.url)])
+        turns.at(0, 101)
+        poll(sent, what="told straight")
+        assert (Message.objects.count(), list(other.records)) == (0, [])
+
+
 @pytest.mark.usefixtures("worker_lives")
 def test_a_sandbox_is_no_way_to_tell_an_alarm(turns: Turns, watched: Put, mails: MailServer) -> None:
     make_provider(make_tenant("Demo", is_operator=True), channel="email", is_stand_in=True)
