@@ -153,14 +153,9 @@ def write_notice(
 
 
 def is_served(of: Sender, channel: str) -> bool:
-    """Return whether the sender's providers reach the receiver's address on a channel.
-
-    A sandbox takes everything and sends nothing. A provider of webhooks with a URL of its own calls that one, whatever the address.
-    """
+    """Return whether the sender's providers reach the receiver's address on a channel, whichever of them is chosen."""
     found = [provider for provider in provider_cache.in_force(of.tenant_id, channel) if provider.kind != SANDBOX]
-    if channel == ReceiverKind.WEBHOOK.channel and any(getattr(provider.adapter.config, "url", "") for provider in found):
-        return False
-    return bool(found)
+    return bool(found) and all(straight.reaches(provider, channel) for provider in found)
 
 
 def _message(receiver: Receiver, text: Text, of: Sender, now: datetime) -> NewRow:

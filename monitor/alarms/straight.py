@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 from messaging.channels.base import Adapter, ProviderError, SendRequest
 from messaging.channels.email import EmailAdapter, EmailConfig
 from messaging.channels.recipients import normalise_recipient
-from messaging.providers.cache import SANDBOX, provider_cache
+from messaging.providers.cache import SANDBOX, LoadedProvider, provider_cache
 from monitor.alarms.rules import ROBOTS, Receiver, ReceiverKind
 from posthaste import env
 from posthaste.lib import http
@@ -60,7 +60,7 @@ class Adapters:
         """
         for channel in channels:
             found = provider_cache.in_force(tenant_id, channel)
-            self._by_channel[channel] = [provider.adapter for provider in found if provider.kind != SANDBOX]
+            self._by_channel[channel] = [provider.adapter for provider in found if reaches(provider, channel)]
 
     def of(self, channel: str) -> list[Adapter]:
         """Return what may send on a channel, the providers first."""
@@ -83,6 +83,15 @@ class Adapters:
         if self._smtp is None or self._smtp[0] != url:
             self._smtp = url, EmailAdapter(smtp_config(url))
         return self._smtp[1]
+
+
+def reaches(provider: LoadedProvider, channel: str) -> bool:
+    """Return whether a provider sends to the address that it is given.
+
+    A sandbox takes everything and sends nothing. A provider of webhooks with a URL of its own calls that one.
+    """
+    has_own_url = channel == ReceiverKind.WEBHOOK.channel and bool(getattr(provider.adapter.config, "url", ""))
+    return provider.kind != SANDBOX and not has_own_url
 
 
 def smtp_config(url: str) -> EmailConfig:
