@@ -42,7 +42,8 @@ TOO_WIDE_INSIDE = """
 PROSE = """
 (() => {
   const copy = document.body.cloneNode(true);
-  copy.querySelectorAll('code, pre, .code, textarea, [lang=en], .note, svg, td, option, script').forEach(e => e.remove());
+  const data = 'code, pre, .code, textarea, samp, summary > .name, [lang=en], .note, svg, td, option, script';
+  copy.querySelectorAll(data).forEach(e => e.remove());
   return copy.textContent;
 })()
 """

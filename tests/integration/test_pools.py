@@ -115,13 +115,13 @@ def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack
 
 
 def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, customer: Customer, gateway: Gateway) -> None:
-    """300 of 10,000 are 3 %; but at 10 threads and 500 ms they take fifteen seconds."""
+    """900 of 10,000 are 9 %; but at 10 threads and 500 ms they take three quarters of a minute."""
     gateway.latency_ms = 500
     set_limits(stack, cooldown_seconds=0.5, grow_above_age_seconds=0)
-    batch_id = customer.send_batch(300)
+    batch_id = customer.send_batch(900)
     poll(lambda: reported_by_workers(stack)[0]["threads"] >= 20)
     assert pool(customer)["queue_usage_percent"] < 20
-    assert customer.finished(batch_id)["counts"]["sent"] == 300
+    assert customer.finished(batch_id)["counts"]["sent"] == 900
 
 
 def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: Stack, gateway: Gateway) -> None:
