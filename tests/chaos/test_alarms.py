@@ -52,7 +52,7 @@ def by_mail(installation: Installation) -> Told:
     return Counter((match["rule"], HEADS[match["head"]]) for match in found if match)
 
 
-@pytest.mark.skipif(not STRIKES, reason="six outages until their alarms have ended take four minutes: make chaos")
+@pytest.mark.skipif(not STRIKES, reason="four outages until their alarms have ended take four minutes: make chaos")
 def test_an_outage_of_each_server_is_told_straight_and_once_and_so_is_its_end(installation: Installation, gateway: Gateway) -> None:
     expected: Told = Counter()
 
