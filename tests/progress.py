@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.stacks import stacks_of
 
 LEFT_THREADS = 70  # exit status: tests left threads that would have kept the process alive
 EXIT_SECONDS = 10.0  # what the process may take to end when all is reported; one that leaves nothing ends at once
+REASON_CHARACTERS = 300
 PASSED, FAILED, SKIPPED, STARTED = "passed", "failed", "skipped", "started"
 
 
@@ -28,9 +29,11 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: list[str] = field(default_factory=list, compare=False)  # the tests that failed, each with the start of its reason
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        numbers = (self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Counts(*numbers, self.failures + other.failures)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -40,13 +43,23 @@ def read(progress: Path) -> tuple[Counts, list[str]]:
     """Return the outcomes so far and the tests that have begun and not ended."""
     counts, running = Counts(), dict[str, None]()
     for line in progress.read_text().splitlines() if progress.exists() else []:
-        outcome, _, test = line.partition(" ")
+        outcome, _, about = line.partition(" ")
+        test, _, reason = about.partition("\t")
         if outcome == STARTED:
             running[test] = None
         else:
             running.pop(test, None)
             setattr(counts, outcome, getattr(counts, outcome) + 1)
+        if outcome == FAILED:
+            counts.failures.append(f"{test}: {reason}" if reason else test)
     return counts, list(running)
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return the start of what a failure says, on one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = crash.message if crash else str(report.longrepr).strip()
+    return " ".join(said[:REASON_CHARACTERS].split())
 
 
 class Progress:
@@ -56,10 +69,11 @@ class Progress:
         self.path = path
         self.errors = errors  # a descriptor that pytest's capturing does not replace
         self._outcomes: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
 
-    def _write(self, outcome: str, test: str) -> None:
+    def _write(self, outcome: str, test: str, reason: str = "") -> None:
         with self.path.open("a") as file:
-            file.write(f"{outcome} {test}\n")
+            file.write(f"{outcome} {test}\t{reason}\n" if reason else f"{outcome} {test}\n")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._write(STARTED, nodeid)
@@ -68,14 +82,16 @@ class Progress:
         """Remember the worst of setup, call and teardown."""
         outcomes = (report.outcome, self._outcomes.get(report.nodeid, PASSED))
         self._outcomes[report.nodeid] = next((worst for worst in (FAILED, SKIPPED) if worst in outcomes), PASSED)
+        if report.failed:
+            self._reasons.setdefault(report.nodeid, reason_of(report))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self._write(self._outcomes.pop(nodeid, FAILED), nodeid)
+        self._write(self._outcomes.pop(nodeid, FAILED), nodeid, self._reasons.pop(nodeid, ""))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Count a file that cannot be read as a failure, and one that skips itself as skipped."""
         if not report.passed:
-            self._write(report.outcome, report.nodeid)
+            self._write(report.outcome, report.nodeid, reason_of(report) if report.failed else "")
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

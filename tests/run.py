@@ -5,7 +5,7 @@
 Three lanes run at the same time, as each spends much of its time waiting: beside the tests of the code on the production stack, those
 of the running product, and the embedded stack with some slow folders after it; what they say is printed after the other's.
 
-The last line is the sum of all runs, `N passed, N failed, N skipped`. Exit status 0: nothing failed and something ran.
+The last line is the sum of all runs, `N passed, N failed, N skipped`; before it stands what failed, in all of them. Exit status 0: nothing failed and something ran.
 
 Each run of pytest has a deadline: when no test has begun or ended for a quarter of an hour, or the run has taken an hour
 (`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed.
@@ -38,6 +38,7 @@ EMBEDDED_LANE = "embedded"
 #: its folders the embedded lane has the tests marked `both_stacks`.
 LANES = {EMBEDDED_LANE: ("browser",), "running": ("benchmarks", "chaos", "deploy", "integration")}
 LANE = "--lane"
+FAILURE = "=== failed: "
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
 TIDY_SECONDS = 10.0
@@ -155,6 +156,7 @@ def counted(arguments: list[str], environment: dict[str, str], deadline: Deadlin
         print(f"=== So far: {counts}; not ended: {', '.join(running) or 'none'}", flush=True)
     if reason or process.returncode == LEFT_THREADS or (process.returncode not in (0, NO_TESTS) and not counts.failed):
         counts.failed += 1
+        counts.failures.append(reason or f"pytest ended with {process.returncode}")
     return counts
 
 
@@ -168,7 +170,7 @@ def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str], 
             counts = counted(["-rs", "--durations=10", "--durations-min=1", *arguments], environment_of(services), deadline)
     except ServiceFailed as error:
         print(f"The {name} stack could not be started: {error}", flush=True)
-        counts = Counts(failed=1)
+        counts = Counts(failed=1, failures=[f"the {name} stack: {error}"])
     # Never in the form of the last line, which must be the only one of its kind.
     print(f"=== {name} stack: {counts} in {time.monotonic() - began:.0f} s", flush=True)
     return counts
@@ -216,11 +218,12 @@ def printed(output: IO[bytes]) -> Counts:
     """Print what a lane said and return its counts, which are its last line."""
     output.seek(0)
     *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
-    print("\n".join(lines), flush=True)
+    failures = [line.removeprefix(FAILURE) for line in lines if line.startswith(FAILURE)]
+    print("\n".join(line for line in lines if not line.startswith(FAILURE)), flush=True)
     found = LAST_LINE.fullmatch(last)
     if not found:
         print(last)
-    return Counts(*map(int, found.groups())) if found else Counts(failed=1)
+    return Counts(*map(int, found.groups()), failures) if found else Counts(failed=1, failures=[*failures, last])
 
 
 def main() -> int:
@@ -256,6 +259,8 @@ def main() -> int:
         print(f"Left out {line}")
     if not counts.passed + counts.failed:
         print("No test ran.")
+    for failure in counts.failures:
+        print(f"{FAILURE}{failure}")
     print(counts, flush=True)
     return 0 if counts.passed and not counts.failed else 1
 

@@ -49,6 +49,7 @@ def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]
 TIMEOUT_SECONDS = 840  # less than a run waits for a test (tests/run.py); the waits inside end long before
 HAS_FAILED = pytest.StashKey[bool]()
 USUAL = pytest.StashKey[dict[str, Any]]()
+MENDED = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +66,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed:
         item.session.stash[HAS_FAILED] = True
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what had to be mended at the start of the stack: the tests passed without it."""
+    if mended := config.stash.get(MENDED, ""):
+        terminalreporter.write_line(f"=== Mended: {mended}")
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +98,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     folder = tmp_path_factory.mktemp("stack")
     with Stack(stack_environment(env.load(), folder), folder) as running:
         request.session.stash[USUAL] = effective(running)
+        request.config.stash[MENDED] = running.mended
         yield running
         assert not forgotten(running)
 

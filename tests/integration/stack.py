@@ -91,6 +91,7 @@ class Stack:
             "LOG_FORMAT": "console",
             "LOG_LEVEL": "info",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
             **environment,
         }
         self.commands = commands(
@@ -99,6 +100,7 @@ class Stack:
         self.usual = tuple(self.commands)  # the names of what always runs
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}
+        self.mended = ""  # what had to be, at the start
 
     def __enter__(self) -> Self:
         try:
@@ -106,8 +108,14 @@ class Stack:
             for name in self.commands:
                 self.start(name)
             self.wait_healthy()
-            for module, changes in self.configuration.items():
-                self.configure(module, **changes)
+            try:
+                self.configure_all()
+            except urllib3.exceptions.TimeoutError as error:
+                # One test less is better than all of them; but what hung has to be found.
+                self.mended = f"web, which was healthy, did not answer ({error}):\n{self.stacks('web')}"
+                self.start("web")
+                self.wait_healthy()
+                self.configure_all()
         except BaseException:
             self.stop()
             raise
@@ -173,6 +181,11 @@ class Stack:
         assert answer.status == 201, answer.data
         return int(answer.json()["revision"])
 
+    def configure_all(self) -> None:
+        """Publish what the tests run with."""
+        for module, changes in self.configuration.items():
+            self.configure(module, **changes)
+
     def configure(self, module: str, **changes: Any) -> None:
         """Publish a module with some fields changed and return when every process runs it."""
         revision = self.publish(module, **changes)
@@ -186,6 +199,16 @@ class Stack:
             every=0.02,
             reason=f"{module} is not applied everywhere",
         )
+
+    def stacks(self, name: str) -> str:
+        """End a process that does not answer, and return the stacks of all threads of it and its children, from its log."""
+        group = self.processes[name].pid
+        for number in (signal.SIGABRT, signal.SIGCONT):
+            os.killpg(group, number)
+        with suppress(subprocess.TimeoutExpired):
+            self.processes[name].wait(STOP_QUIET_SECONDS)
+        self.kill(name)
+        return self.log_tail(name, 400)
 
     def start(self, name: str, label: str | None = None, command: list[str] | None = None) -> None:
         """Start a process, or under another label one more of its kind (a worker; servers need ports)."""

@@ -87,7 +87,7 @@ def test_a_message_shows_up_in_the_counters_of_its_channel(stack: Stack, custome
 
 def test_processes_tell_their_memory_and_restarts_of_a_worker_add_no_series(stack: Stack) -> None:
     def series() -> set[tuple[str, tuple[str, ...]]]:
-        return {(name, labels) for name, samples in ours(stack)[1].items() for labels in samples if name.startswith("posthaste_p")}
+        return {(name, labels) for name, samples in ours(stack)[1].items() for labels in samples if name.startswith("posthaste_process")}
 
     found = ours(stack)[1]
     assert found["posthaste_processes"][("send",)] >= 1

@@ -1,5 +1,6 @@
 """A run of the tests always ends, says why, and counts."""
 
+import io
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.integration.stack import stat_of
 from tests.progress import Counts
-from tests.run import Deadline, counted
+from tests.run import Deadline, counted, printed
 
 LONG = Deadline(quiet_seconds=100, whole_seconds=100)
 
@@ -32,7 +33,17 @@ def test_bad(): assert False
 def test_skipped(): pytest.skip("no")
 def test_torn_down_badly(broken): pass
 """
-    assert run(tmp_path, code) == Counts(passed=1, failed=2, skipped=1)
+    counts = run(tmp_path, code)
+    assert counts == Counts(passed=1, failed=2, skipped=1)
+    assert counts.failures == ["test_it.py::test_bad: assert False", "test_it.py::test_torn_down_badly: RuntimeError"]
+
+
+def test_what_failed_in_a_lane_is_said_at_the_end_of_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    said = b"=== production stack: 1 passed, 1 failed\n=== failed: test_it.py::test_bad: assert 1 == 2\n1 passed, 1 failed, 0 skipped\n"
+    counts = printed(io.BytesIO(said))
+    assert counts == Counts(passed=1, failed=1)
+    assert counts.failures == ["test_it.py::test_bad: assert 1 == 2"]
+    assert "test_bad" not in capsys.readouterr().out, "said once, by the run of all"
 
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
