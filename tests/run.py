@@ -5,7 +5,8 @@
 Three lanes run at the same time, as each spends much of its time waiting: beside the tests of the code on the production stack, those
 of the running product, and the embedded stack with some slow folders after it; what they say is printed after the other's.
 
-The last line is the sum of all runs, `N passed, N failed, N skipped`; before it stands what failed, in all of them. Exit status 0: nothing failed and something ran.
+The last line is the sum of all runs, `N passed, N failed, N skipped`; before it stands what failed in all of them. Exit status 0:
+nothing failed and something ran.
 
 Each run of pytest has a deadline: when no test has begun or ended for a quarter of an hour, or the run has taken an hour
 (`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed.
@@ -223,7 +224,9 @@ def printed(output: IO[bytes]) -> Counts:
     found = LAST_LINE.fullmatch(last)
     if not found:
         print(last)
-    return Counts(*map(int, found.groups()), failures) if found else Counts(failed=1, failures=[*failures, last])
+        return Counts(failed=1, failures=[*failures, last])
+    passed, failed, skipped = map(int, found.groups())
+    return Counts(passed, failed, skipped, failures)
 
 
 def main() -> int:
