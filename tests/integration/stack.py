@@ -22,6 +22,8 @@ from tests.integration.waiting import poll, sizes
 # How long nothing may move while processes start and end, and the longest wait.
 START_QUIET_SECONDS, START_SECONDS = 90.0, 400.0
 STOP_QUIET_SECONDS, STOP_SECONDS = 60.0, 300.0
+#: How long an answer may take: longer than a virtual machine is stopped for.
+ANSWER_SECONDS = 120.0
 WEB_WORKERS = 2
 METRICS_TOKEN = "scraper-of-the-tests-0123456789"
 # Waits that are long in production, because machines are slow to recover there, and that a test would sit through.
@@ -51,7 +53,7 @@ class Http:
     def __init__(self, base_url: str, api_key: str = "") -> None:
         self.base_url = base_url
         self.api_key = api_key
-        self.pool = urllib3.PoolManager(maxsize=64, timeout=30.0, retries=False)
+        self.pool = urllib3.PoolManager(maxsize=64, timeout=ANSWER_SECONDS, retries=False)
 
     def request(
         self, method: str, path: str, *, body: object = None, headers: dict[str, str] | None = None, key: str | None = None, **fields: Any

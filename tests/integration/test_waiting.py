@@ -17,6 +17,15 @@ def test_a_wait_goes_on_while_something_moves_and_ends_when_nothing_does() -> No
         poll(lambda: False, progress=lambda: 7, quiet_seconds=0.05, every=0.01, reason="the reason")
 
 
+def test_a_wait_outlives_a_machine_that_stood_still_for_longer_than_nothing_may_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=120.0)  # a stop of two minutes at each look
+    monkeypatch.setattr("tests.integration.waiting.time.monotonic", lambda: next(clock))
+    looks = itertools.count()
+    assert poll(lambda: next(looks) >= 5, progress=lambda: 7, every=0.0)
+    with pytest.raises(AssertionError, match="nothing has moved"):
+        poll(lambda: False, progress=lambda: 7, every=0.0)
+
+
 def test_a_wait_ends_at_its_cap_whatever_moves() -> None:
     steps = itertools.count()
     with pytest.raises(AssertionError, match="although something moves"):

@@ -8,6 +8,7 @@ from typing import Any
 QUIET_SECONDS = 60.0
 CAP_SECONDS = 600.0
 LOOK_SECONDS = 1.0
+STEP_SECONDS = 5.0  # as which a longer step counts: a machine that stood still, or an answer that did not come, is no reason to give up
 
 
 def poll(
@@ -22,7 +23,8 @@ def poll(
 ) -> Any:
     """Ask until the answer is true and return it; fail when nothing moves any more.
 
-    A slow or busy machine takes longer, but something goes on there; so the deadline starts anew whenever it does.
+    A slow or busy machine takes longer, but something goes on there; so the deadline starts anew whenever it does. Virtual machines
+    are stopped for a minute now and then; so time in which we could not look either counts as one step.
 
     Args:
         what: the question.
@@ -36,14 +38,15 @@ def poll(
     Raises:
         AssertionError: nothing has moved for `quiet_seconds`, or the cap is reached.
     """
-    began = moved = time.monotonic()
+    now = began = moved = 0.0  # seconds, without those that were more than a step may have
+    last = time.monotonic()
     looked = float("-inf")
     seen: object = None
     while True:
         answer = what()
         if answer:
             return answer
-        now = time.monotonic()
+        now, last = now + min(time.monotonic() - last, STEP_SECONDS), time.monotonic()
         if progress is None or now - looked >= look_seconds:
             value, looked = progress() if progress else answer, now
             if value != seen:
