@@ -90,7 +90,30 @@ def due(settings: Alarms, episodes: Collection[Episode], told: Collection[Told],
                 found = _next_line(rule, episode, name, minutes, known, now)
                 if found is not None:
                     lines.append((name, group, found[0], episode, found[1]))
-    return _grouped(settings, lines, told, now)
+    return _grouped(settings, lines, _last_told(settings, episodes, told), now)
+
+
+def _last_told(settings: Alarms, episodes: Collection[Episode], told: Collection[Told]) -> dict[tuple[str, str], datetime]:
+    """Return when the last notice of each receiver and group went out, of the groups that are not over.
+
+    A group is over when the end of all its alarms is told: what arises then is another outage, and waits for nothing that was told.
+    """
+    known = {one.line for one in told}
+    alarms = {episode.id: episode for episode in episodes}
+    is_open: dict[tuple[str, str], bool] = {}
+    last: dict[tuple[str, str], datetime] = {}
+    for one in told:
+        key, episode = (one.line.receiver, one.group), alarms.get(one.line.alarm)
+        last[key] = max(one.at, last.get(key, one.at))
+        is_open[key] = is_open.get(key, False) or (episode is not None and not _is_over(episode, one.line.receiver, settings, known))
+    return {key: at for key, at in last.items() if is_open[key]}
+
+
+def _is_over(episode: Episode, receiver: str, settings: Alarms, known: Collection[Line]) -> bool:
+    """Return whether a receiver who was told of an alarm has nothing more to hear of it."""
+    found = settings.receivers_by_name.get(receiver)
+    is_deaf = found is None or not found.is_enabled or not found.tells_the_end
+    return episode.phase == Phase.RESOLVED and (is_deaf or Line(episode.id, receiver, NoticeKind.RESOLVED) in known)
 
 
 def _told_of(episode: Episode, known: Collection[Line]) -> set[str]:
@@ -118,14 +141,19 @@ def _next_line(
     return (again, due_at + number * timedelta(minutes=rule.repeat_minutes)) if number > latest else None
 
 
-def _grouped(settings: Alarms, lines: list[tuple[str, str, Line, Episode, datetime]], told: Collection[Told], now: datetime) -> list[Due]:
+def _grouped(
+    settings: Alarms,
+    lines: list[tuple[str, str, Line, Episode, datetime]],
+    last_told: Mapping[tuple[str, str], datetime],
+    now: datetime,
+) -> list[Due]:
     """Put the lines of a group for a receiver into one notice, and let it wait for others where it should."""
     found = []
     lines.sort(key=lambda each: each[:2])
     for (receiver, group), members in groupby(lines, key=lambda each: each[:2]):
         gathered = list(members)
         begins = [since for _r, _g, line, _episode, since in gathered if line.kind in BEGINNINGS]
-        last = max((one.at for one in told if one.group == group and one.line.receiver == receiver), default=None)
+        last = last_told.get((receiver, group))
         if last is not None and now - last < timedelta(seconds=settings.group_interval_seconds):
             continue
         if begins and len(begins) == len(gathered) and now - min(begins) < timedelta(seconds=settings.group_wait_seconds):
@@ -143,8 +171,4 @@ def _severity(settings: Alarms, lines: Iterable[tuple[Line, Episode]]) -> Severi
 def is_settled(episode: Episode, settings: Alarms, told: Collection[Told]) -> bool:
     """Return whether nothing remains to be told of an alarm that has ended."""
     known = {one.line for one in told}
-    return episode.phase == Phase.RESOLVED and all(
-        Line(episode.id, name, NoticeKind.RESOLVED) in known
-        for name in _told_of(episode, known)
-        if (receiver := settings.receivers_by_name.get(name)) and receiver.is_enabled and receiver.tells_the_end
-    )
+    return episode.phase == Phase.RESOLVED and all(_is_over(episode, name, settings, known) for name in _told_of(episode, known))

@@ -120,6 +120,21 @@ def test_a_first_notice_waits_for_the_group_and_the_next_for_its_interval() -> N
     assert kinds(notices.due(of, [first, second, third], known, now=after(65))) == [("ops", "firing", 0)]
 
 
+def test_an_outage_after_the_end_of_the_last_one_was_told_waits_for_no_interval() -> None:
+    of = settings(group_wait_seconds=5, group_interval_seconds=60)
+    first = firing()
+    known = told(notices.due(of, [first], [], now=after(5)), after(5))
+    ended = replace(first, phase=Phase.RESOLVED, resolved_at=after(50))
+    again = firing(fired_at=after(60))
+    assert notices.due(of, [ended, again], known, now=after(64)) == [], "the first outage is not over for who was not told its end"
+    known += told(notices.due(of, [ended], known, now=after(65)), after(65))
+    assert {one.line.kind for one in known} == {NoticeKind.FIRING, NoticeKind.RESOLVED}
+    again = firing(fired_at=after(70))
+    assert notices.due(of, [ended, again], known, now=after(74)) == []
+    assert kinds(notices.due(of, [ended, again], known, now=after(75))) == [("ops", "firing", 0)]
+    assert kinds(notices.due(of, [again], known, now=after(75))) == [("ops", "firing", 0)], "also when the ended one is no longer read"
+
+
 def test_quiet_hours_hold_back_all_but_critical_alarms_until_their_end() -> None:
     of = settings(rules=[rule(), rule("worse", severity=Severity.CRITICAL, repeat_minutes=0)], quiet_start="22:00", quiet_end="07:00")
     night, morning = START.replace(hour=3), START.replace(hour=7)
