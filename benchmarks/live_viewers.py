@@ -62,7 +62,7 @@ class Viewers:
             with suppress(ConnectionClosed):
                 async for text in socket:
                     # Not parsed: in life that is done on other machines.
-                    if (found := AS_OF.search(text)) and '"status":"live"' in text:
+                    if isinstance(text, str) and (found := AS_OF.search(text)) and '"status":"live"' in text:
                         self.arrivals[found[1]].append(time.time())
             self.open -= 1
 
