@@ -9,6 +9,7 @@ import pytest
 
 from posthaste import env
 from tests.left_threads import no_threads_left
+from tests.peers.mute import Mute, mute
 
 if TYPE_CHECKING:
     from tests.services import Service
@@ -70,6 +71,21 @@ def own_redis(tmp_path: Path) -> "Iterator[Service]":
         env.load().redis_url = usual
         redis.client.cache_clear()
         server.stop()
+
+
+@pytest.fixture
+def hanging_redis() -> "Iterator[Mute]":
+    """Put a Redis that takes connections and answers nothing in place of the real one."""
+    from posthaste.lib import redis
+
+    with mute() as server:
+        usual, env.load().redis_url = env.load().redis_url, f"redis://127.0.0.1:{server.port}/0"
+        redis.client.cache_clear()
+        try:
+            yield server
+        finally:
+            env.load().redis_url = usual
+            redis.client.cache_clear()
 
 
 def forget() -> None:
