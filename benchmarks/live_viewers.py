@@ -62,7 +62,7 @@ class Viewers:
             with suppress(ConnectionClosed):
                 async for text in socket:
                     # Not parsed: in life that is done on other machines.
-                    if (found := AS_OF.search(text)) and '"status":"live"' in text:
+                    if isinstance(text, str) and (found := AS_OF.search(text)) and '"status":"live"' in text:
                         self.arrivals[found[1]].append(time.time())
             self.open -= 1
 
@@ -211,7 +211,8 @@ def main() -> int:
     if missing := packages.ensure(kind.name for kind in PRODUCTION):
         print("This needs " + "; ".join(f"{name} ({reason})" for name, reason in missing.items()), file=sys.stderr)
         return 1
-    with start_services(durable=not options.no_fsync) as services, Ours(services, services.folder) as ours:
+    all_with_one_key = {"LIVE_CONNECTIONS": str(options.viewers + options.stuck + 1)}
+    with start_services(durable=not options.no_fsync) as services, Ours(services, services.folder, **all_with_one_key) as ours:
         about = describe(services, durable=not options.no_fsync)
         print(f"Posthaste {about['commit']} on {about['machine']}, beside it: {about['beside_it']}; {about['durability']}", flush=True)
         return run(ours, services.folder, number=options.viewers, stuck=options.stuck, count=options.count, rounds=options.rounds)

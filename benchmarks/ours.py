@@ -42,7 +42,7 @@ SECOND_WORKER = "worker-2"
 class Ours:
     """The running product on a database, virtual host and Redis number of its own."""
 
-    def __init__(self, services: Services, folder: Path) -> None:
+    def __init__(self, services: Services, folder: Path, **environment: str) -> None:
         broker, store = services["rabbitmq"], services["redis"]
         assert isinstance(broker, RabbitMQ)
         assert isinstance(store, Redis)
@@ -54,7 +54,8 @@ class Ours:
         folder = folder / "ours"
         folder.mkdir()
         # The waits of production instead of the tests' short ones.
-        self.stack = Stack({**servers, "REDIS_PREFIX": PREFIX, **SETTINGS}, folder, configuration={"flow_rules": {"rules": WIDE_RULES}})
+        settings = {**servers, "REDIS_PREFIX": PREFIX, **SETTINGS, **environment}
+        self.stack = Stack(settings, folder, configuration={"flow_rules": {"rules": WIDE_RULES}})
 
     def __enter__(self) -> Self:
         self.stack.__enter__()

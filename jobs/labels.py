@@ -57,7 +57,6 @@ REASONS = {
     transitions.NOT_INSTALLED: _("This installation has no job of this name."),
     transitions.COVERED: _("The next run took over."),
     transitions.MISSED: _("It was due while no beat process ran."),
-    schedule.STOPPED_BY_HAND: _("It was stopped by hand."),
     supervisor.TIMED_OUT: _("It ran longer than its time-out, and was ended."),
     supervisor.WORKER_STOPS: _("The worker was told to stop."),
     supervisor.GONE: _("It was ended from elsewhere."),
@@ -66,6 +65,8 @@ REASONS = {
 
 def reason_text(error: str) -> str:
     """Return why a run ended as it did: the words of a code, or its own error."""
+    if error.startswith(schedule.STOPPED_BY):
+        return gettext("It was stopped by {who}.").format(who=error.removeprefix(schedule.STOPPED_BY).removesuffix("."))
     return str(REASONS.get(error, error))
 
 

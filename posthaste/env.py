@@ -49,6 +49,10 @@ class Environment(BaseSettings):
     web_workers: int = Field(2, ge=1, le=64, description="Processes of the web server.")
     web_threads: int = Field(32, ge=1, le=512, description="Threads of each web process, for all but single messages.")
 
+    live_connections: int = Field(
+        50, ge=1, le=100_000, description="WebSockets of live figures that one API key, or one session of staff, may hold open at once."
+    )
+
     database_url: str = Field("", description="postgresql://… or sqlite:///path. Empty: SQLite in DATA_DIR.")
     database_pool_size: int = Field(8, ge=2, le=100, description="Database connections of one process (PostgreSQL).")
     broker_url: str = Field("", description="amqp://… (RabbitMQ) or redis://… Empty: REDIS_URL.")

@@ -35,6 +35,7 @@ from messaging.models import (
 )
 from messaging.providers.editing import create_provider
 from posthaste.lib.ids import first_id_at, new_id
+from tests.patience import Patience
 
 _numbers = itertools.count(1)
 
@@ -254,8 +255,8 @@ def close_committer() -> None:
 
 def poll(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
     """Ask until the answer is true and return it; fail after `seconds`, which a test that passes never needs on any machine."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        assert not patience.is_over(), f"not within {seconds} s: {what or condition}"
         time.sleep(0.01)
     return answer

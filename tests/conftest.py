@@ -9,6 +9,7 @@ import pytest
 
 from posthaste import env
 from tests.left_threads import no_threads_left
+from tests.peers.mute import Mute, mute
 
 if TYPE_CHECKING:
     from tests.services import Service
@@ -27,14 +28,17 @@ def pytest_sessionstart() -> None:
     from django.apps import apps
 
     if apps.ready:
+        from accounts.services import key_uses
         from configcenter.services import watch
         from monitor.alarms import evaluator
         from posthaste import urls  # noqa: F401 - finds the pages, which some tests list when they are collected
-        from tests import flush
+        from tests import flush, savings
 
+        key_uses.never_here()
         watch.never_here()
         evaluator.never_here()
         flush.install()
+        savings.install()
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +73,21 @@ def own_redis(tmp_path: Path) -> "Iterator[Service]":
         env.load().redis_url = usual
         redis.client.cache_clear()
         server.stop()
+
+
+@pytest.fixture
+def hanging_redis() -> "Iterator[Mute]":
+    """Put a Redis that takes connections and answers nothing in place of the real one."""
+    from posthaste.lib import redis
+
+    with mute() as server:
+        usual, env.load().redis_url = env.load().redis_url, f"redis://127.0.0.1:{server.port}/0"
+        redis.client.cache_clear()
+        try:
+            yield server
+        finally:
+            env.load().redis_url = usual
+            redis.client.cache_clear()
 
 
 def forget() -> None:

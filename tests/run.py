@@ -55,6 +55,17 @@ class Deadline:
     whole_seconds: float = 3600.0
 
 
+def share_bytecode() -> None:
+    """Keep compiled modules in a folder of this run where Python is told to leave none beside the sources.
+
+    A run starts the product a few hundred times, and each process would compile all of it again.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="posthaste-tests-bytecode-")
+        guard().tell(f"folder {folder}")
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+
+
 def environment_of(services: Services) -> dict[str, str]:
     """Return the variables for one run of pytest."""
     return {
@@ -240,6 +251,7 @@ def main() -> int:
     # So that a CI's time limit ends as an exception here, and everything is stopped in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
+    share_bytecode()
     wanted = list(packages.TOOLS) if options.stack == "embedded" else list(packages.NEEDS)
     missing = packages.ensure(wanted)
     servers_missing = [name for name in missing if name not in packages.TOOLS]

@@ -34,6 +34,7 @@ from deploy.local.installation import free_port
 from deploy.local.supervision import valkey_command
 from tests import packages
 from tests.guard import guard
+from tests.patience import Patience
 
 DATABASE = "posthaste"
 # Virtual hosts of the RabbitMQ instance: one for tests in this process, one for a whole stack beside it (tests/integration).
@@ -115,19 +116,19 @@ class Service:
         if not self.process and not any(self.folder.iterdir()):
             self.own(self.folder)
             self.prepare()
-        deadline = time.monotonic() + self.start_seconds
+        patience, began = Patience(self.start_seconds), time.monotonic()
         self.process = self.spawn(self.command())
         while True:
             try:
                 self.ping()
                 return self
             except (OSError, psycopg.Error, redis.RedisError, amqp.AMQPError) as error:
-                if time.monotonic() > deadline:
+                if patience.is_over():
                     self.kill()
                     raise ServiceFailed(f"{self.name} does not answer ({error}); its log ends with:\n{self.log_tail()}") from None
             if self.process.poll() is not None:
                 guard().tell(f"-{self.process.pid}")
-                if time.monotonic() > deadline - self.start_seconds + 10:
+                if time.monotonic() - began > 10:
                     raise ServiceFailed(f"{self.name} ended with status {self.process.returncode}:\n{self.log_tail()}")
                 # Right after a SIGKILL the port or the shared memory may be held for another moment.
                 time.sleep(0.3)

@@ -10,7 +10,7 @@ from messaging.configuration import queues, thread_pools
 from messaging.models import Message, Status
 from messaging.queueing import broker, queue_statistics
 from messaging.queueing.queue_statistics import COUNT_UP_TO, QueueStatistics
-from posthaste.lib.metrics import metric, once_a_reading
+from posthaste.lib.metrics import metric, must_respond, once_a_reading
 
 
 @once_a_reading
@@ -145,4 +145,5 @@ def pool_usage_percent() -> float | None:
 @metric("broker_tasks", help=_("Tasks that wait in a queue of the broker."), labels=("queue",))
 def broker_tasks() -> Mapping[str, float]:
     """Ask the broker."""
+    must_respond("broker")
     return {name: float(number) for name, number in broker.depths().items()}

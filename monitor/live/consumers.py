@@ -20,11 +20,14 @@ from accounts.tenancy import tenants_of
 from messaging.scopes import STATISTICS
 from monitor.live.access import access_watch, is_confirmed
 from monitor.live.hub import Viewer, hub
+from monitor.live.quota import name_of_owner, quota
+from posthaste import env
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.problems import Problem
 
 log = structlog.get_logger(__name__)
 REFUSED = 4401  # the close code for a connection without permission, or whose permission has ended
+TOO_MANY = 4429  # the close code for a connection of a key or session that has as many as it may
 TOO_SLOW = 1013  # "try again later": the connection has taken nothing for a while
 CLOSE_SECONDS = 2.0  # a peer that reads nothing cannot be told
 
@@ -55,6 +58,7 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
             return await super().__call__(scope, partial(self._next_event, receive), send)
         finally:
             self._stop()
+            quota.give_back(self)
 
     async def _next_event(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Return what comes from the client, or that the connection has to end.
@@ -75,6 +79,11 @@ class LiveStatistics(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels 
             await self.close(code=REFUSED)
             return
         self.grant = grant
+        if not quota.take(self):
+            log.info("too many live connections", of=name_of_owner(grant), most=env.load().live_connections)
+            await self.accept()  # a browser is told the code of an open connection only
+            await self.close(code=TOO_MANY)
+            return
         await self.accept()
         access_watch.add(self)
         viewer = Viewer(tenant_id=grant.tenant_id, send=self._write, is_confirmed=lambda: is_confirmed(self))

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from monitor.health import parts
 from posthaste.lib import heartbeat, redis
 from posthaste.lib.heartbeat import Process
-from posthaste.lib.metrics import largest, metric, once_a_reading
+from posthaste.lib.metrics import found_away, largest, metric, once_a_reading
 
 
 @once_a_reading
@@ -31,7 +31,9 @@ def _redis_memory() -> Mapping[str, Any]:
 )
 def up() -> Mapping[str, float]:
     """Ask database, Redis and broker, and wait as long as the health report does."""
-    return {part.name: float(part.is_well) for part in parts.look(parts.SERVICES)}
+    found = parts.look(parts.SERVICES)
+    found_away({part.name for part in found if not part.is_well})
+    return {part.name: float(part.is_well) for part in found}
 
 
 @metric("processes", title=_("Running processes"), help=_("Running processes, by kind."), labels=("kind",))

@@ -11,7 +11,8 @@ out.
 
 Metrics with a `title` are what alarms can watch. Where the values of a label are not bounded by the installation (tenants' providers,
 hosts of containers that come and go), `fold` makes one number of them for `/metrics`; alarms see each. What several readers ask for is
-marked `once_a_reading`, so that one round trip serves all of them.
+marked `once_a_reading`, so that one round trip serves all of them. A reading waits for Redis once at most: after a reader has found it
+away, the shared client fails at once for those that follow, and so does `must_respond` for a part that was found to be away.
 
 `monitor.figures` calls the readers and remembers the answers for a moment.
 """
@@ -31,6 +32,8 @@ from django.conf import settings
 from django.db import connections
 from django.utils.functional import Promise
 from django.utils.translation import activate, get_language
+
+from posthaste.lib import redis
 
 log = structlog.get_logger(__name__)
 
@@ -177,6 +180,7 @@ class _Memory(threading.local):
     """What the thread of a reading has asked for already; None where there is no reading."""
 
     asked: dict[Any, "Future[Any]"] | None = None
+    away: frozenset[str] = frozenset()
 
 
 _memory = _Memory()
@@ -198,6 +202,27 @@ def once_a_reading(ask: F) -> F:
         return _memory.asked[ask].result()
 
     return shared  # type: ignore[return-value]
+
+
+class PartAway(Exception):
+    """A part that the reader needs did not respond to an earlier one of the same reading."""
+
+
+def found_away(parts: Collection[str]) -> None:
+    """Let the readers that follow in this reading wait for none of these parts: `redis`, and those that ask `must_respond`."""
+    _memory.away |= {*parts}
+    if "redis" in parts:
+        redis.wait_no_more()
+
+
+def must_respond(part: str) -> None:
+    """Go on unless the part was found to be away in this reading.
+
+    Raises:
+        PartAway: it was.
+    """
+    if part in _memory.away:
+        raise PartAway(f"{part} did not respond a moment ago.")
 
 
 def metrics() -> list[Metric]:
@@ -234,18 +259,23 @@ class _Reader:
         activate(language or settings.LANGUAGE_CODE)
         _memory.asked = {}
         try:
-            while asked := self._asked.get():
-                metric, future = asked
-                try:
-                    samples = metric.samples()
-                    if any(len(values) != len(metric.labels) for values, _number in samples or ()):
-                        raise ValueError(f"{metric.name} has the labels {metric.labels}, and its reader gave others.")
-                except Exception as error:  # noqa: BLE001 - one that fails must not take the others down
-                    future.set_exception(error)
-                else:
-                    future.set_result(samples)
+            with redis.waiting_once():
+                self._read_on()
         finally:
             connections.close_all()
+
+    def _read_on(self) -> None:
+        """Read what is asked, until told to stop."""
+        while asked := self._asked.get():
+            metric, future = asked
+            try:
+                samples = metric.samples()
+                if any(len(values) != len(metric.labels) for values, _number in samples or ()):
+                    raise ValueError(f"{metric.name} has the labels {metric.labels}, and its reader gave others.")
+            except Exception as error:  # noqa: BLE001 - one that fails must not take the others down
+                future.set_exception(error)
+            else:
+                future.set_result(samples)
 
 
 #: Readers that were left behind and still run, by the metric's name: at most one thread a metric.

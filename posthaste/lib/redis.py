@@ -1,6 +1,8 @@
 """The process's one connection pool to Redis (or Valkey), and the names of keys."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -16,13 +18,58 @@ WrongType = redis.exceptions.ResponseError  # among others
 SOCKET_SECONDS = 2.0
 
 
+class _Patience(threading.local):
+    """Whether this thread waits for Redis once only, and has done so."""
+
+    is_limited = False
+    is_spent = False
+
+
+_patience = _Patience()
+
+
+class _Pool(redis.ConnectionPool):
+    """The pool of the shared client: a thread within `waiting_once` gets no connection after one that failed."""
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        if not _patience.is_limited:
+            return super().get_connection(*args, **options)
+        if _patience.is_spent:
+            raise redis.exceptions.ConnectionError("Redis did not respond a moment ago.")
+        try:
+            return super().get_connection(*args, **options)
+        except redis.exceptions.RedisError:
+            _patience.is_spent = True
+            raise
+
+    def release(self, connection: Any) -> None:
+        if _patience.is_limited and not connection.is_connected:  # it is closed when it fails or takes too long
+            _patience.is_spent = True
+        super().release(connection)
+
+
+@contextmanager
+def waiting_once() -> Iterator[None]:
+    """Let this thread wait for Redis once at most: after one call of the shared client finds it away, the next ones fail at once."""
+    _patience.is_limited, _patience.is_spent = True, False
+    try:
+        yield
+    finally:
+        _patience.is_limited = False
+
+
+def wait_no_more() -> None:
+    """Within `waiting_once`, let all further calls fail at once: Redis was found to be away in another way."""
+    _patience.is_spent = True
+
+
 @cache
 def client() -> redis.Redis:
     """Return the shared client: thread-safe, binary answers, short time-outs.
 
     It never retries by itself: what talks to Redis on the hot path must fail quickly and go on without it.
     """
-    return redis.Redis.from_url(
+    pool = _Pool.from_url(
         env.load().redis_url,
         socket_connect_timeout=1.0,
         socket_timeout=SOCKET_SECONDS,
@@ -32,6 +79,7 @@ def client() -> redis.Redis:
         max_connections=200,
         client_name="posthaste",
     )
+    return redis.Redis.from_pool(pool)
 
 
 def short(seconds: float) -> redis.Redis:

@@ -17,6 +17,7 @@ from deploy.local.installation import free_port
 from deploy.processes import commands
 from posthaste.env import ROOT
 from tests.guard import guard
+from tests.patience import Patience
 
 START_SECONDS = 60.0
 STOP_SECONDS = 25.0  # a long poll takes 30
@@ -60,13 +61,13 @@ class NacosServer:
                 command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         guard().tell(f"+{self.process.pid}")
-        deadline = time.monotonic() + START_SECONDS
+        patience = Patience(START_SECONDS)
         while True:
             with suppress(urllib3.exceptions.HTTPError):
                 if self.http.request("GET", f"{self.url}/console/server/state").status == 200:
                     return
             assert self.process.poll() is None, (self.folder / "ws.log").read_text()
-            assert time.monotonic() < deadline, "the ws process does not answer"
+            assert not patience.is_over(), "the ws process does not answer"
             time.sleep(0.05)
 
     def stop(self) -> None:

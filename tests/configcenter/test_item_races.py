@@ -1,6 +1,5 @@
 """The format of an item is changed while a text of it comes into force: in either order, the text is written in the format that stands."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from configcenter.services import items, releases, transfer
 from posthaste.lib.problems import Conflict, Invalid
 from tests import crowds
 from tests.builders import actor
+from tests.patience import Patience
 
 pytestmark = pytest.mark.django_db(transaction=True)
 YAML, JSON = "a: 1\n", '{"a": 1}'
@@ -61,9 +61,9 @@ def meet(*calls: Callable[[], object]) -> list[str]:
         list(ConfigItem.objects.select_for_update())
         for number, call in enumerate(calls, 1):
             begun.append(crowds.start(partial(one, call)))
-            deadline = time.monotonic() + crowds.JOIN_SECONDS
+            patience = Patience(crowds.JOIN_SECONDS)
             while waiting() < number:
-                assert time.monotonic() < deadline, "it waits for nobody"
+                assert not patience.is_over(), "it waits for nobody"
     for caller in begun:
         caller.join()
     return errors

@@ -20,6 +20,7 @@ import urllib3
 from deploy.local.installation import free_port
 from posthaste.env import ROOT
 from tests.guard import guard
+from tests.patience import Patience
 from tests.services import processes_below
 
 READY_SECONDS = 240
@@ -29,9 +30,9 @@ FOREIGN = {"DATABASE_URL", "BROKER_URL", "REDIS_URL", "REDIS_PREFIX", "SECRET_KE
 
 def eventually(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
+        assert not patience.is_over(), "did not happen in time"
         time.sleep(0.1)
 
 

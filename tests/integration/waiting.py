@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.patience import STEP_SECONDS
+
 QUIET_SECONDS = 60.0
 CAP_SECONDS = 600.0
 LOOK_SECONDS = 1.0
-STEP_SECONDS = 5.0  # as which a longer step counts: a machine that stood still, or an answer that did not come, is no reason to give up
 
 
 def poll(

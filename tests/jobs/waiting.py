@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from tests.patience import Patience
+
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Return as soon as the condition holds.
@@ -10,7 +12,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 60.0) -> Non
     Raises:
         AssertionError: it does not hold in time.
     """
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, f"did not happen within {seconds:.0f} s"
+        assert not patience.is_over(), f"did not happen within {seconds:.0f} s"
         time.sleep(0.05)

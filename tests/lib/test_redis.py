@@ -4,6 +4,7 @@ import pytest
 
 from posthaste.lib import redis
 from tests import crowds
+from tests.peers.mute import Mute
 
 pytestmark = pytest.mark.both_stacks
 
@@ -40,3 +41,41 @@ def test_threads_do_not_share_it() -> None:
 
     with crowds.pool(1) as other:
         assert other.submit(number).result() != number()
+
+
+def test_a_thread_that_waits_once_fails_at_once_afterwards(hanging_redis: Mute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "SOCKET_SECONDS", 0.2)
+    with redis.waiting_once():
+        for _ in range(5):
+            with pytest.raises(redis.Unavailable):
+                redis.client().get("a")
+            with pytest.raises(redis.Unavailable):
+                redis.client().pipeline(transaction=False).execute_command("GET", "a").execute()
+    assert hanging_redis.connections == 1
+    with pytest.raises(redis.Unavailable):
+        redis.client().get("a")
+    assert hanging_redis.connections == 2, "outside, every call tries"
+
+
+def test_what_redis_refuses_or_what_it_renews_does_not_end_the_patience() -> None:
+    name = redis.key("test-call")
+    redis.client().set(name, "text")
+    with redis.waiting_once():
+        with pytest.raises(redis.WrongType):
+            redis.client().rpush(name, b"x")
+        redis.client().client_setname("posthaste-once")
+        for each in redis.client().client_list():
+            if each["name"] == "posthaste-once":
+                redis.call("CLIENT", "KILL", "ID", each["id"])
+        assert redis.client().get(name) == b"text"
+        assert redis.client().get(name) == b"text"
+    redis.client().delete(name)
+
+
+def test_the_next_that_waits_once_asks_anew(hanging_redis: Mute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "SOCKET_SECONDS", 0.2)
+    with redis.waiting_once(), pytest.raises(redis.Unavailable):
+        redis.client().ping()
+    hanging_redis.close()
+    with redis.waiting_once(), pytest.raises(redis.Unavailable, match="refused"):
+        redis.client().ping()

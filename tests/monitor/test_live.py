@@ -5,7 +5,9 @@ Figures come once a second, so the number of those that come after a change tell
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from monitor.live.access import AccessWatch
 from posthaste.lib import redis
 from posthaste.lib.notices import Notices
 from tests.builders import TESTER, make_key, make_tenant
-from tests.configcenter.nacos_server import NacosServer
+from tests.configcenter.nacos_server import NacosServer, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MAX_FRAMES = 2  # one a second
@@ -267,3 +269,42 @@ def test_grants_are_checked_with_few_statements(django_assert_max_num_queries: A
         assert still_valid(grants, now=timezone.now()) == grants
     assert open_connections.still_valid(set(), now=timezone.now()) == set()
     assert Tenant.objects.count() == len(many)
+
+
+def code_of(socket: Any) -> int:
+    """Return the code that a connection is closed with; its figures are left out."""
+    try:
+        while True:
+            socket.recv(timeout=30)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 0
+
+
+def test_one_key_or_session_has_so_many_connections_and_others_have_theirs(tmp_path: Path) -> None:
+    one, other = Someone(), Someone()
+    with running(tmp_path, LOG_LEVEL="info", LIVE_CONNECTIONS="2") as server, ExitStack() as stack:
+
+        def open_one(headers: dict[str, str]) -> Any:
+            return stack.enter_context(connect(f"ws://{server.address}/ws/statistics/", additional_headers=headers))
+
+        mine = {name: [open_one(headers) for _ in range(2)] for name, headers in (("key", one.by_key), ("session", one.by_session))}
+        for headers in (one.by_key, one.by_session):
+            assert code_of(open_one(headers)) == 4429
+        for socket in (*mine["key"], *mine["session"], open_one(other.by_key), open_one(other.by_session)):
+            assert json.loads(socket.recv(timeout=30))["status"] == "live"
+        mine["key"][0].close()
+        deadline = time.monotonic() + 30
+        while True:  # the server hears of the end a moment later
+            again = open_one(one.by_key)
+            try:
+                assert json.loads(again.recv(timeout=30))["status"] == "live"
+                break
+            except ConnectionClosed:
+                assert time.monotonic() < deadline
+        server.stop()
+    log = (tmp_path / "ws.log").read_text()
+    lines = [line for line in log.splitlines() if "too many live connections" in line]
+    assert any(f"key {one.key.prefix}" in line for line in lines)
+    assert sum(f"user {one.user.pk}" in line for line in lines) == 1
+    assert "Traceback" not in log
+    assert one.browser.cookies["sessionid"].value not in log

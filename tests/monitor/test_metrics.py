@@ -12,9 +12,10 @@ from pydantic import SecretStr
 
 from configcenter.services import instances
 from messaging.models import Status
-from messaging.queueing import queue_statistics
+from messaging.queueing import broker, queue_statistics
 from messaging.scopes import READ, STATISTICS
 from monitor import figures
+from monitor.health import parts
 from monitor.metrics import outlet, scrapers
 from posthaste import env
 from posthaste.lib import heartbeat, metrics, redis
@@ -22,6 +23,7 @@ from posthaste.lib.heartbeat import Process
 from posthaste.lib.metrics import metric
 from posthaste.lib.request_counts import area_of, counted, request_counts
 from tests.builders import Api, make_api, make_message, make_provider, make_tenant
+from tests.peers.mute import Mute
 from tracing.services import totals
 from tracing.services.totals import Totals
 
@@ -92,6 +94,33 @@ def test_it_answers_while_redis_is_away(operator: Api, monkeypatch: pytest.Monke
     found = samples(operator)
     assert found["posthaste_sending_messages"] == {(): 0}
     assert ("pool_threads",) in found["posthaste_metric_errors"]
+
+
+def test_a_scrape_waits_once_while_redis_hangs(operator: Api, hanging_redis: Mute) -> None:
+    read = figures.read()
+    errors = {name: figure.error for name, figure in read.items() if figure.error}
+    assert read["up"].values["redis",] == 0
+    asking_redis = {"pool_threads", "message_events_total", "message_event_rate", "redis_memory_bytes", "open_breakers", "processes"}
+    assert asking_redis <= {name for name, error in errors.items() if "did not respond a moment ago" in error}
+    assert not [name for name, error in errors.items() if "Timeout" in error], "all others were read, or failed at once"
+    assert read["sending_messages"].is_known
+
+
+def test_some_figures_wait_once_too(hanging_redis: Mute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "SOCKET_SECONDS", 0.2)
+    read = figures.read(["pool_threads", "recent_failures", "redis_memory_bytes", "open_breakers", "unexported_traces_total"])
+    assert not any(figure.is_known for figure in read.values())
+    at_once = [figure for figure in read.values() if "did not respond a moment ago" in figure.error]
+    assert len(at_once) == len(read) - 1
+
+
+def test_a_broker_that_is_away_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(parts.SERVICES[2], "_ask", lambda: 1 / 0)
+    monkeypatch.setattr(broker, "depths", lambda: asked.append("depths"))
+    read = figures.read(["up", "broker_tasks"])
+    assert read["up"].values == {("database",): 1, ("redis",): 1, ("broker",): 0}
+    assert (asked, read["broker_tasks"].is_known) == ([], False)
 
 
 def test_scrapes_within_a_second_are_answered_by_one_reading(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from posthaste.lib.elastic import stopping
 from tests import crowds
 from tests.builders import make_tenant
 from tests.messaging.webhooks.hooks import make_endpoint, sent
+from tests.patience import Patience
 from tests.peers.webhook_receiver import WebhookReceiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -37,9 +38,9 @@ def running() -> Iterator[Engine]:
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert not patience.is_over(), "it did not come to that"
         time.sleep(0.02)
 
 
