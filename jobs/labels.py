@@ -10,9 +10,11 @@ from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django_celery_beat.models import PeriodicTask
 
+from jobs import registry
 from jobs.models import RunState
-from jobs.services import schedule, supervisor, transitions
+from jobs.services import drafts, schedule, supervisor, transitions
 from jobs.services.plans import When
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
@@ -57,7 +59,6 @@ REASONS = {
     transitions.NOT_INSTALLED: _("This installation has no job of this name."),
     transitions.COVERED: _("The next run took over."),
     transitions.MISSED: _("It was due while no beat process ran."),
-    schedule.STOPPED_BY_HAND: _("It was stopped by hand."),
     supervisor.TIMED_OUT: _("It ran longer than its time-out, and was ended."),
     supervisor.WORKER_STOPS: _("The worker was told to stop."),
     supervisor.GONE: _("It was ended from elsewhere."),
@@ -66,6 +67,8 @@ REASONS = {
 
 def reason_text(error: str) -> str:
     """Return why a run ended as it did: the words of a code, or its own error."""
+    if error.startswith(schedule.STOPPED_BY):
+        return gettext("It was stopped by {who}.").format(who=error.removeprefix(schedule.STOPPED_BY).removesuffix("."))
     return str(REASONS.get(error, error))
 
 
@@ -111,3 +114,9 @@ def when_text(when: When) -> str:
             moment=f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M} {local.tzname()}"
         )
     return cron_text(when.cron) or when.cron or gettext("Never")
+
+
+def title_of(row: PeriodicTask) -> str:
+    """Return what pages call a job: one of the platform's own by the title of its function, one that people made by its name."""
+    found = registry.find(row.task) if drafts.declared(row) else None
+    return str(found.title) if found else row.name

@@ -80,7 +80,7 @@ badges.register(
     "provider",
     ProviderState,
     {
-        ProviderState.ENABLED: Look("delivered", "sent"),
+        ProviderState.ENABLED: Look("cancelled", "sent"),
         ProviderState.STAND_IN: Look("suppressed", "layers"),
         ProviderState.DISABLED: Look("cancelled", "cancelled"),
     },
@@ -127,7 +127,7 @@ badges.register("suppression", SuppressionReason, dict.fromkeys(SuppressionReaso
 badges.register(
     "breaker",
     Phase,
-    {Phase.OPEN: Look("failed", "failed"), Phase.HALF_OPEN: Look("unknown", "retry"), Phase.CLOSED: Look("delivered", "sent")},
+    {Phase.OPEN: Look("failed", "failed"), Phase.HALF_OPEN: Look("unknown", "retry"), Phase.CLOSED: Look("cancelled", "sent")},
 )
 
 #: What decided: the beginning of a reason, and its words; what follows the beginning is `name`.
@@ -162,6 +162,7 @@ def event_label(event: dict[str, Any]) -> str:
 
 #: How a text about an unreadable row begins; the names of its columns follow.
 _UNREADABLE = re.compile(r"This can't be read: ([\w, ]+)\.")
+_UNRESOLVED = re.compile(r"The host name (\S+) does not resolve\.")
 
 
 def detail_text(code: str, detail: str) -> str:
@@ -170,6 +171,8 @@ def detail_text(code: str, detail: str) -> str:
         return ""
     if code == unreadable.CODE and (found := _UNREADABLE.match(detail)):
         return _("This can't be read: {columns}.").format(columns=found[1]) + detail[found.end() :]
+    if found := _UNRESOLVED.fullmatch(detail):
+        return _("The host name {name} does not resolve.").format(name=found[1])
     return _(detail)
 
 

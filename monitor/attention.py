@@ -74,14 +74,16 @@ def breakers(reader: Reader) -> Iterator[Notice]:
     stopped = [row for row in rows if row["state"] != Phase.CLOSED and row["tenant_id"] in {*reader.tenant_ids, None}]
     for row in [row for row in stopped if row["tenant_id"] is not None or reader.is_everything][:MAX_EACH]:
         is_open = row["state"] == Phase.OPEN
-        text = _("{name} is not used: its breaker is open.") if is_open else _("{name} is being tried again: its breaker is half-open.")
+        text = (
+            _("{name} is not used because its breaker is open.") if is_open else _("{name} is being tried again: its breaker is half-open.")
+        )
         yield Notice(
             Severity.CRITICAL if is_open else Severity.WARNING,
             text.format(name=row["title"]),
             reverse("config-breaker", args=[row["name"]])
             if rights.may_view(reader.user)
             else reverse("admin:messaging_provider_changelist"),
-            action=_("Open the breaker"),
+            action=_("Show the breaker"),
             since=row["since"],
             detail=reason_text(row),
         )
@@ -124,12 +126,23 @@ def failures(reader: Reader) -> Iterator[Notice]:
     found = selectors.recent_failures(reader.tenant_ids, since=reader.now - FAILURES_OF)
     # Unreadable rows have a check of their own.
     for code, number, began in [failure for failure in found if failure[0] != selectors.SET_ASIDE][:MAX_EACH]:
+        if code:
+            text = ngettext(
+                "{n} message ended with the error {code} in the last 15 minutes.",
+                "{n} messages ended with the error {code} in the last 15 minutes.",
+                number,
+            )
+        else:
+            text = ngettext(
+                "{n} message failed without an error code in the last 15 minutes.",
+                "{n} messages failed without an error code in the last 15 minutes.",
+                number,
+            )
         yield Notice(
             Severity.CRITICAL if number >= MANY_FAILURES else Severity.WARNING,
-            _("Messages failed with {code} in the last 15 minutes.").format(code=code or _("no code")),
+            text.format(n=thousands(number), code=code),
             f"{listing}?{urlencode({'state': 'dead', 'error': code} if code else {'state': 'dead'})}",
             action=_("Show them"),
-            count=number,
             since=began,
         )
 
@@ -145,7 +158,7 @@ def paused_batches(reader: Reader) -> Iterator[Notice]:
     one = reverse("admin:messaging_batch_change", args=[first])
     text = ngettext("{n} batch is paused.", "{n} batches are paused.", number).format(n=thousands(number))
     url = one if number == 1 else reverse("admin:messaging_batch_changelist") + "?status__exact=paused"
-    yield Notice(Severity.NOTE, text, url, action=_("Resume or cancel"), count=number, since=since, detail=_("Nothing of it is sent."))
+    yield Notice(Severity.NOTE, text, url, action=_("Resume or cancel"), since=since, detail=_("Nothing of it is sent."))
 
 
 @attention("endpoints", title=gettext_lazy("webhook endpoints"), order=60)

@@ -1,5 +1,6 @@
 """Entrance for what waits long: WebSocket, and the Nacos API of the configuration centre; of other HTTP only its own /health."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -15,6 +16,7 @@ garbage.expect_little()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 django.setup()  # without Django's own handler, whose middleware would take a sixth of the memory: HTTP is served by the web process
 
+from accounts.services.key_uses import key_uses  # noqa: E402
 from configcenter.nacos.application import nacos  # noqa: E402
 from configcenter.nacos.grpc.entrance import Entrance  # noqa: E402
 from configcenter.services import watch  # noqa: E402
@@ -52,6 +54,7 @@ async def lifespan(_scope: dict[str, Any], receive: Any, send: Any) -> None:
         else:
             if _nacos_grpc is not None:
                 await _nacos_grpc.close()
+            await asyncio.to_thread(key_uses.finish)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,12 +20,12 @@ from accounts.models import ApiKey, KeyKind, Tenant, User
 from accounts.scopes import ADMIN, SCOPES
 from accounts.services import access_notices, audit
 from accounts.services.audit import Actor
+from accounts.services.key_uses import key_uses
 from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
 from posthaste.lib.process_state import on_reset
 
 FORM = re.compile(r"ph_(live|test)_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 CACHE_SECONDS = 2.0  # a revoked key works at most this long
-LAST_USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,6 @@ def revoke_api_key(*, key: ApiKey, now: datetime, by: Actor) -> bool:
 
 
 _cache: dict[str, tuple[float, Caller | None]] = {}
-_last_used: dict[int, datetime] = {}
 _lock = threading.Lock()
 
 
@@ -182,7 +181,6 @@ def _caller_of(row: ApiKey) -> Caller:
 def forget_cached_keys() -> None:
     """Empty this process's memory of keys."""
     _cache.clear()
-    _last_used.clear()
 
 
 def recognise(authorization: str, *, ip: str, now: datetime) -> Caller:
@@ -244,12 +242,5 @@ def _admit(caller: Caller, ip: str, now: datetime) -> Caller:
         raise Unauthenticated(_("This API key has expired."))
     if caller.networks and not any(ipaddress.ip_address(ip) in network for network in caller.networks):
         raise Forbidden(_("This key can't be used from {ip}.").format(ip=ip))
-    _note_use(caller, now)
+    key_uses.note(caller.key_id, now)
     return caller
-
-
-def _note_use(caller: Caller, now: datetime) -> None:
-    last = _last_used.get(caller.key_id)
-    if last is None or now - last > LAST_USED_EVERY:
-        _last_used[caller.key_id] = now
-        ApiKey.objects.filter(pk=caller.key_id).update(last_used_at=now)

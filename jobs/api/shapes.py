@@ -10,11 +10,11 @@ from rest_framework import serializers
 
 from accounts.api.base import Body
 from jobs.labels import reason_text
-from jobs.models import JobRun, RunState, Trigger
+from jobs.models import OPEN_STATES, JobRun, RunState, Trigger
 from jobs.policies import Blocking, Misfire
 from jobs.registry import MAX_INTERVAL
 from jobs.selectors import JobRow
-from jobs.services import drafts, run_log, transitions
+from jobs.services import drafts, parameters, run_log, transitions
 from jobs.services.plans import When
 from posthaste.lib.dates import within_range
 from posthaste.lib.filters import Query, WholeNumber
@@ -33,6 +33,7 @@ class RunOut(serializers.ModelSerializer[JobRun]):
     state = serializers.ChoiceField(choices=RunState.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     error_text = serializers.SerializerMethodField(help_text="`error` in words, in the language of `Accept-Language`.")
+    is_stoppable = serializers.SerializerMethodField(help_text="It is in a process of its own, which can be ended.")
     duration_ms = serializers.SerializerMethodField(help_text="Null unless it has begun and ended.")
 
     class Meta:
@@ -47,9 +48,25 @@ class RunOut(serializers.ModelSerializer[JobRun]):
     def get_error_text(self, run: JobRun) -> str:
         return reason_text(run.error)
 
+    @extend_schema_field(serializers.BooleanField())
+    def get_is_stoppable(self, run: JobRun) -> bool:
+        return run.is_stoppable and run.state in OPEN_STATES
+
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_duration_ms(self, run: JobRun) -> int | None:
         return round((run.ended_at - run.started_at).total_seconds() * 1000) if run.ended_at and run.started_at else None
+
+
+class ParameterOut(serializers.Serializer[Any]):
+    """A parameter that the function of a job takes."""
+
+    name = serializers.CharField()
+    type = serializers.ChoiceField(
+        choices=parameters.TYPES, help_text="`date` and `datetime` are written as in ISO 8601; `json` is any other value."
+    )
+    default = serializers.JSONField(allow_null=True, help_text="What it is where neither the job nor the run sets it.")
+    is_required = serializers.BooleanField(help_text="Whether it has no default.")
+    choices = serializers.ListField(child=serializers.CharField(), help_text="Of the type `choice`: its values.")
 
 
 class JobOut(serializers.Serializer[Any]):
@@ -77,7 +94,8 @@ class JobOut(serializers.Serializer[Any]):
     retry_delay_seconds = serializers.IntegerField()
     shards = serializers.IntegerField()
     child_id = serializers.IntegerField(allow_null=True)
-    parameters = serializers.DictField()
+    parameters = serializers.DictField(help_text="Those that differ from the defaults of the function.")
+    signature = ParameterOut(many=True, help_text="The parameters that the function takes. Empty: none.")
     keeps_runs = serializers.BooleanField(help_text="False: it runs more often than once a minute, and runs are only counted.")
     last_run = RunOut(allow_null=True)
 
@@ -100,6 +118,7 @@ def shown(row: JobRow) -> dict[str, Any]:
         "ends_at": plan.job.expires,
         "next_at": row.next_at,
         "parameters": transitions.parameters_of_row(plan.job),
+        "signature": parameters.described(row.job) if row.job else [],
         "last_run": row.last,
         **{
             name: getattr(plan, name)

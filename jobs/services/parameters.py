@@ -21,15 +21,28 @@ from posthaste.lib.wrong_values import words_of
 #: The kind of a form's field by the type in the signature; everything else is JSON.
 KINDS: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "text", date: "date", datetime: "datetime"}
 
+TYPES = (*KINDS.values(), "choice", "json")
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A parameter as a form shows it. `value` is its default, as the form has it."""
 
     name: str
-    kind: str  # boolean, integer, number, text, date, datetime, choice, json
+    kind: str  # one of TYPES
     value: str
     choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A parameter as the API lists it. `default` is JSON; a call without a required one is refused."""
+
+    name: str
+    type: str  # as `Field.kind`
+    default: Any
+    is_required: bool
+    choices: tuple[str, ...]
 
 
 @cache
@@ -45,6 +58,20 @@ def fields(found: Job, given: Mapping[str, Any] | None = None) -> list[Field]:
     """Return the parameters of a job in the order of its signature, each with its value: one that is `given`, or its default."""
     hints = get_type_hints(found.function)
     return [_field(each, hints.get(each.name, Any), given or {}) for each in registry.parameters_of(found)]
+
+
+def described(found: Job) -> list[Described]:
+    """Return what the function of a job takes, in the order of its signature."""
+    return [
+        Described(field.name, field.kind, _default(each), each.default is Parameter.empty, field.choices)
+        for field, each in zip(fields(found), registry.parameters_of(found), strict=True)
+    ]
+
+
+def _default(each: Parameter) -> Any:
+    if each.default is Parameter.empty:
+        return None
+    return orjson.loads(orjson.dumps(each.default, default=str))
 
 
 def _field(each: Parameter, hint: Any, given: Mapping[str, Any]) -> Field:

@@ -23,7 +23,8 @@ from jobs.services import drafts, fence, parameters, plans, publishing, transiti
 from jobs.services.drafts import Draft, installed
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 
-STOPPED_BY_HAND = "by_hand"
+#: How the error of a run that a person or a key has stopped begins; then comes who it was, and a full stop.
+STOPPED_BY = "Stopped by "
 
 
 @transaction.atomic
@@ -193,9 +194,10 @@ def stop_run(*, run: JobRun, by: Actor, now: datetime) -> None:
         Conflict: it has ended.
     """
     Plan.objects.select_for_update(of=("self",)).filter(pk=run.job_id).first()
-    ended = {"state": RunState.KILLED, "error": STOPPED_BY_HAND, "ended_at": now}
+    error = f"{STOPPED_BY}{str(by)[:150]}."
+    ended = {"state": RunState.KILLED, "error": error, "ended_at": now}
     if not JobRun.objects.filter(pk=run.pk, state=RunState.WAITING).update(**ended):
-        asked = {"stop_asked_at": now, "stop_reason": STOPPED_BY_HAND}
+        asked = {"stop_asked_at": now, "stop_reason": error}
         if not JobRun.objects.filter(pk=run.pk, state__in=OPEN_STATES).update(**asked):
             raise Conflict(_("This run has ended."))
     audit.record(by=by, action=Action.JOB_STOP, target=run.pk, detail={"name": run.job.name})

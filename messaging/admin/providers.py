@@ -71,7 +71,7 @@ class ProviderAdmin(TenantAdmin):
     audit_actions = tuple(action for action in Action if action.startswith(("provider.", "breaker.")))
     saves_by_service = True
     change_form_template = "admin/messaging/provider/form.html"
-    list_display = ["name", "state", "channel", "kind", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
+    list_display = ["name", "state", "channel", "adapter", "weight", "cap", "breaker", "recent", "recent_success", "tenant", "changed"]
     figure_columns = ("weight", "cap", "recent", "recent_success")
     list_filter = [ProviderStateFilter, "channel"]
     list_select_related = ["tenant"]
@@ -194,6 +194,11 @@ class ProviderAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Provider) -> SafeString:
         return badge(ProviderState.DISABLED if not row.is_enabled else ProviderState.STAND_IN if row.is_stand_in else ProviderState.ENABLED)
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def adapter(self, row: Provider) -> str:
+        known = registry.ADAPTERS.get(row.kind)
+        return str(known.title) if known else row.kind
 
     @admin.display(description=gettext_lazy("maximum per second"))
     def cap(self, row: Provider) -> str:

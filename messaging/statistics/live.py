@@ -14,7 +14,7 @@ from typing import Any
 from messaging.queueing import broker, queue_statistics
 from messaging.statistics import EVENTS, RATE_SECONDS, pools_for, queues_with, sum_of
 from messaging.statistics.points import Flow, Gauge, point
-from messaging.statistics.rollups import MINUTE, gauges
+from messaging.statistics.rollups import EVERY, MINUTE, gauges
 from posthaste.lib.queues import SEND
 from tracing.selectors import counted, event_and_bucket
 
@@ -104,13 +104,21 @@ class LiveFigures:
 
     @staticmethod
     def _rolled_up(now: datetime) -> dict[int, Gauge]:
-        """Return the gauges of the time before the first look, each of a minute, or none where the database is away."""
+        """Return the gauges of the time before the first look, each of a minute, or none where the database is away.
+
+        What was measured holds until it is measured again, so that no minute of a platform that runs has a hole at its end.
+        """
         since = now - timedelta(seconds=STEP * STEPS)
         try:
             found = gauges(span=MINUTE, since=since, until=now)
         except Exception:  # noqa: BLE001 - the live figures need no database; the charts begin now
             return {}
-        return {step: gauge for at, (gauge, until) in found.items() for step in range(at, at + MINUTE, STEP) if step <= until.timestamp()}
+        return {
+            step: gauge
+            for at, (gauge, until) in found.items()
+            for step in range(at, at + MINUTE, STEP)
+            if step < (until + EVERY).timestamp()
+        }
 
     def head(self, tenant_id: int | None) -> dict[str, Any]:
         """Return the figures of this moment."""

@@ -1,5 +1,6 @@
 """The pages of the breakers: what is left alone at the moment, why, and holding a breaker open or closed by hand."""
 
+from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
@@ -17,6 +18,7 @@ from posthaste.ui.pages import at, page, staff_page
 
 HOLDS = {"open", "closed", "automatic"}
 MAX_MINUTES = 7 * 24 * 60
+FEW = 2  # events that are not worth folding
 
 
 @at("config/breakers/", name="config-breakers")
@@ -56,6 +58,19 @@ def _hold(request: HttpRequest, rows: list[dict[str, Any]]) -> HttpResponse:
     return HttpResponseRedirect(reverse("config-breaker", args=[name]))
 
 
+def _folded(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fold trials that failed one after the other into the newest of them, with their number and the time of the first."""
+    rows = []
+    for _what, group in groupby(history, key=lambda event: (event["reason"], event["text"], event["by"], event["configuration_version"])):
+        events = list(group)
+        opened = [event for event in events if event["event"] == events[0]["event"]]
+        if events[0]["reason"] == "forced" or len(events) <= FEW:
+            rows += events
+        else:
+            rows.append(events[0] | {"times": len(opened), "first_at": opened[-1]["at"]})
+    return rows
+
+
 @at("config/breakers/<str:name>/", name="config-breaker")
 @staff_page(allowed=rights.may_view, refusal=rights.REFUSAL)
 def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
@@ -73,6 +88,7 @@ def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
     for event in history:
         event["word"] = event_label(event["event"])
         event["text"] = "" if event["reason"] == "forced" else reason_text(event | {"forced": "", "state": event["event"]})
+    history = _folded(history)
     return page(
         request,
         "monitor/breaker.html",

@@ -49,7 +49,7 @@ def instances(request: HttpRequest) -> HttpResponse:
         "monitor/instances.html",
         status=422 if error else 200,
         title=_("Instances"),
-        purpose=_("Every running process: its memory, the configuration it runs, and when it last told of itself."),
+        purpose=_("Every running process: its memory, the configuration it runs, and when it last reported."),
         rows=rows,
         away=away,
         wanted=target,

@@ -39,7 +39,7 @@ def screen(request: HttpRequest) -> HttpResponse:
         request,
         "monitor/screen.html",
         {
-            "title": _("Monitor"),
+            "title": _("Big screen"),
             "tenants": tenants,
             "tenant_id": tenant_id,
             "ranges": _ranges(),

@@ -25,6 +25,7 @@ def texts() -> dict[str, Any]:
         "busy": _("Threads at work"),
         "success": _("Success rate"),
         "perSecond": _("{number}/s"),
+        "units": {"ms": _("ms"), "s": _("s")},
         "time": _("Time"),
         "nothing": _("Nothing was sent in this time."),
         "unknown": _("No figures were recorded in this time."),

@@ -18,7 +18,7 @@ def firing(user: Any) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "text": " · ".join(filter(None, [str(alarm.title), alarm.series])),
+            "text": alarm.title,
             "severity": alarm.severity,
             "since": alarm.since,
             "url": reverse("alarm", args=[alarm.id]),

@@ -14,7 +14,7 @@ from messaging.models import BatchStatus, Message, Provider, Status
 from messaging.providers.cache import provider_cache
 from messaging.scopes import READ, SEND
 from posthaste import env
-from posthaste.lib.problems import Forbidden, Invalid, Unauthenticated
+from posthaste.lib.problems import Invalid, Unauthenticated
 from tests.builders import (
     TESTER,
     Api,
@@ -235,27 +235,6 @@ def test_a_key_without_the_scope_is_refused_with_the_name_of_the_scope() -> None
 def test_the_admin_scope_includes_all_others() -> None:
     caller = recognise(f"Bearer {make_key(make_tenant(), ADMIN)[1]}", ip="127.0.0.1", now=timezone.now())
     assert all(caller.may(scope) for scope in SCOPES)
-
-
-def test_use_is_noted_at_most_once_a_minute() -> None:
-    key, clear = make_key(make_tenant())
-    assert key.last_used_at is None
-    now = timezone.now()
-    for seconds in (0, 30, 59):
-        recognise(f"Bearer {clear}", ip="127.0.0.1", now=now + timedelta(seconds=seconds))
-        key.refresh_from_db()
-        assert key.last_used_at == now
-    recognise(f"Bearer {clear}", ip="127.0.0.1", now=now + timedelta(seconds=61))
-    key.refresh_from_db()
-    assert key.last_used_at == now + timedelta(seconds=61)
-
-
-def test_a_refused_use_is_not_noted() -> None:
-    key, clear = make_key(make_tenant(), ip_ranges=["10.0.0.0/8"])
-    with pytest.raises(Forbidden):
-        recognise(f"Bearer {clear}", ip="203.0.113.9", now=timezone.now())
-    key.refresh_from_db()
-    assert key.last_used_at is None
 
 
 def test_a_key_is_remembered_so_that_the_hot_path_asks_no_database(django_assert_num_queries: pytest.FixtureRequest) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, AuditEntry, KeyKind
 from accounts.scopes import SandboxSafe
+from accounts.services.key_uses import key_uses
 from configcenter.nacos.identity import identify
 from configcenter.nacos.routes import ROUTES
 from configcenter.scopes import CONFIG_READ
@@ -107,6 +108,7 @@ def test_what_is_declared_safe_leaves_everything_live_as_it_was() -> None:
     assert set(before) - set(snapshot(owner.tenant)) == set()
     assert Message.objects.filter(is_sandbox=False).count() == live_messages
     assert ApiKey.objects.exclude(kind=KeyKind.SANDBOX).count() == live_keys
+    key_uses.flush()
     actions = {entry.action for entry in AuditEntry.objects.filter(actor=f"key:{ApiKey.objects.latest('last_used_at').prefix}")}
     assert actions <= {"api_key.issue", "provider.test"}
 

@@ -23,6 +23,7 @@ class Jobs:
     def __init__(self, stack: Stack, database: Service | None) -> None:
         self.stack = stack
         self.database = database
+        self.dies_at = Path(stack.environment["DIES_AT"])
         self.ids = {job["task"]: job["id"] for job in stack.http.get("/api/jobs/").json()}
 
     def change(self, task: str, **fields: Any) -> None:
@@ -55,6 +56,36 @@ class Jobs:
             reason=lambda: self.stack.log_tail("worker-aux"),
         )
         assert self.state(run) == (state, error), self.log(run)
+
+    def run_in_a_worker_that_dies(self, task: str, place: str) -> str:
+        """Start a run whose worker is killed where its end is stored, wait for that, and return the run's address."""
+        self.dies_at.write_text(place)
+        run = self.run(task)
+        poll(
+            lambda: not self.stack.is_running("worker-aux"),
+            progress=lambda: self.state(run),
+            reason=lambda: self.stack.log_tail("worker-aux"),
+        )
+        assert not self.dies_at.exists()
+        return run
+
+    def followers(self, task: str, run: str) -> list[tuple[str, str, str]]:
+        """Return trigger, state and error of the runs of a job that followed a run."""
+        return self.runs(task).get(run.strip("/").rpartition("/")[2], [])
+
+    def open_runs(self) -> list[str]:
+        """Return the names of the jobs of this app with a run that waits or goes on."""
+        return [task for task in self.ids if task.startswith("misbehaving.") and self._has_open_runs(task)]
+
+    def _has_open_runs(self, task: str) -> bool:
+        return any(state in ("waiting", "running") for runs in self.runs(task).values() for _trigger, state, _error in runs)
+
+    def runs(self, task: str) -> dict[str, list[tuple[str, str, str]]]:
+        """Return trigger, state and error of the runs of a job, by the id of the run that they follow ("": none)."""
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for run in self.stack.http.get(f"/api/jobs/{self.ids[task]}/runs/", limit=100).json()["results"]:
+            found.setdefault(run["parent_id"] or "", []).append((run["trigger"], run["state"], run["error"]))
+        return found
 
     def is_open(self, run: str) -> bool:
         return self.state(run)[0] in ("waiting", "running")
@@ -123,7 +154,7 @@ def test_a_run_whose_worker_is_killed_is_lost_with_all_its_processes_and_the_nex
     again = jobs.run("misbehaving.spin", words="once more")
     jobs.said(again, "once more")
     assert jobs.stack.http.post(f"{again}stop/").status == 200
-    jobs.ended(again, "killed", "by_hand")
+    jobs.ended(again, "killed", f"Stopped by key:{jobs.stack.http.api_key.split('_')[2]}.")
 
 
 def test_the_group_of_a_run_whose_guard_is_killed_ends_with_it(whole: Jobs) -> None:
@@ -132,6 +163,31 @@ def test_the_group_of_a_run_whose_guard_is_killed_ends_with_it(whole: Jobs) -> N
     os.kill(guard, 9)
     poll(lambda: not any(map(is_running, others)), reason="the run outlives its guard")
     whole.ended(run, "failed", "The process ended: SIGKILL")
+
+
+@pytest.mark.parametrize("place", ["before", "inside"])
+def test_a_worker_that_is_killed_before_the_end_of_a_run_is_stored_leaves_one_end_and_one_retry(whole: Jobs, place: str) -> None:
+    jobs = whole
+    jobs.change("misbehaving.say", retries=1, retry_delay_seconds=1, child_id=None)
+    run = jobs.run_in_a_worker_that_dies("misbehaving.say", place)
+    assert jobs.state(run) == ("running", ""), "nothing of the end is stored"
+    jobs.stack.start("worker-aux")
+    jobs.ended(run, "failed", "worker_lost")
+    poll(lambda: jobs.followers("misbehaving.say", run) == [("retry", "succeeded", "")], reason=lambda: jobs.runs("misbehaving.say"))
+    assert not jobs.open_runs()
+
+
+def test_a_worker_that_is_killed_after_the_end_of_a_run_is_stored_leaves_its_child_to_others(whole: Jobs) -> None:
+    jobs = whole
+    jobs.change("misbehaving.say", retries=1, retry_delay_seconds=1, child_id=jobs.ids["misbehaving.wait"])
+    jobs.change("misbehaving.wait", timeout_seconds=60)
+    run = jobs.run_in_a_worker_that_dies("misbehaving.say", "after")
+    assert jobs.state(run) == ("succeeded", "")
+    jobs.stack.start("worker-aux")
+    poll(lambda: jobs.followers("misbehaving.wait", run) == [("child", "succeeded", "")], reason=lambda: jobs.runs("misbehaving.wait"))
+    assert jobs.state(run) == ("succeeded", "")
+    assert jobs.followers("misbehaving.say", run) == []
+    assert not jobs.open_runs()
 
 
 def test_what_became_of_a_run_while_the_database_was_away_is_stored_when_it_is_back(whole: Jobs, tmp_path: Path) -> None:

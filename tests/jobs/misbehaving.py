@@ -15,7 +15,7 @@ from pathlib import Path
 from django.db import connection
 from accounts.models import Tenant
 from jobs.registry import job
-from jobs.services import current, fence
+from jobs.services import current, fence, transitions
 
 DECLARED = {"title": "Test", "purpose": "Test.", "cron": "0 0 1 1 *", "timeout": timedelta(minutes=10)}
 
@@ -75,6 +75,34 @@ def write_late(*, now, path: str = "/", written: str = "/dev/null"):
 @job("misbehaving.say", **DECLARED)
 def say(*, now):
     print(f"began {datetime.now(tz=now.tzinfo).isoformat()}", flush=True)
+
+# The worker is killed where the end of a run is stored, once, at the place that the file names.
+DIES_AT = Path(os.environ["DIES_AT"])
+finish = transitions.finish
+
+def die():
+    DIES_AT.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_after_the_update(execute, sql, params, many, context):
+    answer = execute(sql, params, many, context)
+    if sql.startswith('UPDATE "jobs_jobrun"'):
+        die()
+    return answer
+
+def finish_or_die(*args, **options):
+    place = DIES_AT.read_text() if DIES_AT.exists() else ""
+    if place == "before":
+        die()
+    if place == "inside":
+        with connection.execute_wrapper(die_after_the_update):
+            return finish(*args, **options)
+    followers = finish(*args, **options)
+    if place == "after":
+        die()
+    return followers
+
+transitions.finish = finish_or_die
 """
 
 
@@ -85,4 +113,8 @@ def write(folder: Path) -> dict[str, str]:
     (app / "__init__.py").touch()
     (app / "tasks.py").write_text(TASKS)
     (folder / "misbehaving_settings.py").write_text(SETTINGS)
-    return {"DJANGO_SETTINGS_MODULE": "misbehaving_settings", "PYTHONPATH": f"{ROOT}:{folder}"}
+    return {
+        "DJANGO_SETTINGS_MODULE": "misbehaving_settings",
+        "PYTHONPATH": f"{ROOT}:{folder}",
+        "DIES_AT": str(folder / "dies_at"),
+    }

@@ -1,18 +1,19 @@
 """The API of jobs: what it shows and does, and that it is for operators of the installation."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from enum import Enum
+from typing import Any, Literal
 
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from accounts.models import AuditEntry, Tenant
+from accounts.models import ApiKey, AuditEntry, Tenant
 from jobs.models import JobRun, Plan
 from jobs.services import firing, plans, publishing, run_log, schedule
 from tests.architecture.routes import api_routes, methods_of
 from tests.builders import TESTER, Api, json_of, make_api, make_tenant
-from tests.jobs.builders import make_plan
+from tests.jobs.builders import declared, make_plan
 
 pytestmark = pytest.mark.django_db
 TASK = "configcenter.forget_old_releases"
@@ -42,6 +43,50 @@ def test_a_job_is_listed_shown_disabled_and_enabled() -> None:
     assert shown["next_at"].endswith(("22:00:00Z", "22:00:00+00:00"))
 
 
+class Depth(Enum):
+    """How thoroughly."""
+
+    QUICK = "quick"
+    WHOLE = "whole"
+
+
+def test_a_job_lists_the_parameters_of_its_function() -> None:
+    def tidy(
+        *,
+        now: datetime,
+        shard: int,
+        days: int = 7,
+        share: float = 0.5,
+        prefix: str = "",
+        since: date | None = None,
+        dry: bool = False,
+        depth: Depth = Depth.QUICK,
+        only: Literal["a", "b"] = "b",
+        more: dict[str, int] = {"x": 1},  # noqa: B006 - shown, never changed
+    ) -> None: ...
+
+    with declared("tests.tidies", tidy):
+        plan, api = make_plan(task="tests.tidies"), operator()
+        listed = json_of(api.get("/api/jobs/"))
+        assert json_of(api.get(f"/api/jobs/{plan.pk}/"))["signature"] == listed[0]["signature"]
+    shown = [(each["name"], each["type"], each["default"], each["is_required"], each["choices"]) for each in listed[0]["signature"]]
+    assert shown == [
+        ("days", "integer", 7, False, []),
+        ("share", "number", 0.5, False, []),
+        ("prefix", "text", "", False, []),
+        ("since", "date", None, False, []),
+        ("dry", "boolean", False, False, []),
+        ("depth", "choice", "quick", False, ["quick", "whole"]),
+        ("only", "choice", "b", False, ["a", "b"]),
+        ("more", "json", {"x": 1}, False, []),
+    ]
+
+
+def test_a_job_that_is_not_installed_any_more_is_listed_without_parameters() -> None:
+    make_plan(task="tests.gone")
+    assert [job["signature"] for job in json_of(operator().get("/api/jobs/"))] == [[]]
+
+
 def test_a_run_is_started_read_and_stopped() -> None:
     plan, api = make_plan(task=TASK), operator()
     answer = api.post(f"/api/jobs/{plan.pk}/run/", {"parameters": {"keep_days": 5}})
@@ -53,7 +98,12 @@ def test_a_run_is_started_read_and_stopped() -> None:
     writer.flush()
     log = json_of(api.get(f"/api/jobs/runs/{run['id']}/log/?start=1&limit=3"))
     assert log == {"text": "ell", "start": 1, "end": 4, "size": 6, "is_open": True}
-    assert json_of(api.post(f"/api/jobs/runs/{run['id']}/stop/"))["state"] == "killed"
+    JobRun.objects.update(is_stoppable=True)
+    assert json_of(api.get(f"/api/jobs/runs/{run['id']}/"))["is_stoppable"] is True
+    stopped = json_of(api.post(f"/api/jobs/runs/{run['id']}/stop/"))
+    assert (stopped["state"], stopped["is_stoppable"]) == ("killed", False), "what is over can't be stopped"
+    who = f"key:{ApiKey.objects.get().prefix}"
+    assert (stopped["error"], stopped["error_text"]) == (f"Stopped by {who}.", f"It was stopped by {who}.")
     assert api.post(f"/api/jobs/runs/{run['id']}/stop/").status_code == 409
     runs = json_of(api.get(f"/api/jobs/{plan.pk}/runs/?state=killed"))["results"]
     assert [each["id"] for each in runs] == [run["id"]]

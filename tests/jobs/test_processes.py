@@ -174,7 +174,7 @@ def test_a_run_is_stopped_by_hand_with_everything_it_started() -> None:
     child = child_of(run)
     assert is_running(child)
     schedule.stop_run(run=run, by=TESTER, now=timezone.now())
-    assert (ended(run).state, run.error) == ("killed", "by_hand")
+    assert (ended(run).state, run.error) == ("killed", f"Stopped by {TESTER}.")
     wait_until(lambda: not is_running(child), seconds=20)
 
 

@@ -191,7 +191,7 @@ def test_a_run_that_no_worker_took_in_time_is_skipped() -> None:
 def test_stopping_a_waiting_run_ends_it_and_an_ended_one_can_not_be_stopped() -> None:
     run = start(make_plan())
     schedule.stop_run(run=run, by=TESTER, now=timezone.now())
-    assert state(run) == ("killed", "by_hand")
+    assert state(run) == ("killed", f"Stopped by {TESTER}.")
     assert claim(run) is None
     with pytest.raises(Conflict):
         schedule.stop_run(run=run, by=TESTER, now=timezone.now())

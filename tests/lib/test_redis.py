@@ -50,7 +50,7 @@ def test_a_thread_that_waits_once_fails_at_once_afterwards(hanging_redis: Mute, 
             with pytest.raises(redis.Unavailable):
                 redis.client().get("a")
             with pytest.raises(redis.Unavailable):
-                redis.client().pipeline(transaction=False).get("a").execute()
+                redis.client().pipeline(transaction=False).execute_command("GET", "a").execute()
     assert hanging_redis.connections == 1
     with pytest.raises(redis.Unavailable):
         redis.client().get("a")

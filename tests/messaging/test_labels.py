@@ -48,6 +48,7 @@ def test_what_ends_by_itself_is_not_called_a_rule() -> None:
         ("breaker", WAITS_FOR_BREAKER, f"{MARK}{WAITS_FOR_BREAKER}"),
         ("sandbox_refused", "The sandbox refuses this recipient for good.", f"{MARK}The sandbox refuses this recipient for good."),
         ("unreadable", "This can't be read: metadata, body. status: 7", f"{MARK}This can't be read: metadata, body. status: 7"),
+        ("dns", "The host name sms.example does not resolve.", f"{MARK}The host name sms.example does not resolve."),
         ("http_500", "", ""),
     ],
 )

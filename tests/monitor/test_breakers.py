@@ -1,11 +1,13 @@
 """The page of the breakers: seen with the right to view the configuration, held with the right to publish it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEntry, ConfigRight, User
-from messaging.providers import breakers
+from messaging.providers import breaker_states, breakers
 from tests.builders import make_provider, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -44,3 +46,20 @@ def test_whoever_may_only_look_holds_nothing_and_a_name_that_is_none_is_not_held
     assert publishing.post(reverse("config-breakers"), {"name": "nonsense", "to": "open"}).status_code == 404
     assert publishing.post(reverse("config-breakers"), {"name": name, "to": "sideways"}).status_code == 404
     assert staff(ConfigRight.NONE, "eve").get(reverse("config-breakers")).status_code == 403
+
+
+def test_trials_that_failed_one_after_the_other_are_one_row_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = breakers.of_provider(make_provider(make_tenant(), name="First gateway").pk)
+    told = {"by": "", "reason_number": 0, "reason_of": 0, "reason_code": "", "configuration_version": 0}
+    reasons = [*["trial"] * 6, "calls"]
+    events = [
+        told | {"at": datetime(2026, 1, 1, 12, 0, 59 - place, tzinfo=UTC), "event": ("opened", "half_open")[place % 2], "reason": reason}
+        for place, reason in enumerate(reasons)
+    ]
+    monkeypatch.setattr(breaker_states, "history", lambda name: events)
+    page = staff(ConfigRight.VIEW).get(reverse("config-breaker", args=[name])).content.decode()
+    rows = page.split("<tbody>")[1].split("</tbody>")[0]
+    assert rows.count("<tr>") == 2
+    assert "× 3" in rows
+    assert "12:00:59" in rows
+    assert "12:00:55" in rows

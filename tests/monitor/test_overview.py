@@ -66,7 +66,7 @@ def test_an_open_breaker_is_told_with_its_page_and_a_closed_one_is_not() -> None
     assert "First gateway" not in strip(root())
     breakers.force(name=breakers.of_provider(provider.pk), to="open", by=TESTER)
     shown = strip(root())
-    assert "First gateway is not used: its breaker is open." in shown
+    assert "First gateway is not used because its breaker is open." in shown
     assert reverse("config-breaker", args=[breakers.of_provider(provider.pk)]) in shown
     assert "severe" in shown
     assert "First gateway" not in strip(member(make_tenant("Another")))
@@ -93,8 +93,7 @@ def test_recent_failures_are_told_by_code_with_their_number() -> None:
         make_message(tenant, status=Status.FAILED, error_code="http_503", finished_at=now)
     make_message(tenant, status=Status.FAILED, error_code="rejected", finished_at=now - timedelta(minutes=16))
     shown = strip(member(tenant))
-    assert "Messages failed with http_503 in the last 15 minutes." in shown
-    assert '<span class="count">3</span>' in shown
+    assert "3 messages ended with the error http_503 in the last 15 minutes." in shown
     assert "rejected" not in shown
 
 
@@ -144,7 +143,7 @@ def test_rows_that_were_set_aside_are_told_once() -> None:
     make_message(tenant, status=Status.FAILED, error_code=selectors.SET_ASIDE, finished_at=timezone.now())
     shown = strip(member(tenant))
     assert "Messages were set aside because they can&#x27;t be read." in shown
-    assert "Messages failed with" not in shown
+    assert "in the last 15 minutes" not in shown
 
 
 def test_at_most_five_are_shown_the_loudest_first_and_the_rest_is_counted() -> None:

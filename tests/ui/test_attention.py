@@ -90,7 +90,7 @@ def test_the_overview_says_that_all_is_well_or_what_is_not_and_where_to_act() ->
     shown = overview(user)
     assert "All is well" not in shown
     assert "1 batch is paused." in shown
-    assert "Messages failed with http_503" in shown
+    assert "1 message ended with the error http_503" in shown
     assert "state=dead&amp;error=http_503" in shown
     assert "was disabled." in shown
     assert "The receiver answered 410 Gone." in shown

@@ -28,7 +28,7 @@ def test_a_badge_has_colour_icon_and_word() -> None:
 
 def test_states_that_share_a_name_keep_their_own_look() -> None:
     assert "tone-expired" in badge(KeyState.EXPIRED)
-    assert "tone-delivered" in badge(Phase.CLOSED)
+    assert "tone-cancelled" in badge(Phase.CLOSED)
     assert "tone-delivered" in badge(ReceiptOutcome.APPLIED)
     assert drawn('{% badge "cancelled" "batch" %}') == badge(Status.CANCELLED)  # of two enumerations that look alike here
 

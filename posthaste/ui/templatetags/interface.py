@@ -182,5 +182,11 @@ def facts(values: Mapping[str, Any]) -> SafeString:
 def meaning(thing: object) -> SafeString:
     """Return what a class says about itself, in the reader's language; what stands in backticks is code."""
     said = " ".join((thing.__doc__ or "").split())
-    parts = enumerate(_(said).split("`") if said else [])
+    return with_code(_(said) if said else "")
+
+
+@register.filter
+def with_code(text: object) -> SafeString:
+    """Return a text in which what stands in backticks is code."""
+    parts = enumerate(str(text or "").split("`"))
     return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if place % 2 else part,) for place, part in parts))

@@ -3,7 +3,8 @@ import * as echarts from "../../vendor/echarts/echarts.esm.min.mjs";
 import { channelRate, gauge, percentile, rate } from "./points.js";
 
 const STATES = ["sent", "delivered", "unknown", "failed", "suppressed"];
-const CHANNEL_TONES = ["queued", "sent", "suppressed", "unknown", "sending", "delivered", "cancelled"];
+// Neighbours differ most: blue beside teal, violet, amber, grey.
+const CHANNEL_TONES = ["queued", "sent", "suppressed", "unknown", "cancelled", "delivered", "sending"];
 const DASHES = ["solid", "dashed", "dotted"];
 const FULL_SHARE = 0.8;
 const SUCCESS_AMBER = 99;
@@ -49,7 +50,7 @@ function lines(name, points, texts) {
     return [
       { id: "depth", label: texts.depth, tone: "queued", area: true, value: gauge("depth") },
       { id: "threads", label: texts.threads, tone: "cancelled", dash: "dashed", axis: 1, step: true, value: gauge("threads") },
-      { id: "busy", label: texts.busy, tone: "sending", axis: 1, value: gauge("busy") },
+      { id: "busy", label: texts.busy, tone: "sending", dash: "dotted", axis: 1, value: gauge("busy") },
     ];
   }
   return [
@@ -189,7 +190,7 @@ export class Chart {
       silent: true,
       symbol: "none",
       animation: false,
-      data: found.map(([at, colour, text]) => ({ yAxis: at, lineStyle: { color: colour, type: "dashed", width: 1 }, label: { formatter: text, position: "insideStartTop", color: colour, fontSize: textSize() } })),
+      data: found.map(([at, colour, text], place) => ({ yAxis: at, lineStyle: { color: colour, type: "dashed", width: 1 }, label: { formatter: text, position: place ? "insideStartBottom" : "insideStartTop", color: colour, fontSize: textSize() } })),
     };
   }
 

@@ -1,6 +1,7 @@
 // Numbers and times in the reader's language.
 
-export function formats(language) {
+/** `units` are the words for milliseconds and seconds. */
+export function formats(language, units) {
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   const oneDigit = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   const twoDigits = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
@@ -16,7 +17,7 @@ export function formats(language) {
     number: (value) => (Number.isInteger(value) || Math.abs(value) >= 100 ? whole : oneDigit).format(value),
     rate: (value) => (value >= 100 ? whole : oneDigit).format(value),
     percent: (value) => `${twoDigits.format(value)} %`,
-    milliseconds: (value) => (value < 1000 ? `${whole.format(value)} ms` : `${oneDigit.format(value / 1000)} s`),
+    milliseconds: (value) => (value < 1000 ? `${whole.format(value)} ${units.ms}` : `${oneDigit.format(value / 1000)} ${units.s}`),
     axisTime: (at) => (spanSeconds > 86_400 ? day : minutes).format(at),
     exact: (at) => (spanSeconds > 3_600 ? full : clock).format(at),
   };

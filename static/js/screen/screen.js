@@ -8,7 +8,7 @@ import { startTicker } from "./ticker.js";
 
 const page = document.body;
 const words = JSON.parse(document.getElementById("screen-texts").textContent);
-const format = formats(document.documentElement.lang || "en");
+const format = formats(document.documentElement.lang || "en", words.units);
 const look = { words, icons: page.dataset.icons, clock: format.clock };
 const RANGES = { "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
 const LIVE = "15m";

@@ -121,6 +121,18 @@ def test_the_past_of_the_queue_comes_from_the_rollups_when_nobody_looked_on() ->
     assert None in depths
 
 
+def test_the_past_of_the_queue_has_no_hole_between_two_measurements() -> None:
+    redis.client().set(redis.key("waiting"), "77 0 0", ex=30)
+    for seconds in range(240, 160, -20):
+        roll_up(now=NOW - timedelta(seconds=seconds))
+    live = figures()
+    live.look(NOW)
+    depths = [point["depth"] for point in live.points(None).values()][:-1]  # the last is of now
+    first, last = depths.index(77), len(depths) - depths[::-1].index(77)
+    assert last - first >= 12
+    assert set(depths[first:last]) == {77}
+
+
 def test_a_broker_that_does_not_answer_delays_nothing() -> None:
     answers, asked = Event(), Event()
 
