@@ -10,9 +10,11 @@ from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django_celery_beat.models import PeriodicTask
 
+from jobs import registry
 from jobs.models import RunState
-from jobs.services import schedule, supervisor, transitions
+from jobs.services import drafts, schedule, supervisor, transitions
 from jobs.services.plans import When
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
@@ -112,3 +114,9 @@ def when_text(when: When) -> str:
             moment=f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M} {local.tzname()}"
         )
     return cron_text(when.cron) or when.cron or gettext("Never")
+
+
+def title_of(row: PeriodicTask) -> str:
+    """Return what pages call a job: one of the platform's own by the title of its function, one that people made by its name."""
+    found = registry.find(row.task) if drafts.declared(row) else None
+    return str(found.title) if found else row.name

@@ -1,10 +1,20 @@
-"""Pages for everybody: the API reference and its error codes."""
+"""Pages for everybody: the API reference, its error codes, and the runbook."""
 
+import re
+from functools import cache
+
+import markdown
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
+from markdown.extensions.toc import TocExtension
 
+from monitor.alarms.runbook import FILE, slug
 from posthaste.lib import problems
+
+#: A link to a file beside the runbook, which is served nowhere: its words remain.
+OUTWARD = re.compile(r'<a href="(?!#|https?:)[^"]*">(.*?)</a>', re.DOTALL)
 
 
 def every_problem(base: type[problems.Problem] = problems.Problem) -> list[type[problems.Problem]]:
@@ -25,3 +35,16 @@ def reference(request: HttpRequest) -> HttpResponse:
 def errors(request: HttpRequest) -> HttpResponse:
     """Explain every error code of the API."""
     return render(request, "monitor/errors.html", {"problems": every_problem()})
+
+
+@require_safe
+def runbook(request: HttpRequest) -> HttpResponse:
+    """Show what to do about each alarm: docs/runbook.md."""
+    return render(request, "monitor/runbook.html", {"text": mark_safe(as_html())})  # a file of ours  # noqa: S308
+
+
+@cache
+def as_html() -> str:
+    """Return the runbook as HTML, with an anchor at each heading."""
+    extensions = ["tables", "fenced_code", "sane_lists", TocExtension(slugify=lambda value, separator: slug(value))]
+    return OUTWARD.sub(r"\1", markdown.markdown(FILE.read_text(encoding="utf-8"), extensions=extensions))

@@ -14,6 +14,7 @@ urlpatterns = [
     path("metrics/", Metrics.as_view(), name="metrics"),
     path("docs/", reference.reference, name="docs"),
     path("docs/errors/", reference.errors, name="docs-errors"),
+    path("docs/runbook/", reference.runbook, name="runbook"),
     path("api/alarms/", alarms.AlarmCollection.as_view()),
     path("api/alarms/receivers/", alarms.ReceiverCollection.as_view()),
     path("api/alarms/silences/", alarms.SilenceCollection.as_view()),

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from accounts.api.base import Body
 from jobs.labels import reason_text
-from jobs.models import JobRun, RunState, Trigger
+from jobs.models import OPEN_STATES, JobRun, RunState, Trigger
 from jobs.policies import Blocking, Misfire
 from jobs.registry import MAX_INTERVAL
 from jobs.selectors import JobRow
@@ -33,6 +33,7 @@ class RunOut(serializers.ModelSerializer[JobRun]):
     state = serializers.ChoiceField(choices=RunState.choices)
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     error_text = serializers.SerializerMethodField(help_text="`error` in words, in the language of `Accept-Language`.")
+    is_stoppable = serializers.SerializerMethodField(help_text="It is in a process of its own, which can be ended.")
     duration_ms = serializers.SerializerMethodField(help_text="Null unless it has begun and ended.")
 
     class Meta:
@@ -46,6 +47,10 @@ class RunOut(serializers.ModelSerializer[JobRun]):
     @extend_schema_field(serializers.CharField())
     def get_error_text(self, run: JobRun) -> str:
         return reason_text(run.error)
+
+    @extend_schema_field(serializers.BooleanField())
+    def get_is_stoppable(self, run: JobRun) -> bool:
+        return run.is_stoppable and run.state in OPEN_STATES
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_duration_ms(self, run: JobRun) -> int | None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.services import rights
 from accounts.services.audit import Actor
 from jobs import registry, selectors
-from jobs.labels import cron_text
+from jobs.labels import cron_text, title_of
 from jobs.models import Plan
 from jobs.pages.job_form import JobForm, in_zone, initial_of, when_of_form
 from jobs.pages.one_job import plan_or_404
@@ -83,9 +83,10 @@ def _edit(request: HttpRequest, found: Job, plan: Plan | None) -> HttpResponse:
         request,
         "jobs/edit.html",
         status=422 if request.method == "POST" else 200,
-        title=_("Edit {name}").format(name=plan.job.name) if plan else _("New job"),
+        title=_("Edit {name}").format(name=title_of(plan.job)) if plan else _("New job"),
         purpose=found.purpose,
         form=form,
+        job_title=title_of(plan.job) if plan else "",
         job=found,
         plan=plan,
         fields=fields,

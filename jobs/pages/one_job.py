@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.services import rights
 from accounts.services.audit import Actor
 from jobs import registry, selectors
-from jobs.labels import duration, reason_text, when_text
+from jobs.labels import duration, reason_text, title_of, when_text
 from jobs.models import JobRun, Plan, RunState
 from jobs.services import calendars, drafts, parameters, schedule, transitions
 from posthaste.lib.problems import Invalid, Problem
@@ -64,7 +64,7 @@ def one_job(request: HttpRequest, job_id: int) -> HttpResponse:
     return page(
         request,
         "jobs/job.html",
-        title=str(found.title) if found else plan.job.name,
+        title=title_of(plan.job),
         purpose=plan.job.description or (found.purpose if found else _("This installation has no job of this name, so nothing runs.")),
         plan=plan,
         job=found,
@@ -159,7 +159,8 @@ def run_once(request: HttpRequest, job_id: int) -> HttpResponse:
         request,
         "jobs/run_once.html",
         status=422 if errors else 200,
-        title=_("Run {name} once").format(name=found.title),
+        title=_("Run {name} once").format(name=title_of(plan.job)),
+        job_title=title_of(plan.job),
         purpose=_("The run starts at once, whatever the schedule says. The schedule goes on as it is."),
         plan=plan,
         job=found,

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from accounts.services import rights
 from accounts.services.audit import Actor
 from jobs import selectors
-from jobs.labels import when_text
+from jobs.labels import title_of, when_text
 from jobs.selectors import JobRow
 from jobs.services import schedule
 from posthaste.lib.problems import Problem
@@ -50,7 +50,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "jobs/jobs.html",
         title=_("Jobs"),
         purpose=_("What runs on a schedule, when it runs next, and how it went."),
-        rows=[(row, when_text(row.when)) for row in rows],
+        rows=[(row, title_of(row.plan.job), when_text(row.when)) for row in rows],
         chips=[chip(request, "show", title=_("Show"), choices=[(code, f"{label} ({counts[code]})") for code, label in _shows()])],
         carried=carried(request, but="q"),
         query=query,

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from jobs import registry, selectors
-from jobs.labels import duration, reason_text
+from jobs.labels import duration, reason_text, title_of
 from jobs.models import OPEN_STATES, JobRun
 from jobs.pages.one_job import run_row
 from jobs.services import run_log, schedule
@@ -51,9 +52,10 @@ def one_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return page(
         request,
         "jobs/run.html",
-        title=str(found.title) if found else run.job.name,
+        title=title_of(run.job),
         purpose=_("One run of the job, with its log."),
         run=run,
+        asked_by=actors.shown(run.asked_by, actors.names_of({run.asked_by}, tenant_ids=())) if run.asked_by else "",
         shown=run_row(run),
         reason=reason_text(run.error),
         is_open=run.state in OPEN_STATES,

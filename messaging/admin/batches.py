@@ -152,6 +152,7 @@ class BatchAdmin(ReadOnly):
             "detail",
             batch,
             title=str(batch)[:80],
+            purpose="",
             report=report,
             answer_html=report.answer.as_html(link=link_for(request), moment=moment),
             totals=batch.totals,  # type: ignore[attr-defined]

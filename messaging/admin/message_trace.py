@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.services import rights
@@ -16,7 +17,7 @@ from messaging import selectors, traces
 from messaging.explain.message import explain
 from messaging.explain.sentences import Link, Sentence
 from messaging.labels import detail_text, event_label, event_reason
-from messaging.models import IN_PROGRESS, Message
+from messaging.models import IN_PROGRESS, Message, Status
 from messaging.providers.breaker_labels import event_label as breaker_event_label
 from posthaste.ui.templatetags.interface import moment
 from tracing.labels import EventKind, Node, SpanKind
@@ -59,10 +60,13 @@ def context(request: HttpRequest, message: Message, *, now: datetime) -> dict[st
     for node in trace["nodes"]:
         node["label"] = Node(node["name"]).label
     trace["events"] = folded([_shown(message, event) for event in trace["events"]])
+    bar_spans = bar(trace["spans"])
+    if message.status == Status.UNKNOWN:
+        _mark_unanswered(trace["events"], bar_spans)
     is_final = message.status not in IN_PROGRESS
     return {
         "trace": trace,
-        "bar": bar(trace["spans"]),
+        "bar": bar_spans,
         "taken_ms": sum(span["duration_ms"] for span in trace["spans"]),
         "answer": answer,
         "answer_html": answer.as_html(link=link_for(request), moment=moment),
@@ -72,6 +76,14 @@ def context(request: HttpRequest, message: Message, *, now: datetime) -> dict[st
         "is_away": read.is_away,
         "now": now,
     }
+
+
+def _mark_unanswered(events: list[dict[str, Any]], spans: list[dict[str, Any]]) -> None:
+    """Say of the last call that no answer came: it may have been accepted, so it is neither refused nor failed."""
+    for event in [event for event in events if event["event"] == EventKind.PROVIDER_ERROR][-1:]:
+        event["label"] = _("No answer from the provider")
+    for span in [span for span in spans if span["fill"] == "failed"][-1:]:
+        span["fill"] = "unknown"
 
 
 def _is_far(answer: Sentence, now: datetime) -> bool:

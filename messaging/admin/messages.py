@@ -229,6 +229,7 @@ class MessageAdmin(MessageActions):
             "detail",
             message,
             title=_("Message"),
+            purpose="",
             **message_trace.context(request, message, now=timezone.now()),
             text=text,
             text_problem=problem,

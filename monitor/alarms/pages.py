@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services import rights
 from accounts.services.audit import Actor
 from accounts.staff import actors
-from monitor.alarms import operate, plot, selectors
+from monitor.alarms import operate, plot, runbook, selectors
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import Severity, title_of
 from monitor.alarms.silences import pages as silences
@@ -94,10 +94,11 @@ def _states() -> list[tuple[str, str]]:
 
 def _rows(found: Sequence[Alarm]) -> list[dict[str, Any]]:
     names = actors.names_of({alarm.acknowledged_by for alarm in found} - {""}, tenant_ids=())
+    rules = alarms.value.rules_by_name
     return [
         {
             "alarm": alarm,
-            "title": title_of(alarm.metric) if alarm.metric else "",
+            "title": selectors.sentence_of(alarm, rules.get(alarm.rule)) or (title_of(alarm.metric) if alarm.metric else ""),
             "acknowledged_by": actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
         }
         for alarm in found
@@ -141,6 +142,8 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
         title=f"{alarm.rule} · {alarm.series}" if alarm.series else alarm.rule,
         purpose=title_of(alarm.metric) if alarm.metric else "",
         alarm=alarm,
+        sentence=selectors.sentence_of(alarm, rule),
+        runbook=runbook.path(alarm.rule),
         rule=rule,
         plot=drawn if history.samples else None,
         is_known=history.is_known,

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from configcenter import hot
 from configcenter.selectors import published_between
-from monitor.alarms import samples
+from monitor.alarms import samples, sentences
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import AlarmRule, Severity, title_of
 from monitor.alarms.states import AlarmState, Phase
@@ -66,13 +66,14 @@ def firing(*, limit: int = 50) -> list[Firing]:
     """
     shown = [AlarmState.FIRING, AlarmState.NO_DATA, AlarmState.ACKNOWLEDGED]
     rows = by_urgency(Alarm.objects.filter(state__in=shown, inhibited_by="").exclude(phase=Phase.RESOLVED))[:limit]
+    rules = alarms.value.rules_by_name
     return [
         Firing(
             id=str(row.pk),
             rule=row.rule,
             series=row.series,
             metric=row.metric,
-            title=f"{row}: {title_of(row.metric)} {row.condition}",
+            title=headline_of(row, rules.get(row.rule)),
             severity=row.severity,
             state=row.state,
             value=row.value,
@@ -82,6 +83,20 @@ def firing(*, limit: int = 50) -> list[Firing]:
         )
         for row in rows
     ]
+
+
+def headline_of(alarm: Alarm, rule: AlarmRule | None) -> str:
+    """Say in a line which alarm it is and what is wrong; of a rule that was removed or watches something else now, what it watched."""
+    if rule is None or rule.metric != alarm.metric:
+        return f"{alarm}: {title_of(alarm.metric)} {alarm.condition}"
+    return sentences.headline(rule, alarm.series, alarm.value, has_data=alarm.phase != Phase.NO_DATA)
+
+
+def sentence_of(alarm: Alarm, rule: AlarmRule | None) -> str:
+    """Say what is wrong; empty for an alarm that is over, or whose rule was removed or watches something else now."""
+    if alarm.phase == Phase.RESOLVED or rule is None or rule.metric != alarm.metric:
+        return ""
+    return sentences.sentence(rule, alarm.series, alarm.value, has_data=alarm.phase != Phase.NO_DATA)
 
 
 def count_by_state() -> dict[str, int]:

@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from monitor.alarms import runbook, sentences
 from monitor.alarms.notices import Due, Line
 from monitor.alarms.rules import AlarmRule, Comparison, Severity, number, title_of
 from monitor.alarms.states import Episode, NoticeKind, is_met
@@ -126,7 +127,7 @@ def _said(kind: NoticeKind, episode: Episode, rule: AlarmRule | None) -> str:
     words = {"metric": title, "value": value, "comparison": Comparison(rule.comparison).label, "bound": number(rule.bound)}
     if episode.value is not None and not is_met(rule, episode.value):  # it has got better since it fired
         return _("{metric} was {comparison} {bound}, and is {value} now").format(**words)
-    return _("{metric} is {value} ({comparison} {bound})").format(**words)
+    return sentences.sentence(rule, episode.series, episode.value)
 
 
 def _paragraph(line: Line, episode: Episode, rule: AlarmRule | None) -> str:
@@ -136,6 +137,8 @@ def _paragraph(line: Line, episode: Episode, rule: AlarmRule | None) -> str:
         lines.append(_("Resolved {time}.").format(time=moment(episode.resolved_at)))
     if episode.acknowledged_by:
         lines.append(_("Acknowledged by {name}.").format(name=episode.acknowledged_by))
+    if guide := runbook.url(episode.rule):
+        lines.append(_("What to do: {url}").format(url=guide))
     lines.append(f"{list_url()}{episode.id}/")
     return "\n".join(lines)
 
@@ -152,4 +155,5 @@ def _as_data(line: Line, episode: Episode, rule: AlarmRule | None) -> dict[str, 
         "since": (episode.fired_at or episode.started_at).isoformat(),
         "resolved_at": episode.resolved_at.isoformat() if episode.resolved_at else None,
         "url": f"{list_url()}{episode.id}/",
+        "runbook": runbook.url(episode.rule),
     }

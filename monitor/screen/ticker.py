@@ -18,7 +18,7 @@ def firing(user: Any) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "text": str(alarm.title),
+            "text": alarm.title,
             "severity": alarm.severity,
             "since": alarm.since,
             "url": reverse("alarm", args=[alarm.id]),

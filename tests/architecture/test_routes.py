@@ -17,6 +17,7 @@ OPEN = {
     "health/ready/": "load balancers have no key",
     "docs/": "the API reference",
     "docs/errors/": "what error codes mean",
+    "docs/runbook/": "what to do about an alarm, opened from a notice; the file is part of the product",
     "api/schema/": "the API reference in a form for machines",
     "api/receipts/<uuid:provider>/": "a provider signs with its own secret; see test_receipts",
     "admin/login/": "the way in",

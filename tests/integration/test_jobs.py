@@ -17,7 +17,7 @@ def test_a_run_by_hand_ends_in_a_process_of_its_own_and_its_log_is_readable(stac
         return found
 
     poll(lambda: run()["state"] not in ("waiting", "running"), progress=lambda: run()["state"], reason=run)
-    assert (run()["state"], run()["is_stoppable"], run()["parameters"]) == ("succeeded", True, {"keep_days": 400})
+    assert (run()["state"], run()["is_stoppable"], run()["parameters"]) == ("succeeded", False, {"keep_days": 400})
     assert stack.http.get(f"{address}log/").json()["is_open"] is False
     listed = stack.http.get(f"/api/jobs/{job['id']}/runs/?state=succeeded").json()["results"]
     assert run()["id"] in [each["id"] for each in listed]

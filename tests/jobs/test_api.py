@@ -98,9 +98,12 @@ def test_a_run_is_started_read_and_stopped() -> None:
     writer.flush()
     log = json_of(api.get(f"/api/jobs/runs/{run['id']}/log/?start=1&limit=3"))
     assert log == {"text": "ell", "start": 1, "end": 4, "size": 6, "is_open": True}
+    JobRun.objects.update(is_stoppable=True)
+    assert json_of(api.get(f"/api/jobs/runs/{run['id']}/"))["is_stoppable"] is True
     stopped = json_of(api.post(f"/api/jobs/runs/{run['id']}/stop/"))
+    assert (stopped["state"], stopped["is_stoppable"]) == ("killed", False), "what is over can't be stopped"
     who = f"key:{ApiKey.objects.get().prefix}"
-    assert (stopped["state"], stopped["error"], stopped["error_text"]) == ("killed", f"Stopped by {who}.", f"It was stopped by {who}.")
+    assert (stopped["error"], stopped["error_text"]) == (f"Stopped by {who}.", f"It was stopped by {who}.")
     assert api.post(f"/api/jobs/runs/{run['id']}/stop/").status_code == 409
     runs = json_of(api.get(f"/api/jobs/{plan.pk}/runs/?state=killed"))["results"]
     assert [each["id"] for each in runs] == [run["id"]]

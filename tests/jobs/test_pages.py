@@ -1,6 +1,7 @@
 """The console of jobs: what each page shows, what its buttons do, and who may."""
 
 import csv
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -150,6 +151,7 @@ def test_a_job_is_made_with_its_parameters_and_changed(operator: Client) -> None
         "FR",
         '{"keep_days":7}',
     )
+    assert re.search(r"<h1>\s*weekly", text(operator, "job", plan.pk)), "headed by its own name, as two jobs may run one function"
     edit = reverse("job-edit", args=[plan.pk])
     assert operator.post(edit, form_of(operator, edit, timeout_seconds="77")).status_code == 302
     plan.refresh_from_db()
