@@ -226,9 +226,13 @@ def everything(tenant_id: int | None = None) -> "QuerySet[ConfigItem]":
     return rows if tenant_id is None else rows.filter(Q(override_of_id=tenant_id) | Q(namespace__tenant_id=tenant_id))
 
 
+def _releases(item: ConfigItem) -> "QuerySet[ConfigRelease]":
+    return ConfigRelease.objects.filter(item_id=item.pk)  # none of a module that is not stored yet
+
+
 def history(item: ConfigItem) -> "QuerySet[ConfigRelease]":
     """Return the releases of an item, the newest first."""
-    return item.releases.select_related("based_on").order_by("-number")
+    return _releases(item).select_related("based_on").order_by("-number")
 
 
 #: What is shown in place of a text of an encrypted item.
@@ -270,7 +274,7 @@ def release(item: ConfigItem, number: int) -> ConfigRelease:
     Raises:
         NotFound: there is none, or it was forgotten.
     """
-    found = item.releases.filter(number=number).first()
+    found = _releases(item).filter(number=number).first()
     if found is None:
         raise NotFound(_("This item has no version {number}. Old versions are removed after a month.").format(number=number))
     return found

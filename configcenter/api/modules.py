@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -79,6 +80,7 @@ class ItemView(TenantView):
     serializer_class: Any = module_shapes.ReleaseOut
     filter_backends = ()
     is_override = False
+    only_looks = False  # whatever the method
 
     @property
     def tenant(self) -> Tenant:
@@ -91,10 +93,11 @@ class ItemView(TenantView):
         Raises:
             NotFound: there is no such module, or it is not this key's business.
         """
+        find = items.look_at_module_item if self.only_looks or self.request.method in SAFE_METHODS else items.module_item
         if self.is_override:
-            return items.module_item(self.kwargs["name"], tenant=self.tenant)
+            return find(self.kwargs["name"], tenant=self.tenant)
         must_operate(self.caller)
-        return items.module_item(self.kwargs["name"])
+        return find(self.kwargs["name"])
 
     def released(self, release: ConfigRelease, *, status: int = 200) -> Response:
         """Answer a change with the release that it made."""
@@ -185,6 +188,7 @@ class ModuleValidate(ItemView):
 
     scopes = {"POST": CONFIG_READ}
     sandbox_safe = {"POST": SandboxSafe.READS}
+    only_looks = True
 
     @extend_schema(
         summary="Check a value",

@@ -31,7 +31,7 @@ from configcenter.services.validation import merged
 def override_of(item: ConfigItem, name: str) -> dict[str, Any]:
     """Return a tenant's override of a module."""
     handle = hot.module(name)
-    base = orjson.loads(items.effective(items.module_item(name)))
+    base = orjson.loads(items.effective(items.look_at_module_item(name)))
     own = orjson.loads(items.effective(item))
     whole = merged(handle, base, own).model_dump(mode="json")
     return {

@@ -108,13 +108,14 @@ def of_module(request: HttpRequest, name: str) -> Target:
         handle = hot.module(name)
     except KeyError:
         raise Http404 from None
+    find = items.look_at_module_item if request.method in ("GET", "HEAD") else items.module_item
     slug = request.GET.get("tenant", "")
     if not slug:
-        return Target(items.module_item(name), handle)
+        return Target(find(name), handle)
     tenant = tenant_by_slug(slug)
     if tenant is None or not handle.per_tenant:
         raise Http404
-    return Target(items.module_item(name, tenant=tenant), handle, tenant)
+    return Target(find(name, tenant=tenant), handle, tenant)
 
 
 def of_item(pk: int) -> Target:

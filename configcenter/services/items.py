@@ -17,11 +17,13 @@ from posthaste.lib.problems import Conflict, Invalid, NotFound
 
 __all__ = [
     "canonical", "change_item", "checked_format", "create_item", "create_namespace", "default_namespace", "defaults",
-    "delete_namespace", "effective", "find_namespace", "get_item", "module_item", "modules_namespace", "name_of", "name_rule", "validate",
+    "delete_namespace", "effective", "find_namespace", "get_item", "look_at_module_item", "module_item", "modules_namespace", "name_of",
+    "name_rule", "validate",
 ]  # fmt: skip
 
 #: As Nacos has it: these characters in namespaces, groups and data ids.
 NAME = re.compile(r"[a-zA-Z0-9_.:\-]+")
+_WITH = ("namespace", "current", "gray", "override_of")
 
 
 class Exists(Conflict):
@@ -61,7 +63,21 @@ def find_namespace(*, tenant: Tenant | None, slug: str) -> ConfigNamespace:
 
 
 def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
-    """Return the row of a module, or of a tenant's override of it, made when it is first asked for.
+    """Return the row of a module, or of a tenant's override of it, made when it is first asked for: by what writes to it.
+
+    Raises:
+        NotFound: there is no such module, or it allows no overrides.
+    """
+    item = look_at_module_item(name, tenant=tenant)
+    if item.pk is None:
+        rows = ConfigItem.objects.select_related(*_WITH)
+        own = {"group": MODULES, "data_id": name, "override_of": tenant}
+        item, _made = rows.get_or_create(namespace=modules_namespace(), **own, defaults={"format": Format.JSON})
+    return item
+
+
+def look_at_module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
+    """Return the row of a module, or of a tenant's override of it, for reading: one that is not stored where nothing was ever written.
 
     Raises:
         NotFound: there is no such module, or it allows no overrides.
@@ -73,12 +89,12 @@ def module_item(name: str, *, tenant: Tenant | None = None) -> ConfigItem:
         raise NotFound(_("There is no module {name}. Available: {known}.").format(name=name, known=known)) from None
     if tenant is not None and not handle.per_tenant:
         raise NotFound(_("The module {name} is the same for all tenants.").format(name=name))
-    found = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of")
     own = {"group": MODULES, "data_id": name, "override_of": tenant}
-    item = found.filter(namespace__slug=MODULES, namespace__tenant=None, **own).first()
-    if item is None:
-        item, _made = found.get_or_create(namespace=modules_namespace(), **own, defaults={"format": Format.JSON})
-    return item
+    stored = ConfigItem.objects.select_related(*_WITH).filter(namespace__slug=MODULES, namespace__tenant=None, **own).first()
+    if stored is not None:
+        return stored
+    namespace = ConfigNamespace.objects.filter(tenant=None, slug=MODULES).first() or ConfigNamespace(slug=MODULES)
+    return ConfigItem(namespace=namespace, **own, format=Format.JSON)
 
 
 def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigItem:
@@ -87,7 +103,7 @@ def get_item(*, namespace: ConfigNamespace, group: str, data_id: str) -> ConfigI
     Raises:
         NotFound: there is none.
     """
-    rows = ConfigItem.objects.select_related("namespace", "current", "gray", "override_of")
+    rows = ConfigItem.objects.select_related(*_WITH)
     item = rows.filter(namespace=namespace, group=group, data_id=data_id, override_of=None).first()
     if item is None:
         raise NotFound(_("There is no item {item}.").format(item=f"{namespace.slug}/{group}/{data_id}"))

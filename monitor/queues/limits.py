@@ -37,7 +37,9 @@ class LimitsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
-        now = {module: _in_force(items.module_item(module), hot.module(module)) for module in dict.fromkeys(of for of, _name in FIELDS)}
+        now = {
+            module: _in_force(items.look_at_module_item(module), hot.module(module)) for module in dict.fromkeys(of for of, _name in FIELDS)
+        }
         for module, name in FIELDS:
             info = hot.module(module).model.model_fields[name]
             least, most = _bounds(info)

@@ -177,7 +177,7 @@ def _show(
         "based_on": item.draft_version if based_on is None else based_on,
         "release": _release(item) if release is None else release,
         "conflict": conflict,
-        "latest": list(item.releases.order_by("-number")[:LATEST]),
+        "latest": list(selectors.history(item)[:LATEST]),
         "status_code": status,
     }
     if target.handle is None:

@@ -30,7 +30,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _release(target: Target, number: int | None) -> ConfigRelease:
-    found = target.item.releases.filter(number=number).first() if number is not None else None
+    found = selectors.history(target.item).filter(number=number).first() if number is not None else None
     if found is None:
         raise Http404
     return found

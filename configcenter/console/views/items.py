@@ -45,7 +45,6 @@ ORDER = ("namespace_id", "group", "data_id", "pk")
 @staff_page(allowed=rights.may_view)
 def listing(request: HttpRequest) -> HttpResponse:
     """List free-form items, narrowed by namespace, group and words."""
-    items.default_namespace(None)
     namespaces = list(of_people())
     rows = ConfigItem.objects.filter(namespace__in=namespaces).select_related("namespace__tenant", "current", "gray")
     namespace, group, query = (request.GET.get(name, "").strip() for name in ("namespace", "group", "q"))

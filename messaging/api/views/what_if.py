@@ -127,7 +127,7 @@ class OverrideWhatIf(TenantView):
     )
     def post(self, request: Request, name: str) -> Response:
         handle, tenant = module_with_replay(name), get_tenant(self.tenant_id)
-        item = items.module_item(name, tenant=tenant)
+        item = items.look_at_module_item(name, tenant=tenant)
         values = self.validated(WhatIfIn)
         content = orjson.dumps(values["value"]).decode() if "value" in values else items.effective(item)
         try:
