@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
+from markdown.extensions import Extension
 from markdown.extensions.toc import TocExtension
 
 from monitor.alarms.runbook import FILE, slug
@@ -46,5 +47,5 @@ def runbook(request: HttpRequest) -> HttpResponse:
 @cache
 def as_html() -> str:
     """Return the runbook as HTML, with an anchor at each heading."""
-    extensions = ["tables", "fenced_code", "sane_lists", TocExtension(slugify=lambda value, separator: slug(value))]
+    extensions: list[str | Extension] = ["tables", "fenced_code", "sane_lists", TocExtension(slugify=lambda value, separator: slug(value))]
     return OUTWARD.sub(r"\1", markdown.markdown(FILE.read_text(encoding="utf-8"), extensions=extensions))
