@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.services import rights
 from accounts.staff.tenant_admin import own_tenants
 from accounts.staff.tenant_choice import chosen_tenant
 from messaging import selectors, statistics
@@ -37,6 +38,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         title=admin.site.index_title,
         subtitle=None,
         state=_state(request, tenant_id),
+        # A stranger sees no check: silence would read as "all is well".
+        is_checked=may_look or rights.may_view(request.user),
         now=timezone.now(),
         day=_day(tenant_id) if may_look else None,
         batches=batches,

@@ -43,19 +43,23 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way."""
+    """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way.
+
+    It does not wait for the disk: that is for when the machine crashes, not for a process that tests kill.
+    """
     from django.db import connection
 
     if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "posthaste.sqlite3")
 
 
 @pytest.fixture(autouse=True)
 def _no_memories() -> Iterator[None]:
-    """Empty the process's caches before and after each test."""
-    forget()
+    """Empty the process's caches before and after each test, and what is in Redis before it: the next one does."""
+    forget(in_redis=True)
     yield
-    forget()
+    forget(in_redis=False)
 
 
 @pytest.fixture
@@ -90,8 +94,8 @@ def hanging_redis() -> "Iterator[Mute]":
             redis.client.cache_clear()
 
 
-def forget() -> None:
-    """Empty what this process remembers, and what belongs to all processes in Redis and is not a row."""
+def forget(*, in_redis: bool) -> None:
+    """Empty what this process remembers, and on request what belongs to all processes in Redis and is not a row."""
     from django.apps import apps
 
     if not apps.ready:  # a test without Django
@@ -100,5 +104,7 @@ def forget() -> None:
     from posthaste.lib import process_state, redis
 
     process_state.reset()
+    if not in_redis:
+        return
     with suppress(redis.Unavailable):
         redis.client().delete(*admission.redis_keys(), redis.key("breakers"), redis.key("breakers", "waits"))

@@ -251,7 +251,8 @@ def main() -> int:
     # So that a CI's time limit ends as an exception here, and everything is stopped in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    share_bytecode()
+    if not names_tests(arguments):  # a few tests start few processes
+        share_bytecode()
     wanted = list(packages.TOOLS) if options.stack == "embedded" else list(packages.NEEDS)
     missing = packages.ensure(wanted)
     servers_missing = [name for name in missing if name not in packages.TOOLS]

@@ -188,7 +188,8 @@ class AlarmRule(Shape):
         is_whole = comparison in Comparison.values and severity in Severity.values
         if not is_whole or not isinstance(bound, int | float) or not isinstance(seconds, int | float):
             return ""
-        text = gettext("{figure} {comparison} {bound} for {seconds} s").format(
+        pattern = gettext("{figure} {comparison} {bound} for {seconds} s") if seconds else gettext("{figure} {comparison} {bound}")
+        text = pattern.format(
             figure=title_of(metric),
             comparison=Comparison(comparison).label,
             bound=number(bound),

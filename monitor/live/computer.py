@@ -132,8 +132,10 @@ class Computer:
             frame.append(line(tenant_id, head, self._figures.points(tenant_id, since=self._figures.fresh_since)))
             if is_time or tenant_id not in self._had:
                 snapshots += [name_of(tenant_id), line(tenant_id, head, self._figures.points(tenant_id))]
-        self._had = set(wanted)
-        self._kept_at = clock if is_time else self._kept_at
         keys = redis.key("live", "lease"), redis.key("live", "number"), snapshots_key()
         values = self._token, channel(), b"\n".join(frame), SNAPSHOT_EXPIRES_SECONDS, *snapshots
-        return int(self._client.eval(PUBLISH, 3, *keys, *values))
+        number = int(self._client.eval(PUBLISH, 3, *keys, *values))
+        if number:  # else nothing was kept: the next frame brings the snapshots again
+            self._had = set(wanted)
+            self._kept_at = clock if is_time else self._kept_at
+        return number

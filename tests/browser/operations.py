@@ -15,4 +15,5 @@ def operation_pages(_scene: Scene) -> dict[str, str]:
         "search": reverse("search") + "?q=mess",
         "search finds nothing": reverse("search") + "?q=nobody-knows-this",
         "error codes": "/docs/errors/",
+        "runbook": "/docs/runbook/",
     }

@@ -4,11 +4,13 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from messaging.statistics.live import LiveFigures
 from monitor.live import computer, hub
 from monitor.live.boards import MAX_MISSED, Board
 from monitor.live.computer import Computer, channel, line
@@ -271,3 +273,17 @@ def test_a_process_that_comes_later_gets_the_past_from_the_snapshot() -> None:
 
     watched([first], check)
     assert len(second.live[0]["points"]) == 180
+
+
+def test_a_turn_that_took_longer_than_its_lease_leaves_no_one_without_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, look = Computer(), LiveFigures.look
+
+    def slow(figures: LiveFigures, now: datetime) -> None:
+        look(figures, now)
+        redis.client().delete(redis.key("live", "lease"))
+
+    monkeypatch.setattr(LiveFigures, "look", slow)
+    assert turns.turn([None], now=timezone.now()) == 0
+    monkeypatch.setattr(LiveFigures, "look", look)
+    assert turns.turn([None], now=timezone.now()) > 0
+    assert redis.client().hexists(computer.snapshots_key(), computer.name_of(None))

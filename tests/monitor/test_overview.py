@@ -60,6 +60,14 @@ def test_all_is_well_says_when_it_was_checked() -> None:
     assert 'data-refresh="5"' in shown
 
 
+def test_who_may_see_nothing_is_not_told_that_all_is_well() -> None:
+    client = Client()
+    client.force_login(User.objects.create(username="nadia", is_staff=True))
+    shown = client.get(reverse("admin:index")).content.decode()
+    assert "You are not a member of any tenant yet." in shown
+    assert "All is well" not in shown
+
+
 def test_an_open_breaker_is_told_with_its_page_and_a_closed_one_is_not() -> None:
     provider = make_provider(make_tenant(), name="First gateway")
     measured(0)

@@ -41,7 +41,6 @@ def test_three_evaluators_killed_at_random_tell_each_alarm_once(evaluators: Eval
     config = {"host": "127.0.0.1", "port": 9, "security": "none", "from_email": "alarms@example.com"}
     make_provider(make_tenant("Ops", is_operator=True), channel="email", kind="email", config=config)
     set_load(0)
-    evaluators.wait_up()
     chance = random.Random(SEED)
     for number in range(1, ROUNDS + 1):
         for value, phase in ((500, Phase.FIRING), (0, Phase.RESOLVED)):
