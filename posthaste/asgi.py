@@ -10,13 +10,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 
 from posthaste import env
-from posthaste.lib import garbage, heartbeat
+from posthaste.lib import garbage, heartbeat, late_writes
 
 garbage.expect_little()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posthaste.settings")
 django.setup()  # without Django's own handler, whose middleware would take a sixth of the memory: HTTP is served by the web process
 
-from accounts.services.key_uses import key_uses  # noqa: E402
 from configcenter.nacos.application import nacos  # noqa: E402
 from configcenter.nacos.grpc.entrance import Entrance  # noqa: E402
 from configcenter.services import watch  # noqa: E402
@@ -54,7 +53,7 @@ async def lifespan(_scope: dict[str, Any], receive: Any, send: Any) -> None:
         else:
             if _nacos_grpc is not None:
                 await _nacos_grpc.close()
-            await asyncio.to_thread(key_uses.finish)
+            await asyncio.to_thread(late_writes.finish)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -21,10 +21,9 @@ from posthaste import wsgi  # noqa: I001 - sets Django up
 
 from django.conf import settings
 
-from accounts.services.key_uses import key_uses
 from messaging.api.single import Accepted, Call, Checked, Refused, receive, refused
 from posthaste import env
-from posthaste.lib import garbage, hosts, languages
+from posthaste.lib import garbage, hosts, languages, late_writes
 from posthaste.lib.addresses import client_ip_behind_proxies
 from posthaste.lib.batching import Batcher, Handler, TimedOut, one_by_one
 from posthaste.lib.body_reading import SlowBody
@@ -66,7 +65,7 @@ class Entrance:
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._bridge.close()
         self._intake.close(wait=False)
-        key_uses.finish()
+        late_writes.finish()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         is_quick = scope.path in MESSAGES and scope.method == "POST" and has_small_body(scope) and hosts.is_allowed(_host_of(scope))

@@ -28,13 +28,13 @@ def pytest_sessionstart() -> None:
     from django.apps import apps
 
     if apps.ready:
-        from accounts.services import key_uses
         from configcenter.services import watch
         from monitor.alarms import evaluator
         from posthaste import urls  # noqa: F401 - finds the pages, which some tests list when they are collected
+        from posthaste.lib import late_writes
         from tests import flush, savings
 
-        key_uses.never_here()
+        late_writes.never_here()
         watch.never_here()
         evaluator.never_here()
         flush.install()

@@ -18,9 +18,18 @@ from django.utils.translation import gettext_lazy
 
 from messaging.models import Event, EventRecording, RecordedEvent
 from messaging.webhooks import content, event_types, reading
+from posthaste.lib.late_writes import late_writes, write_latest
 from posthaste.lib.problems import Problem
 
 NOTE_READING_EVERY = timedelta(hours=1)
+
+
+def _write_readings(moments: Mapping[int, datetime]) -> None:
+    write_latest(EventRecording.objects.all(), "read_at", moments)
+
+
+#: When streams were last read, by the ids of their recordings.
+_readings = late_writes("readings", _write_readings, noted_every=NOTE_READING_EVERY)
 
 
 class EventsGone(Problem):
@@ -141,7 +150,7 @@ def start_recording(tenant_id: int, *, read_at: datetime | None = None) -> Event
             tenant_id=tenant_id, defaults={"read_at": read_at, "missing_until": last_position()}
         )
     elif read_at is not None and (found.read_at is None or found.read_at < read_at - NOTE_READING_EVERY):
-        EventRecording.objects.filter(pk=found.pk).update(read_at=read_at)
+        _readings.note(found.pk, read_at)
     return found
 
 

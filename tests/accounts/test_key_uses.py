@@ -1,7 +1,7 @@
 """When a key was last used is written beside the requests, never in them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from accounts.services import api_keys
-from accounts.services import key_uses as uses_module
 from accounts.services.api_keys import recognise
-from accounts.services.key_uses import KeyUses, key_uses
+from accounts.services.key_uses import _write, key_uses
 from messaging.scopes import READ
+from posthaste.lib.late_writes import LateWrites
 from posthaste.lib.problems import Forbidden
 from tests import crowds
 from tests.builders import Api, make_key, make_tenant
@@ -24,6 +24,11 @@ from tests.configcenter.nacos_server import running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DEADLINE_SECONDS = 60.0
+
+
+def uses_written(*, every_seconds: float, write: Callable[[Any], object] = _write) -> LateWrites:
+    """Make those of a process that writes them so often."""
+    return LateWrites("key-uses", write, noted_every=timedelta(minutes=1), every_seconds=every_seconds)
 
 
 def until(condition: Callable[[], Any]) -> None:
@@ -34,9 +39,9 @@ def until(condition: Callable[[], Any]) -> None:
 
 
 @pytest.fixture
-def writing(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyUses]:
+def writing(monkeypatch: pytest.MonkeyPatch) -> Iterator[LateWrites]:
     """Have this process's uses written by a thread, as in the product, only more often."""
-    uses = KeyUses(every_seconds=0.1)
+    uses = uses_written(every_seconds=0.1)
     monkeypatch.setattr(api_keys, "key_uses", uses)
     yield uses
     uses.finish()
@@ -114,7 +119,7 @@ def test_a_later_use_that_another_process_wrote_stays() -> None:
     assert key.last_used_at == now
 
 
-def test_a_first_use_does_not_wait_for_another_writer(writing: KeyUses) -> None:
+def test_a_first_use_does_not_wait_for_another_writer(writing: LateWrites) -> None:
     _key, clear = make_key(make_tenant(), READ)
     with writer_that_goes_on():
         assert Api(clear).get("/api/me/").status_code == 200  # would wait for ever, or be a 503
@@ -122,16 +127,16 @@ def test_a_first_use_does_not_wait_for_another_writer(writing: KeyUses) -> None:
     until(lambda: ApiKey.objects.get().last_used_at)
 
 
-def test_what_the_database_refuses_is_written_later(writing: KeyUses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_database_refuses_is_written_later(writing: LateWrites, monkeypatch: pytest.MonkeyPatch) -> None:
     _key, clear = make_key(make_tenant(), READ)
     refused: list[int] = []
 
-    def refuse(uses: dict[int, Any]) -> None:
+    def refuse(uses: Mapping[int, Any]) -> None:
         refused.extend(uses)
         raise DatabaseError("attempt to write a readonly database")
 
     with monkeypatch.context() as patch:
-        patch.setattr(uses_module, "_write", refuse)
+        patch.setattr(writing, "_write", refuse)
         assert Api(clear).get("/api/me/").status_code == 200
         until(lambda: len(refused) > 2)
     until(lambda: ApiKey.objects.get().last_used_at)
@@ -139,7 +144,7 @@ def test_what_the_database_refuses_is_written_later(writing: KeyUses, monkeypatc
 
 
 def test_the_thread_ends_when_all_is_written_and_starts_anew() -> None:
-    uses, now = KeyUses(every_seconds=0.01), timezone.now()
+    uses, now = uses_written(every_seconds=0.01), timezone.now()
     key = make_key(make_tenant())[0]
     for minutes in (0, 2):
         uses.note(key.pk, now + timedelta(minutes=minutes))
@@ -149,7 +154,7 @@ def test_the_thread_ends_when_all_is_written_and_starts_anew() -> None:
 
 
 def test_an_orderly_end_writes_what_is_noted() -> None:
-    uses, now = KeyUses(every_seconds=3_600), timezone.now()
+    uses, now = uses_written(every_seconds=3_600), timezone.now()
     key = make_key(make_tenant())[0]
     uses.note(key.pk, now)
     uses.finish()

@@ -15,8 +15,6 @@ READING = "reads only, by SQL of its own"
 INSIDE = "part of a service's change, which names the actor: called in its transaction"
 ON_DEMAND = "an empty row that is made where it is first looked at"
 WITHOUT_ACTOR = {
-    "accounts.services.key_uses.KeyUses.flush": "notes when a key was used",
-    "accounts.services.key_uses.KeyUses.note": "notes when a key was used",
     "accounts.services.audit.complete": "adds to an entry, which names its actor",
     "accounts.services.audit.redact": "removes details for a change that names its actor",
     "accounts.services.audit.withdraw": "takes back an entry of a change that was not made",
