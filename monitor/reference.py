@@ -48,4 +48,6 @@ def runbook(request: HttpRequest) -> HttpResponse:
 def as_html() -> str:
     """Return the runbook as HTML, with an anchor at each heading."""
     extensions: list[str | Extension] = ["tables", "fenced_code", "sane_lists", TocExtension(slugify=lambda value, separator: slug(value))]
-    return OUTWARD.sub(r"\1", markdown.markdown(FILE.read_text(encoding="utf-8"), extensions=extensions))
+    text = markdown.markdown(FILE.read_text(encoding="utf-8"), extensions=extensions)
+    # What may have to be scrolled sideways can be reached with the keyboard.
+    return OUTWARD.sub(r"\1", text).replace("<pre>", '<pre tabindex="0">')

@@ -66,7 +66,7 @@ def test_a_job_is_run_once_and_its_log_is_followed_to_its_end(live_server: Any, 
     plan, boss = make_plan("talks", task="tests.talk"), User.objects.create(username="boss", is_staff=True, is_superuser=True)
     page, said = open_as(browser, live_server.url, boss)
     page.goto(live_server.url + reverse("jobs"))
-    page.get_by_role("link", name="Tidy").click()
+    page.get_by_role("link", name="talks").click()
     page.locator("#upcoming li").nth(4).wait_for()
     page.get_by_role("link", name="Run once").click()
     page.get_by_label("word").fill("good day")
