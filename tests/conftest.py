@@ -1,7 +1,7 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,36 +62,38 @@ def _no_memories() -> Iterator[None]:
     forget(in_redis=False)
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> "Iterator[Service]":
-    """Start a Redis that the test may kill, in place of the shared one."""
+@contextmanager
+def _redis_at(url: str) -> "Iterator[None]":
+    """Let this process use another Redis for the block."""
     from posthaste.lib import redis
-    from tests.services import Redis, Valkey
 
-    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path).start()
-    usual, env.load().redis_url = env.load().redis_url, server.url_of(0)
+    usual, env.load().redis_url = env.load().redis_url, url
     redis.client.cache_clear()
     try:
-        yield server
+        yield
     finally:
         env.load().redis_url = usual
         redis.client.cache_clear()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> "Iterator[Service]":
+    """Start a Redis that the test may kill, in place of the shared one."""
+    from tests.services import Redis, Valkey
+
+    server = (Redis if env.load().is_rabbitmq else Valkey)(tmp_path).start()
+    try:
+        with _redis_at(server.url_of(0)):
+            yield server
+    finally:
         server.stop()
 
 
 @pytest.fixture
 def hanging_redis() -> "Iterator[Mute]":
     """Put a Redis that takes connections and answers nothing in place of the real one."""
-    from posthaste.lib import redis
-
-    with mute() as server:
-        usual, env.load().redis_url = env.load().redis_url, f"redis://127.0.0.1:{server.port}/0"
-        redis.client.cache_clear()
-        try:
-            yield server
-        finally:
-            env.load().redis_url = usual
-            redis.client.cache_clear()
+    with mute() as server, _redis_at(f"redis://127.0.0.1:{server.port}/0"):
+        yield server
 
 
 def forget(*, in_redis: bool) -> None:

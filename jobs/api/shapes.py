@@ -65,7 +65,6 @@ class ParameterOut(serializers.Serializer[Any]):
         choices=parameters.TYPES, help_text="`date` and `datetime` are written as in ISO 8601; `json` is any other value."
     )
     default = serializers.JSONField(allow_null=True, help_text="What it is where neither the job nor the run sets it.")
-    is_required = serializers.BooleanField(help_text="Whether it has no default.")
     choices = serializers.ListField(child=serializers.CharField(), help_text="Of the type `choice`: its values.")
 
 

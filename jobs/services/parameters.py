@@ -36,12 +36,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A parameter as the API lists it. `default` is JSON; a call without a required one is refused."""
+    """A parameter as the API lists it. `default` is JSON; the registry refuses functions with a parameter that has none."""
 
     name: str
     type: str  # as `Field.kind`
     default: Any
-    is_required: bool
     choices: tuple[str, ...]
 
 
@@ -63,15 +62,9 @@ def fields(found: Job, given: Mapping[str, Any] | None = None) -> list[Field]:
 def described(found: Job) -> list[Described]:
     """Return what the function of a job takes, in the order of its signature."""
     return [
-        Described(field.name, field.kind, _default(each), each.default is Parameter.empty, field.choices)
+        Described(field.name, field.kind, orjson.loads(orjson.dumps(each.default, default=str)), field.choices)
         for field, each in zip(fields(found), registry.parameters_of(found), strict=True)
     ]
-
-
-def _default(each: Parameter) -> Any:
-    if each.default is Parameter.empty:
-        return None
-    return orjson.loads(orjson.dumps(each.default, default=str))
 
 
 def _field(each: Parameter, hint: Any, given: Mapping[str, Any]) -> Field:

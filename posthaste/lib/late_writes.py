@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
@@ -61,14 +61,14 @@ class LateWrites:
         """Write what is unwritten.
 
         Raises:
-            DatabaseError, InterfaceError: the database is away or refuses; it stays unwritten.
+            DatabaseError, InterfaceError: the database is away or refuses. Whatever is raised, nothing noted is lost.
         """
         with self._lock:
             taken, self._unwritten = self._unwritten, {}
         try:
             for start in range(0, len(taken), MAX_ROWS):
                 self._write(dict([*taken.items()][start : start + MAX_ROWS]))
-        except (DatabaseError, InterfaceError):
+        except BaseException:
             with self._lock:
                 self._unwritten = taken | self._unwritten  # what was noted meanwhile is newer
             raise
@@ -109,7 +109,7 @@ class LateWrites:
         try:
             self.flush()
             self._is_failing = False
-        except (DatabaseError, InterfaceError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread must outlive it, or nothing is written any more
             connection.close()
             if not self._is_failing:
                 log.warning("moments not written yet", of=self._name, error=type(error).__name__)

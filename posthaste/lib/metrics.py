@@ -209,7 +209,12 @@ class PartAway(Exception):
 
 
 def found_away(parts: Collection[str]) -> None:
-    """Let the readers that follow in this reading wait for none of these parts: `redis`, and those that ask `must_respond`."""
+    """Let the readers that follow in this reading wait for none of these parts: `redis`, and those that ask `must_respond`.
+
+    Outside a reading it does nothing: there the thread goes on, and the part may come back.
+    """
+    if _memory.asked is None:
+        return
     _memory.away |= {*parts}
     if "redis" in parts:
         redis.wait_no_more()

@@ -1,6 +1,5 @@
 """When a key was last used is written beside the requests, never in them."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,26 +15,18 @@ from accounts.services import api_keys
 from accounts.services.api_keys import recognise
 from accounts.services.key_uses import _write, key_uses
 from messaging.scopes import READ
-from posthaste.lib.late_writes import LateWrites
+from posthaste.lib.late_writes import MAX_ROWS, LateWrites
 from posthaste.lib.problems import Forbidden
 from tests import crowds
-from tests.builders import Api, make_key, make_tenant
+from tests.builders import Api, make_key, make_tenant, poll
 from tests.configcenter.nacos_server import running
 
 pytestmark = pytest.mark.django_db(transaction=True)
-DEADLINE_SECONDS = 60.0
 
 
 def uses_written(*, every_seconds: float, write: Callable[[Any], object] = _write) -> LateWrites:
     """Make those of a process that writes them so often."""
     return LateWrites("key-uses", write, noted_every=timedelta(minutes=1), every_seconds=every_seconds)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -45,7 +36,7 @@ def writing(monkeypatch: pytest.MonkeyPatch) -> Iterator[LateWrites]:
     monkeypatch.setattr(api_keys, "key_uses", uses)
     yield uses
     uses.finish()
-    until(lambda: not uses.is_writing)
+    poll(lambda: not uses.is_writing)
 
 
 @contextmanager
@@ -124,7 +115,7 @@ def test_a_first_use_does_not_wait_for_another_writer(writing: LateWrites) -> No
     with writer_that_goes_on():
         assert Api(clear).get("/api/me/").status_code == 200  # would wait for ever, or be a 503
         assert ApiKey.objects.get().last_used_at is None
-    until(lambda: ApiKey.objects.get().last_used_at)
+    poll(lambda: ApiKey.objects.get().last_used_at)
 
 
 def test_what_the_database_refuses_is_written_later(writing: LateWrites, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +129,32 @@ def test_what_the_database_refuses_is_written_later(writing: LateWrites, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(writing, "_write", refuse)
         assert Api(clear).get("/api/me/").status_code == 200
-        until(lambda: len(refused) > 2)
-    until(lambda: ApiKey.objects.get().last_used_at)
-    until(lambda: not writing.is_writing)
+        poll(lambda: len(refused) > 2)
+    poll(lambda: ApiKey.objects.get().last_used_at)
+    poll(lambda: not writing.is_writing)
+
+
+def test_an_unexpected_error_ends_neither_the_thread_nor_what_was_noted(writing: LateWrites, monkeypatch: pytest.MonkeyPatch) -> None:
+    _key, clear = make_key(make_tenant(), READ)
+    refused: list[int] = []
+
+    def fail(uses: Mapping[int, Any]) -> None:
+        refused.extend(uses)
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_write", fail)
+        assert Api(clear).get("/api/me/").status_code == 200
+        poll(lambda: len(refused) > 2)
+    poll(lambda: ApiKey.objects.get().last_used_at)
+
+
+def test_as_many_keys_as_go_into_one_statement_are_written(django_assert_num_queries: Any) -> None:
+    now, key = timezone.now(), make_key(make_tenant())[0]
+    with django_assert_num_queries(1):
+        _write(dict.fromkeys(range(key.pk, key.pk + MAX_ROWS), now))
+    key.refresh_from_db()
+    assert key.last_used_at == now
 
 
 def test_the_thread_ends_when_all_is_written_and_starts_anew() -> None:
@@ -148,7 +162,7 @@ def test_the_thread_ends_when_all_is_written_and_starts_anew() -> None:
     key = make_key(make_tenant())[0]
     for minutes in (0, 2):
         uses.note(key.pk, now + timedelta(minutes=minutes))
-        until(lambda: not uses.is_writing)
+        poll(lambda: not uses.is_writing)
         key.refresh_from_db()
         assert key.last_used_at == now + timedelta(minutes=minutes)
 
@@ -158,7 +172,7 @@ def test_an_orderly_end_writes_what_is_noted() -> None:
     key = make_key(make_tenant())[0]
     uses.note(key.pk, now)
     uses.finish()
-    until(lambda: not uses.is_writing)
+    poll(lambda: not uses.is_writing)
     key.refresh_from_db()
     assert key.last_used_at == now
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.patience import STEP_SECONDS
+from tests.patience import Watch
 
 QUIET_SECONDS = 60.0
 CAP_SECONDS = 600.0
@@ -39,21 +39,21 @@ def poll(
     Raises:
         AssertionError: nothing has moved for `quiet_seconds`, or the cap is reached.
     """
-    now = began = moved = 0.0  # seconds, without those that were more than a step may have
-    last = time.monotonic()
+    watch = Watch()
+    moved = 0.0
     looked = float("-inf")
     seen: object = None
     while True:
         answer = what()
         if answer:
             return answer
-        now, last = now + min(time.monotonic() - last, STEP_SECONDS), time.monotonic()
+        now = watch.read()
         if progress is None or now - looked >= look_seconds:
             value, looked = progress() if progress else answer, now
             if value != seen:
                 seen, moved = value, now
         over = f"nothing has moved for {now - moved:.0f} s" if now - moved > quiet_seconds else ""
-        if not over and now - began > cap_seconds:
+        if not over and now > cap_seconds:
             over = f"not within {cap_seconds:.0f} s, although something moves"
         if over:
             said = reason() if callable(reason) else reason

@@ -69,16 +69,16 @@ def test_a_job_lists_the_parameters_of_its_function() -> None:
         plan, api = make_plan(task="tests.tidies"), operator()
         listed = json_of(api.get("/api/jobs/"))
         assert json_of(api.get(f"/api/jobs/{plan.pk}/"))["signature"] == listed[0]["signature"]
-    shown = [(each["name"], each["type"], each["default"], each["is_required"], each["choices"]) for each in listed[0]["signature"]]
+    shown = [(each["name"], each["type"], each["default"], each["choices"]) for each in listed[0]["signature"]]
     assert shown == [
-        ("days", "integer", 7, False, []),
-        ("share", "number", 0.5, False, []),
-        ("prefix", "text", "", False, []),
-        ("since", "date", None, False, []),
-        ("dry", "boolean", False, False, []),
-        ("depth", "choice", "quick", False, ["quick", "whole"]),
-        ("only", "choice", "b", False, ["a", "b"]),
-        ("more", "json", {"x": 1}, False, []),
+        ("days", "integer", 7, []),
+        ("share", "number", 0.5, []),
+        ("prefix", "text", "", []),
+        ("since", "date", None, []),
+        ("dry", "boolean", False, []),
+        ("depth", "choice", "quick", ["quick", "whole"]),
+        ("only", "choice", "b", ["a", "b"]),
+        ("more", "json", {"x": 1}, []),
     ]
 
 

@@ -114,6 +114,12 @@ def test_some_figures_wait_once_too(hanging_redis: Mute, monkeypatch: pytest.Mon
     assert len(at_once) == len(read) - 1
 
 
+def test_what_is_found_away_outside_a_reading_is_not_remembered() -> None:
+    metrics.found_away({"broker", "redis"})
+    metrics.must_respond("broker")
+    assert redis.client().ping()
+
+
 def test_a_broker_that_is_away_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(parts.SERVICES[2], "_ask", lambda: 1 / 0)
