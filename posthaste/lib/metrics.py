@@ -180,7 +180,8 @@ class _Memory(threading.local):
     """What the thread of a reading has asked for already; None where there is no reading."""
 
     asked: dict[Any, "Future[Any]"] | None = None
-    away: frozenset[str] = frozenset()
+    #: The parts that were found to be away, shared by all threads of a reading: another takes over from one that is left behind.
+    away: set[str] | None = None
 
 
 _memory = _Memory()
@@ -209,11 +210,8 @@ class PartAway(Exception):
 
 
 def found_away(parts: Collection[str]) -> None:
-    """Let the readers that follow in this reading wait for none of these parts: `redis`, and those that ask `must_respond`.
-
-    Outside a reading it does nothing: there the thread goes on, and the part may come back.
-    """
-    if _memory.asked is None:
+    """Let the readers that follow in this reading wait for none of these parts: `redis`, and those that ask `must_respond`."""
+    if _memory.away is None:  # outside a reading the thread goes on, and the part may come back
         return
     _memory.away |= {*parts}
     if "redis" in parts:
@@ -226,7 +224,7 @@ def must_respond(part: str) -> None:
     Raises:
         PartAway: it was.
     """
-    if part in _memory.away:
+    if _memory.away and part in _memory.away:
         raise PartAway(f"{part} did not respond a moment ago.")
 
 
@@ -241,7 +239,8 @@ class _Reader:
     A thread cannot be ended from outside. One whose reader takes too long is told to stop and left behind; it ends when that reader does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, away: set[str]) -> None:
+        self._away = away
         self._asked: SimpleQueue[tuple[Metric, Future[Samples | None]] | None] = SimpleQueue()
         self._last: Future[Samples | None] | None = None
         threading.Thread(target=self._run, args=(get_language(),), name="metrics", daemon=True).start()
@@ -262,9 +261,11 @@ class _Reader:
 
     def _run(self, language: str | None) -> None:
         activate(language or settings.LANGUAGE_CODE)
-        _memory.asked = {}
+        _memory.asked, _memory.away = {}, self._away
         try:
             with redis.waiting_once():
+                if "redis" in self._away:
+                    redis.wait_no_more()
                 self._read_on()
         finally:
             connections.close_all()
@@ -306,7 +307,8 @@ def read_all(names: Collection[str] | None = None) -> Iterator[tuple[Metric, Rea
     be called by two threads at once.
     """
     ends_at = time.monotonic() + ALL_SECONDS
-    reader = _Reader()
+    away: set[str] = set()
+    reader = _Reader(away)
     try:
         wanted = [found for found in metrics() if names is None or found.name in names]
         for found in sorted(wanted, key=lambda found: (not found.is_vital, _took.get(found.name, 0.0))):
@@ -315,7 +317,7 @@ def read_all(names: Collection[str] | None = None) -> Iterator[tuple[Metric, Rea
             except Exception as error:  # noqa: BLE001 - one that fails must not take the others down
                 if reader.is_busy():
                     reader.stop()
-                    reader = _Reader()
+                    reader = _Reader(away)
                 text = f"{type(error).__name__}: {error}"[:200]
                 if found.name not in _failing:
                     log.warning("metric not read", metric=found.name, error=text)

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deploy.prometheus_names import wanted
 from tests.integration.customer import Customer
-from tests.integration.stack import METRICS_TOKEN, Stack
+from tests.integration.stack import ANSWER_SECONDS, METRICS_TOKEN, Stack
 from tests.integration.waiting import poll
 from tests.peers.gateway import Gateway
 
@@ -31,7 +31,7 @@ def customer(stack: Stack) -> Customer:
 def scrape(url: str, token: str = "") -> tuple[set[str], Samples]:
     """Return the names of an answer, and its numbers."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    answer = urllib3.request("GET", url, headers=headers, timeout=20, retries=False)
+    answer = urllib3.request("GET", url, headers=headers, timeout=ANSWER_SECONDS, retries=False)
     assert answer.status == 200, answer.data[:300]
     names: set[str] = set()
     found: Samples = {}

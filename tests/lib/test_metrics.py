@@ -9,7 +9,7 @@ import pytest
 from django.utils.translation import get_language, override
 from structlog.testing import capture_logs
 
-from posthaste.lib import metrics
+from posthaste.lib import metrics, redis
 from posthaste.lib.metrics import metric
 
 
@@ -113,6 +113,33 @@ def test_a_reader_that_takes_too_long_is_left_out_and_not_called_again_until_it_
     assert ended(before)
     monkeypatch.setattr(metrics, "READER_SECONDS", 30.0)
     assert read() == {"posthaste_hanging": [((), 1.0)], "posthaste_orders": [((), 3.0)]}
+
+
+def test_what_was_found_away_is_known_to_the_thread_that_takes_over_from_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "READER_SECONDS", 0.5)
+    before, may_return = threads(), threading.Event()
+
+    @metric("up", help="Asks.", is_vital=True)
+    def up() -> float:
+        metrics.found_away({"redis", "broker"})
+        return 0
+
+    @metric("c_broker", help="Asks the broker.")
+    def c_broker() -> float:
+        metrics.must_respond("broker")
+        return 1
+
+    metric("a_hanging", help="Hangs.")(lambda: may_return.wait(60))
+    metric("b_redis", help="Asks Redis.")(lambda: redis.client().dbsize())
+    try:
+        found = {one.name: what.error for one, what in metrics.read_all()}
+    finally:
+        may_return.set()
+        assert ended(before)
+    assert found["up"] == ""
+    assert "took longer" in found["a_hanging"]
+    assert "Redis did not respond a moment ago" in found["b_redis"]
+    assert "broker did not respond a moment ago" in found["c_broker"]
 
 
 def test_readers_that_hang_do_not_take_the_time_of_the_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
