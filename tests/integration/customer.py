@@ -166,6 +166,13 @@ class Customer:
         """Wait until none of the customer's messages is in progress."""
         poll(lambda: self.in_progress() == 0, progress=self.in_progress, every=0.2, reason="messages are still in progress")
 
+    def cancel_all(self) -> None:
+        """Cancel what has not been handed to a provider yet: batches as a whole, and single messages."""
+        for batch in self.http.get("/api/batches/", status="running").json()["results"]:
+            self.http.post(f"/api/batches/{batch['id']}/cancel/")
+        for row in self.rows(status="pending"):
+            self.http.post(f"/api/messages/{row['id']}/cancel/")
+
     def rows(self, **filters: Any) -> list[dict[str, Any]]:
         """Return the customer's messages, page by page."""
         found: list[dict[str, Any]] = []

@@ -41,6 +41,7 @@ def customer(stack: Stack, gateway: Gateway) -> Iterator[Customer]:
         client.delete(f"{stack.environment['REDIS_PREFIX']}:useful_threads")
     at_rest(stack, made)
     yield made
+    made.cancel_all()  # what a test that failed has left is none of the next one's
     at_rest(stack, made)
 
 
@@ -81,6 +82,17 @@ def reported_by_workers(stack: Stack) -> list[dict[str, Any]]:
     return [figures for figures in told if figures["instance"].rpartition(":")[2] in pids]
 
 
+def the_pool(stack: Stack) -> dict[str, Any]:
+    """Return what the one worker told last; on a machine that stood still for a moment, what it tells next."""
+    told: list[dict[str, Any]] = poll(lambda: reported_by_workers(stack), every=0.02, reason=lambda: why(stack))
+    return told[0]
+
+
+def both_pools(stack: Stack) -> list[dict[str, Any]]:
+    """Return what two workers told last."""
+    return poll(lambda: len(told := reported_by_workers(stack)) == 2 and told, reason=lambda: why(stack))  # type: ignore[no-any-return]
+
+
 def why(stack: Stack) -> str:
     """Return what the pools see and what there is."""
     return f"{reported_by_workers(stack)}\n{what_waits(stack)}\n{stack.log_tail('worker', 40)}\n{stack.log_tail('worker-aux', 20)}"
@@ -101,7 +113,7 @@ def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack
     seen = {10}
 
     def size() -> int:
-        seen.add(reported_by_workers(stack)[0]["threads"])
+        seen.add(the_pool(stack)["threads"])
         return max(seen)
 
     poll(lambda: size() == 40, progress=lambda: (max(seen), len(gateway.taken)), every=0, reason=lambda: f"did not grow: {why(stack)}")
@@ -121,7 +133,7 @@ def test_a_short_queue_that_takes_long_makes_the_pool_grow_too(stack: Stack, cus
     gateway.latency_ms = 500
     set_limits(stack, cooldown_seconds=0.5, grow_above_age_seconds=0)
     batch_id = customer.send_batch(900)
-    poll(lambda: reported_by_workers(stack)[0]["threads"] >= 20)
+    poll(lambda: the_pool(stack)["threads"] >= 20)
     assert pool(customer)["queue_usage_percent"] < 20
     assert customer.finished(batch_id)["counts"]["sent"] == 900
 
@@ -140,10 +152,10 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
     try:
         set_limits(stack, queue_capacity=100, cooldown_seconds=0.5)
         # Before the feeder has seen where the messages go it may take some steps.
-        poll(lambda: len(gateway.taken) > 25 and reported_by_workers(stack)[0]["threads"] <= 50, progress=lambda: len(gateway.taken))
+        poll(lambda: len(gateway.taken) > 25 and the_pool(stack)["threads"] <= 50, progress=lambda: len(gateway.taken))
         then = len(gateway.taken)
         while len(gateway.taken) < then + 60:  # six seconds, and a step each half second
-            assert reported_by_workers(stack)[0]["threads"] <= 50
+            assert the_pool(stack)["threads"] <= 50
         assert pool(customer)["queue_usage_percent"] > 80
     finally:
         customer.http.post(f"/api/batches/{batch_id}/cancel/")
@@ -152,7 +164,7 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
 
 def test_new_limits_act_at_once_both_ways_under_load(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     def within(limits: dict[str, int]) -> bool:
-        threads = reported_by_workers(stack)[0]["threads"]
+        threads = the_pool(stack)["threads"]
         return bool(limits.get("min_threads", 0) <= threads <= limits.get("max_threads", 100))
 
     gateway.latency_ms = 300  # so 60 threads send at most 200 a second
@@ -173,20 +185,20 @@ def test_promotion_drill_of_the_pool(stack: Stack, customer: Customer, gateway: 
     gateway.latency_ms = 400  # so 100 threads send at most 250 a second
     set_limits(stack, queue_capacity=200, cooldown_seconds=0.25, min_threads=10, max_threads=100)
     batch_id = customer.send_batch(6_000)
-    poll(lambda: reported_by_workers(stack)[0]["threads"] == 100)
+    poll(lambda: the_pool(stack)["threads"] == 100)
     then = len(gateway.taken)
     while len(gateway.taken) < then + 300:
-        assert reported_by_workers(stack)[0]["threads"] == 100
+        assert the_pool(stack)["threads"] == 100
     set_limits(stack, min_threads=30, max_threads=200)
     then = len(gateway.taken)
-    poll(lambda: reported_by_workers(stack)[0]["threads"] > 100, every=0, progress=lambda: len(gateway.taken))
+    poll(lambda: the_pool(stack)["threads"] > 100, every=0, progress=lambda: len(gateway.taken))
     assert len(gateway.taken) - then < 750, "three seconds at most, counted in messages"
-    figures = reported_by_workers(stack)[0]
+    figures = the_pool(stack)
     assert (figures["min_threads"], figures["max_threads"]) == (30, 200)
     customer.http.post(f"/api/batches/{batch_id}/cancel/")
-    poll(lambda: reported_by_workers(stack)[0]["threads"] <= 40, reason=lambda: why(stack))
+    poll(lambda: the_pool(stack)["threads"] <= 40, reason=lambda: why(stack))
     for _ in range(100):
-        assert reported_by_workers(stack)[0]["threads"] >= 30
+        assert the_pool(stack)["threads"] >= 30
     assert gateway.doubles() == {}
 
 
@@ -199,7 +211,7 @@ def test_each_thread_has_one_task_and_what_is_not_yet_needed_stays_in_the_broker
     waits = 60
     gateway.hold()
     set_limits(stack, grow_above_age_seconds=0, grow_above_drain_seconds=0)
-    poll(lambda: reported_by_workers(stack)[0]["threads"] == 10)
+    poll(lambda: the_pool(stack)["threads"] == 10)
     for _ in range(waits):
         customer.send(priority=10)
     poll(lambda: ready_tasks(stack) == waits - 10)
@@ -219,7 +231,7 @@ def test_a_hundred_threads_share_a_few_database_connections(stack: Stack, gatewa
     stack.environment |= {"PGAPPNAME": "hundred threads", "DATABASE_POOL_SIZE": str(pool_size)}
     try:
         stack.start("worker", label="hundred")
-        poll(lambda: len(reported_by_workers(stack)) == 2)
+        both_pools(stack)
         set_limits(stack, min_threads=100)
         batch_id = customer.send_batch(3_000)
         most = 0
@@ -229,7 +241,7 @@ def test_a_hundred_threads_share_a_few_database_connections(stack: Stack, gatewa
                 row = database.execute(count).fetchone()
                 assert row
                 most = max(most, row[0])
-        assert all(told["threads"] == 100 for told in reported_by_workers(stack))
+        assert all(told["threads"] == 100 for told in both_pools(stack))
         assert 0 < most <= pool_size
     finally:
         del stack.environment["PGAPPNAME"], stack.environment["DATABASE_POOL_SIZE"]
@@ -242,12 +254,12 @@ def test_two_workers_on_one_queue_share_the_work_and_double_nothing(stack: Stack
     """Limits are those of a process: two have twice the threads, and the statistics add them up."""
     stack.start("worker", label="worker-2")
     try:
-        poll(lambda: len(reported_by_workers(stack)) == 2)
-        before = {told["instance"]: told["completed_tasks"] for told in reported_by_workers(stack)}
+        both_pools(stack)
+        before = {told["instance"]: told["completed_tasks"] for told in both_pools(stack)}
         set_limits(stack, min_threads=20, max_threads=20)
         poll(lambda: pool(customer)["threads"] == 40)
         batch = customer.finished(customer.send_batch(4_000))
-        done = [told["completed_tasks"] - before[told["instance"]] for told in reported_by_workers(stack)]
+        done = [told["completed_tasks"] - before[told["instance"]] for told in both_pools(stack)]
         assert batch["counts"]["sent"] == len(gateway.taken) == 4_000
         assert gateway.doubles() == {}
         assert min(done) > 0.1 * sum(done), "both do a share"
