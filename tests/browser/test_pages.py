@@ -18,9 +18,9 @@ from accounts.roles import Role
 from configcenter.services import items
 from posthaste.lib import locks
 from tests.browser.config import report_instances
+from tests.browser.conftest import CHROMIUM, Chromium
 from tests.browser.everything import STATUS, everything, status_of
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
@@ -91,11 +91,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+def browser(chromium: Chromium) -> Iterator[Any]:
+    with chromium as running:
+        yield running
         # Inside playwright's event loop Django keeps connections of its own; one left open would hold the test database.
         connections.close_all()
 
