@@ -9,7 +9,8 @@ from configcenter import selectors
 from configcenter.selectors import ModuleState
 from configcenter.services import instances
 from configcenter.services.instances import Instance
-from posthaste.lib.metrics import metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import metric
 
 
 @once_a_reading

@@ -15,7 +15,8 @@ from jobs.selectors import FAILURES
 from jobs.services import counting
 from jobs.services.counting import Counted
 from posthaste.lib.ids import first_id_at
-from posthaste.lib.metrics import metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import metric
 
 RECENTLY = timedelta(hours=1)
 #: Ends that say how the job is; one that was stopped by hand, discarded or skipped says nothing.

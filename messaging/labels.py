@@ -1,13 +1,17 @@
 """How the states of messages, batches, templates, providers and breakers look, and the words for what decided about a message."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.db.models import TextChoices
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.models import (
+    Batch,
     BatchStatus,
     DeliveryKind,
     DeliveryStatus,
@@ -21,6 +25,7 @@ from messaging.storage import unreadable
 from posthaste.lib.breaker import Phase
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
+from posthaste.ui.templatetags.interface import badge, moment
 from tracing.labels import EventKind
 
 
@@ -28,6 +33,12 @@ class MessageMark(TextChoices):
     """What else is said of a message beside its state."""
 
     SANDBOX = "sandbox", gettext_lazy("Sandbox")
+
+
+class BatchMark(TextChoices):
+    """What people read instead of a batch's state."""
+
+    SCHEDULED = "scheduled", gettext_lazy("Scheduled")
 
 
 class TemplateState(TextChoices):
@@ -58,6 +69,7 @@ badges.register(
         BatchStatus.CANCELLED: Look("cancelled", "cancelled"),
     },
 )
+badges.register("batch_mark", BatchMark, {BatchMark.SCHEDULED: Look("pending", "pending")})
 badges.register(
     "template",
     TemplateState,
@@ -129,6 +141,21 @@ badges.register(
     Phase,
     {Phase.OPEN: Look("failed", "failed"), Phase.HALF_OPEN: Look("unknown", "retry"), Phase.CLOSED: Look("cancelled", "sent")},
 )
+
+
+def batch_state(batch: Batch, *, now: datetime) -> BatchStatus | BatchMark:
+    """Return what people read as a batch's state: one that runs is scheduled until its messages are due."""
+    status = BatchStatus(batch.status)
+    return BatchMark.SCHEDULED if status == BatchStatus.RUNNING and batch.send_at is not None and batch.send_at > now else status
+
+
+def batch_badge(batch: Batch, *, now: datetime) -> SafeString:
+    """Return the badge of a batch's state; of one that is scheduled, it says until when."""
+    state = batch_state(batch, now=now)
+    if state != BatchMark.SCHEDULED:
+        return badge(state)
+    return badge(state, label=format_html(_("Scheduled for {time}"), time=moment(batch.send_at)))
+
 
 #: What decided: the beginning of a reason, and its words; what follows the beginning is `name`.
 REASONS = {

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from posthaste.lib import metrics
+from posthaste.lib import metric_readings, metrics
 from posthaste.lib.metrics import Histogram, Metric, Samples
 from posthaste.lib.process_state import on_reset
 
@@ -61,20 +61,28 @@ def titled() -> dict[str, Metric]:
     return {found.name: found for found in metrics.metrics() if found.title}
 
 
-def read(names: Collection[str] | None = None, *, max_age_seconds: float = KEEP_SECONDS) -> dict[str, Figure]:
+def read(
+    names: Collection[str] | None = None, *, max_age_seconds: float = KEEP_SECONDS, within_seconds: float | None = None
+) -> dict[str, Figure]:
     """Return what is known of some metrics, or of all, none of it older than `max_age_seconds` or, if longer, the metric's own.
 
-    It waits for a reading that is under way, and takes at most as long as two (`metrics.ALL_SECONDS`). Unknown names are left out.
+    It waits for a reading that is under way, and takes at most as long as two (`metric_readings.ALL_SECONDS`), or `within_seconds` in all:
+    what was not read by then is no data. Unknown names are left out.
     """
     asked_at = time.monotonic()
-    with _lock:
-        wanted = {found.name: found for found in metrics.metrics() if names is None or found.name in names}
+    wanted = {found.name: found for found in metrics.metrics() if names is None or found.name in names}
+    if not _lock.acquire(timeout=-1 if within_seconds is None else max(0.0, within_seconds)):
+        return {name: Figure(found, None, "Another reading is still under way.") for name, found in wanted.items()}
+    try:
         stale = [name for name, found in wanted.items() if not _is_fresh(found, asked_at, max_age_seconds)]
         if stale:
             began = time.monotonic()
-            for found, what in metrics.read_all(stale):
+            left = None if within_seconds is None else asked_at + within_seconds - began
+            for found, what in metric_readings.read_all(stale, within_seconds=left):
                 _kept[found.name] = (began, Figure(found, what.samples, what.error))
         return {name: _kept[name][1] for name in wanted if name in _kept}
+    finally:
+        _lock.release()
 
 
 def _is_fresh(found: Metric, asked_at: float, max_age_seconds: float) -> bool:

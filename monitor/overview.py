@@ -12,6 +12,7 @@ from accounts.services import rights
 from accounts.staff.tenant_admin import own_tenants
 from accounts.staff.tenant_choice import chosen_tenant
 from messaging import selectors, statistics
+from messaging.labels import batch_badge
 from posthaste import env
 from posthaste.ui import attention, pages
 from posthaste.ui.attention import Reader
@@ -31,6 +32,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     tenant_id, tenants = chosen_tenant(request)
     may_look = request.user.has_perm("messaging.view_message")
     batches = selectors.open_batches(tenant_id, limit=MAX_BATCHES) if may_look else []
+    now = timezone.now()
+    for batch in batches:
+        batch.state_html = batch_badge(batch, now=now)  # type: ignore[attr-defined]
     settings = env.load()
     return pages.page(
         request,
@@ -40,7 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         state=_state(request, tenant_id),
         # A stranger sees no check: silence would read as "all is well".
         is_checked=may_look or rights.may_view(request.user),
-        now=timezone.now(),
+        now=now,
         day=_day(tenant_id) if may_look else None,
         batches=batches,
         tenants=tenants,

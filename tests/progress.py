@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.stacks import stacks_of
+from tests.stalls import Stalls
 
 LEFT_THREADS = 70  # exit status: tests left threads that would have kept the process alive
 EXIT_SECONDS = 10.0  # what the process may take to end when all is reported; one that leaves nothing ends at once
 REASON_CHARACTERS = 300
-PASSED, FAILED, SKIPPED, STARTED = "passed", "failed", "skipped", "started"
+PASSED, FAILED, SKIPPED, STARTED, AGAIN = "passed", "failed", "skipped", "started", "rerun"
 
 
 @dataclass(slots=True)
@@ -30,10 +31,11 @@ class Counts:
     failed: int = 0
     skipped: int = 0
     failures: list[str] = field(default_factory=list, compare=False)  # the tests that failed, each with the start of its reason
+    again: list[str] = field(default_factory=list, compare=False)  # failed while the machine stood still, and ran again
 
     def __add__(self, other: "Counts") -> "Counts":
         numbers = (self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
-        return Counts(*numbers, self.failures + other.failures)
+        return Counts(*numbers, self.failures + other.failures, self.again + other.again)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -47,11 +49,15 @@ def read(progress: Path) -> tuple[Counts, list[str]]:
         test, _, reason = about.partition("\t")
         if outcome == STARTED:
             running[test] = None
+            continue
+        running.pop(test, None)
+        told = f"{test}: {reason}" if reason else test
+        if outcome == AGAIN:
+            counts.again.append(told)
         else:
-            running.pop(test, None)
             setattr(counts, outcome, getattr(counts, outcome) + 1)
         if outcome == FAILED:
-            counts.failures.append(f"{test}: {reason}" if reason else test)
+            counts.failures.append(told)
     return counts, list(running)
 
 
@@ -81,8 +87,8 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember the worst of setup, call and teardown."""
         outcomes = (report.outcome, self._outcomes.get(report.nodeid, PASSED))
-        self._outcomes[report.nodeid] = next((worst for worst in (FAILED, SKIPPED) if worst in outcomes), PASSED)
-        if report.failed:
+        self._outcomes[report.nodeid] = next((worst for worst in (AGAIN, FAILED, SKIPPED) if worst in outcomes), PASSED)
+        if report.outcome in (FAILED, AGAIN):
             self._reasons.setdefault(report.nodeid, reason_of(report))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -112,8 +118,9 @@ def end_with_stacks(errors: int) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare where the progress is written."""
+    """Declare where the progress is written, and where it stands that the machine runs."""
     parser.addoption("--progress", default="", help="a file that gets a line for each test as it begins and ends")
+    parser.addoption("--looks", default="", help="a file that gets a line twice a second while the machine runs: see tests/stalls.py")
 
 
 @pytest.hookimpl(trylast=True)
@@ -126,3 +133,5 @@ def pytest_configure(config: pytest.Config) -> None:
         errors = os.dup(2)
     faulthandler.register(signal.SIGUSR1, file=errors, all_threads=True)
     config.pluginmanager.register(Progress(Path(path), errors), "tests-progress")
+    if looks := config.getoption("--looks"):
+        config.pluginmanager.register(Stalls(Path(looks)), "tests-stalls")

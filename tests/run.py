@@ -9,7 +9,8 @@ The last line is the sum of all runs, `N passed, N failed, N skipped`; before it
 nothing failed and something ran.
 
 Each run of pytest has a deadline: when no test has begun or ended for a quarter of an hour, or the run has taken an hour
-(`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed.
+(`--hours`), the stacks of all threads and what is known so far are printed, the servers are stopped, and the run has failed. A test that
+failed while the whole machine stood still runs again, and is named (tests/stalls.py).
 """
 
 import argparse
@@ -32,6 +33,7 @@ from tests import packages
 from tests.guard import guard
 from tests.progress import LEFT_THREADS, Counts, read
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
+from tests.stalls import EVERY_SECONDS, Looks
 
 NO_TESTS = 5  # pytest's exit status
 EMBEDDED_LANE = "embedded"
@@ -40,6 +42,7 @@ EMBEDDED_LANE = "embedded"
 LANES = {EMBEDDED_LANE: ("browser",), "running": ("benchmarks", "chaos", "deploy", "integration")}
 LANE = "--lane"
 FAILURE = "=== failed: "
+AGAIN = "=== run again, as the machine stood still: "
 LAST_LINE = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 STOP_SECONDS = 60.0
 TIDY_SECONDS = 10.0
@@ -132,13 +135,14 @@ def guarded(command: list[str], environment: dict[str, str], output: IO[bytes] |
         end_all(token)
 
 
-def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadline) -> str:
-    """Wait for the end of pytest and return "", or the reason once it is over its deadline."""
+def overdue(process: "subprocess.Popen[bytes]", progress: Path, looks: Looks, deadline: Deadline) -> str:
+    """Wait for the end of pytest and return "", or the reason once it is over its deadline; note at each look that the machine runs."""
     began = moved = time.monotonic()
     size = 0
     while True:
+        looks.look()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(0.5)
+            process.wait(EVERY_SECONDS)
             return ""
         now = time.monotonic()
         if progress.exists() and (grown := progress.stat().st_size) != size:
@@ -147,17 +151,17 @@ def overdue(process: "subprocess.Popen[bytes]", progress: Path, deadline: Deadli
         quiet_seconds = deadline.quiet_seconds if size else deadline.start_seconds
         if now - moved > quiet_seconds:
             return f"no test has begun or ended for {quiet_seconds:.0f} s"
-        if now - began > deadline.whole_seconds:
+        if size and now - began > deadline.whole_seconds:
             return f"the run has taken {deadline.whole_seconds:.0f} s"
 
 
 def counted(arguments: list[str], environment: dict[str, str], deadline: Deadline) -> Counts:
     """Run pytest and return the outcomes; a run that broke or had to be ended has one failure more than its tests."""
     with tempfile.TemporaryDirectory() as folder:
-        progress = Path(folder) / "progress"
-        command = [sys.executable, "-m", "pytest", "-p", "tests.progress", f"--progress={progress}", *arguments]
+        progress, looks = Path(folder) / "progress", Path(folder) / "looks"
+        command = [sys.executable, "-m", "pytest", "-p", "tests.progress", f"--progress={progress}", f"--looks={looks}", *arguments]
         with guarded(command, environment) as process:
-            reason = overdue(process, progress, deadline)
+            reason = overdue(process, progress, Looks(looks), deadline)
             if reason:
                 print(f"\n=== Ended, as {reason}. The stacks of all threads:", flush=True)
                 process.send_signal(signal.SIGUSR1)
@@ -231,13 +235,14 @@ def printed(output: IO[bytes]) -> Counts:
     output.seek(0)
     *lines, last = output.read().decode(errors="replace").rstrip().splitlines() or [""]
     failures = [line.removeprefix(FAILURE) for line in lines if line.startswith(FAILURE)]
-    print("\n".join(line for line in lines if not line.startswith(FAILURE)), flush=True)
+    again = [line.removeprefix(AGAIN) for line in lines if line.startswith(AGAIN)]
+    print("\n".join(line for line in lines if not line.startswith((FAILURE, AGAIN))), flush=True)
     found = LAST_LINE.fullmatch(last)
     if not found:
         print(last)
-        return Counts(failed=1, failures=[*failures, last])
+        return Counts(failed=1, failures=[*failures, last], again=again)
     passed, failed, skipped = map(int, found.groups())
-    return Counts(passed, failed, skipped, failures)
+    return Counts(passed, failed, skipped, failures, again)
 
 
 def main() -> int:
@@ -275,6 +280,8 @@ def main() -> int:
         print(f"Left out {line}")
     if not counts.passed + counts.failed:
         print("No test ran.")
+    for test in counts.again:
+        print(f"{AGAIN}{test}")
     for failure in counts.failures:
         print(f"{FAILURE}{failure}")
     print(counts, flush=True)

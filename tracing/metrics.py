@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
-from posthaste.lib.metrics import metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import metric
 from tracing.services import ended, losses
 from tracing.services.losses import Loss
 

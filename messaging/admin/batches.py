@@ -24,13 +24,14 @@ from messaging.actions import Action
 from messaging.admin.filters import AcceptedFilter
 from messaging.admin.message_trace import link_for
 from messaging.explain import batch as explain
+from messaging.labels import batch_badge
 from messaging.models import Batch, BatchStatus, Status
 from messaging.queueing import operate
 from messaging.storage.unreadable import readable
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import ago, badge, moment, percent, state_bar, thousands, two_lines
+from posthaste.ui.templatetags.interface import ago, moment, percent, state_bar, thousands, two_lines
 from tracing.labels import Node
 
 NODES = {"until_sent": gettext_lazy("From due to sent")}
@@ -94,7 +95,7 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Batch) -> SafeString:
-        return badge(BatchStatus(row.status))
+        return batch_badge(row, now=timezone.now())
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Batch) -> SafeString:
@@ -144,7 +145,8 @@ class BatchAdmin(ReadOnly):
         batch: Batch = self.own(request, unquote(object_id))
         self.prepare(request, [batch])
         counts = batch.counts  # type: ignore[attr-defined]
-        report = explain.report(batch, counts, now=timezone.now())
+        now = timezone.now()
+        report = explain.report(batch, counts, now=now)
         for node in report.nodes:
             node["label"] = NODES.get(node["name"]) or Node(node["name"]).label
         return self.page(
@@ -153,6 +155,7 @@ class BatchAdmin(ReadOnly):
             batch,
             title=str(batch)[:80],
             purpose="",
+            state_html=batch_badge(batch, now=now),
             report=report,
             answer_html=report.answer.as_html(link=link_for(request), moment=moment),
             totals=batch.totals,  # type: ignore[attr-defined]

@@ -10,7 +10,8 @@ from messaging.channels.registry import CHANNELS
 from messaging.models import Status
 from messaging.statistics import EVENTS, dead_letters, event_rates
 from messaging.storage import tallies, unreadable
-from posthaste.lib.metrics import Histogram, metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import Histogram, metric
 from tracing.services import totals
 from tracing.services.totals import Totals
 

@@ -11,7 +11,8 @@ from messaging.providers import condition
 from posthaste.lib.breaker import Phase, breakers
 from posthaste.lib.flow import totals
 from posthaste.lib.flow.limiter import limiter
-from posthaste.lib.metrics import largest, metric, once_a_reading, smallest
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import largest, metric, smallest
 
 MAX_RULES = 50  # a label has no more values than this, however many rules there have been
 KINDS = {names_of_breakers.PROVIDER: "provider", names_of_breakers.WEBHOOK: "webhook"}

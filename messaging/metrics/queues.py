@@ -10,7 +10,8 @@ from messaging.configuration import queues, thread_pools
 from messaging.models import Message, Status
 from messaging.queueing import broker, queue_statistics
 from messaging.queueing.queue_statistics import COUNT_UP_TO, QueueStatistics
-from posthaste.lib.metrics import metric, must_respond, once_a_reading
+from posthaste.lib.metric_readings import must_respond, once_a_reading
+from posthaste.lib.metrics import metric
 
 
 @once_a_reading

@@ -7,7 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from messaging.models import DisabledCode
 from messaging.webhooks import figures
-from posthaste.lib.metrics import metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import metric
 
 
 @once_a_reading

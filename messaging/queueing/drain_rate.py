@@ -46,6 +46,14 @@ class DrainRate:
         return sum(number for _at, number in self._left) / span if span > 0.05 else None
 
     @property
+    def told_per_second(self) -> float | None:
+        """The same for people and for decisions that take their time: None until a whole second was measured.
+
+        The first looks follow each other within milliseconds, and what leaves between two of them says nothing of a second.
+        """
+        return self.per_second if self._last - self._began >= RATE_SECONDS else None
+
+    @property
     def is_settled(self) -> bool:
         """Whether more has been waiting for long enough that the rate tells what the workers can do, not what there was to do."""
         return self._last - max(self._began, self._calm_at) >= RATE_SECONDS

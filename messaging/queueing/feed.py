@@ -182,7 +182,7 @@ class Feeder:
                 self._useful = useful_threads.useful_threads(self.routes, processes=max(1, self._pools.processes))
             oldest = min((since for head in waiting.values() for since in head.due_since.values()), default=now)
             queue_statistics.publish_drain(
-                per_second=self.drain_rate.per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful
+                per_second=self.drain_rate.told_per_second, oldest_seconds=(now - oldest).total_seconds(), useful_threads=self._useful
             )
 
     def _hand_over_urgent(self, waiting: dict[BacklogQueue, BacklogHead], now: datetime) -> int:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services import rights
 from accounts.services.audit import Actor
 from accounts.staff import actors
-from monitor.alarms import operate, plot, runbook, selectors
+from monitor.alarms import operate, plot, runbook, selectors, titles
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import Severity, title_of
 from monitor.alarms.silences import pages as silences
@@ -71,7 +71,11 @@ def all_alarms(request: HttpRequest) -> HttpResponse:
         search_help=_("Alarm or series"),
         is_narrowed=bool(state or severity or query),
         csv_url=address(request, csv="1") if current or past else "",
-        silences=[one for one in selectors.silences(now=now) if one.starts_at <= now][:5],
+        silences=[
+            {"row": one, "names": [titles.of_rule(name) for name in one.rules]}
+            for one in selectors.silences(now=now)
+            if one.starts_at <= now
+        ][:5],
         has_receivers=any(receiver.is_enabled for receiver in alarms.value.receivers),
         now=now,
     )
@@ -83,7 +87,9 @@ def _filtered(state: str, severity: str, query: str) -> "QuerySet[Alarm]":
         rows = rows.filter(state=state)
     if severity in Severity.values:
         rows = rows.filter(severity=severity)
-    return rows.filter(Q(rule__icontains=query) | Q(series__icontains=query)) if query else rows
+    if not query:
+        return rows
+    return rows.filter(Q(rule__icontains=query) | Q(rule__in=titles.named_like(query)) | Q(series__icontains=query))
 
 
 def _states() -> list[tuple[str, str]]:
@@ -98,6 +104,8 @@ def _rows(found: Sequence[Alarm]) -> list[dict[str, Any]]:
     return [
         {
             "alarm": alarm,
+            "name": titles.of_alarm(alarm.rule, alarm.series),
+            "inhibited_by": titles.of_rule(alarm.inhibited_by),
             "title": selectors.sentence_of(alarm, rules.get(alarm.rule)) or (title_of(alarm.metric) if alarm.metric else ""),
             "acknowledged_by": actors.shown(alarm.acknowledged_by, names) if alarm.acknowledged_by else "",
         }
@@ -112,7 +120,15 @@ def _heads() -> list[str]:
 
 def _cells(rows: "QuerySet[Alarm]") -> Iterator[list[Any]]:
     for one in rows.order_by("-pk")[:MAX_EXPORTED].iterator(chunk_size=500):
-        what = [one.rule, one.series, one.metric, one.get_severity_display(), one.get_state_display(), one.condition, one.value]
+        what = [
+            titles.of_rule(one.rule),
+            one.series,
+            one.metric,
+            one.get_severity_display(),
+            one.get_state_display(),
+            one.condition,
+            one.value,
+        ]
         yield [*what, one.started_at, one.fired_at, one.resolved_at, one.acknowledged_by]
 
 
@@ -139,9 +155,10 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
     return page(
         request,
         "monitor/alarm.html",
-        title=f"{alarm.rule} · {alarm.series}" if alarm.series else alarm.rule,
+        title=titles.of_alarm(alarm.rule, alarm.series),
         purpose=title_of(alarm.metric) if alarm.metric else "",
         alarm=alarm,
+        inhibited_by=titles.of_rule(alarm.inhibited_by),
         sentence=selectors.sentence_of(alarm, rule),
         runbook=runbook.path(alarm.rule),
         rule=rule,

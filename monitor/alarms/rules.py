@@ -15,6 +15,7 @@ from configcenter import hot
 from configcenter.hot import Shape, setting
 from messaging.channels.recipients import normalise_recipient
 from monitor import figures
+from monitor.alarms import titles
 from posthaste.lib import http
 
 #: A receiver's name, and in how many minutes it is told where that differs from the receiver's own delay.
@@ -182,7 +183,7 @@ class AlarmRule(Shape):
 
     @classmethod
     def in_brief(cls, values: Mapping[str, Any]) -> str:
-        """Say when the alarm is raised: Messages waiting above 100,000 for 60 s · Warning."""
+        """Say when the alarm is raised: Backlog too large · Messages waiting above 100,000 for 60 s · Warning."""
         metric, comparison, severity = (str(values.get(name)) for name in ("metric", "comparison", "severity"))
         bound, seconds = values.get("bound"), values.get("for_seconds")
         is_whole = comparison in Comparison.values and severity in Severity.values
@@ -195,7 +196,9 @@ class AlarmRule(Shape):
             bound=number(bound),
             seconds=formats.number_format(seconds, use_l10n=True, force_grouping=True),
         )
-        return " · ".join(filter(None, [text, str(Severity(severity).label), "" if values.get("is_enabled") else gettext("off")]))
+        named = str(values.get("name"))
+        title = "" if (known := titles.of_rule(named)) == named else known
+        return " · ".join(filter(None, [title, text, str(Severity(severity).label), "" if values.get("is_enabled") else gettext("off")]))
 
     def receiver_delays(self, receivers: Mapping[str, Receiver]) -> dict[str, int]:
         """Return who is told, and in how many minutes."""

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from configcenter import hot
 from configcenter.selectors import published_between
-from monitor.alarms import samples, sentences
+from monitor.alarms import samples, sentences, titles
 from monitor.alarms.configuration import alarms
 from monitor.alarms.rules import AlarmRule, Severity, title_of
 from monitor.alarms.states import AlarmState, Phase
@@ -88,7 +88,7 @@ def firing(*, limit: int = 50) -> list[Firing]:
 def headline_of(alarm: Alarm, rule: AlarmRule | None) -> str:
     """Say in a line which alarm it is and what is wrong; of a rule that was removed or watches something else now, what it watched."""
     if rule is None or rule.metric != alarm.metric:
-        return f"{alarm}: {title_of(alarm.metric)} {alarm.condition}"
+        return f"{titles.of_alarm(alarm.rule, alarm.series)}: {title_of(alarm.metric)} {alarm.condition}"
     return sentences.headline(rule, alarm.series, alarm.value, has_data=alarm.phase != Phase.NO_DATA)
 
 

@@ -6,6 +6,7 @@ from django.utils.functional import lazystr
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from monitor.alarms import titles
 from monitor.alarms.rules import AlarmRule, Comparison, number, title_of
 from monitor.alarms.states import is_clear
 from posthaste.ui.templatetags.interface import milliseconds
@@ -101,7 +102,8 @@ def headline(rule: AlarmRule, series: str, value: float | None, *, has_data: boo
     """Name an alarm and say what is wrong; the series is added where the sentence does not name it."""
     said = sentence(rule, series, value, has_data=has_data)
     is_named = all(one in said for one in _values(series, {}))
-    return f"{rule.name}: {said}" if is_named else f"{rule.name} ({series}): {said}"
+    title = titles.of_rule(rule.name)
+    return f"{title}: {said}" if is_named else f"{title} ({series}): {said}"
 
 
 def _values(series: str, fixed: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a notice says, in the language of the installation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from monitor.alarms import runbook, sentences
+from monitor.alarms import runbook, sentences, titles
 from monitor.alarms.notices import Due, Line
 from monitor.alarms.rules import AlarmRule, Comparison, Severity, number, title_of
 from monitor.alarms.states import Episode, NoticeKind, is_met
@@ -68,8 +68,8 @@ def of_test() -> Text:
     return Text(subject, f"{body}\n\n{list_url()}\n", {"status": "test", "severity": Severity.INFO.value, "alarms": []})
 
 
-def of_window(event: str, *, starts_at: datetime, ends_at: datetime, comment: str, about: str, active: int) -> Text:
-    """Write that a maintenance window is announced, begins or has ended; `active` alarms remain at its end."""
+def of_window(event: str, *, starts_at: datetime, ends_at: datetime, comment: str, rules: Sequence[str], active: int) -> Text:
+    """Write that a maintenance window for some rules, or all, is announced, begins or has ended; `active` alarms remain at its end."""
     with translation.override(django_settings.LANGUAGE_CODE):
         start, end = moment(starts_at), moment(ends_at)
         match event:
@@ -79,6 +79,7 @@ def of_window(event: str, *, starts_at: datetime, ends_at: datetime, comment: st
                 subject = _("Maintenance has begun, until {end}").format(end=end)
             case _:
                 subject = _("Maintenance has ended")
+        about = ", ".join(map(titles.of_rule, rules)) or _("all alarms")
         parts = [_("No notices are sent for: {alarms}").format(alarms=about)] if event != "ended" else []
         if event == "ended":
             parts.append(ngettext("{n} alarm is active.", "{n} alarms are active.", active).format(n=active))
@@ -94,7 +95,8 @@ def list_url() -> str:
 
 def name_of(episode: Episode) -> str:
     """Name an alarm: its rule, and which of the metric's series it is about."""
-    return f"{episode.rule} ({episode.series})" if episode.series else episode.rule
+    title = titles.of_rule(episode.rule)
+    return f"{title} ({episode.series})" if episode.series else title
 
 
 def moment(value: datetime) -> str:

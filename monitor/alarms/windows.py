@@ -85,7 +85,7 @@ def _write(
         starts_at=silence.starts_at,
         ends_at=silence.ends_at,
         comment=silence.comment,
-        about=", ".join(silence.rules) or "*",
+        rules=silence.rules,
         active=active,
     )
     try:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib import request_counts
-from posthaste.lib.metrics import Histogram, metric, once_a_reading
+from posthaste.lib.metric_readings import once_a_reading
+from posthaste.lib.metrics import Histogram, metric
 
 
 @once_a_reading

@@ -3,9 +3,10 @@
 Figures of the installation, not of this process: they come from Redis and the database, so one web process answers for all, and it does
 not matter which one is asked. No label has a value for each process, tenant or host, so restarts and new tenants leave the number of
 series as it is; `METRICS_DETAIL` adds those that providers and hosts have. They are read at most once a second a process. A metric whose
-reader fails is left out and named in `posthaste_metric_errors`.
+reader fails is left out and named in `posthaste_metric_errors`, and so is one that was not read by the deadline of the answer.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry
@@ -19,20 +20,25 @@ from posthaste.lib import metrics
 from posthaste.lib.metrics import Histogram, Samples
 
 KEEP_SECONDS = 1.0
+#: How long an answer takes at most, from the moment its request is handled. Prometheus gives up after 10 s by default.
+ANSWER_SECONDS = 7.0
 ERRORS = f"{metrics.PREFIX}metric_errors"
 
 
 class _Figures(Collector):
     """The registry as prometheus-client wants it; scrapes that come together are answered by one reading."""
 
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
     def collect(self) -> Iterable[Metric]:
-        yield from _families()
+        yield from _families(within_seconds=self._deadline - time.monotonic())
 
 
-def _families() -> Iterator[Metric]:
+def _families(*, within_seconds: float) -> Iterator[Metric]:
     errors = GaugeMetricFamily(ERRORS, "Metrics that could not be read for this answer, and are missing in it.", labels=["metric"])
     with_detail = env.load().metrics_detail
-    for name, figure in sorted(figures.read(max_age_seconds=KEEP_SECONDS).items()):
+    for name, figure in sorted(figures.read(max_age_seconds=KEEP_SECONDS, within_seconds=within_seconds).items()):
         if figure.error:
             errors.add_metric([name], 1)
         if figure.samples is None:
@@ -67,11 +73,12 @@ def _bound(seconds: float) -> str:
     return "+Inf" if seconds == float("inf") else repr(float(seconds))
 
 
-_registry = CollectorRegistry(auto_describe=False)
-_registry.register(_Figures())
+def render(accept: str, *, deadline: float) -> tuple[str, bytes]:
+    """Return content type and body of an answer in the best format that an Accept header names.
 
-
-def render(accept: str) -> tuple[str, bytes]:
-    """Return content type and body of an answer in the best format that an Accept header names."""
+    What was not read at `deadline`, a time of `time.monotonic`, is left out.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(deadline))
     encode, content_type = choose_encoder(accept)
-    return content_type, encode(_registry)
+    return content_type, encode(registry)

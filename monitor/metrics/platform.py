@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from monitor.health import parts
 from posthaste.lib import heartbeat, redis
 from posthaste.lib.heartbeat import Process
-from posthaste.lib.metrics import found_away, largest, metric, once_a_reading
+from posthaste.lib.metric_readings import found_away, once_a_reading
+from posthaste.lib.metrics import largest, metric
 
 
 @once_a_reading

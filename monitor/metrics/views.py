@@ -1,5 +1,6 @@
 """`/metrics`, for Prometheus."""
 
+import time
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -35,18 +36,18 @@ class Metrics(TenantView):
     content_negotiation_class = _AnswersInItsOwnFormat
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self._deadline = time.monotonic() + outlet.ANSWER_SECONDS
         # A scraper is no caller: it has no tenant, no scopes, and limits are not for it. So it goes on while the database is away, too.
         if request.method in ("GET", "HEAD") and scrapers.may_scrape(request):
-            return _answer(request.headers.get("Accept", ""))
+            return self._answer(request)
         answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return answer
 
     def get(self, request: Request) -> HttpResponse:
         must_operate(self.caller)
-        return _answer(request.headers.get("Accept", ""))
+        return self._answer(request)
 
-
-def _answer(accept: str) -> HttpResponse:
-    with translation.override("en"):
-        content_type, body = outlet.render(accept)
-    return HttpResponse(body, content_type=content_type, headers={"Cache-Control": "no-store"})
+    def _answer(self, request: HttpRequest | Request) -> HttpResponse:
+        with translation.override("en"):
+            content_type, body = outlet.render(request.headers.get("Accept", ""), deadline=self._deadline)
+        return HttpResponse(body, content_type=content_type, headers={"Cache-Control": "no-store"})

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.staff.tenant_admin import own_tenants
 from messaging import selectors
+from messaging.labels import batch_state
 from posthaste.lib.masking import mask_recipient
 from posthaste.ui import navigation
 from posthaste.ui.pages import at, page, staff_page
@@ -63,12 +65,13 @@ def _messages(term: str, tenants: list[int]) -> list[dict[str, Any]]:
 
 
 def _batches(term: str, tenants: list[int]) -> list[dict[str, Any]]:
+    now = timezone.now()
     return [
         {
             "url": reverse("admin:messaging_batch_change", args=[batch.pk]),
             "icon": "batches",
             "label": str(batch)[:60],
-            "note": batch.get_status_display(),
+            "note": batch_state(batch, now=now).label,
             "at": batch.created_at,
             "is_exact": selectors.as_id(term) == batch.pk,
         }

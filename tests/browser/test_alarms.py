@@ -41,7 +41,7 @@ def test_the_list_is_filtered_by_chips_and_by_words(live_server: Any, opened: An
     opened.locator(".chip summary", has_text="Severity").click()
     opened.locator(".chip a", has_text="Warning").click()
     opened.wait_for_url("**severity=warning")
-    assert shown(opened) == ["backlog"]
+    assert shown(opened) == ["Backlog too large"]
     opened.fill("#list-search", "breaker")
     opened.press("#list-search", "Enter")
     opened.get_by_text("No alarm fits these filters.").wait_for()
@@ -52,7 +52,7 @@ def test_the_list_is_filtered_by_chips_and_by_words(live_server: Any, opened: An
 
 def test_an_alarm_opens_beside_the_list_and_is_acknowledged_there(live_server: Any, opened: Any) -> None:
     opened.goto(live_server.url + reverse("alarms"))
-    opened.locator("#all-alarms tbody tr", has_text="backlog").locator("td").first.click()
+    opened.locator("#all-alarms tbody tr", has_text="Backlog too large").locator("td").first.click()
     panel = opened.locator("#panel")
     panel.locator(".alarm-plot polyline").wait_for()
     assert unquote(opened.url).endswith(f"#row={reverse('alarm', args=[Alarm.objects.get(rule='backlog').pk])}")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from monitor.alarms import built_in
+from monitor.metrics import outlet
 from posthaste.env import ROOT
 from posthaste.lib import metrics
 from tests import packages
@@ -134,3 +135,10 @@ def test_the_dashboard_has_no_panel_that_lies_over_another_or_asks_a_fixed_sourc
 def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
     page = PAGE.read_text()
     assert page == written(page), "run python -m tests.deploy.metrics_table"
+
+
+@pytest.mark.parametrize("configuration", ["prometheus.yml", "compose.yml"])
+def test_prometheus_waits_longer_than_an_answer_can_take(configuration: str) -> None:
+    jobs = yaml.safe_load((PROMETHEUS / configuration).read_text())["scrape_configs"]
+    patience = next(int(job["scrape_timeout"].removesuffix("s")) for job in jobs if job["job_name"] == "posthaste")
+    assert outlet.ANSWER_SECONDS + 1 <= 8 < patience

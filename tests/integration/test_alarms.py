@@ -12,7 +12,7 @@ from tests.peers.gateway import Gateway
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
 pytestmark = pytest.mark.both_stacks
-NAME = "no-consumers"
+NAME, TITLE = "no-consumers", "Workers missing"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def await_notice(stack: Stack, gateway: Gateway, status: str) -> dict[str, Any]:
 
 def acknowledge(page: Any) -> None:
     """Find the alarm in the list that was open all the time, go to its page and take charge."""
-    row = page.locator("#all-alarms tbody tr", has_text=NAME).first
+    row = page.locator("#all-alarms tbody tr", has_text=TITLE).first
     row.locator(".badge", has_text="Firing").wait_for()
     row.locator("th a").click()
     page.wait_for_selector("#alarm-now")

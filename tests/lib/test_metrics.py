@@ -9,20 +9,20 @@ import pytest
 from django.utils.translation import get_language, override
 from structlog.testing import capture_logs
 
-from posthaste.lib import metrics, redis
+from posthaste.lib import metric_readings, metrics, redis
 from posthaste.lib.metrics import metric
 
 
 @pytest.fixture(autouse=True)
 def _only_those_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_metrics", {})
-    monkeypatch.setattr(metrics, "_left_behind", {})
-    monkeypatch.setattr(metrics, "_failing", set())
-    monkeypatch.setattr(metrics, "_took", {})
+    monkeypatch.setattr(metric_readings, "_left_behind", {})
+    monkeypatch.setattr(metric_readings, "_failing", set())
+    monkeypatch.setattr(metric_readings, "_took", {})
 
 
 def read() -> dict[str, Any]:
-    return {found.full_name: what.samples for found, what in metrics.read_all()}
+    return {found.full_name: what.samples for found, what in metric_readings.read_all()}
 
 
 def test_a_reader_gives_a_number_or_numbers_by_label() -> None:
@@ -91,7 +91,7 @@ def ended(before: int) -> bool:
 
 
 def test_a_reader_that_takes_too_long_is_left_out_and_not_called_again_until_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "READER_SECONDS", 0.5)
+    monkeypatch.setattr(metric_readings, "READER_SECONDS", 0.5)
     before, may_return, calls = threads(), threading.Event(), []
 
     @metric("hanging", help="Hangs.")
@@ -111,28 +111,28 @@ def test_a_reader_that_takes_too_long_is_left_out_and_not_called_again_until_it_
     finally:
         may_return.set()
     assert ended(before)
-    monkeypatch.setattr(metrics, "READER_SECONDS", 30.0)
+    monkeypatch.setattr(metric_readings, "READER_SECONDS", 30.0)
     assert read() == {"posthaste_hanging": [((), 1.0)], "posthaste_orders": [((), 3.0)]}
 
 
 def test_what_was_found_away_is_known_to_the_thread_that_takes_over_from_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "READER_SECONDS", 0.5)
+    monkeypatch.setattr(metric_readings, "READER_SECONDS", 0.5)
     before, may_return = threads(), threading.Event()
 
     @metric("up", help="Asks.", is_vital=True)
     def up() -> float:
-        metrics.found_away({"redis", "broker"})
+        metric_readings.found_away({"redis", "broker"})
         return 0
 
     @metric("c_broker", help="Asks the broker.")
     def c_broker() -> float:
-        metrics.must_respond("broker")
+        metric_readings.must_respond("broker")
         return 1
 
     metric("a_hanging", help="Hangs.")(lambda: may_return.wait(60))
     metric("b_redis", help="Asks Redis.")(lambda: redis.client().dbsize())
     try:
-        found = {one.name: what.error for one, what in metrics.read_all()}
+        found = {one.name: what.error for one, what in metric_readings.read_all()}
     finally:
         may_return.set()
         assert ended(before)
@@ -143,7 +143,7 @@ def test_what_was_found_away_is_known_to_the_thread_that_takes_over_from_one_tha
 
 
 def test_readers_that_hang_do_not_take_the_time_of_the_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "ALL_SECONDS", 1.0)
+    monkeypatch.setattr(metric_readings, "ALL_SECONDS", 1.0)
     may_return = threading.Event()
     for number in range(3):
         metric(f"hanging_{number}", help="Hangs.")(lambda: float(may_return.wait(60)))
@@ -186,12 +186,12 @@ def test_nothing_of_a_kind_is_known_and_a_number_that_is_not_known_is_not() -> N
 def test_readers_of_one_reading_share_an_answer_and_an_error() -> None:
     asked: list[str] = []
 
-    @metrics.once_a_reading
+    @metric_readings.once_a_reading
     def answer() -> float:
         asked.append("answer")
         return len(asked)
 
-    @metrics.once_a_reading
+    @metric_readings.once_a_reading
     def error() -> float:
         asked.append("error")
         raise RuntimeError("away")
@@ -211,13 +211,13 @@ def test_readers_of_one_reading_share_an_answer_and_an_error() -> None:
 def test_some_metrics_are_read_without_the_others() -> None:
     metric("broken", help="Breaks.")(lambda: 1 / 0)
     metric("orders", help="Orders.")(lambda: 3)
-    assert [(found.name, what.samples) for found, what in metrics.read_all(["orders"])] == [("orders", [((), 3.0)])]
+    assert [(found.name, what.samples) for found, what in metric_readings.read_all(["orders"])] == [("orders", [((), 3.0)])]
 
 
 def test_values_without_a_bound_can_be_made_one_number() -> None:
     metric("orders_by_customer", help="Orders.", labels=("customer",), fold=sum)(lambda: {"Ada": 2, "Ben": 3})
     metric("oldest_by_customer", help="Orders.", labels=("customer",), fold=metrics.smallest)(dict)
-    for found, what in metrics.read_all():
+    for found, what in metric_readings.read_all():
         assert what.samples is not None
         assert found.folded(what.samples) == {"orders_by_customer": [((), 5.0)], "oldest_by_customer": []}[found.name]
 
@@ -231,5 +231,5 @@ def test_only_a_gauge_is_for_alarms_and_can_be_folded(more: dict[str, Any]) -> N
 def test_what_is_vital_is_read_before_others_whatever_it_took_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
     metric("b_quick", help="Quick.")(lambda: 1)
     metric("c_vital", help="Vital.", is_vital=True)(lambda: 1)
-    monkeypatch.setattr(metrics, "_took", {"b_quick": 0.001, "c_vital": 3.0})
+    monkeypatch.setattr(metric_readings, "_took", {"b_quick": 0.001, "c_vital": 3.0})
     assert list(read()) == ["posthaste_c_vital", "posthaste_b_quick"]

@@ -1,5 +1,6 @@
 """The admin's working side: masked recipients, audited reveals, actions, batches, providers, templates; cheap lists."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -324,6 +325,28 @@ def test_a_big_list_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -
 
 
 # --- batches --------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_for_later_is_scheduled_on_every_page_until_its_time_comes() -> None:
+    mine = tenant("mine")
+    client, later = staff("op", Role.OPERATOR, mine), timezone.now() + timedelta(hours=3)
+    batch = Batch.objects.create(tenant=mine, name="Promotion", channel="sms", accepted=1, send_at=later, created_at=timezone.now())
+    message(mine, Status.PENDING, batch=batch)
+
+    def states() -> set[str]:
+        pages = (page(client, "messaging_batch_changelist"), page(client, "messaging_batch_change", batch.pk), page(client, "index"))
+        found = [
+            re.search(r'<span class="badge tone-\w+"><svg[^>]*>.*?</svg>((?:Running|Paused|Scheduled)[^<]*)', shown) for shown in pages
+        ]
+        return {match[1] if match else "" for match in found}
+
+    assert states() == {"Scheduled for "}
+    assert f'<time class="exact" datetime="{timezone.localtime(later).isoformat()}">' in page(client, "messaging_batch_changelist")
+    assert "Scheduled" in client.get(reverse("search"), {"q": "Promotion"}).content.decode()
+    Batch.objects.update(status=BatchStatus.PAUSED)
+    assert states() == {"Paused"}
+    Batch.objects.update(status=BatchStatus.RUNNING, send_at=timezone.now())
+    assert states() == {"Running"}
 
 
 def test_a_batch_is_paused_resumed_and_cancelled_with_its_books_shown() -> None:

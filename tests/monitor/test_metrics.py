@@ -1,5 +1,6 @@
 """`GET /metrics`: the figures of the installation for Prometheus."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from monitor import figures
 from monitor.health import parts
 from monitor.metrics import outlet, scrapers
 from posthaste import env
-from posthaste.lib import heartbeat, metrics, redis
+from posthaste.lib import heartbeat, metric_readings, metrics, redis
+from posthaste.lib.flow import gate
 from posthaste.lib.heartbeat import Process
 from posthaste.lib.metrics import metric
 from posthaste.lib.request_counts import area_of, counted, request_counts
@@ -115,8 +117,8 @@ def test_some_figures_wait_once_too(hanging_redis: Mute, monkeypatch: pytest.Mon
 
 
 def test_what_is_found_away_outside_a_reading_is_not_remembered() -> None:
-    metrics.found_away({"broker", "redis"})
-    metrics.must_respond("broker")
+    metric_readings.found_away({"broker", "redis"})
+    metric_readings.must_respond("broker")
     assert redis.client().ping()
 
 
@@ -127,6 +129,32 @@ def test_a_broker_that_is_away_is_waited_for_once(monkeypatch: pytest.MonkeyPatc
     read = figures.read(["up", "broker_tasks"])
     assert read["up"].values == {("database",): 1, ("redis",): 1, ("broker",): 0}
     assert (asked, read["broker_tasks"].is_known) == ([], False)
+
+
+def test_an_answer_comes_at_its_deadline_though_a_reading_goes_on_and_readers_hang(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a deadline of its own, the answer would wait for the other reading, which here lasts until the answer is there."""
+    monkeypatch.setattr(outlet, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(metric_readings, "READER_SECONDS", 600.0)
+    monkeypatch.setattr(metric_readings, "ALL_SECONDS", 600.0)
+    monkeypatch.setattr(metrics, "_metrics", {})
+    may_return = threading.Event()
+    for name in ("hanging", "hanging_too"):
+        metric(name, help="Hangs.")(lambda: float(may_return.wait(600)))
+    everything = {("hanging",): 1, ("hanging_too",): 1}
+    try:
+        assert samples(operator) == {"posthaste_metric_errors": everything}, "its readers hang"
+        with figures._lock:
+            assert samples(operator) == {"posthaste_metric_errors": everything}, "another reading is under way"
+    finally:
+        may_return.set()
+
+
+def test_a_scrape_asks_for_no_limit_that_may_wait_for_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env.load(), "metrics_token", SecretStr("x" * 40))
+    asked: list[str] = []
+    monkeypatch.setattr(gate, "ask", lambda resource, _values: asked.append(resource))
+    assert (scrape(token="x" * 40), asked) == (200, [])
+    assert (scrape(token="nonsense"), asked) == (401, [])
 
 
 def test_scrapes_within_a_second_are_answered_by_one_reading(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:

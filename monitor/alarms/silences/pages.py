@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.services import rights
 from accounts.services.audit import Actor
 from accounts.staff import actors
-from monitor.alarms import operate, selectors
+from monitor.alarms import operate, selectors, titles
 from monitor.alarms.addresses import masked
 from monitor.alarms.configuration import alarms
 from monitor.labels import SilenceState
@@ -53,7 +53,7 @@ def silences(request: HttpRequest) -> HttpResponse:
         purpose=_("Times in which alarms are evaluated and shown, but not sent."),
         current=_rows(selectors.silences(now=now), now),
         past=_rows(selectors.silences(now=now, past=True)[:MAX_PAST], now),
-        rules=sorted(rule.name for rule in alarms.value.rules),
+        rules=sorted(((rule.name, titles.of_rule(rule.name)) for rule in alarms.value.rules), key=lambda one: one[1].casefold()),
         chosen=request.POST.getlist("rules"),
         given=request.POST,
         errors=errors,
@@ -121,7 +121,10 @@ def _rows(silences: Iterable[Silence], now: datetime) -> list[dict[str, Any]]:
     for silence in found:
         is_over = silence.ended_at is not None or silence.ends_at <= now
         state = SilenceState.OVER if is_over else SilenceState.ACTIVE if silence.starts_at <= now else SilenceState.COMING
-        rows.append({"row": silence, "state": state, "by": actors.shown(silence.ended_by or silence.created_by, names)})
+        names_of_rules = [titles.of_rule(name) for name in silence.rules]
+        rows.append(
+            {"row": silence, "names": names_of_rules, "state": state, "by": actors.shown(silence.ended_by or silence.created_by, names)}
+        )
     return rows
 
 

@@ -30,7 +30,7 @@ local granted = math.max(0, math.min(tonumber(ARGV[3]), limit - breaker.trials))
 if granted > 0 then
   breaker.trials, breaker.asked = breaker.trials + granted, now
   if is_new then
-    breaker.state, breaker.since = 'half_open', now
+    breaker.state = 'half_open'
     event = tell('half_open')
   end
   breaker.forced, breaker.forced_by, breaker.forced_until = nil, nil, nil -- run out

@@ -8,7 +8,7 @@ if wanted == 'automatic' and not held then
   return false
 end
 empty()
-breaker.since, breaker.release, breaker.trials, breaker.passed = now, release, 0, 0
+breaker.release, breaker.trials, breaker.passed = release, 0, 0
 breaker.why, breaker.number, breaker.of, breaker.code = 'forced', 0, 0, ''
 breaker.epoch = breaker.epoch + 1 -- trial calls under way count no more
 breaker.cause, breaker.times, breaker.judged_at = nil, nil, 0 -- who holds it by hand knows what receipts said
@@ -19,7 +19,7 @@ if wanted == 'automatic' then
   save()
   return tell('released', by)
 end
-breaker.forced, breaker.forced_by = wanted, by
+breaker.since, breaker.forced, breaker.forced_by = now, wanted, by
 breaker.forced_until = span > 0 and now + span or 0
 breaker.state = wanted
 if wanted == 'open' then

@@ -1,7 +1,7 @@
 -- Put before each script of this folder. It reads and writes the state of the breaker ARGV[1].
 -- KEYS[1] the states (hash: name → JSON), KEYS[2] events of all breakers (list), KEYS[3] events of this one (list),
 -- KEYS[4] the names with the time they were last heard of (sorted set), KEYS[5…] its windows, emptied whenever it moves
--- A state: state (closed, open, half_open), since, retry_at, closed_at (ms), epoch (round of trial calls), trials (granted in it),
+-- A state: state (closed, open, half_open), since (ms: when it opened or closed; its trials leave it), retry_at, closed_at (ms), epoch (round of trial calls), trials (granted in it),
 -- passed (of those), asked (ms, the last one), why, number, of, code, release; forced (open, closed), forced_by, forced_until (0: until released).
 -- Of one that receipts have opened also: cause ('receipts', until it closes), times (it did so in a row), fresh_from (ms: receipts of messages
 -- taken before tell of the trouble that was), heard and bad (receipts of its trial messages), judged_at (ms: their trial calls have been
@@ -72,7 +72,10 @@ local function open(span, longest, why, number, of, code)
     -- Half of it is left for clocks that differ: a message of a trial call is taken when all of it has passed.
     breaker.fresh_from = now + math.floor(span / 2)
   end
-  breaker.state, breaker.since, breaker.retry_at = 'open', now, now + span
+  if breaker.state == 'closed' then
+    breaker.since = now
+  end
+  breaker.state, breaker.retry_at = 'open', now + span
   breaker.trials, breaker.passed, breaker.heard, breaker.bad, breaker.judged_at = 0, 0, 0, 0, 0
   breaker.forced, breaker.forced_by, breaker.forced_until = nil, nil, nil -- run out
   breaker.why, breaker.number, breaker.of, breaker.code, breaker.release = why, number, of, code, release

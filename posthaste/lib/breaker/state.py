@@ -62,7 +62,7 @@ class State:
 
     name: str
     state: Phase = Phase.CLOSED
-    since: int = 0
+    since: int = 0  # when it opened or closed, or was held by hand; trials that fail leave it
     retry_at: int = 0
     closed_at: int = 0
     epoch: int = 0

@@ -17,7 +17,7 @@ from posthaste.lib.problems import Problem
 
 API, PUBLIC = "api", "public"
 #: Guarded otherwise, or asked by machines that must always be answered.
-EXEMPT = ("/api/", "/nacos/", "/health", "/docs", "/static/", "/admin/", "/ws/")
+EXEMPT = ("/api/", "/nacos/", "/health", "/docs", "/static/", "/admin/", "/ws/", "/metrics")
 
 
 class FlowLimited(APIView):
@@ -64,7 +64,7 @@ class PublicPagesMiddleware(MiddlewareMixin):
     """Pages without a login are counted for each address."""
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> HttpResponse | None:
-        if request.path_info.startswith(EXEMPT) or getattr(view, "flow_exempt", False):
+        if request.path_info.startswith(EXEMPT):
             return None
         user = getattr(request, "user", None)
         if user is not None and user.is_authenticated:

@@ -92,6 +92,20 @@ def test_what_was_seen_long_ago_counts_no_more() -> None:
     assert drain_rate.per_second is None
 
 
+def test_a_rate_is_told_only_after_a_whole_second_was_measured() -> None:
+    drain_rate = DrainRate()
+    drain_rate.note(100.0, left=0)
+    told = []
+    for look in range(1, 30):
+        drain_rate.note(100.0 + look * 0.06, left=600)  # as when the workers begin with what waited for them
+        told.append(drain_rate.told_per_second)
+    assert told[:16] == [None] * 16
+    assert told[-1] == pytest.approx(10_000, rel=0.11)
+    drain_rate.note(200.0, left=0)
+    drain_rate.note(200.1, left=1_000)
+    assert drain_rate.told_per_second is None, "nothing was measured for a while"
+
+
 # --- turns -----------------------------------------------------------------------------------------------------------
 
 

@@ -51,13 +51,31 @@ def test_the_list_shows_what_fires_first_and_filters() -> None:
     make_alarm()
     make_alarm("disk", series="host=a", severity="info")
     client = staff(ConfigRight.VIEW)
-    assert listed(client) == ["backlog", "disk · host=a", "disk"]
+    assert listed(client) == ["Backlog too large", "disk · host=a", "disk"]
     assert listed(client, state="resolved") == ["disk"]
     assert listed(client, severity="info") == ["disk · host=a"]
     assert listed(client, q="DISK", state="firing") == ["disk · host=a"]
     assert listed(client, q="host=") == ["disk · host=a"]
-    assert listed(client, state="none", severity="none", after="nonsense", q="\0") == ["backlog", "disk · host=a", "disk"]
+    assert listed(client, state="none", severity="none", after="nonsense", q="\0") == ["Backlog too large", "disk · host=a", "disk"]
     assert "No alarm fits these filters." in client.get(reverse("alarms"), {"q": "nothing"}).content.decode()
+
+
+def test_a_built_in_rule_has_its_title_on_every_page_and_is_found_by_it() -> None:
+    configure(alarms, rules=[rule("redis-away", metric="up"), rule("ours", inhibited_by=["redis-away"])])
+    alarm, client, now = make_alarm("ours", inhibited_by="redis-away"), staff(ConfigRight.EDIT), timezone.now()
+    other = make_alarm("redis-away", metric="up")
+    made = {"starts_at": now - timedelta(hours=1), "ends_at": now + timedelta(hours=1), "comment": "Planned", "created_at": now}
+    Silence.objects.create(rules=["redis-away", "ours"], **made, created_by="user:ada")
+    assert listed(client, q="s unav") == listed(client, q="redis-") == ["Redis unavailable"]
+    pages = {name: client.get(reverse(name)).content.decode() for name in ("alarms", "alarm-silences")}
+    assert "not sent because of Redis unavailable" in pages["alarms"]
+    assert "Silenced: Redis unavailable, ours" in pages["alarms"]
+    assert "Redis unavailable, ours" in pages["alarm-silences"]
+    assert '<option value="redis-away">Redis unavailable</option>' in pages["alarm-silences"]
+    assert "Not sent while Redis unavailable is active" in client.get(reverse("alarm", args=[alarm.pk])).content.decode()
+    page = client.get(reverse("alarm", args=[other.pk])).content.decode()
+    assert "<h1>Redis unavailable" in page
+    assert "<code>redis-away</code>" in page, "the name that the configuration and the runbook have"
 
 
 def test_filters_are_chips_that_keep_each_other_and_the_search() -> None:
@@ -80,7 +98,7 @@ def test_what_is_over_comes_by_pages_and_what_is_open_stays_on_the_first(monkeyp
         seen.append(re.findall(r'<a class="name" href="/alarms/[0-9a-f-]+/">([^<]+)</a>', content))
         if older := re.search(r'href="(\?[^"]*)"[^>]*>Older', content):
             address = reverse("alarms") + older[1].replace("&amp;", "&")
-    assert seen == [["backlog", "disk · 4", "disk · 3"], ["disk · 2", "disk · 1"], ["disk · 0"]]
+    assert seen == [["Backlog too large", "disk · 4", "disk · 3"], ["disk · 2", "disk · 1"], ["disk · 0"]]
     newer = re.search(r'href="(\?[^"]*)"[^>]*>Newer', content)
     assert newer
     assert listed(client, **dict([newer[1].lstrip("?").split("=")])) == ["disk · 2", "disk · 1"]
@@ -93,7 +111,7 @@ def test_the_list_is_exported_with_its_filters() -> None:
     lines = answer.getvalue().decode().splitlines()
     assert answer["Content-Type"].startswith("text/csv")
     assert len(lines) == 2
-    assert lines[1].startswith("backlog,'=cmd(),due_messages,Critical,Firing,,1.5,")
+    assert lines[1].startswith("Backlog too large,'=cmd(),due_messages,Critical,Firing,,1.5,")
 
 
 def test_an_empty_list_says_that_all_is_well_and_that_nobody_is_notified() -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
-from monitor.alarms import built_in, runbook, sentences
+from monitor.alarms import built_in, runbook, sentences, titles
 from monitor.alarms.rules import AlarmRule
 
 BUILT_IN = {rule.name: rule for rule in built_in.rules()}
@@ -13,17 +13,17 @@ BUILT_IN = {rule.name: rule for rule in built_in.rules()}
 @pytest.mark.parametrize(
     ("name", "series", "value", "said"),
     [
-        ("redis-away", "", 0, "redis-away: Redis does not respond"),
-        ("redis-away", "", 1, "redis-away: back to normal, and over if that lasts"),
-        ("no-consumers", "", 0, "no-consumers: No worker process is running"),
-        ("backlog-age", "", 400, "backlog-age: The oldest message has been waiting for 6 min 40 s"),
-        ("backlog-age", "", 200, "backlog-age: The oldest message has been waiting for 3 min 20 s"),
-        ("backlog", "", 120_000, "backlog: 120,000 messages are waiting to be sent"),
-        ("success-rate", "", 91.5, "success-rate: Only 91.5 % of messages succeed"),
-        ("breaker-open", "breaker=FCM gateway", 1, "breaker-open: The breaker of FCM gateway is open"),
-        ("disk-full", "host=db-1", 93, "disk-full (host=db-1): The disk is 93 % full"),
-        ("credential-expiring", "provider=FCM", -1, "credential-expiring: A credential of FCM has expired"),
-        ("webhook-endpoint-disabled", "", 2, "webhook-endpoint-disabled: Webhook endpoints that Posthaste disabled: 2"),
+        ("redis-away", "", 0, "Redis unavailable: Redis does not respond"),
+        ("redis-away", "", 1, "Redis unavailable: back to normal, and over if that lasts"),
+        ("no-consumers", "", 0, "Workers missing: No worker process is running"),
+        ("backlog-age", "", 400, "Messages wait too long: The oldest message has been waiting for 6 min 40 s"),
+        ("backlog-age", "", 200, "Messages wait too long: The oldest message has been waiting for 3 min 20 s"),
+        ("backlog", "", 120_000, "Backlog too large: 120,000 messages are waiting to be sent"),
+        ("success-rate", "", 91.5, "Low success rate: Only 91.5 % of messages succeed"),
+        ("breaker-open", "breaker=FCM gateway", 1, "Breaker open: The breaker of FCM gateway is open"),
+        ("disk-full", "host=db-1", 93, "Disk nearly full (host=db-1): The disk is 93 % full"),
+        ("credential-expiring", "provider=FCM", -1, "Credential expires soon: A credential of FCM has expired"),
+        ("webhook-endpoint-disabled", "", 2, "Webhook endpoint disabled: Webhook endpoints that Posthaste disabled: 2"),
     ],
 )
 def test_an_alarm_says_in_a_plain_sentence_what_is_wrong(name: str, series: str, value: float, said: str) -> None:
@@ -31,7 +31,7 @@ def test_an_alarm_says_in_a_plain_sentence_what_is_wrong(name: str, series: str,
 
 
 def test_a_missing_reading_says_so() -> None:
-    assert sentences.headline(BUILT_IN["disk-full"], "", None) == "disk-full: no data of Disk space used, per cent"
+    assert sentences.headline(BUILT_IN["disk-full"], "", None) == "Disk nearly full: no data of Disk space used, per cent"
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
@@ -43,6 +43,13 @@ def test_every_built_in_alarm_has_a_sentence_in_both_languages(rule: AlarmRule, 
     assert said
     assert "{" not in said
     assert "(1)" not in said
+
+
+def test_built_in_rules_are_called_by_a_title_and_own_rules_by_their_name() -> None:
+    assert set(titles.TITLES) == set(BUILT_IN)
+    assert len({str(title) for title in titles.TITLES.values()}) == len(BUILT_IN)
+    assert sentences.headline(BUILT_IN["backlog"].model_copy(update={"name": "ours"}), "", 120_000).startswith("ours: ")
+    assert AlarmRule.in_brief(BUILT_IN["redis-away"].model_dump(mode="json")).startswith("Redis unavailable · ")
 
 
 @pytest.mark.django_db
