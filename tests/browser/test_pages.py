@@ -21,6 +21,7 @@ from tests.browser.config import report_instances
 from tests.browser.conftest import CHROMIUM, Chromium
 from tests.browser.everything import STATUS, everything, status_of
 
+PATIENCE_MS = 120_000  # for each thing that is waited for; the machine may be busy
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
@@ -106,6 +107,7 @@ def open_as(
     client.force_login(user)
     viewport = {"width": width, "height": 844 if width < 500 else 900}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
+    context.set_default_timeout(PATIENCE_MS)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
