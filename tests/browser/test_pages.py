@@ -18,9 +18,10 @@ from accounts.roles import Role
 from configcenter.services import items
 from posthaste.lib import locks
 from tests.browser.config import report_instances
+from tests.browser.conftest import CHROMIUM, Chromium
 from tests.browser.everything import STATUS, everything, status_of
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+PATIENCE_MS = 120_000  # for each thing that is waited for; the machine may be busy
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
@@ -91,11 +92,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+def browser(chromium: Chromium) -> Iterator[Any]:
+    with chromium as running:
+        yield running
         # Inside playwright's event loop Django keeps connections of its own; one left open would hold the test database.
         connections.close_all()
 
@@ -108,6 +107,7 @@ def open_as(
     client.force_login(user)
     viewport = {"width": width, "height": 844 if width < 500 else 900}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
+    context.set_default_timeout(PATIENCE_MS)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
