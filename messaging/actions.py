@@ -37,6 +37,7 @@ class Action(StrEnum):
     WEBHOOK_DISABLE = "webhook.disable"
     WEBHOOK_TEST = "webhook.test"
     WEBHOOK_REPLAY = "webhook.replay"
+    EVENTS_RECORD = "events.record"
     POOL_HOLD = "pool.hold"
     POOL_RELEASE = "pool.release"
     INSTANCE_SHUTDOWN = "instance.shutdown"

@@ -44,7 +44,9 @@ def alarms(reader: Reader) -> Iterator[Notice]:
     """Tell of the alarms that fire."""
     if not rights.may_view(reader.user):
         return
-    for alarm in selectors_of_alarms.firing(limit=MAX_ALARMS):
+    firing = selectors_of_alarms.firing(limit=MAX_ALARMS)
+    names = actors.names_of({alarm.acknowledged_by for alarm in firing} - {""}, tenant_ids=None)
+    for alarm in firing:
         is_loud = alarm.severity == AlarmSeverity.CRITICAL and not alarm.acknowledged_by
         yield Notice(
             Severity.CRITICAL if is_loud else Severity.WARNING,
@@ -52,7 +54,7 @@ def alarms(reader: Reader) -> Iterator[Notice]:
             reverse("alarm", args=[alarm.id]),
             action=_("Open the alarm"),
             since=alarm.since,
-            detail=_("Acknowledged by {who}.").format(who=actors.in_words(alarm.acknowledged_by, {})) if alarm.acknowledged_by else "",
+            detail=_("Acknowledged by {who}.").format(who=actors.in_words(alarm.acknowledged_by, names)) if alarm.acknowledged_by else "",
         )
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from posthaste import env
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tests.services import Service
 
 __all__ = ["no_threads_left"]
+
+hypothesis.settings.register_profile("posthaste", deadline=None)  # a busy machine is not a fault
+hypothesis.settings.load_profile("posthaste")
 
 
 def pytest_report_header() -> str:

@@ -18,7 +18,7 @@ from accounts.services.audit import ActorKind
 from accounts.staff import actors
 from accounts.staff.lists import Rows, as_uuid
 from accounts.staff.tenant_admin import ReadOnly, own_tenants
-from posthaste.ui.templatetags.interface import NOTHING, ago, facts, moment, short_id
+from posthaste.ui.templatetags.interface import NOTHING, ago, facts, moment, short_id, two_lines
 
 RECENT = 2_000  # entries whose actors are offered
 
@@ -66,6 +66,12 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+def name_of_target(row: AuditEntry) -> str:
+    """Return the name that an entry noted of its target, where people would not know the target by its number."""
+    name = row.detail.get("name") if row.target.isdecimal() or as_uuid(row.target) else None
+    return name if isinstance(name, str) else ""
+
+
 #: What the page of an entry shows, in this order.
 SHOWN = ("at_exactly", "actor_name", "actor", "action_code", "target", "tenant_name", "address", "details")
 
@@ -94,7 +100,8 @@ class AuditAdmin(ReadOnly):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
-        heading = f"{row.action} · {row.target}" if row is not None and row.target else getattr(row, "action", "")
+        about = (name_of_target(row) or row.target) if row is not None else ""
+        heading = f"{row.action} · {about}" if row is not None and about else getattr(row, "action", "")
         return super().render_change_form(request, {"heading": heading, **context}, *args, **kwargs)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
@@ -131,8 +138,9 @@ class AuditAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("target"))
     def target_shown(self, row: AuditEntry) -> SafeString | str:
-        identifier = as_uuid(row.target)
-        return format_html('<code title="{}">{}</code>', row.target, short_id(identifier)) if identifier else row.target or NOTHING
+        identifier, name = as_uuid(row.target), name_of_target(row)
+        shown = format_html('<code title="{}">{}</code>', row.target, short_id(identifier)) if identifier else row.target
+        return two_lines(name, shown) if name else shown or NOTHING
 
     @admin.display(description=gettext_lazy("tenant"))
     def tenant_name(self, row: AuditEntry) -> str:

@@ -11,7 +11,10 @@ from accounts.services.audit import ActorKind
 
 
 def names_of(actors: Iterable[str], *, tenant_ids: Collection[int] | None) -> dict[str, str]:
-    """Return the names of people and of the keys of these tenants (None: of all) by actor, in two queries."""
+    """Return the names of people and of the keys of these tenants by actor, in two queries.
+
+    None stands for all tenants: for what concerns the whole installation, where only keys of tenants that operate it act.
+    """
     named = {actor: actor.partition(":")[2] for actor in set(actors)}
     logins = [name for actor, name in named.items() if actor.startswith(f"{ActorKind.USER}:")]
     prefixes = [name for actor, name in named.items() if actor.startswith(f"{ActorKind.KEY}:")]

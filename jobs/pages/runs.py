@@ -55,7 +55,7 @@ def one_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         title=title_of(run.job),
         purpose=_("One run of the job, with its log."),
         run=run,
-        asked_by=actors.shown(run.asked_by, actors.names_of({run.asked_by}, tenant_ids=())) if run.asked_by else "",
+        asked_by=actors.shown(run.asked_by, actors.names_of({run.asked_by}, tenant_ids=None)) if run.asked_by else "",
         shown=run_row(run),
         reason=reason_text(run.error),
         is_open=run.state in OPEN_STATES,

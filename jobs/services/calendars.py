@@ -4,6 +4,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 
 WEEKDAYS = "weekdays"
@@ -18,10 +19,17 @@ def _country(code: str) -> Any:
 
 def names() -> dict[str, str]:
     """Return the calendars by code: every day, Monday to Friday, and each country that is known."""
+    return {"": _("Every day"), WEEKDAYS: _("Monday to Friday"), **_countries(to_locale(get_language() or "en"))}
+
+
+@lru_cache(maxsize=8)
+def _countries(locale: str) -> dict[str, str]:
+    """Return the countries by code, named in a language as Unicode's CLDR has it."""
+    from babel import Locale
     from holidays.registry import COUNTRIES
 
-    countries = {codes[1]: f"{codes[1]} · {name.replace('_', ' ').title()}" for name, codes in COUNTRIES.items()}
-    return {"": _("Every day"), WEEKDAYS: _("Monday to Friday"), **dict(sorted(countries.items()))}
+    known = Locale.parse(locale).territories
+    return {code: f"{code} · {known.get(code, code)}" for code in sorted(codes[1] for codes in COUNTRIES.values())}
 
 
 def is_known(code: str) -> bool:

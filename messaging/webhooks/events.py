@@ -16,6 +16,9 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.services import audit
+from accounts.services.audit import Actor
+from messaging.actions import Action
 from messaging.models import Event, EventRecording, RecordedEvent
 from messaging.webhooks import content, event_types, reading
 from posthaste.lib.late_writes import late_writes, write_latest
@@ -36,6 +39,12 @@ class EventsGone(Problem):
     """Some events after this position were deleted because of their age, or not recorded. `after` is the position to go on from."""
 
     status, code, title = 410, "events_gone", gettext_lazy("These events are not kept any more")
+
+
+class NotRecorded(Problem):
+    """The events of this tenant are not recorded. Start with `POST /api/events/`; a first webhook endpoint starts it too."""
+
+    status, code, title = 409, "events_not_recorded", gettext_lazy("Events are not recorded")
 
 
 class PositionAhead(Problem):
@@ -107,14 +116,19 @@ def after(
 ) -> Page:
     """Return a tenant's events after a position, oldest first; `types` are patterns as an endpoint has them, none means all.
 
-    Position 0 stands for the oldest event that is kept. `is_sandbox`: None returns both kinds. The first call starts the recording for
-    a tenant without an endpoint; without calls for `webhooks.keep_days` it ends.
+    Position 0 stands for the oldest event that is kept. `is_sandbox`: None returns both kinds. The recording for a tenant without an
+    endpoint ends when there were no calls for `webhooks.keep_days`.
 
     Raises:
+        NotRecorded: the recording was not started, or has ended.
         EventsGone: events after `position` are not kept any more, or were not recorded.
         PositionAhead: `position` is larger than any that the tenant's reader can have been given.
     """
-    recording = start_recording(tenant_id, read_at=now)
+    recording = EventRecording.objects.filter(tenant_id=tenant_id).first()
+    if recording is None:
+        raise NotRecorded(_("Events are not recorded yet, or no longer because they were not read. Start with POST /api/events/."))
+    if recording.read_at is None or recording.read_at < now - NOTE_READING_EVERY:
+        _readings.note(recording.pk, now)
     if 0 < position < recording.missing_until:
         raise EventsGone(
             _("Events up to position {n} are not available any more. Go on from there.").format(n=recording.missing_until),
@@ -139,19 +153,23 @@ def _must_be_reached(position: int, recording: EventRecording) -> None:
         raise PositionAhead(_("The last event is at position {n}. Go on from there.").format(n=last), after=last)
 
 
-def start_recording(tenant_id: int, *, read_at: datetime | None = None) -> EventRecording:
-    """Have a tenant's events recorded from now on, and return its entry. Nothing changes if they are; its last reading is noted.
+def open_stream(*, tenant_id: int, by: Actor, now: datetime) -> int:
+    """Have a tenant's events recorded for the stream, and return the position after which none is missing. Nothing changes if they are."""
+    recording, is_new = start_recording(tenant_id, read_at=now)
+    if is_new:
+        audit.record(by=by, action=Action.EVENTS_RECORD, target=recording.pk, tenant_id=tenant_id)
+    return recording.missing_until
+
+
+def start_recording(tenant_id: int, *, read_at: datetime | None = None) -> tuple[EventRecording, bool]:
+    """Have a tenant's events recorded from now on, and return its entry, and whether it is new. Nothing changes if they are.
 
     What happened before is missing from the stream, and a reader that was here before is told so.
     """
     found = EventRecording.objects.filter(tenant_id=tenant_id).first()
-    if found is None:
-        found, _is_new = EventRecording.objects.get_or_create(
-            tenant_id=tenant_id, defaults={"read_at": read_at, "missing_until": last_position()}
-        )
-    elif read_at is not None and (found.read_at is None or found.read_at < read_at - NOTE_READING_EVERY):
-        _readings.note(found.pk, read_at)
-    return found
+    if found is not None:
+        return found, False
+    return EventRecording.objects.get_or_create(tenant_id=tenant_id, defaults={"read_at": read_at, "missing_until": last_position()})
 
 
 def last_position() -> int:

@@ -99,7 +99,7 @@ def _states() -> list[tuple[str, str]]:
 
 
 def _rows(found: Sequence[Alarm]) -> list[dict[str, Any]]:
-    names = actors.names_of({alarm.acknowledged_by for alarm in found} - {""}, tenant_ids=())
+    names = actors.names_of({alarm.acknowledged_by for alarm in found} - {""}, tenant_ids=None)
     rules = alarms.value.rules_by_name
     return [
         {
@@ -143,7 +143,7 @@ def one_alarm(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         return _act(request, alarm, now)
     rule, history, releases = selectors.rule_of(alarm), selectors.history_of(alarm, now=now), selectors.releases_before(alarm)
-    names = actors.names_of({alarm.acknowledged_by, *(one["author"] for one in releases)} - {""}, tenant_ids=())
+    names = actors.names_of({alarm.acknowledged_by, *(one["author"] for one in releases)} - {""}, tenant_ids=None)
     drawn = plot.draw(
         history.samples,
         selectors.span_of(alarm, now=now),

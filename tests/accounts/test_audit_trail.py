@@ -78,6 +78,17 @@ def test_actors_have_names() -> None:
     assert '<span title="system:release_due">release_due · The platform</span>' in shown
 
 
+def test_a_target_that_is_a_number_is_shown_by_its_name() -> None:
+    root = Client()
+    root.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
+    row = entry(None, "user:ada", "job.pause", target="7", detail={"name": "messaging.release_due"})
+    entry(None, "user:ada", "config.publish", target="queues", detail={"name": "ours"})
+    shown = root.get(reverse(TRAIL)).content.decode()
+    assert '<span class="first">messaging.release_due</span><span class="second soft">7</span>' in shown
+    assert "ours" not in shown, "what the entry calls it already is a name"
+    assert "job.pause · messaging.release_due" in root.get(reverse("admin:accounts_auditentry_change", args=[row.pk])).content.decode()
+
+
 def test_the_names_of_a_page_cost_the_same_however_many_rows_it_has(django_assert_max_num_queries: Any) -> None:
     tenant = make_tenant()
     client = owner(tenant)

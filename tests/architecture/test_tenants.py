@@ -34,6 +34,7 @@ from tests.builders import (
     make_batch,
     make_delivery,
     make_endpoint,
+    make_event,
     make_key,
     make_message,
     make_provider,
@@ -251,6 +252,8 @@ def test_another_tenants_lists_show_nothing_of_it() -> None:
 def test_the_lists_are_not_empty_for_their_owner() -> None:
     owner = make_everything("Acme")
     api = make_api(owner.tenant)
+    api.post("/api/events/", {})
+    make_event(owner.tenant)
     for path in (
         "/api/messages/",
         "/api/batches/",

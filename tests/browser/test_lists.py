@@ -137,7 +137,7 @@ def test_what_cannot_be_refreshed_says_how_old_it_is(live_server: Any, browser: 
     page, _said = open_as(browser, live_server.url, root())
     page.goto(live_server.url + reverse("monitor-queues"))
     page.route("**/queues/", lambda route: route.abort())
-    page.locator("#queues-now.stale").get_by_text("as of").wait_for(timeout=20_000)
+    page.locator("#queues-now.stale").get_by_text("as of").wait_for()
     page.unroute("**/queues/")
-    page.locator("#queues-now:not(.stale)").get_by_text("Live").wait_for(timeout=20_000)
+    page.locator("#queues-now:not(.stale)").get_by_text("Live").wait_for()
     assert playwright

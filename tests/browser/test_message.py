@@ -70,9 +70,9 @@ def test_it_says_what_a_message_waits_for_and_follows_it_until_it_is_sent(live_s
     breakers.forget()
     Message.objects.update(status=Status.QUEUED, queued_at=timezone.now())
     deliver([message.pk])
-    page.get_by_text("Accepted by FCM gateway", exact=False).first.wait_for(timeout=60_000)
-    page.get_by_text("Ended · as of", exact=False).first.wait_for(timeout=60_000)
-    page.locator("#message-title", has_text="Sent").wait_for(timeout=60_000)
+    page.get_by_text("Accepted by FCM gateway", exact=False).first.wait_for()
+    page.get_by_text("Ended · as of", exact=False).first.wait_for()
+    page.locator("#message-title", has_text="Sent").wait_for()
     assert page.locator("#trace").get_attribute("data-every") is None, "nothing asks any more"
     assert page.locator(".bar.course rect[class^=span-]").count() >= 2
     assert complaints == []

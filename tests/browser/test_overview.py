@@ -59,7 +59,7 @@ def test_figures_that_no_longer_come_are_shown_as_old(live_server: Any, browser:
     page.route_web_socket("**/ws/statistics/**", lambda socket: socket.send(frame(0).decode()))
     page.goto(live_server.url + reverse("admin:index"))
     page.locator("#live-state", has_text="live").wait_for()
-    page.locator("#live-state", has_text="as of").wait_for(timeout=10_000)
+    page.locator("#live-state", has_text="as of").wait_for()
     assert page.locator("#live [data-live]:not(.stale)").count() == 0
 
 
@@ -67,6 +67,6 @@ def test_the_strip_is_checked_again_and_says_when_it_could_not_be(live_server: A
     page, _said = open_as(browser, live_server.url, root)
     page.goto(live_server.url + reverse("admin:index"))
     page.route("**/admin/", lambda route: route.abort())
-    page.locator("#health.stale", has_text="as of").wait_for(timeout=30_000)
+    page.locator("#health.stale", has_text="as of").wait_for()
     page.unroute("**/admin/")
-    page.locator("#health:not(.stale)", has_text="checked").wait_for(timeout=30_000)
+    page.locator("#health:not(.stale)", has_text="checked").wait_for()

@@ -16,11 +16,13 @@ from django.test import Client
 from accounts.models import Member, Tenant, User
 from accounts.roles import Role
 from configcenter.services import items
+from monitor import reference
 from posthaste.lib import locks
 from tests.browser.config import report_instances
 from tests.browser.conftest import CHROMIUM, Chromium
 from tests.browser.everything import STATUS, everything, status_of
 
+PATIENCE_MS = 120_000  # for each thing that is waited for; the machine may be busy
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 #: Words that stay in English on a Chinese page: names, units, codes.
 ENGLISH = re.compile(r"\b(the|and|this|that|with|from|yet|not|nothing|choose|please|here)\b", re.IGNORECASE)
@@ -149,6 +151,7 @@ def open_as(
     client.force_login(user)
     viewport = {"width": width, "height": 844 if width < 500 else 900}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, timezone_id=zone)
+    context.set_default_timeout(PATIENCE_MS)
     host = urlsplit(address).hostname
     context.add_cookies(
         [
@@ -242,6 +245,34 @@ def faults(page: Any, *, is_translated: bool) -> list[str]:
     return wrong
 
 
+#: How many lines the parts of the header take: a part whose middle is below the bottom of the line before begins a new one.
+LINES = """
+(() => {
+  let lines = 0, bottom = -Infinity;
+  const parts = [...document.querySelector('#header').children].filter((part) => part.offsetParent && part.offsetHeight);
+  for (const box of parts.map((part) => part.getBoundingClientRect()).sort((a, b) => a.top - b.top)) {
+    if ((box.top + box.bottom) / 2 > bottom) { lines += 1; bottom = box.bottom; }
+  }
+  return [lines, document.querySelector('#header div.breadcrumbs').offsetHeight];
+})()
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_header_of_a_phone_has_two_lines_at_most(live_server: Any, browser: Any, pages: dict[str, str], language: str) -> None:
+    page, _said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, width=390)
+    found = {}
+    for name in ("overview", "alarms", "alarm", "queues and pools", "breakers", "batch"):
+        page.goto(live_server.url + pages[name])
+        found[name] = page.evaluate(LINES)
+    assert {name: lines for name, (lines, _height) in found.items()} == dict.fromkeys(found, 2)
+    assert max(height for _lines, height in found.values()) < 32, "where one is takes one line"
+    page.locator("#find-what").fill("no-such-thing")
+    page.locator("#find-results").get_by_text("Nothing found." if language == "en" else "未找到任何内容。").wait_for()
+    box = page.locator("#find-results").bounding_box()
+    assert box["width"] > 300, "what is found has the width of the page"
+
+
 def test_the_theme_switch_is_remembered(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True))
     page.goto(live_server.url + pages["overview"])
@@ -290,6 +321,21 @@ def test_a_stranger_sees_only_the_login_page(live_server: Any, browser: Any, pag
     assert page.locator("#id_username").is_visible()
     assert not page.locator("#rail").count()
     assert said == []
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Something went wrong on our side"), ("zh-hans", "服务器内部错误")])
+def test_an_error_of_ours_is_a_whole_page_for_a_stranger(
+    live_server: Any, browser: Any, pages: dict[str, str], monkeypatch: pytest.MonkeyPatch, language: str, title: str
+) -> None:
+    monkeypatch.setattr(reference, "every_problem", lambda: 1 / 0)
+    for width in (1440, 390):
+        context = browser.new_context(viewport={"width": width, "height": 844}, locale=language)
+        page = context.new_page()
+        answer = page.goto(live_server.url + "/docs/errors/")
+        assert (answer.status, page.locator("h1").inner_text()) == (500, title)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert page.evaluate(NAMELESS) == []
+        context.close()
 
 
 def test_a_viewer_is_offered_nothing_that_changes(live_server: Any, browser: Any, pages: dict[str, str]) -> None:

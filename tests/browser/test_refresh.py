@@ -21,8 +21,8 @@ def test_a_slow_server_is_asked_once_at_a_time_and_what_is_shown_counts_as_old(
     held: list[Any] = []
     page.goto(live_server.url + reverse("monitor-queues"))
     page.route("**/queues/", lambda route: held.append(route))  # not answered yet
-    page.locator("#queues-now.stale").get_by_text("as of").wait_for(timeout=30_000)
+    page.locator("#queues-now.stale").get_by_text("as of").wait_for()
     assert len(held) == 1
     page.unroute("**/queues/")  # lets it pass
-    page.locator("#queues-now:not(.stale)").get_by_text("Live").wait_for(timeout=30_000)
+    page.locator("#queues-now:not(.stale)").get_by_text("Live").wait_for()
     assert said == []

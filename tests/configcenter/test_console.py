@@ -587,6 +587,19 @@ def test_a_module_is_not_reached_as_an_item() -> None:
     assert staff().get(reverse("config:item-edit", args=[item.pk])).status_code == 404
 
 
+def test_the_public_namespace_is_shown_from_the_start_and_stored_with_its_first_item() -> None:
+    ConfigNamespace.objects.filter(slug="public").delete()
+    client, new = staff(), reverse("config:item-new")
+    assert "<code>public</code>" in client.get(reverse("config:namespaces")).content.decode()
+    assert '<option value="" selected>public' in client.get(new).content.decode()
+    assert not ConfigNamespace.objects.filter(slug="public").exists(), "nothing was stored by looking"
+    typed = {"namespace": "", "group": "G", "data_id": "shop.yaml", "format": "yaml"}
+    assert client.post(new, typed).status_code == 302
+    made = ConfigNamespace.objects.get(slug="public", tenant=None)
+    assert made.items.get().data_id == "shop.yaml"
+    assert f'<option value="{made.pk}" selected>public' in client.get(new).content.decode()
+
+
 def test_namespaces_are_made_and_deleted_while_they_are_empty() -> None:
     client, tenant = staff(), make_tenant()
     url = reverse("config:namespaces")

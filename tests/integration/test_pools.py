@@ -88,6 +88,13 @@ def the_pool(stack: Stack) -> dict[str, Any]:
     return told[0]
 
 
+def steps(stack: Stack, since: float) -> list[int]:
+    """Return by how many threads the pool grew and shrank, in the order of its decisions since a time."""
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        told = [orjson.loads(entry) for entry in client.lrange(f"{stack.environment['REDIS_PREFIX']}:pool-decisions", 0, -1)]
+    return [decision["threads"] - decision["before"] for decision in reversed(told) if decision["at"] >= since]
+
+
 def both_pools(stack: Stack) -> list[dict[str, Any]]:
     """Return what two workers told last."""
     return poll(lambda: len(told := reported_by_workers(stack)) == 2 and told, reason=lambda: why(stack))  # type: ignore[no-any-return]
@@ -109,22 +116,21 @@ def ready_tasks(stack: Stack) -> int:
 def test_the_pool_grows_under_a_backlog_and_falls_back_in_its_steps(stack: Stack, customer: Customer, gateway: Gateway) -> None:
     gateway.latency_ms = 100  # so that the backlog outlasts the growth on any machine
     set_limits(stack, queue_capacity=500, cooldown_seconds=0.5, max_threads=40)
+    began = time.time()
     batch_id = customer.send_batch(2_500)
-    seen = {10}
-
-    def size() -> int:
-        seen.add(the_pool(stack)["threads"])
-        return max(seen)
-
-    poll(lambda: size() == 40, progress=lambda: (max(seen), len(gateway.taken)), every=0, reason=lambda: f"did not grow: {why(stack)}")
-    assert seen <= {10, 20, 30, 40}
+    poll(
+        lambda: the_pool(stack)["threads"] == 40,
+        progress=lambda: (the_pool(stack)["threads"], len(gateway.taken)),
+        reason=lambda: f"did not grow: {why(stack)}",
+    )
     assert pool(customer)["active_count"] <= 40
     batch = customer.finished(batch_id)
     assert batch["counts"]["sent"] == 2_500
     assert gateway.doubles() == {}
-    seen.clear()
-    poll(lambda: (size(), min(seen))[1] == 10, every=0.02, reason=lambda: why(stack))
-    assert all(threads % 5 == 0 for threads in seen)
+    poll(lambda: the_pool(stack)["threads"] == 10, reason=lambda: why(stack))
+    poll(lambda: sum(steps(stack, began)) == 0, reason=lambda: f"there and back: {steps(stack, began)}")
+    taken = steps(stack, began)
+    assert (max(taken), min(taken)) == (10, -5), "in steps of the size that is configured, or of what a limit leaves of it"
     assert pool(customer)["completed_tasks"] > 0
 
 

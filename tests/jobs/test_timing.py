@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 
+from jobs.services import calendars
 from jobs.services.timing import Schedule
 from posthaste.lib.crontab import check_cron
 
@@ -112,3 +114,14 @@ def test_a_cron_expression_that_is_wrong_or_never_comes_round_is_refused(wrong: 
 @pytest.mark.parametrize(("cron", "calendar"), [("0 0 25 12 *", "DE"), ("0 0 1 1 *", "US"), ("0 0 * * 0", "weekdays")])
 def test_a_schedule_of_nothing_but_days_off_never_fires(cron: str, calendar: str) -> None:
     assert Schedule(cron=cron, calendar=calendar).next_after(datetime(2026, 11, 29, tzinfo=UTC)) is None
+
+
+def test_countries_are_named_in_the_language_of_the_reader() -> None:
+    with translation.override("en"):
+        english = calendars.names()
+    with translation.override("zh-hans"):
+        chinese = calendars.names()
+    assert (english["CN"], english["US"]) == ("CN · China", "US · United States")
+    assert (chinese["CN"], chinese["US"]) == ("CN · 中国", "US · 美国")
+    assert list(english) == list(chinese)
+    assert len(english) > 150

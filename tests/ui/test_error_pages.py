@@ -1,10 +1,12 @@
 """Errors keep the frame of the page for those who have one."""
 
 import pytest
+from django.conf import settings
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
+from monitor import reference
 from posthaste.lib import problem_responses
 
 pytestmark = pytest.mark.django_db
@@ -53,3 +55,27 @@ def test_an_error_whose_frame_fails_too_is_shown_without_it(monkeypatch: pytest.
     answer = problem_responses.server_error(RequestFactory().get("/", headers=HTML))
     assert answer.status_code == 500
     assert "Nothing was partly saved" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "text"),
+    [
+        ("en", "Something went wrong on our side", "Nothing was partly saved"),
+        ("zh-hans", "服务器内部错误", "没有被部分保存"),
+    ],
+)
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_an_error_that_a_page_really_raised_is_shown_in_both_languages(
+    monkeypatch: pytest.MonkeyPatch, is_signed_in: bool, language: str, title: str, text: str
+) -> None:
+    monkeypatch.setattr(reference, "every_problem", lambda: 1 / 0)
+    client = staff() if is_signed_in else Client(raise_request_exception=False)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+    answer = client.get(reverse("docs-errors"), headers=HTML)
+    shown = answer.content.decode()
+    assert (answer.status_code, answer["Content-Type"]) == (500, "text/html; charset=utf-8")
+    assert f"<h1>{title}</h1>" in shown
+    assert text in shown
+    assert f'<html lang="{language}"' in shown
+    assert ('id="rail"' in shown) == is_signed_in
+    assert "ZeroDivisionError" not in shown, "what went wrong is for the log"

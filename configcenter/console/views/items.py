@@ -34,8 +34,23 @@ def of_people() -> Any:
     return ConfigNamespace.objects.exclude(slug=MODULES, tenant=None).select_related("tenant").order_by("tenant__name", "slug")
 
 
+def with_public(rows: "QuerySet[ConfigNamespace]") -> list[ConfigNamespace]:
+    """Return the namespaces, the installation's `public` among them: without a key until something is stored in it."""
+    found = list(rows)
+    return found if any(map(_is_public, found)) else [ConfigNamespace(slug=PUBLIC, name=PUBLIC), *found]
+
+
 def _pk(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 18 else None
+
+
+def _is_public(namespace: ConfigNamespace) -> bool:
+    return namespace.tenant_id is None and namespace.slug == PUBLIC
+
+
+def _key(namespace: ConfigNamespace) -> str:
+    """Return what a form says for a namespace; nothing for one that is not stored."""
+    return str(namespace.pk or "")
 
 
 #: As the index of items has it: the items of a namespace stand together.
@@ -104,9 +119,9 @@ def _as_file(rows: "QuerySet[ConfigItem]") -> HttpResponse:
 @staff_page(allowed=rights.may_edit, methods=("GET", "HEAD", "POST"))
 def create(request: HttpRequest) -> HttpResponse:
     """Make an item."""
-    public = items.default_namespace(None)
+    namespaces = with_public(of_people())
     typed = {
-        "namespace": request.GET.get("namespace") or str(public.pk),
+        "namespace": request.GET.get("namespace") or next(_key(each) for each in namespaces if _is_public(each)),
         "group": "DEFAULT_GROUP",
         "data_id": "",
         "format": Format.YAML.value,
@@ -116,10 +131,10 @@ def create(request: HttpRequest) -> HttpResponse:
     errors: dict[str, str] = {}
     if request.method == "POST":
         typed = {name: request.POST.get(name, "").strip() for name in typed}
-        namespace = get_object_or_404(of_people(), pk=_pk(typed["namespace"]) or 0)
+        stored = get_object_or_404(of_people(), pk=_pk(typed["namespace"]) or 0) if typed["namespace"] else None
         try:
             item = items.create_item(
-                namespace=namespace,
+                namespace=stored or items.default_namespace(None),
                 by=Actor.of_request(request),
                 is_encrypted=bool(typed["is_encrypted"]),
                 **{name: typed[name] for name in ("group", "data_id", "format", "description")},
@@ -136,7 +151,7 @@ def create(request: HttpRequest) -> HttpResponse:
         title=_("New item"),
         purpose=_("A text, addressed by namespace, group and data ID. It stays empty until you publish it."),
         tab="items",
-        namespaces=of_people(),
+        namespaces=[(_key(each), each) for each in namespaces],
         formats=Format.choices,
         typed=typed,
         errors=errors,
@@ -185,7 +200,6 @@ def listeners(request: HttpRequest, target: Target) -> HttpResponse:
 @staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
 def namespaces(request: HttpRequest) -> HttpResponse:
     """List the namespaces, make new ones and delete those that are empty."""
-    items.default_namespace(None)
     typed = {name: request.POST.get(name, "").strip() for name in ("tenant", "slug", "name", "description")}
     errors: dict[str, str] = {}
     if request.method == "POST":
@@ -216,7 +230,7 @@ def namespaces(request: HttpRequest) -> HttpResponse:
         title=_("Namespaces"),
         purpose=_("Namespaces keep the items of different systems or environments apart."),
         tab="items",
-        rows=rows,
+        rows=with_public(rows),
         public=PUBLIC,
         tenants=tenants(),
         typed=typed,

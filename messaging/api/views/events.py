@@ -7,12 +7,13 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import BoundedList, TenantView
+from accounts.services.audit import Actor
 from messaging.api.webhooks import EVENTS, EventsOut
 from messaging.scopes import EVENTS_READ
 from messaging.webhooks import event_types, events
@@ -68,14 +69,14 @@ class EventsQuery(Query):
 class EventStream(TenantView):
     """`/api/events/`."""
 
-    scopes = {"GET": EVENTS_READ}
+    scopes = {"GET": EVENTS_READ, "POST": EVENTS_READ}
     queries = {"GET": EventsQuery}
     pagination_class = None
     serializer_class = EventsOut
 
     @extend_schema(
         summary="Read events",
-        description="Oldest first. Recording starts with the first webhook endpoint or the first call of this address.",
+        description="Oldest first. Recording starts with the first webhook endpoint or `POST` at this address.",
         operation_id="events_read",
         parameters=[EventsQuery],
         examples=[EVENTS],
@@ -87,7 +88,8 @@ class EventStream(TenantView):
             ),
             (409, "application/problem+json"): OpenApiResponse(
                 {"$ref": "#/components/schemas/Problem"},
-                description="`after` is beyond the last event. `after` in the answer is the position of the last one.",
+                description="`events_not_recorded`: start with `POST`. `position_ahead`: `after` is beyond the last event; "
+                "`after` in the answer is the position of the last one.",
             ),
         },
     )
@@ -100,6 +102,19 @@ class EventStream(TenantView):
             finally:
                 waiting_places.release()
         return Response({"results": page.events, "next": page.next})
+
+    @extend_schema(
+        summary="Start the recording of events",
+        description="From now on, until they were not read for `webhooks.keep_days`. Nothing changes if they are recorded.",
+        operation_id="events_record",
+        request=None,
+        responses=inline_serializer(
+            "EventsRecorded", {"next": serializers.IntegerField(help_text="Pass it as `after`: no event after this position is missing.")}
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        by = Actor.of_request(request)
+        return Response({"next": events.open_stream(tenant_id=self.tenant_id, by=by, now=timezone.now())})
 
     def _page(self, asked: dict[str, Any]) -> events.Page:
         truth = asked.get("is_sandbox")

@@ -116,7 +116,7 @@ def time_of(text: str, field: str, reader: ZoneInfo | None) -> datetime | None:
 
 def _rows(silences: Iterable[Silence], now: datetime) -> list[dict[str, Any]]:
     found = list(silences)
-    names = actors.names_of({silence.ended_by or silence.created_by for silence in found}, tenant_ids=())
+    names = actors.names_of({silence.ended_by or silence.created_by for silence in found}, tenant_ids=None)
     rows = []
     for silence in found:
         is_over = silence.ended_at is not None or silence.ends_at <= now

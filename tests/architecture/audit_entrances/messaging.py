@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 
 from messaging.content import editing
-from messaging.models import Message, Provider, WebhookEndpoint
+from messaging.models import EventRecording, Message, Provider, WebhookEndpoint
 from messaging.suppression.suppressions import masked
 from tests.architecture.audit_entrances.world import KEY, USER, Event, Way, World
 from tests.builders import RECIPIENTS, TESTER
@@ -33,6 +33,14 @@ def batch(verb: str, name: str) -> Event:
             (KEY, lambda w: w.call("POST", f"batches/{getattr(w.own, name).pk}/{verb}/")),
         ),
     )
+
+
+def recording(w: World) -> int | None:
+    return EventRecording.objects.filter(tenant=w.own.tenant).values_list("pk", flat=True).first()
+
+
+def forget_recording(w: World) -> None:
+    EventRecording.objects.filter(tenant=w.own.tenant).delete()
 
 
 def save_template_draft(w: World) -> None:
@@ -200,6 +208,7 @@ MESSAGING = [
             (KEY, lambda w: w.call("DELETE", f"webhooks/{w.own.endpoint.pk}/")),
         ),
     ),
+    Event("events.record", recording, ((KEY, lambda w: w.call("POST", "events/")),), before=forget_recording),
     endpoint("test", "test", "test"),
     endpoint("rotate_secret", "rotate", "rotate-secret", keep_for="3600"),
     endpoint("disable", "disable", "disable"),

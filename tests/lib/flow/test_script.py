@@ -112,7 +112,7 @@ class ScriptAgainstModel(RuleBasedStateMachine):
 
 
 ScriptAgainstModel.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+    max_examples=60, stateful_step_count=25, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )
 
 

@@ -100,9 +100,18 @@ def test_a_key_sees_the_events_of_its_own_kind_unless_it_asks_for_others(tenant:
     assert ids(other.get(URL, is_sandbox="false")) == seen(live)
 
 
-def test_the_first_call_starts_the_recording() -> None:
+def test_a_post_starts_the_recording_and_says_from_where_to_read(tenant: Tenant) -> None:
+    make_event(tenant)
     other = make_tenant("Other")
-    assert ids(make_api(other, EVENTS_READ).get(URL)) == []
+    mine = make_api(other, EVENTS_READ)
+    refused = mine.get(URL)
+    assert (refused.status_code, json_of(refused)["code"]) == (409, "events_not_recorded")
+    for _call in range(2):
+        started = mine.post(URL, {})
+        assert started.status_code == 200, started.content
+        assert ids(mine.get(URL, after=json_of(started)["next"])) == []
+    sandbox = make_api(make_tenant("Sandbox"), EVENTS_READ, kind=KeyKind.SANDBOX)
+    assert sandbox.post(URL, {}).status_code == 403
     assert EventRecording.objects.filter(tenant=other, read_at__isnull=False).exists()
 
 

@@ -8,10 +8,10 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import AuditEntry, Tenant
 from messaging.models import Event, EventRecording, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import cleaning, endpoints, events, reading
-from messaging.webhooks.events import EventsGone, Page, PositionAhead
+from messaging.webhooks.events import EventsGone, NotRecorded, Page, PositionAhead
 from posthaste.lib import late_writes
 from tests.builders import TESTER, make_message, make_tenant
 from tests.messaging.webhooks.hooks import end, make_endpoint, recorded, sent, turn
@@ -26,17 +26,30 @@ def after(tenant: Tenant, position: int = 0, **options: object) -> Page:
     return events.after(tenant_id=tenant.pk, position=position, now=timezone.now(), **found)  # type: ignore[arg-type]
 
 
-def test_the_first_reading_starts_the_recording_of_a_tenant_without_endpoints() -> None:
+def opened(name: str = "Acme") -> Tenant:
+    tenant = make_tenant(name)
+    events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now())
+    return tenant
+
+
+def test_a_stream_is_recorded_from_when_it_is_opened_and_reading_writes_nothing() -> None:
     tenant = make_tenant()
     sent(tenant)
-    assert after(tenant).events == []
+    for _reading in range(2):
+        with pytest.raises(NotRecorded):
+            after(tenant)
+    assert not EventRecording.objects.exists()
+    start = events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now())
+    assert events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now()) == start
+    assert list(AuditEntry.objects.values_list("action", "tenant_id")) == [("events.record", tenant.pk)], "once"
+    assert after(tenant, start).events == []
     (row,) = sent(tenant)
     sent(make_tenant())
     assert [event["data"]["id"] for event in after(tenant).events] == [str(row.pk)]
 
 
 def test_pages_follow_each_other_without_gap_or_repetition() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     rows = sent(tenant, 7)
     found: list[str] = []
@@ -49,7 +62,7 @@ def test_pages_follow_each_other_without_gap_or_repetition() -> None:
 
 
 def test_types_and_sandbox_are_filtered_and_the_next_position_passes_what_was_left_out() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     sent(tenant, 2)
     end([make_message(tenant)], "failed", error_code="http_400")
@@ -64,7 +77,7 @@ def test_types_and_sandbox_are_filtered_and_the_next_position_passes_what_was_le
 
 
 def test_a_position_beyond_the_end_is_refused_with_the_last_one() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     sent(tenant, 3)
     last = after(tenant).next
@@ -78,7 +91,7 @@ def test_a_position_beyond_the_end_is_refused_with_the_last_one() -> None:
 
 
 def test_the_position_of_events_that_were_all_removed_is_no_position_beyond_the_end() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     sent(tenant, 2)
     old(tenant, 2)
@@ -91,7 +104,7 @@ def test_the_position_of_events_that_were_all_removed_is_no_position_beyond_the_
 
 def test_a_rare_type_is_found_behind_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "WINDOW", 4)
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     sent(tenant, 10)
     end([make_message(tenant)], "failed", error_code="http_400")
@@ -106,7 +119,7 @@ def old(tenant: Tenant, number: int) -> list[Event]:
 
 
 def test_old_events_are_removed_and_a_reader_who_missed_some_is_told_where_to_go_on() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     start = after(tenant).next
     sent(tenant, 6)
     gone = old(tenant, 4)
@@ -130,7 +143,7 @@ def test_old_entries_of_the_log_are_removed() -> None:
 
 
 def test_a_stream_that_was_not_read_for_a_week_is_recorded_no_more_and_says_so_later() -> None:
-    tenant, other = make_tenant(), make_tenant()
+    tenant, other = opened(), make_tenant()
     after(tenant)
     sent(tenant)
     position = after(tenant).next
@@ -140,6 +153,9 @@ def test_a_stream_that_was_not_read_for_a_week_is_recorded_no_more_and_says_so_l
     assert list(EventRecording.objects.values_list("tenant_id", flat=True)) == [other.pk]
     sent(other)
     recorded(other)
+    with pytest.raises(NotRecorded):
+        after(tenant, position)
+    events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now())
     with pytest.raises(EventsGone):
         after(tenant, position)
     (row,) = sent(tenant)
@@ -153,7 +169,7 @@ def refuse_updates(execute: Any, sql: str, params: Any, many: bool, context: Any
 
 
 def test_a_reader_keeps_the_recording_alive() -> None:
-    tenant = make_tenant()
+    tenant = opened()
     after(tenant)
     EventRecording.objects.filter(tenant=tenant).update(read_at=timezone.now() - timedelta(days=6))
     with connection.execute_wrapper(refuse_updates):

@@ -144,7 +144,7 @@ def test_quiet_hours_hold_back_all_but_critical_alarms_until_their_end() -> None
     assert {episode.rule for one in notices.due(of, both, told(found, night), now=morning) for _line, episode in one.lines} == {"backlog"}
 
 
-@limits(deadline=None, max_examples=30)
+@limits(max_examples=30)
 @given(wait=st.integers(0, 60), hold=st.integers(30, 900), group_wait=st.integers(0, 30))
 def test_a_metric_that_flaps_every_twenty_seconds_gives_at_most_two_notices_an_hour(wait: int, hold: int, group_wait: int) -> None:
     watched = rule(for_seconds=wait, hold_seconds=hold)

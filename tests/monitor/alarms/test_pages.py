@@ -16,7 +16,7 @@ from monitor.alarms.states import AlarmState, Phase
 from monitor.models import Alarm, AlarmNotice, Silence
 from posthaste.lib import redis
 from posthaste.ui import paginator
-from tests.builders import configure
+from tests.builders import configure, make_key, make_tenant
 from tests.monitor.alarms.rules import receiver, rule
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +76,15 @@ def test_a_built_in_rule_has_its_title_on_every_page_and_is_found_by_it() -> Non
     page = client.get(reverse("alarm", args=[other.pk])).content.decode()
     assert "<h1>Redis unavailable" in page
     assert "<code>redis-away</code>" in page, "the name that the configuration and the runbook have"
+
+
+def test_a_key_that_acknowledged_is_named() -> None:
+    key = make_key(make_tenant(is_operator=True), name="Pager")[0]
+    alarm = make_alarm(state=AlarmState.ACKNOWLEDGED, acknowledged_at=timezone.now(), acknowledged_by=f"key:{key.prefix}")
+    client = staff(ConfigRight.VIEW)
+    assert "Pager · API key" in client.get(reverse("alarms")).content.decode()
+    assert "Pager · API key" in client.get(reverse("alarm", args=[alarm.pk])).content.decode()
+    assert "Acknowledged by Pager" in client.get(reverse("admin:index")).content.decode()
 
 
 def test_filters_are_chips_that_keep_each_other_and_the_search() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alarms.rules import AlarmRule
@@ -96,7 +96,6 @@ def test_an_alarm_that_comes_back_is_held_twice_as_long_each_time_up_to_an_hour(
     assert (back.comebacks, late.comebacks) == (3, 0)
 
 
-@settings(deadline=None)
 @given(hold=st.integers(30, 3_600), wait=st.integers(0, 120), start=st.booleans(), offset=st.floats(0, 4))
 def test_a_metric_that_flaps_every_twenty_seconds_fires_at_most_once_in_an_hour(hold: int, wait: int, start: bool, offset: float) -> None:
     of = rule(for_seconds=wait, hold_seconds=hold)
@@ -110,7 +109,6 @@ def test_a_metric_that_flaps_every_twenty_seconds_fires_at_most_once_in_an_hour(
 reading = st.one_of(st.none(), st.floats(0, 200))
 
 
-@settings(deadline=None)
 @given(
     gaps=st.lists(st.tuples(st.integers(1, 400), reading), max_size=60),
     wait=st.integers(0, 300),
