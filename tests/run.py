@@ -59,14 +59,18 @@ class Deadline:
 
 
 def share_bytecode() -> None:
-    """Keep compiled modules in a folder of this run where Python is told to leave none beside the sources.
+    """Keep compiled modules in a folder of this user's where Python is told to leave none beside the sources.
 
-    A run starts the product a few hundred times, and each process would compile all of it again.
+    A run starts the product a few hundred times, and each process would compile all of it again; so would the next run.
     """
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="posthaste-tests-bytecode-")
-        guard().tell(f"folder {folder}")
-        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        folder = Path(tempfile.gettempdir()) / f"posthaste-tests-bytecode-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+            # What is in there would be run: it is not taken from someone else.
+            folder = Path(tempfile.mkdtemp(prefix="posthaste-tests-bytecode-"))
+            guard().tell(f"folder {folder}")
+        os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
 
 
 def environment_of(services: Services) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,6 +80,49 @@ CONTRAST = """
 })()
 """
 
+#: The pages whose contrast is measured, once in each colour: WCAG 2.2, 1.4.3, at least 4.5 : 1, on badges, links and soft text as painted.
+CONTRASTED = {
+    "overview",
+    "dead letters",
+    "messaging_message",
+    "failed message",
+    "message behind a breaker",
+    "scheduled message",
+    "message sent after two attempts",
+    "message recovered to unknown",
+    "batch",
+    "batch that stands still",
+    "provider",
+    "template",
+    "version",
+    "accounts_apikey",
+    "new key",
+    "configuration",
+    "flow_rules",
+    "queues",
+    "publish queues",
+    "history of queues",
+    "version of queues",
+    "override",
+    "gray",
+    "instances",
+    "transfer",
+    "suppression list",
+    "add to the list",
+    "unsubscribe",
+    "unsubscribed",
+    "unknown link",
+    "breaker",
+    "breakers",
+    "locks",
+    "items",
+    "publish item",
+    "alarms",
+    "alarm",
+    "silences",
+    "receivers of alarms",
+}
+
 if not CHROMIUM:
     pytest.skip("Chromium is not installed: pages were not looked at in a browser", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pages were not looked at in a browser")
@@ -133,41 +176,72 @@ def open_as(
     return page, said
 
 
-@pytest.mark.parametrize(
-    ("language", "scheme", "width"), [("en", "light", 1440), ("zh-hans", "dark", 1440), ("zh-hans", "light", 390), ("en", "dark", 390)]
-)
-def test_every_page_is_whole(live_server: Any, browser: Any, pages: dict[str, str], language: str, scheme: str, width: int) -> None:
+#: Each two of language, scheme and width meet here or in test_accessibility.py, which opens every page too.
+@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 1440), ("zh-hans", "dark", 1440), ("zh-hans", "light", 390)])
+def test_every_page_is_whole_and_its_text_can_be_read(
+    live_server: Any, browser: Any, pages: dict[str, str], language: str, scheme: str, width: int
+) -> None:
+    assert looked_at(live_server, browser, pages, language, scheme, width, read=CONTRASTED if width == 1440 else frozenset()) == []
+
+
+def looked_at(
+    live_server: Any,
+    browser: Any,
+    pages: dict[str, str],
+    language: str,
+    scheme: str,
+    width: int,
+    *,
+    read: Set[str] = frozenset(),
+    look: Callable[[Any, str], list[str]] = lambda page, name: [],
+) -> list[str]:
+    """Open all pages one after the other and return their faults; opening them is what takes the time.
+
+    With the variable `SCREENSHOTS`, pictures are kept in that folder.
+
+    Args:
+        live_server: who answers.
+        browser: where they are opened.
+        pages: their addresses by name.
+        language: of the reader.
+        scheme: light or dark.
+        width: of the window, in pixels.
+        read: the pages whose contrast is measured.
+        look: finds more faults of the page that was opened, by its name.
+    """
     page, said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), language=language, scheme=scheme, width=width)
     errors = tuple(live_server.url + pages[name] for name in STATUS)
-    with locks.simple("feed", lease_seconds=300):
-        wrong = faults(page, live_server.url, pages, language, keep_as=f"{language}-{scheme}-{width}")
-    # The browser itself notes on the console that such a page is an error.
-    assert wrong + [line for line in said if not line.startswith(errors)] == []
-
-
-def faults(page: Any, address: str, pages: dict[str, str], language: str, *, keep_as: str) -> list[str]:
-    """Return the faults of the pages, opened one after the other. With the variable `SCREENSHOTS`, pictures are kept in that folder."""
     wrong, folder = [], os.environ.get("SCREENSHOTS", "")
-    for name, path in pages.items():
-        answer = page.goto(address + path, wait_until="load")
-        if answer.status != status_of(name):
-            wrong.append(f"{name}: {answer.status}")
-            continue
-        if folder:
-            page.screenshot(path=str(Path(folder) / f"{name.replace(' ', '-')}-{keep_as}.png"), full_page=True)
-        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if too_wide > 0:
-            wrong.append(f"{name}: {too_wide} px too wide")
-        inner = page.evaluate(TOO_WIDE_INSIDE)
-        wrong += [f"{name}: scrolls sideways: {part}" for part in inner]
-        if page.locator("h1").count() != 1:
-            wrong.append(f"{name}: {page.locator('h1').count()} headings of the first level")
-        nameless = page.evaluate(NAMELESS)
-        wrong += [f"{name}: no name: {element}" for element in nameless]
-        if language == "zh-hans" and not path.startswith("/docs"):
-            # Data and code are English.
-            text = page.evaluate(PROSE)
-            wrong += [f"{name}: not translated: {line.strip()[:80]}" for line in text.splitlines() if ENGLISH.search(line)]
+    with locks.simple("feed", lease_seconds=300):
+        for name, path in pages.items():
+            answer = page.goto(live_server.url + path, wait_until="load")
+            if answer.status != status_of(name):
+                wrong.append(f"{name}: {answer.status}")
+                continue
+            if folder:
+                page.screenshot(path=str(Path(folder) / f"{name.replace(' ', '-')}-{language}-{scheme}-{width}.png"), full_page=True)
+            wrong += [f"{name}: {fault}" for fault in faults(page, is_translated=language == "zh-hans" and not path.startswith("/docs"))]
+            if name in read:
+                wrong += [f"{name}: contrast in {scheme}: {line}" for line in page.evaluate(CONTRAST)]
+            wrong += look(page, name)
+    assert read <= pages.keys()
+    # The browser itself notes on the console that such a page is an error.
+    return wrong + [line for line in said if not line.startswith(errors)]
+
+
+def faults(page: Any, *, is_translated: bool) -> list[str]:
+    """Return the faults of the page that is open."""
+    wrong = []
+    too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if too_wide > 0:
+        wrong.append(f"{too_wide} px too wide")
+    wrong += [f"scrolls sideways: {part}" for part in page.evaluate(TOO_WIDE_INSIDE)]
+    if page.locator("h1").count() != 1:
+        wrong.append(f"{page.locator('h1').count()} headings of the first level")
+    wrong += [f"no name: {element}" for element in page.evaluate(NAMELESS)]
+    if is_translated:
+        # Data and code are English.
+        wrong += [f"not translated: {line.strip()[:80]}" for line in page.evaluate(PROSE).splitlines() if ENGLISH.search(line)]
     return wrong
 
 
@@ -237,57 +311,6 @@ def test_a_draft_is_previewed_while_it_is_written(live_server: Any, browser: Any
     page.fill("#id_subject", "{{ nobody")
     page.locator("[data-part=problem]:not([hidden])").wait_for()
     assert said == []
-
-
-def test_text_can_be_read_in_both_colours(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
-    """WCAG 2.2, 1.4.3: at least 4.5 : 1, measured on badges, links and soft text as they are painted."""
-    wrong = []
-    for scheme in ("light", "dark"):
-        page, _said = open_as(browser, live_server.url, User.objects.get(is_superuser=True), scheme=scheme)
-        for name in (
-            "overview",
-            "dead letters",
-            "messaging_message",
-            "failed message",
-            "message behind a breaker",
-            "scheduled message",
-            "message sent after two attempts",
-            "message recovered to unknown",
-            "batch",
-            "batch that stands still",
-            "provider",
-            "template",
-            "version",
-            "accounts_apikey",
-            "new key",
-            "configuration",
-            "flow_rules",
-            "queues",
-            "publish queues",
-            "history of queues",
-            "version of queues",
-            "override",
-            "gray",
-            "instances",
-            "transfer",
-            "suppression list",
-            "add to the list",
-            "unsubscribe",
-            "unsubscribed",
-            "unknown link",
-            "breaker",
-            "breakers",
-            "locks",
-            "items",
-            "publish item",
-            "alarms",
-            "alarm",
-            "silences",
-            "receivers of alarms",
-        ):
-            page.goto(live_server.url + pages[name])
-            wrong += [f"{scheme}, {name}: {line}" for line in page.evaluate(CONTRAST)]
-    assert wrong == []
 
 
 def test_a_stranger_sees_only_the_login_page(live_server: Any, browser: Any, pages: dict[str, str]) -> None:
