@@ -14,7 +14,8 @@ from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status
 from messaging.providers.breakers import force, of_provider
 from posthaste.lib.breaker import breakers
-from tests.browser.test_pages import CHROMIUM, browser, open_as
+from tests.browser.conftest import CHROMIUM
+from tests.browser.test_pages import browser, open_as
 from tests.builders import TESTER, make_message, make_provider, make_tenant
 from tracing.services import record
 
