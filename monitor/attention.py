@@ -17,7 +17,7 @@ from configcenter import hot
 from configcenter import selectors as configuration
 from messaging import selectors
 from messaging.providers import breaker_states
-from messaging.providers.breaker_labels import reason_text
+from messaging.providers.breaker_labels import holders, reason_text
 from messaging.queueing import queue_statistics
 from monitor.alarms import reach
 from monitor.alarms import selectors as selectors_of_alarms
@@ -74,7 +74,9 @@ def breakers(reader: Reader) -> Iterator[Notice]:
         return
     rows = breaker_states.of_installation()
     stopped = [row for row in rows if row["state"] != Phase.CLOSED and row["tenant_id"] in {*reader.tenant_ids, None}]
-    for row in [row for row in stopped if row["tenant_id"] is not None or reader.is_everything][:MAX_EACH]:
+    told = [row for row in stopped if row["tenant_id"] is not None or reader.is_everything][:MAX_EACH]
+    names = holders(told, tenant_ids=None if reader.is_everything else reader.tenant_ids)
+    for row in told:
         is_open = row["state"] == Phase.OPEN
         text = (
             _("{name} is not used because its breaker is open.") if is_open else _("{name} is being tried again: its breaker is half-open.")
@@ -87,7 +89,7 @@ def breakers(reader: Reader) -> Iterator[Notice]:
             else reverse("admin:messaging_provider_changelist"),
             action=_("Show the breaker"),
             since=row["since"],
-            detail=reason_text(row),
+            detail=reason_text(row, names),
         )
 
 

@@ -93,7 +93,7 @@ def _listed(request: HttpRequest, obj: models.Model, found: "models.QuerySet[Aud
     """Return a page of a history and its filters, which offer the actors and actions that there are."""
     said = list(found.order_by().values_list("actor", "action").distinct()[:MAX_SAID])
     owner = tenant_of(obj)
-    names = actors.names_of({actor for actor, _action in said}, tenant_ids=[] if owner is None else [owner])
+    names = actors.names_of({actor for actor, _action in said}, tenant_ids=None if owner is None else [owner])
     by_actor = {actor: actors.in_words(actor, names) for actor, _action in said}
     by_action = {action: action for _actor, action in said}
     entries, newer, older = page_of(_narrowed(request, found), request, order=["id"], is_descending=True)

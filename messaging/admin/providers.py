@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
 from accounts.staff.lists import Rows
-from accounts.staff.tenant_admin import TenantAdmin
+from accounts.staff.tenant_admin import TenantAdmin, own_tenants
 from messaging import statistics
 from messaging.actions import Action
 from messaging.admin.provider_forms import ProviderForm, TestForm
@@ -25,7 +25,7 @@ from messaging.channels import registry
 from messaging.labels import ProviderState
 from messaging.models import Message, Provider
 from messaging.providers import breaker_states, breakers, editing
-from messaging.providers.breaker_labels import reason_text
+from messaging.providers.breaker_labels import holders, reason_text
 from posthaste import env
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase
@@ -174,7 +174,7 @@ class ProviderAdmin(TenantAdmin):
     ) -> HttpResponse:
         breaker = next(iter(self._breakers([obj])), None) if obj else None
         if breaker:
-            breaker["text"] = reason_text(breaker)
+            breaker["text"] = reason_text(breaker, holders([breaker], tenant_ids=own_tenants(request)))
         context.update(receipt_url=self.receipt_url(obj) if obj else "", purpose=self.purpose, breaker=breaker)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 

@@ -1,10 +1,13 @@
 """What the states of breakers and what happens to them are called, and why one is as it is."""
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+from accounts.staff import actors
 
 
 class BreakerEvent(TextChoices):
@@ -18,10 +21,15 @@ class BreakerEvent(TextChoices):
     RELEASED = "released", gettext_lazy("Hold released")
 
 
-def reason_text(shown: dict[str, Any]) -> str:
-    """Say why a breaker moved last; empty where it never did."""
+def holders(rows: Iterable[Mapping[str, Any]], *, tenant_ids: Collection[int] | None) -> dict[str, str]:
+    """Return the names of those who hold breakers; see `accounts.staff.actors.names_of`."""
+    return actors.names_of({row["forced_by"] for row in rows} - {""}, tenant_ids=tenant_ids)
+
+
+def reason_text(shown: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """Say why a breaker moved last; empty where it never did. `names` has those of who may hold it."""
     if shown.get("forced"):
-        return _("Held by {who}.").format(who=shown["forced_by"])
+        return _("Held by {who}.").format(who=actors.in_words(shown["forced_by"], names or {}))
     if shown.get("waits_for_receipts_until"):
         return _("Its trial messages were accepted. It waits for their receipts.")
     number, of, code = shown["reason_number"], shown["reason_of"], shown["reason_code"] or "?"

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from messaging.providers import breaker_states, breakers
-from messaging.providers.breaker_labels import event_label, reason_text
+from messaging.providers.breaker_labels import event_label, holders, reason_text
 from posthaste.lib import redis
 from posthaste.ui.pages import at, page, staff_page
 
@@ -34,8 +35,9 @@ def all_breakers(request: HttpRequest) -> HttpResponse:
         away = True
         if request.method == "POST":
             messages.error(request, _("Redis is unavailable, so nothing was changed. Try again."))
+    names = holders(rows, tenant_ids=None)
     for row in rows:
-        row["text"] = reason_text(row)
+        row["text"] = reason_text(row, names)
     return page(
         request,
         "monitor/breakers.html",
@@ -84,7 +86,7 @@ def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
     if row is None and not away:
         raise Http404
     if row:
-        row["text"] = reason_text(row)
+        row["text"] = reason_text(row, holders([row], tenant_ids=None))
     for event in history:
         event["word"] = event_label(event["event"])
         event["text"] = "" if event["reason"] == "forced" else reason_text(event | {"forced": "", "state": event["event"]})
@@ -96,6 +98,7 @@ def one_breaker(request: HttpRequest, name: str) -> HttpResponse:
         purpose=_("Its state, the reason, and its history."),
         may_hold=rights.may_publish(request.user),
         row=row,
+        names=actors.names_of({event["by"] for event in history} - {""}, tenant_ids=None),
         history=history,
         away=away,
         now=timezone.now(),

@@ -21,7 +21,7 @@ from configcenter.models import ConfigItem, ConfigNamespace
 from configcenter.services import drafts, instances, items, releases
 from posthaste.lib import locks
 from posthaste.ui import paginator
-from tests.builders import actor, make_tenant
+from tests.builders import actor, make_key, make_tenant
 from tests.configcenter.forms import posted
 
 pytestmark = pytest.mark.django_db
@@ -280,7 +280,7 @@ def test_the_second_of_two_editors_is_told_who_changed_what_and_keeps_what_he_ty
     answer = bob.post(at("queues"), second | {"max_backlog": "5000000"})
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "user:ada saved first." in page
+    assert "ada saved first." in page
     assert re.search(r"Queue capacity</th><td class=\"removed\">10,000 messages</td><td class=\"added\">20,000 messages", page)
     again = posted(page)
     assert (again["max_backlog"], again["queue_capacity"]) == ("5000000", "20000")
@@ -305,7 +305,7 @@ def test_whoever_began_before_a_publish_is_told_of_it() -> None:
     publish("queues", max_backlog=3_000_000)
     answer = client.post(at("queues"), typed | {"queue_capacity": "20000"})
     assert answer.status_code == 409
-    assert "user:bob saved first." in answer.content.decode()
+    assert "bob saved first." in answer.content.decode()
 
 
 # --- publishing ---------------------------------------------------------------------------------------------------
@@ -585,6 +585,24 @@ def test_the_page_of_an_override_tells_which_instances_run_it() -> None:
 def test_a_module_is_not_reached_as_an_item() -> None:
     item = items.module_item("queues")
     assert staff().get(reverse("config:item-edit", args=[item.pk])).status_code == 404
+
+
+def test_those_who_wrote_and_published_are_named_wherever_they_are_shown() -> None:
+    key = make_key(make_tenant(is_operator=True), name="Pipeline")[0]
+    User.objects.create(username="bob", first_name="Bob", last_name="Byrne")
+    publish("queues", queue_capacity=20_000, author=f"key:{key.prefix}")
+    item = items.module_item("queues")
+    drafts.save_draft(item=item, content='{"queue_capacity": 30000}', based_on=item.draft_version, by=actor("user:bob"), now=timezone.now())
+    client = staff(ConfigRight.VIEW)
+    pages = {
+        "overview": (reverse("config:overview"), "Pipeline · API key"),
+        "module": (reverse("config:module-edit", args=["queues"]), "Pipeline · API key"),
+        "draft": (reverse("config:module-edit", args=["queues"]), "Bob Byrne"),
+        "history": (reverse("config:module-history", args=["queues"]), "Pipeline · API key"),
+        "release": (reverse("config:module-release", args=["queues", 1]), "Pipeline · API key"),
+    }
+    shown = {name: said in client.get(address).content.decode() for name, (address, said) in pages.items()}
+    assert shown == dict.fromkeys(pages, True)
 
 
 def test_the_public_namespace_is_shown_from_the_start_and_stored_with_its_first_item() -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def staff(right: str, name: str = "ada") -> Client:
     client = Client()
-    client.force_login(User.objects.create(username=name, is_staff=True, config_right=right))
+    client.force_login(User.objects.create(username=name, first_name=name.title(), last_name="Lovelace", is_staff=True, config_right=right))
     return client
 
 
@@ -27,7 +27,7 @@ def test_a_breaker_is_held_open_by_hand_and_let_go_and_both_stand_in_history_and
     answer = client.post(reverse("config-breakers"), {"name": name, "to": "open", "minutes": "10"})
     assert (answer.status_code, answer["Location"]) == (302, one)
     page = client.get(one).content.decode()
-    assert "Held by user:ada." in page
+    assert "Held by Ada Lovelace." in page
     assert "Held open" in page
     client.post(reverse("config-breakers"), {"name": name, "to": "automatic", "minutes": ""})
     assert "Hold released" in client.get(one).content.decode()

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
+from accounts.staff import actors
 from configcenter import selectors
 from configcenter.console import form, live, reading
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigItem, Format
@@ -134,7 +135,7 @@ def _conflict(request: HttpRequest, target: Target, content: str, began: str) ->
     if target.handle:
         content = items.canonical(target.item, _merged(began, theirs, content))
     conflict = {
-        "by": by,
+        "by": actors.in_words(by, actors.names_of([by], tenant_ids=None)) if by else "",
         "at": at,
         "is_draft": item.draft is not None,
         "changes": target.changes(began, theirs),
@@ -165,6 +166,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     item = target.item
+    latest = list(selectors.history(item)[:LATEST])
     context: dict[str, Any] = {
         "title": target.title,
         "purpose": target.purpose,
@@ -177,7 +179,8 @@ def _show(
         "based_on": item.draft_version if based_on is None else based_on,
         "release": _release(item) if release is None else release,
         "conflict": conflict,
-        "latest": list(selectors.history(item)[:LATEST]),
+        "latest": latest,
+        "names": names_in([item, *latest]),
         "status_code": status,
     }
     if target.handle is None:

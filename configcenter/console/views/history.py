@@ -9,11 +9,10 @@ from django.utils.translation import gettext as _
 
 from accounts.services import rights
 from accounts.services.audit import Actor
-from accounts.staff import actors
 from accounts.staff.export import note_export
 from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
@@ -54,7 +53,7 @@ def history(request: HttpRequest, target: Target) -> HttpResponse:
         title=target.title,
         purpose=_("Everything published here, for at least the last thirty days."),
         releases=found,
-        names=actors.names_of((row.author for row in found), tenant_ids=None),
+        names=names_in(found),
         can_compare=len(found) > 1 and not target.item.is_encrypted,
         newer=newer,
         older=older,
@@ -86,6 +85,7 @@ def compare(request: HttpRequest, target: Target) -> HttpResponse:
         target,
         title=_("Version {a} and version {b}").format(a=before.number, b=after.number),
         both=[before, after],
+        names=names_in([before, after]),
         before_word=f"v{before.number}",
         after_word=f"v{after.number}",
         changes=target.changes(before.content, after.content),
@@ -115,6 +115,7 @@ def release(request: HttpRequest, target: Target, number: int) -> HttpResponse:
         target,
         title=_("Version {n}").format(n=found.number),
         release=found,
+        names=names_in([found]),
         is_current=target.item.current_id == found.pk,
         is_gray=target.item.gray_id == found.pk,
         can_return=found.action != ReleaseAction.REMOVE and (target.effective != found.content or target.item.gray_id is not None),

@@ -17,7 +17,7 @@ from accounts.services.audit import Actor
 from accounts.staff.export import note_export
 from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.models import MODULES, PUBLIC, ConfigItem, ConfigNamespace, Format
 from configcenter.services import items
@@ -82,6 +82,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         purpose=_("Configuration that other systems read through the API or with a Nacos client."),
         tab="items",
         items=[Target(item) for item in found],
+        names=names_in(found),
         newer=newer,
         older=older,
         chips=[

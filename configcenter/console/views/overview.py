@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.services import rights
 from configcenter import hot, selectors
 from configcenter.console import live
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.labels import InstanceState
 from configcenter.models import MODULES, ConfigItem, ConfigState
 
@@ -51,6 +51,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         purpose=_("The values that each part runs with. Changes reach every process within a second, without a restart."),
         tab="modules",
         cards=cards,
+        names=names_in(card["item"] for card in cards),
         query=request.GET.get("q", ""),
         away=running is None,
     )

@@ -11,7 +11,7 @@ from accounts.services import rights
 from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import live
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
 from posthaste.lib.line_differences import diff
@@ -98,6 +98,7 @@ def _show(
         page="publish",
         target=target,
         item=item,
+        names=names_in([item]),
         changes=target.changes(target.effective, draft),
         lines=[] if item.is_encrypted else diff(target.effective, draft),
         typed=typed or {"reach": "all", "percent": "10"},

@@ -7,7 +7,7 @@ from accounts import selectors as accounts
 from accounts.services import rights
 from configcenter import selectors
 from configcenter.console import live
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 
@@ -42,6 +42,7 @@ def tenants(request: HttpRequest, target: Target) -> HttpResponse:
         target=target,
         item=target.item,
         rows=found,
+        names=names_in(rows),
         fields=list(fields.values()),
         tenants=accounts.tenants(),
     )
