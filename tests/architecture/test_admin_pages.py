@@ -3,7 +3,8 @@
 The addresses are those of the admin: a new page must say here what it is asked, or that it changes nothing.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.contrib import admin
 from django.db import models
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import ApiKey, Member, Tenant, User
 from accounts.roles import Role
@@ -21,6 +23,7 @@ from messaging.models import Batch, Message, Provider, Status, Template, Webhook
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
 from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
+from tests.kept import kept
 
 pytestmark = pytest.mark.django_db
 PAGES = {model: page for model, page in admin.site._registry.items() if tenant_path(model) is not None}
@@ -110,8 +113,7 @@ def is_refused(answer: Any) -> bool:
     return answer.status_code in (403, 404) or (answer.status_code == 302 and answer["Location"] == reverse("admin:index"))
 
 
-@pytest.fixture
-def other() -> Owned:
+def make_other() -> Owned:
     made = make_everything("Other")
     make_message(made.tenant, status=Status.UNKNOWN)
     make_endpoint(made.tenant, is_enabled=False)
@@ -121,6 +123,19 @@ def other() -> Owned:
     wording = {"subject": "", "body": "Second {{ code }}", "html": "", "variables": [{"name": "code", "required": True, "example": "1"}]}
     editing.save_draft(template=made.template, wording=wording, by=TESTER)
     return made
+
+
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Owned]:
+    with kept(django_db_blocker):
+        with django_db_blocker.unblock():
+            made = make_other()
+        yield made
+
+
+@pytest.fixture
+def other(made: Owned) -> Owned:
+    return copy.deepcopy(made)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """One event, one entry: whichever way a change comes, the audit trail keeps the same action, target and tenant, and who it was."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import ApiKey, AuditEntry, Tenant
 from configcenter.actions import Action as ConfigAction
@@ -16,15 +18,24 @@ from tests.architecture.audit_entrances.locks import LOCKS
 from tests.architecture.audit_entrances.messaging import MESSAGING
 from tests.architecture.audit_entrances.modules import MODULES, OVERRIDES
 from tests.architecture.audit_entrances.processes import PROCESSES
-from tests.architecture.audit_entrances.world import Event, Way, World, make_world
+from tests.architecture.audit_entrances.world import Event, Way, World, again, make_world
+from tests.kept import kept
 
 pytestmark = pytest.mark.django_db
 EVENTS = [*MESSAGING, *ACCOUNTS, *MODULES, *OVERRIDES, *ITEMS, *JOBS, *LOCKS, *PROCESSES]
 
 
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    with kept(django_db_blocker):
+        with django_db_blocker.unblock():
+            made = make_world()
+        yield made
+
+
 @pytest.fixture
-def world() -> World:
-    return make_world()
+def world(made: World) -> World:
+    return again(made)
 
 
 @pytest.mark.parametrize(
