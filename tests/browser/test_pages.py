@@ -139,6 +139,8 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def browser(chromium: Chromium) -> Iterator[Any]:
     with chromium as running:
         yield running
+        for context in running.contexts:  # their pages ask for more
+            context.close()
         # Inside playwright's event loop Django keeps connections of its own; one left open would hold the test database.
         connections.close_all()
 
