@@ -60,8 +60,10 @@ class Stalls:
         """Remember when the test began; called for each time that it runs."""
         self._began = time.monotonic()
 
-    def stood_still(self) -> bool:
-        """Return whether the machine stood still since the test began, or shortly before; asked when it has failed."""
+    def stood_still(self, error: BaseException | None) -> bool:
+        """Return whether the machine stood still since a test that failed began, or shortly before. It is asked after each test."""
+        if error is None:
+            return False
         ended = time.monotonic()
         while self._last_look() < ended and time.monotonic() < ended + KNOWN_WITHIN_SECONDS:
             time.sleep(EVERY_SECONDS / 5)  # a stall is written down only after it

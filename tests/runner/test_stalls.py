@@ -11,7 +11,7 @@ import pytest
 from posthaste.env import ROOT
 from tests.progress import Counts
 from tests.run import printed
-from tests.stalls import AFTERMATH_SECONDS, longest_stall
+from tests.stalls import AFTERMATH_SECONDS, Stalls, longest_stall
 
 FAILS_ONCE = """
 import os, pathlib, signal, time
@@ -76,3 +76,10 @@ def test_only_a_long_gap_at_the_time_of_the_test_counts(began: float, ended: flo
     looks.write_text("90.0\n92.0\n94.0\n96.0\n98.0\n100.0\n130.0\n132.0\n")
     assert longest_stall(looks, began, ended) == pytest.approx(expected)
     assert longest_stall(tmp_path / "none", began, ended) == 0
+
+
+def test_a_test_that_passed_is_not_looked_into(tmp_path: Path) -> None:
+    """It would wait for the next look, half a second a test."""
+    assert not Stalls(tmp_path).stood_still(None)
+    with pytest.raises(IsADirectoryError):
+        Stalls(tmp_path).stood_still(AssertionError())
