@@ -39,7 +39,7 @@ NO_TESTS = 5  # pytest's exit status
 EMBEDDED_LANE = "embedded"
 #: What runs beside the rest of the production stack, so that all take about as long: folders of tests on a stack of their own. Before
 #: its folders the embedded lane has the tests marked `both_stacks`.
-LANES = {EMBEDDED_LANE: ("benchmarks", "browser", "deploy"), "running": ("chaos", "integration")}
+LANES = {EMBEDDED_LANE: ("benchmarks", "browser"), "running": ("chaos", "deploy", "integration")}
 LANE = "--lane"
 FAILURE = "=== failed: "
 AGAIN = "=== run again, as the machine stood still: "
