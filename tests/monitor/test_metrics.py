@@ -292,7 +292,10 @@ def test_500_restarts_of_a_worker_leave_the_number_of_series_as_it_was(operator:
         monkeypatch.setattr(instances, "own_id", lambda _who, number=number: f"host:{number}:send")
         start_and_die(number)
     monkeypatch.undo()
-    assert series(operator) == before, "neither more series nor others: in Prometheus, each other one would stay"
+    after = series(operator)
+    assert after - before == set(), "neither more series nor others: in Prometheus, each other one would stay"
+    # What an earlier test has reported of other processes may have expired meanwhile.
+    assert {one for one in before - after if 'kind="ws"' not in one} == set()
 
 
 def test_new_tenants_and_providers_add_no_series_unless_details_are_asked_for(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
