@@ -1,15 +1,16 @@
 """Rows that the tests of a module share: made once, seen by each as they were made."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from django.db import transaction
 from pytest_django import DjangoDbBlocker
 
+T = TypeVar("T")
 
-@contextmanager
-def kept(blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Keep what a module's fixture makes in this block until the module ends; what a test changes is rolled back after it, as ever.
+
+def kept(blocker: DjangoDbBlocker, make: Callable[[], T]) -> Iterator[T]:
+    """Yield what is made, for a module's fixture, and keep its rows until the module ends; what a test changes is rolled back, as ever.
 
     Only for modules without tests that commit.
     """
@@ -18,7 +19,9 @@ def kept(blocker: DjangoDbBlocker) -> Iterator[None]:
     with blocker.unblock():
         around.__enter__()
     try:
-        yield
+        with blocker.unblock():
+            made = make()
+        yield made
     finally:
         with blocker.unblock():
             transaction.set_rollback(True)

@@ -127,10 +127,7 @@ def make_other() -> Owned:
 
 @pytest.fixture(scope="module")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Owned]:
-    with kept(django_db_blocker):
-        with django_db_blocker.unblock():
-            made = make_other()
-        yield made
+    yield from kept(django_db_blocker, make_other)
 
 
 @pytest.fixture

@@ -27,10 +27,7 @@ EVENTS = [*MESSAGING, *ACCOUNTS, *MODULES, *OVERRIDES, *ITEMS, *JOBS, *LOCKS, *P
 
 @pytest.fixture(scope="module")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    with kept(django_db_blocker):
-        with django_db_blocker.unblock():
-            made = make_world()
-        yield made
+    yield from kept(django_db_blocker, make_world)
 
 
 @pytest.fixture
