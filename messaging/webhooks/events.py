@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -153,6 +153,7 @@ def _must_be_reached(position: int, recording: EventRecording) -> None:
         raise PositionAhead(_("The last event is at position {n}. Go on from there.").format(n=last), after=last)
 
 
+@transaction.atomic  # a recording that began without its entry in the audit trail would stay so
 def open_stream(*, tenant_id: int, by: Actor, now: datetime) -> int:
     """Have a tenant's events recorded for the stream, and return the position after which none is missing. Nothing changes if they are."""
     recording, is_new = start_recording(tenant_id, read_at=now)
