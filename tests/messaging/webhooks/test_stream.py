@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Tenant
+from accounts.services import audit
 from messaging.models import Event, EventRecording, WebhookDelivery, WebhookEndpoint
 from messaging.webhooks import cleaning, endpoints, events, reading
 from messaging.webhooks.events import EventsGone, NotRecorded, Page, PositionAhead
@@ -30,6 +31,17 @@ def opened(name: str = "Acme") -> Tenant:
     tenant = make_tenant(name)
     events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now())
     return tenant
+
+
+def test_a_recording_never_begins_without_its_entry_in_the_audit_trail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(**_entry: object) -> None:
+        raise KeyboardInterrupt  # as when the process is ended there
+
+    monkeypatch.setattr(audit, "record", ends)
+    tenant = make_tenant()
+    with pytest.raises(KeyboardInterrupt):
+        events.open_stream(tenant_id=tenant.pk, by=TESTER, now=timezone.now())
+    assert not EventRecording.objects.filter(tenant_id=tenant.pk).exists()
 
 
 def test_a_stream_is_recorded_from_when_it_is_opened_and_reading_writes_nothing() -> None:
