@@ -1,4 +1,8 @@
-"""The product as it runs in production: every process started from its command line, against given servers."""
+"""The product as it runs in production: every process started from its command line, against given servers.
+
+Workers and beats that are started beside the first of their kind, or again, are forked from a process that has loaded the product: loading
+it takes two seconds, and tests start some hundred of them.
+"""
 
 import json
 import os
@@ -17,6 +21,7 @@ from deploy.local.installation import free_port, port_is_free
 from deploy.processes import Health, commands
 from posthaste.env import ROOT
 from tests.guard import guard
+from tests.integration.preloaded import MODULE, Forked, Preloaded
 from tests.integration.waiting import poll, sizes
 
 # How long nothing may move while processes start and end, and the longest wait.
@@ -96,11 +101,13 @@ class Stack:
             "PYTHONFAULTHANDLER": "1",
             **environment,
         }
+        self._usual_environment = dict(self.environment)  # tests change it for single processes
         self.commands = commands(
             port=self.port, ws_port=self.ws_port, web_workers=WEB_WORKERS, host="127.0.0.1", metrics_port=self.metrics_port
         )
         self.usual = tuple(self.commands)  # the names of what always runs
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
+        self._preloaded: Preloaded | None = None
         self.demo: dict[str, Any] = {}
         self.mended = ""  # what had to be, at the start
 
@@ -148,6 +155,13 @@ class Stack:
             )
         guard().tell(f"+{process.pid}")
         return process
+
+    def preloaded(self) -> Preloaded:
+        """Return the process that has loaded the product, started at first use."""
+        if self._preloaded is None:
+            self._preloaded = Preloaded(self._usual_environment)
+            guard().tell(f"+{self._preloaded.pid}")
+        return self._preloaded
 
     def prepare(self) -> None:
         """Migrate, load the demo, and keep its addresses and secrets in `self.demo`."""
@@ -220,7 +234,13 @@ class Stack:
         # Two workers of one name on one machine would take each other's orders.
         named = [f"{label}@%h" if label != name and part.endswith("@%h") else part for part in self.commands[name]]
         self.commands.setdefault(label, command or named)
-        self.processes[label] = self._spawn(label, self.commands[label])
+        can_fork = name in self.processes and self.commands[label][:3] == [sys.executable, "-m", MODULE]
+        if can_fork and self.environment == (preloaded := self.preloaded()).environment:
+            log = self.log(label)
+            self.processes[label] = forked = preloaded.start(log, log, start=self.commands[label][3:])
+            guard().tell(f"+{forked.pid}")
+        else:
+            self.processes[label] = self._spawn(label, self.commands[label])
 
     def is_running(self, name: str) -> bool:
         """Return whether a process was started and has not ended."""
@@ -262,6 +282,10 @@ class Stack:
         self._wait_for_the_end(*self.processes)
         for name in self.processes:
             self.kill(name)
+        if self._preloaded:
+            self._preloaded.close()
+            guard().tell(f"-{self._preloaded.pid}")
+            self._preloaded = None
 
     def _wait_for_the_end(self, *names: str) -> None:
         """Wait until processes have ended, or nothing moves in them."""
