@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-import yaml
 from django.core.management import call_command
 from django.db import OperationalError
 from django.http import Http404, HttpResponse
@@ -156,8 +155,9 @@ def test_every_error_code_is_explained_on_the_page_it_points_to() -> None:
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     written = StringIO()
-    call_command("spectacular", "--validate", "--fail-on-warn", stdout=written)
-    loaded: dict[str, Any] = yaml.safe_load(written.getvalue())
+    # As JSON, which is written and read in a hundredth of the time that YAML takes.
+    call_command("spectacular", "--validate", "--fail-on-warn", "--format=openapi-json", stdout=written)
+    loaded: dict[str, Any] = json.loads(written.getvalue())
     return loaded
 
 
