@@ -43,10 +43,16 @@ def redis_server() -> Path | None:
     return Path(found) if found else None
 
 
+def headless_chromium() -> Path | None:
+    """Find the Chromium without a window, which opens a page with half the work of the whole one."""
+    found = shutil.which("chromium-headless-shell")
+    return Path(found) if found else None
+
+
 def chromium() -> Path | None:
     """Find the browser that page tests drive."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return Path(found) if found else None
+    return headless_chromium() or (Path(found) if found else None)
 
 
 def promtool() -> Path | None:
@@ -62,13 +68,16 @@ class Need:
     package: str
     find: Callable[[], Path | None]
     without: str
+    #: What does as well, at more cost, and its package.
+    instead: Callable[[], Path | None] = lambda: None
+    instead_package: str = ""
 
 
 NEEDS = {
     "postgresql": Need("postgresql", postgresql_binaries, "the run on the production stack"),
     "rabbitmq": Need("rabbitmq-server", rabbitmq_server, "the run on the production stack"),
     "redis": Need("redis-server", redis_server, "the run on the production stack"),
-    "chromium": Need("chromium", chromium, "the tests of pages in a browser"),
+    "chromium": Need("chromium-headless-shell", headless_chromium, "the tests of pages in a browser", chromium, "chromium"),
     "promtool": Need("prometheus", promtool, "the tests of the rules for Prometheus"),
 }
 #: A part of the tests needs them, on whichever stack it runs.
@@ -131,7 +140,12 @@ def ensure(names: Iterable[str]) -> dict[str, str]:
     if not missing:
         return {}
     reason = _install([NEEDS[name].package for name in missing])
+    reasons = dict.fromkeys(missing, reason)
     if reason and len(missing) > 1 and os.geteuid() == 0:
         # One package that cannot be had must not keep the others away.
-        return {name: why for name in missing if (why := _install([NEEDS[name].package])) or not NEEDS[name].find()}
-    return {name: reason or "installed, and still not found" for name in missing if not NEEDS[name].find()}
+        reasons = {name: _install([NEEDS[name].package]) for name in missing}
+    for name in missing:
+        if reasons[name] and NEEDS[name].instead_package and not NEEDS[name].instead():
+            reasons[name] = _install([NEEDS[name].instead_package])
+    found = {name for name in missing if NEEDS[name].find() or NEEDS[name].instead()}
+    return {name: reasons[name] or "installed, and still not found" for name in missing if name not in found}

@@ -1,16 +1,16 @@
 """A worker stops and starts again: the alarm is told and ends, and a page that is open shows both."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import packages
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll
 from tests.peers.gateway import Gateway
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+CHROMIUM = str(packages.chromium() or "")
 pytestmark = pytest.mark.both_stacks
 NAME, TITLE = "no-consumers", "Workers missing"
 

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import packages
 from tests.integration.customer import Customer
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()), "")
+CHROMIUM = str(packages.chromium() or "")
 if not CHROMIUM:
     pytest.skip("Chromium is not installed: the big screen was not looked at", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the big screen was not looked at")
