@@ -1,17 +1,19 @@
 # All commands of the project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check bench receiver clean
+.PHONY: help run test chaos check bench bench-intents receiver clean
 
 VENV := .venv
 # A separate environment for the packages of the benchmark baselines
 VENV_BENCH := .venv-bench
 PY := $(VENV)/bin/python
-# Extra arguments for `make test`, `make bench` and `make receiver`, e.g. make test ARGS="-k batch"
+# Extra arguments for `make test`, `make bench`, `make bench-intents` and `make receiver`, e.g. make test ARGS="-k batch"
 ARGS ?=
+# Where `make bench-intents` finds its data
+INTENT_DATA ?=
 
 help: ## list the commands
 	@echo "Posthaste"; echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo "  Set PORT, WS_PORT, DATABASE_URL, BROKER_URL or REDIS_URL to change where make run listens and what it uses."
 
 run: $(VENV)/.run-installed node_modules/.installed ## install dependencies, start everything locally, print the addresses
@@ -28,6 +30,10 @@ check: $(VENV)/.dev-installed ## run linter, type checker, template linter, impo
 
 bench: $(VENV)/.dev-installed $(VENV_BENCH)/.installed ## run the benchmarks, each with its baseline
 	@exec $(PY) -m benchmarks.run $(ARGS)
+
+bench-intents: $(VENV)/.dev-installed ## cross-validate intent recognition on the CSV files of a folder: make bench-intents INTENT_DATA=FOLDER
+	@test -n "$(INTENT_DATA)" || { echo "Set INTENT_DATA to the folder of banking77_train.csv, clinc150_train.csv and clinc150_val.csv." >&2; exit 2; }
+	@exec $(PY) -m benchmarks.intents "$(INTENT_DATA)" $(ARGS)
 
 receiver: $(VENV)/.dev-installed ## start a local SMTP server and HTTP gateway that print what they receive
 	@exec $(PY) -m tests.peers.receiver $(ARGS)

@@ -1,0 +1,1 @@
+"""What customers want: recognizing the intent of a text."""
