@@ -17,7 +17,7 @@ from posthaste.lib.problems import Problem
 
 API, PUBLIC = "api", "public"
 #: Guarded otherwise, or asked by machines that must always be answered.
-EXEMPT = ("/api/", "/nacos/", "/health", "/docs", "/static/", "/admin/", "/ws/", "/metrics")
+EXEMPT = ("/api/", "/in/", "/nacos/", "/health", "/docs", "/static/", "/admin/", "/ws/", "/metrics")
 
 
 class FlowLimited(APIView):

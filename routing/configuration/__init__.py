@@ -5,65 +5,20 @@ from datetime import date
 from itertools import pairwise
 from typing import Self
 
-from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Module, Shape, setting
-from posthaste.lib import zones
+from posthaste.lib import caching, zones
+from posthaste.lib.caching import PageClass
 from posthaste.lib.dates import is_day_in_range
+from routing.configuration.assignment_rules import Assignment
+from routing.configuration.attribute_rules import Customers
+from routing.configuration.hours import MIDNIGHT, OpenHours
 
 #: A name in DNS of several parts, or `*.` before one; no scheme, port or path.
 HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-MIDNIGHT = "00:00"
-
-
-class Choice(TextChoices):
-    """Who gets the next conversation among those who could."""
-
-    LEAST_LOADED = "least_loaded", gettext_lazy("Least loaded")
-    ROUND_ROBIN = "round_robin", gettext_lazy("In turn")
-    LONGEST_IDLE = "longest_idle", gettext_lazy("Longest idle")
-
-
-class IntentRoute(Shape):
-    """An intent and the group that answers it."""
-
-    intent: str = setting("", _("Intent"), "", max_length=80)
-    skill_group: str = setting("", _("Skill group"), "", max_length=80)
-    priority: int = setting(5, _("Priority"), "", ge=0, le=10)
-
-    @model_validator(mode="after")
-    def _is_named(self) -> Self:
-        hot.filled(self, "intent", "skill_group")
-        return self
-
-
-class Assignment(Module):
-    """From a text to an agent."""
-
-    min_confidence_percent: int = setting(
-        60, _("Minimum confidence"), _("Texts below this go to the fallback group."), unit="%", ge=0, le=100
-    )
-    routes: list[IntentRoute] = setting(list, _("Intents"), _("Which group answers which intent."), max_length=500)
-    fallback_group: str = setting("general", _("Fallback group"), _("Used when nothing else matches."), max_length=80)
-    choice: Choice = setting(Choice.LEAST_LOADED, _("Choice"), _("Among agents with the skill and free capacity."))
-    default_capacity: int = setting(5, _("Capacity"), _("Concurrent conversations per agent, unless set otherwise."), ge=1, le=100)
-    offer_seconds: int = setting(
-        60, _("Offered for"), _("If the agent does not respond in time, the next one gets it."), unit="s", ge=5, le=3600
-    )
-    same_agent_hours: float = setting(24.0, _("Same agent within"), _("A returning customer gets the same agent."), unit="h", ge=0, le=720)
-    overflow_minutes: int = setting(
-        10, _("Overflow after"), _("Conversations that wait longer may go to the fallback group."), unit="min", ge=1, le=1440
-    )
-
-    @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        hot.filled(self, "fallback_group")
-        hot.no_two("routes", (route.intent for route in self.routes), _("The intent {name} is listed twice."))
-        return self
 
 
 class Target(Shape):
@@ -80,20 +35,6 @@ class Target(Shape):
     def _times_fit(self) -> Self:
         if self.first_response_minutes > self.resolution_minutes:
             raise hot.Wrong("first_response_minutes", _("Must not exceed the resolution time."))
-        return self
-
-
-class OpenHours(Shape):
-    """Open on one day of the week."""
-
-    day: int = setting(1, _("Day of the week"), _("1 (Monday) to 7 (Sunday)."), ge=1, le=7)
-    start: str = setting("09:00", _("From"), "", pattern=hot.CLOCK)
-    end: str = setting("18:00", _("Until"), _("00:00 is the end of the day."), pattern=hot.CLOCK)
-
-    @model_validator(mode="after")
-    def _end_comes_after(self) -> Self:
-        if self.end not in (MIDNIGHT, max(self.start, self.end)) or self.start == self.end != MIDNIGHT:
-            raise hot.Wrong("end", _("Must be after the start. Past midnight: use two entries, the first until 00:00."))
         return self
 
 
@@ -160,6 +101,9 @@ class LinksAndCache(Module):
         ge=0,
         le=86_400,
     )
+    click_days: int = setting(
+        90, _("Clicks are kept"), _("Links are removed this long after they expired, with their clicks."), unit=_("days"), ge=1, le=3650
+    )
 
     @model_validator(mode="after")
     def _hosts_are_hosts(self) -> Self:
@@ -192,4 +136,14 @@ links_and_cache = hot.register(
     purpose=_("How long links work, where they may lead, and how long pages are cached."),
     order=12,
     per_tenant=("link_hours", "link_uses", "allowed_hosts", "warn_before_leaving"),
+)
+caching.lasts(PageClass.PUBLIC, lambda: links_and_cache.value.portal_cache_seconds)
+caching.lasts(PageClass.PRIVATE, lambda: links_and_cache.value.customer_cache_seconds)
+customers = hot.register(
+    Customers,
+    name="customers",
+    title=_("Customers"),
+    purpose=_("Rules that derive attributes of customers from others, such as the level from the number of orders."),
+    order=15,
+    per_tenant=tuple(Customers.model_fields),
 )

@@ -1,0 +1,52 @@
+"""Business hours: the opening times of a week and the holidays, in one time zone."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Protocol, Self
+
+from django.utils.translation import gettext_noop as _
+from pydantic import model_validator
+
+from configcenter import hot
+from configcenter.hot import Shape, setting
+from posthaste.lib import zones
+
+MIDNIGHT = "00:00"
+
+
+class OpenHours(Shape):
+    """Open on one day of the week."""
+
+    day: int = setting(1, _("Day of the week"), _("1 (Monday) to 7 (Sunday)."), ge=1, le=7)
+    start: str = setting("09:00", _("From"), "", pattern=hot.CLOCK)
+    end: str = setting("18:00", _("Until"), _("00:00 is the end of the day."), pattern=hot.CLOCK)
+
+    @model_validator(mode="after")
+    def _end_comes_after(self) -> Self:
+        if self.end not in (MIDNIGHT, max(self.start, self.end)) or self.start == self.end != MIDNIGHT:
+            raise hot.Wrong("end", _("Must be after the start. Past midnight: use two entries, the first until 00:00."))
+        return self
+
+
+class Calendar(Protocol):
+    """What `is_open` reads of the module `service_levels`."""
+
+    @property
+    def time_zone(self) -> str: ...
+
+    @property
+    def hours(self) -> Iterable[OpenHours]: ...
+
+    @property
+    def holidays(self) -> list[str]: ...
+
+
+def is_open(calendar: Calendar, moment: datetime) -> bool:
+    """Return whether a moment lies within business hours. Without any hours, never."""
+    local = moment.astimezone(zones.zone(calendar.time_zone) or UTC)
+    if local.date().isoformat() in calendar.holidays:
+        return False
+    clock = f"{local:%H:%M}"
+    return any(
+        each.day == local.isoweekday() and each.start <= clock and (each.end == MIDNIGHT or clock < each.end) for each in calendar.hours
+    )

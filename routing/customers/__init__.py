@@ -1,0 +1,1 @@
+"""Who writes: customers, their identities, attributes, merges."""
