@@ -99,6 +99,16 @@ def create_provider(*, provider: Provider, config: dict[str, Any], by: Actor) ->
     return provider
 
 
+@transaction.atomic
+def ensure_provider(*, tenant_id: int, name: str, channel: str, kind: str, by: Actor) -> None:
+    """Make a provider that needs no configuration, unless the tenant has one of this kind on this channel."""
+    if not Provider.objects.filter(tenant_id=tenant_id, channel=channel, kind=kind).exists():
+        taken = Provider.objects.filter(tenant_id=tenant_id, name=name).exists()
+        create_provider(
+            provider=Provider(tenant_id=tenant_id, name=f"{name} ({kind})" if taken else name, channel=channel, kind=kind), config={}, by=by
+        )
+
+
 def config_of(provider: Provider) -> dict[str, Any]:
     """Return the stored configuration; nothing where it can't be decrypted, so that it can be written anew."""
     return {} if is_lost(provider, "config") else provider.config

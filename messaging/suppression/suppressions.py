@@ -27,6 +27,7 @@ from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Invalid
 
 MAX_AT_ONCE = 10_000
+UNSUBSCRIBE = SuppressionReason.UNSUBSCRIBE  # the reason of other apps, which import no model
 STEP = 500  # rows a statement: SQLite takes no more values than that at once
 
 

@@ -27,6 +27,7 @@ from messaging.channels.base import (
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
 from messaging.channels.email.replies import is_about_login, login_refused, refusal
+from messaging.channels.email.thread_headers import threading_of
 from messaging.channels.recipients import normalise_recipient
 from posthaste.lib import deadlines, http
 from posthaste.lib.control_characters import find_control
@@ -113,15 +114,18 @@ class EmailAdapter(Adapter):
         heads = {"Message-ID": f"<{message_id}>", "X-Posthaste-Id": request.id.hex}
         if request.unsubscribe_url:  # RFC 8058; the mail server's DKIM signature should cover both
             heads |= {"List-Unsubscribe": f"<{request.unsubscribe_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        thread = threading_of(request.metadata)
         content = compose(
             from_name=self.config.from_name,
             from_email=self.config.from_email,
-            reply_to=self.config.reply_to,
+            reply_to=thread.reply_to or self.config.reply_to,
             recipient=request.recipient,
             subject=request.subject,
             body=request.body,
             html=request.html,
             heads=heads,
+            folded=thread.headers,
+            by_hand=thread.by_hand,
         )
         return Mail(message_id, request.recipient, content)
 

@@ -21,9 +21,21 @@ _COMPOSED_HERE = ("Subject", "From", "To", "Message-ID", "Date")
 
 
 def compose(
-    *, from_name: str, from_email: str, reply_to: str, recipient: str, subject: str, body: str, html: str, heads: Mapping[str, str]
+    *,
+    from_name: str,
+    from_email: str,
+    reply_to: str,
+    recipient: str,
+    subject: str,
+    body: str,
+    html: str,
+    heads: Mapping[str, str],
+    folded: Mapping[str, str] | None = None,
+    by_hand: bool = False,
 ) -> bytes:
-    """Return a mail as CRLF lines; `heads` are the headers that are its own.
+    """Return a mail as CRLF lines; `heads` are the headers that are its own, `folded` those of them that are folded already.
+
+    `by_hand`: a person wrote it. Other mail is marked as sent by a machine (RFC 3834).
 
     Raises:
         CannotCompose: a header holds what no header may hold.
@@ -31,14 +43,16 @@ def compose(
     """
     make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
     try:
-        common = make(from_name, from_email, reply_to, subject, body, html)
+        common = make(from_name, from_email, reply_to, subject, body, html, by_hand)
     except (ValueError, MessageError) as error:  # BadHeader, and what can't be encoded
         if field := _wrong_setting(from_name, from_email, reply_to):
             raise Misconfigured(f"The sender can't be written in a mail: {error}", field=field) from None
         raise CannotCompose("bad_header", str(error), field="subject") from None
     own = {"To": recipient, **heads, "Date": _date(int(time.time()))}
     try:
-        return "".join(plain_header(name, value) for name, value in own.items()).encode("ascii") + common
+        lines = [plain_header(name, value) for name, value in own.items()]
+        lines += [f"{name}: {value}\r\n" for name, value in (folded or {}).items()]
+        return "".join(lines).encode("ascii") + common
     except ValueError as error:
         raise CannotCompose("bad_header", str(error), field="recipient") from None
 
@@ -48,13 +62,13 @@ def _wrong_setting(from_name: str, from_email: str, reply_to: str) -> str:
     alone = {"from_email": ("", from_email, ""), "from_name": (from_name, "a@example.com", ""), "reply_to": ("", "a@example.com", reply_to)}
     for field, sender in alone.items():
         try:
-            _common(*sender, "Subject", "Text", "")
+            _common(*sender, "Subject", "Text", "", False)
         except (ValueError, MessageError):
             return field
     return ""
 
 
-def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str) -> bytes:
+def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str, by_hand: bool) -> bytes:
     """Return what is the same for all recipients: the text and its headers."""
     try:
         text = body or (as_text(html) if html else "")
@@ -69,7 +83,8 @@ def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: 
     ours = {"Subject": text_header("Subject", subject), "From": mailbox_header("From", from_name, from_email)}
     if reply_to:
         ours["Reply-To"] = mailbox_header("Reply-To", "", reply_to)
-    ours["Auto-Submitted"] = plain_header("Auto-Submitted", "auto-generated")
+    if not by_hand:
+        ours["Auto-Submitted"] = plain_header("Auto-Submitted", "auto-generated")
     content = "".join(ours.values()).encode("ascii") + made.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own kind of message takes it
     check_headers(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", [*ours, *made])
     return content

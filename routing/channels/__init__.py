@@ -1,0 +1,1 @@
+"""The channel by which replies leave through entrances."""

@@ -1,0 +1,1 @@
+"""What is written: arrivals, conversations, lines, attachments, replies."""

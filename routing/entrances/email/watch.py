@@ -1,0 +1,116 @@
+"""The threads that keep mailboxes open, in each worker for auxiliary tasks: new mail is taken in as soon as the server tells of it.
+
+One thread looks for mailboxes that no process watches, and gives each a thread. A lease in the mailbox's row leaves it to one process; if
+that one dies, another takes over when the lease has run out. Servers without IDLE are asked every 25 s.
+"""
+
+import os
+import threading
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.utils import timezone
+
+from posthaste.lib.crypto import Undecryptable
+from posthaste.lib.elastic import stopping
+from posthaste.lib.ids import new_id
+from routing.entrances.email import taking
+from routing.entrances.email.mailbox import ERRORS, Connection, described
+from routing.entrances.email.settings import EmailSettings
+from routing.models import Entrance, EntranceKind
+
+log = structlog.get_logger(__name__)
+MAX_MAILBOXES = 32
+LOOK_SECONDS, UNUSED_SECONDS = 3.0, 10.0
+WAIT_SECONDS = 25.0
+AFTER_ERROR = timedelta(seconds=30)
+
+_started: set[int] = set()
+
+
+class Watcher:
+    """The thread that looks, and the threads of the mailboxes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: dict[UUID, threading.Thread] = {}
+
+    def run(self) -> None:
+        """Look for mailboxes until the process is asked to end."""
+        while not stopping.is_set():
+            try:
+                wait = self.look()
+            except (OperationalError, InterfaceError) as error:
+                log.warning("mailboxes wait for the database", error=type(error).__name__)
+                wait = LOOK_SECONDS
+            except Exception:
+                log.exception("looking for mailboxes failed")
+                wait = UNUSED_SECONDS
+            finally:
+                connection.close()
+            stopping.wait(wait)
+
+    def look(self) -> float:
+        """Give each free mailbox a thread, and return the seconds until the next look."""
+        wanted = [pk for pk, settings in _mailboxes() if settings.get("imap_host")]
+        with self._lock:
+            free = [pk for pk in wanted if pk not in self._threads][: MAX_MAILBOXES - len(self._threads)]
+            for pk in free:
+                lease = new_id()
+                if taking.take_lease(pk, lease=lease):
+                    thread = threading.Thread(target=self._serve, args=[pk, lease], name="mailbox", daemon=True)
+                    self._threads[pk] = thread
+                    thread.start()
+        return LOOK_SECONDS if wanted else UNUSED_SECONDS
+
+    def _serve(self, entrance_id: UUID, lease: UUID) -> None:
+        try:
+            watch(entrance_id, lease=lease)
+        except Exception:
+            log.exception("watching a mailbox failed", entrance=str(entrance_id))
+        finally:
+            connection.close()
+            with self._lock:
+                self._threads.pop(entrance_id, None)
+
+
+def _mailboxes() -> list[tuple[UUID, dict[str, object]]]:
+    rows = Entrance.objects.filter(kind=EntranceKind.EMAIL, is_enabled=True, tenant__is_active=True)
+    return list(rows.order_by("pk").values_list("pk", "settings"))
+
+
+def watch(entrance_id: UUID, *, lease: UUID) -> None:
+    """Take in new mail until the process ends, the entrance is changed, or the server breaks off."""
+    try:
+        entrance = Entrance.objects.get(pk=entrance_id)
+        settings = EmailSettings.model_validate(entrance.settings)
+        with Connection(settings, str(entrance.secrets.get("imap_password", ""))) as opened:
+            log.info("watching a mailbox", entrance=str(entrance_id))
+            while not stopping.is_set() and _is_unchanged(entrance):
+                taking.take_new(entrance, opened, lease=lease)
+                taking.renew(entrance_id, lease=lease, now=timezone.now())
+                close_old_connections()
+                opened.wait(seconds=WAIT_SECONDS, is_over=stopping.is_set)
+    except (taking.LeaseLost, Entrance.DoesNotExist):
+        return
+    except (*ERRORS, Undecryptable, ValueError) as error:
+        log.warning("a mailbox can't be read", entrance=str(entrance_id), error=type(error).__name__)
+        taking.release(entrance_id, lease=lease, error=described(error), after=AFTER_ERROR)
+        return
+    taking.release(entrance_id, lease=lease)
+
+
+def _is_unchanged(entrance: Entrance) -> bool:
+    rows = Entrance.objects.filter(pk=entrance.pk, is_enabled=True, tenant__is_active=True)
+    now = rows.first()
+    return now is not None and (now.settings, now.secrets) == (entrance.settings, entrance.secrets)
+
+
+def start() -> None:
+    """Start the looking thread of this process as a daemon. Calling it again does nothing."""
+    if os.getpid() in _started:
+        return
+    _started.add(os.getpid())
+    threading.Thread(target=Watcher().run, name="mailboxes", daemon=True).start()

@@ -1,0 +1,1 @@
+"""The portal chat: visitors of a site write without an account. See docs/portal-chat.md."""

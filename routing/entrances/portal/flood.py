@@ -1,0 +1,57 @@
+"""How much one visitor, and one address, may write: rules of flow control that all processes share, made of the entrance's settings."""
+
+from functools import lru_cache
+
+from django.utils.translation import gettext_lazy as _
+
+from posthaste.lib import redis
+from posthaste.lib.flow import gate
+from posthaste.lib.flow.limiter import limiter
+from posthaste.lib.flow.plan_cache import plan_for
+from posthaste.lib.flow.rules import Limits, Rule
+from posthaste.lib.problems import TooMany
+from routing.entrances.portal.kind import PortalSettings
+
+LINES, SESSIONS = "chat_lines", "chat_sessions"
+SPAN_SECONDS = 60
+
+
+@lru_cache(maxsize=256)
+def _rules(resource: str, per_visitor: int, per_address: int) -> tuple[Rule, ...]:
+    """Return the rules of a resource; a visitor's counter is kept for each of them, an address's under a number that hides it."""
+    made = [Rule("chat-address", resource, "ip", Limits(in_window=per_address, window_seconds=SPAN_SECONDS))]
+    if per_visitor:
+        made.append(Rule("chat-visitor", resource, "visitor", Limits(in_window=per_visitor, window_seconds=SPAN_SECONDS)))
+    return tuple(made)
+
+
+def _enter(resource: str, *, entrance_id: str, visitor: str, ip: str, per_visitor: int, per_address: int) -> None:
+    prefix = redis.key("flow", limiter.space, "chat", entrance_id, resource)
+    plan = plan_for(_rules(resource, per_visitor, per_address), {"ip": ip, "visitor": visitor}, prefix=prefix)
+    try:
+        gate.leave(gate.ask_for(plan, cost=1, urgent=False))
+    except TooMany as refusal:
+        wait = refusal.headers.get("Retry-After", "1")
+        raise TooMany(
+            _("Too much at once. Wait a moment, then go on."), retry_after_seconds=int(wait), limited_by=refusal.extra.get("limited_by", "")
+        ) from None
+
+
+def enter_line(settings: PortalSettings, *, entrance_id: str, visitor: str, ip: str) -> None:
+    """Count a line or a file of a visitor.
+
+    Raises:
+        TooMany: the visitor or the address has written too much within a minute.
+    """
+    limits = {"per_visitor": settings.lines_per_minute, "per_address": settings.address_per_minute}
+    _enter(LINES, entrance_id=entrance_id, visitor=visitor, ip=ip, **limits)
+
+
+def enter_session(settings: PortalSettings, *, entrance_id: str, ip: str) -> None:
+    """Count a new session of an address.
+
+    Raises:
+        TooMany: it has begun too many within a minute.
+    """
+    limits = {"per_visitor": 0, "per_address": settings.sessions_per_minute}
+    _enter(SESSIONS, entrance_id=entrance_id, visitor="", ip=ip, **limits)

@@ -1,0 +1,1 @@
+"""A WeCom application: employees write to it. See docs/entrances.md."""

@@ -1,0 +1,1 @@
+"""From an arrival to a line in a conversation: claim, recognize, write, assign. See docs/conversations.md."""

@@ -1,0 +1,117 @@
+"""Which arrivals a worker takes: the oldest first, those of one sender by one worker at a time and in their order.
+
+Claims are made one after the other, under a short lock, so that two workers never hold arrivals of the same sender. A claim is a lease
+with a token; what a worker writes counts only while the token is still its own. An arrival that ended badly before (its worker died, or
+it raised) is taken alone, so that one which kills its worker takes no other along.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_noop
+
+from messaging.storage.store import database_time
+from posthaste.lib.ids import new_id
+from routing.models import Arrival, ArrivalState
+
+LEASE = timedelta(seconds=30)
+BATCH = 50
+#: A worker that dies with an arrival in its hands counts too; more are allowed than errors, as it may have died of something else.
+MAX_ATTEMPTS, MAX_ERRORS = 6, 3
+BACK_OFF = (timedelta(seconds=2), timedelta(seconds=10))
+#: Of PostgreSQL's advisory locks.
+LOCK = 0x61727276
+DIED = gettext_noop("The worker ended each time while this was processed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds for now."""
+
+    token: UUID
+    arrivals: Sequence[Arrival]
+
+
+def waiting(now: datetime) -> "QuerySet[Arrival]":
+    """Return what may be claimed, oldest first: pending, not leased, and no other of the same sender leased or resting."""
+    held = Q(lease_until__gt=now)
+    other = Arrival.objects.filter(held, entrance=OuterRef("entrance"), sender=OuterRef("sender"), state=ArrivalState.PENDING)
+    free = Arrival.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), state=ArrivalState.PENDING)
+    return free.filter(~Exists(other)).order_by("pk")
+
+
+def claim() -> Claim:
+    """Take the oldest arrivals that no worker holds, for `LEASE`.
+
+    On PostgreSQL its clock counts: a worker whose clock is slow would hold leases that have run out from the start.
+    """
+    token = new_id()
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        now = database_time()
+        taken = _together(list(waiting(now)[:BATCH]))
+        rows = Arrival.objects.filter(pk__in=[arrival.pk for arrival in taken])
+        rows.update(lease_token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    for arrival in taken:
+        arrival.attempts += 1
+    return Claim(token, taken)
+
+
+def _together(found: Sequence[Arrival]) -> list[Arrival]:
+    """Return those that one worker takes: the first alone if it ended badly before, else all behind which none is left."""
+    if found and found[0].attempts:
+        return [found[0]]
+    taken: list[Arrival] = []
+    behind: set[tuple[UUID, str]] = set()  # senders with one that stays behind, so that all their later ones do
+    for arrival in found:
+        sender = (arrival.entrance_id, arrival.sender)
+        if arrival.attempts or sender in behind:
+            behind.add(sender)
+        else:
+            taken.append(arrival)
+    return taken
+
+
+def renew(*, token: UUID) -> None:
+    """Prolong a claim after something that may have taken long."""
+    own = Arrival.objects.filter(lease_token=token, state=ArrivalState.PENDING, lease_until__gt=database_time())
+    own.update(lease_until=database_time() + LEASE)
+
+
+def finish(arrival: Arrival, *, token: UUID, line_id: UUID | None, now: datetime) -> bool:
+    """Note that an arrival is done, in the transaction that does it; False: another worker has it by now.
+
+    Its content is in the line by then, and is kept only there.
+    """
+    own = Arrival.objects.filter(pk=arrival.pk, lease_token=token, state=ArrivalState.PENDING)
+    ended: dict[str, Any] = {"state": ArrivalState.DONE, "body": {}, "error": "", "lease_token": None, "lease_until": None}
+    done = own.update(line_id=line_id, finished_at=now, **ended)
+    return bool(done)
+
+
+def fail(arrival: Arrival, *, token: UUID, error: str, now: datetime) -> None:
+    """Let an arrival that raised rest and be tried again, or give it up after `MAX_ERRORS`; later ones of its sender wait meanwhile."""
+    own = Arrival.objects.filter(pk=arrival.pk, lease_token=token, state=ArrivalState.PENDING)
+    if arrival.attempts >= MAX_ERRORS:
+        own.update(state=ArrivalState.FAILED, error=error[:500], lease_token=None, lease_until=None, finished_at=now)
+    else:
+        own.update(error=error[:500], lease_token=None, lease_until=now + BACK_OFF[min(arrival.attempts, len(BACK_OFF)) - 1])
+
+
+def release(arrivals: Sequence[Arrival], *, token: UUID) -> None:
+    """Give back what was not begun, as if it had not been taken."""
+    own = Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals], lease_token=token, state=ArrivalState.PENDING)
+    own.update(lease_token=None, lease_until=None, attempts=F("attempts") - 1)
+
+
+def give_up_killers(*, now: datetime) -> int:
+    """Give up the arrivals whose workers died again and again, and return how many."""
+    dead = Arrival.objects.filter(state=ArrivalState.PENDING, attempts__gte=MAX_ATTEMPTS, lease_until__lt=now)
+    return dead.update(state=ArrivalState.FAILED, error=DIED, lease_token=None, lease_until=None, finished_at=now)

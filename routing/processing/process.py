@@ -1,0 +1,232 @@
+"""Process what has arrived: the task `routing.process`.
+
+Outside of transactions the texts are recognized and files fetched; then each sender's arrivals are written in one transaction, each in a
+savepoint of its own. An arrival and what it became are committed together, and only under the lease's token.
+
+What if the process dies: before the commit of a sender nothing of it is written, and its lease runs out; after it, all is. The sweep
+(`routing.sweep_arrivals`) finds leases that ran out and arrivals whose kick was lost.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from jobs.registry import Blocking, job
+from messaging.storage.store import database_time
+from posthaste.lib import queues
+from posthaste.lib.blank import is_blank
+from routing.assignment.assigning import assign_waiting
+from routing.contract import Incoming, IncomingFile
+from routing.conversations import arrivals, attachments, selectors
+from routing.entrances import registry
+from routing.intents import live
+from routing.intents.live import Recognized
+from routing.models import Arrival, Entrance
+from routing.processing import claiming
+from routing.processing.claiming import Claim
+from routing.processing.taking_in import new_line_id, take_in
+
+log = structlog.get_logger(__name__)
+#: A task ends after so many batches, and another one goes on: a broker takes a task that is never acknowledged for lost.
+MAX_BATCHES = 20
+#: An arrival that has waited longer than this was not kicked for, or its worker is gone.
+OVERDUE = timedelta(seconds=3)
+
+
+@dataclass(slots=True)
+class Ready:
+    """An arrival with all that is needed to write it."""
+
+    arrival: Arrival
+    incoming: Incoming
+    entrance: Entrance
+    recognized: Recognized | None = None
+    fetched: list[IncomingFile] = field(default_factory=list)
+
+
+class Beaten(Exception):
+    """Another worker has the arrival by now: the lease ran out."""
+
+
+def process_arrivals() -> int:
+    """Process what waits, batch after batch, and return how many arrivals were done."""
+    arrivals.kick_taken()
+    done = 0
+    for _batch in range(MAX_BATCHES):
+        claim = claiming.claim()
+        if not claim.arrivals:
+            return done
+        done += _process(claim)
+    arrivals.kick()
+    return done
+
+
+def _process(claim: Claim) -> int:
+    """Write what was claimed, and return how many were done."""
+    done, tenants = 0, set()
+    ready, broken = _prepare(claim.arrivals)
+    if any(one.fetched for one in ready):
+        claiming.renew(token=claim.token)
+    now = timezone.now()
+    for arrival, error in broken:
+        claiming.fail(arrival, token=claim.token, error=error, now=database_time())
+    by_sender: dict[tuple[UUID, str], list[Ready]] = defaultdict(list)
+    failed_senders = {(arrival.entrance_id, arrival.sender) for arrival, _error in broken}
+    for one in ready:
+        by_sender[one.arrival.entrance_id, one.arrival.sender].append(one)
+    for sender, own in by_sender.items():
+        if sender in failed_senders:
+            claiming.release([one.arrival for one in own], token=claim.token)
+            continue
+        try:
+            written = _write_sender(own, claim.token, now=now)
+        except (OperationalError, InterfaceError):
+            with suppress(OperationalError, InterfaceError):
+                claiming.release(claim.arrivals, token=claim.token)  # those that are done stay done
+            raise
+        done += written
+        if written:
+            tenants.add(own[0].arrival.tenant_id)
+    for tenant_id in tenants:
+        _assign(tenant_id, now=timezone.now())
+    return done
+
+
+def _assign(tenant_id: int, *, now: datetime) -> None:
+    try:
+        assign_waiting(tenant_id=tenant_id, now=now)
+    except Exception:  # the conversations wait in the queue; assignment's own sweep finds them
+        log.exception("waiting conversations not assigned", tenant_id=tenant_id)
+
+
+def _prepare(claimed: Sequence[Arrival]) -> tuple[list[Ready], list[tuple[Arrival, str]]]:
+    """Read, recognize and fetch, outside of transactions; what can't be read is returned with its error."""
+    entrances = Entrance.objects.in_bulk({arrival.entrance_id for arrival in claimed})
+    ready: list[Ready] = []
+    broken: list[tuple[Arrival, str]] = []
+    for arrival in claimed:
+        try:
+            one = Ready(arrival, arrivals.incoming_of(arrival), entrances[arrival.entrance_id])
+            one.incoming = _enriched(one)
+            one.fetched = _fetch(one)
+        except Exception as error:  # whatever it is, it is this arrival's
+            log.exception("an arrival could not be prepared", arrival=str(arrival.pk))
+            broken.append((arrival, _described(error)))
+        else:
+            ready.append(one)
+    _recognize(ready)
+    return ready, broken
+
+
+def _enriched(one: Ready) -> Incoming:
+    """Return what came with what the sender's system has to be asked for."""
+    kind = registry.KINDS.get(one.entrance.kind)
+    return kind.enrich(registry.row_of(one.entrance), one.incoming) if kind is not None and kind.enrich is not None else one.incoming
+
+
+def _fetch(one: Ready) -> list[IncomingFile]:
+    """Get the bytes of the files that came as references only; those of our own uploads are here already."""
+    kind = registry.KINDS.get(one.entrance.kind)
+    wanted = [file for file in one.incoming.files if file.reference and "attachment" not in file.reference]
+    if not wanted or kind is None or kind.fetch is None:
+        return []
+    row = registry.row_of(one.entrance)
+    return [IncomingFile(name=file.name, content=kind.fetch(row, file.reference)) for file in wanted[: attachments.MAX_FILES]]
+
+
+def _recognize(ready: Sequence[Ready]) -> None:
+    """Recognize all texts of a tenant in one call. Without a model, or if it fails, lines are written all the same."""
+    by_tenant: Mapping[int, list[Ready]] = defaultdict(list)
+    for one in ready:
+        if one.incoming.kind == "text" and not is_blank(one.incoming.text):
+            by_tenant[one.arrival.tenant_id].append(one)
+    for tenant_id, own in by_tenant.items():
+        try:
+            found = live.recognize([one.incoming.text for one in own], tenant_id=tenant_id)
+        except Exception:
+            log.exception("texts not recognized", tenant_id=tenant_id)
+            found = [Recognized(why_not="error") for _one in own]
+        for one, recognized in zip(own, found, strict=True):
+            one.recognized = recognized
+
+
+def _write_sender(own: Sequence[Ready], token: UUID, *, now: datetime) -> int:
+    """Write the arrivals of one sender in their order, up to the first that raises, and return how many were done."""
+    done = 0
+    try:
+        with transaction.atomic():
+            for place, one in enumerate(own):
+                if (error := _tried(lambda one=one: _write(one, token, now=now))) is not None:  # type: ignore[misc]
+                    claiming.fail(one.arrival, token=token, error=_described(error), now=database_time())
+                    claiming.release([later.arrival for later in own[place + 1 :]], token=token)
+                    break
+                done += 1
+    except Beaten:
+        log.warning("a lease ran out while its arrivals were processed", sender_arrivals=len(own))
+        return 0
+    return done
+
+
+def _tried(write: Callable[[], None]) -> Exception | None:
+    """Write in a savepoint, and return the error that undid it; what ends the whole transaction is raised."""
+    try:
+        with transaction.atomic():
+            write()
+    except (Beaten, OperationalError, InterfaceError):
+        raise  # the database is away, or busy: the lease runs out and all are tried again
+    except Exception as error:  # whatever it is, it is this arrival's, and holds up no other sender
+        log.exception("an arrival could not be taken in")
+        return error
+    return None
+
+
+def _write(one: Ready, token: UUID, *, now: datetime) -> None:
+    # First the arrival: the transaction that has its row is the only one that writes its line.
+    line_id = new_line_id() if one.incoming.kind == "text" else None
+    if not claiming.finish(one.arrival, token=token, line_id=line_id, now=now):
+        raise Beaten
+    line = take_in(
+        one.arrival,
+        one.incoming,
+        entrance=one.entrance,
+        recognized=one.recognized,
+        fetched=one.fetched,
+        line_id=line_id or new_line_id(),
+        now=now,
+    )
+    if line is not None and line.pk != line_id:  # the client had sent it before, under another external id
+        Arrival.objects.filter(pk=one.arrival.pk).update(line_id=line.pk)
+
+
+def _described(error: Exception) -> str:
+    """Return what staff is told; the text of the sender is not in it."""
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def arrivals_are_overdue() -> bool:
+    """Return whether an arrival waits longer than it should."""
+    return selectors.oldest_waiting(before=timezone.now() - OVERDUE)
+
+
+@job(
+    "routing.sweep_arrivals",
+    title=_("Find arrivals that were left behind"),
+    purpose=_("Processes what customers wrote when a worker was killed or the broker lost its task, and gives up what kills workers."),
+    every=timedelta(seconds=4),
+    timeout=timedelta(minutes=2),
+    blocking=Blocking.DISCARD,
+    queue=queues.DELAYED,
+    is_needed=arrivals_are_overdue,
+)
+def sweep_arrivals() -> None:
+    """Give up what kills workers, and process what waits."""
+    claiming.give_up_killers(now=database_time())
+    process_arrivals()

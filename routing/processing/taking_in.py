@@ -1,0 +1,182 @@
+"""One arrival becomes a line: who wrote, in which conversation, with which number. In the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from posthaste.lib.ids import new_id
+from routing.assignment import queueing
+from routing.contract import Incoming, IncomingFile
+from routing.conversations import arrivals, attachments, lines, resolving
+from routing.customers import attributes, identities
+from routing.entrances import registry
+from routing.intents.live import Recognized
+from routing.models import (
+    OPEN_STATUSES,
+    Arrival,
+    AttributeSource,
+    AuthorKind,
+    Conversation,
+    ConversationStatus,
+    Entrance,
+    Identity,
+    Line,
+)
+
+#: Details that belong to the line, not to the conversation.
+OF_THE_LINE = ("client_id", "files_refused", "cut_from")
+
+
+class NoHandler(Exception):
+    """The entrance sent something of a kind that nothing takes in."""
+
+
+def take_in(
+    arrival: Arrival,
+    incoming: Incoming,
+    *,
+    entrance: Entrance,
+    recognized: Recognized | None,
+    fetched: Sequence[IncomingFile],
+    line_id: UUID,
+    now: datetime,
+) -> Line | None:
+    """Write what an arrival brought; None: it was no text, and the entrance's own handler took it in.
+
+    Raises:
+        NoHandler: there is none for its kind.
+    """
+    kind = registry.KINDS.get(entrance.kind)
+    if incoming.kind != "text":
+        handler = kind.handlers.get(incoming.kind) if kind else None
+        if handler is None:
+            raise NoHandler(_("The entrance has nothing that takes in {kind}.").format(kind=incoming.kind))
+        handler(entrance, incoming, now)
+        return None
+    identity = identities.resolve(incoming.sender, tenant_id=arrival.tenant_id, also=incoming.also, language=incoming.language, now=now)
+    if incoming.attributes:
+        source = kind.source if kind else AttributeSource.API
+        attributes.record(identity.customer_id, incoming.attributes, source=source, now=now)
+    conversation = conversation_of(entrance, identity, incoming, now=now)
+    client_id = str(incoming.details.get("client_id") or arrival.external_id)
+    line, is_new = lines.append(
+        conversation,
+        author=AuthorKind.CUSTOMER,
+        text=incoming.text,
+        client_id=client_id,
+        recognition=recognition_of(recognized),
+        data=_data_of(incoming),
+        line_id=line_id,
+        now=now,
+    )
+    if is_new:
+        _give_files(arrival, incoming, fetched, identity=identity, line=line, now=now)
+        _note(conversation, incoming, recognized)
+    if conversation.status == ConversationStatus.NEW:
+        queueing.enqueue([conversation.pk], now=now)
+    return line
+
+
+def conversation_of(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:
+    """Return the open conversation of an identity, locked: the one there is, the last one opened again, or a new one."""
+    same = Conversation.objects.filter(entrance=entrance, identity=identity, thread=incoming.thread)
+    for _attempt in range(2):
+        found = same.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True).first()
+        if found is None:
+            found = _opened_again(same, now=now)
+        if found is not None:
+            locked = lines.lock(found)
+            if locked.status in OPEN_STATUSES:
+                return locked
+            continue  # it was resolved between the question and the lock
+        try:
+            with transaction.atomic():
+                return lines.lock(_new(entrance, identity, incoming, now=now).pk)
+        except IntegrityError:
+            continue  # another worker made one, for another name of the same identity
+    raise IntegrityError("The conversation of this sender changes too quickly.")
+
+
+def _opened_again(same: Any, *, now: datetime) -> UUID | None:
+    last: Conversation | None = same.order_by("-pk").first()
+    if last is None or not resolving.reopens(last, now=now):
+        return None
+    return last.pk if resolving.reopen(last) else None
+
+
+def _new(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:
+    return Conversation.objects.create(
+        tenant_id=entrance.tenant_id,
+        customer_id=identity.customer_id,
+        entrance=entrance,
+        identity=identity,
+        thread=incoming.thread,
+        subject=incoming.subject[:300],
+        created_at=now,
+    )
+
+
+def recognition_of(recognized: Recognized | None) -> dict[str, Any]:
+    """Return what a line keeps of its recognition."""
+    if recognized is None:
+        return {}
+    kept: dict[str, Any] = {
+        "intent": recognized.intent,
+        "confidence": round(recognized.confidence, 4),
+        "alternatives": [[name, round(value, 4)] for name, value in recognized.alternatives],
+        "language": recognized.language,
+        "model": recognized.model,
+    }
+    return kept | ({"why_not": recognized.why_not} if recognized.why_not else {})
+
+
+def _data_of(incoming: Incoming) -> dict[str, Any]:
+    """Return what belongs to the line itself: when it was written, what was left out."""
+    data = {name: incoming.details[name] for name in ("files_refused", "cut_from") if name in incoming.details}
+    return data | ({"sent_at": incoming.sent_at.isoformat()} if incoming.sent_at else {})
+
+
+def _note(conversation: Conversation, incoming: Incoming, recognized: Recognized | None) -> None:
+    """Keep with the conversation what the rules and the entrance need: intent, language, facts for the reply."""
+    changes: dict[str, Any] = {}
+    facts: Mapping[str, Any] = {name: value for name, value in incoming.details.items() if name not in OF_THE_LINE}
+    if incoming.group:
+        facts = {**facts, "group": incoming.group}
+    if facts:
+        changes["details"] = {**conversation.details, **facts}
+    language = incoming.language or (recognized.language if recognized and recognized.language != "und" else "")
+    if language and language != conversation.language:
+        changes["language"] = language[:16]
+    # A greeting says little: until a text was recognized with an intent, each may bring one.
+    if recognized is not None and recognized.intent and not conversation.intent:
+        changes |= {"intent": recognized.intent, "confidence": recognized.confidence}
+    elif recognized is not None and not conversation.intent and conversation.confidence is None:
+        changes["confidence"] = recognized.confidence
+    if changes:
+        Conversation.objects.filter(pk=conversation.pk).update(**changes)
+        for name, value in changes.items():
+            setattr(conversation, name, value)
+
+
+def _give_files(
+    arrival: Arrival, incoming: Incoming, fetched: Sequence[IncomingFile], *, identity: Identity, line: Line, now: datetime
+) -> None:
+    owner = arrivals.owner_of(arrival.pk)
+    stored = list(line.attachments.model.objects.filter(owner=owner).values_list("pk", flat=True))
+    attachments.give(stored, line=line, owner=owner)
+    made, _refused = attachments.make(fetched, tenant_id=line.tenant_id, owner="", now=now)
+    for row in made:
+        row.line, row.conversation_id = line, line.conversation_id
+    if made:
+        type(made[0]).objects.bulk_create(made)
+    uploaded = [UUID(str(file.reference["attachment"])) for file in incoming.files if "attachment" in file.reference]
+    attachments.give(uploaded, line=line, owner=f"identity:{identity.pk.hex}")
+
+
+def new_line_id() -> UUID:
+    """Return the id of a line that is to be written, so that its arrival can name it first."""
+    return new_id()

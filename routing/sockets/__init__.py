@@ -1,0 +1,1 @@
+"""WebSockets of the service desk: visitors of the portal chat."""
