@@ -1,0 +1,1 @@
+"""Who answers: rules, groups, agents, the queue."""

@@ -1,0 +1,170 @@
+"""Give waiting conversations to agents.
+
+A round reads the agents who are there and what they could take, chooses for all of it, and writes a few statements. Rounds of one tenant
+come one after the other. Each statement checks its conditions again, so what a manual claim or a resolve changes meanwhile is never
+overwritten.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from routing.assignment import presence
+from routing.assignment.candidates import Staff, choice_of, count_recent, lock_and_refresh, read_staff, wanted_by
+from routing.assignment.choosing import Candidate, Languages, best, fits
+from routing.assignment.elapsed import clock_from
+from routing.assignment.one_at_a_time import one_waiter, wait_for_turn
+from routing.assignment.taking import new_span, take_conversations, take_place
+from routing.assignment.turn import turn
+from routing.configuration import assignment
+from routing.configuration.assignment_rules import Assignment
+from routing.models import Assignment as Span
+from routing.models import AssignmentCause, Conversation, ConversationStatus
+
+MAX_A_ROUND = 100
+#: Where places are freed as fast as they are filled, others go on after this time: those who wait for their turn, or the sweep.
+MAX_TIME = timedelta(seconds=0.5)
+
+
+def waiting(tenant_id: int) -> "QuerySet[Conversation]":
+    """Return what waits for an agent of a tenant."""
+    return Conversation.objects.filter(tenant_id=tenant_id, status=ConversationStatus.QUEUED, agent=None)
+
+
+def assign_waiting(*, tenant_id: int, now: datetime) -> int:
+    """Give agents what waits for them, and return how many conversations were assigned.
+
+    Called after whatever may have made an assignment possible: a conversation was queued, an agent came or has room again. It may run any
+    number of times, and in many processes at once. If another thread of this process is about to do the same, that one does it.
+    """
+    if not assignment.of(tenant_id).is_automatic:
+        return 0
+    clock, total = clock_from(now), 0
+    with one_waiter(tenant_id) as is_mine:
+        while is_mine and waiting(tenant_id).exists() and (taken := _round(tenant_id, clock)):
+            total += taken
+            if clock() > now + MAX_TIME:
+                break
+    return total
+
+
+@transaction.atomic
+def _round(tenant_id: int, clock: Callable[[], datetime]) -> int:
+    """Assign what one look finds."""
+    wait_for_turn(tenant_id)
+    at = clock()
+    settings = assignment.of(tenant_id)
+    staff = read_staff(tenant_id, settings, now=at)
+    free = staff.with_room()
+    if not free:
+        return 0
+    places = min(MAX_A_ROUND, sum(each.capacity - each.load for each in free))
+    queue = waiting(tenant_id).filter(wanted_by(free, staff.languages)).annotate(turn=turn(settings)).order_by("turn", "pk")
+    # What another transaction works on is left out: its end causes another call, or the next sweep finds it.
+    rows = list(queue.select_for_update(skip_locked=True, no_key=True)[:places])
+    if not rows:
+        return 0
+    owners = last_agents(rows, settings, now=at)
+    locked, at = lock_and_refresh(free, settings, clock)
+    count_recent(locked, (choice_of(row.decision, settings) for row in rows), now=at)
+    spans = list(_choose(rows, Staff(locked, staff.languages), everyone=staff.candidates, owners=owners, settings=settings, now=at))
+    return _write(tenant_id, spans, settings, now=at)
+
+
+def last_agents(rows: Sequence[Conversation], settings: Assignment, *, now: datetime) -> dict[UUID, UUID]:
+    """Return the agent who should get each conversation because they know the customer; one query."""
+    known: dict[UUID, UUID] = {}
+    if settings.same_agent_hours:
+        since = now - timedelta(hours=settings.same_agent_hours)
+        spans = Span.objects.filter(conversation__customer_id__in={row.customer_id for row in rows}, started_at__gt=since)
+        known = dict(spans.order_by("started_at").values_list("conversation__customer_id", "agent_id"))
+    found = {row.pk: known[row.customer_id] for row in rows if row.customer_id in known}
+    found |= {row.pk: UUID(str(row.decision["owner"])) for row in rows if row.decision.get("owner")}
+    return found
+
+
+def choose(
+    row: Conversation,
+    candidates: Iterable[Candidate],
+    *,
+    languages: Languages,
+    everyone: Iterable[Candidate] = (),
+    owner: UUID | None,
+    settings: Assignment,
+) -> tuple[Candidate, dict[str, Any]] | None:
+    """Return who should get a conversation, and why, in the form that `explain` reads; None: no one can take it now.
+
+    Who gave it away gets it back only if no one else of the group is there.
+    """
+    group_id, avoided = row.group_id, str(row.decision.get("avoid", ""))
+    fitting = [each for each in candidates if fits(each, group_id=group_id, language=row.language, languages=languages)]
+    if avoided and any(str(each.id) != avoided and each.level_in(group_id) for each in everyone):
+        fitting = [each for each in fitting if str(each.id) != avoided]
+    if not fitting:
+        return None
+    choice = choice_of(row.decision, settings)
+    kept = next((each for each in fitting if each.id == owner and str(each.id) != avoided), None)
+    chosen = kept or best(fitting, group_id=group_id, choice=choice, language=row.language)
+    reason = {name: value for name, value in row.decision.items() if name not in ("owner", "avoid")}
+    reason |= {
+        "why": "last_agent" if kept else "choice",
+        "choice": choice,
+        "load": chosen.load,
+        "capacity": chosen.capacity,
+        "level": chosen.levels.get(group_id, 0) if group_id else 0,
+        "fitting": len(fitting),
+        "priority": row.priority,
+    }
+    return chosen, reason
+
+
+def _choose(
+    rows: Sequence[Conversation],
+    staff: Staff,
+    *,
+    everyone: Sequence[Candidate],
+    owners: dict[UUID, UUID],
+    settings: Assignment,
+    now: datetime,
+) -> Iterable[Span]:
+    for row in rows:
+        languages = staff.languages.get(row.group_id, Languages())
+        found = choose(row, staff.candidates, languages=languages, everyone=everyone, owner=owners.get(row.pk), settings=settings)
+        if found is None:
+            continue
+        chosen, reason = found
+        if row.queued_at:
+            reason["waited_seconds"] = round(max(0.0, (now - row.queued_at).total_seconds()), 1)
+        chosen.give(row.pk, now)
+        yield new_span(
+            tenant_id=row.tenant_id, conversation_id=row.pk, agent_id=chosen.id, cause=AssignmentCause.RULE, reason=reason, now=now
+        )
+
+
+class LostRace(Exception):
+    """A row that was locked has changed all the same; the round is rolled back."""
+
+
+def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, now: datetime) -> int:
+    """Take each agent's places and conversations, and note why."""
+    if not spans:
+        return 0
+    by_agent: dict[UUID, list[UUID]] = defaultdict(list)
+    for span in spans:
+        by_agent[span.agent_id].append(span.conversation_id)
+    # An open span here is of an agent whose conversation was ended without `let_go`: the sweep corrects that agent's load.
+    left = Span.objects.filter(conversation_id__in=[span.conversation_id for span in spans], ended_at=None)
+    left.update(ended_at=now, end_cause=AssignmentCause.RESOLVED)
+    for agent_id, ids in sorted(by_agent.items()):
+        has_place = take_place(
+            agent_id, places=len(ids), default_capacity=settings.default_capacity, now=now, condition=presence.there(now)
+        )
+        if not has_place or take_conversations(ids, agent_id=agent_id, now=now) != len(ids):
+            raise LostRace(f"tenant {tenant_id}, agent {agent_id}")
+    Span.objects.bulk_create(spans)
+    return len(spans)

@@ -1,0 +1,31 @@
+"""Read groups, agents, assignments; every list is of one tenant."""
+
+from django.db.models import QuerySet
+
+from accounts.tenancy import owned_by
+from routing.models import Agent, Assignment, Conversation, SkillGroup
+
+
+def groups(tenant_id: int) -> "QuerySet[SkillGroup]":
+    """Return the tenant's skill groups."""
+    return owned_by(SkillGroup.objects.select_related("overflow_to"), tenant_id)
+
+
+def agents(tenant_id: int) -> "QuerySet[Agent]":
+    """Return the tenant's agents with their skills."""
+    return owned_by(Agent.objects.select_related("user").prefetch_related("skills__group"), tenant_id)
+
+
+def agent_of_user(tenant_id: int, user_id: int) -> Agent | None:
+    """Return the agent that a member of staff is in a tenant, if they are one."""
+    return owned_by(Agent.objects.all(), tenant_id).filter(user_id=user_id, is_active=True).first()
+
+
+def conversations(tenant_id: int) -> "QuerySet[Conversation]":
+    """Return the tenant's conversations with who has them."""
+    return owned_by(Conversation.objects.select_related("agent", "group"), tenant_id)
+
+
+def assignments(tenant_id: int) -> "QuerySet[Assignment]":
+    """Return the tenant's assignments with their agents."""
+    return owned_by(Assignment.objects.select_related("agent"), tenant_id)

@@ -1,0 +1,117 @@
+"""Take conversations from agents who are silent or gone, and give them to others."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from routing.assignment import presence
+from routing.assignment.assigning import choose
+from routing.assignment.candidates import choice_of, count_recent, lock_and_refresh, read_staff
+from routing.assignment.choosing import Languages
+from routing.assignment.elapsed import clock_from
+from routing.assignment.one_at_a_time import wait_for_turn
+from routing.assignment.taking import let_go, lock_agents, new_span, take_conversations, take_place
+from routing.configuration import assignment
+from routing.configuration.assignment_rules import Assignment
+from routing.models import Assignment as Span
+from routing.models import AssignmentCause, Conversation, ConversationStatus
+
+MAX_AT_ONCE = 200
+
+
+def held(tenant_id: int) -> "QuerySet[Conversation]":
+    """Return what agents of a tenant hold while a customer waits for an answer."""
+    return Conversation.objects.filter(tenant_id=tenant_id, status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False)
+
+
+def queue_of_the_absent(*, tenant_id: int, now: datetime) -> int:
+    """Put back into the queue what customers wait for from agents who are offline, and return its number.
+
+    What an agent has answered stays theirs until the customer writes again. Agents on a break keep theirs; see `move_from_the_silent`.
+    """
+    if not assignment.of(tenant_id).is_automatic:
+        return 0
+    rows = held(tenant_id).filter(presence.away(now, "agent__")).order_by("pk").values_list("pk", flat=True)[:MAX_AT_ONCE]
+    return sum(_requeue(pk, now=now) for pk in list(rows))
+
+
+@transaction.atomic
+def _requeue(conversation_id: UUID, *, now: datetime) -> bool:
+    absent = Q(status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False) & presence.away(now, "agent__")
+    rows = Conversation.objects.filter(pk=conversation_id).select_for_update(skip_locked=True, no_key=True, of=("self",))
+    row = rows.filter(absent).first()
+    if row is None or row.agent_id is None:
+        return False
+    decision = {name: value for name, value in row.decision.items() if name != "owner"}
+    Conversation.objects.filter(pk=row.pk, status=ConversationStatus.ASSIGNED, agent_id=row.agent_id).update(
+        status=ConversationStatus.QUEUED,
+        agent=None,
+        assigned_at=None,
+        queued_at=row.unanswered_since or now,
+        group_since=now,
+        decision=decision,
+    )
+    let_go(row.pk, cause=AssignmentCause.OFFLINE, now=now)
+    return True
+
+
+def silent(settings: Assignment, tenant_id: int, *, now: datetime) -> "QuerySet[Conversation]":
+    """Return what was assigned automatically and waits too long: for a first answer, or for another one."""
+    unanswered = Q(agent_wrote_at=None) | Q(agent_wrote_at__lt=F("assigned_at"))
+    late = Q(pk__in=[])
+    if settings.offer_seconds:
+        at = now - timedelta(seconds=settings.offer_seconds)
+        late |= unanswered & Q(assigned_at__lte=at, unanswered_since__lte=at)
+    if settings.silence_minutes:
+        at = now - timedelta(minutes=settings.silence_minutes)
+        late |= ~unanswered & Q(assigned_at__lte=at, unanswered_since__lte=at)
+    automatic = Q(assignments__ended_at=None, assignments__cause=AssignmentCause.RULE)
+    return held(tenant_id).filter(late).filter(automatic)
+
+
+def move_from_the_silent(*, tenant_id: int, now: datetime) -> int:
+    """Give what silent agents hold to others who have room, and return its number. Where no one has, it stays where it is.
+
+    What people took or were given by hand is not moved.
+    """
+    settings = assignment.of(tenant_id)
+    if not settings.is_automatic or not (settings.offer_seconds or settings.silence_minutes):
+        return 0
+    ids = list(silent(settings, tenant_id, now=now).order_by("unanswered_since").values_list("pk", flat=True)[:MAX_AT_ONCE])
+    return sum(_move(pk, tenant_id, settings, now=now) for pk in ids)
+
+
+@transaction.atomic
+def _move(conversation_id: UUID, tenant_id: int, settings: Assignment, *, now: datetime) -> bool:
+    clock = clock_from(now)
+    wait_for_turn(tenant_id)
+    rows = Conversation.objects.filter(pk=conversation_id).select_for_update(skip_locked=True, no_key=True)
+    row = rows.filter(status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False).first()
+    is_offered = Span.objects.filter(conversation_id=conversation_id, ended_at=None, cause=AssignmentCause.RULE)
+    if row is None or row.agent_id is None or not is_offered.exists():
+        return False
+    staff = read_staff(tenant_id, settings, now=now)
+    # Whose silence has moved it in the last hour does not get it again.
+    silent_ones = Span.objects.filter(conversation=row, end_cause=AssignmentCause.SILENCE, ended_at__gt=now - timedelta(hours=1))
+    had = set(silent_ones.values_list("agent", flat=True))
+    others = [each for each in staff.with_room() if each.id != row.agent_id and each.id not in had]
+    if not others:
+        return False
+    lock_agents([row.agent_id, *(each.id for each in others)])
+    candidates, at = lock_and_refresh(others, settings, clock)
+    count_recent(candidates, [choice_of(row.decision, settings)], now=at)
+    found = choose(row, candidates, languages=staff.languages.get(row.group_id, Languages()), owner=None, settings=settings)
+    if found is None:
+        return False
+    chosen, reason = found
+    if not take_place(chosen.id, default_capacity=settings.default_capacity, now=at, condition=presence.there(at)):
+        return False
+    take_conversations([row.pk], agent_id=chosen.id, now=at, condition=Q(status=ConversationStatus.ASSIGNED, agent_id=row.agent_id))
+    let_go(row.pk, cause=AssignmentCause.SILENCE, now=at)
+    reason |= {"why": "silence", "from": str(row.agent_id)}
+    new_span(tenant_id=tenant_id, conversation_id=row.pk, agent_id=chosen.id, cause=AssignmentCause.RULE, reason=reason, now=at).save(
+        force_insert=True
+    )
+    return True

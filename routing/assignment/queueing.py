@@ -1,0 +1,129 @@
+"""Put a conversation in the queue of the group that its rule names, and tell how long it will wait there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from routing.assignment.candidates import groups_by_name
+from routing.assignment.facts import attributes_of, facts_of
+from routing.assignment.rules import decide
+from routing.assignment.turn import turn, turn_of
+from routing.configuration import assignment
+from routing.models import Assignment as Span
+from routing.models import Conversation, ConversationStatus, SkillGroup
+
+#: From how far back the rate of a group is measured.
+RATE_WINDOW = timedelta(minutes=30)
+
+
+def enqueue(conversation_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Choose group and priority of new conversations by the rules, and queue them, in the caller's transaction.
+
+    The caller runs `assign_waiting` once the transaction is committed. A reopened conversation that still names its agent goes to that
+    agent first, if there is room.
+    """
+    rows = Conversation.objects.filter(pk__in=conversation_ids, status=ConversationStatus.NEW)
+    for ids, columns in _decided(rows, now=now):
+        Conversation.objects.filter(pk__in=ids, status=ConversationStatus.NEW).update(
+            status=ConversationStatus.QUEUED, agent=None, assigned_at=None, queued_at=now, group_since=now, **columns
+        )
+
+
+def reconsider(tenant_id: int, *, now: datetime) -> int:
+    """Choose again for what waits in the fallback group and has an intent by now, and return its number.
+
+    A first text such as a greeting often has none; the next one tells what it is about.
+    """
+    rows = Conversation.objects.filter(tenant_id=tenant_id, status=ConversationStatus.QUEUED, decision__basis="fallback")
+    late = rows.exclude(intent="").filter(decision__intent__isnull=True)
+    changed = 0
+    for ids, columns in _decided(late, now=now):
+        changed += Conversation.objects.filter(pk__in=ids, status=ConversationStatus.QUEUED, agent=None).update(group_since=now, **columns)
+    return changed
+
+
+def _decided(rows: "QuerySet[Conversation]", *, now: datetime) -> Iterator[tuple[list[UUID], dict[str, Any]]]:
+    """Decide for conversations, and yield the ids of those that get the same columns with these columns."""
+    found = list(rows.select_related("entrance", "customer").order_by("pk"))
+    if not found:
+        return
+    about = attributes_of(found, now=now)
+    groups = {tenant_id: groups_by_name(tenant_id) for tenant_id in {row.tenant_id for row in found}}
+    alike: dict[str, tuple[list[UUID], dict[str, Any]]] = {}
+    for row in found:
+        language = row.language or row.customer.language
+        facts = facts_of(row, entrance=row.entrance.name, about=about.get(row.customer_id, {}), language=language, at=now)
+        decision = decide(assignment.of(row.tenant_id), facts, groups=groups[row.tenant_id])
+        group = groups[row.tenant_id].get(decision.group)
+        kept = decision.as_dict() | {"release": assignment.now.release} | ({"owner": str(row.agent_id)} if row.agent_id else {})
+        columns = {"group_id": group.pk if group else None, "priority": decision.priority, "language": language, "decision": kept}
+        alike.setdefault(repr(sorted(columns.items())), ([], columns))[0].append(row.pk)
+    yield from alike.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the queue, from 1, and how long it will probably take; None: not known."""
+
+    place: int
+    wait_seconds: int | None
+
+
+def position(conversation: Conversation, *, now: datetime) -> Position | None:
+    """Return the place of a conversation among those that wait for the same group; None if it does not wait."""
+    if conversation.status != ConversationStatus.QUEUED or conversation.queued_at is None:
+        return None
+    settings = assignment.of(conversation.tenant_id)
+    own = turn_of(queued_at_seconds=conversation.queued_at.timestamp(), priority=conversation.priority, settings=settings)
+    waiting = Conversation.objects.filter(
+        tenant_id=conversation.tenant_id, group_id=conversation.group_id, status=ConversationStatus.QUEUED
+    ).exclude(pk=conversation.pk)
+    ahead = waiting.annotate(turn=turn(settings)).filter(Q(turn__lt=own - 0.0005)).count()
+    return Position(ahead + 1, expected_wait(conversation.tenant_id, conversation.group_id, place=ahead + 1, now=now))
+
+
+def expected_wait(tenant_id: int, group_id: UUID | None, *, place: int, now: datetime) -> int | None:
+    """Return in how many seconds the conversation at a place will be assigned at the rate of the last half hour; None: not known."""
+    spans = Span.objects.filter(tenant_id=tenant_id, conversation__group_id=group_id, started_at__gt=now - RATE_WINDOW)
+    started = list(spans.order_by("started_at").values_list("started_at", flat=True)[:1_000])
+    if not started:
+        return None
+    over = max((now - started[0]).total_seconds(), 1.0)
+    return max(1, round(place * over / len(started)))
+
+
+def overflow(tenant_id: int, *, now: datetime) -> int:
+    """Move what has waited too long in its group to the group that takes over, and return how many were moved.
+
+    Each conversation visits a group once, so it never goes in a circle.
+    """
+    settings = assignment.of(tenant_id)
+    late = Conversation.objects.filter(
+        tenant_id=tenant_id, status=ConversationStatus.QUEUED, group_since__lte=now - timedelta(minutes=settings.overflow_minutes)
+    ).exclude(group=None)
+    rows = list(late.order_by("group_since")[:500])
+    if not rows:
+        return 0
+    by_name = groups_by_name(tenant_id)
+    by_id = {group.pk: group for group in by_name.values()}
+    moved = 0
+    for row in rows:
+        source = by_id.get(row.group_id) if row.group_id else None
+        target = _overflow_target(source, by_id=by_id, fallback=by_name.get(settings.fallback_group))
+        visited = [str(each) for each in row.decision.get("overflowed", ())]
+        if source is None or target is None or target.pk == source.pk or target.name in visited:
+            continue
+        moved += Conversation.objects.filter(pk=row.pk, status=ConversationStatus.QUEUED, group_id=row.group_id).update(
+            group=target, group_since=now, decision=row.decision | {"overflowed": [*visited, source.name]}
+        )
+    return moved
+
+
+def _overflow_target(source: SkillGroup | None, *, by_id: dict[UUID, SkillGroup], fallback: SkillGroup | None) -> SkillGroup | None:
+    if source is None:
+        return None
+    return by_id.get(source.overflow_to_id) if source.overflow_to_id else fallback

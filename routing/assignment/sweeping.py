@@ -1,0 +1,153 @@
+"""The safety net: whatever moves conversations at once may have died before it did. A job looks again.
+
+It also does what only the clock brings about: overflow, silence, presence that runs out, the end of a break.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from jobs.registry import Blocking, job
+from posthaste.lib import queues
+from routing.assignment.assigning import assign_waiting
+from routing.assignment.moving import move_from_the_silent, queue_of_the_absent
+from routing.assignment.queueing import overflow, reconsider
+from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus
+from routing.models import Assignment as Span
+
+log = structlog.get_logger(__name__)
+MAX_REPAIRED = 500
+
+
+#: A customer waits: for an agent, or for the agent's answer.
+SOMEONE_WAITS = Q(status=ConversationStatus.QUEUED) | Q(status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False)
+
+
+def does_anyone_wait() -> bool:
+    """Return whether any customer waits for an agent or an answer: a probe of two small indexes."""
+    return Conversation.objects.filter(SOMEONE_WAITS).exists()
+
+
+@job(
+    "routing.assign",
+    title=_("Assign waiting conversations"),
+    purpose=_("Assigns what still waits, moves what overflows, and what silent or absent agents hold."),
+    every=timedelta(seconds=1),
+    timeout=timedelta(minutes=1),
+    expires=timedelta(seconds=5),
+    blocking=Blocking.DISCARD,
+    queue=queues.AI,
+    is_needed=does_anyone_wait,
+)
+def assign_again() -> None:
+    """Look at every tenant whose customers wait."""
+    sweep(now=timezone.now())
+
+
+def sweep(*, now: datetime) -> int:
+    """Do for every tenant what is due, and return how many conversations were assigned. An error of one tenant does not stop the others."""
+    total = 0
+    for tenant_id, is_queued in _tenants().items():
+        try:
+            moved = queue_of_the_absent(tenant_id=tenant_id, now=now)
+            moved += move_from_the_silent(tenant_id=tenant_id, now=now) + overflow(tenant_id, now=now) + reconsider(tenant_id, now=now)
+            if is_queued or moved:
+                total += assign_waiting(tenant_id=tenant_id, now=now)
+        except Exception:
+            log.exception("assignment failed", tenant=tenant_id)
+    return total
+
+
+def _tenants() -> dict[int, bool]:
+    """Return the tenants whose customers wait, and whether some of them wait for an agent."""
+    rows = Conversation.objects.filter(SOMEONE_WAITS).order_by()
+    found: dict[int, bool] = {}
+    for tenant_id, status in rows.values_list("tenant_id", "status").distinct():
+        found[tenant_id] = found.get(tenant_id, False) or status == ConversationStatus.QUEUED
+    return found
+
+
+@job(
+    "routing.reconcile",
+    title=_("Check the load of agents"),
+    purpose=_("Counts the conversations that each agent holds, and corrects the load where it differs."),
+    every=timedelta(seconds=15),
+    timeout=timedelta(minutes=1),
+    blocking=Blocking.DISCARD,
+    queue=queues.AI,
+)
+def reconcile_loads() -> None:
+    """Correct loads and spans that do not match the conversations."""
+    reconcile(now=timezone.now())
+
+
+def reconcile(*, now: datetime) -> int:
+    """Correct loads and spans that do not match what agents hold, and return the number of corrections.
+
+    They differ when a conversation was ended without freeing its place, such as by hand in the database.
+    """
+    return _end_spans(now) + _begin_spans(now) + _correct_loads()
+
+
+def _end_spans(now: datetime) -> int:
+    """End the open spans of agents who no longer hold the conversation."""
+    held = Q(conversation__status=ConversationStatus.ASSIGNED, conversation__agent_id=F("agent_id"))
+    return sum(
+        _end_span(pk, now)
+        for pk in list(Span.objects.filter(ended_at=None).exclude(held).values_list("conversation", flat=True)[:MAX_REPAIRED])
+    )
+
+
+@transaction.atomic
+def _end_span(conversation_id: UUID, now: datetime) -> int:
+    row = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation_id).first()
+    stale = Span.objects.filter(conversation_id=conversation_id, ended_at=None)
+    if row is not None and row.status == ConversationStatus.ASSIGNED and row.agent_id is not None:
+        stale = stale.exclude(agent_id=row.agent_id)
+    return stale.update(ended_at=now, end_cause=AssignmentCause.RESOLVED)
+
+
+def _begin_spans(now: datetime) -> int:
+    """Begin the missing spans of agents who hold a conversation, such as one that was reopened."""
+    has_one = Exists(Span.objects.filter(conversation=OuterRef("pk"), ended_at=None))
+    rows = Conversation.objects.filter(~has_one, status=ConversationStatus.ASSIGNED, agent__isnull=False)
+    begun = 0
+    for pk in list(rows.values_list("pk", flat=True)[:MAX_REPAIRED]):
+        with transaction.atomic():
+            row = Conversation.objects.select_for_update(no_key=True).filter(pk=pk, status=ConversationStatus.ASSIGNED).first()
+            if row is None or row.agent_id is None or Span.objects.filter(conversation=row, ended_at=None).exists():
+                continue
+            Span.objects.create(
+                tenant_id=row.tenant_id,
+                conversation=row,
+                agent_id=row.agent_id,
+                cause=AssignmentCause.RULE,
+                reason={"why": "repaired"},
+                started_at=row.assigned_at or now,
+            )
+            begun += 1
+    return begun
+
+
+def _correct_loads() -> int:
+    """Set the load of agents to the number of conversations they hold, where it differs."""
+    held = Count("conversations", filter=Q(conversations__status=ConversationStatus.ASSIGNED))
+    suspects = Agent.objects.annotate(held=held).exclude(load=F("held")).order_by("pk").values_list("pk", flat=True)
+    return sum(_correct_load(pk) for pk in list(suspects[:MAX_REPAIRED]))
+
+
+@transaction.atomic
+def _correct_load(agent_id: UUID) -> bool:
+    # What changes a load has this lock until its conversations are committed too. So the count, which is another statement, is exact.
+    row = Agent.objects.select_for_update(no_key=True).filter(pk=agent_id).first()
+    if row is None:
+        return False
+    held = Conversation.objects.filter(agent_id=agent_id, status=ConversationStatus.ASSIGNED).count()
+    if row.load != held:
+        log.warning("corrected the load of an agent", agent=str(agent_id), load=row.load, held=held)
+    return bool(Agent.objects.filter(pk=agent_id).exclude(load=held).update(load=held))

@@ -1,0 +1,81 @@
+"""Take a conversation and a place of an agent's capacity together, and give both back exactly once.
+
+Locks are taken in one order, conversations before agents and agents by their ids, so that no two wait for each other in a circle.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import DateTimeField, F, Q, Value
+from django.db.models.functions import Coalesce, Greatest
+
+from routing.configuration import assignment
+from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus
+from routing.models import Assignment as Span
+
+#: What an agent may be given: it waits, and no one has it.
+WAITS = Q(status=ConversationStatus.QUEUED, agent=None) | Q(status=ConversationStatus.NEW)
+
+
+def take_place(agent_id: UUID, *, places: int = 1, default_capacity: int, now: datetime, condition: Q | None = None) -> bool:
+    """Take places of an agent's capacity in one guarded statement; False: there is not so much room, or `condition` does not hold."""
+    room = Q(is_active=True, load__lte=Coalesce(F("capacity"), Value(default_capacity)) - places)
+    rows = Agent.objects.filter(room, pk=agent_id) if condition is None else Agent.objects.filter(room, condition, pk=agent_id)
+    return bool(rows.update(load=F("load") + places, last_assigned_at=now))
+
+
+def take_conversations(ids: Collection[UUID], *, agent_id: UUID, now: datetime, condition: Q = WAITS) -> int:
+    """Make an agent the holder of conversations that wait, in one guarded statement, and return how many were taken."""
+    rows = Conversation.objects.filter(condition, pk__in=ids)
+    return rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now)
+
+
+def begun(agent_id: UUID, *, now: datetime) -> datetime:
+    """Return when a span begins whose place was taken in this transaction: not before what has freed the place."""
+    freed_at = Agent.objects.filter(pk=agent_id).values_list("freed_at", flat=True).first()
+    return max(now, freed_at) if freed_at else now
+
+
+def new_span(
+    *,
+    tenant_id: int,
+    conversation_id: UUID,
+    agent_id: UUID,
+    cause: AssignmentCause,
+    reason: dict[str, Any],
+    assigned_by: str = "",
+    now: datetime,
+) -> Span:
+    """Return the row that says who holds a conversation from now on, and why; it is not stored yet."""
+    return Span(
+        tenant_id=tenant_id,
+        conversation_id=conversation_id,
+        agent_id=agent_id,
+        cause=cause,
+        reason=reason,
+        config_version=reason.get("release", assignment.now.release),
+        assigned_by=assigned_by[:150],
+        started_at=now,
+    )
+
+
+def let_go(conversation_id: UUID, *, cause: AssignmentCause, now: datetime) -> UUID | None:
+    """End the span of the agent who holds a conversation and free the place, in the caller's transaction; return that agent.
+
+    The caller changes the conversation itself, before. Called twice, or by two at once, it frees one place.
+    """
+    open_spans = Span.objects.filter(conversation_id=conversation_id, ended_at=None)
+    for pk, agent_id in open_spans.values_list("pk", "agent_id"):
+        if open_spans.filter(pk=pk).update(ended_at=now, end_cause=cause):
+            freed = Greatest(Coalesce(F("freed_at"), Value(now, DateTimeField())), Value(now, DateTimeField()))
+            Agent.objects.filter(pk=agent_id, load__gt=0).update(load=F("load") - 1, freed_at=freed)
+            return agent_id
+    return None
+
+
+def lock_agents(ids: Collection[UUID | None]) -> None:
+    """Lock agents until the transaction ends, in the order of their ids."""
+    wanted = [each for each in ids if each is not None]
+    list(Agent.objects.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
