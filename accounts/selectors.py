@@ -6,9 +6,9 @@ The models' names are here for annotations only.
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from accounts.models import ApiKey, AuditEntry, Tenant, User
+from accounts.models import ApiKey, AuditEntry, Member, Tenant, User
 
 __all__ = [
     "TENANT_TABLE",
@@ -22,6 +22,7 @@ __all__ = [
     "get_tenant",
     "key_prefixes",
     "no_tenants",
+    "staff_of",
     "tenant_by_id",
     "tenant_by_slug",
     "tenant_slugs",
@@ -90,3 +91,9 @@ def as_staff(user: Any) -> User | None:
 def get_staff(pk: int) -> User | None:
     """Return an active member of staff, or None."""
     return User.objects.filter(pk=pk, is_active=True, is_staff=True).first()
+
+
+def staff_of(tenant_ids: Iterable[int]) -> "QuerySet[User]":
+    """Return the active users who act for any of the tenants, by name: their members, and superusers."""
+    own = Q(pk__in=Member.objects.filter(tenant_id__in=tenant_ids).values("user"))
+    return User.objects.filter(own | Q(is_superuser=True), is_active=True).order_by("username")

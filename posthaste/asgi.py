@@ -22,6 +22,7 @@ from configcenter.services import watch  # noqa: E402
 from monitor.alarms import evaluator  # noqa: E402
 from monitor.live.consumers import health  # noqa: E402
 from monitor.live.routing import SameSite, websocket_urlpatterns  # noqa: E402
+from routing.sockets import urls as chats  # noqa: E402
 
 GRPC_OFFSET = 1000  # where clients of Nacos 2 and 3 look for it
 
@@ -62,7 +63,7 @@ application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
         "http": http,
-        "websocket": SameSite(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_HOSTS),
+        "websocket": chats.beside(SameSite(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_HOSTS)),
     }
 )
 garbage.settle()

@@ -52,6 +52,22 @@ def _send_webhooks(sender: Any, **_kwargs: Any) -> None:
         engine.start()
 
 
+@worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _watch_mailboxes(sender: Any, **_kwargs: Any) -> None:
+    if _kind(sender.hostname) == "aux":
+        from routing.entrances.email import watch as mailboxes
+
+        mailboxes.start()
+
+
+@worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _warm_intents(sender: Any, **_kwargs: Any) -> None:
+    if _kind(sender.hostname) == "aux":
+        from routing.intents import live
+
+        live.warm_in_the_background()
+
+
 @worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
 def _finish_webhooks(sender: Any, **_kwargs: Any) -> None:
     if _kind(sender.hostname) == "aux":

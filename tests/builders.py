@@ -47,6 +47,7 @@ RECIPIENTS = {
     "wecom": "zhangsan",
     "webhook": "https://hooks.example.com/in",
     "chat": "room-7",
+    "desk": "visitor-1",
 }
 
 

@@ -26,6 +26,7 @@ LASTING_THREADS = (
     "alarm-notice",  # sends notices of alarms past the platform
     "access_",  # looks whether open WebSockets may stay
     "live_",  # makes the figures of open pages
+    "chat_",  # asks the database for open chats
     "asyncio_",  # asgiref's pool for database calls of WebSockets
 )
 

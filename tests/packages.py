@@ -61,6 +61,12 @@ def promtool() -> Path | None:
     return Path(found) if found else None
 
 
+def dovecot() -> Path | None:
+    """Find the IMAP server that mailboxes are read from."""
+    found = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return Path(found) if found and any(Path(folder, "dovecot/imap").exists() for folder in ("/usr/lib", "/usr/libexec")) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Something from the system that a part of the tests uses."""
@@ -79,9 +85,10 @@ NEEDS = {
     "redis": Need("redis-server", redis_server, "the run on the production stack"),
     "chromium": Need("chromium-headless-shell", headless_chromium, "the tests of pages in a browser", chromium, "chromium"),
     "promtool": Need("prometheus", promtool, "the tests of the rules for Prometheus"),
+    "dovecot": Need("dovecot-imapd", dovecot, "the tests of mailboxes"),
 }
 #: A part of the tests needs them, on whichever stack it runs.
-TOOLS = ("chromium", "promtool")
+TOOLS = ("chromium", "promtool", "dovecot")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tupl
     (serializers.IntegerField, int),
     (serializers.FloatField, (int, float)),
     (serializers.CharField, str),
+    (serializers.UUIDField, str),
 )
 
 
@@ -55,6 +56,16 @@ class Body(serializers.Serializer[dict[str, Any]]):
     """Base of every request body. Fields that do not exist and values of another JSON type are refused, not passed over or converted."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if self.parent is not None:
+            # Only the body itself may leave fields out in a change: an entry of a list is always whole.
+            self.root.partial, was_partial = False, getattr(self.root, "partial", False)
+            try:
+                return self._checked(data)
+            finally:
+                self.root.partial = was_partial
+        return self._checked(data)
+
+    def _checked(self, data: Any) -> dict[str, Any]:
         errors: dict[str, Any] = {}
         values: dict[str, Any] = {}
         wrong = {

@@ -45,6 +45,21 @@ def load_access(known: dict[str, Any], *, by: Actor) -> dict[str, Any]:
     }
 
 
+def load_agents(*, tenant: Tenant, by: Actor) -> list[User]:
+    """Return the demo's administrator and two members who answer customers; these can sign in once they are given a password."""
+    found = list(User.objects.filter(memberships__tenant=tenant, memberships__role=Role.OWNER).order_by("pk")[:1])
+    for username, first, last in (("mei", "Mei", "Chen"), ("tom", "Tom", "Baker")):
+        user = User.objects.filter(username=username).first()
+        if user is None:
+            user = User(username=username, first_name=first, last_name=last, email=f"{username}@example.com", is_staff=True)
+            user.set_unusable_password()
+            people.create_user(user=user, by=by)
+        if not Member.objects.filter(tenant=tenant, user=user).exists():
+            people.add_member(member=Member(tenant=tenant, user=user, role=Role.OPERATOR), by=by)
+        found.append(user)
+    return found
+
+
 def _key(tenant: Tenant, clear: str, name: str, kind: KeyKind, scopes: list[str], by: Actor) -> str:
     if clear and ApiKey.objects.filter(tenant=tenant, digest=digest(clear), revoked_at=None).exists():
         return clear

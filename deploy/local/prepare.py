@@ -30,6 +30,7 @@ def prepare(*, output: str, base_url: str, ws_url: str, address: Sequence[str]) 
     call_command("migrate", interactive=False, verbosity=1)
     others = [f"--address={each}" for each in address]
     call_command("load_demo", "--output", output, "--base-url", base_url, "--ws-url", ws_url, *others)
+    call_command("load_desk_demo", "--output", output)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ DECLARED: list[AlarmRule] = [
     # The platform itself.
     AlarmRule(name="configuration-not-applied", metric="config_lagging_instances", bound=0, for_seconds=60, inhibited_by=[*SERVICES]),
     AlarmRule(name="configuration-refused", metric="config_refused_instances", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
+    AlarmRule(name="intent-model-unloadable", metric="unloadable_intent_models", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
     AlarmRule(name="job-failed", metric="failed_jobs", bound=0, for_seconds=0, inhibited_by=[*BROKER]),
     AlarmRule(name="disk-full", metric="disk_used_percent", bound=90, clear_bound=85, severity=CRITICAL, no_data_minutes=60),
     AlarmRule(

@@ -59,6 +59,9 @@ SAID: dict[tuple[str, Comparison], Say] = {
     ),
     ("disk_used_percent", ABOVE): lambda host, value: _("The disk is {number} % full").format(number=number(value)),
     ("redis_memory_used_percent", ABOVE): lambda about, value: _("Redis uses {number} % of its memory").format(number=number(value)),
+    ("unloadable_intent_models", ABOVE): lambda about, value: _("The intent model of {number} tenants can't be loaded").format(
+        number=number(value)
+    ),
     ("limits_are_local", ABOVE): lambda about, value: _("Each process keeps limits of its own, as Redis is away"),
 }
 #: The same, where one thing is named: a provider, a job.

@@ -21,6 +21,7 @@ TITLES = {
     "failure-spike": _("Sharp rise in failures"),
     "breaker-open": _("Breaker open"),
     "receipts-missing": _("Receipts missing"),
+    "intent-model-unloadable": _("Intent model can't be loaded"),
     "credential-refused": _("Credentials refused"),
     "credential-expiring": _("Credential expires soon"),
     "certificate-expiring": _("Certificate expires soon"),

@@ -63,7 +63,7 @@ def test_a_role_opens_its_pages_and_no_others(role: str, seen: list[str], unseen
 
 
 def test_the_admin_has_pages_for_rows_of_this_project_only() -> None:
-    assert {model.__module__.partition(".")[0] for model in admin.site._registry} == {"accounts", "messaging"}
+    assert {model.__module__.partition(".")[0] for model in admin.site._registry} == {"accounts", "messaging", "routing"}
 
 
 def test_adding_needs_the_role_for_it() -> None:

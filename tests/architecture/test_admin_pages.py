@@ -20,10 +20,12 @@ from accounts.roles import Role
 from accounts.tenancy import owned_by, tenant_path
 from messaging.content import editing
 from messaging.models import Batch, Message, Provider, Status, Template, WebhookDelivery, WebhookEndpoint
+from routing.models import Agent, Customer, CustomerMerge, Entrance, Identity, Intent, IntentModel, SafeLink, SkillGroup, Utterance
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
 from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
 from tests.kept import kept
+from tests.routing.intents.builders import make_small_set
 
 pytestmark = pytest.mark.django_db
 PAGES = {model: page for model, page in admin.site._registry.items() if tenant_path(model) is not None}
@@ -34,12 +36,21 @@ READS = {
     "messaging_batch_change": "shows a batch, whatever the method",
     "messaging_message_change": "shows a message, whatever the method",
     "messaging_templateversion_change": "shows a version, whatever the method",
+    "routing_assignment_change": "shows an assignment, whatever the method",
     "messaging_webhookdelivery_change": "shows a delivery, whatever the method",
+    "routing_customer_change": "shows a customer, whatever the method",
+    "routing_customermerge_change": "shows a merge, whatever the method",
+    "routing_safelink_change": "shows a link, whatever the method",
     "messaging_message_html": "shows a message's text",
+    "routing_conversation_change": "shows a conversation, whatever the method",
     "messaging_message_trace": "shows a message's trace",
     "messaging_templateversion_html": "shows a version's text",
     "messaging_template_live_preview": "renders what was sent with the request; no row is read",
     "messaging_template_live_html": "renders what was sent with the request; no row is read",
+    "routing_intent_starting_set": "asks for the tenant in its form; see tests/routing/intents/test_admin",
+    "routing_utterance_label": "asks for the tenant in its form; see tests/routing/intents/test_admin",
+    "routing_utterance_import": "asks for the tenant in its form; see tests/routing/intents/test_admin",
+    "routing_intentmodel_change": "shows a version, whatever the method",
 }
 
 
@@ -51,12 +62,18 @@ class Case:
     row: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, str] = field(default_factory=dict)
+    #: Other rows in the address, by its parameter.
+    rows: Mapping[str, tuple[type[models.Model], Mapping[str, Any]]] = field(default_factory=dict)
 
 
 TENANT = "(the tenant)"
+USER = "(a member)"
 WORDING = {"subject": "", "body": "Mine {{ code }}", "html": "", "variables": '[{"name": "code", "required": true, "example": "1"}]'}
 PROVIDER = {"name": "mine", "channel": "sms", "kind": "sandbox", "weight": "1"}
+ADA = {"name": "A's own Ada"}
 ENDPOINT = {"name": "mine", "url": "http://127.0.0.1:9/mine", "event_types": ["*"], "max_events": "7"}
+NO_SKILLS = {f"skills-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
+AGENT = {"name": "mine", "weight": "2", "is_active": "on", **NO_SKILLS}
 CASES: dict[str, list[Case]] = {
     "accounts_apikey_revoke": [Case(ApiKey)],
     "messaging_batch_do": [
@@ -83,6 +100,27 @@ CASES: dict[str, list[Case]] = {
     "messaging_webhookendpoint_change": [Case(WebhookEndpoint, data=ENDPOINT)],
     "messaging_webhookendpoint_delete": [Case(WebhookEndpoint, data={"post": "yes"})],
     "messaging_template_publish": [Case(Template)],
+    "routing_customer_edit": [Case(Customer, ADA, {"name": "mine"})],
+    "routing_customer_identity": [Case(Customer, ADA, {"kind": "own", "value": "mine"})],
+    "routing_customer_remove_identity": [Case(Customer, ADA, rows={"identity": (Identity, {"value": "a-own@example.com"})})],
+    "routing_customer_attribute": [Case(Customer, ADA, {"name": "vip", "value": "true"})],
+    "routing_customer_export_data": [Case(Customer, ADA)],
+    "routing_customer_merge": [Case(Customer, {"name": "A's own Bob"}, {"other": "a-own@example.com"})],
+    "routing_customer_erase": [Case(Customer, ADA, {"number": "0"})],
+    "routing_customermerge_undo": [Case(CustomerMerge, {"state": "done"})],
+    "routing_customermerge_dismiss": [Case(CustomerMerge, {"state": "suggested"})],
+    "routing_safelink_revoke": [Case(SafeLink)],
+    "routing_skillgroup_change": [Case(SkillGroup, {"name": "a-own-empty"}, {"name": "mine", "title": "Mine"})],
+    "routing_skillgroup_delete": [Case(SkillGroup, {"name": "a-own-empty"}, {"post": "yes"})],
+    "routing_agent_change": [Case(Agent, {"name": "A's own agent"}, AGENT)],
+    "routing_agent_delete": [Case(Agent, {"name": "A's own new agent"}, {"post": "yes"})],
+    "routing_intentmodel_do": [Case(IntentModel, {"state": "ready"}, more={"verb": "activate"})],
+    "routing_intent_change": [Case(Intent, {"name": "a-own-intent"}, {"title": "Mine"})],
+    "routing_intent_delete": [Case(Intent, {"name": "a-own-intent"}, {"post": "yes"})],
+    "routing_utterance_change": [Case(Utterance, data={"state": "rejected"})],
+    "routing_entrance_test": [Case(Entrance, {"kind": "webhook"})],
+    "routing_entrance_change": [Case(Entrance, {"kind": "webhook"}, {"name": "mine", "secret_secret": "m" * 32})],
+    "routing_entrance_delete": [Case(Entrance, {"kind": "webhook"}, {"post": "yes"})],
     "accounts_member_change": [Case(Member, {"user__username": "bob"}, {"role": "operator"})],
     "accounts_member_delete": [Case(Member, {"user__username": "bob"}, {"post": "yes"})],
     "messaging_provider_change": [Case(Provider, data=PROVIDER)],
@@ -95,7 +133,13 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_provider_add": {"tenant": TENANT, **PROVIDER},
     "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
     "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
+    "routing_skillgroup_add": {"tenant": TENANT, "name": "mine", "title": "Mine"},
+    "routing_agent_add": {"tenant": TENANT, "user": USER, **AGENT},
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
+    "routing_intent_add": {"tenant": TENANT, "name": "mine"},
+    "routing_utterance_add": {"tenant": TENANT, "texts": "mine"},
+    "routing_intentmodel_add": {"tenant": TENANT},
+    "routing_entrance_add": {"tenant": TENANT, "name": "mine", "kind": "webhook", "is_enabled": "on", "secret_secret": "m" * 32},
 }  # fmt: skip
 
 
@@ -117,6 +161,9 @@ def make_other() -> Owned:
     made = make_everything("Other")
     make_message(made.tenant, status=Status.UNKNOWN)
     make_endpoint(made.tenant, is_enabled=False)
+    IntentModel.objects.filter(pk=made.training.pk).update(state="failed")
+    Utterance.objects.filter(pk=made.utterance.pk).update(held_out=True)
+    make_small_set(made.tenant)
     for name in ("bob", "carol"):
         User.objects.create(username=name, is_staff=True)
     Member.objects.create(user=User.objects.get(username="bob"), tenant=made.tenant, role=Role.VIEWER)
@@ -149,12 +196,14 @@ def address(name: str, case: Case, tenant: Tenant) -> str:
     row = owned_by(case.model._default_manager.all(), tenant.pk).filter(**case.row).first()
     assert row is not None, "nothing to try it on"
     pattern = next(pattern for page in PAGES.values() for pattern in page.get_urls() if pattern.name == name)
-    key = next(known for known in pattern.pattern.converters if known not in case.more)
-    return reverse(f"admin:{name}", kwargs={key: row.pk, **case.more})
+    key = next(known for known in pattern.pattern.converters if known not in {*case.more, *case.rows})
+    others = {known: owned_by(model._default_manager.all(), tenant.pk).get(**of).pk for known, (model, of) in case.rows.items()}
+    return reverse(f"admin:{name}", kwargs={key: row.pk, **case.more, **others})
 
 
 def posted(data: Mapping[str, Any], tenant: Tenant) -> dict[str, Any]:
-    return {name: tenant.pk if value == TENANT else value for name, value in data.items()}
+    filled = {TENANT: lambda: tenant.pk, USER: lambda: User.objects.get(username="bob").pk}
+    return {name: filled[value]() if value in (TENANT, USER) else value for name, value in data.items()}
 
 
 SINGLE = [pytest.param(name, case, id="-".join([name, *case.more.values()])) for name, cases in CASES.items() for case in cases]

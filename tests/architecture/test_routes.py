@@ -22,7 +22,14 @@ OPEN = {
     "api/receipts/<uuid:provider>/": "a provider signs with its own secret; see test_receipts",
     "admin/login/": "the way in",
     "admin/logout/": "the way out; sends a stranger on to the way in",
+    "l/<str:token>/": "a safe link: its address is what allows it; see tests/routing/links",
+    "in/<uuid:entrance>/": "other systems sign with the entrance's own secret; see tests/routing/entrances",
     "u/<str:token>/": "the unsubscribe link of an e-mail: its token is what allows it; see test_unsubscribe",
+    "chat/files/<str:signed>/": "a file of a line: its signed address is what allows it; see tests/routing/entrances/test_portal.py",
+    "chat/<uuid:entrance>/session/": "a visitor begins a session",
+    "chat/<uuid:entrance>/lines/": "a visitor's token is asked once the entrance is known; see tests/routing/entrances/test_portal.py",
+    "chat/<uuid:entrance>/read/": "as its lines",
+    "chat/<uuid:entrance>/files/": "as its lines",
     "i18n/setlang/": "keeps the reader's language in a cookie",
 }
 #: Needs a key, but no scope.

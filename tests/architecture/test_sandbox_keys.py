@@ -38,6 +38,7 @@ SAFE = {
     ("POST", f"{MODULES}<slug:name>/override/validate/"): READS,
     ("POST", f"{MODULES}<slug:name>/what-if/"): READS,
     ("POST", f"{MODULES}<slug:name>/override/what-if/"): READS,
+    ("POST", "api/routing/classify/"): READS,
 }
 #: Valid bodies for the addresses that have no sample among those of the tenants.
 MESSAGE = {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"}
@@ -49,6 +50,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     f"{MODULES}<slug:name>/override/validate/": [{"content": {}}],
     f"{MODULES}<slug:name>/what-if/": [{}],
     f"{MODULES}<slug:name>/override/what-if/": [{}],
+    "api/routing/classify/": [{"text": "Where is my order?"}],
 }
 
 pytestmark = pytest.mark.django_db

@@ -46,6 +46,8 @@ def wrong(method: str, route: Route, answer: Any) -> str:
     kind = answer.headers["Content-Type"].partition(";")[0]
     if kind not in content:
         return f"{kind} is not described: {sorted(content)}"
+    if kind == "application/octet-stream":
+        return ""  # the bytes of a file
     schema = {**content[kind]["schema"], "components": document()["components"]}
     errors = Draft202012Validator(schema).iter_errors(json_of(answer))
     return "; ".join(f"{error.json_path}: {error.message}"[:200] for error in list(errors)[:3])
@@ -89,6 +91,8 @@ MADE: dict[str, dict[str, Any]] = {
     "api/suppressions/": {"recipient": "+8613812345678", "channel": "sms"},
     "api/webhooks/": {"name": "shop", "url": "https://192.0.46.9/hook"},
     "api/config/namespaces/": {"namespace": "dev", "name": "Development"},
+    "api/intents/": {"name": "tea"},
+    "api/utterances/": {"utterances": [{"text": "a cup of tea", "intent": "a-own-intent"}]},
     "api/config/items/": {"namespace": "public", "group": "shop", "data_id": "shop.yaml", "format": "yaml"},
 }
 

@@ -24,7 +24,33 @@ from messaging.models import (
     WebhookEndpoint,
 )
 from messaging.providers.breakers import of_provider
+from routing.models import (
+    Agent,
+    AgentSkill,
+    Arrival,
+    ArrivalState,
+    Assignment,
+    Attachment,
+    ContactWay,
+    Conversation,
+    Customer,
+    CustomerAttribute,
+    CustomerMerge,
+    Entrance,
+    EntranceKind,
+    Identity,
+    Intent,
+    IntentModel,
+    Line,
+    LinkClick,
+    ModelState,
+    SafeLink,
+    SkillGroup,
+    Utterance,
+)
 from tests.architecture.routes import Route, api_routes, methods_of
+from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
+from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
 from tests.builders import (
     Api,
     actor,
@@ -42,9 +68,14 @@ from tests.builders import (
     make_template,
     make_tenant,
 )
+from tests.routing.builders import make_entrance, make_way
+from tests.routing.conversations.builders import make_arrival, make_asked, make_attachment
+from tests.routing.intents.builders import make_intent, make_utterance, make_version
 
 pytestmark = pytest.mark.django_db
 
+#: Tables of the service desk.
+DESK = (Conversation, Line, Attachment, Arrival, Entrance, ContactWay)
 #: Not found by a key's tenant but by a signature; test_receipts shows that it reaches no other tenant.
 SIGNED = {"api/receipts/<uuid:provider>/"}
 #: A module's name is everybody's; test_api_config walks these addresses, for the installation's value and for a tenant's own.
@@ -72,6 +103,17 @@ class Owned:
     delivery: WebhookDelivery
     entry: AuditEntry
     item: ConfigItem
+    customers: OwnedCustomers
+    desk: OwnedDesk
+    intent: Intent
+    utterance: Utterance
+    version: IntentModel
+    training: IntentModel
+    conversation: Conversation
+    attachment: Attachment
+    arrival: Arrival
+    entrance: Entrance
+    way: ContactWay
 
     @property
     def breaker(self) -> str:
@@ -82,9 +124,14 @@ class Owned:
         return "a-own-empty"
 
     def identifiers(self) -> set[str]:
-        rows = (self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.endpoint, self.entry)
+        rows: list[Any] = [self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.endpoint, self.entry]
+        rows += self.customers.rows()
+        rows += self.desk.rows()
+        rows.append(self.utterance)
+        rows += [self.conversation, self.attachment, self.arrival]
+        rows += [self.entrance, self.way]
         names = {self.template.name, self.provider.name, self.endpoint.name, self.item.data_id, self.item.namespace.slug}
-        return {str(row.pk) for row in rows} | names | {self.key.prefix, self.tenant.slug, "A's own"}
+        return {str(row.pk) for row in rows} | names | {self.key.prefix, self.tenant.slug, self.intent.name, "A's own"}
 
 
 def make_everything(name: str) -> Owned:
@@ -93,6 +140,7 @@ def make_everything(name: str) -> Owned:
     Batch.objects.filter(pk__in=[running.pk, paused.pk]).update(name="A's own")
     template = make_template(tenant, name="a-own-words", body="A's own {{ code }}")
     endpoint = make_endpoint(tenant, name="A's own endpoint")
+    intent = make_intent(tenant, "a-own-intent")
     return Owned(
         tenant=tenant,
         key=make_key(tenant)[0],
@@ -107,6 +155,17 @@ def make_everything(name: str) -> Owned:
         delivery=make_delivery(endpoint),
         entry=audit.record(by=actor("user:a"), action="test", target="A's own", tenant_id=tenant.pk),
         item=make_item(tenant),
+        customers=make_customers(tenant),
+        desk=make_desk(tenant),
+        intent=intent,
+        utterance=make_utterance(tenant, "A's own text", intent),
+        version=make_version(tenant),
+        training=make_version(tenant, state=ModelState.TRAINING),
+        conversation=(conversation := make_asked(tenant)),
+        attachment=make_attachment(conversation),
+        arrival=make_arrival(conversation.entrance, state=ArrivalState.FAILED),
+        entrance=make_entrance(tenant, EntranceKind.WEBHOOK, name="A's own entrance", secrets={"secret": "s" * 32}),
+        way=make_way(make_entrance(tenant, EntranceKind.WECOM_CONTACT)),
     )
 
 
@@ -169,6 +228,26 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{ITEM}gray/promote/": (ITS, {}),
     f"{ITEM}gray/abandon/": (ITS, {}),
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
+    **CUSTOMERS,
+    **ASSIGNMENT,
+    "api/intents/<slug:name>/": ("intent.name", {"PATCH": {"title": "mine"}}),
+    "api/utterances/<uuid:id>/": ("utterance.pk", {"PATCH": {"held_out": True}}),
+    "api/intent-models/<int:number>/": ("version.number", {}),
+    "api/intent-models/<int:number>/activate/": ("version.number", {}),
+    "api/intent-models/<int:number>/cancel/": ("training.number", {}),
+    "api/conversations/<uuid:id>/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/lines/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/reply/": ("conversation.pk", {"POST": {"text": "mine"}}),
+    "api/conversations/<uuid:id>/typing/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/read/": ("conversation.pk", {"POST": {"seq": 1}}),
+    "api/conversations/<uuid:id>/resolve/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/intent/": ("conversation.pk", {"POST": {"intent": ""}}),
+    "api/attachments/<uuid:id>/": ("attachment.pk", {}),
+    "api/arrivals/<uuid:id>/retry/": ("arrival.pk", {}),
+    "api/conversations/<uuid:id>/reply-quota/": ("conversation.pk", {}),
+    "api/entrances/<uuid:id>/": ("entrance.pk", {"PATCH": {"name": "mine"}}),
+    "api/entrances/<uuid:id>/test/": ("entrance.pk", {}),
+    "api/contact-ways/<uuid:id>/": ("way.pk", {"PATCH": {"tags": ["mine"]}}),
 }
 
 
@@ -191,18 +270,26 @@ def snapshot(tenant: Tenant) -> list[str]:
     """Everything a tenant owns, as it is stored."""
     own = {"tenant": tenant}
     rows: list[Any] = [tenant]
-    for model in (ApiKey, Batch, Message, Provider, Suppression, Template, WebhookEndpoint, WebhookDelivery, AuditEntry):
+    models: list[Any] = [ApiKey, Batch, Message, Provider, Suppression, Template, WebhookEndpoint, WebhookDelivery, AuditEntry]
+    models += [Customer, Identity, CustomerAttribute, CustomerMerge, SafeLink]
+    models += [SkillGroup, Agent, Conversation, Assignment]
+    models += [Intent, Utterance, IntentModel]
+    models += [each for each in DESK if each not in models]
+    for model in models:
         rows += model._default_manager.filter(**own).order_by("pk")
+    rows += AgentSkill.objects.filter(agent__tenant=tenant).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
+    rows += LinkClick.objects.filter(link__tenant=tenant).order_by("pk")
     rows += ConfigNamespace.objects.filter(**own).order_by("pk")
     rows += ConfigItem.objects.filter(namespace__tenant=tenant).order_by("pk")
     rows += ConfigRelease.objects.filter(item__namespace__tenant=tenant).order_by("pk")
     # Encrypted anew each time it is written out, so compared in clear.
     secrets = [str((row.config, row.receipt_secret)) for row in rows if isinstance(row, Provider)]
     secrets += [str((row.secret, row.previous_secret)) for row in rows if isinstance(row, WebhookEndpoint)]
+    secrets += [str(row.secrets) for row in rows if isinstance(row, Entrance)]
     entries = serializers.serialize("python", rows)
     for entry in entries:
-        for name in ("config", "receipt_secret", "secret", "previous_secret"):
+        for name in ("config", "receipt_secret", "secret", "previous_secret", "secrets"):
             entry["fields"].pop(name, None)
     return [str(entry) for entry in entries] + secrets
 
@@ -266,6 +353,19 @@ def test_the_lists_are_not_empty_for_their_owner() -> None:
         "/api/audit/",
         "/api/config/items/",
         "/api/config/namespaces/",
+        "/api/customers/",
+        "/api/customer-merges/",
+        "/api/links/",
+        "/api/skill-groups/",
+        "/api/agents/",
+        "/api/queue/",
+        "/api/intents/",
+        "/api/utterances/",
+        "/api/intent-models/",
+        "/api/conversations/",
+        "/api/arrivals/",
+        "/api/entrances/",
+        "/api/contact-ways/",
     ):
         found = json_of(api.get(path))["results"]
         assert found, path
@@ -281,9 +381,19 @@ def test_the_lists_are_not_empty_for_their_owner() -> None:
         ("/api/messages/", "recipient", "pending.recipient"),
         ("/api/batches/", "name", "running.name"),
         ("/api/audit/", "target", "entry.target"),
+        ("/api/conversations/", "customer", "conversation.customer_id"),
+        ("/api/conversations/", "entrance", "conversation.entrance_id"),
+        ("/api/arrivals/", "entrance", "arrival.entrance_id"),
+        ("/api/contact-ways/", "entrance", "way.entrance_id"),
         ("/api/config/items/", "namespace", "item.namespace.slug"),
         ("/api/config/items/", "group", "item.group"),
         ("/api/config/items/", "search", "item.data_id"),
+        ("/api/customers/", "identity", "customers.identity.value"),
+        ("/api/customers/", "name", "customers.customer.name"),
+        ("/api/customer-merges/", "customer", "customers.customer.pk"),
+        ("/api/links/", "customer", "customers.customer.pk"),
+        ("/api/utterances/", "intent", "intent.name"),
+        ("/api/utterances/", "search", "utterance.text"),
     ],
 )
 def test_filters_reach_no_further_than_ones_own_rows(path: str, name: str, whose: str) -> None:

@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "http": ("sms", {"url": "https://gateway.example.com/send", "headers": {"X-Account": "shop"}, "message_id_path": "id"}),
     "apprise": ("chat", {"url": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"}),
     "sandbox": ("push", {"latency_ms": 30}),
+    "entrance": ("desk", {}),
 }
 
 

@@ -121,6 +121,13 @@ CONTRASTED = {
     "alarm",
     "silences",
     "receivers of alarms",
+    "conversation",
+    "customer",
+    "list of assignments",
+    "intents",
+    "texts to label",
+    "newer version",
+    "version in training",
 }
 
 if not CHROMIUM:

@@ -127,6 +127,11 @@ FITTING: dict[str, Any] = {
     "AlarmRule.inhibited_by": ["redis-away"],
     "AlarmRule.only": [],
     "AlarmRule.receivers": ["operators 5"],
+    "AssignmentRule.languages": ["en", "pt-br"],
+    "AssignmentRule.name": "one",
+    "AttributeRule.attribute": "orders",
+    "AttributeRule.sets": "level",
+    "AttributeRule.to": "gold",
     "allowed_hosts": ["a.example.com", "*.example.org"],
     "burst": 0,
     "channel": "chat",
@@ -179,7 +184,7 @@ def test_every_choice_of_the_modules_has_words() -> None:
 
     for handle in hot.modules():
         walk(handle.model)
-    assert len(found) == 10
+    assert len(found) == 14
     with translation.override("zh-hans"):
         assert [str(member) for choices in found for member in choices if str(member.label).isascii()] == []
 

@@ -31,6 +31,7 @@ WATCHED = {
     "certificate_days",
     "credential_days",
     "refused_credentials",
+    "unloadable_intent_models",
     "webhook_given_up_endpoints",
     "latency_p95_seconds",
     "dead_letters",

@@ -49,7 +49,8 @@ def here(groups: list[dict[str, Any]]) -> list[str]:
 
 def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     shown = labels(groups_for(User(username="root", is_staff=True, is_superuser=True)))
-    assert list(shown) == ["operate", "configure", "records", "access"]
+    assert list(shown) == ["operate", "desk", "configure", "records", "access"]
+    assert shown["desk"] == ["Conversations", "Customers", "Merges of customers", "Agents", "Safe links"]
     assert shown["operate"] == [
         "Overview",
         "Big screen",
@@ -65,7 +66,17 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Alarms",
         "Locks",
     ]
-    assert shown["configure"] == ["Templates", "Webhook endpoints", "Configuration"]
+    assert shown["configure"] == [
+        "Templates",
+        "Webhook endpoints",
+        "Configuration",
+        "Intents",
+        "Utterances",
+        "Intent models",
+        "Entrances",
+        "Contact ways",
+        "Skill groups",
+    ]
 
 
 def test_an_empty_group_has_no_heading() -> None:

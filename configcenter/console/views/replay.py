@@ -21,12 +21,19 @@ from posthaste.ui.templatetags.interface import milliseconds, moment, thousands
 
 #: What the parts of a report are called.
 WORDS = {
+    "by_group": gettext_noop("By group"),
     "by_provider": gettext_noop("By provider"),
     "by_rule": gettext_noop("By rule"),
     "channel": gettext_noop("Channel"),
+    "conversation": gettext_noop("Conversation"),
+    "conversations": gettext_noop("Conversations"),
     "deferred": gettext_noop("Deferred"),
+    "elsewhere": gettext_noop("To another group"),
+    "examples": gettext_noop("Examples"),
     "exempt": gettext_noop("Exempt"),
     "expected": gettext_noop("With this draft"),
+    "group": gettext_noop("Group"),
+    "intent": gettext_noop("Intent"),
     "layer": gettext_noop("Layer"),
     "limited_messages": gettext_noop("Messages refused"),
     "limited_requests": gettext_noop("Requests refused"),

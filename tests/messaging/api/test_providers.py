@@ -297,7 +297,7 @@ def test_providers_are_filtered(api: Api, tenant: Tenant) -> None:
 
 def test_every_kind_describes_its_configuration(api: Api) -> None:
     kinds = {kind["kind"]: kind for kind in json_of(api.get("/api/provider-kinds/"))}
-    assert set(kinds) == {"sandbox", "email", "http", "apprise"}
+    assert set(kinds) == {"sandbox", "email", "http", "apprise", "entrance"}
     assert kinds["email"]["channels"] == ["email"]
     assert "url" in kinds["http"]["config"]["properties"]
 

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "signing_secret": "whsec_c2VjcmV0c2VjcmV0",
     },
     "apprise": {"url": "wecombot://topsecret-key"},
+    "entrance": {},
 }
 
 

@@ -108,3 +108,4 @@ def test_the_span_is_bounded(tenant: Tenant) -> None:
     for since, until in ((BEGIN, BEGIN), (BEGIN - timedelta(days=8), BEGIN)):
         answer = api.post(URL, {"since": since, "until": until})
         assert (answer.status_code, json_of(answer)["errors"][0]["field"]) == (422, "since")
+    assert api.post(URL, {"since": BEGIN - timedelta(days=7, seconds=2), "until": BEGIN}).status_code == 200  # a week ago, a moment ago

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from configcenter import hot
@@ -17,6 +18,7 @@ from messaging.queueing import queue_statistics
 from posthaste.lib import heartbeat, redis
 from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.heartbeat import Process
+from routing.intents import unloadable
 from tests.builders import TESTER, make_endpoint, make_message, make_provider, make_tenant
 from tests.jobs.builders import make_plan
 from tracing.services.totals import Totals
@@ -243,6 +245,7 @@ def sources() -> dict[str, Source]:
         "configuration-refused": Source(
             instance(number=1, errors={"queues": "version 1: max_backlog: too small"}), instance(number=1), "module=queues", make=release
         ),
+        "intent-model-unloadable": Source(partial(unloadable.note, 7, 3), partial(unloadable.settle, 7)),
         "job-failed": job(),
         "disk-full": Source(process("send", disk_used_percent=90.1), process("send", disk_used_percent=85.0), "host=host"),
         "redis-memory": Source(memory(0.95), memory(0.5)),

@@ -1,0 +1,30 @@
+"""The places of the service desk in the navigation."""
+
+from django.utils.translation import gettext_lazy as _
+
+from posthaste.ui import navigation
+from posthaste.ui.navigation import Group, model_list
+
+navigation.add(
+    model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
+    model_list("routing", "customermerge", group=Group.DESK, order=25, icon="merge", label=_("Merges of customers")),
+    model_list("routing", "safelink", group=Group.DESK, order=60, icon="link", label=_("Safe links")),
+)
+navigation.add(
+    model_list("routing", "entrance", group=Group.CONFIGURE, order=40, icon="entrance", label=_("Entrances")),
+    model_list("routing", "contactway", group=Group.CONFIGURE, order=41, icon="scan", label=_("Contact ways")),
+)
+navigation.add(
+    model_list("routing", "agent", group=Group.DESK, order=40, icon="agent", label=_("Agents")),
+    model_list("routing", "skillgroup", group=Group.CONFIGURE, order=45, icon="members", label=_("Skill groups")),
+    model_list("routing", "assignment", group=Group.RECORDS, order=45, icon="assigned", label=_("Assignments")),
+)
+navigation.add(
+    model_list("routing", "intent", group=Group.CONFIGURE, order=30, icon="target", label=_("Intents")),
+    model_list("routing", "utterance", group=Group.CONFIGURE, order=31, icon="quote", label=_("Utterances")),
+    model_list("routing", "intentmodel", group=Group.CONFIGURE, order=32, icon="model", label=_("Intent models")),
+)
+navigation.add(
+    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations")),
+    model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
+)

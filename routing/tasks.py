@@ -1,0 +1,39 @@
+"""The tasks of the service desk. Its jobs are declared beside what they run, so their modules are imported here to be found.
+
+A task loads nothing and decides nothing: it calls one service.
+"""
+
+from uuid import UUID
+
+from jobs.registry import task
+from posthaste.lib import queues
+from routing.assignment import sweeping  # noqa: F401 - jobs
+from routing.customers import deriving  # noqa: F401 - a job
+from routing.entrances.wecom_kf import pulling, sessions
+from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
+from routing.links import cleaning as link_cleaning  # noqa: F401 - a job
+from routing.processing import cleaning, process  # noqa: F401 - jobs
+
+
+@task("routing.process", queue=queues.AI)
+def process_arrivals() -> None:
+    """Take in what has arrived."""
+    process.process_arrivals()
+
+
+@task("routing.pull", queue=queues.AI)
+def pull(entrance_id: str, open_kfid: str) -> None:
+    """Fetch what customers wrote to an account of WeCom."""
+    pulling.pull(UUID(entrance_id), open_kfid)
+
+
+@task("routing.end_session", queue=queues.NOTIFICATION)
+def end_session(conversation_id: str) -> None:
+    """End the session of a resolved conversation in WeCom."""
+    sessions.end_session(UUID(conversation_id))
+
+
+@task(training.TASK, queue=queues.AI)
+def train(model_id: str) -> None:
+    """Train a version of an intent model that waits for it."""
+    training_run.carry_out(model_id)

@@ -1,0 +1,59 @@
+"""Groups, agents and conversations for the walks over all addresses."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Member, Tenant, User
+from routing.models import Agent, Assignment, Conversation, SkillGroup
+from tests.routing.assignment.builders import make_agent, make_group, make_waiting
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedDesk:
+    """Two groups, an agent with a conversation and one without, a conversation that waits, and why the other one does not."""
+
+    group: SkillGroup
+    empty_group: SkillGroup
+    agent: Agent
+    new_agent: Agent
+    waiting: Conversation
+    held: Conversation
+    span: Assignment
+
+    def rows(self) -> list[Any]:
+        """List them all."""
+        return [self.group, self.empty_group, self.agent, self.new_agent, self.waiting, self.held, self.span]
+
+
+def make_desk(tenant: Tenant) -> OwnedDesk:
+    """Make one of everything about assignment."""
+    now = timezone.now()
+    group, empty = (make_group(tenant, f"a-own-{name}", at=now, title=f"A's own {name}") for name in ("group", "empty"))
+    agent = make_agent(tenant, group, at=now, name="A's own agent", load=1)
+    user, _made = User.objects.get_or_create(username="a-new-agent", is_staff=True)
+    Member.objects.create(tenant=tenant, user=user, role="viewer")
+    new = Agent.objects.create(tenant=tenant, user=user, name="A's own new agent", presence="offline", created_at=now)
+    held = make_waiting(tenant, group, at=now, status="assigned", agent=agent, assigned_at=now)
+    return OwnedDesk(
+        group=group,
+        empty_group=empty,
+        agent=agent,
+        new_agent=new,
+        waiting=make_waiting(tenant, group, at=now),
+        held=held,
+        span=Assignment.objects.create(tenant=tenant, conversation=held, agent=agent, cause="rule", started_at=now),
+    )
+
+
+#: As `SAMPLES` of test_tenants.
+ASSIGNMENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "api/skill-groups/<uuid:id>/": ("desk.empty_group.pk", {"PATCH": {"title": "mine now"}}),
+    "api/agents/<uuid:id>/": ("desk.new_agent.pk", {"PATCH": {"name": "mine now"}}),
+    "api/agents/<uuid:id>/presence/": ("desk.agent.pk", {"PUT": {"presence": "offline"}}),
+    "api/conversations/<uuid:id>/claim/": ("desk.waiting.pk", {"POST": {"agent": "a-new-agent"}}),
+    "api/conversations/<uuid:id>/transfer/": ("desk.held.pk", {"POST": {"group": "a-own-empty"}}),
+    "api/conversations/<uuid:id>/release/": ("desk.held.pk", {}),
+    "api/conversations/<uuid:id>/assignments/": ("desk.held.pk", {}),
+}
