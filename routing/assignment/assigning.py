@@ -12,14 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from routing.assignment import presence
 from routing.assignment.candidates import Staff, choice_of, count_recent, lock_and_refresh, read_staff, wanted_by
 from routing.assignment.choosing import Candidate, Languages, best, fits
 from routing.assignment.elapsed import clock_from
 from routing.assignment.one_at_a_time import one_waiter, wait_for_turn
-from routing.assignment.taking import new_span, take_conversations, take_place
+from routing.assignment.taking import last_change, new_span, not_before, take_conversations, take_place
 from routing.assignment.turn import turn
 from routing.configuration import assignment
 from routing.configuration.assignment_rules import Assignment
@@ -71,6 +72,7 @@ def _round(tenant_id: int, clock: Callable[[], datetime]) -> int:
         return 0
     owners = last_agents(rows, settings, now=at)
     locked, at = lock_and_refresh(free, settings, clock)
+    at = not_before(at, last_change([row.pk for row in rows]))
     count_recent(locked, (choice_of(row.decision, settings) for row in rows), now=at)
     spans = list(_choose(rows, Staff(locked, staff.languages), everyone=staff.candidates, owners=owners, settings=settings, now=at))
     return _write(tenant_id, spans, settings, now=at)
@@ -159,7 +161,7 @@ def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, now: 
         by_agent[span.agent_id].append(span.conversation_id)
     # An open span here is of an agent whose conversation was ended without `let_go`: the sweep corrects that agent's load.
     left = Span.objects.filter(conversation_id__in=[span.conversation_id for span in spans], ended_at=None)
-    left.update(ended_at=now, end_cause=AssignmentCause.RESOLVED)
+    left.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
     for agent_id, ids in sorted(by_agent.items()):
         has_place = take_place(
             agent_id, places=len(ids), default_capacity=settings.default_capacity, now=now, condition=presence.there(now)

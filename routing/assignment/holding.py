@@ -162,7 +162,7 @@ def first_response(*, conversation_id: UUID, agent_id: UUID, now: datetime) -> b
         agent_id=agent_id,
         cause=AssignmentCause.RESPONSE,
         reason=reason,
-        now=begun(agent_id, now=clock()),
+        now=begun(agent_id, row.pk, now=clock()),
     ).save(force_insert=True)
     if holds:
         transaction.on_commit(partial(assign_waiting, tenant_id=row.tenant_id, now=now), robust=True)
@@ -211,7 +211,7 @@ def _place_for(
         cause=cause,
         reason=reason,
         assigned_by=str(by),
-        now=begun(agent.pk, now=clock()),
+        now=begun(agent.pk, conversation.pk, now=clock()),
     ).save(force_insert=True)
 
 

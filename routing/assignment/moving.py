@@ -12,7 +12,7 @@ from routing.assignment.candidates import choice_of, count_recent, lock_and_refr
 from routing.assignment.choosing import Languages
 from routing.assignment.elapsed import clock_from
 from routing.assignment.one_at_a_time import wait_for_turn
-from routing.assignment.taking import let_go, lock_agents, new_span, take_conversations, take_place
+from routing.assignment.taking import begun, let_go, lock_agents, new_span, take_conversations, take_place
 from routing.configuration import assignment
 from routing.configuration.assignment_rules import Assignment
 from routing.models import Assignment as Span
@@ -111,7 +111,12 @@ def _move(conversation_id: UUID, tenant_id: int, settings: Assignment, *, now: d
     take_conversations([row.pk], agent_id=chosen.id, now=at, condition=Q(status=ConversationStatus.ASSIGNED, agent_id=row.agent_id))
     let_go(row.pk, cause=AssignmentCause.SILENCE, now=at)
     reason |= {"why": "silence", "from": str(row.agent_id)}
-    new_span(tenant_id=tenant_id, conversation_id=row.pk, agent_id=chosen.id, cause=AssignmentCause.RULE, reason=reason, now=at).save(
-        force_insert=True
-    )
+    new_span(
+        tenant_id=tenant_id,
+        conversation_id=row.pk,
+        agent_id=chosen.id,
+        cause=AssignmentCause.RULE,
+        reason=reason,
+        now=begun(chosen.id, row.pk, now=at),
+    ).save(force_insert=True)
     return True

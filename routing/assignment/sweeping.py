@@ -8,7 +8,8 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,7 @@ from posthaste.lib import queues
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.moving import move_from_the_silent, queue_of_the_absent
 from routing.assignment.queueing import overflow, reconsider
+from routing.assignment.taking import last_change, not_before
 from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus
 from routing.models import Assignment as Span
 
@@ -109,7 +111,7 @@ def _end_span(conversation_id: UUID, now: datetime) -> int:
     stale = Span.objects.filter(conversation_id=conversation_id, ended_at=None)
     if row is not None and row.status == ConversationStatus.ASSIGNED and row.agent_id is not None:
         stale = stale.exclude(agent_id=row.agent_id)
-    return stale.update(ended_at=now, end_cause=AssignmentCause.RESOLVED)
+    return stale.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
 
 
 def _begin_spans(now: datetime) -> int:
@@ -128,7 +130,7 @@ def _begin_spans(now: datetime) -> int:
                 agent_id=row.agent_id,
                 cause=AssignmentCause.RULE,
                 reason={"why": "repaired"},
-                started_at=row.assigned_at or now,
+                started_at=not_before(row.assigned_at or now, last_change([row.pk])),
             )
             begun += 1
     return begun

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DateTimeField, F, Q, Value
+from django.db.models import DateTimeField, F, Max, Q, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from routing.configuration import assignment
@@ -32,10 +32,25 @@ def take_conversations(ids: Collection[UUID], *, agent_id: UUID, now: datetime, 
     return rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now)
 
 
-def begun(agent_id: UUID, *, now: datetime) -> datetime:
-    """Return when a span begins whose place was taken in this transaction: not before what has freed the place."""
+def begun(agent_id: UUID, conversation_id: UUID, *, now: datetime) -> datetime:
+    """Return when a span begins whose place was taken in this transaction: not before what has freed the place and the conversation.
+
+    Clocks of hosts differ, and who waited for a lock looked at the clock before the wait. The record still shows one holder at a time.
+    """
     freed_at = Agent.objects.filter(pk=agent_id).values_list("freed_at", flat=True).first()
-    return max(now, freed_at) if freed_at else now
+    return not_before(now, freed_at, last_change([conversation_id]))
+
+
+def last_change(conversation_ids: Collection[UUID]) -> datetime | None:
+    """Return when a span of these conversations last began or ended; one query."""
+    spans = Span.objects.filter(conversation_id__in=conversation_ids)
+    found: datetime | None = spans.aggregate(last=Max(Coalesce("ended_at", "started_at")))["last"]
+    return found
+
+
+def not_before(now: datetime, *others: datetime | None) -> datetime:
+    """Return the latest of the moments that are known."""
+    return max([now, *(each for each in others if each is not None)])
 
 
 def new_span(
@@ -67,9 +82,11 @@ def let_go(conversation_id: UUID, *, cause: AssignmentCause, now: datetime) -> U
     The caller changes the conversation itself, before. Called twice, or by two at once, it frees one place.
     """
     open_spans = Span.objects.filter(conversation_id=conversation_id, ended_at=None)
-    for pk, agent_id in open_spans.values_list("pk", "agent_id"):
-        if open_spans.filter(pk=pk).update(ended_at=now, end_cause=cause):
-            freed = Greatest(Coalesce(F("freed_at"), Value(now, DateTimeField())), Value(now, DateTimeField()))
+    for pk, agent_id, started_at in open_spans.values_list("pk", "agent_id", "started_at"):
+        ended_at = not_before(now, started_at)
+        if open_spans.filter(pk=pk).update(ended_at=ended_at, end_cause=cause):
+            end = Value(ended_at, DateTimeField())
+            freed = Greatest(Coalesce(F("freed_at"), end), end)
             Agent.objects.filter(pk=agent_id, load__gt=0).update(load=F("load") - 1, freed_at=freed)
             return agent_id
     return None

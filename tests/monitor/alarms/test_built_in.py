@@ -1,6 +1,5 @@
 """Each built-in rule fires and resolves on the figure that it really reads; the outages of whole servers are in tests/integration."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,40 +9,18 @@ from monitor import figures
 from monitor.alarms import built_in, states
 from monitor.alarms.evaluator import readings_of
 from monitor.alarms.states import Episode, Phase
-from posthaste.lib import metrics, redis
-from posthaste.lib.queues import SEND
+from posthaste.lib import metrics
 from tests.monitor.alarms.rules import START
-from tests.monitor.alarms.sources import events, no_events, no_process, sources
+from tests.monitor.alarms.sources import events, sources
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]  # readers have a connection of their own
+pytestmark = [
+    pytest.mark.django_db(transaction=True),  # readers have a connection of their own
+    pytest.mark.both_stacks,
+    pytest.mark.usefixtures("nothing_told"),
+]
 RULES = {rule.name: rule for rule in built_in.rules()}
 #: Proven by servers that stop: tests/integration/test_outages.py, and Redis below.
 SERVERS = {"database-away", "redis-away", "broker-away"}
-LEFT = (
-    "waiting",
-    "drain",
-    "providers:refused",
-    "providers:certificates",
-    "config-instances",
-    f"pools:{SEND}",
-    "breakers",
-    "breakers:names",
-)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
-    """Begin and end without what sources write to Redis."""
-
-    def remove() -> None:
-        no_events()
-        no_process()
-        redis.client().delete(*(redis.key(*name.split(":")) for name in LEFT))
-        figures.forget()
-
-    remove()
-    yield
-    remove()
 
 
 class Watch:

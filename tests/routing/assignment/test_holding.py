@@ -208,3 +208,27 @@ def test_the_sweep_finds_what_no_call_has_assigned(tenant: Tenant) -> None:
     assert sweeping.sweep(now=NOW) == 1
     assert holder(asked) == agent
     assert Span.objects.get().cause == AssignmentCause.RULE
+
+
+@pytest.mark.parametrize("next_one", ["rule", "claim", "silence"])
+def test_spans_of_a_conversation_never_overlap_however_late_a_clock_is(tenant: Tenant, next_one: str) -> None:
+    first, second = make_agent(tenant, at=NOW, capacity=1), make_agent(tenant, at=NOW, capacity=1, is_active=False)
+    asked = make_waiting(tenant, at=NOW)
+    ahead = NOW + timedelta(minutes=5)
+    holding.claim(conversation=asked, agent=first, by=TESTER, now=ahead)
+    Agent.objects.filter(pk=second.pk).update(is_active=True)
+    if next_one == "silence":
+        Span.objects.update(cause=AssignmentCause.RULE)
+        Conversation.objects.filter(pk=asked.pk).update(assigned_at=NOW - timedelta(hours=1), unanswered_since=NOW - timedelta(hours=1))
+        assert move_from_the_silent(tenant_id=tenant.pk, now=NOW) == 1
+    else:
+        Agent.objects.filter(pk=first.pk).update(presence=Presence.OFFLINE, present_until=None)
+        assert queue_of_the_absent(tenant_id=tenant.pk, now=NOW) == 1
+        if next_one == "claim":
+            holding.claim(conversation=asked, agent=second, by=TESTER, now=NOW)
+        else:
+            assert run(tenant) == 1
+    before, after = Span.objects.get(agent=first), Span.objects.get(agent=second)
+    assert before.ended_at is not None
+    assert after.ended_at is None
+    assert ahead <= before.started_at <= before.ended_at <= after.started_at
