@@ -41,12 +41,7 @@ def append(
         known = Line.objects.filter(conversation=conversation, author=author, client_id=client_id).first()
         if known is not None:
             return known, False
-    seq = conversation.last_seq + 1
-    changes: dict[str, Any] = {"last_seq": seq}
-    if author == AuthorKind.CUSTOMER:
-        changes |= {"customer_wrote_at": now, "customer_read_seq": seq, "unanswered_since": conversation.unanswered_since or now}
-    elif author in (AuthorKind.AGENT, AuthorKind.BOT):
-        changes |= {"agent_wrote_at": now, "agent_read_seq": seq, "unanswered_since": None}
+    changes = changes_by(author, conversation, now=now)
     if not Conversation.objects.filter(pk=conversation.pk, last_seq=conversation.last_seq).update(**changes):
         raise SeqTaken(str(conversation.pk))
     for name, value in changes.items():
@@ -55,7 +50,7 @@ def append(
         id=line_id or new_id(),
         tenant_id=conversation.tenant_id,
         conversation=conversation,
-        seq=seq,
+        seq=conversation.last_seq,
         author=author,
         agent=agent,
         text=text,
@@ -67,6 +62,17 @@ def append(
     )
     notices.changed_after_commit(conversation.pk, conversation.identity_id)
     return line, True
+
+
+def changes_by(author: AuthorKind, conversation: Conversation, *, now: datetime) -> dict[str, Any]:
+    """Return what the next line of an author changes in the columns of its conversation."""
+    seq = conversation.last_seq + 1
+    changes: dict[str, Any] = {"last_seq": seq}
+    if author == AuthorKind.CUSTOMER:
+        changes |= {"customer_wrote_at": now, "customer_read_seq": seq, "unanswered_since": conversation.unanswered_since or now}
+    elif author in (AuthorKind.AGENT, AuthorKind.BOT):
+        changes |= {"agent_wrote_at": now, "agent_read_seq": seq, "unanswered_since": None}
+    return changes
 
 
 def mark_read(conversation: Conversation, *, by_customer: bool, seq: int) -> bool:

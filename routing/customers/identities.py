@@ -53,6 +53,40 @@ def resolve(sender: SenderName, *, tenant_id: int, also: Sequence[SenderName] = 
     return identity
 
 
+class Moved(Exception):
+    """Identities moved, or were added, between two looks at them."""
+
+
+def resolve_all(senders: Sequence[tuple[SenderName, str]], *, tenant_id: int, now: datetime) -> list[Identity]:
+    """Return the identity of each sender, with its customer, in the caller's transaction: a few statements for all of them.
+
+    A sender is a name and a language, and has no other names, so nothing is merged or suggested. Customers stay locked as after `resolve`.
+
+    Raises:
+        Moved: others changed some of them meanwhile, or two senders are one. The caller rolls back, and resolves each alone.
+    """
+    by_key = {key: (named, shown_name(language, max_length=16)) for name, language in senders for key, named in _by_key([name]).items()}
+    if len(by_key) < len(senders):
+        raise Moved
+    names = {key: name for key, (name, _language) in by_key.items()}
+    known = _find(names, tenant_id)
+    customers = lock_customers({row.customer_id for row in known.values()}, tenant_id=tenant_id) if known else {}
+    found = _find(names, tenant_id) if known else {}
+    if found.keys() != known.keys() or {row.customer_id for row in found.values()} - customers.keys():
+        raise Moved
+    for key, row in found.items():
+        row.customer = customers[row.customer_id]
+        _note({key: names[key]}, {key: row}, row.customer, by_key[key][1], now)
+    new = sorted(names.keys() - found.keys())
+    owners = [Customer(tenant_id=tenant_id, name=names[key].name, language=by_key[key][1], created_at=now, last_seen_at=now) for key in new]
+    Customer.objects.bulk_create(owners)
+    rows = [_identity(key, names[key], owner, now) for key, owner in zip(new, owners, strict=True)]
+    if rows and not _added(rows):
+        raise Moved
+    found |= dict(zip(new, rows, strict=True))
+    return [found[key] for key in by_key]
+
+
 Locked = tuple[dict[Key, Identity], dict[UUID, Customer]]
 
 
@@ -114,26 +148,33 @@ def _add_missing(
     names: Mapping[Key, SenderName], found: Mapping[Key, Identity], owner: Customer, now: datetime
 ) -> dict[Key, Identity] | None:
     """Add the names that are new to the owner; None if another request added one of them first."""
-    rows = [
-        Identity(
-            tenant_id=owner.tenant_id,
-            customer=owner,
-            kind=kind,
-            value=value,
-            name=names[kind, value].name,
-            verified_at=now if names[kind, value].verified else None,
-            created_at=now,
-            last_seen_at=now,
-        )
-        for kind, value in sorted(names.keys() - found.keys())
-    ]
-    if not rows:
-        return {}
-    # In one order and one statement: another request that adds the same names waits here, and adds none.
-    Identity.objects.bulk_create(rows, ignore_conflicts=True)
-    if Identity.objects.filter(pk__in=[row.pk for row in rows]).count() < len(rows):
+    rows = [_identity(key, names[key], owner, now) for key in sorted(names.keys() - found.keys())]
+    if rows and not _added(rows):
         return None
     return {(row.kind, row.value): row for row in rows}
+
+
+def _identity(key: Key, name: SenderName, owner: Customer, now: datetime) -> Identity:
+    """Return a new identity, not stored yet."""
+    verified_at = now if name.verified else None
+    kind, value = key
+    return Identity(
+        tenant_id=owner.tenant_id,
+        customer=owner,
+        kind=kind,
+        value=value,
+        name=name.name,
+        verified_at=verified_at,
+        created_at=now,
+        last_seen_at=now,
+    )
+
+
+def _added(rows: Sequence[Identity]) -> bool:
+    """Store identities; False: another request added one of them first."""
+    # In one order and one statement: another request that adds the same names waits here, and adds none.
+    Identity.objects.bulk_create(rows, ignore_conflicts=True)
+    return Identity.objects.filter(pk__in=[row.pk for row in rows]).count() == len(rows)
 
 
 def _join(

@@ -526,6 +526,10 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('conversation',), name='assignment_one_at_a_time'),
         ),
         migrations.AddIndex(
+            model_name='attachment',
+            index=models.Index(condition=models.Q(('owner', ''), _negated=True), fields=['owner'], name='attachment_owner'),
+        ),
+        migrations.AddIndex(
             model_name='customer',
             index=models.Index(fields=['tenant', '-id'], name='customer_tenant'),
         ),

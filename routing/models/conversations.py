@@ -241,6 +241,7 @@ class Attachment(models.Model):
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
         ordering = ["-id"]
+        indexes = [models.Index(fields=["owner"], condition=~Q(owner=""), name="attachment_owner")]
 
     def __str__(self) -> str:
         return self.name

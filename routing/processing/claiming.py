@@ -5,14 +5,14 @@ with a token; what a worker writes counts only while the token is still its own.
 it raised) is taken alone, so that one which kills its worker takes no other along.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, UUIDField, Value, When
 from django.utils.translation import gettext_noop
 
 from messaging.storage.store import database_time
@@ -26,6 +26,7 @@ MAX_ATTEMPTS, MAX_ERRORS = 6, 3
 BACK_OFF = (timedelta(seconds=2), timedelta(seconds=10))
 #: Of PostgreSQL's advisory locks.
 LOCK = 0x61727276
+ENDED: dict[str, Any] = {"state": ArrivalState.DONE, "body": {}, "error": "", "lease_token": None, "lease_until": None}
 DIED = gettext_noop("The worker ended each time while this was processed.")
 
 
@@ -91,9 +92,14 @@ def finish(arrival: Arrival, *, token: UUID, line_id: UUID | None, now: datetime
     Its content is in the line by then, and is kept only there.
     """
     own = Arrival.objects.filter(pk=arrival.pk, lease_token=token, state=ArrivalState.PENDING)
-    ended: dict[str, Any] = {"state": ArrivalState.DONE, "body": {}, "error": "", "lease_token": None, "lease_until": None}
-    done = own.update(line_id=line_id, finished_at=now, **ended)
-    return bool(done)
+    return bool(own.update(line_id=line_id, finished_at=now, **ENDED))
+
+
+def finish_all(lines: Mapping[UUID, UUID], *, token: UUID, now: datetime) -> bool:
+    """Note that arrivals are done, as `finish` does, given the lines by the arrivals; False: another worker has one of them by now."""
+    own = Arrival.objects.filter(pk__in=list(lines), lease_token=token, state=ArrivalState.PENDING)
+    line_id = Case(*(When(pk=pk, then=Value(line, UUIDField())) for pk, line in lines.items()))
+    return own.update(line_id=line_id, finished_at=now, **ENDED) == len(lines)
 
 
 def fail(arrival: Arrival, *, token: UUID, error: str, now: datetime) -> None:

@@ -1,16 +1,16 @@
 """Process what has arrived: the task `routing.process`.
 
-Outside of transactions the texts are recognized and files fetched; then each sender's arrivals are written in one transaction, each in a
-savepoint of its own. An arrival and what it became are committed together, and only under the lease's token.
+Outside of transactions the texts are recognized and files fetched. Then the plain ones are written together in one transaction, and the
+arrivals of each other sender in one of their own, each in a savepoint. If what is written together fails, each is written alone, so that
+one holds up no other. An arrival and what it became are committed together, and only under the lease's token.
 
-What if the process dies: before the commit of a sender nothing of it is written, and its lease runs out; after it, all is. The sweep
+What if the process dies: before a commit nothing of it is written, and the leases run out; after it, all is. The sweep
 (`routing.sweep_arrivals`) finds leases that ran out and arrivals whose kick was lost.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,8 +30,9 @@ from routing.entrances import registry
 from routing.intents import live
 from routing.intents.live import Recognized
 from routing.models import Arrival, Entrance
-from routing.processing import claiming
+from routing.processing import claiming, together
 from routing.processing.claiming import Claim
+from routing.processing.ready import Beaten, Ready
 from routing.processing.taking_in import new_line_id, take_in
 
 log = structlog.get_logger(__name__)
@@ -39,21 +40,6 @@ log = structlog.get_logger(__name__)
 MAX_BATCHES = 20
 #: An arrival that has waited longer than this was not kicked for, or its worker is gone.
 OVERDUE = timedelta(seconds=3)
-
-
-@dataclass(slots=True)
-class Ready:
-    """An arrival with all that is needed to write it."""
-
-    arrival: Arrival
-    incoming: Incoming
-    entrance: Entrance
-    recognized: Recognized | None = None
-    fetched: list[IncomingFile] = field(default_factory=list)
-
-
-class Beaten(Exception):
-    """Another worker has the arrival by now: the lease ran out."""
 
 
 def process_arrivals() -> int:
@@ -82,22 +68,38 @@ def _process(claim: Claim) -> int:
     failed_senders = {(arrival.entrance_id, arrival.sender) for arrival, _error in broken}
     for one in ready:
         by_sender[one.arrival.entrance_id, one.arrival.sender].append(one)
-    for sender, own in by_sender.items():
-        if sender in failed_senders:
-            claiming.release([one.arrival for one in own], token=claim.token)
-            continue
-        try:
-            written = _write_sender(own, claim.token, now=now)
-        except (OperationalError, InterfaceError):
-            with suppress(OperationalError, InterfaceError):
-                claiming.release(claim.arrivals, token=claim.token)  # those that are done stay done
-            raise
-        done += written
-        if written:
-            tenants.add(own[0].arrival.tenant_id)
+    try:
+        for sender in failed_senders & by_sender.keys():
+            claiming.release([one.arrival for one in by_sender.pop(sender)], token=claim.token)
+        for one in _write_together(list(by_sender.values()), claim.token, now=now):
+            del by_sender[one.arrival.entrance_id, one.arrival.sender]
+            tenants.add(one.arrival.tenant_id)
+            done += 1
+        for own in by_sender.values():
+            if written := _write_sender(own, claim.token, now=now):
+                tenants.add(own[0].arrival.tenant_id)
+                done += written
+    except (OperationalError, InterfaceError):
+        with suppress(OperationalError, InterfaceError):
+            claiming.release(claim.arrivals, token=claim.token)  # those that are done stay done
+        raise
     for tenant_id in tenants:
         _assign(tenant_id, now=timezone.now())
     return done
+
+
+def _write_together(by_sender: Sequence[Sequence[Ready]], token: UUID, *, now: datetime) -> Sequence[Ready]:
+    """Write what is plain in one transaction and return it; nothing if there is only one, or if something stands in the way of one."""
+    plain = together.plain(by_sender)
+    if len(plain) < 2:
+        return ()
+    try:
+        with transaction.atomic():
+            together.write(plain, token, now=now)
+    except Exception as error:  # noqa: BLE001 - whatever it is, each is written alone, and the one whose fault it is says so
+        log.warning("arrivals are written one by one", arrivals=len(plain), error=type(error).__name__)
+        return ()
+    return plain
 
 
 def _assign(tenant_id: int, *, now: datetime) -> None:

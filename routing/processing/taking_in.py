@@ -62,20 +62,22 @@ def take_in(
         source = kind.source if kind else AttributeSource.API
         attributes.record(identity.customer_id, incoming.attributes, source=source, now=now)
     conversation = conversation_of(entrance, identity, incoming, now=now)
-    client_id = str(incoming.details.get("client_id") or arrival.external_id)
     line, is_new = lines.append(
         conversation,
         author=AuthorKind.CUSTOMER,
         text=incoming.text,
-        client_id=client_id,
+        client_id=client_id_of(arrival, incoming),
         recognition=recognition_of(recognized),
-        data=_data_of(incoming),
+        data=data_of(incoming),
         line_id=line_id,
         now=now,
     )
     if is_new:
         _give_files(arrival, incoming, fetched, identity=identity, line=line, now=now)
-        _note(conversation, incoming, recognized)
+        if changes := changes_from(conversation, incoming, recognized):
+            Conversation.objects.filter(pk=conversation.pk).update(**changes)
+            for name, value in changes.items():
+                setattr(conversation, name, value)
     if conversation.status == ConversationStatus.NEW:
         queueing.enqueue([conversation.pk], now=now)
     return line
@@ -95,7 +97,9 @@ def conversation_of(entrance: Entrance, identity: Identity, incoming: Incoming, 
             continue  # it was resolved between the question and the lock
         try:
             with transaction.atomic():
-                return lines.lock(_new(entrance, identity, incoming, now=now).pk)
+                made = new_conversation(entrance, identity, incoming, now=now)
+                made.save(force_insert=True)
+                return lines.lock(made.pk)
         except IntegrityError:
             continue  # another worker made one, for another name of the same identity
     raise IntegrityError("The conversation of this sender changes too quickly.")
@@ -108,8 +112,9 @@ def _opened_again(same: Any, *, now: datetime) -> UUID | None:
     return last.pk if resolving.reopen(last) else None
 
 
-def _new(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:
-    return Conversation.objects.create(
+def new_conversation(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:
+    """Return a conversation that begins; it is not stored yet."""
+    return Conversation(
         tenant_id=entrance.tenant_id,
         customer_id=identity.customer_id,
         entrance=entrance,
@@ -118,6 +123,11 @@ def _new(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: dat
         subject=incoming.subject[:300],
         created_at=now,
     )
+
+
+def client_id_of(arrival: Arrival, incoming: Incoming) -> str:
+    """Return the id under which the writing side sent a text, so that sending it again doubles nothing."""
+    return str(incoming.details.get("client_id") or arrival.external_id)
 
 
 def recognition_of(recognized: Recognized | None) -> dict[str, Any]:
@@ -134,14 +144,14 @@ def recognition_of(recognized: Recognized | None) -> dict[str, Any]:
     return kept | ({"why_not": recognized.why_not} if recognized.why_not else {})
 
 
-def _data_of(incoming: Incoming) -> dict[str, Any]:
+def data_of(incoming: Incoming) -> dict[str, Any]:
     """Return what belongs to the line itself: when it was written, what was left out."""
     data = {name: incoming.details[name] for name in ("files_refused", "cut_from") if name in incoming.details}
     return data | ({"sent_at": incoming.sent_at.isoformat()} if incoming.sent_at else {})
 
 
-def _note(conversation: Conversation, incoming: Incoming, recognized: Recognized | None) -> None:
-    """Keep with the conversation what the rules and the entrance need: intent, language, facts for the reply."""
+def changes_from(conversation: Conversation, incoming: Incoming, recognized: Recognized | None) -> dict[str, Any]:
+    """Return what a text changes in its conversation, for the rules and the entrance: intent, language, facts for the reply."""
     changes: dict[str, Any] = {}
     facts: Mapping[str, Any] = {name: value for name, value in incoming.details.items() if name not in OF_THE_LINE}
     if incoming.group:
@@ -156,10 +166,7 @@ def _note(conversation: Conversation, incoming: Incoming, recognized: Recognized
         changes |= {"intent": recognized.intent, "confidence": recognized.confidence}
     elif recognized is not None and not conversation.intent and conversation.confidence is None:
         changes["confidence"] = recognized.confidence
-    if changes:
-        Conversation.objects.filter(pk=conversation.pk).update(**changes)
-        for name, value in changes.items():
-            setattr(conversation, name, value)
+    return changes
 
 
 def _give_files(

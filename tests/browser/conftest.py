@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from tests import packages
+from tests.browser.everything import everything
 
 CHROMIUM = str(packages.chromium() or "")
 
@@ -56,10 +58,31 @@ class Chromium:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
-    """Lend the one browser; `browser` in test_pages.py is what a test asks for."""
+    """Lend the one browser; `browser` is what a test asks for."""
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed: pages were not looked at in a browser")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pages were not looked at in a browser")
     shared = Chromium(playwright.sync_playwright)
     with shared:  # before a test counts its threads: playwright has one that waits for its driver
         pass
     yield shared
     shared.close()
+
+
+@pytest.fixture
+def browser(chromium: Chromium, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Lend the browser to a test, and close what the test opens in it."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    with chromium as running:
+        yield running
+        for context in running.contexts:  # their pages ask for more
+            context.close()
+        # Inside playwright's event loop Django keeps connections of its own; one left open would hold the test database.
+        connections.close_all()
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Something of everything, and the addresses of all pages; see `everything.PARTS`."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    return everything(monkeypatch)

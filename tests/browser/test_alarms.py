@@ -12,10 +12,9 @@ from django.utils import timezone
 from accounts.models import User
 from monitor.models import Alarm, Silence
 from tests.browser.alarms import alarm_pages
-from tests.browser.test_pages import browser, open_as
+from tests.browser.looks import open_as
 from tests.builders import TESTER
 
-__all__ = ["browser"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 SHANGHAI = timedelta(hours=8)
 

@@ -14,11 +14,10 @@ from django.utils import timezone
 from accounts.models import User
 from jobs.models import JobRun
 from jobs.services import execution, publishing, schedule
-from tests.browser.test_pages import browser, open_as
+from tests.browser.looks import open_as
 from tests.builders import TESTER
 from tests.jobs.builders import declared, make_plan
 
-__all__ = ["browser"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 log = structlog.get_logger(__name__)
 go_on = threading.Event()

@@ -7,10 +7,9 @@ from django.urls import reverse
 
 from accounts.models import User
 from messaging.models import Message, Status
-from tests.browser.test_pages import browser, open_as, pages, playwright
+from tests.browser.looks import open_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-__all__ = ["browser", "pages"]
 LIST = "/admin/messaging/message/"
 
 
@@ -140,4 +139,3 @@ def test_what_cannot_be_refreshed_says_how_old_it_is(live_server: Any, browser: 
     page.locator("#queues-now.stale").get_by_text("as of").wait_for()
     page.unroute("**/queues/")
     page.locator("#queues-now:not(.stale)").get_by_text("Live").wait_for()
-    assert playwright

@@ -14,17 +14,11 @@ from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status
 from messaging.providers.breakers import force, of_provider
 from posthaste.lib.breaker import breakers
-from tests.browser.conftest import CHROMIUM
-from tests.browser.test_pages import browser, open_as
+from tests.browser.looks import open_as
 from tests.builders import TESTER, make_message, make_provider, make_tenant
 from tracing.services import record
 
-__all__ = ["browser"]
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not CHROMIUM, reason="needs a Chromium of the system"),
-]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
 
 

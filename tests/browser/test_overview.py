@@ -8,10 +8,9 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
-from tests.browser.test_pages import browser, open_as
+from tests.browser.looks import open_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-__all__ = ["browser"]
 
 
 def frame(failed: int) -> bytes:

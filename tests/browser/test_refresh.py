@@ -6,10 +6,9 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
-from tests.browser.test_pages import browser, open_as
+from tests.browser.looks import open_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-__all__ = ["browser"]
 
 
 def test_a_slow_server_is_asked_once_at_a_time_and_what_is_shown_counts_as_old(

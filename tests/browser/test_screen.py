@@ -14,7 +14,7 @@ from messaging.statistics.rollups import roll_up
 from monitor.screen import pages as screen_pages
 from posthaste import env
 from posthaste.lib import redis
-from tests.browser.test_pages import CONTRAST, browser, open_as
+from tests.browser.looks import CONTRAST, open_as
 from tests.builders import make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.services import Redis
@@ -22,7 +22,6 @@ from tracing.services.record import count
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
-__all__ = ["browser"]
 NAMES = ("throughput", "channels", "queue", "latency")
 GRAVE = ("serious", "critical")
 MS = 120_000

@@ -46,6 +46,19 @@ def take_in(*arguments, **options):
 process.take_in = take_in
 process.process_arrivals()
 """
+DIES_TOGETHER = """
+import os
+import signal
+import django
+django.setup()
+from routing.processing import process, together
+whole = together.write
+def write(*arguments, **options):
+    whole(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+together.write = write
+process.process_arrivals()
+"""
 
 
 def arrive(entrance: Entrance, *things: Incoming) -> None:
@@ -64,12 +77,12 @@ def let_leases_run_out() -> None:
     Arrival.objects.exclude(lease_until=None).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
-def process_in_a_process_that_dies(at: int) -> None:
+def process_in_a_process_that_dies(at: int, code: str = DIES) -> None:
     """Run a worker that is killed in the midst of its transaction."""
     database = str(connection.settings_dict["NAME"])
     url = f"sqlite:///{database}" if connection.vendor == "sqlite" else parse_url(env.load().database_url)._replace(path=f"/{database}").url
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": url}
-    ended = subprocess.run([sys.executable, "-c", DIES, str(at)], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code, str(at)], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
@@ -87,6 +100,18 @@ def test_a_killed_worker_loses_and_doubles_nothing() -> None:
         pass
     assert texts() == {"ada": ["1", "2", "3", "4"], "bo": ["1", "2", "3", "4"]}
     assert set(Arrival.objects.values_list("state", flat=True)) == {ArrivalState.DONE}
+    assert set(Line.objects.values_list("pk", flat=True)) == set(Arrival.objects.values_list("line_id", flat=True))
+
+
+def test_a_worker_killed_before_it_commits_what_it_wrote_together_loses_and_doubles_nothing() -> None:
+    entrance = make_entrance()
+    arrive(entrance, *(incoming("Hello", sender=f"visitor-{n}") for n in range(5)))
+    process_in_a_process_that_dies(at=0, code=DIES_TOGETHER)
+    assert Line.objects.count() == 0
+    let_leases_run_out()
+    while process.process_arrivals():
+        pass
+    assert texts() == {f"visitor-{n}": ["Hello"] for n in range(5)}
     assert set(Line.objects.values_list("pk", flat=True)) == set(Arrival.objects.values_list("line_id", flat=True))
 
 

@@ -1,17 +1,17 @@
-"""Every page under axe-core, in a real browser: nothing serious or critical, in light and dark, wide and on a phone.
+"""Every page of the product in a real browser: both languages, light and dark, wide and phone; whole, readable, and under axe-core.
 
 What axe-core checks: https://github.com/dequelabs/axe-core/blob/develop/doc/rule-descriptions.md
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser.test_pages import browser, looked_at, pages
+from tests.browser.looks import looked_at
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
-__all__ = ["browser", "pages"]
 #: Swagger UI draws its page itself.
 NOT_OURS = {"/docs/"}
 GRAVE = ("serious", "critical")
@@ -19,11 +19,9 @@ GRAVE = ("serious", "critical")
 LESS = "axe._audit.rules.filter((rule) => ['minor', 'moderate'].includes(rule.impact)).map((rule) => rule.id)"
 
 
-#: Each language, scheme and width once: what the rules look at does not depend on two of them together.
-@pytest.mark.parametrize(("language", "scheme", "width"), [("zh-hans", "light", 1440), ("en", "dark", 390)])
-def test_every_page_is_whole_and_has_no_serious_or_critical_fault(
-    live_server: Any, browser: Any, pages: dict[str, str], language: str, scheme: str, width: int
-) -> None:
+@pytest.fixture
+def grave(browser: Any, pages: dict[str, str]) -> Callable[[Any, str], list[str]]:
+    """Find the grave faults of a page that is open, by its name."""
     engine = axe.Axe()
     page = browser.new_page()
     page.evaluate(engine.axe_script)
@@ -32,7 +30,7 @@ def test_every_page_is_whole_and_has_no_serious_or_critical_fault(
     # What goes on without end would be measured while it changes. No rule that is grave reads what would be loaded before.
     options = {"resultTypes": ["violations"], "iframes": False, "preload": False, "rules": {rule: {"enabled": False} for rule in less}}
 
-    def grave(page: Any, name: str) -> list[str]:
+    def look(page: Any, name: str) -> list[str]:
         if pages[name] in NOT_OURS:
             return []
         return [
@@ -42,5 +40,20 @@ def test_every_page_is_whole_and_has_no_serious_or_critical_fault(
             for node in fault["nodes"][:3]
         ]
 
-    faults = looked_at(live_server, browser, pages, language, scheme, width, look=grave)
+    return look
+
+
+def test_every_page_in_english_is_whole_and_can_be_read(
+    live_server: Any, browser: Any, pages: dict[str, str], grave: Callable[[Any, str], list[str]]
+) -> None:
+    """axe-core sees the phone in the dark; the contrast is measured in the light."""
+    faults = looked_at(live_server, browser, pages, "en", begin="dark", end="light", look_at_phone=grave)
+    assert faults == [], f"{len(faults)} faults:\n" + "\n".join(faults[:80])
+
+
+def test_every_page_in_chinese_is_whole_and_can_be_read(
+    live_server: Any, browser: Any, pages: dict[str, str], grave: Callable[[Any, str], list[str]]
+) -> None:
+    """axe-core sees the wide page in the light; the contrast is measured in the dark."""
+    faults = looked_at(live_server, browser, pages, "zh-hans", begin="light", end="dark", look_when_wide=grave)
     assert faults == [], f"{len(faults)} faults:\n" + "\n".join(faults[:80])

@@ -1,0 +1,124 @@
+"""Write the texts of many senders in one transaction, with a few statements for all of them.
+
+Most of what comes in is plain: one text of a sender with one name, with nothing attached. Alone, each takes some thirty statements and a
+commit. What is written is the same as `taking_in.take_in` writes; whatever stands in the way of one is an error of all, and the caller
+then writes each alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from routing.assignment import queueing
+from routing.conversations import arrivals, lines, notices
+from routing.customers import identities
+from routing.models import OPEN_STATUSES, Arrival, Attachment, AuthorKind, Conversation, ConversationStatus, Identity, Line
+from routing.processing import claiming
+from routing.processing.ready import Beaten, Ready
+from routing.processing.taking_in import (
+    changes_from,
+    client_id_of,
+    conversation_of,
+    data_of,
+    new_conversation,
+    new_line_id,
+    recognition_of,
+)
+
+#: Where a conversation is found: entrance, identity, thread.
+Place = tuple[UUID, UUID, str]
+
+
+def plain(by_sender: Sequence[Sequence[Ready]]) -> list[Ready]:
+    """Return those of the senders' arrivals that can be written together: the only one of its sender, and plain."""
+    found = [own[0] for own in by_sender if len(own) == 1 and own[0].is_plain]
+    owners = {arrivals.owner_of(one.arrival.pk): one for one in found}
+    with_files = set(Attachment.objects.filter(owner__in=list(owners)).values_list("owner", flat=True)) if owners else set()
+    return [one for owner, one in owners.items() if owner not in with_files]
+
+
+def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
+    """Write plain arrivals of different senders, in the caller's transaction.
+
+    Raises:
+        Beaten: another worker has one of them by now.
+        identities.Moved: others changed the same customers meanwhile.
+    """
+    # First the arrivals: the transaction that has their rows is the only one that writes their lines.
+    line_ids = {one.arrival.pk: new_line_id() for one in ready}
+    if not claiming.finish_all(line_ids, token=token, now=now):
+        raise Beaten
+    placed = list(_placed(ready, now=now))
+    made, waiting = [], []
+    known = _known_lines(placed)
+    for one, conversation, is_new in placed:
+        same = known.get((conversation.pk, client_id_of(one.arrival, one.incoming)))
+        if same is not None:  # the client had sent it before, under another external id
+            Arrival.objects.filter(pk=one.arrival.pk).update(line_id=same)
+        else:
+            changes = changes_from(conversation, one.incoming, one.recognized)
+            changes |= lines.changes_by(AuthorKind.CUSTOMER, conversation, now=now)
+            if not is_new:
+                Conversation.objects.filter(pk=conversation.pk).update(**changes)
+            for name, value in changes.items():
+                setattr(conversation, name, value)
+            made.append(_line(one, conversation, line_ids[one.arrival.pk], now=now))
+            notices.changed_after_commit(conversation.pk, conversation.identity_id)
+        if conversation.status == ConversationStatus.NEW:
+            waiting.append(conversation.pk)
+    Conversation.objects.bulk_create([conversation for _one, conversation, is_new in placed if is_new])
+    Line.objects.bulk_create(made)
+    queueing.enqueue(waiting, now=now)
+
+
+def _placed(ready: Sequence[Ready], *, now: datetime) -> Iterator[tuple[Ready, Conversation, bool]]:
+    """Yield each with its conversation, locked, or not stored yet if it is new."""
+    by_tenant: dict[int, list[Ready]] = defaultdict(list)
+    for one in ready:
+        by_tenant[one.arrival.tenant_id].append(one)
+    for tenant_id, own in sorted(by_tenant.items()):
+        found = identities.resolve_all([(one.incoming.sender, one.incoming.language) for one in own], tenant_id=tenant_id, now=now)
+        is_new = {identity.pk for identity in found if identity.created_at == now}
+        opened = _open([identity for identity in found if identity.pk not in is_new])
+        for one, identity in zip(own, found, strict=True):
+            there = opened.get((one.entrance.pk, identity.pk, one.incoming.thread))
+            if identity.pk in is_new:
+                yield one, new_conversation(one.entrance, identity, one.incoming, now=now), True
+            elif there is not None:
+                yield one, there, False
+            else:
+                yield one, conversation_of(one.entrance, identity, one.incoming, now=now), False
+
+
+def _open(found: Sequence[Identity]) -> dict[Place, Conversation]:
+    """Return the open conversations of identities, locked until the transaction ends."""
+    if not found:
+        return {}
+    rows = Conversation.objects.filter(identity__in=found, status__in=OPEN_STATUSES).order_by("pk")
+    locked = rows.select_for_update(of=("self",))
+    return {(row.entrance_id, row.identity_id, row.thread): row for row in locked}
+
+
+def _known_lines(placed: Sequence[tuple[Ready, Conversation, bool]]) -> dict[tuple[UUID, str], UUID]:
+    """Return the lines that are there already, by conversation and client id."""
+    asked = {conversation.pk: client_id_of(one.arrival, one.incoming) for one, conversation, is_new in placed if not is_new}
+    if not asked:
+        return {}
+    rows = Line.objects.filter(conversation__in=list(asked), author=AuthorKind.CUSTOMER, client_id__in=set(asked.values()))
+    return {(conversation, client_id): pk for conversation, client_id, pk in rows.values_list("conversation", "client_id", "pk")}
+
+
+def _line(one: Ready, conversation: Conversation, line_id: UUID, *, now: datetime) -> Line:
+    made: dict[str, Any] = {"recognition": recognition_of(one.recognized), "data": data_of(one.incoming), "created_at": now}
+    return Line(
+        id=line_id,
+        tenant_id=conversation.tenant_id,
+        conversation=conversation,
+        seq=conversation.last_seq,
+        author=AuthorKind.CUSTOMER,
+        text=one.incoming.text,
+        client_id=client_id_of(one.arrival, one.incoming),
+        **made,
+    )
