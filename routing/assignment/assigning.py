@@ -20,7 +20,7 @@ from routing.assignment.candidates import Staff, choice_of, count_recent, lock_a
 from routing.assignment.choosing import Candidate, Languages, best, fits
 from routing.assignment.elapsed import clock_from
 from routing.assignment.one_at_a_time import one_waiter, wait_for_turn
-from routing.assignment.taking import last_change, new_span, not_before, take_conversations, take_place
+from routing.assignment.taking import give_conversations, last_change, new_span, not_before, take_places
 from routing.assignment.turn import turn
 from routing.configuration import assignment
 from routing.configuration.assignment_rules import Assignment
@@ -71,11 +71,11 @@ def _round(tenant_id: int, clock: Callable[[], datetime]) -> int:
     if not rows:
         return 0
     owners = last_agents(rows, settings, now=at)
-    locked, at = lock_and_refresh(free, settings, clock)
-    at = not_before(at, last_change([row.pk for row in rows]))
+    locked, seen_at = lock_and_refresh(free, settings, clock)
+    at = not_before(seen_at, last_change([row.pk for row in rows]))
     count_recent(locked, (choice_of(row.decision, settings) for row in rows), now=at)
     spans = list(_choose(rows, Staff(locked, staff.languages), everyone=staff.candidates, owners=owners, settings=settings, now=at))
-    return _write(tenant_id, spans, settings, now=at)
+    return _write(tenant_id, spans, settings, seen_at=seen_at, now=at)
 
 
 def last_agents(rows: Sequence[Conversation], settings: Assignment, *, now: datetime) -> dict[UUID, UUID]:
@@ -152,8 +152,8 @@ class LostRace(Exception):
     """A row that was locked has changed all the same; the round is rolled back."""
 
 
-def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, now: datetime) -> int:
-    """Take each agent's places and conversations, and note why."""
+def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, seen_at: datetime, now: datetime) -> int:
+    """Take the agents' places and the conversations, and note why; a few statements for all, as all these rows are locked."""
     if not spans:
         return 0
     by_agent: dict[UUID, list[UUID]] = defaultdict(list)
@@ -162,11 +162,11 @@ def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, now: 
     # An open span here is of an agent whose conversation was ended without `let_go`: the sweep corrects that agent's load.
     left = Span.objects.filter(conversation_id__in=[span.conversation_id for span in spans], ended_at=None)
     left.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
-    for agent_id, ids in sorted(by_agent.items()):
-        has_place = take_place(
-            agent_id, places=len(ids), default_capacity=settings.default_capacity, now=now, condition=presence.there(now)
-        )
-        if not has_place or take_conversations(ids, agent_id=agent_id, now=now) != len(ids):
-            raise LostRace(f"tenant {tenant_id}, agent {agent_id}")
+    places = {agent_id: len(ids) for agent_id, ids in by_agent.items()}
+    holders = {span.conversation_id: span.agent_id for span in spans}
+    if not take_places(places, default_capacity=settings.default_capacity, now=now, condition=presence.there(seen_at)):
+        raise LostRace(f"tenant {tenant_id}: an agent has less room")
+    if not give_conversations(holders, now=now):
+        raise LostRace(f"tenant {tenant_id}: a conversation does not wait any more")
     Span.objects.bulk_create(spans)
     return len(spans)

@@ -73,11 +73,12 @@ def best(candidates: Iterable[Candidate], *, group_id: UUID | None, choice: str,
 
     All strategies prefer, where all else is equal, who speaks the language expressly, then the least loaded, then who has waited longest.
     """
+    spoken = primary(language)
 
     def order(each: Candidate) -> tuple[object, ...]:
         share = each.load / each.capacity
         assigned = each.last_assigned_at or LONG_AGO
-        tie = (primary(language) not in each.languages, share, assigned, each.id)
+        tie = (spoken not in each.languages, share, assigned, each.id)
         match choice:
             case Choice.ROUND_ROBIN:
                 return (assigned, *tie)

@@ -3,12 +3,13 @@
 Locks are taken in one order, conversations before agents and agents by their ids, so that no two wait for each other in a circle.
 """
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DateTimeField, F, Max, Q, Value
+from django.db.models import Case, DateTimeField, F, Max, Q, UUIDField, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from routing.configuration import assignment
@@ -24,6 +25,25 @@ def take_place(agent_id: UUID, *, places: int = 1, default_capacity: int, now: d
     room = Q(is_active=True, load__lte=Coalesce(F("capacity"), Value(default_capacity)) - places)
     rows = Agent.objects.filter(room, pk=agent_id) if condition is None else Agent.objects.filter(room, condition, pk=agent_id)
     return bool(rows.update(load=F("load") + places, last_assigned_at=now))
+
+
+def take_places(places: Mapping[UUID, int], *, default_capacity: int, now: datetime, condition: Q) -> bool:
+    """Take a number of places of each agent, all or none of it counts; a statement for each different number."""
+    by_number: dict[int, list[UUID]] = defaultdict(list)
+    for agent_id, number in places.items():
+        by_number[number].append(agent_id)
+    taken = 0
+    for number, ids in sorted(by_number.items()):
+        room = Q(is_active=True, load__lte=Coalesce(F("capacity"), Value(default_capacity)) - number)
+        taken += Agent.objects.filter(room, condition, pk__in=ids).update(load=F("load") + number, last_assigned_at=now)
+    return taken == len(places)
+
+
+def give_conversations(holders: Mapping[UUID, UUID], *, now: datetime) -> bool:
+    """Make agents the holders of conversations that wait, given agents by conversations, in one statement; False: not all of them wait."""
+    agent_id = Case(*(When(pk=pk, then=Value(agent, UUIDField())) for pk, agent in holders.items()))
+    rows = Conversation.objects.filter(WAITS, pk__in=list(holders))
+    return rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now) == len(holders)
 
 
 def take_conversations(ids: Collection[UUID], *, agent_id: UUID, now: datetime, condition: Q = WAITS) -> int:

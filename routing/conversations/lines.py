@@ -41,7 +41,7 @@ def append(
         known = Line.objects.filter(conversation=conversation, author=author, client_id=client_id).first()
         if known is not None:
             return known, False
-    changes = changes_by(author, conversation, now=now)
+    changes = columns_after(author, conversation, now=now)
     if not Conversation.objects.filter(pk=conversation.pk, last_seq=conversation.last_seq).update(**changes):
         raise SeqTaken(str(conversation.pk))
     for name, value in changes.items():
@@ -64,7 +64,7 @@ def append(
     return line, True
 
 
-def changes_by(author: AuthorKind, conversation: Conversation, *, now: datetime) -> dict[str, Any]:
+def columns_after(author: AuthorKind, conversation: Conversation, *, now: datetime) -> dict[str, Any]:
     """Return what the next line of an author changes in the columns of its conversation."""
     seq = conversation.last_seq + 1
     changes: dict[str, Any] = {"last_seq": seq}

@@ -74,7 +74,7 @@ def take_in(
     )
     if is_new:
         _give_files(arrival, incoming, fetched, identity=identity, line=line, now=now)
-        if changes := changes_from(conversation, incoming, recognized):
+        if changes := columns_from(conversation, incoming, recognized):
             Conversation.objects.filter(pk=conversation.pk).update(**changes)
             for name, value in changes.items():
                 setattr(conversation, name, value)
@@ -150,7 +150,7 @@ def data_of(incoming: Incoming) -> dict[str, Any]:
     return data | ({"sent_at": incoming.sent_at.isoformat()} if incoming.sent_at else {})
 
 
-def changes_from(conversation: Conversation, incoming: Incoming, recognized: Recognized | None) -> dict[str, Any]:
+def columns_from(conversation: Conversation, incoming: Incoming, recognized: Recognized | None) -> dict[str, Any]:
     """Return what a text changes in its conversation, for the rules and the entrance: intent, language, facts for the reply."""
     changes: dict[str, Any] = {}
     facts: Mapping[str, Any] = {name: value for name, value in incoming.details.items() if name not in OF_THE_LINE}

@@ -18,8 +18,8 @@ from routing.models import OPEN_STATUSES, Arrival, Attachment, AuthorKind, Conve
 from routing.processing import claiming
 from routing.processing.ready import Beaten, Ready
 from routing.processing.taking_in import (
-    changes_from,
     client_id_of,
+    columns_from,
     conversation_of,
     data_of,
     new_conversation,
@@ -58,8 +58,8 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
         if same is not None:  # the client had sent it before, under another external id
             Arrival.objects.filter(pk=one.arrival.pk).update(line_id=same)
         else:
-            changes = changes_from(conversation, one.incoming, one.recognized)
-            changes |= lines.changes_by(AuthorKind.CUSTOMER, conversation, now=now)
+            changes = columns_from(conversation, one.incoming, one.recognized)
+            changes |= lines.columns_after(AuthorKind.CUSTOMER, conversation, now=now)
             if not is_new:
                 Conversation.objects.filter(pk=conversation.pk).update(**changes)
             for name, value in changes.items():

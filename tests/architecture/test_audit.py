@@ -131,6 +131,7 @@ WITHOUT_ACTOR = {
     "routing.customers.deriving.apply_rules": INSIDE,
     "routing.customers.deriving.derive_attributes": "applies rules that were published; a job",
     "routing.customers.identities.resolve": "a text that comes in makes its customer; a merge that follows has an entry",
+    "routing.customers.identities.resolve_all": "a text that comes in makes its customer",
     "routing.customers.suggestions.suggest": "what a text that came in suggests; a person decides",
     "routing.links.cleaning.remove_old_links": CLEANING,
     "routing.links.using.log": "notes a request of a recipient",
@@ -149,6 +150,8 @@ WITHOUT_ACTOR = {
     "routing.assignment.taking.let_go": INSIDE,
     "routing.assignment.taking.take_conversations": INSIDE,
     "routing.assignment.taking.take_place": INSIDE,
+    "routing.assignment.taking.take_places": INSIDE,
+    "routing.assignment.taking.give_conversations": INSIDE,
     "messaging.suppression.suppressions.suppress": "what a receipt or a rule puts on the list names its cause; people go by `add`",
     "messaging.webhooks.cleaning.remove_old_events": CLEANING,
     "messaging.webhooks.content.as_seen": READING,
@@ -187,6 +190,7 @@ WITHOUT_ACTOR = {
     "routing.processing.claiming.claim": STRANGERS,
     "routing.processing.claiming.fail": STRANGERS,
     "routing.processing.claiming.finish": STRANGERS,
+    "routing.processing.claiming.finish_all": STRANGERS,
     "routing.processing.claiming.give_up_killers": STRANGERS,
     "routing.processing.claiming.release": STRANGERS,
     "routing.processing.claiming.renew": STRANGERS,
@@ -194,6 +198,7 @@ WITHOUT_ACTOR = {
     "routing.processing.process.sweep_arrivals": STRANGERS,
     "routing.processing.taking_in.conversation_of": STRANGERS,
     "routing.processing.taking_in.take_in": STRANGERS,
+    "routing.processing.together.write": STRANGERS,
 }  # fmt: skip
 
 
