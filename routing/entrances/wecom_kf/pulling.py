@@ -162,15 +162,15 @@ def pulls_are_overdue() -> bool:
     title=_("Fetch WeCom messages that were left behind"),
     purpose=_("Fetches what customers wrote in WeCom when a worker was killed, the broker lost its task, or WeCom was away."),
     every=timedelta(seconds=5),
-    timeout=timedelta(minutes=5),
+    timeout=timedelta(minutes=1),
     blocking=Blocking.DISCARD,
     queue=queues.DELAYED,
     is_needed=pulls_are_overdue,
 )
 def sweep_pulls() -> None:
-    """Fetch what is wanted and not fetched."""
-    for entrance_id, open_kfid in list(_overdue(database_time()).values_list("entrance_id", "open_kfid")[:50]):
-        pull(entrance_id, open_kfid)
+    """Have fetched what is wanted and not fetched: a task for each account, so that a slow one holds up no other."""
+    for entrance_id, open_kfid in list(_overdue(database_time()).values_list("entrance_id", "open_kfid")[:200]):
+        wanted.kick(str(entrance_id), open_kfid)
 
 
 @job(

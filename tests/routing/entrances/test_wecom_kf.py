@@ -21,7 +21,7 @@ from posthaste.env import ROOT
 from posthaste.lib.problems import Conflict
 from routing.conversations import replies, resolving
 from routing.conversations.replies import Author
-from routing.entrances.wecom_kf import pulling, quota, sessions
+from routing.entrances.wecom_kf import pulling, quota, sessions, wanted
 from routing.models import Arrival, Conversation, Entrance, EntranceKind, KfCursor, Line
 from tests.builders import TESTER
 from tests.peers.wecom import ASSISTANT, CUSTOMER, ENDED, KF, SERVICER, WeCom
@@ -135,7 +135,9 @@ def test_a_callback_during_a_pull_leads_to_another(entrance: Entrance, wecom: We
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_worker_killed_between_pages_loses_and_doubles_nothing(entrance: Entrance, wecom: WeCom, when: str) -> None:
+def test_a_worker_killed_between_pages_loses_and_doubles_nothing(
+    entrance: Entrance, wecom: WeCom, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(9):
         wecom.customer_writes(str(number))
     call_back(entrance, wecom, wecom.kf_event())
@@ -149,7 +151,12 @@ def test_a_worker_killed_between_pages_loses_and_doubles_nothing(entrance: Entra
 
     KfCursor.objects.update(lease_until=timezone.now() - timedelta(seconds=1), wanted_at=timezone.now() - timedelta(minutes=1))
     assert pulling.pulls_are_overdue()
+    sent: list[tuple[str, ...]] = []
+    monkeypatch.setattr(wanted, "send_task", lambda *task, **_options: sent.append(task))
+    wanted.kick_taken(str(entrance.pk), KF)
     pulling.sweep_pulls()
+    assert sent == [("routing.pull", str(entrance.pk), KF)]
+    pulling.pull(entrance.pk, KF)
 
     assert [line.text for line in lines_of(entrance)] == [str(number) for number in range(9)]
 
