@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from django.db import connection
+
+from posthaste.lib.door import Door
 
 #: The first of the two numbers of PostgreSQL's advisory lock; the second is the tenant.
 NAMESPACE = 0x61737367
@@ -21,15 +22,7 @@ def wait_for_turn(tenant_id: int) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [NAMESPACE, tenant_id])
 
 
-@dataclass(slots=True)
-class _Door:
-    """Who is at it in this process: one inside, and at most one that waits."""
-
-    inside: threading.Lock = field(default_factory=threading.Lock)
-    has_waiter: bool = False
-
-
-_doors: dict[int, _Door] = {}
+_doors: dict[int, Door] = {}
 _guard = threading.Lock()
 
 
@@ -44,15 +37,6 @@ def one_waiter(tenant_id: int) -> Iterator[bool]:
         yield True
         return
     with _guard:
-        door = _doors.setdefault(tenant_id, _Door())
-        is_covered, door.has_waiter = door.has_waiter, True
-    if is_covered:
-        yield False
-        return
-    door.inside.acquire()
-    with _guard:
-        door.has_waiter = False
-    try:
-        yield True
-    finally:
-        door.inside.release()
+        door = _doors.setdefault(tenant_id, Door())
+    with door.enter() as is_mine:
+        yield is_mine

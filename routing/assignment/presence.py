@@ -4,13 +4,30 @@ An agent who chose to be online and shows no sign for the configured time counts
 """
 
 from datetime import datetime
+from typing import Protocol
 
 from django.db.models import Q
 
-from routing.models import Agent, Presence
+from routing.models import Presence
 
 
-def state(agent: Agent, *, now: datetime) -> Presence:
+class Attending(Protocol):
+    """The columns of an agent that say whether they are there."""
+
+    @property
+    def is_active(self) -> bool: ...
+
+    @property
+    def presence(self) -> str: ...
+
+    @property
+    def present_until(self) -> datetime | None: ...
+
+    @property
+    def break_until(self) -> datetime | None: ...
+
+
+def state(agent: Attending, *, now: datetime) -> Presence:
     """Return what an agent does now: a break that is over is none, and one who shows no sign is offline."""
     if not agent.is_active or agent.presence == Presence.OFFLINE or agent.present_until is None or agent.present_until <= now:
         return Presence.OFFLINE
@@ -19,7 +36,7 @@ def state(agent: Agent, *, now: datetime) -> Presence:
     return Presence.ONLINE
 
 
-def is_there(agent: Agent, *, now: datetime) -> bool:
+def is_there(agent: Attending, *, now: datetime) -> bool:
     """Return whether an agent may be given conversations."""
     return state(agent, now=now) == Presence.ONLINE
 

@@ -23,6 +23,7 @@ from jobs.registry import Blocking, job
 from messaging.storage.store import database_time
 from posthaste.lib import queues
 from posthaste.lib.blank import is_blank
+from posthaste.lib.door import Door
 from routing.assignment.assigning import assign_waiting
 from routing.contract import Incoming, IncomingFile
 from routing.conversations import arrivals, attachments, selectors
@@ -42,21 +43,39 @@ MAX_BATCHES = 20
 OVERDUE = timedelta(seconds=3)
 
 
+#: In one process, more threads at a time would take smaller batches, and wait for each other all the same.
+_door = Door()
+
+
 def process_arrivals() -> int:
     """Process what waits, batch after batch, and return how many arrivals were done."""
-    arrivals.kick_taken()
     done = 0
     for _batch in range(MAX_BATCHES):
-        claim = claiming.claim()
+        with _door.enter() as is_mine:
+            if not is_mine:  # the thread that waits takes what is left
+                return done
+            arrivals.kick_taken()  # not before: while one waits, what arrives needs no other task
+            claim = claiming.claim()
+            quick, slow = _apart(claim.arrivals)
+            done += _process(Claim(claim.token, quick))
+        done += _process(Claim(claim.token, slow))  # a system that answers slowly holds up no other
         if not claim.arrivals:
             return done
-        done += _process(claim)
     arrivals.kick()
     return done
 
 
+def _apart(claimed: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
+    """Return the arrivals that are whole, and those of senders whose system may be asked for more, such as for a file."""
+    asking = {(one.entrance_id, one.sender) for one in claimed if one.body.get("kind", "text") != "text" or one.body.get("files")}
+    quick = [one for one in claimed if (one.entrance_id, one.sender) not in asking]
+    return quick, [one for one in claimed if (one.entrance_id, one.sender) in asking]
+
+
 def _process(claim: Claim) -> int:
     """Write what was claimed, and return how many were done."""
+    if not claim.arrivals:
+        return 0
     done, tenants = 0, set()
     ready, broken = _prepare(claim.arrivals)
     if any(one.fetched for one in ready):
