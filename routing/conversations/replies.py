@@ -23,7 +23,7 @@ from posthaste.lib.blank import is_blank
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 from routing.actions import Action
-from routing.conversations import attachments, carriers, hooks, lines
+from routing.conversations import attachments, carriers, file_links, hooks, lines
 from routing.customers.values import ERASED
 from routing.models import Agent, AuthorKind, Conversation, ConversationStatus, Identity, Line
 
@@ -101,7 +101,7 @@ def reply(
         locked, author=author.kind, agent=author.agent, text=text, client_id=client_id, message_id=message_id, now=now
     )
     attachments.give(files, line=line, owner=author.owner)
-    _hand_over(locked, line, message_id, now=now)
+    _hand_over(locked, line, message_id, by=by, now=now)
     hooks.tell_replied(locked, line, now=now)
     audit.record(
         by=by,
@@ -121,9 +121,10 @@ def _is_answered(conversation: Conversation, author: Author, seen_seq: int) -> b
     )
 
 
-def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, now: datetime) -> None:
+def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, by: Actor, now: datetime) -> None:
     """Give messaging the message that carries a line; it joins the transaction, and is published after its commit."""
-    outgoing = carriers.compose(conversation, line)
+    text = line.text if carriers.sends_files(conversation) else file_links.with_links(conversation, line, by=by, now=now)
+    outgoing = carriers.compose(conversation, line, text)
     row = NewRow(
         id=message_id,
         tenant_id=conversation.tenant_id,

@@ -2,14 +2,15 @@
 
 import base64
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Member, User
 from messaging.delivery.deliver import deliver
 from messaging.models import Message
-from posthaste.lib.problems import Invalid
 from routing.conversations import attachments, replies
 from routing.conversations.replies import Author
 from routing.entrances.email import mime
@@ -132,15 +133,45 @@ def test_mail_of_a_list_or_a_form_is_taken_in_but_no_system_may_answer_it(header
     assert replied(line, agent=make_agent(entrance)).seq == 2
 
 
-def test_a_reply_with_a_file_is_refused_and_not_sent_without_it() -> None:
+@pytest.mark.both_stacks
+def test_files_of_a_reply_are_safe_links_in_the_language_of_the_customer(client: Client) -> None:
+    entrance = make_email()
+    post_mail(entrance, mail("我的订单在哪里？"))
+    (_line,) = lines_of(entrance)
+    Conversation.objects.update(language="zh")
+    row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
+    names = {"说明.txt": b"hi", "bill.html": b"<html>"}
+    files = [
+        attachments.upload(name=name, content=content, tenant_id=entrance.tenant_id, owner="key:test", now=now).pk
+        for name, content in names.items()
+    ]
+    with MailServer() as server:
+        config = {"host": server.host, "port": server.port, "security": "none", "from_email": "noreply@shop.example"}
+        make_provider(entrance.tenant, channel="email", kind="email", config=config)
+        line = replies.reply(conversation=row, author=Author(owner="key:test"), text="请看附件", file_ids=files, by=TESTER, now=now)
+        assert line.message_id
+        deliver([line.message_id])
+        text = str(server.messages[0].message.get_content())
+    first, _blank, _heading, *listed, until = text.strip().splitlines()
+    assert (first, "年" in until) == ("请看附件", True)
+    for one, (name, content) in zip(listed, names.items(), strict=True):
+        assert one.startswith(name)
+        path = urlsplit(one[one.index("http") :]).path
+        assert client.head(path).status_code == 200, "a scanner may look first"
+        answer = client.get(path)
+        assert (answer.content, answer["Content-Type"]) == (content, "application/octet-stream")
+    assert Line.objects.get(seq=2).text == "请看附件", "the conversation shows the files themselves"
+
+
+def test_a_reply_of_files_only_in_a_language_that_is_not_ours_is_in_english() -> None:
     entrance = make_email()
     post_mail(entrance, mail())
-    (_line,) = lines_of(entrance)
+    lines_of(entrance)
+    Conversation.objects.update(language="fr")
     row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
     file = attachments.upload(name="a.txt", content=b"hi", tenant_id=entrance.tenant_id, owner="key:test", now=now)
-    with pytest.raises(Invalid):
-        replies.reply(conversation=row, author=Author(owner="key:test"), text="see file", file_ids=[file.pk], by=TESTER, now=now)
-    assert (Line.objects.count(), Message.objects.count()) == (1, 0)
+    replies.reply(conversation=row, author=Author(owner="key:test"), text="", file_ids=[file.pk], by=TESTER, now=now)
+    assert Message.objects.get().body.startswith("Files:\na.txt (2\xa0bytes): http")
 
 
 def test_two_systems_do_not_answer_each_other_for_ever() -> None:
