@@ -19,6 +19,7 @@ from accounts.services.audit import Actor
 from messaging.intake.accept import accept_message
 from messaging.intake.repeats import Repeatable
 from messaging.storage.store import NewRow
+from messaging.suppression import suppressions
 from posthaste.lib.blank import is_blank
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Invalid, NotFound
@@ -150,5 +151,6 @@ def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, by: 
         created_at=now,
         due_at=now,
         expires_at=None,
+        category=suppressions.ANSWER if conversation.customer_wrote_at else "",
     )
     accept_message(row, repeatable=Repeatable(f"line:{line.pk.hex}", hashlib.sha256(line.pk.bytes).digest()))

@@ -10,14 +10,16 @@ from django.utils import timezone
 
 from accounts.models import Member, User
 from messaging.delivery.deliver import deliver
-from messaging.models import Message
+from messaging.models import Message, Status, Suppression, SuppressionReason
+from messaging.suppression import suppressions
+from messaging.suppression.suppressions import Entry
 from routing.conversations import attachments, replies
 from routing.conversations.replies import Author
 from routing.entrances.email import mime
 from routing.entrances.email.bot_replies import MailLoop
 from routing.entrances.email.quotes import without_quotes
 from routing.models import Agent, Arrival, Conversation, Entrance, Line
-from tests.builders import TESTER, json_of, make_provider
+from tests.builders import TESTER, json_of, make_message, make_provider
 from tests.peers.smtp import MailServer
 from tests.routing.entrances.builders import lines_of, make_email, post_mail
 
@@ -89,6 +91,39 @@ def test_a_reply_leaves_in_the_thread_and_its_answer_comes_back_to_it() -> None:
     post_mail(entrance, only_ours)
     thanks = lines_of(entrance)[-1]
     assert (thanks.text, thanks.conversation_id) == ("Thanks!", asked.conversation_id)
+
+
+@pytest.mark.both_stacks
+def test_one_who_unsubscribed_gets_answers_and_nothing_else_until_their_address_bounces() -> None:
+    entrance, now = make_email(), timezone.now()
+    post_mail(entrance, mail())
+    (asked,) = lines_of(entrance)
+    address = asked.conversation.identity.value
+
+    def list_for(reason: SuppressionReason) -> None:
+        entry = Entry(address, "email")
+        suppressions.suppress([entry], tenant_id=entrance.tenant_id, reason=reason, author="test", now=now)
+
+    def outcome(message: Message) -> tuple[str, str]:
+        deliver([message.pk])
+        message.refresh_from_db()
+        return message.status, message.error_code
+
+    def answer() -> tuple[str, str]:
+        return outcome(Message.objects.get(pk=replied(asked).message_id))
+
+    with MailServer() as server:
+        config = {"host": server.host, "port": server.port, "security": "none", "from_email": "noreply@shop.example"}
+        make_provider(entrance.tenant, channel="email", kind="email", config=config)
+        list_for(SuppressionReason.UNSUBSCRIBE)
+        news = make_message(entrance.tenant, channel="email", recipient=address, status=Status.QUEUED)
+        assert outcome(news) == ("suppressed", "rule:suppressed:unsubscribe")
+        assert answer() == ("sent", "")
+        list_for(SuppressionReason.HARD_BOUNCE)
+        list_for(SuppressionReason.HARD_BOUNCE)
+        assert answer() == ("suppressed", "rule:suppressed:hard_bounce")
+        assert len(server.messages) == 1
+    assert sorted(Suppression.objects.values_list("reason", "category")) == [("hard_bounce", suppressions.ANSWER), ("unsubscribe", "")]
 
 
 def test_a_new_subject_is_another_conversation() -> None:
