@@ -22,7 +22,7 @@ from accounts.staff.tenant_admin import ReadOnly, own_tenants
 from posthaste.lib.problems import Problem
 from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, thousands, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, thousands, two_lines
 from routing.actions import Action
 from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
 from routing.admin.wording import actors_in_words, called
@@ -106,7 +106,7 @@ class CustomerAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("customer"))
     def customer(self, row: Customer) -> SafeString:
-        return two_lines(row.name or _("Without a name"), row.language)
+        return two_lines(row.name or _("Without a name"), language_name(row.language))
 
     @admin.display(description=gettext_lazy("identities"))
     def identities_masked(self, row: Customer) -> SafeString | str:

@@ -44,7 +44,7 @@ STEP = 500  # rows a statement: SQLite takes no more values than that at once
 KEPT = (
     (
         "counters",
-        gettext_lazy("The customer's row and its conversations, without names and texts"),
+        gettext_lazy("The customer's row and its conversations and welcome messages, without names and texts"),
         gettext_lazy("Statistics of the service desk count them."),
     ),
     (
