@@ -18,7 +18,7 @@ FIELD = "file"
 UNREADABLE = (ParseError, MultiPartParserError, TooManyFieldsSent, TooManyFilesSent, RequestDataTooBig)
 
 
-def file_of(request: "HttpRequest | Request") -> UploadedFile:
+def file_of(request: "HttpRequest | Request") -> "UploadedFile[bytes]":
     """Return the file in the field `file` of a request's form.
 
     Raises:

@@ -26,7 +26,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, tho
 from routing.actions import Action
 from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
 from routing.admin.wording import actors_in_words, called
-from routing.customers import attributes, editing, erasing, exporting, finding, merging, suppressed
+from routing.customers import attributes, editing, erasing, exporting, finding, merging, names, suppressed
 from routing.customers.attribute_values import LEVEL, VIP, by_precedence, combined, in_force
 from routing.customers.editing import NewIdentity
 from routing.customers.erasing import KEPT
@@ -100,7 +100,7 @@ class CustomerAdmin(ReadOnly):
         if identifier := as_uuid(term):
             return queryset.filter(pk=identifier), False
         known = finding.owners(term, tenant_ids=own_tenants(request))
-        return queryset.filter(Q(pk__in=known) | Q(name__icontains=term)), False
+        return queryset.filter(Q(pk__in=known) | names.has_part(term)), False
 
     # --- columns ---------------------------------------------------------------------------------------------
 

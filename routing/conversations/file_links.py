@@ -1,10 +1,8 @@
 """Files of replies that leave by a channel which carries text only: under the text stands a safe link to each of them."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.template.defaultfilters import filesizeformat
 from django.utils import translation
 from django.utils.formats import date_format
@@ -12,12 +10,11 @@ from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from routing.links import making
-from routing.models import Attachment, Conversation, Line, LinkPurpose
+from routing.models import Conversation, Line, LinkPurpose
 
 
 def with_links(conversation: Conversation, line: Line, *, by: Actor, now: datetime) -> str:
     """Return the text of a line with a link to each of its files, in the customer's language; the links join the transaction."""
-    files: QuerySet[Attachment, dict[str, Any]] = line.attachments.order_by("pk").values("pk", "name", "size")
     made = [
         (
             file,
@@ -30,7 +27,7 @@ def with_links(conversation: Conversation, line: Line, *, by: Actor, now: dateti
                 now=now,
             ),
         )
-        for file in files
+        for file in line.attachments.order_by("pk").values("pk", "name", "size")
     ]
     if not made:
         return line.text

@@ -110,7 +110,9 @@ def test_one_who_unsubscribed_gets_answers_and_nothing_else_until_their_address_
         return message.status, message.error_code
 
     def answer() -> tuple[str, str]:
-        return outcome(Message.objects.get(pk=replied(asked).message_id))
+        line = replied(asked)
+        assert line.message_id
+        return outcome(Message.objects.get(pk=line.message_id))
 
     with MailServer() as server:
         config = {"host": server.host, "port": server.port, "security": "none", "from_email": "noreply@shop.example"}

@@ -234,7 +234,7 @@ def test_a_form_without_the_file_is_refused_with_its_field_and_what_to_do(entran
 
 def test_a_body_longer_than_any_file_names_the_field_too(entrance: Entrance) -> None:
     browser = Browser(entrance).begin()
-    said = {"content_type": "multipart/form-data; boundary=x", "CONTENT_LENGTH": "99999999"}
+    said: dict[str, Any] = {"content_type": "multipart/form-data; boundary=x", "CONTENT_LENGTH": "99999999"}
     response = browser.client.post(f"{browser.base}/files/", b"", headers=browser._headers(), **said)
     assert (response.status_code, json_of(response)["errors"][0]["field"]) == (413, "file")
 

@@ -175,7 +175,7 @@ def test_files_for_an_employee_are_links_that_no_message_cuts(wecom: WeCom, by_c
     call_back(app, wecom, fields)
     lines_of(app)
     row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
-    owned = {"tenant_id": app.tenant_id, "owner": "key:x", "now": now}
+    owned: dict[str, Any] = {"tenant_id": app.tenant_id, "owner": "key:x", "now": now}
     files = [attachments.upload(name=f"{number}{'说明' * 50}.txt", content=b"hi", **owned).pk for number in range(10)]
     reply = replies.reply(conversation=row, author=Author(owner="key:x"), text="请看", file_ids=files, by=TESTER, now=now)
     body = Message.objects.get().body

@@ -315,7 +315,7 @@ def test_the_night_deletes_old_assignments_and_welcomes_and_leaves_who_has_a_con
             agent=agent,
             cause="rule",
             started_at=began,
-            ended_at=ended and now - timedelta(days=ended),
+            ended_at=None if ended is None else now - timedelta(days=ended),
         )
     for days in (450, 10):
         Welcome.objects.create(
