@@ -6,7 +6,7 @@ changes nothing, so all of this may run twice; one that has run out is replaced.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,10 @@ from posthaste.lib.problems import Invalid
 
 MAX_AT_ONCE = 10_000
 UNSUBSCRIBE = SuppressionReason.UNSUBSCRIBE  # the reason of other apps, which import no model
+#: The category of answers to what the recipient wrote, which one who unsubscribed still gets. Its colon is in no category that a caller
+#: or the configuration can name, so nothing else goes out under it.
+ANSWER = "conversation:answer"
+KEY = ("recipient", "channel", "category")  # of an entry, in its tenant
 STEP = 500  # rows a statement: SQLite takes no more values than that at once
 
 
@@ -60,7 +64,8 @@ def listed(rows: Sequence[Claimed], *, now: datetime) -> dict[UUID, str]:
     answer = {}
     for row in rows:
         for channel, category, reason in found.get((row.tenant_id, list_key(row.recipient)), ()):
-            if channel in ("", row.channel) and category in ("", row.category):
+            answers = row.category == ANSWER and reason == UNSUBSCRIBE and category != ANSWER
+            if channel in ("", row.channel) and category in ("", row.category) and not answers:
                 answer[row.id] = reason
                 break
     return answer
@@ -98,7 +103,10 @@ def suppress(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> int:
-    """Put entries on the list and return the number of those that were not there."""
+    """Put entries on the list and return the number of those that were not there.
+
+    An unsubscription holds back no answers. So a bounce or complaint of one who unsubscribed gets an entry of its own, for answers.
+    """
     # In one order, so that two who add the same ones never wait for each other in a circle.
     rows = sorted({(e.recipient, e.channel, e.category): e for e in entries}.items())
     added = 0
@@ -106,7 +114,13 @@ def suppress(
         part = rows[start : start + STEP]
         there = Suppression.objects.filter(tenant_id=tenant_id, recipient__in={key[0] for key, _entry in part})
         there.filter(expires_at__lte=now).delete()
-        known = set(there.values_list("recipient", "channel", "category"))
+        known = {(to, channel, category): why for to, channel, category, why in there.values_list(*KEY, "reason")}
+        if reason != UNSUBSCRIBE:
+            part += [
+                ((*key[:2], ANSWER), replace(entry, category=ANSWER))
+                for key, entry in part
+                if not entry.category and known.get(key) == UNSUBSCRIBE
+            ]
         fresh = [
             Suppression(
                 id=new_id(),

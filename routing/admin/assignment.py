@@ -20,7 +20,7 @@ from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import ReadOnly, TenantAdmin, own_rows, own_tenants
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, short_id, two_lines
 from routing.actions import Action
 from routing.admin.assignment_forms import AgentForm, GroupForm, SkillFormSet
 from routing.admin.wording import names_in
@@ -207,7 +207,7 @@ class AgentAdmin(DeletedByService):
 
     @admin.display(description=gettext_lazy("languages"))
     def languages_shown(self, row: Agent) -> str:
-        return ", ".join(map(str, row.languages)) or _("All")
+        return ", ".join(map(language_name, row.languages)) or _("All")
 
     @admin.display(description=gettext_lazy("Last seen"), ordering="seen_at")
     def seen(self, row: Agent) -> SafeString | str:

@@ -18,7 +18,7 @@ from accounts.staff.lists import Rows, as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, own_rows
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, short_id, two_lines
 from routing.admin.wording import intent_titles, names_in
 from routing.assignment.explain import why
 from routing.conversations import arrivals, selectors
@@ -118,7 +118,7 @@ class ConversationAdmin(ReadOnly):
         if not row.intent:
             return NOTHING
         sure = f"{row.confidence:.0%}" if row.confidence is not None else ""
-        return two_lines(getattr(row, "intent_title", row.intent), " · ".join(part for part in (row.language, sure) if part))
+        return two_lines(getattr(row, "intent_title", row.intent), " · ".join(part for part in (language_name(row.language), sure) if part))
 
     @admin.display(description=gettext_lazy("agent"))
     def handled_by(self, row: Conversation) -> SafeString | str:

@@ -22,11 +22,11 @@ from accounts.staff.tenant_admin import ReadOnly, own_tenants
 from posthaste.lib.problems import Problem
 from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, thousands, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, thousands, two_lines
 from routing.actions import Action
 from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
 from routing.admin.wording import actors_in_words, called
-from routing.customers import attributes, editing, erasing, exporting, finding, merging, suppressed
+from routing.customers import attributes, editing, erasing, exporting, finding, merging, names, suppressed
 from routing.customers.attribute_values import LEVEL, VIP, by_precedence, combined, in_force
 from routing.customers.editing import NewIdentity
 from routing.customers.erasing import KEPT
@@ -100,13 +100,13 @@ class CustomerAdmin(ReadOnly):
         if identifier := as_uuid(term):
             return queryset.filter(pk=identifier), False
         known = finding.owners(term, tenant_ids=own_tenants(request))
-        return queryset.filter(Q(pk__in=known) | Q(name__icontains=term)), False
+        return queryset.filter(Q(pk__in=known) | names.has_part(term)), False
 
     # --- columns ---------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("customer"))
     def customer(self, row: Customer) -> SafeString:
-        return two_lines(row.name or _("Without a name"), row.language)
+        return two_lines(row.name or _("Without a name"), language_name(row.language))
 
     @admin.display(description=gettext_lazy("identities"))
     def identities_masked(self, row: Customer) -> SafeString | str:

@@ -20,7 +20,7 @@ from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import TenantAdmin, own_tenants
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, percent, thousands, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, language_name, percent, thousands, two_lines
 from routing.actions import Action
 from routing.admin import intent_models, utterances
 from routing.admin.wording import title_of
@@ -169,7 +169,7 @@ class IntentAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("languages"))
     def languages(self, row: Intent) -> SafeString | str:
         found = getattr(row, "languages", {})
-        parts = ((code or "–", thousands(number)) for code, number in list(found.items())[:4])
+        parts = ((language_name(code) or "–", thousands(number)) for code, number in list(found.items())[:4])
         return format_html_join(" · ", '{} <span class="figure">{}</span>', parts) if found else NOTHING
 
     @admin.display(description=gettext_lazy("held out"))

@@ -23,7 +23,7 @@ from accounts.staff.tenant_admin import OwnedFilter, TenantAdmin, own_rows, own_
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.confirmation import confirm
 from posthaste.ui.pages import problem_text
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, percent, thousands, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, percent, thousands, two_lines
 from routing.actions import Action
 from routing.admin import labelling
 from routing.admin.wording import title_of
@@ -95,7 +95,7 @@ class UtteranceAdmin(TenantAdmin):
     form = ChangeForm
     action_form = LabelForm
     change_list_template = "admin/routing/utterance/list.html"
-    list_display = ["text_shown", "intent_shown", "state_badge", "language", "part", "recognized", "tenant", "created"]
+    list_display = ["text_shown", "intent_shown", "state_badge", "language_shown", "part", "recognized", "tenant", "created"]
     list_display_links = ["text_shown"]
     exported = ("id", "tenant", "text", "intent", "language", "held_out", "state", "source", "guess", "confidence", "created_at")
     list_filter = ["state", ("intent", OwnedFilter), "source", "held_out", LanguageFilter]
@@ -105,8 +105,8 @@ class UtteranceAdmin(TenantAdmin):
     ordering = ["-id"]
     sortable_by = ["created"]
     actions = ["accept", "reject", "hold_out", "train_with", "delete"]
-    fields = ["text", "intent", "state", "held_out", "language", "recognized", "created", "created_by"]
-    readonly_fields = ["text", "language", "recognized", "created", "created_by"]
+    fields = ["text", "intent", "state", "held_out", "language_shown", "recognized", "created", "created_by"]
+    readonly_fields = ["text", "language_shown", "recognized", "created", "created_by"]
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -264,6 +264,10 @@ class UtteranceAdmin(TenantAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, row: Utterance) -> SafeString:
         return badge(UtteranceState(row.state))
+
+    @admin.display(description=gettext_lazy("language"), ordering="language")
+    def language_shown(self, row: Utterance) -> str:
+        return language_name(row.language) or NOTHING
 
     @admin.display(description=gettext_lazy("used for"))
     def part(self, row: Utterance) -> str:

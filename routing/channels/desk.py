@@ -63,14 +63,16 @@ class EntranceAdapter(ChannelAdapter):
         kind = registry.KINDS.get(entrance.kind)
         if kind is None or not entrance.is_enabled:
             raise CannotCompose("entrance_disabled", _("The entrance is disabled. Enable it, then retry the message."))
-        files = tuple((file.name, file.content_type, bytes(file.content)) for file in line.attachments.order_by("pk"))
+        files: tuple[tuple[str, str, bytes], ...] = ()
+        if kind.sends_files:
+            files = tuple((file.name, file.content_type, bytes(file.content)) for file in line.attachments.order_by("pk"))
         ready = Ready(
             kind.adapter,
             registry.row_of(entrance),
             Reply(
                 message_id=request.id.hex,
                 identity_value=conversation.identity.value,
-                text=line.text,
+                text=line.text if kind.sends_files else request.body,  # only the message has the links to the files
                 details=conversation.details,
                 files=files,
             ),

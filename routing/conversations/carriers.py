@@ -1,7 +1,7 @@
 """What carries a reply: by default the channel `desk`, which leads back through the entrance; each kind of entrance may name another.
 
-A kind that replies by e-mail or as a WeCom application declares a carrier, which makes a message of a line. `routing.entrances.registry`
-does that for it.
+A kind that replies by e-mail or as a WeCom application declares a carrier, which makes a message of a line. One that can send no files
+says so, and links to them stand in its text. `routing.entrances.registry` declares both.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,21 +25,36 @@ class Outgoing:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: Makes a message of a line; the conversation's identity and entrance are at hand.
-Carrier = Callable[[Conversation, Line], Outgoing]
-_carriers: dict[str, Carrier] = {}
+#: Makes a message of a line and the text that is sent; the conversation's identity and entrance are at hand.
+Carrier = Callable[[Conversation, Line, str], Outgoing]
 
 
-def declare(kind: str, carrier: Carrier) -> None:
-    """Let a kind of entrance reply by another channel."""
-    _carriers[kind] = carrier
-
-
-def through_entrance(conversation: Conversation, line: Line) -> Outgoing:
+def through_entrance(conversation: Conversation, _line: Line, text: str) -> Outgoing:
     """Return a message of the channel `desk`: the entrance's adapter hands it over."""
-    return Outgoing(channel=DESK, recipient=conversation.identity.value[:256], body=line.text or "…")
+    return Outgoing(channel=DESK, recipient=conversation.identity.value[:256], body=text or "…")
 
 
-def compose(conversation: Conversation, line: Line) -> Outgoing:
-    """Return the message that carries a reply."""
-    return _carriers.get(conversation.entrance.kind, through_entrance)(conversation, line)
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a kind of entrance replies."""
+
+    carrier: Carrier = through_entrance
+    sends_files: bool = True
+
+
+_ways: dict[str, Way] = {}
+
+
+def declare(kind: str, way: Way) -> None:
+    """Let a kind of entrance reply in another way."""
+    _ways[kind] = way
+
+
+def sends_files(conversation: Conversation) -> bool:
+    """Return whether replies can have files. If not, links to them must stand in the text."""
+    return _ways.get(conversation.entrance.kind, Way()).sends_files
+
+
+def compose(conversation: Conversation, line: Line, text: str) -> Outgoing:
+    """Return the message that carries a line, with the text that is sent."""
+    return _ways.get(conversation.entrance.kind, Way()).carrier(conversation, line, text)

@@ -19,11 +19,12 @@ from accounts.services.audit import Actor
 from messaging.intake.accept import accept_message
 from messaging.intake.repeats import Repeatable
 from messaging.storage.store import NewRow
+from messaging.suppression import suppressions
 from posthaste.lib.blank import is_blank
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 from routing.actions import Action
-from routing.conversations import attachments, carriers, hooks, lines
+from routing.conversations import attachments, carriers, file_links, hooks, lines
 from routing.customers.values import ERASED
 from routing.models import Agent, AuthorKind, Conversation, ConversationStatus, Identity, Line
 
@@ -101,7 +102,7 @@ def reply(
         locked, author=author.kind, agent=author.agent, text=text, client_id=client_id, message_id=message_id, now=now
     )
     attachments.give(files, line=line, owner=author.owner)
-    _hand_over(locked, line, message_id, now=now)
+    _hand_over(locked, line, message_id, by=by, now=now)
     hooks.tell_replied(locked, line, now=now)
     audit.record(
         by=by,
@@ -121,9 +122,10 @@ def _is_answered(conversation: Conversation, author: Author, seen_seq: int) -> b
     )
 
 
-def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, now: datetime) -> None:
+def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, by: Actor, now: datetime) -> None:
     """Give messaging the message that carries a line; it joins the transaction, and is published after its commit."""
-    outgoing = carriers.compose(conversation, line)
+    text = line.text if carriers.sends_files(conversation) else file_links.with_links(conversation, line, by=by, now=now)
+    outgoing = carriers.compose(conversation, line, text)
     row = NewRow(
         id=message_id,
         tenant_id=conversation.tenant_id,
@@ -149,5 +151,6 @@ def _hand_over(conversation: Conversation, line: Line, message_id: UUID, *, now:
         created_at=now,
         due_at=now,
         expires_at=None,
+        category=suppressions.ANSWER if conversation.customer_wrote_at else "",
     )
     accept_message(row, repeatable=Repeatable(f"line:{line.pk.hex}", hashlib.sha256(line.pk.bytes).digest()))

@@ -31,9 +31,11 @@ from routing.models import (
     CustomerMerge,
     Follow,
     Identity,
+    IdentityKind,
     Line,
     PortalSession,
     SafeLink,
+    Welcome,
 )
 
 STEP = 500  # rows a statement: SQLite takes no more values than that at once
@@ -42,7 +44,7 @@ STEP = 500  # rows a statement: SQLite takes no more values than that at once
 KEPT = (
     (
         "counters",
-        gettext_lazy("The customer's row and its conversations, without names and texts"),
+        gettext_lazy("The customer's row and its conversations and welcome messages, without names and texts"),
         gettext_lazy("Statistics of the service desk count them."),
     ),
     (
@@ -109,7 +111,7 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
         "suggested_examples": _examples(own),
         "attributes": CustomerAttribute.objects.filter(customer__in=own).delete()[0],
         "links": _number(SafeLink.objects.filter(customer__in=own).delete(), "routing.SafeLink"),
-        **_identities(own),
+        **_identities(own, tenant_id),
     }
     CustomerMerge.objects.filter(Q(kept__in=own) | Q(merged__in=own)).update(reason="", moved={})
     Customer.objects.filter(pk__in=own).update(name="", language="", note="", erased_at=now)
@@ -163,10 +165,13 @@ def _attachments(own: list[UUID]) -> int:
     return number
 
 
-def _identities(own: list[UUID]) -> dict[str, int]:
+def _identities(own: list[UUID], tenant_id: int) -> dict[str, int]:
     """Delete the identities, and empty those that conversations still need, which the database keeps for them."""
     rows = Identity.objects.filter(customer__in=own)
     number = rows.count()
+    # What was sent is still counted; to which customer it went is not known any more.
+    for ids in _steps(list(rows.filter(kind=IdentityKind.WECOM).values_list("value", flat=True))):
+        Welcome.objects.filter(entrance__tenant=tenant_id, external_user_id__in=ids).update(external_user_id="")
     PortalSession.objects.filter(identity__in=rows).delete()
     Follow.objects.filter(identity__in=rows).delete()
     rows.filter(conversations=None).delete()

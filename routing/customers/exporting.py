@@ -19,10 +19,13 @@ from routing.models import (
     Customer,
     CustomerAttribute,
     CustomerMerge,
+    Follow,
     Identity,
+    IdentityKind,
     Line,
     LinkClick,
     SafeLink,
+    Welcome,
 )
 
 Json = dict[str, Any]
@@ -60,6 +63,7 @@ def export(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Js
             CustomerMerge.objects.filter(kept__in=own).order_by("pk"), "id", "kept_id", "merged_id", "state", "reason", "decided_at"
         ),
         "conversations": _conversations(own),
+        "wecom": _wecom(identities, tenant_id),
         "links": _links(own),
         "suppressions": _rows(
             suppressed.entries(identities, tenant_id=tenant_id, now=now), "recipient", "channel", "category", "reason", "created_at"
@@ -78,6 +82,17 @@ def _columns(row: Any, *names: str) -> Json:
 
 def _rows(rows: Iterable[Any], *names: str) -> list[Json]:
     return [_columns(row, *names) for row in rows]
+
+
+def _wecom(identities: list[Identity], tenant_id: int) -> Json:
+    """Return who follows the customer in WeCom, and which welcome messages they got."""
+    names = [row.value for row in identities if row.kind == IdentityKind.WECOM]
+    follows = Follow.objects.filter(identity__in=identities).order_by("pk")
+    welcomes = Welcome.objects.filter(entrance__tenant=tenant_id, external_user_id__in=names).order_by("pk")
+    return {
+        "follow_ups": _rows(follows, "user_id", "remark", "state", "tags", "since", "ended_at"),
+        "welcomes": _rows(welcomes, "external_user_id", "state", "created_at"),
+    }
 
 
 def _conversations(customers: list[UUID]) -> list[Json]:

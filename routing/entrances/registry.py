@@ -57,7 +57,9 @@ class Kind:
     Settings: type[Shape] = NoSettings
     Secrets: type[Shape] = NoSettings
     #: What carries its replies, if that is not its adapter.
-    carrier: carriers.Carrier | None = None
+    carrier: carriers.Carrier = carriers.through_entrance
+    #: Whether replies can have files. If not, links to them stand in the text.
+    sends_files: bool = True
     #: By the kind of an incoming thing.
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     fetch: Fetch | None = None
@@ -81,8 +83,7 @@ def declare(kind: Kind) -> Kind:
     """
     if KINDS.setdefault(kind.code, kind) is not kind:
         raise ValueError(f"The kind of entrance {kind.code} is declared twice.")
-    if kind.carrier is not None:
-        carriers.declare(kind.code, kind.carrier)
+    carriers.declare(kind.code, carriers.Way(kind.carrier, kind.sends_files))
     return kind
 
 

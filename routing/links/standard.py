@@ -84,8 +84,9 @@ def _visit_words(link: SafeLink) -> dict[str, str]:
 
 
 def _attachment_of(tenant_id: int, data: Mapping[str, Any]) -> Attachment | None:
+    """Return the attachment of a link; its content is read only when it is asked for."""
     try:
-        return Attachment.objects.filter(tenant_id=tenant_id, pk=UUID(str(data.get("attachment", "")))).first()
+        return Attachment.objects.filter(tenant_id=tenant_id, pk=UUID(str(data.get("attachment", "")))).defer("content").first()
     except ValueError:
         return None
 

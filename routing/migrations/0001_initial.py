@@ -537,6 +537,10 @@ class Migration(migrations.Migration):
             model_name='customerattribute',
             index=models.Index(fields=['tenant', 'name'], name='attribute_tenant'),
         ),
+        migrations.AddIndex(
+            model_name='customerattribute',
+            index=models.Index(condition=models.Q(('name__in', ['level', 'vip'])), fields=['tenant', 'name', 'value', 'customer'], name='attribute_searched'),
+        ),
         migrations.AddConstraint(
             model_name='customerattribute',
             constraint=models.UniqueConstraint(fields=('customer', 'name', 'source'), name='attribute_once_a_source'),

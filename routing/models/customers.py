@@ -105,7 +105,15 @@ class CustomerAttribute(models.Model):
         verbose_name_plural = _("customer attributes")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["customer", "name", "source"], name="attribute_once_a_source")]
-        indexes = [models.Index(fields=["tenant", "name"], name="attribute_tenant")]
+        indexes = [
+            models.Index(fields=["tenant", "name"], name="attribute_tenant"),
+            # What customers are found by; these two have short values.
+            models.Index(
+                fields=["tenant", "name", "value", "customer"],
+                condition=models.Q(name__in=["level", "vip"]),
+                name="attribute_searched",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import AuditEntry, Member, Tenant, User
 from accounts.roles import Role
 from messaging.models import Message, Status
 from posthaste.lib.ids import new_id
 from posthaste.ui.export import harmless, plain
-from posthaste.ui.templatetags.interface import ago, badge, two_lines
+from posthaste.ui.templatetags.interface import ago, badge, language_name, two_lines
 from tests.builders import make_batch, make_message, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +158,21 @@ def test_figures_stand_at_the_right() -> None:
     shown = client.get(reverse("admin:accounts_tenant_changelist")).content.decode()
     assert 'class="num field-weight"' in shown
     assert tenant.name in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "chinese"),
+    [
+        ("zh", "Chinese (zh)", "中文"),
+        ("zh-Hans", "Simplified Chinese (zh-Hans)", "简体中文"),
+        ("en", "English (en)", "英语"),
+        ("fr-CA", "French (fr-CA)", "法语"),
+        ("und", "und", "und"),
+        ("", "", ""),
+    ],
+)
+def test_a_language_has_its_name_in_the_readers_language_and_its_code(code: str, english: str, chinese: str) -> None:
+    assert language_name(code) == english
+    with translation.override("zh-hans"):
+        assert language_name(code).startswith(chinese)
+        assert code in language_name(code)

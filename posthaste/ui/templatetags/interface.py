@@ -14,6 +14,7 @@ from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from posthaste.lib.masking import mask_recipient
@@ -99,6 +100,17 @@ def short_id(value: UUID | str) -> str:
     """Return the part of an id that tells neighbours apart: a UUIDv7 begins with the time and ends at random."""
     text = value.hex if isinstance(value, UUID) else str(value)
     return f"{text[:8]}…{text[-6:]}"
+
+
+@register.filter
+def language_name(code: object) -> str:
+    """Return a language with its code, such as "Chinese (zh)"; a code that stands for none that is known stays as it is."""
+    known = str(code or "").lower()
+    try:
+        name = get_language_info(known)["name_translated"]
+    except KeyError:
+        name = _("Chinese") if known.partition("-")[0] == "zh" else ""  # Django knows it by script and country only
+    return _("{language} ({code})").format(language=name, code=code) if name else str(code or "")
 
 
 @register.filter

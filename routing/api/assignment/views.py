@@ -17,6 +17,7 @@ from accounts.services.audit import Actor
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 from routing.api.assignment import shapes
+from routing.api.assignment.filters import AgentFilter
 from routing.assignment import attendance, figures, lists, presence, staff
 from routing.models import Agent, Presence, SkillGroup
 from routing.scopes import AGENTS_READ, AGENTS_WRITE
@@ -140,6 +141,7 @@ class AgentCollection(ListModelMixin, AgentView):
 
     scopes = {"GET": AGENTS_READ, "POST": AGENTS_WRITE}
     pagination_class = CursorPages
+    filterset_class = AgentFilter
 
     @extend_schema(summary="List agents", description="Newest first, with what each does now and how much they hold.")
     def get(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
+from posthaste.lib import uploads
 from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 from routing.api.conversations import serializers as shapes
@@ -214,9 +215,7 @@ class AttachmentCollection(TenantView):
         responses={201: shapes.AttachmentOut},
     )
     def post(self, request: Request) -> Response:
-        sent = request.FILES.get("file")
-        if sent is None:
-            raise Invalid.field("file", _("Send the file as multipart/form-data in the field file."), "required")
+        sent = uploads.file_of(request)
         file = attachments.upload(
             name=sent.name or "", content=sent.read(), tenant_id=self.tenant_id, owner=owner_of(request), now=timezone.now()
         )

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from rest_framework.parsers import BaseParser, MultiPartParser
 
+from posthaste.lib import uploads
 from posthaste.lib.jsonbodies import refuse_encoding
 from posthaste.lib.problems import Invalid
 
@@ -30,7 +31,10 @@ class FileParser(MultiPartParser):
     """`multipart/form-data`: the file is the part `file`."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> bytes:  # type: ignore[override]
-        found = super().parse(stream, media_type, parser_context).files.get("file")
+        try:
+            found = super().parse(stream, media_type, parser_context).files.get("file")
+        except uploads.UNREADABLE:
+            raise uploads.unreadable() from None
         if found is None:
             raise Invalid.field("file", _("Send the file as the part named file."), "required")
         content: bytes = found.read()

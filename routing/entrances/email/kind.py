@@ -13,14 +13,14 @@ from django.utils.translation import gettext, gettext_lazy
 from messaging.channels.base import CannotCompose
 from posthaste.lib.problems import Invalid
 from routing.contract import Answer, EntranceRow, InboundRequest, NotAuthentic, Parsed, Reply
-from routing.entrances import file_support, signatures
+from routing.entrances import signatures
 from routing.entrances.email import automatic, bot_replies, mime, threads
 from routing.entrances.email.settings import EmailSecrets, EmailSettings
 from routing.entrances.registry import Kind, ProbeFailed, declare
 from routing.models import EntranceKind
 
-#: Registered by their modules, which have to be imported for it.
-HOOKS = (bot_replies.keep, file_support.refuse_files)
+#: Registered by its module, which has to be imported for it.
+HOOKS = (bot_replies.keep,)
 
 
 class EmailAdapter:
@@ -91,6 +91,7 @@ declare(
         Settings=EmailSettings,
         Secrets=EmailSecrets,
         carrier=threads.carry,
+        sends_files=False,
         place=threads.placed,
         probe=probe,
         handlers={mime.AUTOMATIC: automatic.take_in},

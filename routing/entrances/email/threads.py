@@ -35,7 +35,7 @@ def _ours(incoming: Incoming) -> list[UUID]:
     return [UUID(found[1]) for name in reversed(mentioned) if (found := OUR_ID.match(name))]
 
 
-def carry(conversation: Conversation, line: Line) -> Outgoing:
+def carry(conversation: Conversation, line: Line, text: str) -> Outgoing:
     """Return the e-mail that carries a reply, in the thread of the customer's last message."""
     details = conversation.details
     subject = str(details.get("subject") or conversation.subject)
@@ -51,7 +51,7 @@ def carry(conversation: Conversation, line: Line) -> Outgoing:
     return Outgoing(
         channel=EMAIL,
         recipient=conversation.identity.value,
-        body=line.text or "…",
+        body=text or "…",
         subject=subject if RE.match(subject) else f"Re: {subject}".strip(),
         metadata={"mail": headers},
     )

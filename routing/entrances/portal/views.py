@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from messaging.intake.bodies import problem_of
+from posthaste.lib import uploads
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.json_syntax import wrong_type
 from posthaste.lib.problem_responses import from_exception
@@ -193,13 +194,9 @@ def read(request: HttpRequest, entrance: Entrance) -> HttpResponse:
 def upload(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Take in the field `file` of a multipart form, for a line that will name it."""
     session = session_of(request, entrance)
-    if request.content_type != "multipart/form-data":
-        raise Invalid.field("file", _("Send the file as multipart/form-data in the field file."))
     if _length(request) > MAX_FILE_BYTES + MULTIPART_BYTES:
-        raise TooLarge(_("At most {n} MiB per file.").format(n=MAX_FILE_BYTES >> 20))
-    sent = request.FILES.get("file")
-    if sent is None:
-        raise Invalid.field("file", _("Send the file as multipart/form-data in the field file."), "required")
+        raise uploads.too_large(MAX_FILE_BYTES)
+    sent = uploads.file_of(request)
     file = writing.upload(session, name=sent.name or "", content=sent.read(), ip=client_ip(request), now=timezone.now())
     return _json({"id": str(file.pk), "name": file.name, "type": served_type(file.content_type), "size": file.size}, 201)
 

@@ -57,9 +57,9 @@ class AppAdapter(WeComAdapter):
         return Parsed(answer=SUCCESS, incoming=[incoming])
 
     def reply(self, entrance: EntranceRow, reply: Reply) -> str:
-        if reply.files:
-            raise CannotCompose("no_files", "Files can't be sent to employees yet. Send a link.")
         parts = _parts(reply.text)
+        if len(parts) > MAX_PARTS:  # also before anything is sent: the end, where links are, must not be cut off
+            raise CannotCompose("text_too_long", f"At most {MAX_PARTS} messages of {TEXT_BYTES} bytes.", field="body")
         sent: list[str] = []
         try:
             for part in parts:
@@ -91,23 +91,22 @@ def _content(said: callbacks.AppMessage) -> tuple[str, tuple[IncomingFile, ...]]
 
 
 def _parts(text: str) -> list[str]:
-    """Return a text in parts that WeCom takes; it cuts longer ones without a word."""
-    parts, current, size = [], "", 0
-    for character in text or "…":
-        width = len(character.encode())
-        if size + width > TEXT_BYTES:
-            parts.append(current)
-            current, size = "", 0
-        current += character
-        size += width
-    return [*parts, current][:MAX_PARTS]
+    """Return a text in parts that WeCom takes; it cuts longer ones without a word. No part ends inside a word or link that fits."""
+    parts, rest = [], (text or "…").encode()
+    while len(rest) > TEXT_BYTES:
+        part = rest[:TEXT_BYTES].decode(errors="ignore")  # without the rest of a character
+        gap = max(part.rfind("\n"), part.rfind(" ")) + 1
+        taken = (part[:gap] if gap > len(part) // 2 else part).encode()
+        parts.append(taken.decode())
+        rest = rest[len(taken) :]
+    return [*parts, rest.decode()]
 
 
-def carry(conversation: Conversation, line: Line) -> Outgoing:
+def carry(conversation: Conversation, line: Line, text: str) -> Outgoing:
     """Return what carries a reply: this application, or the providers of the channel WeCom."""
     if not conversation.entrance.settings.get("by_channel"):
-        return through_entrance(conversation, line)
-    return Outgoing(channel=WECOM, recipient=conversation.identity.value, body=line.text or "…")
+        return through_entrance(conversation, line, text)
+    return Outgoing(channel=WECOM, recipient=conversation.identity.value, body=text or "…")
 
 
 def probe(entrance: EntranceRow) -> str:
@@ -128,6 +127,7 @@ declare(
         Settings=AppSettings,
         Secrets=WeComSecrets,
         carrier=carry,
+        sends_files=False,
         fetch=fetch,
         probe=probe,
         source=AttributeSource.WECOM,

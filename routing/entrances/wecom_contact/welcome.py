@@ -52,3 +52,8 @@ def send_once(
 
 def _end(row: Welcome, state: Welcome.State, detail: str) -> None:
     Welcome.objects.filter(pk=row.pk, state=Welcome.State.SENDING).update(state=state, detail=detail[:300])
+
+
+def delete_old(*, before: datetime) -> int:
+    """Delete the welcome messages of before a moment, and return how many."""
+    return Welcome.objects.filter(created_at__lt=before).delete()[0]

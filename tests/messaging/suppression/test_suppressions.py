@@ -110,6 +110,13 @@ def test_what_could_be_a_number_or_an_address_is_refused_until_it_says_what_it_i
     assert fields_of(api.post("/api/suppressions/", body | {"channel": "chat", "kind": "name"})) == ["kind"]
 
 
+def test_no_caller_can_name_the_category_that_passes_by_an_unsubscription() -> None:
+    api = make_api(make_tenant())
+    body = {"channel": "email", "recipient": "ada@example.com", "subject": "s", "body": "b", "category": suppressions.ANSWER}
+    assert fields_of(api.post("/api/messages/", body)) == ["category"]
+    assert fields_of(api.post("/api/templates/", {"name": "a", "channel": "email", "category": suppressions.ANSWER})) == ["category"]
+
+
 @pytest.mark.usefixtures("committer")
 def test_a_number_as_people_write_it_holds_back_its_messages_however_they_are_addressed() -> None:
     tenant = make_tenant()

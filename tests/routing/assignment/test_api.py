@@ -75,6 +75,20 @@ def test_an_agent_is_a_member_of_the_tenant_with_skills_of_its_groups(api: Api, 
     assert api.delete(f"/api/agents/{made['id']}/").status_code == 204
 
 
+def test_agents_are_found_by_the_name_or_the_id_of_their_user(api: Api, tenant: Tenant) -> None:
+    made = {
+        name: api.post("/api/agents/", {"user": make_member(tenant, name).username, "name": name}) for name in ("ada", "bo", "70000007")
+    }
+    assert {answer.status_code for answer in made.values()} == {201}
+    stranger = make_agent(make_tenant("Other"), at=timezone.now()).user
+    wanted = {"ada": ["ada"], str(User.objects.get(username="bo").pk): ["bo"], "70000007": ["70000007"], "Ada": [], "9" * 40: []}
+    for value in (stranger.username, str(stranger.pk)):
+        wanted.setdefault(value, [])
+    for value, names in wanted.items():
+        assert [row["name"] for row in json_of(api.get("/api/agents/", user=value))["results"]] == names, value
+    assert fields_of(api.get("/api/agents/", user="")) == ["user"]
+
+
 def test_an_agent_with_a_record_is_not_deleted_and_no_longer_active_gives_everything_back(
     api: Api, tenant: Tenant, django_capture_on_commit_callbacks: Any
 ) -> None:

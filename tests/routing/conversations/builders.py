@@ -15,6 +15,16 @@ from tests.builders import untraced
 from tests.routing.builders import make_conversation, make_customer, make_identity
 
 _numbers = itertools.count(1)
+_FORM = "multipart/form-data; boundary=x"
+#: What is no form with a file: its type, its body, and the code of the error.
+FORMS = [
+    ("application/json", b"{}", "required"),
+    ("multipart/form-data", b"--x--", "malformed"),
+    (_FORM, b"", "required"),
+    (_FORM, b'--x\r\nContent-Disposition: form-data; name="other"; filename="a"\r\n\r\nhi\r\n--x--\r\n', "required"),
+    (_FORM, b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nhi\r\n--x--\r\n', "not_a_file"),
+    (_FORM, b"".join(b'--x\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n1\r\n' % n for n in range(1_001)) + b"--x--", "malformed"),
+]
 
 
 def incoming(text: str = "Where is my order?", *, sender: str = "visitor-1", **fields: Any) -> Incoming:

@@ -16,6 +16,7 @@ from routing.models import Agent, Arrival, ArrivalState, AuthorKind, Conversatio
 from routing.scopes import CONVERSATIONS_READ, CONVERSATIONS_WRITE
 from tests.builders import TESTER, Api, fields_of, json_of, make_api, make_tenant
 from tests.routing.builders import make_conversation, make_customer, make_entrance, make_identity
+from tests.routing.conversations.builders import FORMS
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +132,13 @@ def test_a_file_is_uploaded_sent_and_downloaded(api: Api, conversation: Conversa
     assert response["Content-Disposition"].startswith("attachment")
     assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert make_api(make_tenant()).get(f"/api/attachments/{file['id']}/").status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "body", "code"), FORMS)
+def test_a_form_without_the_file_is_refused_with_its_field_and_what_to_do(api: Api, kind: str, body: bytes, code: str) -> None:
+    response = api.post("/api/attachments/", body, content_type=kind)
+    (error,) = json_of(response)["errors"]
+    assert (response.status_code, error["field"], error["code"]) == (422, "file", code)
 
 
 def test_a_resolved_conversation_cannot_be_resolved_again(api: Api, conversation: Conversation) -> None:

@@ -8,7 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
-from routing.models import AttributeSource, Customer, IdentityKind
+from routing.api.customers import filters
+from routing.customers.names import has_part
+from routing.models import AttributeSource, Customer, CustomerAttribute, IdentityKind
 from tests.builders import Api, fields_of, json_of, make_api, make_suppression, make_tenant
 from tests.routing.builders import make_conversation, make_customer, make_identity
 from tests.routing.customers.builders import make_attribute
@@ -129,3 +131,49 @@ def test_a_key_that_may_only_write_is_told_no_more_than_the_id(tenant: Tenant) -
     assert list(made) == ["id"]
     assert list(json_of(api.patch(f"/api/customers/{made['id']}/attributes/", {"values": {"vip": True}}))) == ["id"]
     assert api.get(f"/api/customers/{made['id']}/").status_code == 403
+
+
+@pytest.mark.both_stacks
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("lei", ["Li Lei"]),
+        ("LI L", ["Li Lei"]),
+        ("李雷", ["李雷"]),
+        ("雷", ["小雷", "李雷"]),
+        ("é", ["Zoé_100%"]),
+        ("_1", ["Zoé_100%"]),
+        ("%", ["Zoé_100%"]),
+        ("'", ["O'Neil \\ Sons"]),
+        ("l \\ s", ["O'Neil \\ Sons"]),
+        ("雷李", []),
+        ("l?i", []),
+    ],
+)
+def test_customers_are_found_by_any_part_of_their_name(api: Api, tenant: Tenant, part: str, found: list[str]) -> None:
+    for name in ("Li Lei", "李雷", "小雷", "Zoé_100%", "O'Neil \\ Sons", ""):
+        make_customer(tenant, name=name)
+    make_customer(make_tenant("Other"), name="Li Lei 雷 %")
+    assert sorted(names(api.get("/api/customers/", name=part))) == sorted(found)
+
+
+@pytest.mark.both_stacks
+def test_an_index_answers_the_search_by_name_and_by_level() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite reads the tenant's rows")
+    by_name = Customer.objects.filter(has_part("雷"))
+    by_level = CustomerAttribute.objects.filter(tenant=1, name="level", value="gold")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "customer_name_parts" in by_name.explain()
+    assert "attribute_searched" in by_level.explain()
+
+
+@pytest.mark.both_stacks
+@pytest.mark.parametrize("few", [0, 500])
+def test_a_level_finds_few_customers_and_many(api: Api, tenant: Tenant, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "FEW", few)
+    for name, level in (("Ada", "gold"), ("Bo", "silver"), ("Cleo", "gold")):
+        make_known(tenant, name, f"{name}@example.com", level=level)
+    assert names(api.get("/api/customers/", level="gold")) == ["Cleo", "Ada"]
+    assert names(api.get("/api/customers/", level="wood")) == []

@@ -1,14 +1,16 @@
 """Everything about a customer can be taken out, and what tells who they are can be erased."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from posthaste.lib.problems import Conflict
-from routing.contract import SenderName
-from routing.conversations import attachments, replies
+from routing.contract import Incoming, SenderName
+from routing.conversations import arrivals, attachments, replies
 from routing.conversations.arrivals import owner_of
 from routing.conversations.replies import Author
 from routing.customers import attributes, erasing, exporting, identities, merging
@@ -22,15 +24,21 @@ from routing.models import (
     ConversationStatus,
     Customer,
     CustomerAttribute,
+    Entrance,
+    EntranceKind,
     Identity,
+    IdentityKind,
     Line,
     LinkPurpose,
     SafeLink,
     Utterance,
     UtteranceState,
+    Welcome,
 )
-from tests.builders import TESTER, make_message, make_suppression
-from tests.routing.builders import make_conversation
+from routing.processing import process
+from tests.builders import TESTER, make_message, make_suppression, make_tenant
+from tests.crowds import at_once
+from tests.routing.builders import make_conversation, make_way
 from tests.routing.conversations.builders import make_arrival
 from tests.routing.customers.builders import make_attachment, make_known, make_line
 
@@ -135,3 +143,67 @@ def test_nothing_is_replied_to_one_who_was_erased() -> None:
     erase(customer)
     with pytest.raises(Conflict):
         replies.reply(conversation=conversation, author=Author(owner="key:test"), text="Hello?", by=TESTER, now=NOW)
+
+
+def test_welcome_messages_are_counted_still_and_name_the_customer_no_more() -> None:
+    identity = make_known(kind=IdentityKind.WECOM, value="wmAda")
+    entrance = identity.conversations.get().entrance
+    for number, name in enumerate(("wmAda", "wmBo")):
+        Welcome.objects.create(
+            entrance=entrance, contact_way=make_way(entrance), code_digest=str(number), external_user_id=name, created_at=NOW
+        )
+    found = exporting.export(customer_id=identity.customer_id, tenant_id=identity.tenant_id, by=TESTER, now=NOW)
+    assert [row["external_user_id"] for row in found["wecom"]["welcomes"]] == ["wmAda"]
+    erase(identity.customer)
+    assert list(Welcome.objects.order_by("pk").values_list("external_user_id", flat=True)) == ["", "wmBo"]
+
+
+@pytest.mark.both_stacks
+@pytest.mark.django_db(transaction=True)
+def test_whether_a_reply_a_text_or_the_erasure_is_first_nothing_personal_is_left_of_one_who_was_erased() -> None:
+    tenant = make_tenant()
+    for number in range(6):
+        now, value = timezone.now(), f"ada-{number}@example.com"
+        identity = make_known(tenant, value=value, name="Ada Lovelace")
+        conversation = identity.conversations.get()
+        Entrance.objects.filter(pk=conversation.entrance_id).update(kind=EntranceKind.EMAIL)
+        file = attachments.upload(name="Ada.txt", content=b"hi", tenant_id=tenant.pk, owner="key:test", now=now)
+        thing = Incoming(f"text-{number}", SenderName("email", value, name="Ada Lovelace"), text=f"{SECRET} again")
+
+        def reply(conversation: Conversation = conversation, file: Attachment = file) -> bool:
+            author, now = Author(owner="key:test"), timezone.now()
+            try:
+                replies.reply(conversation=conversation, author=author, text="Dear Ada", file_ids=[file.pk], by=TESTER, now=now)
+            except Conflict:
+                return False
+            return True
+
+        def come(place: Entrance = conversation.entrance, thing: Incoming = thing) -> None:
+            arrivals.store(place.pk, [thing], tenant_id=tenant.pk, now=timezone.now())
+
+        def text(come: Callable[[], None] | None = come if number % 2 else None) -> None:
+            if come:
+                come()
+            process.process_arrivals()
+
+        def forget(customer: Customer = identity.customer) -> bool:
+            try:
+                erasing.erase(customer_id=customer.pk, tenant_id=tenant.pk, by=TESTER, now=timezone.now())
+            except OpenConversations:
+                return False
+            return True
+
+        if not number % 2:
+            come()
+        _replied, _written, erased = at_once(reply, text, forget)
+        if erased:
+            left = [*Line.objects.filter(conversation__customer=identity.customer_id), *Identity.objects.filter(pk=identity.pk)]
+            left += [*Conversation.objects.filter(customer=identity.customer_id), Customer.objects.get(pk=identity.customer_id)]
+            left += Arrival.objects.filter(line_id__in=[one.pk for one in left])
+            told = " ".join(str(one.__dict__) for one in left)
+            assert not [part for part in ("Ada", value, SECRET) if part in told], told
+            assert not Attachment.objects.filter(conversation__customer=identity.customer_id).exists()
+            assert not SafeLink.objects.filter(customer=identity.customer_id).exists()
+        else:
+            assert Identity.objects.get(pk=identity.pk).value == value, "it was refused, and nothing is gone"
+        assert Arrival.objects.get(external_id=f"text-{number}").state == "done"

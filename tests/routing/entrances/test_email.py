@@ -2,21 +2,24 @@
 
 import base64
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Member, User
 from messaging.delivery.deliver import deliver
-from messaging.models import Message
-from posthaste.lib.problems import Invalid
+from messaging.models import Message, Status, Suppression, SuppressionReason
+from messaging.suppression import suppressions
+from messaging.suppression.suppressions import Entry
 from routing.conversations import attachments, replies
 from routing.conversations.replies import Author
 from routing.entrances.email import mime
 from routing.entrances.email.bot_replies import MailLoop
 from routing.entrances.email.quotes import without_quotes
 from routing.models import Agent, Arrival, Conversation, Entrance, Line
-from tests.builders import TESTER, json_of, make_provider
+from tests.builders import TESTER, json_of, make_message, make_provider
 from tests.peers.smtp import MailServer
 from tests.routing.entrances.builders import lines_of, make_email, post_mail
 
@@ -90,6 +93,41 @@ def test_a_reply_leaves_in_the_thread_and_its_answer_comes_back_to_it() -> None:
     assert (thanks.text, thanks.conversation_id) == ("Thanks!", asked.conversation_id)
 
 
+@pytest.mark.both_stacks
+def test_one_who_unsubscribed_gets_answers_and_nothing_else_until_their_address_bounces() -> None:
+    entrance, now = make_email(), timezone.now()
+    post_mail(entrance, mail())
+    (asked,) = lines_of(entrance)
+    address = asked.conversation.identity.value
+
+    def list_for(reason: SuppressionReason) -> None:
+        entry = Entry(address, "email")
+        suppressions.suppress([entry], tenant_id=entrance.tenant_id, reason=reason, author="test", now=now)
+
+    def outcome(message: Message) -> tuple[str, str]:
+        deliver([message.pk])
+        message.refresh_from_db()
+        return message.status, message.error_code
+
+    def answer() -> tuple[str, str]:
+        line = replied(asked)
+        assert line.message_id
+        return outcome(Message.objects.get(pk=line.message_id))
+
+    with MailServer() as server:
+        config = {"host": server.host, "port": server.port, "security": "none", "from_email": "noreply@shop.example"}
+        make_provider(entrance.tenant, channel="email", kind="email", config=config)
+        list_for(SuppressionReason.UNSUBSCRIBE)
+        news = make_message(entrance.tenant, channel="email", recipient=address, status=Status.QUEUED)
+        assert outcome(news) == ("suppressed", "rule:suppressed:unsubscribe")
+        assert answer() == ("sent", "")
+        list_for(SuppressionReason.HARD_BOUNCE)
+        list_for(SuppressionReason.HARD_BOUNCE)
+        assert answer() == ("suppressed", "rule:suppressed:hard_bounce")
+        assert len(server.messages) == 1
+    assert sorted(Suppression.objects.values_list("reason", "category")) == [("hard_bounce", suppressions.ANSWER), ("unsubscribe", "")]
+
+
 def test_a_new_subject_is_another_conversation() -> None:
     entrance = make_email()
     post_mail(entrance, mail())
@@ -132,15 +170,45 @@ def test_mail_of_a_list_or_a_form_is_taken_in_but_no_system_may_answer_it(header
     assert replied(line, agent=make_agent(entrance)).seq == 2
 
 
-def test_a_reply_with_a_file_is_refused_and_not_sent_without_it() -> None:
+@pytest.mark.both_stacks
+def test_files_of_a_reply_are_safe_links_in_the_language_of_the_customer(client: Client) -> None:
+    entrance = make_email()
+    post_mail(entrance, mail("我的订单在哪里？"))
+    (_line,) = lines_of(entrance)
+    Conversation.objects.update(language="zh")
+    row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
+    names = {"说明.txt": b"hi", "bill.html": b"<html>"}
+    files = [
+        attachments.upload(name=name, content=content, tenant_id=entrance.tenant_id, owner="key:test", now=now).pk
+        for name, content in names.items()
+    ]
+    with MailServer() as server:
+        config = {"host": server.host, "port": server.port, "security": "none", "from_email": "noreply@shop.example"}
+        make_provider(entrance.tenant, channel="email", kind="email", config=config)
+        line = replies.reply(conversation=row, author=Author(owner="key:test"), text="请看附件", file_ids=files, by=TESTER, now=now)
+        assert line.message_id
+        deliver([line.message_id])
+        text = str(server.messages[0].message.get_content())
+    first, _blank, _heading, *listed, until = text.strip().splitlines()
+    assert (first, "年" in until) == ("请看附件", True)
+    for one, (name, content) in zip(listed, names.items(), strict=True):
+        assert one.startswith(name)
+        path = urlsplit(one[one.index("http") :]).path
+        assert client.head(path).status_code == 200, "a scanner may look first"
+        answer = client.get(path)
+        assert (answer.content, answer["Content-Type"]) == (content, "application/octet-stream")
+    assert Line.objects.get(seq=2).text == "请看附件", "the conversation shows the files themselves"
+
+
+def test_a_reply_of_files_only_in_a_language_that_is_not_ours_is_in_english() -> None:
     entrance = make_email()
     post_mail(entrance, mail())
-    (_line,) = lines_of(entrance)
+    lines_of(entrance)
+    Conversation.objects.update(language="fr")
     row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
     file = attachments.upload(name="a.txt", content=b"hi", tenant_id=entrance.tenant_id, owner="key:test", now=now)
-    with pytest.raises(Invalid):
-        replies.reply(conversation=row, author=Author(owner="key:test"), text="see file", file_ids=[file.pk], by=TESTER, now=now)
-    assert (Line.objects.count(), Message.objects.count()) == (1, 0)
+    replies.reply(conversation=row, author=Author(owner="key:test"), text="", file_ids=[file.pk], by=TESTER, now=now)
+    assert Message.objects.get().body.startswith("Files:\na.txt (2\xa0bytes): http")
 
 
 def test_two_systems_do_not_answer_each_other_for_ever() -> None:

@@ -15,6 +15,7 @@ from routing.models import Attachment, Entrance, EntranceKind, Identity, Identit
 from routing.processing import process
 from tests.builders import json_of
 from tests.routing.builders import make_entrance
+from tests.routing.conversations.builders import FORMS
 
 pytestmark = pytest.mark.django_db
 
@@ -221,6 +222,21 @@ def test_an_empty_or_too_large_file_is_refused(content: bytes, code: str) -> Non
     entrance = make_entrance(settings={"sites": [SITE], "max_file_mib": 1})
     response = Browser(entrance).begin().upload("a.bin", content)
     assert (response.status_code, json_of(response)["errors"][0]["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(("kind", "body", "code"), FORMS)
+def test_a_form_without_the_file_is_refused_with_its_field_and_what_to_do(entrance: Entrance, kind: str, body: bytes, code: str) -> None:
+    browser = Browser(entrance).begin()
+    response = browser.client.post(f"{browser.base}/files/", body, content_type=kind, headers=browser._headers())
+    (error,) = json_of(response)["errors"]
+    assert (response.status_code, error["field"], error["code"]) == (422, "file", code)
+
+
+def test_a_body_longer_than_any_file_names_the_field_too(entrance: Entrance) -> None:
+    browser = Browser(entrance).begin()
+    said: dict[str, Any] = {"content_type": "multipart/form-data; boundary=x", "CONTENT_LENGTH": "99999999"}
+    response = browser.client.post(f"{browser.base}/files/", b"", headers=browser._headers(), **said)
+    assert (response.status_code, json_of(response)["errors"][0]["field"]) == (413, "file")
 
 
 @pytest.mark.both_stacks

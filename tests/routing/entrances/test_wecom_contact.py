@@ -1,5 +1,6 @@
 """客户联系 and applications: customers, follow-ups and tags stay in step, a welcome is sent once and in time, employees are answered."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from messaging.channels.base import CannotCompose
 from messaging.delivery.deliver import deliver
 from messaging.models import Message, Status
-from routing.contract import Incoming
-from routing.conversations import replies
+from routing.contract import Incoming, Reply
+from routing.conversations import attachments, replies
 from routing.conversations.replies import Author
 from routing.entrances import registry
+from routing.entrances.wecom_app.kind import AppAdapter
 from routing.entrances.wecom_contact import asking
 from routing.entrances.wecom_kf import pulling
+from routing.links import using
 from routing.models import Arrival, Conversation, Entrance, EntranceKind, Follow, Identity, SkillGroup, Welcome
 from tests.builders import TESTER
 from tests.peers.wecom import AGENT, CUSTOMER, KF, WeCom
@@ -160,6 +164,36 @@ def test_an_employee_writes_to_an_application_and_is_answered(wecom: WeCom) -> N
     assert Message.objects.get(pk=reply.message_id).status == Status.SENT
     assert "".join(said.text for said in wecom.sent) == "马上来" * 900
     assert {(said.to, len(said.text.encode()) <= 2048) for said in wecom.sent} == {(AGENT, True)}
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+def test_files_for_an_employee_are_links_that_no_message_cuts(wecom: WeCom, by_channel: bool) -> None:
+    app = make_wecom(EntranceKind.WECOM_APP, wecom, agent_id=1000002, by_channel=by_channel)
+    fields: dict[str, Any] = {}
+    wecom.caller.send = lambda said, **_: fields.update(said) or []  # type: ignore[method-assign]
+    wecom.employee_writes("说明书")
+    call_back(app, wecom, fields)
+    lines_of(app)
+    row, now = Conversation.objects.select_related("entrance").get(), timezone.now()
+    owned: dict[str, Any] = {"tenant_id": app.tenant_id, "owner": "key:x", "now": now}
+    files = [attachments.upload(name=f"{number}{'说明' * 50}.txt", content=b"hi", **owned).pk for number in range(10)]
+    reply = replies.reply(conversation=row, author=Author(owner="key:x"), text="请看", file_ids=files, by=TESTER, now=now)
+    body = Message.objects.get().body
+    assert reply.message_id
+    if not by_channel:
+        deliver([reply.message_id])
+        assert "".join(said.text for said in wecom.sent) == body
+        assert len(wecom.sent) > 1
+    pieces = [body] if by_channel else [said.text for said in wecom.sent]
+    links = [word for piece in pieces for word in re.findall(r"/l/(\w+)/", piece)]
+    assert [bool(using.find(link)) for link in links] == [True] * 10
+
+
+def test_a_text_too_long_for_an_employee_is_not_sent_cut_off(wecom: WeCom) -> None:
+    app = make_wecom(EntranceKind.WECOM_APP, wecom, agent_id=1000002)
+    with pytest.raises(CannotCompose):
+        AppAdapter().reply(registry.row_of(app), Reply("m", AGENT, "长" * 10_000, {}))
+    assert not wecom.sent
 
 
 def test_by_the_channel_wecom_if_it_is_set_so(wecom: WeCom) -> None:

@@ -14,16 +14,29 @@ from urllib3.util import parse_url
 
 from posthaste import env
 from posthaste.env import ROOT
+from posthaste.lib.ids import first_id_at
 from routing.contract import Incoming, IncomingFile, SenderName
 from routing.conversations import arrivals, resolving
 from routing.entrances import registry
 from routing.intents import live
 from routing.intents.live import Recognized
-from routing.models import Arrival, ArrivalState, Attachment, Conversation, ConversationStatus, Entrance, Identity, Line
+from routing.models import (
+    Arrival,
+    ArrivalState,
+    Assignment,
+    Attachment,
+    Conversation,
+    ConversationStatus,
+    Entrance,
+    Identity,
+    Line,
+    Welcome,
+)
 from routing.processing import claiming, cleaning, process, taking_in
 from tests.builders import TESTER
 from tests.crowds import at_once
-from tests.routing.builders import make_entrance
+from tests.routing.assignment.builders import make_agent
+from tests.routing.builders import make_conversation, make_customer, make_entrance, make_identity, make_way
 from tests.routing.conversations.builders import incoming
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
@@ -286,3 +299,31 @@ def test_the_night_deletes_what_is_done_and_keeps_what_failed() -> None:
     assert Arrival.objects.count() == 2
     cleaning.clean_conversations(now=timezone.now() + timedelta(days=31))
     assert Arrival.objects.get().state == ArrivalState.FAILED
+
+
+def test_the_night_deletes_old_assignments_and_welcomes_and_leaves_who_has_a_conversation_now() -> None:
+    now = timezone.now()
+    entrance = make_entrance()
+    agent = make_agent(entrance.tenant, at=now)
+    way = make_way(entrance)
+    for days, ended in ((500, 450), (501, 300), (502, None), (10, 5)):
+        began = now - timedelta(days=days)
+        Assignment.objects.create(
+            id=first_id_at(began),
+            tenant=entrance.tenant,
+            conversation=make_conversation(make_identity(make_customer(entrance.tenant)), entrance),
+            agent=agent,
+            cause="rule",
+            started_at=began,
+            ended_at=None if ended is None else now - timedelta(days=ended),
+        )
+    for days in (450, 10):
+        Welcome.objects.create(
+            entrance=entrance, contact_way=way, code_digest=str(days), external_user_id="wm1", created_at=now - timedelta(days=days)
+        )
+    cleaning.clean_conversations(now=now, assignment_days=460, welcome_days=460)
+    assert (Assignment.objects.count(), Welcome.objects.count()) == (4, 2)
+    cleaning.clean_conversations(now=now)
+    left = [row.ended_at and (now - row.ended_at).days for row in Assignment.objects.order_by("ended_at")]
+    assert sorted(left, key=str) == [300, 5, None]
+    assert Welcome.objects.get().code_digest == "10"
