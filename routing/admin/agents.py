@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -14,33 +13,15 @@ from django.utils.translation import gettext_lazy
 from accounts.labels import Activity
 from accounts.selectors import staff_of
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import TenantAdmin, own_rows, own_tenants
-from posthaste.lib.problems import Conflict
-from posthaste.ui.pages import problem_text
+from accounts.staff.tenant_admin import own_rows, own_tenants
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, two_lines
 from routing.actions import Action
 from routing.admin.agent_forms import AgentForm, GroupForm, SkillFormSet
+from routing.admin.outcomes import DeletedByService
 from routing.assignment import presence, staff
 from routing.assignment.candidates import capacity_of
 from routing.configuration import assignment
 from routing.models import Agent, AgentSkill, ConversationStatus, SkillGroup
-
-
-class DeletedByService(TenantAdmin):
-    """Deletes one row at a time through a service, which may refuse."""
-
-    saves_by_service = True
-    actions = None
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._allowed(request, "delete", obj)
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        try:
-            return super().delete_view(request, object_id, extra_context)
-        except Conflict as problem:
-            self.message_user(request, problem_text(problem), messages.ERROR)
-            return HttpResponseRedirect(reverse(f"admin:{self.url_name('changelist')}"))
 
 
 @admin.register(SkillGroup)

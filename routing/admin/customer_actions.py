@@ -4,7 +4,6 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -19,6 +18,7 @@ from posthaste.lib.problems import Problem
 from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import thousands
+from routing.admin.outcomes import tried
 from routing.admin.wording import called
 from routing.customers import erasing, exporting, finding, merging
 from routing.customers.erasing import KEPT
@@ -58,7 +58,7 @@ class CustomerActions(ReadOnly):
                 return self.page(request, "merge", customer, **context, error=_("Type {number} to continue.").format(number=plan.size))
             given: Any = {"tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
             done = _("Merged. It can be undone on this page.")
-            return self.tried(request, customer, lambda: merging.merge(kept_id=customer.pk, merged_id=other.pk, **given), done)
+            return tried(self, request, customer, lambda: merging.merge(kept_id=customer.pk, merged_id=other.pk, **given), done)
         return self.page(request, "merge", customer, **context)
 
     def _other(self, request: HttpRequest, term: str, customer: Customer) -> Customer | None:
@@ -93,18 +93,7 @@ class CustomerActions(ReadOnly):
             return self.page(request, "erase", customer, **context, error=_("Type {number} to continue.").format(number=number))
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
         said = ngettext("Erased, with {n} text.", "Erased, with {n} texts.", number).format(n=thousands(number))
-        return self.tried(request, customer, lambda: erasing.erase(**given), said)
-
-    def tried(self, request: HttpRequest, customer: Customer, act: Any, done: str) -> HttpResponse:
-        """Do it, say what came of it, and lead back to the customer's page."""
-        try:
-            act()
-        except Problem as problem:
-            errors = "; ".join(str(error.get("message", "")) for error in problem.errors)
-            self.message_user(request, errors or problem_text(problem), messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)
-        return self.back(request, customer)
+        return tried(self, request, customer, lambda: erasing.erase(**given), said)
 
 
 def _plain(value: Any) -> str:

@@ -22,6 +22,7 @@ from posthaste.ui.templatetags.interface import NOTHING, ago, thousands, two_lin
 from routing.actions import Action
 from routing.admin.customer_actions import CustomerActions
 from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
+from routing.admin.outcomes import tried
 from routing.admin.wording import actors_in_words, called
 from routing.customers import attributes, editing, finding, suppressed
 from routing.customers.attribute_values import LEVEL, VIP, by_precedence, combined, in_force
@@ -170,7 +171,7 @@ class CustomerAdmin(CustomerActions):
         if not form.is_valid():
             return self._detail(request, customer, status=422, form=form)
         given = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request)}
-        return self.tried(request, customer, lambda: editing.change_fields(fields=form.cleaned_data, **given), _("Saved."))
+        return tried(self, request, customer, lambda: editing.change_fields(fields=form.cleaned_data, **given), _("Saved."))
 
     def identity(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Add an identity."""
@@ -180,13 +181,15 @@ class CustomerAdmin(CustomerActions):
             return self._detail(request, customer, status=422, identity_form=form)
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
         identity = NewIdentity(**form.cleaned_data)
-        return self.tried(request, customer, lambda: editing.add_identity(identity=identity, **given), _("The identity was added."))
+        return tried(self, request, customer, lambda: editing.add_identity(identity=identity, **given), _("The identity was added."))
 
     def remove_identity(self, request: HttpRequest, pk: UUID, identity: UUID) -> HttpResponse:
         """Remove an identity that no conversation needs."""
         customer = self.own(request, str(pk), change=True)
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request)}
-        return self.tried(request, customer, lambda: editing.remove_identity(identity_id=identity, **given), _("The identity was removed."))
+        return tried(
+            self, request, customer, lambda: editing.remove_identity(identity_id=identity, **given), _("The identity was removed.")
+        )
 
     def attribute(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Set an attribute as staff say it, or remove what they said."""
@@ -197,7 +200,8 @@ class CustomerAdmin(CustomerActions):
         values = {form.cleaned_data["name"]: form.cleaned_data["value"]}
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
         until = form.cleaned_data["valid_until"]
-        return self.tried(
+        return tried(
+            self,
             request,
             customer,
             lambda: attributes.change(values=values, source=AttributeSource.STAFF, valid_until=until, **given),

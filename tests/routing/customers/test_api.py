@@ -9,22 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
 from routing.models import AttributeSource, Customer, IdentityKind
-from tests.builders import Api, fields_of, json_of, make_api, make_suppression, make_tenant
+from tests.builders import Api, fields_of, json_of, make_api, make_suppression
 from tests.routing.builders import make_conversation, make_customer, make_identity
 from tests.routing.customers.builders import make_attribute
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> Api:
-    return make_api(tenant)
 
 
 def make_known(tenant: Tenant, name: str, email: str, **attributes: Any) -> Customer:
