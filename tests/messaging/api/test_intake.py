@@ -21,6 +21,7 @@ from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_t
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": "+86 138-1234-5678", "body": "Your parcel is here."}
 URL = "/api/messages/"
+OF_CALLERS = [code for code, _label in open_choices()]
 CONTROLS = ["\t", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"]
 
 
@@ -77,7 +78,7 @@ def test_a_recipient_is_stored_in_its_normalised_form(api: Api) -> None:
     assert stored().recipient == "+8613812345678"
 
 
-@pytest.mark.parametrize("channel", [code for code, _label in open_choices()])
+@pytest.mark.parametrize("channel", OF_CALLERS)
 def test_every_channel_of_callers_takes_a_message(channel: str, api: Api) -> None:
     body = {"channel": channel, "recipient": RECIPIENTS[channel], "body": "Hi", "subject": "Hi"}
     assert api.post(URL, body).status_code == 202
@@ -499,7 +500,7 @@ BLANKS = ["   ", "\n\t\n", "\u200b", "\u00a0\u3000", "\u2060\ufeff", "\u3164"]
 
 
 @pytest.mark.parametrize("body", BLANKS)
-@pytest.mark.parametrize("channel", RECIPIENTS)
+@pytest.mark.parametrize("channel", OF_CALLERS)
 def test_a_text_in_which_nothing_can_be_seen_is_refused(channel: str, body: str, api: Api) -> None:
     assert fields_of(api.post(URL, {"channel": channel, "recipient": RECIPIENTS[channel], "body": body, "subject": "Hi"})) == ["body"]
 
