@@ -47,7 +47,7 @@ def _sign_of_life(sender: Any, **_kwargs: Any) -> None:
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _send_webhooks(sender: Any, **_kwargs: Any) -> None:
     if _kind(sender.hostname) == "aux":
-        from messaging.webhooks import engine
+        from messaging.webhooks.engine import engine
 
         engine.start()
 
@@ -55,9 +55,9 @@ def _send_webhooks(sender: Any, **_kwargs: Any) -> None:
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
 def _watch_mailboxes(sender: Any, **_kwargs: Any) -> None:
     if _kind(sender.hostname) == "aux":
-        from routing.entrances.email import watch as mailboxes
+        from routing.entrances.email.watch import watcher
 
-        mailboxes.start()
+        watcher.start()
 
 
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]

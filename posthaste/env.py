@@ -5,6 +5,7 @@ A wrong or missing value stops the process at start with one clear line. Every f
 """
 
 import ipaddress
+import os
 import re
 import sys
 from functools import cache
@@ -16,6 +17,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 INSECURE_SECRET = "insecure-development-secret-0123456789-0123456789-0123456789"
+
+#: Read by the libraries of numpy and scikit-learn when they are loaded: otherwise each process starts a thread for each core.
+NUMERIC_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 Listed = Annotated[list[str], NoDecode]
 
@@ -233,8 +237,11 @@ def load() -> Environment:
 def load_for_django() -> Environment:
     """Return the environment, or end the process when it would sign and encrypt with the published key for others to reach.
 
-    `make run` reads the environment before it gives its processes a key of their own, so only these are asked.
+    `make run` reads the environment before it gives its processes a key of their own, so only these are asked. Every process with settings
+    comes here before it can load numpy, so this is where that gets one thread, unless the environment says otherwise.
     """
+    for name in NUMERIC_THREADS:
+        os.environ.setdefault(name, "1")
     found = load()
     if found.needs_own_secret:
         print(

@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "messaging.models.Status.choices",
         "BatchStatus": "messaging.models.BatchStatus.choices",
         "Channel": "messaging.channels.registry.CHANNEL_CHOICES",
+        "OpenChannel": "messaging.channels.registry.OPEN_CHANNELS",
         "SuppressionReason": "messaging.models.SuppressionReason.choices",
         "KeyKind": "accounts.models.KeyKind.choices",
         "ProviderKind": "messaging.channels.registry.KINDS",

@@ -18,6 +18,7 @@ from accounts.staff.tenant_admin import TenantAdmin, signed_in
 from messaging.actions import Action
 from messaging.admin.fields import Decoder, PrettyJSONField
 from messaging.admin.preview import html_document
+from messaging.channels.channel import refusal_of
 from messaging.content import editing, templates
 from messaging.labels import TemplateState
 from messaging.models import Template, TemplateVersion
@@ -66,6 +67,9 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "channel" in self.fields:
+            field: Any = self.fields["channel"]
+            field.choices = [(code, label) for code, label in field.choices if not refusal_of(code)]
         if "variables" in self.fields and not self.is_bound:
             current = latest(self.instance) if self.instance.pk else None
             for name in WORDING:

@@ -11,7 +11,7 @@ from messaging.channels.registry import CHANNEL_CHOICES
 from messaging.models import WebhookEndpoint
 from messaging.webhooks import endpoints
 from messaging.webhooks.event_types import EVENT_TYPES, subscribable
-from posthaste.lib.problems import Invalid
+from posthaste.ui.checked_forms import CheckedForm
 
 ALL = "*"
 HOUR, DAY = 3_600, 86_400
@@ -51,8 +51,10 @@ def event_choices(stored: Iterable[str] = ()) -> list[tuple[str, Any]]:
     ]
 
 
-class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
+class WebhookForm(CheckedForm):
     """An endpoint, checked by the service that stores it."""
+
+    checked_by_service = ("name",)
 
     url = forms.CharField(
         label=gettext_lazy("URL"),
@@ -93,19 +95,8 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
             values["event_types"] = [ALL]
         return values
 
-    def _get_validation_exclusions(self) -> set[str]:
-        # A name that is taken is an error of its field in the service's check, and one of the whole form in Django's.
-        return {*super()._get_validation_exclusions(), "name"}  # type: ignore[misc]
-
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]  # fills the instance
-        if self.errors:
-            return
-        try:
-            endpoints.check(self.instance)
-        except Invalid as problem:
-            for error in problem.errors:
-                self.add_error(error["field"] if error["field"] in self.fields else None, str(error["message"]))
+    def check_row(self) -> None:
+        endpoints.check(self.instance)
 
 
 class RotateForm(forms.Form):

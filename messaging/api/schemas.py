@@ -63,7 +63,7 @@ def _schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
     (schema,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     found: dict[str, Any] = components[schema["$ref"].rsplit("/", 1)[1]]
     if "channel" in found["properties"]:
-        found["properties"]["channel"] = {"$ref": "#/components/schemas/Channel"}
+        found["properties"]["channel"] = {"$ref": "#/components/schemas/OpenChannel"}
     return found
 
 

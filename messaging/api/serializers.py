@@ -8,7 +8,8 @@ from rest_framework import serializers
 from accounts.api.base import Body
 from messaging import selectors
 from messaging.channels import registry
-from messaging.channels.registry import CHANNEL_CHOICES
+from messaging.channels.channel import refusal_of
+from messaging.channels.registry import CHANNEL_CHOICES, OPEN_CHANNELS
 from messaging.configuration.delivery import CATEGORY
 from messaging.content.templates import MAX_VARIABLES
 from messaging.models import Batch, Message, Provider, Template, TemplateVersion
@@ -263,11 +264,23 @@ class DraftIn(Body):
     variables = VariableIn(many=True, default=list, max_length=MAX_VARIABLES)  # type: ignore[call-arg]  # of the list
 
 
+class OpenChannelField(serializers.ChoiceField):
+    """A channel that callers can choose."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=OPEN_CHANNELS, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str) and (refusal := refusal_of(data)):
+            raise serializers.ValidationError(refusal, code="not_allowed")
+        return super().to_internal_value(data)
+
+
 class TemplateIn(DraftIn):
     """A new template with its first draft."""
 
     name = serializers.SlugField(max_length=80)
-    channel = serializers.ChoiceField(choices=CHANNEL_CHOICES)
+    channel = OpenChannelField()
     category = serializers.RegexField(CATEGORY, default="", allow_blank=True, help_text="Of messages that name none.")
     description = serializers.CharField(max_length=300, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False, help_text="Publish the first version at once.")

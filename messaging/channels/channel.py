@@ -30,13 +30,15 @@ class Channel:
     """A way to reach a person. `code` is what callers write and what is stored: 1 to 10 lower-case letters, digits and _.
 
     `normalise` checks a recipient and returns it in its one stored form, or raises ValueError with a sentence for the caller.
-    `mask` makes a stored recipient fit for lists and logs.
+    `mask` makes a stored recipient fit for lists and logs. `refusal` is set where callers can't choose the channel, as the platform itself
+    writes its messages: a sentence that says what to do instead.
     """
 
     code: str
     label: str | Promise
     normalise: Callable[[str], str]
     mask: Callable[[str], str] = masking.mask_middle
+    refusal: str | Promise = ""
 
 
 #: The channels that there are, by code, in the order in which they are shown.
@@ -61,6 +63,16 @@ def declare(channel: Channel) -> Channel:
 def channel_choices() -> list[tuple[str, str | Promise]]:
     """Return the channels for a field of a form or a model."""
     return [(channel.code, channel.label) for channel in CHANNELS.values()]
+
+
+def open_choices() -> list[tuple[str, str | Promise]]:
+    """Return the channels that callers can choose for a message or a template."""
+    return [(channel.code, channel.label) for channel in CHANNELS.values() if not channel.refusal]
+
+
+def refusal_of(code: str) -> str:
+    """Return why callers can't choose a channel; empty where they can, or where there is no such channel."""
+    return str(CHANNELS[code].refusal) if code in CHANNELS else ""
 
 
 def label_of(code: str) -> str:

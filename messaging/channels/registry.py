@@ -18,10 +18,10 @@ from pydantic import PydanticUserError, SecretStr
 
 from messaging.channels import standard  # noqa: F401 - our own channels come first
 from messaging.channels.base import Adapter, ProviderConfig
-from messaging.channels.channel import CHANNELS, channel_choices
+from messaging.channels.channel import CHANNELS, channel_choices, open_choices
 from posthaste.lib.discovery import import_from_apps
 
-__all__ = ["ADAPTERS", "CHANNELS", "CHANNEL_CHOICES", "KINDS", "make_adapter", "redact_config", "validate_config"]
+__all__ = ["ADAPTERS", "CHANNELS", "CHANNEL_CHOICES", "KINDS", "OPEN_CHANNELS", "make_adapter", "redact_config", "validate_config"]
 
 #: The kinds of provider, by the name that is stored.
 ADAPTERS: dict[str, type[Adapter]] = {}
@@ -87,6 +87,8 @@ for _module in import_from_apps("channels"):
 #: The names of the kinds and of the channels, as choices.
 KINDS: list[tuple[str, str]] = [(kind, kind) for kind in ADAPTERS]
 CHANNEL_CHOICES: list[tuple[str, str | Promise]] = channel_choices()
+#: Those that callers can choose.
+OPEN_CHANNELS: list[tuple[str, str | Promise]] = open_choices()
 
 REDACTED = "••••••"
 _USERINFO = re.compile(r"(?<=://)[^/@\s?#]+(?=@)")

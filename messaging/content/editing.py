@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.services import audit
 from accounts.services.audit import Actor
 from messaging.actions import Action
+from messaging.channels.channel import refusal_of
 from messaging.content import templates
 from messaging.models import Template, TemplateVersion
 from posthaste.lib.problems import Conflict, Invalid
@@ -23,8 +24,10 @@ def create_template(*, template: Template, wording: Mapping[str, Any], publish: 
     `wording` has `subject`, `body`, `html` and `variables`.
 
     Raises:
-        Invalid: the name is taken, or the wording has mistakes.
+        Invalid: messages of callers can't have this channel, the name is taken, or the wording has mistakes.
     """
+    if refusal := refusal_of(template.channel):
+        raise Invalid.field("channel", refusal, "not_allowed")
     try:
         with transaction.atomic():
             template.save()

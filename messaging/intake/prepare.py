@@ -11,7 +11,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from accounts.services.api_keys import Caller
-from messaging.channels.channel import EMAIL, SMS
+from messaging.channels.channel import EMAIL, SMS, open_choices
 from messaging.channels.recipients import normalise_recipient
 from messaging.channels.registry import CHANNELS
 from messaging.configuration import message_limits
@@ -49,11 +49,11 @@ class Frame:
         self.request = request
         self.wording: Wording | None = None
         if request.channel not in CHANNELS:
-            self._wrong(
-                "channel",
-                "unknown",
-                _("There is no channel {channel}. Available: {known}.").format(channel=request.channel, known=", ".join(CHANNELS)),
-            )
+            known = ", ".join(code for code, _label in open_choices())
+            said = _("There is no channel {channel}. Available: {known}.").format(channel=request.channel, known=known)
+            self._wrong("channel", "unknown", said)
+        elif refusal := CHANNELS[request.channel].refusal:
+            self._wrong("channel", "not_allowed", str(refusal))
         # The text without variables is the same for everybody: its segments are counted once.
         self.limits = message_limits.of(caller.tenant_id)
         self.plain_segments: int | None = None

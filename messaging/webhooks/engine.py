@@ -8,13 +8,12 @@ no process.
 Several processes may run it: a lock of the database lets one at a time give positions, and a lease in its row gives an endpoint to one.
 """
 
-import os
-import threading
 import time
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from messaging.models import EventRecording
@@ -22,39 +21,25 @@ from messaging.webhooks import sender, sequencer
 from messaging.webhooks.pacing import pacing
 from messaging.webhooks.sender import Sender
 from posthaste.lib import logs
+from posthaste.lib.dispatching import Dispatcher
 from posthaste.lib.elastic import stopping
 
 log = structlog.get_logger(__name__)
 MAX_THREADS = 32
 BUSY_SECONDS, YIELDING_SECONDS, IDLE_SECONDS, UNUSED_SECONDS = 0.2, 0.5, 1.0, 3.0
-AWAY_SECONDS = 2.0  # after an error of the database
+AWAY_SECONDS = 2.0  # after an error
 LAST_CALL_SECONDS = 12.0  # for requests in progress when the process ends
 
-_started: set[int] = set()
 
-
-class Engine:
+class Engine(Dispatcher):
     """The dispatcher and the threads of the turns."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._turns: dict[UUID, threading.Thread] = {}
-        self._used_at = float("-inf")  # when some tenant was known to be recorded
+    name = "webhooks"
+    away_seconds = failed_seconds = AWAY_SECONDS
 
-    def run(self) -> None:
-        """Look for work until the process is asked to end."""
-        while not stopping.is_set():
-            try:
-                wait = self.look()
-            except (OperationalError, InterfaceError) as error:
-                log.warning("webhooks wait for the database", error=type(error).__name__)
-                wait = AWAY_SECONDS
-            except Exception:
-                log.exception("looking for webhooks failed")
-                wait = AWAY_SECONDS
-            finally:
-                connection.close()
-            stopping.wait(wait)
+    def __init__(self) -> None:
+        super().__init__()
+        self._used_at = float("-inf")  # when some tenant was known to be recorded
 
     def look(self) -> float:
         """Give positions, start what is due, and return the seconds until the next look."""
@@ -63,55 +48,28 @@ class Engine:
                 return UNUSED_SECONDS
             self._used_at = time.monotonic()
         moved = sequencer.sequence()
-        with self._lock:
-            busy = set(self._turns)
+        busy = self.busy()
         found = [pk for pk in sender.due(now=timezone.now(), limit=MAX_THREADS) if pk not in busy]
         for pk in found[: MAX_THREADS - len(busy)]:
-            self._start(pk)
+            self.begin(pk, partial(_serve, pk))
         if not (moved or busy or found):
             return IDLE_SECONDS
         return YIELDING_SECONDS if pacing.is_busy else BUSY_SECONDS
 
-    def _start(self, endpoint_id: UUID) -> None:
-        thread = threading.Thread(target=self._serve, args=[endpoint_id], name="webhooks-turn", daemon=True)
-        with self._lock:
-            self._turns[endpoint_id] = thread
-        thread.start()
 
-    def _serve(self, endpoint_id: UUID) -> None:
-        turn = Sender(endpoint_id)
-        try:
-            turn.serve()
-        except (OperationalError, InterfaceError) as error:
-            told = logs.traces(turn.messages)
-            log.warning("a turn of a webhook ended early", endpoint=str(endpoint_id), error=type(error).__name__, **told)
-        except Exception:
-            log.exception("sending webhooks failed", endpoint=str(endpoint_id), **logs.traces(turn.messages))
-            stopping.wait(BUSY_SECONDS)  # the next turn may fail in the same way
-        finally:
-            connection.close()
-            with self._lock:
-                self._turns.pop(endpoint_id, None)
-
-    def join(self, seconds: float) -> bool:
-        """Wait for the turns in progress, and return whether all have ended."""
-        until = time.monotonic() + seconds
-        with self._lock:
-            turns = list(self._turns.values())
-        for thread in turns:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in turns)
+def _serve(endpoint_id: UUID) -> None:
+    turn = Sender(endpoint_id)
+    try:
+        turn.serve()
+    except (OperationalError, InterfaceError) as error:
+        told = logs.traces(turn.messages)
+        log.warning("a turn of a webhook ended early", endpoint=str(endpoint_id), error=type(error).__name__, **told)
+    except Exception:
+        log.exception("sending webhooks failed", endpoint=str(endpoint_id), **logs.traces(turn.messages))
+        stopping.wait(BUSY_SECONDS)  # the next turn may fail in the same way
 
 
 engine = Engine()
-
-
-def start() -> None:
-    """Start the dispatcher of this process as a daemon thread. Calling it again does nothing."""
-    if os.getpid() in _started:
-        return
-    _started.add(os.getpid())
-    threading.Thread(target=engine.run, name="webhooks", daemon=True).start()
 
 
 def finish() -> None:

@@ -16,12 +16,10 @@ import redis.asyncio
 import structlog
 from channels.db import DatabaseSyncToAsync
 from django.utils import timezone
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from monitor.live.boards import MAX_MISSED, Board
 from monitor.live.computer import Computer, channel, name_of, snapshots_key, tenant_of
-from posthaste import env
+from posthaste.lib import fanout
 
 log = structlog.get_logger(__name__)
 AWAY = '{"status":"away"}'
@@ -29,8 +27,6 @@ EVERY_SECONDS = 1.0
 #: After the begin of a second: by then the processes have published what they counted in the one before.
 OFFSET_SECONDS = 0.3
 WRITE_SECONDS = 5.0
-REDIS_SECONDS = 0.5
-#: A subscription that has told nothing for so long is made anew, whatever its connection looks like.
 SILENT_SECONDS = 3.0
 
 
@@ -66,17 +62,26 @@ class Viewer:
                 await self._send(body)
 
 
-class Hub:
+class Hub(fanout.Hub):
     """The viewers of this process, and the tasks that serve them while there are any."""
 
+    silent_seconds = SILENT_SECONDS
+
     def __init__(self) -> None:
+        super().__init__()
         self._viewers: dict[int | None, set[Viewer]] = {}
         self._boards: dict[int | None, Board] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self._number = 0
         self._computer = Computer()
         #: A thread of its own: the figures take as long as Redis lets them, and nothing else must wait for that.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self._viewers)
+
+    def channel(self) -> str:
+        return channel()
 
     async def serve(self, viewer: Viewer) -> None:
         """Serve a viewer until cancelled.
@@ -87,7 +92,7 @@ class Hub:
         tenant_id = viewer.tenant_id
         board = self._boards.setdefault(tenant_id, Board())
         self._viewers.setdefault(tenant_id, set()).add(viewer)
-        self._start()
+        self.start()
         viewer.wake()
         try:
             await viewer.watch(board)
@@ -96,17 +101,10 @@ class Hub:
             if not self._viewers[tenant_id]:
                 del self._viewers[tenant_id], self._boards[tenant_id]
 
-    def _start(self) -> None:
-        if not self._tasks or any(task.done() for task in self._tasks):
-            for task in self._tasks:
-                task.cancel()
-            loop = asyncio.get_running_loop()
-            self._tasks = [loop.create_task(self._listen()), loop.create_task(self._take_turns())]
-
-    async def _take_turns(self) -> None:
+    async def take_turns(self) -> None:
         """Once a second: compute if it is this process's part, and tell viewers whose figures have become old."""
         turn = DatabaseSyncToAsync(self._computer.turn, thread_sensitive=False, executor=self._thread)
-        while self._viewers:
+        while self.is_used:
             try:
                 await turn(list(self._viewers), now=timezone.now())
             except Exception as error:  # noqa: BLE001 - whatever is away, the next turn tries again
@@ -122,37 +120,7 @@ class Hub:
         for viewer in self._viewers.get(tenant_id, ()):
             viewer.wake()
 
-    async def _listen(self) -> None:
-        """Take in the frames, and subscribe again when the subscription ends or is silent."""
-        client = redis.asyncio.Redis.from_url(
-            env.load().redis_url,
-            socket_connect_timeout=REDIS_SECONDS,
-            socket_timeout=REDIS_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="posthaste",
-        )
-        try:
-            while self._viewers:
-                try:
-                    await self._hear_all(client)
-                except (redis.RedisError, OSError):
-                    await asyncio.sleep(REDIS_SECONDS)
-        finally:
-            with suppress(redis.RedisError, OSError):
-                await client.aclose()
-
-    async def _hear_all(self, client: "redis.asyncio.Redis") -> None:
-        async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(channel())
-            loop = asyncio.get_running_loop()
-            heard_at = loop.time()
-            while self._viewers and loop.time() - heard_at < SILENT_SECONDS:
-                message: Any = await subscription.get_message(timeout=EVERY_SECONDS)
-                if message is not None:
-                    heard_at = loop.time()
-                    await self._hear(client, message["data"])
-
-    async def _hear(self, client: "redis.asyncio.Redis", frame: bytes) -> None:
+    async def hear(self, client: "redis.asyncio.Redis", frame: bytes) -> None:
         first, *lines = frame.split(b"\n")
         number = int(first)
         if not 0 < number - self._number <= MAX_MISSED:  # the past has a hole, or Redis has lost it and counts anew

@@ -1,10 +1,9 @@
 """Merges of customers in the admin: what is suggested, and what was done."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,10 +18,9 @@ from django.views.decorators.http import require_POST
 from accounts.services.audit import Actor
 from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import ReadOnly
-from posthaste.lib.problems import Problem
-from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, two_lines
 from routing.actions import Action
+from routing.admin.outcomes import tried
 from routing.admin.wording import actors_in_words, called
 from routing.customers import suggestions, undoing
 from routing.models import CustomerMerge, IdentityKind
@@ -116,19 +114,10 @@ class CustomerMergeAdmin(ReadOnly):
         """Split the two customers again."""
         row = self.own(request, str(pk), change=True)
         given: Any = {"merge_id": pk, "tenant_id": row.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
-        return self._tried(request, row, lambda: undoing.undo(**given), _("Undone. The two are customers of their own again."))
+        return tried(self, request, row, lambda: undoing.undo(**given), _("Undone. The two are customers of their own again."))
 
     def dismiss(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Say that the two are not one."""
         row = self.own(request, str(pk), change=True)
         given: Any = {"merge_id": pk, "tenant_id": row.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
-        return self._tried(request, row, lambda: suggestions.dismiss(**given), _("Dismissed. It is not suggested again."))
-
-    def _tried(self, request: HttpRequest, row: CustomerMerge, act: Callable[[], object], done: str) -> HttpResponse:
-        try:
-            act()
-        except Problem as problem:
-            self.message_user(request, problem_text(problem), messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)
-        return self.back(request, row)
+        return tried(self, request, row, lambda: suggestions.dismiss(**given), _("Dismissed. It is not suggested again."))

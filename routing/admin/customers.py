@@ -1,10 +1,9 @@
-"""Customers in the admin: their identities, what is known about them, and what can be done with them."""
+"""Customers in the admin: their identities, what is known about them, and how that is edited."""
 
-import json
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,25 +12,23 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
-from accounts.staff.tenant_admin import ReadOnly, own_tenants
-from posthaste.lib.problems import Problem
-from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
-from posthaste.ui.pages import problem_text
+from accounts.staff.tenant_admin import own_tenants
 from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, thousands, two_lines
 from routing.actions import Action
+from routing.admin.customer_actions import CustomerActions
 from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
+from routing.admin.outcomes import tried
 from routing.admin.wording import actors_in_words, called
-from routing.customers import attributes, editing, erasing, exporting, finding, merging, names, suppressed
+from routing.customers import attributes, editing, finding, names, suppressed
 from routing.customers.attribute_values import LEVEL, VIP, by_precedence, combined, in_force
 from routing.customers.editing import NewIdentity
-from routing.customers.erasing import KEPT
 from routing.customers.values import masked
-from routing.models import AttributeSource, Conversation, Customer, CustomerAttribute, CustomerMerge, Identity, IdentityKind, Line
+from routing.models import AttributeSource, Conversation, Customer, CustomerAttribute, CustomerMerge, Identity, IdentityKind
 
 LATEST = 20  # conversations on the page of a customer
 IDENTITIES_IN_LIST = 3
@@ -56,7 +53,7 @@ class CustomerStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Customer)
-class CustomerAdmin(ReadOnly):
+class CustomerAdmin(CustomerActions):
     """The people who write, and how they are known."""
 
     purpose = gettext_lazy("Everyone who writes, whichever way they come, with the identities they are known by.")
@@ -75,7 +72,7 @@ class CustomerAdmin(ReadOnly):
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
-        posts = (("edit", self.edit), ("identity", self.identity), ("attribute", self.attribute), ("export_data", self.export_data))
+        posts = (("edit", self.edit), ("identity", self.identity), ("attribute", self.attribute))
         return [
             *(path(f"<uuid:pk>/{verb}/", view(require_POST(page)), name=self.url_name(verb)) for verb, page in posts),
             path(
@@ -83,8 +80,6 @@ class CustomerAdmin(ReadOnly):
                 view(require_POST(self.remove_identity)),
                 name=self.url_name("remove_identity"),
             ),
-            path("<uuid:pk>/merge/", view(self.merge), name=self.url_name("merge")),
-            path("<uuid:pk>/erase/", view(self.erase), name=self.url_name("erase")),
             *super().get_urls(),
         ]
 
@@ -176,7 +171,7 @@ class CustomerAdmin(ReadOnly):
         if not form.is_valid():
             return self._detail(request, customer, status=422, form=form)
         given = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request)}
-        return self._tried(request, customer, lambda: editing.change_fields(fields=form.cleaned_data, **given), _("Saved."))
+        return tried(self, request, customer, lambda: editing.change_fields(fields=form.cleaned_data, **given), _("Saved."))
 
     def identity(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Add an identity."""
@@ -186,14 +181,14 @@ class CustomerAdmin(ReadOnly):
             return self._detail(request, customer, status=422, identity_form=form)
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
         identity = NewIdentity(**form.cleaned_data)
-        return self._tried(request, customer, lambda: editing.add_identity(identity=identity, **given), _("The identity was added."))
+        return tried(self, request, customer, lambda: editing.add_identity(identity=identity, **given), _("The identity was added."))
 
     def remove_identity(self, request: HttpRequest, pk: UUID, identity: UUID) -> HttpResponse:
         """Remove an identity that no conversation needs."""
         customer = self.own(request, str(pk), change=True)
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request)}
-        return self._tried(
-            request, customer, lambda: editing.remove_identity(identity_id=identity, **given), _("The identity was removed.")
+        return tried(
+            self, request, customer, lambda: editing.remove_identity(identity_id=identity, **given), _("The identity was removed.")
         )
 
     def attribute(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -205,86 +200,14 @@ class CustomerAdmin(ReadOnly):
         values = {form.cleaned_data["name"]: form.cleaned_data["value"]}
         given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
         until = form.cleaned_data["valid_until"]
-        return self._tried(
+        return tried(
+            self,
             request,
             customer,
             lambda: attributes.change(values=values, source=AttributeSource.STAFF, valid_until=until, **given),
             _("Saved."),
         )
 
-    def merge(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Show what merging another customer into this one would do, and do it when that was confirmed."""
-        customer = self.own(request, str(pk), change=True)
-        other = self._other(request, request.POST.get("other") or request.GET.get("other", ""), customer)
-        context: dict[str, Any] = {"purpose": "", "title": _("Merge customers"), "heading": _("Merge customers"), "term": ""}
-        context["original_name"] = called(customer)
-        if other is None:
-            term = request.GET.get("other", "").strip()
-            context |= {"term": term, "error": _("No other customer has this ID, phone number or e-mail address.") if term else ""}
-            return self.page(request, "merge", customer, **context)
-        try:
-            plan = merging.plan(kept=customer, merged=other)
-        except Problem as problem:
-            return self.page(request, "merge", customer, **context, error=problem_text(problem))
-        wants_number = plan.size > MAX_WITHOUT_NUMBER
-        context |= {"plan": plan, "other": other, "other_name": called(other), "wants_number": wants_number}
-        if request.method == "POST":
-            if wants_number and request.POST.get("number", "").replace(",", "").strip() != str(plan.size):
-                return self.page(request, "merge", customer, **context, error=_("Type {number} to continue.").format(number=plan.size))
-            given: Any = {"tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
-            done = _("Merged. It can be undone on this page.")
-            return self._tried(request, customer, lambda: merging.merge(kept_id=customer.pk, merged_id=other.pk, **given), done)
-        return self.page(request, "merge", customer, **context)
-
-    def _other(self, request: HttpRequest, term: str, customer: Customer) -> Customer | None:
-        """Return the customer of the same tenant that an ID or an identity means."""
-        term = term.strip()
-        rows = finding.every_customer(customer.tenant_id)
-        if identifier := as_uuid(term):
-            return rows.filter(pk=identifier).first()
-        known = finding.owners(term, tenant_ids=[customer.tenant_id]) if term else []
-        return rows.filter(pk__in=known).exclude(pk=customer.pk).first() if term else None
-
-    def export_data(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Give out everything about a customer as a file."""
-        customer = self.own(request, str(pk), change=True)
-        found = exporting.export(customer_id=pk, tenant_id=customer.tenant_id, by=Actor.of_request(request), now=timezone.now())
-        text = json.dumps(found, default=_plain, ensure_ascii=False, indent=2)
-        answer = HttpResponse(text, content_type="application/json")
-        answer["Content-Disposition"] = f'attachment; filename="customer-{pk}.json"'
-        answer["Cache-Control"] = "no-store"
-        return answer
-
-    def erase(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Say what erasing would delete and keep, and do it when that was confirmed with the number of texts."""
-        customer = self.own(request, str(pk), change=True)
-        number = Line.objects.filter(conversation__customer=customer).count()
-        heading = _("Erase {name}?").format(name=called(customer))
-        kept = [(what, why) for _code, what, why in KEPT]
-        context: dict[str, Any] = {"purpose": "", "title": heading, "heading": heading, "number": number, "kept": kept}
-        if request.method != "POST":
-            return self.page(request, "erase", customer, **context)
-        if request.POST.get("number", "").replace(",", "").strip() != str(number):
-            return self.page(request, "erase", customer, **context, error=_("Type {number} to continue.").format(number=number))
-        given: Any = {"customer_id": pk, "tenant_id": customer.tenant_id, "by": Actor.of_request(request), "now": timezone.now()}
-        said = ngettext("Erased, with {n} text.", "Erased, with {n} texts.", number).format(n=thousands(number))
-        return self._tried(request, customer, lambda: erasing.erase(**given), said)
-
-    def _tried(self, request: HttpRequest, customer: Customer, act: Any, done: str) -> HttpResponse:
-        """Do it, say what came of it, and lead back to the customer's page."""
-        try:
-            act()
-        except Problem as problem:
-            errors = "; ".join(str(error.get("message", "")) for error in problem.errors)
-            self.message_user(request, errors or problem_text(problem), messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)
-        return self.back(request, customer)
-
 
 def _kind(row: Identity) -> str:
     return str(IdentityKind(row.kind).label)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -14,13 +14,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import TenantAdmin
-from posthaste.lib.problems import Problem, TooMany
+from posthaste.lib.problems import TooMany
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import ago, badge, facts
 from routing.actions import Action
 from routing.admin import contact_ways  # noqa: F401 - its pages
 from routing.admin.entrance_forms import WHAT_TO_DO, EntranceForm, fields_of, form_for
+from routing.admin.outcomes import DeletedByService
 from routing.entrances import editing, registry, selectors
 from routing.entrances.callbacks import address_of
 from routing.labels import EntranceState
@@ -33,7 +33,7 @@ def asked_kind(request: HttpRequest) -> str:
 
 
 @admin.register(Entrance)
-class EntranceAdmin(TenantAdmin):
+class EntranceAdmin(DeletedByService):
     """Where customers write."""
 
     purpose = gettext_lazy("Customers write through entrances: the chat of a site, WeCom, a mailbox, or another system.")
@@ -41,7 +41,6 @@ class EntranceAdmin(TenantAdmin):
     first_step = (gettext_lazy("Add an entrance"), "admin:routing_entrance_add")
     rows_word = gettext_lazy("entrances")
     audit_actions = tuple(action for action in Action if action.startswith("entrance."))
-    saves_by_service = True
     form = EntranceForm
     change_form_template = "admin/routing/entrance/form.html"
     list_display = ["name", "state", "kind", "tenant", "created"]
@@ -49,7 +48,6 @@ class EntranceAdmin(TenantAdmin):
     list_select_related = ["tenant"]
     search_fields = ["name"]
     ordering = ["name"]
-    actions = None
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Entrance]":
         rows = super().get_queryset(request)
@@ -119,9 +117,6 @@ class EntranceAdmin(TenantAdmin):
 
     # --- delete, test ----------------------------------------------------------------------------------------
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._allowed(request, "delete", obj)
-
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the entrances alone; one with conversations is protected by them."""
         held = [str(obj) for obj in objs if Conversation.objects.filter(entrance=obj).exists()]
@@ -129,13 +124,6 @@ class EntranceAdmin(TenantAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Entrance) -> None:
         editing.delete_entrance(entrance=obj, by=Actor.of_request(request))
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        try:
-            return super().delete_view(request, object_id, extra_context)
-        except Problem as problem:  # a conversation came meanwhile
-            self.message_user(request, problem_text(problem), messages.ERROR)
-            return HttpResponseRedirect(reverse(f"admin:{self.url_name('changelist')}"))
 
     def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Connect to the system behind an entrance, and show what it said."""

@@ -29,7 +29,8 @@ def normalise(value: str) -> str:
     return value
 
 
-declare(Channel(code=DESK, label=gettext_lazy("Service desk"), normalise=normalise, mask=masking.mask_middle))
+REFUSAL = gettext_lazy("The channel desk carries replies of conversations only. Send with POST /api/conversations/{id}/reply/ instead.")
+declare(Channel(code=DESK, label=gettext_lazy("Service desk"), normalise=normalise, mask=masking.mask_middle, refusal=REFUSAL))
 
 
 class EntranceConfig(ProviderConfig):

@@ -31,11 +31,7 @@ class RuleChoice(TextChoices):
     """Who gets the conversations of one rule; `module`: as for all."""
 
     MODULE = "module", gettext_lazy("As for all")
-    LEAST_LOADED = "least_loaded", gettext_lazy("Least loaded")
-    ROUND_ROBIN = "round_robin", gettext_lazy("In turn")
-    LONGEST_IDLE = "longest_idle", gettext_lazy("Longest idle")
-    WEIGHTED = "weighted", gettext_lazy("By weight")
-    SKILL_FIRST = "skill_first", gettext_lazy("Best skill first")
+    vars().update({each.name: (each.value, each.label) for each in Choice})
 
 
 class Vip(TextChoices):

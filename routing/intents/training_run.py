@@ -34,8 +34,6 @@ from routing.models import IntentModel, ModelState
 
 log = structlog.get_logger(__name__)
 COMMAND = [sys.executable, "-m", "deploy.training_process"]
-#: What the process gets beside this process's environment: one thread, as two on two cores are slower than one.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 LEASE = timedelta(seconds=60)
 TURN_SECONDS = 1.0
 LONGEST_SECONDS = 3_600.0
@@ -111,7 +109,7 @@ def _watched(folder: Path, model: IntentModel, token: UUID) -> tuple[ModelState,
         process = subprocess.Popen(
             [*COMMAND, str(folder)],
             cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,  # never written to: it ends with this process, and the training with it
             stdout=subprocess.PIPE,
             stderr=errors,

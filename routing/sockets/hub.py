@@ -8,7 +8,6 @@ another which sessions hold no more. Nothing runs while there are no sockets.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import UUID
@@ -18,10 +17,8 @@ import redis.asyncio
 import structlog
 from channels.db import DatabaseSyncToAsync
 from django.utils import timezone
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from posthaste import env
+from posthaste.lib import fanout
 from routing.conversations import notices, selectors
 from routing.entrances.portal import sessions
 from routing.models import ConversationStatus
@@ -29,7 +26,6 @@ from routing.models import ConversationStatus
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
-REDIS_SECONDS = 0.5
 LOOK_SECONDS = 2.0
 LOOKS_AT_QUEUE = 3
 #: Conversations that were resolved this recently may still change.
@@ -60,23 +56,30 @@ class Watcher(Protocol):
         """Close: the session holds no more."""
 
 
-class Hub:
+class Hub(fanout.Hub):
     """The sockets of this process, and the tasks that serve them while there are any."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._watchers: dict[UUID, set[Watcher]] = {}
         self._seen: dict[UUID, tuple[Any, ...]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self._looks = 0
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self._watchers)
+
+    def channel(self) -> str:
+        return notices.channel()
+
+    def subscribed(self) -> None:
+        for identity_id in list(self._watchers):
+            self._wake(identity_id)
 
     def add(self, watcher: Watcher) -> None:
         """Serve a socket from now on."""
         self._watchers.setdefault(watcher.identity_id, set()).add(watcher)
-        if not self._tasks or any(task.done() for task in self._tasks):
-            for task in self._tasks:
-                task.cancel()
-            loop = asyncio.get_running_loop()
-            self._tasks = [loop.create_task(self._listen()), loop.create_task(self._look_on())]
+        self.start()
 
     def remove(self, watcher: Watcher) -> None:
         """Serve a socket no more."""
@@ -94,36 +97,7 @@ class Hub:
         for watcher in self._watchers.get(identity_id, ()):
             watcher.wake()
 
-    async def _listen(self) -> None:
-        """Take in notices, and subscribe again when the subscription ends."""
-        client = redis.asyncio.Redis.from_url(
-            env.load().redis_url,
-            socket_connect_timeout=REDIS_SECONDS,
-            socket_timeout=REDIS_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="posthaste",
-        )
-        try:
-            while self._watchers:
-                try:
-                    await self._hear_all(client)
-                except (redis.RedisError, OSError):
-                    await asyncio.sleep(REDIS_SECONDS)
-        finally:
-            with suppress(redis.RedisError, OSError):
-                await client.aclose()
-
-    async def _hear_all(self, client: "redis.asyncio.Redis") -> None:
-        async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(notices.channel())
-            for identity_id in list(self._watchers):  # for what came while there was no subscription
-                self._wake(identity_id)
-            while self._watchers:
-                message: Any = await subscription.get_message(timeout=LOOK_SECONDS)
-                if message is not None:
-                    self._hear(message["data"])
-
-    def _hear(self, data: bytes) -> None:
+    async def hear(self, client: "redis.asyncio.Redis", data: bytes) -> None:
         try:
             notice = orjson.loads(data)
             identity_id = UUID(notice["identity"])
@@ -136,9 +110,9 @@ class Hub:
         elif "typing" not in notice:
             self._wake(identity_id)
 
-    async def _look_on(self) -> None:
+    async def take_turns(self) -> None:
         """Look by itself now and then, as notices may be lost, and end what holds no more."""
-        while self._watchers:
+        while self.is_used:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.look()

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.processes import commands, reachable
-from posthaste.env import INSECURE_SECRET, ROOT, Environment
+from posthaste.env import INSECURE_SECRET, NUMERIC_THREADS, ROOT, Environment
 
 OWN, PUBLISHED = SecretStr("x" * 60), SecretStr(INSECURE_SECRET)
 
@@ -36,6 +36,23 @@ def test_every_process_says_in_one_line_that_the_key_is_missing(command: list[st
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "SECRET_KEY" in ended.stderr
+
+
+#: What is loaded before the settings in any process, then the settings, then what counts the threads of numpy's library.
+COUNTS = """
+import os, sys
+import deploy.celery_process, deploy.preloaded, deploy.job_process, deploy.processes
+assert "numpy" not in sys.modules
+import posthaste.settings
+import numpy, threadpoolctl
+print({each["num_threads"] for each in threadpoolctl.threadpool_info()}, os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_NUM_THREADS"])
+"""
+
+
+def test_numpy_starts_no_threads_in_any_process_unless_the_environment_says_so() -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in NUMERIC_THREADS} | {"OMP_NUM_THREADS": "2"}
+    ended = subprocess.run([sys.executable, "-c", COUNTS], cwd=ROOT, env=kept, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "{1} 1 2"
 
 
 @pytest.mark.parametrize(("host", "address"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])

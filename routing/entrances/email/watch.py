@@ -4,16 +4,16 @@ One thread looks for mailboxes that no process watches, and gives each a thread.
 that one dies, another takes over when the lease has run out. Servers without IDLE are asked every 25 s.
 """
 
-import os
-import threading
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import close_old_connections
 from django.utils import timezone
 
 from posthaste.lib.crypto import Undecryptable
+from posthaste.lib.dispatching import Dispatcher
 from posthaste.lib.elastic import stopping
 from posthaste.lib.ids import new_id
 from routing.entrances.email import taking
@@ -27,53 +27,32 @@ LOOK_SECONDS, UNUSED_SECONDS = 3.0, 10.0
 WAIT_SECONDS = 25.0
 AFTER_ERROR = timedelta(seconds=30)
 
-_started: set[int] = set()
 
-
-class Watcher:
+class Watcher(Dispatcher):
     """The thread that looks, and the threads of the mailboxes."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads: dict[UUID, threading.Thread] = {}
-
-    def run(self) -> None:
-        """Look for mailboxes until the process is asked to end."""
-        while not stopping.is_set():
-            try:
-                wait = self.look()
-            except (OperationalError, InterfaceError) as error:
-                log.warning("mailboxes wait for the database", error=type(error).__name__)
-                wait = LOOK_SECONDS
-            except Exception:
-                log.exception("looking for mailboxes failed")
-                wait = UNUSED_SECONDS
-            finally:
-                connection.close()
-            stopping.wait(wait)
+    name = "mailboxes"
+    away_seconds, failed_seconds = LOOK_SECONDS, UNUSED_SECONDS
 
     def look(self) -> float:
         """Give each free mailbox a thread, and return the seconds until the next look."""
         wanted = [pk for pk, settings in _mailboxes() if settings.get("imap_host")]
-        with self._lock:
-            free = [pk for pk in wanted if pk not in self._threads][: MAX_MAILBOXES - len(self._threads)]
-            for pk in free:
-                lease = new_id()
-                if taking.take_lease(pk, lease=lease):
-                    thread = threading.Thread(target=self._serve, args=[pk, lease], name="mailbox", daemon=True)
-                    self._threads[pk] = thread
-                    thread.start()
+        busy = self.busy()
+        for pk in [pk for pk in wanted if pk not in busy][: MAX_MAILBOXES - len(busy)]:
+            lease = new_id()
+            if taking.take_lease(pk, lease=lease):
+                self.begin(pk, partial(_serve, pk, lease))
         return LOOK_SECONDS if wanted else UNUSED_SECONDS
 
-    def _serve(self, entrance_id: UUID, lease: UUID) -> None:
-        try:
-            watch(entrance_id, lease=lease)
-        except Exception:
-            log.exception("watching a mailbox failed", entrance=str(entrance_id))
-        finally:
-            connection.close()
-            with self._lock:
-                self._threads.pop(entrance_id, None)
+
+watcher = Watcher()
+
+
+def _serve(entrance_id: UUID, lease: UUID) -> None:
+    try:
+        watch(entrance_id, lease=lease)
+    except Exception:
+        log.exception("watching a mailbox failed", entrance=str(entrance_id))
 
 
 def _mailboxes() -> list[tuple[UUID, dict[str, object]]]:
@@ -106,11 +85,3 @@ def _is_unchanged(entrance: Entrance) -> bool:
     rows = Entrance.objects.filter(pk=entrance.pk, is_enabled=True, tenant__is_active=True)
     now = rows.first()
     return now is not None and (now.settings, now.secrets) == (entrance.settings, entrance.secrets)
-
-
-def start() -> None:
-    """Start the looking thread of this process as a daemon. Calling it again does nothing."""
-    if os.getpid() in _started:
-        return
-    _started.add(os.getpid())
-    threading.Thread(target=Watcher().run, name="mailboxes", daemon=True).start()

@@ -9,16 +9,19 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import KeyKind, Tenant
+from messaging.channels.channel import open_choices
 from messaging.configuration import message_limits
 from messaging.models import IdempotencyKey, Message, TemplateVersion
-from messaging.scopes import SEND
+from messaging.scopes import SEND, TEMPLATES_WRITE
 from messaging.storage.store import in_transaction
+from posthaste.lib.ids import new_id
 from tests.builders import RECIPIENTS, Api, fields_of, json_of, make_api, make_template, make_tenant, published
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 SMS = {"channel": "sms", "recipient": "+86 138-1234-5678", "body": "Your parcel is here."}
 URL = "/api/messages/"
+OF_CALLERS = [code for code, _label in open_choices()]
 CONTROLS = ["\t", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"]
 
 
@@ -75,10 +78,29 @@ def test_a_recipient_is_stored_in_its_normalised_form(api: Api) -> None:
     assert stored().recipient == "+8613812345678"
 
 
-@pytest.mark.parametrize("channel", RECIPIENTS)
-def test_every_channel_takes_a_message(channel: str, api: Api) -> None:
+@pytest.mark.parametrize("channel", OF_CALLERS)
+def test_every_channel_of_callers_takes_a_message(channel: str, api: Api) -> None:
     body = {"channel": channel, "recipient": RECIPIENTS[channel], "body": "Hi", "subject": "Hi"}
     assert api.post(URL, body).status_code == 202
+
+
+@pytest.mark.parametrize("kind", KeyKind.values)
+def test_a_channel_that_carries_replies_only_is_refused_wherever_a_caller_chooses_one(kind: str, tenant: Tenant) -> None:
+    api = make_api(tenant, SEND, TEMPLATES_WRITE, kind=kind)
+    desk, rows = {"channel": "desk", "body": "Hi"}, [{"recipient": "visitor-1"}]
+    bodies = {
+        URL: desk | {"recipient": "visitor-1", "metadata": {"line": str(new_id())}},
+        "/api/messages/batch/": desk | {"recipients": rows, "on_error": "skip"},
+    }
+    if kind == KeyKind.LIVE:
+        bodies["/api/templates/"] = desk | {"name": "reply", "publish": True}
+    for path, body in bodies.items():
+        answer = api.post(path, body)
+        (error,) = json_of(answer)["errors"]
+        assert (answer.status_code, error["field"], error["code"]) == (422, "channel", "not_allowed"), path
+        assert "POST /api/conversations/{id}/reply/" in error["message"], path
+    assert not Message.objects.exists()
+    assert "desk" not in json_of(api.post(URL, SMS | {"channel": "fax"}))["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("path", ["/api/messages", "/api/messages/"])
@@ -478,7 +500,7 @@ BLANKS = ["   ", "\n\t\n", "\u200b", "\u00a0\u3000", "\u2060\ufeff", "\u3164"]
 
 
 @pytest.mark.parametrize("body", BLANKS)
-@pytest.mark.parametrize("channel", RECIPIENTS)
+@pytest.mark.parametrize("channel", OF_CALLERS)
 def test_a_text_in_which_nothing_can_be_seen_is_refused(channel: str, body: str, api: Api) -> None:
     assert fields_of(api.post(URL, {"channel": channel, "recipient": RECIPIENTS[channel], "body": body, "subject": "Hi"})) == ["body"]
 

@@ -11,20 +11,10 @@ from routing.assignment.assigning import assign_waiting
 from routing.assignment.queueing import enqueue
 from routing.models import Agent, Conversation, SkillGroup
 from routing.models import Assignment as Span
-from tests.builders import Api, fields_of, json_of, make_api, make_tenant
+from tests.builders import Api, fields_of, json_of, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> Api:
-    return make_api(tenant)
 
 
 def make_member(tenant: Tenant, name: str) -> User:

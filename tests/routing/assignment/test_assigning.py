@@ -22,11 +22,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
 def run(tenant: Tenant, now: datetime = NOW, **settings: Any) -> int:
     with assignment.set(**settings):
         return assign_waiting(tenant_id=tenant.pk, now=now)

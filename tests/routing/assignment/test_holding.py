@@ -14,17 +14,12 @@ from routing.configuration import assignment
 from routing.conversations.replies import Author, reply
 from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus, Presence
 from routing.models import Assignment as Span
-from tests.builders import TESTER, make_tenant
+from tests.builders import TESTER
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
 from tests.routing.assignment.test_assigning import holder, loads, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
 
 
 def test_a_claim_that_loses_names_the_owner_and_changes_nothing(tenant: Tenant) -> None:

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from benchmarks import assignment_proof as proof
+from benchmarks import assignment_actors as proof
 from posthaste.env import ROOT
 from routing.assignment import holding
 from routing.assignment.assigning import assign_waiting
@@ -64,6 +64,20 @@ def test_workers_agents_and_claims_at_once_keep_every_promise() -> None:
     assert (verdict.unresolved, verdict.conversations) == (0, 40)
     assert (verdict.over_capacity, verdict.held_twice, verdict.spans_over_capacity) == (0, 0, 0)
     assert set(Agent.objects.filter(tenant_id=tenant_id).values_list("load", flat=True)) == {0}
+
+
+def test_the_recorder_tells_which_agent_was_free_while_something_waited() -> None:
+    tenant, now = make_tenant(), timezone.now()
+    group = make_group(tenant, at=now)
+    free = make_agent(tenant, group, at=now, capacity=2, present_until=now + timedelta(hours=1))
+    for _ in range(2):
+        make_waiting(tenant, group, at=now)
+    verdict, stop = proof.Verdict(), threading.Event()
+    proof.record(tenant.pk, stop, verdict, pause=0.01, stall_seconds=0.3, long_seconds=0.1)
+    (wait,) = verdict.long_waits
+    assert (wait.agent, wait.waiting, verdict.unresolved) == (free.name, 2, 2)
+    assert wait.began >= 0
+    assert 0.1 < wait.seconds == verdict.longest_wait_while_free
 
 
 def test_of_claims_at_once_one_wins_and_all_others_are_told_the_owner() -> None:

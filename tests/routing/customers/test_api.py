@@ -19,16 +19,6 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> Api:
-    return make_api(tenant)
-
-
 def make_known(tenant: Tenant, name: str, email: str, **attributes: Any) -> Customer:
     customer = make_customer(tenant, name=name)
     make_identity(customer, IdentityKind.EMAIL, value=email)

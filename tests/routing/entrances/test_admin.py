@@ -1,6 +1,5 @@
 """Entrances and contact ways in the admin: secrets go in and never come out, and the address to enter elsewhere is at hand."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from tests.routing.entrances.builders import make_wecom
 pytestmark = pytest.mark.django_db
 
 ADD = "/admin/routing/entrance/add/?kind=wecom_contact"
-
-
-@pytest.fixture
-def wecom() -> Iterator[WeCom]:
-    with WeCom() as server:
-        yield server
 
 
 def member(tenant: Tenant, role: str = "operator") -> Client:

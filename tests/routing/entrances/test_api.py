@@ -1,6 +1,5 @@
 """Entrances and contact ways over the API: tenants and scopes apart, secrets never shown, wrong fields named."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ pytestmark = pytest.mark.django_db
 
 BOTH = ("entrances:read", "entrances:write")
 HOOK: dict[str, Any] = {"name": "Shop", "kind": "webhook", "secrets": {"secret": HOOK_SECRET}}
-
-
-@pytest.fixture
-def wecom() -> Iterator[WeCom]:
-    with WeCom() as server:
-        yield server
 
 
 def test_an_entrance_is_made_read_changed_and_deleted() -> None:

@@ -1,11 +1,9 @@
 """Mail that is fetched from a real IMAP server: once, also when it is renumbered, and by one process at a time."""
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from posthaste.lib.elastic import stopping
@@ -15,7 +13,7 @@ from routing.entrances.email import mailbox as mailboxes
 from routing.entrances.email import taking, watch
 from routing.entrances.email.settings import EmailSettings
 from routing.models import Arrival, Entrance, EntranceKind, Mailbox
-from tests import packages
+from tests import crowds, packages
 from tests.builders import TESTER, poll
 from tests.peers.imap import PASSWORD, USER
 from tests.peers.imap import Mailbox as Server
@@ -93,25 +91,18 @@ def test_a_large_message_is_taken_without_its_content(entrance: Entrance, server
 
 
 def test_new_mail_arrives_without_anything_being_asked_for(entrance: Entrance, server: Server) -> None:
-    lease = new_id()
-    assert taking.take_lease(entrance.pk, lease=lease)
-    assert not taking.take_lease(entrance.pk, lease=new_id())
-
-    def run() -> None:
-        try:
-            watch.watch(entrance.pk, lease=lease)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
+    watcher = watch.Watcher()
+    looking = crowds.start(watcher.run, name="mailboxes")
     try:
-        poll(lambda: Mailbox.objects.get().checked_at, seconds=20)
+        poll(lambda: (row := Mailbox.objects.first()) and row.checked_at, seconds=20)
+        assert watcher.busy() == {entrance.pk}
+        assert not taking.take_lease(entrance.pk, lease=new_id())
         server.deliver(message("hello"))
         poll(lambda: texts() == ["hello"], seconds=20)
     finally:
         stopping.set()
-        thread.join(20)
+        looking.join()
+        assert watcher.join(20)
         stopping.clear()
     assert Mailbox.objects.get().lease_token is None
 

@@ -1,7 +1,6 @@
 """客户联系 and applications: customers, follow-ups and tags stay in step, a welcome is sent once and in time, employees are answered."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -26,12 +25,6 @@ from tests.routing.builders import make_way
 from tests.routing.entrances.builders import call_back, lines_of, make_wecom
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
-
-
-@pytest.fixture
-def wecom() -> Iterator[WeCom]:
-    with WeCom() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -46,12 +45,6 @@ def write(*given):
 pulling._write = write
 pulling.pull(uuid.UUID(sys.argv[1]), sys.argv[2])
 """
-
-
-@pytest.fixture
-def wecom() -> Iterator[WeCom]:
-    with WeCom() as server:
-        yield server
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ EVALUATION: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
 def staff(tenant: Tenant, role: str = Role.AUTHOR) -> Client:
     user = User.objects.create(username=f"{role}-{tenant.slug}", is_staff=True)
     Member.objects.create(user=user, tenant=tenant, role=role)

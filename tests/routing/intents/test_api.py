@@ -7,20 +7,10 @@ from celery import current_app
 
 from accounts.models import KeyKind, Tenant
 from routing.models import Intent, IntentModel, ModelState, Utterance, UtteranceState
-from tests.builders import Api, fields_of, json_of, make_api, make_tenant
+from tests.builders import Api, fields_of, json_of, make_api
 from tests.routing.intents.builders import make_intent, make_small_set, make_utterance, make_version, small_model
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> Api:
-    return make_api(tenant)
 
 
 def classified(api: Api, body: dict[str, Any]) -> Any:

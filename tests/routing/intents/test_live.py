@@ -36,11 +36,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
 def intents(tenant: Tenant, *texts: str) -> list[tuple[str, int]]:
     with assignment.set(min_confidence_percent=0):
         return [(one.alternatives[0][0], one.model) for one in recognize(texts, tenant_id=tenant.pk)]

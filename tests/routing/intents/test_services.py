@@ -19,11 +19,6 @@ pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
 def actions(tenant: Tenant) -> list[str]:
     return list(AuditEntry.objects.filter(tenant=tenant).order_by("pk").values_list("action", flat=True))
 

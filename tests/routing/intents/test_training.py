@@ -23,7 +23,7 @@ from routing.intents import training, training_run
 from routing.intents.live import recognize
 from routing.intents.versions import activate_model
 from routing.models import IntentModel, ModelState
-from tests.builders import TESTER, make_tenant
+from tests.builders import TESTER
 from tests.jobs.waiting import wait_until
 from tests.routing.intents.builders import make_small_set, make_version, small_model
 
@@ -46,11 +46,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     monkeypatch.setattr(current_app, "send_task", lambda _name, args, **_options: found.append(args[0]))
     return found
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
 
 
 @pytest.fixture

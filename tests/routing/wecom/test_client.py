@@ -19,12 +19,6 @@ pytestmark = pytest.mark.both_stacks
 
 
 @pytest.fixture
-def wecom() -> Iterator[WeCom]:
-    with WeCom() as server:
-        yield server
-
-
-@pytest.fixture
 def client(wecom: WeCom) -> Iterator[Client]:
     guarded = GuardedClient(["127.0.0.0/8"])
     yield client_of(wecom, guarded=guarded)

@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from posthaste.lib.problems import Invalid
+from posthaste.ui.checked_forms import CheckedForm
 from routing.assignment import staff
 from routing.models import Agent, SkillGroup
 
@@ -27,31 +27,10 @@ class LanguagesField(forms.CharField):
         return bool(self.to_python(data) != (initial or []))
 
 
-class _Checked(forms.ModelForm):  # type: ignore[type-arg]
-    """A form whose row is checked by a service before it is stored."""
-
-    def check_row(self) -> None:
-        """Call the service's check."""
-        raise NotImplementedError
-
-    def _get_validation_exclusions(self) -> set[str]:
-        # What is taken is an error of its field in the service's check, and one of the whole form in Django's.
-        return {*super()._get_validation_exclusions(), "tenant"}  # type: ignore[misc]
-
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]  # fills the instance
-        if self.errors:
-            return
-        try:
-            self.check_row()
-        except Invalid as problem:
-            for error in problem.errors:
-                field = str(error["field"]).partition("[")[0]
-                self.add_error(field if field in self.fields else None, str(error["message"]))
-
-
-class GroupForm(_Checked):
+class GroupForm(CheckedForm):
     """A skill group."""
+
+    checked_by_service = ("tenant",)
 
     class Meta:
         model = SkillGroup
@@ -69,8 +48,10 @@ class GroupForm(_Checked):
         staff.check_group(self.instance)
 
 
-class AgentForm(_Checked):
+class AgentForm(CheckedForm):
     """An agent."""
+
+    checked_by_service = ("tenant",)
 
     languages = LanguagesField(
         label=gettext_lazy("languages"), required=False, max_length=200, help_text=gettext_lazy("Such as en, zh. Empty: all.")
