@@ -17,7 +17,7 @@ from accounts.labels import Activity
 from accounts.selectors import staff_of
 from accounts.services.audit import Actor
 from accounts.staff.lists import Rows
-from accounts.staff.tenant_admin import ReadOnly, TenantAdmin, own_rows, own_tenants
+from accounts.staff.tenant_admin import ReadOnly, TenantAdmin, own_rows, own_tenants, without_shortcuts
 from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
@@ -113,10 +113,12 @@ class SkillInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = own_rows(request, db_field.related_model._default_manager.select_related("tenant"))
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None:
-            widget: Any = field.widget
-            widget.can_add_related = widget.can_change_related = widget.can_view_related = widget.can_delete_related = False
+        return super().formfield_for_foreignkey(db_field, request, **{"empty_label": _("Choose one"), **kwargs})
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is not None:
+            without_shortcuts(field)
         return field
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -219,7 +221,8 @@ class AssignmentAdmin(ReadOnly):
     """Who had which conversation, and why."""
 
     purpose = gettext_lazy("Who had which conversation, from when until when, and why.")
-    empty_text = gettext_lazy("Nothing was assigned yet.")
+    empty_text = gettext_lazy("Assignments appear here when a conversation is given to an agent, which needs one who is online.")
+    first_step = (gettext_lazy("Agents"), "admin:routing_agent_changelist")
     list_display = ["given", "agent_name", "cause_badge", "reason_shown", "ended", "conversation_id_shown", "tenant"]
     list_display_links = ["given"]
     has_panel = True
@@ -241,6 +244,9 @@ class AssignmentAdmin(ReadOnly):
         "tenant",
     )
     readonly_fields = fields
+
+    def may_take_first_step(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("routing.view_agent"))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows

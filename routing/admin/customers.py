@@ -24,7 +24,7 @@ from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, thousands, two_lines
 from routing.actions import Action
-from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
+from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, named, plan_in_words, shown
 from routing.admin.wording import actors_in_words, called
 from routing.customers import attributes, editing, erasing, exporting, finding, merging, suppressed
 from routing.customers.attribute_values import LEVEL, VIP, by_precedence, combined, in_force
@@ -142,7 +142,7 @@ class CustomerAdmin(ReadOnly):
         people = actors_in_words(request, (row.set_by for row in sources))
         for row in sources:
             row.by_shown = people.get(row.set_by, "")  # type: ignore[attr-defined]
-            row.shown = shown(row.value)  # type: ignore[attr-defined]
+            row.named, row.shown = named(row.name), shown(row.value)  # type: ignore[attr-defined]
         identities = list(Identity.objects.filter(customer=customer))
         conversations = Conversation.objects.filter(customer=customer)
         merges = CustomerMerge.objects.filter(Q(kept=customer) | Q(merged=customer)).select_related("kept", "merged")
@@ -150,12 +150,13 @@ class CustomerAdmin(ReadOnly):
         for merge in found:
             merge.named = f"{called(merge.kept)} ← {called(merge.merged)}"  # type: ignore[attr-defined]
         is_there = customer.merged_into_id is None and customer.erased_at is None
+        heading = customer.name or (_("Erased customer") if customer.erased_at else _("Without a name"))
         context = {
-            "purpose": "",
-            "title": customer.name or _("Without a name"),
-            "heading": customer.name or _("Without a name"),
+            "purpose": _("How this person is known, what is known about them, and what they wrote."),
+            "title": heading,
+            "heading": heading,
             "identities": identities,
-            "in_force": [(name, shown(value)) for name, value in sorted(combined(rows.filter(in_force(now))).items())],
+            "in_force": [(named(name), shown(value)) for name, value in sorted(combined(rows.filter(in_force(now))).items())],
             "sources": sources,
             "suppressions": suppressed.entries(identities, tenant_id=customer.tenant_id, now=now),
             "conversations": list(conversations.select_related("entrance", "identity").order_by("-pk")[:LATEST]),
@@ -216,7 +217,8 @@ class CustomerAdmin(ReadOnly):
         """Show what merging another customer into this one would do, and do it when that was confirmed."""
         customer = self.own(request, str(pk), change=True)
         other = self._other(request, request.POST.get("other") or request.GET.get("other", ""), customer)
-        context: dict[str, Any] = {"purpose": "", "title": _("Merge customers"), "heading": _("Merge customers"), "term": ""}
+        purpose = _("Identities, conversations, links and attributes move to the customer that is kept.")
+        context: dict[str, Any] = {"purpose": purpose, "title": _("Merge customers"), "heading": _("Merge customers"), "term": ""}
         context["original_name"] = called(customer)
         if other is None:
             term = request.GET.get("other", "").strip()
@@ -227,7 +229,7 @@ class CustomerAdmin(ReadOnly):
         except Problem as problem:
             return self.page(request, "merge", customer, **context, error=problem_text(problem))
         wants_number = plan.size > MAX_WITHOUT_NUMBER
-        context |= {"plan": plan, "other": other, "other_name": called(other), "wants_number": wants_number}
+        context |= {"plan": plan, **plan_in_words(plan), "other": other, "other_name": called(other), "wants_number": wants_number}
         if request.method == "POST":
             if wants_number and request.POST.get("number", "").replace(",", "").strip() != str(plan.size):
                 return self.page(request, "merge", customer, **context, error=_("Type {number} to continue.").format(number=plan.size))
@@ -261,7 +263,11 @@ class CustomerAdmin(ReadOnly):
         number = Line.objects.filter(conversation__customer=customer).count()
         heading = _("Erase {name}?").format(name=called(customer))
         kept = [(what, why) for _code, what, why in KEPT]
-        context: dict[str, Any] = {"purpose": "", "title": heading, "heading": heading, "number": number, "kept": kept}
+        purpose = _(
+            "Name, identities, attributes, links, attachments and all texts are deleted, also of customers that were merged into this one. "
+            "It can't be undone."
+        )
+        context: dict[str, Any] = {"purpose": purpose, "title": heading, "heading": heading, "number": number, "kept": kept}
         if request.method != "POST":
             return self.page(request, "erase", customer, **context)
         if request.POST.get("number", "").replace(",", "").strip() != str(number):

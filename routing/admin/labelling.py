@@ -66,10 +66,12 @@ def label_page(pages: TenantAdmin, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:routing_utterance_label')}?tenant={tenant.pk}")
     waiting = reading.suggestions([tenant.pk])
     intents = list(Intent.objects.filter(tenant=tenant))
+    titles = {intent.name: title_of(intent) for intent in intents} | {OUT_OF_SCOPE: _("Out of scope")}
     rows = [
         {
             "utterance": row,
             "source": row.get_source_display(),
+            "guess": titles.get(row.guess, row.guess),
             "sure": percent(None if row.confidence is None else round(100 * row.confidence)),
             "chosen": row.intent.name if row.intent and row.source == "correction" else LATER,
         }
