@@ -44,8 +44,8 @@ class ConversationAdmin(ReadOnly):
     first_step = ENTRANCES
     rows_word = gettext_lazy("conversations")
     list_display = [
-        "status_badge",
         "customer_shown",
+        "status_badge",
         "identity_shown",
         "intent_shown",
         "handled_by",
@@ -54,7 +54,7 @@ class ConversationAdmin(ReadOnly):
         "tenant",
         "began",
     ]
-    list_display_links = ["status_badge", "began"]
+    list_display_links = ["customer_shown", "began"]
     has_panel = True
     list_filter = ["status", ("entrance", OwnedFilter), ("group", OwnedFilter), ("agent", OwnedFilter)]
     list_select_related = ["tenant", "customer", "identity", "entrance", "group", "agent"]
