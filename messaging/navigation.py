@@ -7,7 +7,7 @@ from posthaste.ui.navigation import Entry, Group, model_list
 
 navigation.add(
     model_list("messaging", "message", group=Group.OPERATE, order=20, icon="messages", label=_("Messages"), on_phone=True),
-    model_list("messaging", "batch", group=Group.OPERATE, order=40, icon="batches", label=_("Batches"), on_phone=True),
+    model_list("messaging", "batch", group=Group.OPERATE, order=40, icon="batches", label=_("Batches")),
     model_list("messaging", "provider", group=Group.OPERATE, order=50, icon="providers", label=_("Providers")),
     model_list("messaging", "template", group=Group.CONFIGURE, order=10, icon="templates", label=_("Templates")),
     model_list("messaging", "webhookendpoint", group=Group.CONFIGURE, order=15, icon="webhook", label=_("Webhook endpoints")),

@@ -25,6 +25,6 @@ navigation.add(
     model_list("routing", "intentmodel", group=Group.CONFIGURE, order=32, icon="model", label=_("Intent models")),
 )
 navigation.add(
-    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations")),
+    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations"), on_phone=True),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )

@@ -54,6 +54,12 @@ def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least
     return owned_by(queryset, *own_tenants(request, at_least=least))
 
 
+def without_shortcuts(field: Any) -> None:
+    """Show no icons beside a choice that add, change or delete what is chosen: each has a page of its own."""
+    widget = field.widget
+    widget.can_add_related = widget.can_change_related = widget.can_view_related = widget.can_delete_related = False
+
+
 class TenantFilter(admin.SimpleListFilter):
     """By tenant; shown only to those who have several, and naming only theirs."""
 
@@ -145,7 +151,7 @@ class Audited(AuditedHistory, Exported):
         if ERROR_FLAG in request.GET:  # Django leads here from an address whose filters it could not use
             messages.warning(request, _("A filter of the address could not be understood. This list is not filtered."))
         step = None
-        if self.first_step and self.has_add_permission(request):
+        if self.first_step and self.may_take_first_step(request):
             step = {"label": self.first_step[0], "url": reverse(self.first_step[1])}
         context = {
             "purpose": self.purpose,
@@ -156,6 +162,10 @@ class Audited(AuditedHistory, Exported):
             "has_panel": self.has_panel,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def may_take_first_step(self, request: HttpRequest) -> bool:
+        """Return whether an empty list offers its first step to the reader."""
+        return self.has_add_permission(request)
 
     def page(
         self, request: HttpRequest, template: str, obj: models.Model | None = None, *, status: int = 200, **context: Any
@@ -231,15 +241,14 @@ class TenantAdmin(Audited):
         rows = kwargs.get("queryset")
         kwargs["queryset"] = own_rows(request, related._default_manager.all() if rows is None else rows, at_least=self.least)
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None and related is Tenant:
-            field.empty_label = None
+        if field is not None:
+            field.empty_label = None if related is Tenant else _("Choose one") if field.required else _("None")
         return field
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and db_field.related_model is Tenant:
-            # No shortcuts to add or change a tenant: that is another page's business.
-            field.widget.can_add_related = field.widget.can_change_related = field.widget.can_view_related = False
+        if field is not None and db_field.related_model is not None:
+            without_shortcuts(field)
         return field
 
     def get_list_display(self, request: HttpRequest) -> Any:

@@ -54,7 +54,11 @@ class AgentForm(CheckedForm):
     checked_by_service = ("tenant",)
 
     languages = LanguagesField(
-        label=gettext_lazy("languages"), required=False, max_length=200, help_text=gettext_lazy("Such as en, zh. Empty: all.")
+        label=gettext_lazy("languages"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=gettext_lazy("Such as en, zh. Empty: all."),
     )
 
     class Meta:

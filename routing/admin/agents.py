@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from accounts.labels import Activity
 from accounts.selectors import staff_of
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import own_rows, own_tenants
+from accounts.staff.tenant_admin import own_rows, own_tenants, without_shortcuts
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, two_lines
 from routing.actions import Action
 from routing.admin.agent_forms import AgentForm, GroupForm, SkillFormSet
@@ -89,10 +89,12 @@ class SkillInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = own_rows(request, db_field.related_model._default_manager.select_related("tenant"))
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None:
-            widget: Any = field.widget
-            widget.can_add_related = widget.can_change_related = widget.can_view_related = widget.can_delete_related = False
+        return super().formfield_for_foreignkey(db_field, request, **{"empty_label": _("Choose one"), **kwargs})
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is not None:
+            without_shortcuts(field)
         return field
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -24,7 +24,8 @@ class AssignmentAdmin(ReadOnly):
     """Who had which conversation, and why."""
 
     purpose = gettext_lazy("Who had which conversation, from when until when, and why.")
-    empty_text = gettext_lazy("Nothing was assigned yet.")
+    empty_text = gettext_lazy("Assignments appear here when a conversation is given to an agent, which needs one who is online.")
+    first_step = (gettext_lazy("Agents"), "admin:routing_agent_changelist")
     list_display = ["given", "agent_name", "cause_badge", "reason_shown", "ended", "conversation_id_shown", "tenant"]
     list_display_links = ["given"]
     has_panel = True
@@ -46,6 +47,9 @@ class AssignmentAdmin(ReadOnly):
         "tenant",
     )
     readonly_fields = fields
+
+    def may_take_first_step(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("routing.view_agent"))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows

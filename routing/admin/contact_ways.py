@@ -1,11 +1,12 @@
 """Contact ways in the admin: QR codes by which customers add employees, and what became of their welcome messages."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -45,6 +46,9 @@ class ContactWayForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["entrance", "name", "state", "users", "group", "tags", "welcome"]
         widgets = {"welcome": forms.Textarea(attrs={"rows": 3})}
 
+    #: What WeCom refused, as field and message.
+    refused: ClassVar[list[tuple[str, str]]] = []
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("users", "tags"):
@@ -63,6 +67,8 @@ class ContactWayForm(forms.ModelForm):  # type: ignore[type-arg]
         owner = entrance.tenant_id if entrance else self.instance.tenant_id
         if group is not None and group.tenant_id != owner:
             self.add_error("group", _("There is no such skill group."))
+        for field, message in self.refused:
+            self.add_error(field if field in self.fields else None, message)
         return values
 
 
@@ -77,6 +83,7 @@ class ContactWayAdmin(TenantAdmin):
     purpose = gettext_lazy("Customers scan a QR code to add an employee in WeCom. Its state tells where they came from and routes them.")
     empty_text = gettext_lazy("There are no contact ways yet. They need an entrance of the kind WeCom contacts.")
     first_step = (gettext_lazy("Add a contact way"), "admin:routing_contactway_add")
+    first_entrance = (gettext_lazy("Add an entrance"), "admin:routing_entrance_add")
     rows_word = gettext_lazy("contact ways")
     audit_actions = tuple(action for action in Action if action.startswith("contact_way."))
     saves_by_service = True
@@ -100,6 +107,13 @@ class ContactWayAdmin(TenantAdmin):
         rows = Entrance.objects.filter(kind=EntranceKind.WECOM_CONTACT)
         return own_rows(request, rows, at_least=self.least).exists()
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = dict(extra_context or {})
+        if not self.has_add_permission(request) and request.user.has_perm("routing.add_entrance"):
+            label, name = self.first_entrance
+            context["first_step"] = {"label": label, "url": f"{reverse(name)}?kind={EntranceKind.WECOM_CONTACT}"}
+        return super().changelist_view(request, context)
+
     def get_list_filter(self, request: HttpRequest) -> Any:
         return [name for name in super().get_list_filter(request) if name != "entrance"]
 
@@ -108,7 +122,10 @@ class ContactWayAdmin(TenantAdmin):
             kwargs["queryset"] = Entrance.objects.filter(kind=EntranceKind.WECOM_CONTACT).defer("secrets")
         if db_field.name == "group":
             kwargs["queryset"] = own_rows(request, SkillGroup.objects.all())
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "group" and field is not None:
+            field.empty_label = _("By the rules")
+        return field
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = ["entrance", "name", "state", "users", "group", "tags", "welcome"]
@@ -123,22 +140,22 @@ class ContactWayAdmin(TenantAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         # `users` and `tags` are fields of the form, written one per line, that stand for columns of JSON.
         kwargs["fields"] = [name for name in ContactWayForm.Meta.fields if not (obj and name in ("entrance", "state"))]
-        return super().get_form(request, obj, change=change, **kwargs)
+        made = super().get_form(request, obj, change=change, **kwargs)
+        return type(made.__name__, (made,), {"refused": getattr(request, "refused", [])})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Check and save without the transaction that Django puts around both, as WeCom is called in between."""
+        """Check and save without the transaction that Django puts around both, as WeCom is called in between.
+
+        What WeCom refuses is shown in the form, which keeps what was filled in.
+        """
         try:
             answer: HttpResponse = self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
         except Problem as problem:
-            self.message_user(request, _said(problem), messages.ERROR)
-            return self.redirected(request)
+            request.refused = _said(problem)  # type: ignore[attr-defined]
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined,no-any-return]
         return answer
-
-    def redirected(self, request: HttpRequest) -> HttpResponse:
-        """Lead back to the page that was sent; what WeCom refused is said above it."""
-        return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: ContactWay, form: Any, change: bool) -> None:
         by = Actor.of_request(request)
@@ -191,7 +208,6 @@ class ContactWayAdmin(TenantAdmin):
         return ago(row.created_at)
 
 
-def _said(problem: Problem) -> str:
-    """Return what a problem says, with its fields."""
-    named = "; ".join(str(error["message"]) for error in problem.errors)
-    return named or problem_text(problem)
+def _said(problem: Problem) -> list[tuple[str, str]]:
+    """Return what a problem says by field."""
+    return [(str(error["field"]), str(error["message"])) for error in problem.errors] or [("", problem_text(problem))]

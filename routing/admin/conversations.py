@@ -1,5 +1,6 @@
 """The admin's pages of conversations and of what came in: looked at, never edited; a failed arrival is tried again."""
 
+import re
 from typing import Any
 
 from django.contrib import admin, messages
@@ -28,6 +29,10 @@ from routing.models import Arrival, ArrivalState, Conversation, ConversationStat
 
 #: Lines that the page of a conversation shows: the newest ones.
 SHOWN_LINES = 200
+#: How an unexpected error is stored: its class, then what it said.
+EXCEPTION = re.compile(r"[A-Z]\w*: ")
+#: What an empty list offers: nothing comes in without an entrance.
+ENTRANCES = (gettext_lazy("Entrances"), "admin:routing_entrance_changelist")
 
 
 @admin.register(Conversation)
@@ -36,10 +41,11 @@ class ConversationAdmin(ReadOnly):
 
     purpose = gettext_lazy("What customers wrote, through every entrance, who answers them, and why.")
     empty_text = gettext_lazy("Conversations appear here when customers write through an entrance.")
+    first_step = ENTRANCES
     rows_word = gettext_lazy("conversations")
     list_display = [
-        "status_badge",
         "customer_shown",
+        "status_badge",
         "identity_shown",
         "intent_shown",
         "handled_by",
@@ -48,7 +54,7 @@ class ConversationAdmin(ReadOnly):
         "tenant",
         "began",
     ]
-    list_display_links = ["status_badge", "began"]
+    list_display_links = ["customer_shown", "began"]
     has_panel = True
     list_filter = ["status", ("entrance", OwnedFilter), ("group", OwnedFilter), ("agent", OwnedFilter)]
     list_select_related = ["tenant", "customer", "identity", "entrance", "group", "agent"]
@@ -56,6 +62,9 @@ class ConversationAdmin(ReadOnly):
     search_help_text = gettext_lazy("Exact conversation or customer ID.")
     ordering = ["-id"]
     sortable_by = ["began"]
+
+    def may_take_first_step(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("routing.view_entrance"))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows
@@ -141,6 +150,7 @@ class ArrivalAdmin(ReadOnly):
 
     purpose = gettext_lazy("What came in through entrances, stored before its sender was answered, and what became of it.")
     empty_text = gettext_lazy("Arrivals appear here when customers write through an entrance.")
+    first_step = ENTRANCES
     rows_word = gettext_lazy("arrivals")
     list_display = ["state_badge", "sender_masked", "entrance", "error_shown", "attempts", "tenant", "received"]
     list_display_links = ["state_badge", "received"]
@@ -164,6 +174,10 @@ class ArrivalAdmin(ReadOnly):
         "finished",
     ]
     actions = ["retry"]
+    change_form_template = "admin/routing/arrival/form.html"
+
+    def may_take_first_step(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("routing.view_entrance"))
 
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Arrival]", search_term: str) -> Any:
         term = search_term.strip()
@@ -175,7 +189,10 @@ class ArrivalAdmin(ReadOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         arrival: Arrival = self.own(request, unquote(object_id))
-        names = {"heading": short_id(arrival.pk)}
+        names = {
+            "heading": short_id(arrival.pk),
+            "may_retry": arrival.state == ArrivalState.FAILED and self.has_operate_permission(request, arrival),
+        }
         return super().change_view(request, object_id, form_url, {**names, **(extra_context or {})})
 
     @admin.action(description=gettext_lazy("Process again"), permissions=["operate"])
@@ -227,7 +244,9 @@ class ArrivalAdmin(ReadOnly):
         return two_lines(mask_identity(kind, value), named)
 
     @admin.display(description=gettext_lazy("error"))
-    def error_shown(self, row: Arrival) -> str:
+    def error_shown(self, row: Arrival) -> SafeString | str:
+        if EXCEPTION.match(row.error):  # what a developer looks for is the second line
+            return two_lines(_("It could not be processed"), row.error)
         return _(row.error) if row.error else NOTHING
 
     @admin.display(description=gettext_lazy("line"))

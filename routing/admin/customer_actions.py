@@ -18,6 +18,7 @@ from posthaste.lib.problems import Problem
 from posthaste.ui.confirmation import MAX_WITHOUT_NUMBER
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import thousands
+from routing.admin.customer_forms import plan_in_words
 from routing.admin.outcomes import tried
 from routing.admin.wording import called
 from routing.customers import erasing, exporting, finding, merging
@@ -41,7 +42,8 @@ class CustomerActions(ReadOnly):
         """Show what merging another customer into this one would do, and do it when that was confirmed."""
         customer = self.own(request, str(pk), change=True)
         other = self._other(request, request.POST.get("other") or request.GET.get("other", ""), customer)
-        context: dict[str, Any] = {"purpose": "", "title": _("Merge customers"), "heading": _("Merge customers"), "term": ""}
+        purpose = _("Identities, conversations, links and attributes move to the customer that is kept.")
+        context: dict[str, Any] = {"purpose": purpose, "title": _("Merge customers"), "heading": _("Merge customers"), "term": ""}
         context["original_name"] = called(customer)
         if other is None:
             term = request.GET.get("other", "").strip()
@@ -52,7 +54,7 @@ class CustomerActions(ReadOnly):
         except Problem as problem:
             return self.page(request, "merge", customer, **context, error=problem_text(problem))
         wants_number = plan.size > MAX_WITHOUT_NUMBER
-        context |= {"plan": plan, "other": other, "other_name": called(other), "wants_number": wants_number}
+        context |= {"plan": plan, **plan_in_words(plan), "other": other, "other_name": called(other), "wants_number": wants_number}
         if request.method == "POST":
             if wants_number and request.POST.get("number", "").replace(",", "").strip() != str(plan.size):
                 return self.page(request, "merge", customer, **context, error=_("Type {number} to continue.").format(number=plan.size))
@@ -86,7 +88,11 @@ class CustomerActions(ReadOnly):
         number = Line.objects.filter(conversation__customer=customer).count()
         heading = _("Erase {name}?").format(name=called(customer))
         kept = [(what, why) for _code, what, why in KEPT]
-        context: dict[str, Any] = {"purpose": "", "title": heading, "heading": heading, "number": number, "kept": kept}
+        purpose = _(
+            "Name, identities, attributes, links, attachments and all texts are deleted, also of customers that were merged into this one. "
+            "It can't be undone."
+        )
+        context: dict[str, Any] = {"purpose": purpose, "title": heading, "heading": heading, "number": number, "kept": kept}
         if request.method != "POST":
             return self.page(request, "erase", customer, **context)
         if request.POST.get("number", "").replace(",", "").strip() != str(number):

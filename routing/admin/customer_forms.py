@@ -9,7 +9,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib.dates import within_range
-from routing.customers.attribute_values import LEVEL, TAGS, fault
+from routing.customers.attribute_values import LEVEL, TAGS, VIP, fault
+from routing.customers.merging import Plan
 from routing.customers.values import MAX_VALUE_CHARACTERS
 from routing.models import IdentityKind
 
@@ -76,6 +77,25 @@ def read(name: str, text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, bool | int | float) else text
+
+
+#: Attributes and fields that have a meaning of their own; others are named as their system names them.
+NAMES = {LEVEL: _("Level"), TAGS: _("Tags"), VIP: _("VIP"), "name": _("Name"), "language": _("Language"), "note": _("Note")}
+
+
+def named(name: str) -> str:
+    """Return what people call an attribute."""
+    return str(NAMES.get(name, name))
+
+
+def plan_in_words(plan: Plan) -> dict[str, list[Any]]:
+    """Return the parts of a merge that are stored under short names, as people read them."""
+    return {
+        "conflicts": [str(IdentityKind(kind).label) for kind in plan.conflicts],
+        "moving": [(named(row.name), shown(row.value)) for row in plan.attributes],
+        "differing": [(named(row.name), shown(own), shown(row.value)) for row, own in plan.differing],
+        "filled": [named(name) for name in plan.filled],
+    }
 
 
 def shown(value: Any) -> str:

@@ -32,6 +32,15 @@ REASONS = {
 }
 
 
+#: What the page of a merge is for, by its state.
+PURPOSES = {
+    CustomerMerge.State.SUGGESTED: gettext_lazy("Perhaps one person. Look at what a merge would do, or say that they are two."),
+    CustomerMerge.State.DONE: gettext_lazy("Two customers that were made one. Undo gives each back what was theirs."),
+    CustomerMerge.State.UNDONE: gettext_lazy("Two customers that were made one, and are two again."),
+    CustomerMerge.State.DISMISSED: gettext_lazy("Two customers who are not one person. It is not suggested again."),
+}
+
+
 def reason_text(row: CustomerMerge) -> str:
     """Return why a merge was suggested or done, in the reader's language."""
     cause, _colon, kind = row.reason.partition(":")
@@ -98,13 +107,13 @@ class CustomerMergeAdmin(ReadOnly):
             request,
             "detail",
             row,
-            purpose="",
+            purpose=PURPOSES[CustomerMerge.State(row.state)],
             title=_("Merge of customers"),
             heading=called(row.kept),
             kept=called(row.kept),
             merged=called(row.merged),
             decided_by=actors_in_words(request, [row.decided_by]).get(row.decided_by, ""),
-            reason=reason_text(row),
+            reason=reason_text(row) or _("By hand"),
             moved={name: len(ids) for name, ids in row.moved.items() if name != "filled"},
             may_operate=self.has_operate_permission(request, row),
             merge_url=f"{reverse('admin:routing_customer_merge', args=[row.kept_id])}?other={row.merged_id}",

@@ -21,7 +21,7 @@ from accounts.staff.tenant_admin import own_tenants
 from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, thousands, two_lines
 from routing.actions import Action
 from routing.admin.customer_actions import CustomerActions
-from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, shown
+from routing.admin.customer_forms import AttributeForm, CustomerForm, IdentityForm, named, shown
 from routing.admin.outcomes import tried
 from routing.admin.wording import actors_in_words, called
 from routing.customers import attributes, editing, finding, names, suppressed
@@ -137,7 +137,7 @@ class CustomerAdmin(CustomerActions):
         people = actors_in_words(request, (row.set_by for row in sources))
         for row in sources:
             row.by_shown = people.get(row.set_by, "")  # type: ignore[attr-defined]
-            row.shown = shown(row.value)  # type: ignore[attr-defined]
+            row.named, row.shown = named(row.name), shown(row.value)  # type: ignore[attr-defined]
         identities = list(Identity.objects.filter(customer=customer))
         conversations = Conversation.objects.filter(customer=customer)
         merges = CustomerMerge.objects.filter(Q(kept=customer) | Q(merged=customer)).select_related("kept", "merged")
@@ -145,12 +145,13 @@ class CustomerAdmin(CustomerActions):
         for merge in found:
             merge.named = f"{called(merge.kept)} ← {called(merge.merged)}"  # type: ignore[attr-defined]
         is_there = customer.merged_into_id is None and customer.erased_at is None
+        heading = customer.name or (_("Erased customer") if customer.erased_at else _("Without a name"))
         context = {
-            "purpose": "",
-            "title": customer.name or _("Without a name"),
-            "heading": customer.name or _("Without a name"),
+            "purpose": _("How this person is known, what is known about them, and what they wrote."),
+            "title": heading,
+            "heading": heading,
             "identities": identities,
-            "in_force": [(name, shown(value)) for name, value in sorted(combined(rows.filter(in_force(now))).items())],
+            "in_force": [(named(name), shown(value)) for name, value in sorted(combined(rows.filter(in_force(now))).items())],
             "sources": sources,
             "suppressions": suppressed.entries(identities, tenant_id=customer.tenant_id, now=now),
             "conversations": list(conversations.select_related("entrance", "identity").order_by("-pk")[:LATEST]),

@@ -110,6 +110,15 @@ def _secret(info: FieldInfo, *, is_set: bool) -> forms.Field:
     )
 
 
+#: Who writes through an entrance, by its kind.
+WHAT_IT_IS = {
+    "portal": gettext_lazy("Visitors of your site write in a chat in its pages."),
+    "wecom_kf": gettext_lazy("Customers write from WeChat to your customer service accounts."),
+    "wecom_app": gettext_lazy("Employees write to an application of yours in WeCom."),
+    "wecom_contact": gettext_lazy("Customers add an employee in WeCom, such as with a QR code."),
+    "email": gettext_lazy("Customers write to a mailbox that is fetched, or whose mail server posts the messages."),
+    "webhook": gettext_lazy("Another system of yours posts what its users write, signed."),
+}
 #: What is done with the address of an entrance, by its kind.
 WHAT_TO_DO = {
     "portal": gettext_lazy("A chat in the pages of your site; docs/portal-chat.md tells how a page connects."),

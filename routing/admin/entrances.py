@@ -19,7 +19,7 @@ from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import ago, badge, facts
 from routing.actions import Action
 from routing.admin import contact_ways  # noqa: F401 - its pages
-from routing.admin.entrance_forms import WHAT_TO_DO, EntranceForm, fields_of, form_for
+from routing.admin.entrance_forms import WHAT_IT_IS, WHAT_TO_DO, EntranceForm, fields_of, form_for
 from routing.admin.outcomes import DeletedByService
 from routing.entrances import editing, registry, selectors
 from routing.entrances.callbacks import address_of
@@ -69,7 +69,7 @@ class EntranceAdmin(DeletedByService):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Ask for the kind first: the fields depend on it."""
         if asked_kind(request) not in registry.KINDS and self.has_add_permission(request):
-            kinds = [(code, kind.title, WHAT_TO_DO.get(code, "")) for code, kind in registry.KINDS.items()]
+            kinds = [(code, kind.title, WHAT_IT_IS.get(code, "")) for code, kind in registry.KINDS.items()]
             return self.page(request, "choose", title=_("Add an entrance"), kinds=kinds, list_title=_("Entrances"))
         heading = _("Add an entrance: {kind}").format(kind=self._kind(request, None).title)
         return super().add_view(request, form_url, {"heading": heading, "title": heading, **(extra_context or {})})

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from accounts.selectors import active_tenants, no_tenants
 from accounts.services.audit import Actor
@@ -45,7 +45,7 @@ class IntentAdmin(TenantAdmin):
     audit_actions = (Action.INTENT_CREATE, Action.INTENT_CHANGE, Action.INTENT_DELETE)
     purpose = gettext_lazy("What customers want. A model learns it from utterances, and rules send each intent to a skill group.")
     empty_text = gettext_lazy("Load the starting set for a shop or a service company, import a file, or add the first intent yourself.")
-    first_step = (gettext_lazy("Add an intent"), "admin:routing_intent_add")
+    first_step = (gettext_lazy("Load the starting set"), "admin:routing_intent_starting_set")
     change_form_template = "admin/routing/intent/form.html"
     change_list_template = "admin/routing/intent/list.html"
     list_display = ["title_shown", "accepted_shown", "languages", "held_out_shown", "suggested_shown", "f1", "tenant"]
@@ -90,6 +90,8 @@ class IntentAdmin(TenantAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         made = super().get_form(request, obj, change=change, **kwargs)
+        if "description" in made.base_fields:
+            made.base_fields["description"].widget.attrs["class"] = "vLargeTextField"
         if "title" in made.base_fields:
             made.base_fields["title"].required = False
             made.base_fields["title"].help_text = _("Empty: the short name in words.")
@@ -112,12 +114,9 @@ class IntentAdmin(TenantAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Tell how many utterances go too; a list of thousands would say less."""
-        numbers = {row: Utterance.objects.filter(intent=row).count() for row in objs}
-        told = [
-            ngettext("{name}, with {n} utterance", "{name}, with {n} utterances", number).format(name=row.name, n=thousands(number))
-            for row, number in numbers.items()
-        ]
-        return told, {}, set(), []
+        number = Utterance.objects.filter(intent__in=[row.pk for row in objs]).count()
+        counts = {self.opts.verbose_name_plural: len(objs), Utterance._meta.verbose_name_plural: number}
+        return [title_of(row) for row in objs], counts, set(), []
 
     def starting_set(self, request: HttpRequest) -> HttpResponse:
         """Ask whose intents get the starting set, and load it."""
@@ -135,8 +134,12 @@ class IntentAdmin(TenantAdmin):
             self.message_user(request, told)
             return HttpResponseRedirect(reverse("admin:routing_intent_changelist"))
         status = 422 if form.errors else 200
+        purpose = _(
+            "Intents and utterances for the customer service of a shop and of a service company, in English and Chinese, with a trained "
+            "model."
+        )
         title, accuracy = _("Load the starting set"), starting_rows.evaluation().get("accuracy")
-        return self.page(request, "starting_set", form=form, status=status, title=title, accuracy=_percent(accuracy))
+        return self.page(request, "starting_set", form=form, status=status, title=title, purpose=purpose, accuracy=_percent(accuracy))
 
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None

@@ -66,10 +66,12 @@ def label_page(pages: TenantAdmin, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:routing_utterance_label')}?tenant={tenant.pk}")
     waiting = reading.suggestions([tenant.pk])
     intents = list(Intent.objects.filter(tenant=tenant))
+    titles = {intent.name: title_of(intent) for intent in intents} | {OUT_OF_SCOPE: _("Out of scope")}
     rows = [
         {
             "utterance": row,
             "source": row.get_source_display(),
+            "guess": titles.get(row.guess, row.guess),
             "sure": percent(None if row.confidence is None else round(100 * row.confidence)),
             "chosen": row.intent.name if row.intent and row.source == "correction" else LATER,
         }
@@ -140,8 +142,18 @@ def _imported(pages: TenantAdmin, request: HttpRequest, tenant: Tenant, context:
             pages.message_user(request, ngettext("{n} utterance added.", "{n} utterances added.", added).format(n=thousands(added)))
             return HttpResponseRedirect(reverse("admin:routing_utterance_changelist"))
     except (Conflict, Invalid) as problem:
-        context |= {"problem": problem_text(problem), "status": 422}
+        context |= {"problems": _by_line(problem), "status": 422}
     else:
         text = content.decode("utf-8-sig", errors="replace")
         context |= {"report": report, "data": text, "create_intents": creates, "findings": report.findings[: csv_import.MAX_FINDINGS]}
     return None
+
+
+def _by_line(problem: Conflict | Invalid) -> list[str]:
+    """Return what is wrong with a file, by the lines that a spreadsheet counts."""
+    found = []
+    for error in problem.errors[: csv_import.MAX_FINDINGS]:
+        place, _blank, number = str(error["field"]).partition(" ")
+        line = _("Line {n}: ").format(n=number) if place == "line" and number else ""
+        found.append(f"{line}{error['message']}")
+    return found or [problem_text(problem)]

@@ -20,7 +20,7 @@ from posthaste.lib.problems import Conflict
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, thousands, two_lines
 from routing.actions import Action
-from routing.admin.wording import actors_in_words
+from routing.admin.wording import actors_in_words, called
 from routing.links import listing, making, using
 from routing.links.standard import host_of
 from routing.links.using import Outcome
@@ -68,7 +68,7 @@ class SafeLinkAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("customer"))
     def customer_shown(self, row: SafeLink) -> str:
-        return str(row.customer) if row.customer else NOTHING
+        return called(row.customer) if row.customer else NOTHING
 
     @admin.display(description=gettext_lazy("used"))
     def used(self, row: SafeLink) -> str:
@@ -89,10 +89,11 @@ class SafeLinkAdmin(ReadOnly):
             request,
             "detail",
             link,
-            purpose="",
+            purpose=_("What the link is for, until when it works, and when it was opened."),
             title=LinkPurpose(link.purpose).label,
             heading=LinkPurpose(link.purpose).label,
             state=state,
+            customer=called(link.customer) if link.customer else "",
             created_by=actors_in_words(request, [link.created_by]).get(link.created_by, ""),
             clicks=list(listing.clicks(link)[:LATEST]),
             may_revoke=state != Outcome.REVOKED and self.has_operate_permission(request, link),

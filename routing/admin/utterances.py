@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.selectors import active_tenants, no_tenants
 from accounts.services.audit import Actor
+from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import OwnedFilter, TenantAdmin, own_rows, own_tenants
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.confirmation import confirm
@@ -26,7 +27,7 @@ from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, percent, thousands, two_lines
 from routing.actions import Action
 from routing.admin import labelling
-from routing.admin.wording import title_of
+from routing.admin.wording import actors_in_words, intent_titles, title_of
 from routing.intents import utterances
 from routing.intents.utterances import MAX_AT_ONCE
 from routing.models import Intent, Utterance, UtteranceState
@@ -58,6 +59,7 @@ class ChangeForm(forms.ModelForm):  # type: ignore[type-arg]
         if "intent" in self.fields:
             self.fields["intent"].queryset = Intent.objects.filter(tenant_id=self.instance.tenant_id)  # type: ignore[attr-defined]
             self.fields["intent"].empty_label = _("Out of scope")  # type: ignore[attr-defined]
+            self.fields["intent"].label_from_instance = title_of  # type: ignore[attr-defined]
 
 
 class LabelForm(ActionForm):
@@ -105,8 +107,8 @@ class UtteranceAdmin(TenantAdmin):
     ordering = ["-id"]
     sortable_by = ["created"]
     actions = ["accept", "reject", "hold_out", "train_with", "delete"]
-    fields = ["text", "intent", "state", "held_out", "language_shown", "recognized", "created", "created_by"]
-    readonly_fields = ["text", "language_shown", "recognized", "created", "created_by"]
+    fields = ["text", "intent", "state", "held_out", "language_shown", "recognized", "created", "by"]
+    readonly_fields = ["text", "language_shown", "recognized", "created", "by"]
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -115,6 +117,22 @@ class UtteranceAdmin(TenantAdmin):
             path("import/", view(self.import_page), name=self.url_name("import")),
         ]
         return own + super().get_urls()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
+        return Rows
+
+    def prepare(self, request: HttpRequest, rows: list[Utterance]) -> None:
+        """Look up the titles of what was recognized in the texts on the page."""
+        titles = intent_titles({row.tenant_id for row in rows})
+        for row in rows:
+            row.guess_title = titles[row.tenant_id].get(row.guess, row.guess)  # type: ignore[attr-defined]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Utterance | None:
+        found: Utterance | None = super().get_object(request, object_id, from_field)
+        if found is not None:
+            self.prepare(request, [found])
+            found.by_shown = actors_in_words(request, [found.created_by]).get(found.created_by, "")  # type: ignore[attr-defined]
+        return found
 
     def get_actions(self, request: HttpRequest) -> Any:
         found = super().get_actions(request)
@@ -150,6 +168,7 @@ class UtteranceAdmin(TenantAdmin):
         form.fields["tenant"].queryset = tenants  # type: ignore[attr-defined]
         intents = Intent.objects.filter(tenant__in=tenants).select_related("tenant")
         form.fields["intent"].queryset = intents  # type: ignore[attr-defined]
+        form.fields["intent"].label_from_instance = title_of  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid() and self._added(request, form):
             return HttpResponseRedirect(reverse("admin:routing_utterance_changelist"))
         status = 422 if form.errors else 200
@@ -277,9 +296,14 @@ class UtteranceAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("recognized as"))
     def recognized(self, row: Utterance) -> SafeString | str:
-        if not row.guess or row.confidence is None:
-            return row.guess or NOTHING
-        return two_lines(row.guess, percent(round(100 * row.confidence)))
+        guess = getattr(row, "guess_title", row.guess)
+        if not guess or row.confidence is None:
+            return guess or NOTHING
+        return two_lines(guess, percent(round(100 * row.confidence)))
+
+    @admin.display(description=gettext_lazy("by"))
+    def by(self, row: Utterance) -> str:
+        return getattr(row, "by_shown", row.created_by) or NOTHING
 
     @admin.display(description=gettext_lazy("created"), ordering="id")
     def created(self, row: Utterance) -> SafeString:

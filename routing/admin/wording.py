@@ -21,7 +21,7 @@ def title_of(intent: Intent) -> str:
 
 def called(customer: Customer) -> str:
     """Return the name of a customer, or what tells those without one apart."""
-    return customer.name or " · ".join((_("Without a name"), short_id(customer.pk)))
+    return customer.name or " · ".join((_("Erased") if customer.erased_at else _("Without a name"), short_id(customer.pk)))
 
 
 def intent_titles(tenant_ids: Collection[int]) -> dict[int, dict[str, str]]:

@@ -34,9 +34,9 @@ class AttributeRule(Shape):
 
     attribute: str = setting("", _("Attribute"), _("Such as orders."), max_length=40)
     operator: Operator = setting(Operator.EQUALS, _("Comparison"), "")
-    value: str = setting("", _("Value"), _("A number for at_least and at_most. Not used by is_set."), max_length=200)
+    value: str = setting("", _("Value"), _("A number for “is at least” and “is at most”; “is set” needs none."), max_length=200)
     sets: str = setting("", _("Sets"), _("The derived attribute, such as level or vip. A tag is added to the others."), max_length=40)
-    to: str = setting("", _("To"), _("A text, a number, true or false."), max_length=200)
+    to: str = setting("", _("To the value"), _("A text, a number, true or false."), max_length=200)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

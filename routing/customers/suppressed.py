@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from messaging import selectors
+from messaging.channels.channel import channel_choices
 from messaging.suppression import suppressions
 from routing.customers.values import recipients
 from routing.models import Identity
@@ -31,6 +34,12 @@ class Suppressed:
     def masked(self) -> str:
         """The recipient, fit for a list."""
         return suppressions.masked(self.recipient, self.channel)
+
+    @property
+    def where(self) -> str:
+        """The channel and the category that it holds for; all, where it names none."""
+        channel = str(dict(channel_choices()).get(self.channel, self.channel))
+        return " · ".join(filter(None, (channel, self.category))) or _("All")
 
 
 def entries(identities: Iterable[Identity], *, tenant_id: int, now: datetime) -> list[Suppressed]:

@@ -170,4 +170,4 @@ def probed(entrance: EntranceRow, ask: Callable[[Client], str]) -> str:
     try:
         return ask(client_of(entrance))
     except WeComError as error:
-        raise ProbeFailed(f"{error.text} ({error.code} {error.detail})") from None
+        raise ProbeFailed(error.said) from None

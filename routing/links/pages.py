@@ -31,14 +31,14 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
     link = using.find(token)
     tenant = tenant_by_id(link.tenant_id) if link else None
     if link is None or tenant is None or not tenant.is_active:
-        return _refused(request, None)
+        return _refused(request, None, "")
     wrong = using.state(link, now=now)
     handler = handlers.find(link.purpose)
     if wrong is None and (handler is None or not _still_fits(handler, link)):
         wrong = Outcome.UNAVAILABLE
     if wrong is not None or handler is None:
         using.log(link, request, wrong or Outcome.UNAVAILABLE, now=now)
-        return _refused(request, wrong)
+        return _refused(request, wrong, tenant.name)
     if request.method != "POST":
         using.log(link, request, Outcome.SHOWN, now=now)
         if link.max_uses or handler.acts or handler.asks(link):
@@ -50,7 +50,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
         if using.take(link, now=now):
             answer = handler.perform(link, request, now)
         using.log(link, request, Outcome.USED if answer is not None else Outcome.USED_UP, now=now)
-    return _refused(request, Outcome.USED_UP) if answer is None else _private(answer)
+    return _refused(request, Outcome.USED_UP, tenant.name) if answer is None else _private(answer)
 
 
 def _still_fits(handler: handlers.Handler, link: SafeLink) -> bool:
@@ -62,16 +62,17 @@ def _still_fits(handler: handlers.Handler, link: SafeLink) -> bool:
     return True
 
 
-def _refused(request: HttpRequest, why: Outcome | None) -> HttpResponse:
-    """Say that a link does not work: 404 for an address that is none of ours, 410 for one that worked once."""
-    said: dict[Outcome | None, str] = {
-        None: _("It is incomplete. Use the whole link from the message."),
-        Outcome.EXPIRED: _("It has expired. Ask the sender for a new one."),
-        Outcome.USED_UP: _("It was used already. Ask the sender for a new one."),
-        Outcome.REVOKED: _("The sender has taken it back."),
-        Outcome.UNAVAILABLE: _("What it leads to is no longer available."),
+def _refused(request: HttpRequest, why: Outcome | None, sender: str) -> HttpResponse:
+    """Say that a link does not work, and who to ask: 404 for an address that is none of ours, 410 for one that worked once."""
+    said: dict[Outcome | None, tuple[str, str]] = {
+        None: (_("This link is not valid"), _("It is incomplete. Use the whole link from the message.")),
+        Outcome.EXPIRED: (_("This link has expired"), _("Ask {sender} for a new one.")),
+        Outcome.USED_UP: (_("This link was used already"), _("Ask {sender} for a new one.")),
+        Outcome.REVOKED: (_("This link was taken back"), _("If you still need it, ask {sender}.")),
+        Outcome.UNAVAILABLE: (_("This link leads nowhere any more"), _("What it was for is no longer available. Ask {sender}.")),
     }
-    context: dict[str, Any] = {"title": _("This link is not valid"), "said": said[why]}
+    title, text = said[why]
+    context: dict[str, Any] = {"title": title, "said": text.format(sender=sender)}
     return _private(render(request, "routing/link_said.html", context, status=404 if why is None else 410))
 
 

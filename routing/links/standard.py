@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from accounts.selectors import tenant_by_id
@@ -116,7 +117,7 @@ def _download(link: SafeLink, _request: HttpRequest, _now: datetime) -> HttpResp
 def _download_words(link: SafeLink) -> dict[str, str]:
     file = _attachment_of(link.tenant_id, link.data)
     text = _("The file {name} is ready.").format(name=file.name if file else "")
-    return {"title": _("Download"), "text": text, "detail": "", "button": _("Download")}
+    return {"title": _("Download"), "text": text, "detail": filesizeformat(file.size) if file else "", "button": _("Download")}
 
 
 # --- unsubscribe ---------------------------------------------------------------------------------------------
@@ -148,13 +149,26 @@ def _unsubscribe(link: SafeLink, request: HttpRequest, now: datetime) -> HttpRes
         by=Actor.recipient(ip=client_ip(request)),
         now=now,
     )
-    said = _("{sender} sends you no more messages of this kind.").format(sender=_sender(link))
-    return render(request, "routing/link_said.html", {"title": _("You are unsubscribed"), "said": said})
+    said = (
+        _("{sender} sends no more messages of this kind to {address}.")
+        if link.data.get("category")
+        else _("{sender} sends no more messages to {address}.")
+    )
+    said = said.format(sender=_sender(link), address=suppressions.masked(identity.value, CHANNEL_OF[identity.kind]))
+    return render(request, "routing/link_said.html", {"title": _("You are unsubscribed"), "said": said, "is_done": True})
 
 
 def _unsubscribe_words(link: SafeLink) -> dict[str, str]:
-    text = _("{sender} will send you no more messages of this kind.").format(sender=_sender(link))
-    return {"title": _("Unsubscribe"), "text": text, "detail": "", "button": _("Unsubscribe")}
+    identity, category = _identity_of(link.tenant_id, link.data), str(link.data.get("category", ""))
+    assert identity is not None, "checked before"
+    text = (
+        _("{sender} will send no more messages of this kind to {address}.")
+        if category
+        else _("{sender} will send no more messages to {address}.")
+    )
+    text = text.format(sender=_sender(link), address=suppressions.masked(identity.value, CHANNEL_OF[identity.kind]))
+    detail = _("Kind: {category}").format(category=category) if category else ""
+    return {"title": _("Unsubscribe"), "text": text, "detail": detail, "button": _("Unsubscribe")}
 
 
 def _sender(link: SafeLink) -> str:

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 
 from django.db.models import F, Q, TextChoices
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from posthaste.lib.addresses import client_ip
 from routing.links import codes
@@ -18,7 +18,7 @@ class Outcome(TextChoices):
     """What came of a request for a link, or why one can't be used."""
 
     SHOWN = "shown", gettext_lazy("Shown")
-    USED = "used", gettext_lazy("Used")
+    USED = "used", pgettext_lazy("link", "Used")
     EXPIRED = "expired", gettext_lazy("Expired")
     USED_UP = "used_up", gettext_lazy("Used up")
     REVOKED = "revoked", gettext_lazy("Revoked")

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
@@ -34,7 +35,7 @@ class Intent(models.Model):
 class UtteranceState(models.TextChoices):
     """Whether it is learned from."""
 
-    ACCEPTED = "accepted", _("Accepted")
+    ACCEPTED = "accepted", pgettext_lazy("utterance", "Accepted")
     SUGGESTED = "suggested", _("Suggested")
     REJECTED = "rejected", _("Rejected")
 

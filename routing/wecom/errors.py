@@ -165,3 +165,9 @@ class WeComError(Exception):
     def text(self) -> str:
         """A sentence for the administrator, in the language that is active now."""
         return str(self._meaning.text)
+
+    @property
+    def said(self) -> str:
+        """The sentence, with WeCom's code and what it said itself."""
+        own = " ".join(filter(None, (str(self.code or ""), self.detail)))
+        return f"{self.text} ({own})" if own else self.text

@@ -14,7 +14,7 @@ from accounts.services.demo import load_access
 from messaging.demo import load_messaging
 from tests.browser.alarms import alarm_pages
 from tests.browser.config import config_pages
-from tests.browser.customers import customer_pages
+from tests.browser.customers import GONE, customer_pages
 from tests.browser.desk import desk_pages
 from tests.browser.errors import FORBIDDEN, MISSING, OURS, error_pages
 from tests.browser.intents import intent_pages
@@ -45,7 +45,12 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     customer_pages,
 )
 #: Pages that are answered with something else than 200, and have to look well all the same.
-STATUS = dict.fromkeys((*MISSING, *NOT_KNOWN, "link that is not known"), 404) | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(OURS, 500)
+STATUS = {
+    **dict.fromkeys((*MISSING, *NOT_KNOWN, "link that is not known"), 404),
+    **dict.fromkeys(FORBIDDEN, 403),
+    **dict.fromkeys(GONE, 410),
+    **dict.fromkeys(OURS, 500),
+}
 
 
 def status_of(name: str) -> int:

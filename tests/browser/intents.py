@@ -32,6 +32,7 @@ def intent_pages(scene: Scene) -> dict[str, str]:
         "intents": reverse("admin:routing_intent_changelist"),
         "intent": reverse("admin:routing_intent_change", args=[intent.pk]),
         "new intent": reverse("admin:routing_intent_add"),
+        "deleting an intent": reverse("admin:routing_intent_delete", args=[intent.pk]),
         "starting set": reverse("admin:routing_intent_starting_set"),
         "utterances": reverse("admin:routing_utterance_changelist"),
         "utterance": reverse("admin:routing_utterance_change", args=[Utterance.objects.filter(intent=intent)[0].pk]),

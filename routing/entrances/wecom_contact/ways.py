@@ -131,7 +131,7 @@ def _taken() -> Invalid:
 
 
 def _refused(error: WeComError) -> WeComRefused:
-    return WeComRefused(f"{error.text} ({error.code} {error.detail})".strip(), wecom_code=error.code)
+    return WeComRefused(error.said, wecom_code=error.code)
 
 
 def _record(way: ContactWay, action: Action, by: Actor, **detail: Any) -> None:

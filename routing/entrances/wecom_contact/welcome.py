@@ -45,7 +45,7 @@ def send_once(
         client.welcome(welcome_code=code, text=way.welcome)
     except WeComError as error:
         log.warning("welcome not sent", entrance=str(entrance_id), code=error.code)
-        _end(row, Welcome.State.FAILED, f"{error.code}: {error.text}")
+        _end(row, Welcome.State.FAILED, error.said)
     else:
         _end(row, Welcome.State.SENT, "")
 
