@@ -1,7 +1,7 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 from posthaste import env
 from posthaste.lib import garbage
 from tests.left_threads import no_threads_left
+from tests.memories import forget
 from tests.peers.mute import Mute, mute
 
 if TYPE_CHECKING:
@@ -109,19 +110,3 @@ def hanging_redis() -> "Iterator[Mute]":
     """Put a Redis that takes connections and answers nothing in place of the real one."""
     with mute() as server, _redis_at(f"redis://127.0.0.1:{server.port}/0"):
         yield server
-
-
-def forget(*, in_redis: bool) -> None:
-    """Empty what this process remembers, and on request what belongs to all processes in Redis and is not a row."""
-    from django.apps import apps
-
-    if not apps.ready:  # a test without Django
-        return
-    from messaging.queueing import admission
-    from posthaste.lib import process_state, redis
-
-    process_state.reset()
-    if not in_redis:
-        return
-    with suppress(redis.Unavailable):
-        redis.client().delete(*admission.redis_keys(), redis.key("breakers"), redis.key("breakers", "waits"))

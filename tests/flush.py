@@ -15,7 +15,8 @@ MAX_ROWS = 2_000  # more are faster truncated
 
 
 @cache
-def _tables(alias: str) -> list[str]:
+def own_tables(alias: str) -> list[str]:
+    """Return the tables whose rows tests make."""
     connection = connections[alias]
     return sorted(set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT)
 
@@ -23,7 +24,7 @@ def _tables(alias: str) -> list[str]:
 def empty(alias: str) -> None:
     """Remove all rows that tests have made."""
     connection = connections[alias]
-    tables = _tables(alias)
+    tables = own_tables(alias)
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         quoted = [connection.ops.quote_name(table) for table in tables]
         counts = " UNION ALL ".join(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {MAX_ROWS}) AS found" for name in quoted)

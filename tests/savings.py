@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.hashers import ScryptPasswordHasher
+from django.contrib.staticfiles.handlers import StaticFilesHandler
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 #: Scrypt's cost of a password, which takes a sixth of a second as Django sets it (2**14).
@@ -19,7 +20,13 @@ def _add_files_once(self: Any) -> None:
     self.files.update(_listed)
 
 
+def _leave_to_whitenoise(self: Any, path: str) -> bool:
+    return False
+
+
 def install() -> None:
-    """Make both cheap in this process; the processes that a test starts are as they run for users."""
+    """Make them cheap in this process; the processes that a test starts are as they run for users."""
     WhiteNoiseMiddleware.add_files_from_finders = _add_files_once
     ScryptPasswordHasher.work_factor = SCRYPT_COST
+    # The server of the browser's tests would look for each file in the folders of all apps; so WhiteNoise answers, as it does for users.
+    StaticFilesHandler._should_handle = _leave_to_whitenoise  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
-from django.db import models
+from django.db import models, transaction
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -108,17 +108,40 @@ def by_parameters(model: type[models.Model]) -> Iterator[dict[str, str]]:
             yield {name: value}
 
 
-def answers(model: type[models.Model], queries: Iterator[dict[str, str]]) -> dict[str, int]:
-    """Return the status of the answer to each query."""
+def asked(model: type[models.Model], query: dict[str, str], client: Client) -> int:
+    """Return the status of the answer to a query, whose rows are read and not drawn; what the page raises is answered in full."""
+    request = RequestFactory().get(listing(model), query)
+    request.user = User.objects.get()
+    try:
+        with transaction.atomic():
+            answer = admin.site._registry[model].changelist_view(request)
+            if changes := getattr(answer, "context_data", {}).get("cl"):
+                list(changes.result_list)
+    except Exception:  # noqa: BLE001 - whatever it is, the status that becomes of it counts
+        return client.get(listing(model), query).status_code
+    return int(answer.status_code)
+
+
+def answers(model: type[models.Model]) -> dict[str, int]:
+    """Return the status of the answer to each query.
+
+    Drawing a page takes far longer than finding what is on it. So of each parameter one value is drawn, of the next one the next value:
+    each parameter and each value is, of every model.
+    """
     client = signed_in(None)
     make_tenant()  # the filter by tenant is there for those who see several
-    return {str(query)[:80]: client.get(listing(model), query).status_code for query in queries}
+    found = {}
+    for place, query in enumerate(by_parameters(model)):
+        parameter, value = divmod(place, len(AWFUL))
+        is_drawn = value == parameter % len(AWFUL)
+        found[str(query)[:80]] = client.get(listing(model), query).status_code if is_drawn else asked(model, query, client)
+    return found
 
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_no_address_of_a_list_is_a_server_error(model: type[models.Model]) -> None:
-    assert {query: code for query, code in answers(model, by_parameters(model)).items() if code >= 500} == {}
+    assert {query: code for query, code in answers(model).items() if code >= 500} == {}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -12,7 +12,7 @@ from messaging.configuration.flow import flow_rules
 from posthaste.lib.caching import CacheMiddleware, PageClass, class_of, is_shared, page_class
 from routing.configuration import links_and_cache
 from tests.architecture.routes import every_route
-from tests.architecture.test_tenants import SAMPLES, make_everything, path_of
+from tests.architecture.test_tenants import SAMPLES, Owned, path_of
 from tests.builders import configure, make_api
 
 pytestmark = pytest.mark.django_db
@@ -59,12 +59,11 @@ def test_no_page_can_be_kept_for_another_reader() -> None:
     assert seen > 40, "most pages without a parameter answer"
 
 
-def test_no_answer_of_the_api_and_no_link_is_kept_at_all() -> None:
-    owner = make_everything("Acme")
-    api, wrong = make_api(owner.tenant), {}
+def test_no_answer_of_the_api_and_no_link_is_kept_at_all(acme: Owned) -> None:
+    api, wrong = make_api(acme.tenant), {}
     for route in every_route():
         if route.pattern.startswith(("api/", "l/", "u/")):
-            path = path_of(route, owner) if route.pattern in SAMPLES else route.path
+            path = path_of(route, acme) if route.pattern in SAMPLES else route.path
             answer = api.get(path)
             if NO_STORE not in answer.get("Cache-Control", ""):
                 wrong[str(route)] = (answer.status_code, answer.get("Cache-Control"))

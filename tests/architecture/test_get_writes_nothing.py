@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import User
 from messaging.configuration.flow import flow_rules
 from tests.architecture.routes import Route, every_route
-from tests.architecture.test_tenants import SAMPLES, make_everything, path_of
+from tests.architecture.test_tenants import SAMPLES, Owned, path_of
 from tests.builders import Api, configure, make_api, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -95,9 +95,9 @@ def test_no_address_of_the_api_writes_where_nothing_is() -> None:
     assert written.by_address == {}
 
 
-def test_no_address_of_the_api_writes_where_something_is() -> None:
-    written, owner = Written(), make_everything("Acme")
-    _call_all(written, make_api(owner.tenant), lambda route: path_of(route, owner) if route.pattern in SAMPLES else route.path)
+def test_no_address_of_the_api_writes_where_something_is(acme: Owned) -> None:
+    written = Written()
+    _call_all(written, make_api(acme.tenant), lambda route: path_of(route, acme) if route.pattern in SAMPLES else route.path)
     assert written.by_address == {}
 
 

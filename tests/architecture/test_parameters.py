@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture.routes import api_routes, methods_of
 from tests.architecture.test_schema import operation
-from tests.architecture.test_tenants import SAMPLES, make_everything, path_of, with_parameters
+from tests.architecture.test_tenants import SAMPLES, Owned, path_of, with_parameters
 from tests.builders import fields_of, json_of, make_api, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -21,11 +21,11 @@ def described(method: str, pattern: str) -> dict[str, bool]:
     return {entry["name"]: entry["schema"].get("type") == "array" for entry in found}
 
 
-def test_every_address_refuses_parameters_that_the_reference_does_not_name() -> None:
-    owner, found = make_everything("Acme"), {}
-    type(owner.tenant).objects.filter(pk=owner.tenant.pk).update(is_operator=True)
-    api = make_api(owner.tenant)
-    paths = {route: path_of(route, owner) for route in with_parameters()}
+def test_every_address_refuses_parameters_that_the_reference_does_not_name(acme: Owned) -> None:
+    found: dict[str, Any] = {}
+    type(acme.tenant).objects.filter(pk=acme.tenant.pk).update(is_operator=True)
+    api = make_api(acme.tenant)
+    paths = {route: path_of(route, acme) for route in with_parameters()}
     for route in api_routes():
         for method in methods_of(route) if not route.pattern.startswith(LENIENT) else ():
             known = described(method, route.pattern)
@@ -43,11 +43,11 @@ def names_in(message: str) -> list[str]:
     return names.rstrip(".").split(", ") if colon else []
 
 
-def test_every_parameter_that_is_no_list_counts_once() -> None:
-    owner, found = make_everything("Acme"), {}
-    type(owner.tenant).objects.filter(pk=owner.tenant.pk).update(is_operator=True)
-    api = make_api(owner.tenant)
-    paths = {route: path_of(route, owner) for route in with_parameters()}
+def test_every_parameter_that_is_no_list_counts_once(acme: Owned) -> None:
+    found: dict[str, Any] = {}
+    type(acme.tenant).objects.filter(pk=acme.tenant.pk).update(is_operator=True)
+    api = make_api(acme.tenant)
+    paths = {route: path_of(route, acme) for route in with_parameters()}
     for route in api_routes():
         for method in methods_of(route) if not route.pattern.startswith(LENIENT) else ():
             for name, is_list in described(method, route.pattern).items():

@@ -1,5 +1,7 @@
 """A role counts in the tenant of the row: an owner of one tenant changes nothing in another in which he only looks."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import models
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import Member, User
 from accounts.roles import Role
@@ -15,6 +18,7 @@ from accounts.tenancy import owned_by, tenant_path
 from messaging.models import Message, Status
 from tests.architecture.test_tenants import Owned, make_everything, snapshot
 from tests.builders import make_message, make_tenant
+from tests.kept import kept
 
 pytestmark = pytest.mark.django_db
 
@@ -28,12 +32,21 @@ def bulk_actions() -> list[tuple[type[models.Model], str]]:
     return [(model, name) for model, page in PAGES.items() for name in page.get_actions(request)]
 
 
-@pytest.fixture
-def other() -> Owned:
+def make_other() -> Owned:
     made = make_everything("Other")
     for status in (Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED):
         make_message(made.tenant, status=status)
     return made
+
+
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Owned]:
+    yield from kept(django_db_blocker, make_other)
+
+
+@pytest.fixture
+def other(made: Owned) -> Owned:
+    return copy.deepcopy(made)
 
 
 @pytest.fixture

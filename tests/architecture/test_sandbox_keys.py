@@ -16,7 +16,7 @@ from messaging.models import Message
 from posthaste.lib.problems import Forbidden
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.test_routes import NO_SCOPE, OPEN
-from tests.architecture.test_tenants import ITEM, MODULES, SAMPLES, make_everything, path_of, snapshot
+from tests.architecture.test_tenants import ITEM, MODULES, SAMPLES, Owned, path_of, snapshot
 from tests.builders import json_of, make_api, make_key, make_tenant
 
 READS, SANDBOX_ONLY = SandboxSafe.READS, SandboxSafe.SANDBOX_ONLY
@@ -72,34 +72,32 @@ def test_addresses_that_need_no_scope_only_read() -> None:
     assert {str(route) for route in api_routes() if route.pattern in NO_SCOPE and methods_of(route) != ["GET"]} == set()
 
 
-def test_a_sandbox_key_with_every_scope_is_refused_every_other_change() -> None:
-    owner = make_everything("Acme")
-    owner.tenant.is_operator = True  # nothing but the kind of key is in the way
-    owner.tenant.save()
-    api = make_api(owner.tenant, kind=KeyKind.SANDBOX)
+def test_a_sandbox_key_with_every_scope_is_refused_every_other_change(acme: Owned) -> None:
+    acme.tenant.is_operator = True  # nothing but the kind of key is in the way
+    acme.tenant.save()
+    api = make_api(acme.tenant, kind=KeyKind.SANDBOX)
     api.get("/api/me/")
-    before, let_in = snapshot(owner.tenant), {}
+    before, let_in = snapshot(acme.tenant), {}
     for method, route in changing():
         if (method, route.pattern) in SAFE:
             continue
-        path, body = (path_of(route, owner), SAMPLES[route.pattern][1].get(method, {})) if route.pattern in SAMPLES else (route.path, {})
+        path, body = (path_of(route, acme), SAMPLES[route.pattern][1].get(method, {})) if route.pattern in SAMPLES else (route.path, {})
         answer = api.request(method, path, body)
         if answer.status_code != 403 or "Sandbox keys" not in json_of(answer)["detail"]:
             let_in[f"{method} {route}"] = answer.status_code
     assert let_in == {}
-    assert snapshot(owner.tenant) == before
+    assert snapshot(acme.tenant) == before
 
 
-def test_what_is_declared_safe_leaves_everything_live_as_it_was() -> None:
-    owner = make_everything("Acme")
-    api, operator = make_api(owner.tenant, kind=KeyKind.SANDBOX), make_api(make_tenant("Ops", is_operator=True), kind=KeyKind.SANDBOX)
+def test_what_is_declared_safe_leaves_everything_live_as_it_was(acme: Owned) -> None:
+    api, operator = make_api(acme.tenant, kind=KeyKind.SANDBOX), make_api(make_tenant("Ops", is_operator=True), kind=KeyKind.SANDBOX)
     api.get("/api/me/")
-    before, failed = snapshot(owner.tenant), {}
+    before, failed = snapshot(acme.tenant), {}
     live_messages, live_keys = Message.objects.count(), ApiKey.objects.exclude(kind=KeyKind.SANDBOX).count()
     for method, pattern in SAFE:
         route = next(route for route in api_routes() if route.pattern == pattern)
         sample = pattern in SAMPLES
-        path = path_of(route, owner) if sample else f"/{pattern}".replace("<slug:name>", "delivery_rules")
+        path = path_of(route, acme) if sample else f"/{pattern}".replace("<slug:name>", "delivery_rules")
         caller = operator if pattern.startswith(MODULES) and "/override/" not in pattern else api
         for body in [SAMPLES[pattern][1].get(method, {})] if sample else BODIES[pattern]:
             answer = caller.request(method, path, body)
@@ -107,7 +105,7 @@ def test_what_is_declared_safe_leaves_everything_live_as_it_was() -> None:
                 failed[f"{method} {route}"] = answer.content
     assert failed == {}
     # What is new was made for the sandbox or notes what was done; nothing that was there has changed.
-    assert set(before) - set(snapshot(owner.tenant)) == set()
+    assert set(before) - set(snapshot(acme.tenant)) == set()
     assert Message.objects.filter(is_sandbox=False).count() == live_messages
     assert ApiKey.objects.exclude(kind=KeyKind.SANDBOX).count() == live_keys
     key_uses.flush()

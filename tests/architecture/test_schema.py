@@ -9,11 +9,10 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from configcenter.services import releases
 from jobs.services import plans
 from tests.architecture.routes import Route, api_routes, methods_of
-from tests.architecture.test_tenants import MODULES, SAMPLES, Owned, make_everything, path_of, with_parameters
-from tests.builders import Api, actor, close_committer, json_of, make_api
+from tests.architecture.test_tenants import MODULES, Owned, own_answers
+from tests.builders import Api, json_of, make_api
 
 pytestmark = pytest.mark.django_db
 
@@ -53,66 +52,21 @@ def wrong(method: str, route: Route, answer: Any) -> str:
     return "; ".join(f"{error.json_path}: {error.message}"[:200] for error in list(errors)[:3])
 
 
-def ready(owner: Owned, route: Route) -> None:
-    """Bring what an address changes into a state in which it can be changed."""
-    if route.pattern.endswith("publish/"):
-        make_api(owner.tenant).put(f"/api/templates/{owner.template.name}/draft/", {"body": "second"})
-    if "/gray/" in route.pattern:
-        gray = {"content": "of: some", "labels": ["zone=b"], "percent": 0}
-        releases.start_gray(item=owner.item, comment="A's own", by=actor("user:a"), **gray)  # type: ignore[arg-type]
-
-
-def test_answers_about_one_thing_are_as_described() -> None:
-    found = {}
-    for route in with_parameters():
-        for method in methods_of(route):
-            owner = make_everything("Acme")
-            ready(owner, route)
-            answer = make_api(owner.tenant).request(method, path_of(route, owner), SAMPLES[route.pattern][1].get(method, {}))
-            found[f"{method} {route}"] = wrong(method, route, answer)
+def test_answers_about_one_thing_are_as_described(acme: Owned) -> None:
+    found = {f"{method} {route}": wrong(method, route, answer) for method, route, answer in own_answers(acme)}
     assert {name: text for name, text in found.items() if text} == {}
 
 
-def test_lists_are_as_described() -> None:
-    owner = make_everything("Acme")
-    api = make_api(owner.tenant)
+def test_lists_are_as_described(acme: Owned) -> None:
+    api = make_api(acme.tenant)
     routes = [route for route in api_routes() if not route.parameters and "GET" in methods_of(route) and "schema" not in route.pattern]
     found = {str(route): wrong("GET", route, api.get(route.path)) for route in routes}
     assert {name: text for name, text in found.items() if text} == {}
 
 
-SMS = {"channel": "sms", "recipient": "+8613812345678", "body": "Hi"}
-MADE: dict[str, dict[str, Any]] = {
-    "api/messages/": SMS,
-    "api/messages/batch/": {"channel": "sms", "body": "Hi", "recipients": [{"recipient": "+8613812345678"}]},
-    "api/templates/": {"name": "welcome", "channel": "sms", "body": "Hi"},
-    "api/providers/": {"name": "gateway", "channel": "sms", "kind": "sandbox"},
-    "api/keys/": {"name": "shop", "scopes": ["messages:send"]},
-    "api/suppressions/": {"recipient": "+8613812345678", "channel": "sms"},
-    "api/webhooks/": {"name": "shop", "url": "https://192.0.46.9/hook"},
-    "api/config/namespaces/": {"namespace": "dev", "name": "Development"},
-    "api/intents/": {"name": "tea"},
-    "api/utterances/": {"utterances": [{"text": "a cup of tea", "intent": "a-own-intent"}]},
-    "api/config/items/": {"namespace": "public", "group": "shop", "data_id": "shop.yaml", "format": "yaml"},
-}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_is_made_is_as_described() -> None:
-    api, found = make_api(make_everything("Acme").tenant), {}
-    for route in api_routes():
-        if body := MADE.get(route.pattern):
-            answer = api.request("POST", route.path, body)
-            assert answer.status_code in (201, 202), (route, answer.content)
-            found[str(route)] = wrong("POST", route, answer)
-    close_committer()  # its connection would keep the test database from being removed
-    assert len(found) == len(MADE)
-    assert {name: text for name, text in found.items() if text} == {}
-
-
-def test_jobs_are_as_described() -> None:
+def test_jobs_are_as_described(acme: Owned) -> None:
     plans.declare_all(now=timezone.now())
-    tenant = make_everything("Acme").tenant
+    tenant = acme.tenant
     type(tenant).objects.filter(pk=tenant.pk).update(is_operator=True)
     api, found = make_api(tenant), {}
     made = api.post("/api/jobs/", {"name": "mine", "task": "jobs.remove_old_runs", "cron": "0 6 * * *", "parameters": {"keep_days": 7}})
@@ -144,8 +98,8 @@ def test_jobs_are_as_described() -> None:
     assert {name: text for name, text in found.items() if text} == {}
 
 
-def test_modules_are_as_described() -> None:
-    tenant = make_everything("Acme").tenant
+def test_modules_are_as_described(acme: Owned) -> None:
+    tenant = acme.tenant
     type(tenant).objects.filter(pk=tenant.pk).update(is_operator=True)
     api, found = make_api(tenant), {}
     for module in ("queues", "flow_rules", "retry_policy"):
@@ -168,8 +122,8 @@ def wrong_at(method: str, rest: str, answer: Any) -> str:
     return wrong(method, route, answer) if answer.status_code < 400 else f"{answer.status_code}: {answer.content!r}"
 
 
-def test_refusals_are_as_described() -> None:
-    api, found = make_api(make_everything("Acme").tenant), {}
+def test_refusals_are_as_described(acme: Owned) -> None:
+    api, found = make_api(acme.tenant), {}
     for route in api_routes():
         for method in methods_of(route):
             if "schema" in route.pattern:
@@ -195,6 +149,6 @@ def test_refusals_are_as_described() -> None:
         ("/api/suppressions/bulk/", {"recipients": [8613812345678]}, "recipients[0]"),
     ],
 )
-def test_a_value_of_another_json_type_is_refused_and_not_converted(path: str, body: dict[str, Any], field: str) -> None:
-    answer = make_api(make_everything("Acme").tenant).post(path, body)
+def test_a_value_of_another_json_type_is_refused_and_not_converted(path: str, body: dict[str, Any], field: str, acme: Owned) -> None:
+    answer = make_api(acme.tenant).post(path, body)
     assert [error["field"] for error in json_of(answer)["errors"]] == [field], answer.content

@@ -6,6 +6,7 @@ is named in `STATUS`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.browser.messages import make_traffic, message_pages
 from tests.browser.operations import operation_pages
 from tests.browser.people import people_pages
 from tests.browser.recipients import NOT_KNOWN, recipient_pages
+from tests.browser.remembered import Remembered, can_be_put_back, entries
 from tests.browser.scene import Scene
 from tests.browser.traces import trace_pages
 from tests.browser.webhooks import webhook_pages
@@ -58,8 +60,36 @@ def status_of(name: str) -> int:
     return STATUS.get(name, 200)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was made, as it was left."""
+
+    remembered: Remembered
+    scene: Scene
+    pages: dict[str, str]
+
+
+_kept: list[Kept] = []  # the last one
+
+
 def everything(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make something of everything, and return the addresses of all pages by name."""
+    """Have something of everything, and return the addresses of all pages by name; what was made lately is put back, as it was left."""
+    if _kept and _kept[-1].remembered.is_fresh():
+        last = _kept[-1]
+        last.remembered.put_back()
+        error_pages(replace(last.scene, monkeypatch=monkeypatch))
+        return dict(last.pages)
+    _kept.clear()
+    if not can_be_put_back():
+        return _made(monkeypatch)[1]
+    before = entries()
+    scene, pages = _made(monkeypatch)
+    _kept.append(Kept(Remembered.since(before), scene, dict(pages)))
+    return pages
+
+
+def _made(monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, dict[str, str]]:
+    """Make everything anew."""
     access = load_access({}, by=TESTER)
     tenant: Tenant = access["tenant"]
     load_messaging(tenant=tenant, by=TESTER)
@@ -70,4 +100,4 @@ def everything(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         pages = part(scene)
         assert not found.keys() & pages.keys(), f"{part.__name__}: {sorted(found.keys() & pages.keys())} are pages of another part"
         found |= pages
-    return found
+    return scene, found

@@ -27,7 +27,7 @@ from tracing.services.tally import tally
 from tracing.traces import assemble
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
-MESSAGES = 20_000
+MESSAGES = 5_000  # more would be more of the same: each hundred has one of every kind, at the same places
 CHUNK = 100
 #: In each hundred messages, so many whose recipient makes the provider do something else.
 MIX = {"fail": 3, "fail-once": 3, "fail-twice": 2, "fail-always": 2, "slow-down": 2, "timeout": 1, "listed": 1, "late": 1, "bounce": 2}
@@ -144,7 +144,7 @@ def compare(rows: Sequence[Message]) -> Counter[str]:
     return found
 
 
-def test_every_message_of_twenty_thousand_is_traced_to_its_end(tenant: Tenant) -> None:
+def test_every_message_of_five_thousand_is_traced_to_its_end(tenant: Tenant) -> None:
     batch = make_batch(tenant, channel="push")
     ids = accepted(tenant, MESSAGES // 2) + accepted(tenant, MESSAGES // 2 - 600, batch)
     stopped = make_batch(tenant, channel="push", status=BatchStatus.CANCELLED)
@@ -157,7 +157,7 @@ def test_every_message_of_twenty_thousand_is_traced_to_its_end(tenant: Tenant) -
     tally.flush()
     Message.objects.filter(pk__in=dead).update(status=Status.QUEUED, queued_at=timezone.now())
     deliver_until_all_have_ended(ids + dead)
-    sent = list(Message.objects.filter(status=Status.SENT).values_list("pk", flat=True)[:2_000])
+    sent = list(Message.objects.filter(status=Status.SENT).values_list("pk", flat=True)[:500])
     provider = Provider.objects.get(tenant=tenant)
     for chunk in chunks(sent):
         apply_all(
