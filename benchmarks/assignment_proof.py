@@ -16,16 +16,30 @@ import threading
 from dataclasses import asdict
 from functools import partial
 
-from django.db import connections
+from django.db import connection, connections
 
 from benchmarks.assignment_actors import Verdict, in_threads, judge, prepare, record, serve, sweep, work
 from posthaste.env import ROOT
 from tests.services import PostgreSQL, Redis, Services, Valkey
 
-THREADS = 5  # workers in one process
+THREADS = 10  # workers in one process
 
 
-def _child(role: str, tenant_id: int, part: int, parts: int) -> None:
+def _warm(role: str, tenant_id: int, part: int, parts: int, errors: list[str]) -> None:
+    """Do the same for another tenant first, so that connections are open and modules loaded, as in processes that have been running."""
+    from django.utils import timezone
+
+    from routing.assignment import sweeping
+
+    if role == "workers":
+        threads = in_threads([partial(work, tenant_id, part * THREADS + n, parts * THREADS) for n in range(THREADS)], errors)
+    else:
+        threads = in_threads([partial(sweeping.sweep, now=timezone.now())] * 20, errors)
+    for thread in threads:
+        thread.join()
+
+
+def _child(role: str, tenant_id: int, part: int, parts: int, *, warm_id: int, pause: float) -> None:
     """Be one process of workers or of agents; agents stop when standard input ends."""
     import django
 
@@ -34,10 +48,11 @@ def _child(role: str, tenant_id: int, part: int, parts: int) -> None:
 
     errors: list[str] = []
     lost: list[int] = []
+    _warm(role, warm_id, part, parts, errors)
     print("ready", flush=True)
     sys.stdin.readline()
     if role == "workers":
-        threads = in_threads([partial(work, tenant_id, part * THREADS + n, parts * THREADS) for n in range(THREADS)], errors)
+        threads = in_threads([partial(work, tenant_id, part * THREADS + n, parts * THREADS, pause=pause) for n in range(THREADS)], errors)
     else:
         stop = threading.Event()
         ids = list(Agent.objects.filter(tenant_id=tenant_id).order_by("pk").values_list("pk", flat=True))[part::parts]
@@ -51,11 +66,26 @@ def _child(role: str, tenant_id: int, part: int, parts: int) -> None:
     print(json.dumps({"errors": errors, "lost_claims": sum(lost)}), flush=True)
 
 
-def prove(environment: dict[str, str], *, workers: int, conversations: int, agents: int) -> Verdict:
+def prove(environment: dict[str, str], *, workers: int, conversations: int, agents: int, rate: float) -> Verdict:
     """Run the proof against the servers that `environment` names, and return what came of it."""
     tenant_id = prepare(conversations=conversations, agents=agents)
+    warm_id = prepare(conversations=max(1, workers) * 2, agents=1)
+    with connection.cursor() as cursor:  # as it is where a database has been in use: plans made for empty tables take seconds
+        cursor.execute("ANALYZE")
     parts = max(1, workers // THREADS)
-    command = [sys.executable, "-m", "benchmarks.assignment_proof", "--tenant", str(tenant_id), "--child"]
+    pause = parts * THREADS / rate if rate else 0.0
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.assignment_proof",
+        "--tenant",
+        str(tenant_id),
+        "--warm",
+        str(warm_id),
+        "--pause",
+        str(pause),
+    ]
+    command += ["--child"]
     children = [
         subprocess.Popen(
             [*command, role, str(part), str(of)], cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -101,13 +131,16 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=50)
     parser.add_argument("--conversations", type=int, default=5_000)
     parser.add_argument("--agents", type=int, default=40)
+    parser.add_argument("--rate", type=float, default=100.0, help="conversations a second in all; 0: as fast as the workers can")
     parser.add_argument("--stack", choices=("production", "embedded"), default="production")
     parser.add_argument("--tenant", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--pause", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         role, part, parts = options.child
-        _child(role, options.tenant, int(part), int(parts))
+        _child(role, options.tenant, int(part), int(parts), warm_id=options.warm, pause=options.pause)
         return 0
     with Services((PostgreSQL, Redis) if options.stack == "production" else (Valkey,)) as services:
         environment = environment_of(services)
@@ -116,7 +149,7 @@ def main() -> int:
         import django
 
         django.setup()
-        verdict = prove(environment, workers=options.workers, conversations=options.conversations, agents=options.agents)
+        verdict = prove(environment, workers=options.workers, conversations=options.conversations, agents=options.agents, rate=options.rate)
         connections.close_all()
     print(json.dumps(asdict(verdict), indent=2))
     print("all held" if verdict.holds else "NOT ALL HELD")

@@ -12,29 +12,23 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import DateTimeField, F, QuerySet, Value
-from django.db.models.functions import Greatest
+from django.db.models import DateTimeField, Exists, F, Q, Value
+from django.db.models.functions import Coalesce, Greatest
 
 from routing.assignment import presence
-from routing.assignment.candidates import Staff, choice_of, count_recent, lock_and_refresh, read_staff, wanted_by
+from routing.assignment.candidates import Staff, choice_of, count_recent, lock_and_refresh, read_staff
 from routing.assignment.choosing import Candidate, Languages, best, fits
 from routing.assignment.elapsed import clock_from
-from routing.assignment.one_at_a_time import one_waiter, wait_for_turn
-from routing.assignment.taking import give_conversations, last_change, new_span, not_before, take_places
-from routing.assignment.turn import turn
+from routing.assignment.front import front, waiting
+from routing.assignment.one_at_a_time import begins, is_covered, one_waiter, wait_for_turn
+from routing.assignment.taking import give_conversations, history, new_span, not_before, take_places
 from routing.configuration import assignment
 from routing.configuration.assignment_rules import Assignment
+from routing.models import Agent, AssignmentCause, Conversation
 from routing.models import Assignment as Span
-from routing.models import AssignmentCause, Conversation, ConversationStatus
 
-MAX_A_ROUND = 100
 #: Where places are freed as fast as they are filled, others go on after this time: those who wait for their turn, or the sweep.
 MAX_TIME = timedelta(seconds=0.5)
-
-
-def waiting(tenant_id: int) -> "QuerySet[Conversation]":
-    """Return what waits for an agent of a tenant."""
-    return Conversation.objects.filter(tenant_id=tenant_id, status=ConversationStatus.QUEUED, agent=None)
 
 
 def assign_waiting(*, tenant_id: int, now: datetime) -> int:
@@ -43,36 +37,49 @@ def assign_waiting(*, tenant_id: int, now: datetime) -> int:
     Called after whatever may have made an assignment possible: a conversation was queued, an agent came or has room again. It may run any
     number of times, and in many processes at once. If another thread of this process is about to do the same, that one does it.
     """
-    if not assignment.of(tenant_id).is_automatic:
+    settings = assignment.of(tenant_id)
+    if not settings.is_automatic:
         return 0
     clock, total = clock_from(now), 0
     with one_waiter(tenant_id) as is_mine:
-        while is_mine and waiting(tenant_id).exists() and (taken := _round(tenant_id, clock)):
+        while is_mine and _is_possible(tenant_id, settings, now=clock()) and not is_covered(tenant_id):
+            taken = _round(tenant_id, clock)
             total += taken
-            if clock() > now + MAX_TIME:
+            if not taken or clock() > now + MAX_TIME:
                 break
     return total
+
+
+def _is_possible(tenant_id: int, settings: Assignment, *, now: datetime) -> bool:
+    """Return whether something waits and someone has room; one query.
+
+    On a busy day all agents are busy most of the time: most calls end here, and take no turn from those who have something to give.
+    """
+    room = Q(load__lt=Coalesce(F("capacity"), Value(settings.default_capacity)))
+    free = Agent.objects.filter(room, presence.there(now), tenant_id=tenant_id)
+    return waiting(tenant_id).filter(Exists(free)).exists()
 
 
 @transaction.atomic
 def _round(tenant_id: int, clock: Callable[[], datetime]) -> int:
     """Assign what one look finds."""
     wait_for_turn(tenant_id)
+    begins(tenant_id)
     at = clock()
     settings = assignment.of(tenant_id)
     staff = read_staff(tenant_id, settings, now=at)
     free = staff.with_room()
     if not free:
         return 0
-    places = min(MAX_A_ROUND, sum(each.capacity - each.load for each in free))
-    queue = waiting(tenant_id).filter(wanted_by(free, staff.languages)).annotate(turn=turn(settings)).order_by("turn", "pk")
-    # What another transaction works on is left out: its end causes another call, or the next sweep finds it.
-    rows = list(queue.select_for_update(skip_locked=True, no_key=True)[:places])
+    rows = front(tenant_id, free, staff.languages, settings)
     if not rows:
         return 0
     owners = last_agents(rows, settings, now=at)
     locked, seen_at = lock_and_refresh(free, settings, clock)
-    at = not_before(seen_at, last_change([row.pk for row in rows]))
+    last, still_open = history([row.pk for row in rows])
+    at = not_before(seen_at, last)
+    if still_open:
+        _end_left_spans(rows, now=at)
     count_recent(locked, (choice_of(row.decision, settings) for row in rows), now=at)
     spans = list(_choose(rows, Staff(locked, staff.languages), everyone=staff.candidates, owners=owners, settings=settings, now=at))
     return _write(tenant_id, spans, settings, seen_at=seen_at, now=at)
@@ -148,6 +155,12 @@ def _choose(
         )
 
 
+def _end_left_spans(rows: Sequence[Conversation], *, now: datetime) -> None:
+    """End spans of agents whose conversation was ended without `let_go`; the sweep corrects those agents' load."""
+    left = Span.objects.filter(conversation_id__in=[row.pk for row in rows], ended_at=None)
+    left.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
+
+
 class LostRace(Exception):
     """A row that was locked has changed all the same; the round is rolled back."""
 
@@ -159,9 +172,6 @@ def _write(tenant_id: int, spans: Sequence[Span], settings: Assignment, *, seen_
     by_agent: dict[UUID, list[UUID]] = defaultdict(list)
     for span in spans:
         by_agent[span.agent_id].append(span.conversation_id)
-    # An open span here is of an agent whose conversation was ended without `let_go`: the sweep corrects that agent's load.
-    left = Span.objects.filter(conversation_id__in=[span.conversation_id for span in spans], ended_at=None)
-    left.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
     places = {agent_id: len(ids) for agent_id, ids in by_agent.items()}
     holders = {span.conversation_id: span.agent_id for span in spans}
     if not take_places(places, default_capacity=settings.default_capacity, now=now, condition=presence.there(seen_at)):

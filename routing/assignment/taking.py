@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, DateTimeField, F, Max, Q, UUIDField, Value, When
+from django.db.models import Case, Count, DateTimeField, F, Max, Q, UUIDField, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from routing.configuration import assignment
@@ -63,9 +63,14 @@ def begun(agent_id: UUID, conversation_id: UUID, *, now: datetime) -> datetime:
 
 def last_change(conversation_ids: Collection[UUID]) -> datetime | None:
     """Return when a span of these conversations last began or ended; one query."""
+    return history(conversation_ids)[0]
+
+
+def history(conversation_ids: Collection[UUID]) -> tuple[datetime | None, int]:
+    """Return when a span of these conversations last began or ended, and how many of them are open; one query."""
     spans = Span.objects.filter(conversation_id__in=conversation_ids)
-    found: datetime | None = spans.aggregate(last=Max(Coalesce("ended_at", "started_at")))["last"]
-    return found
+    found = spans.aggregate(last=Max(Coalesce("ended_at", "started_at")), still_open=Count("pk", filter=Q(ended_at=None)))
+    return found["last"], found["still_open"]
 
 
 def not_before(now: datetime, *others: datetime | None) -> datetime:

@@ -187,7 +187,6 @@ WITHOUT_ACTOR = {
     "routing.entrances.wecom_kf.events.recalled": STRANGERS,
     "routing.entrances.wecom_kf.pulling.ask_wecom": STRANGERS,
     "routing.entrances.wecom_kf.pulling.pull": STRANGERS,
-    "routing.entrances.wecom_kf.pulling.sweep_pulls": STRANGERS,
     "routing.entrances.wecom_kf.wanted.want": STRANGERS,
     "routing.processing.claiming.claim": STRANGERS,
     "routing.processing.claiming.fail": STRANGERS,

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
+from routing.assignment import assigning
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.queueing import enqueue, overflow, position, reconsider
 from routing.configuration import assignment
@@ -219,3 +220,30 @@ def test_ids_of_other_tenants_are_left_alone(tenant: Tenant) -> None:
     assert run(tenant) == 0
     assert holder(stranger) is None
     assert isinstance(stranger.pk, UUID)
+
+
+def test_a_long_queue_of_one_group_or_language_keeps_no_agent_of_another_idle(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assigning, "MAX_TIME", timedelta(seconds=-1))  # one round
+    busy, calm = make_group(tenant, "busy", at=NOW), make_group(tenant, "calm", at=NOW)
+    agents = [
+        make_agent(tenant, busy, at=NOW, capacity=1, languages=["en"]),
+        make_agent(tenant, busy, at=NOW, capacity=1, languages=["zh"]),
+        make_agent(tenant, calm, at=NOW, capacity=1),
+    ]
+    for minutes in range(30):
+        make_waiting(tenant, busy, at=NOW - timedelta(minutes=minutes + 10), language="en")
+    make_waiting(tenant, busy, at=NOW - timedelta(minutes=5), language="zh")
+    make_waiting(tenant, calm, at=NOW)
+    assert run(tenant) == 3
+    assert loads(*agents) == [1, 1, 1]
+
+
+def test_what_an_agent_gave_away_keeps_no_other_conversation_from_them(tenant: Tenant) -> None:
+    group = make_group(tenant, at=NOW)
+    agent = make_agent(tenant, group, at=NOW, capacity=1)
+    make_agent(tenant, group, at=NOW, capacity=1, load=1)  # there, but busy
+    for minutes in (10, 9):
+        make_waiting(tenant, group, at=NOW - timedelta(minutes=minutes), decision={"avoid": str(agent.pk)})
+    other = make_waiting(tenant, group, at=NOW)
+    assert run(tenant) == 1
+    assert holder(other) == agent

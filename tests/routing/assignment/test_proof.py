@@ -13,8 +13,9 @@ from django.db import connection
 from django.utils import timezone
 
 from benchmarks import assignment_actors as proof
+from posthaste import env
 from posthaste.env import ROOT
-from routing.assignment import holding
+from routing.assignment import holding, one_at_a_time
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.sweeping import sweep
 from routing.models import Agent, Conversation
@@ -135,3 +136,16 @@ def _environment() -> dict[str, str]:
     else:
         url = f"postgresql://{own['USER']}@{own['HOST']}:{own['PORT']}/{own['NAME']}"
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "posthaste.settings", "DATABASE_URL": url}
+
+
+@pytest.mark.skipif(not env.load().is_postgresql, reason="SQLite has one writer at a time: no process waits for its turn")
+def test_what_another_process_will_see_in_its_turn_is_left_to_it() -> None:
+    tenant, now = make_tenant(), timezone.now()
+    make_agent(tenant, at=now, capacity=2, present_until=now + timedelta(hours=1))
+    make_waiting(tenant, at=now)
+    assert not one_at_a_time.is_covered(tenant.pk), "this one is the first in line"
+    assert assign_waiting(tenant_id=tenant.pk, now=now) == 0
+    one_at_a_time.begins(tenant.pk)
+    assert assign_waiting(tenant_id=tenant.pk, now=now) == 1
+    make_waiting(tenant, at=now)
+    assert assign_waiting(tenant_id=tenant.pk, now=now) == 1, "no note is left behind"
