@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,12 +28,11 @@ HELD = """
     LEFT JOIN routing_conversation c ON c.agent_id = a.id AND c.status = 'assigned'
     WHERE a.tenant_id = %s GROUP BY a.id, a.capacity, a.load
 """
-#: Agents with room that a conversation waits for, and when each was last given something.
+#: Agents with room, when each was last given something, and since when the oldest waits that the agent could take.
 FREE = """
-    SELECT a.id, a.last_assigned_at FROM routing_agent a
-    WHERE a.tenant_id = %s AND a.presence = 'online' AND a.load < a.capacity AND EXISTS (
-        SELECT 1 FROM routing_agentskill s JOIN routing_conversation c ON c.group_id = s.group_id
-        WHERE s.agent_id = a.id AND c.status = 'queued')
+    SELECT a.id, a.last_assigned_at, MIN(c.group_since) FROM routing_agent a
+    JOIN routing_agentskill s ON s.agent_id = a.id JOIN routing_conversation c ON c.group_id = s.group_id AND c.status = 'queued'
+    WHERE a.tenant_id = %s AND a.presence = 'online' AND a.load < a.capacity GROUP BY a.id, a.last_assigned_at
 """
 #: What one agent could take.
 COULD_TAKE = """
@@ -214,18 +213,21 @@ def record(
     """Look at the rows again and again until all is resolved."""
     from django.db import connection
 
-    since: dict[Any, float] = {}
+    free_since: dict[Any, float] = {}  # by agent and what it was given last
     long: dict[Any, Wait] = {}
-    began = last = time.monotonic()
+    began = last = time.time()
     left_before = -1
     while True:
         with connection.cursor() as cursor:
             cursor.execute(HELD, [tenant_id])
             verdict.over_capacity += sum(held > capacity or held != load for _agent, capacity, load, held in cursor.fetchall())
             cursor.execute(FREE, [tenant_id])
-            seen = time.monotonic()
-            since = {free: since.get(free, seen) for free in cursor.fetchall()}
-            for free, start in since.items():
+            seen = time.time()
+            oldest = {(agent, last_given): _moment(queued) for agent, last_given, queued in cursor.fetchall()}
+            free_since = {free: free_since.get(free, seen) for free in oldest}
+            # Both have waited for each other since the later of the two moments.
+            waits = {free: max(start, oldest[free]) for free, start in free_since.items()}
+            for free, start in waits.items():
                 if seen - start <= long_seconds:
                     continue
                 if (free, start) not in long:
@@ -236,7 +238,7 @@ def record(
             cursor.execute(LEFT, [tenant_id])
             (left,) = cursor.fetchone()
         verdict.looks += 1
-        verdict.longest_wait_while_free = max([verdict.longest_wait_while_free, *(seen - each for each in since.values())])
+        verdict.longest_wait_while_free = max([verdict.longest_wait_while_free, *(seen - each for each in waits.values())])
         if left != left_before:
             left_before, last = left, seen
             if verdict.looks % 100 == 1:
@@ -244,9 +246,15 @@ def record(
         if not left or seen - last > stall_seconds:
             break
         time.sleep(pause)
-    verdict.unresolved, verdict.seconds = left, time.monotonic() - began
+    verdict.unresolved, verdict.seconds = left, time.time() - began
     verdict.long_waits = sorted(long.values(), key=lambda wait: wait.began)
     stop.set()
+
+
+def _moment(stored: Any) -> float:
+    """Return a time of a row as seconds since 1970; SQLite has texts, in UTC."""
+    found = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return float((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
 
 
 def judge(tenant_id: int, verdict: Verdict) -> None:
