@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=50)
     parser.add_argument("--conversations", type=int, default=5_000)
     parser.add_argument("--agents", type=int, default=40)
-    parser.add_argument("--rate", type=float, default=100.0, help="conversations a second in all; 0: as fast as the workers can")
+    parser.add_argument("--rate", type=float, default=50.0, help="conversations a second in all; 0: as fast as the workers can")
     parser.add_argument("--stack", choices=("production", "embedded"), default="production")
     parser.add_argument("--tenant", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
