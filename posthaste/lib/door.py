@@ -8,7 +8,7 @@ from contextlib import contextmanager
 class Door:
     """Guards work that covers all that was committed before it begins, such as going through a queue.
 
-    Whoever waits begins later than now, and so does the work of all who come meanwhile: those are sent away, and hold no thread.
+    Who waits begins later than now, and so does the work of all who come meanwhile: those are sent away, and hold no thread.
     """
 
     def __init__(self) -> None:
