@@ -57,8 +57,8 @@ class Moved(Exception):
     """Identities moved, or were added, between two looks at them."""
 
 
-def resolve_all(senders: Sequence[tuple[SenderName, str]], *, tenant_id: int, now: datetime) -> list[Identity]:
-    """Return the identity of each sender, with its customer, in the caller's transaction: a few statements for all of them.
+def resolve_all(senders: Sequence[tuple[SenderName, str]], *, tenant_id: int, now: datetime) -> list[tuple[Identity, bool]]:
+    """Return the identity of each sender, with its customer, and whether it is new; a few statements for all, in the caller's transaction.
 
     A sender is a name and a language, and has no other names, so nothing is merged or suggested. Customers stay locked as after `resolve`.
 
@@ -83,8 +83,8 @@ def resolve_all(senders: Sequence[tuple[SenderName, str]], *, tenant_id: int, no
     rows = [_identity(key, names[key], owner, now) for key, owner in zip(new, owners, strict=True)]
     if rows and not _added(rows):
         raise Moved
-    found |= dict(zip(new, rows, strict=True))
-    return [found[key] for key in by_key]
+    made = dict(zip(new, rows, strict=True))
+    return [(made[key], True) if key in made else (found[key], False) for key in by_key]
 
 
 Locked = tuple[dict[Key, Identity], dict[UUID, Customer]]

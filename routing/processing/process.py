@@ -57,7 +57,12 @@ def process_arrivals() -> int:
             arrivals.kick_taken()  # not before: while one waits, what arrives needs no other task
             claim = claiming.claim()
             quick, slow = _apart(claim.arrivals)
-            done += _process(Claim(claim.token, quick))
+            try:
+                done += _process(Claim(claim.token, quick))
+            except BaseException:  # nothing of these was begun: the next worker need not wait until the lease runs out
+                with suppress(OperationalError, InterfaceError):
+                    claiming.release(slow, token=claim.token)
+                raise
         done += _process(Claim(claim.token, slow))  # a system that answers slowly holds up no other
         if not claim.arrivals:
             return done

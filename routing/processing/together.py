@@ -27,6 +27,8 @@ from routing.processing.taking_in import (
     recognition_of,
 )
 
+#: What a text changes in its conversation, which is locked: see `columns_from` and `lines.columns_after`.
+CHANGED = ["last_seq", "customer_wrote_at", "customer_read_seq", "unanswered_since", "details", "language", "intent", "confidence"]
 #: Where a conversation is found: entrance, identity, thread.
 Place = tuple[UUID, UUID, str]
 
@@ -51,7 +53,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
     if not claiming.finish_all(line_ids, token=token, now=now):
         raise Beaten
     placed = list(_placed(ready, now=now))
-    made, waiting = [], []
+    made, waiting, gone_on = [], [], []
     known = _known_lines(placed)
     for one, conversation, is_new in placed:
         same = known.get((conversation.pk, client_id_of(one.arrival, one.incoming)))
@@ -61,7 +63,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
             changes = columns_from(conversation, one.incoming, one.recognized)
             changes |= lines.columns_after(AuthorKind.CUSTOMER, conversation, now=now)
             if not is_new:
-                Conversation.objects.filter(pk=conversation.pk).update(**changes)
+                gone_on.append(conversation)
             for name, value in changes.items():
                 setattr(conversation, name, value)
             made.append(_line(one, conversation, line_ids[one.arrival.pk], now=now))
@@ -69,6 +71,8 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
         if conversation.status == ConversationStatus.NEW:
             waiting.append(conversation.pk)
     Conversation.objects.bulk_create([conversation for _one, conversation, is_new in placed if is_new])
+    if gone_on:
+        Conversation.objects.bulk_update(gone_on, CHANGED)
     Line.objects.bulk_create(made)
     queueing.enqueue(waiting, now=now)
 
@@ -80,11 +84,10 @@ def _placed(ready: Sequence[Ready], *, now: datetime) -> Iterator[tuple[Ready, C
         by_tenant[one.arrival.tenant_id].append(one)
     for tenant_id, own in sorted(by_tenant.items()):
         found = identities.resolve_all([(one.incoming.sender, one.incoming.language) for one in own], tenant_id=tenant_id, now=now)
-        is_new = {identity.pk for identity in found if identity.created_at == now}
-        opened = _open([identity for identity in found if identity.pk not in is_new])
-        for one, identity in zip(own, found, strict=True):
+        opened = _open([identity for identity, is_new in found if not is_new])
+        for one, (identity, is_new) in zip(own, found, strict=True):
             there = opened.get((one.entrance.pk, identity.pk, one.incoming.thread))
-            if identity.pk in is_new:
+            if is_new:
                 yield one, new_conversation(one.entrance, identity, one.incoming, now=now), True
             elif there is not None:
                 yield one, there, False

@@ -3,6 +3,7 @@
 import threading
 
 from posthaste.lib.door import Door
+from tests.patience import Patience
 
 
 def test_of_many_one_waits_and_the_others_are_sent_away() -> None:
@@ -23,8 +24,9 @@ def test_of_many_one_waits_and_the_others_are_sent_away() -> None:
     threads[0].start()
     inside.wait(30)
     threads[1].start()
+    patience = Patience(30)
     while not door._has_waiter:
-        pass
+        assert not patience.is_over()
     with door.enter() as is_mine:
         turns.append(f"third {is_mine}")
     go_on.set()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -129,6 +129,9 @@ def test_the_number_of_statements_does_not_grow_with_the_texts() -> None:
     few = statements(3, "a")
     assert statements(40, "b") <= few + 2
     assert Line.objects.count() == 43
+    few = statements(3, "a")
+    assert statements(40, "b") <= few + 2, "conversations that go on"
+    assert (Line.objects.count(), Conversation.objects.count()) == (86, 43)
 
 
 def test_one_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +195,21 @@ def test_a_sender_who_is_added_meanwhile_is_found() -> None:
     process.process_arrivals()
     assert Customer.objects.count() == 2
     assert assign_waiting(tenant_id=entrance.tenant_id, now=now) == 0
+
+
+def test_when_the_database_goes_away_nothing_stays_leased(monkeypatch: pytest.MonkeyPatch) -> None:
+    entrance = make_entrance()
+    files = (IncomingFile(name="a.jpg", reference={"media_id": "m-1"}),)
+    arrive(entrance, incoming("Hello", sender="ada"), incoming("Look", sender="bo", files=files))
+
+    def away(*_given: Any, **_named: Any) -> None:
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("routing.processing.process.take_in", away)
+        with pytest.raises(OperationalError):
+            process.process_arrivals()
+    assert set(Arrival.objects.values_list("attempts", "lease_until")) == {(0, None)}
+    while process.process_arrivals():
+        pass
+    assert texts() == {"ada": ["Hello"], "bo": ["Look"]}
