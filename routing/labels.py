@@ -6,7 +6,20 @@ from django.utils.translation import gettext_lazy
 from posthaste.ui import badges
 from posthaste.ui.badges import Look
 from routing.links.using import Outcome
-from routing.models import ArrivalState, AssignmentCause, ConversationStatus, CustomerMerge, ModelState, Presence, UtteranceState, Welcome
+from routing.models import (
+    ArrivalState,
+    AssignmentCause,
+    ClockState,
+    ConversationStatus,
+    CustomerMerge,
+    FaqState,
+    ModelState,
+    Presence,
+    TicketPriority,
+    TicketStatus,
+    UtteranceState,
+    Welcome,
+)
 
 badges.register(
     "customer_merge",
@@ -105,6 +118,7 @@ badges.register(
     ConversationStatus,
     {
         ConversationStatus.NEW: Look("pending", "pending"),
+        ConversationStatus.BOT: Look("unknown", "auto"),
         ConversationStatus.QUEUED: Look("queued", "queued"),
         ConversationStatus.ASSIGNED: Look("sending", "user"),
         ConversationStatus.RESOLVED: Look("delivered", "delivered"),
@@ -119,5 +133,54 @@ badges.register(
         ArrivalState.PENDING: Look("pending", "pending"),
         ArrivalState.DONE: Look("cancelled", "sent"),
         ArrivalState.FAILED: Look("failed", "failed"),
+    },
+)
+
+badges.register(
+    "ticket",
+    TicketStatus,
+    {
+        TicketStatus.NEW: Look("pending", "pending"),
+        TicketStatus.BOT: Look("unknown", "auto"),
+        TicketStatus.QUEUED: Look("queued", "queued"),
+        TicketStatus.ASSIGNED: Look("sending", "user"),
+        TicketStatus.IN_PROGRESS: Look("sent", "play"),
+        TicketStatus.WAITING: Look("pending", "expired"),
+        TicketStatus.ON_HOLD: Look("unknown", "pause"),
+        TicketStatus.RESOLVED: Look("delivered", "delivered"),
+        TicketStatus.CLOSED: Look("cancelled", "cancelled"),
+        TicketStatus.MERGED: Look("cancelled", "merge"),
+        TicketStatus.SPAM: Look("suppressed", "suppressed"),
+    },
+)
+badges.register(
+    "ticket_priority",
+    TicketPriority,
+    {
+        TicketPriority.URGENT: Look("failed", "failed"),
+        TicketPriority.HIGH: Look("unknown", "unknown"),
+        TicketPriority.NORMAL: Look("pending", "pending"),
+        TicketPriority.LOW: Look("cancelled", "pending"),
+    },
+)
+badges.register(
+    "clock",
+    ClockState,
+    {
+        ClockState.RUNNING: Look("sending", "play"),
+        ClockState.PAUSED: Look("pending", "pause"),
+        ClockState.MET: Look("delivered", "delivered"),
+        ClockState.MISSED: Look("failed", "expired"),
+        ClockState.CANCELLED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "faq",
+    FaqState,
+    {
+        FaqState.DRAFT: Look("pending", "pending"),
+        FaqState.REVIEW: Look("unknown", "eye"),
+        FaqState.PUBLISHED: Look("delivered", "delivered"),
+        FaqState.ARCHIVED: Look("cancelled", "cancelled"),
     },
 )

@@ -1,6 +1,7 @@
 """Everything that is stored about customers and what they write, one subject a module."""
 
 from routing.models.agents import Agent, AgentSkill, Assignment, AssignmentCause, Presence, SkillGroup
+from routing.models.clocks import BusinessCalendar, CalendarDay, Clock, ClockMetric, ClockSignal, ClockState, DayKind, SignalKind
 from routing.models.conversations import (
     OPEN_STATUSES,
     Arrival,
@@ -15,13 +16,31 @@ from routing.models.conversations import (
     PortalSession,
 )
 from routing.models.customers import AttributeSource, Customer, CustomerAttribute, CustomerMerge, Identity, IdentityKind
+from routing.models.desk import Draft, Note, Notice, NoticeKind, QuickReply, ReportSchedule, Satisfaction, SavedFilter
+from routing.models.faq import BotAction, BotTurn, FaqEntry, FaqState
 from routing.models.intents import Intent, IntentModel, ModelState, Utterance, UtteranceSource, UtteranceState
 from routing.models.links import LinkClick, LinkPurpose, SafeLink
 from routing.models.mailboxes import Mailbox
+from routing.models.tickets import (
+    OPEN_TICKETS,
+    ChecklistItem,
+    Tag,
+    Ticket,
+    TicketEvent,
+    TicketKind,
+    TicketLink,
+    TicketLinkKind,
+    TicketNumbers,
+    TicketPriority,
+    TicketStatus,
+    TicketType,
+    TicketWatcher,
+)
 from routing.models.wecom import ContactWay, Follow, KfCursor, Welcome
 
 __all__ = [
     "OPEN_STATUSES",
+    "OPEN_TICKETS",
     "Agent",
     "AgentSkill",
     "Arrival",
@@ -31,14 +50,27 @@ __all__ = [
     "Attachment",
     "AttributeSource",
     "AuthorKind",
+    "BotAction",
+    "BotTurn",
+    "BusinessCalendar",
+    "CalendarDay",
+    "ChecklistItem",
+    "Clock",
+    "ClockMetric",
+    "ClockSignal",
+    "ClockState",
     "ContactWay",
     "Conversation",
     "ConversationStatus",
     "Customer",
     "CustomerAttribute",
     "CustomerMerge",
+    "DayKind",
+    "Draft",
     "Entrance",
     "EntranceKind",
+    "FaqEntry",
+    "FaqState",
     "Follow",
     "Identity",
     "IdentityKind",
@@ -50,10 +82,29 @@ __all__ = [
     "LinkPurpose",
     "Mailbox",
     "ModelState",
+    "Note",
+    "Notice",
+    "NoticeKind",
     "PortalSession",
     "Presence",
+    "QuickReply",
+    "ReportSchedule",
     "SafeLink",
+    "Satisfaction",
+    "SavedFilter",
+    "SignalKind",
     "SkillGroup",
+    "Tag",
+    "Ticket",
+    "TicketEvent",
+    "TicketKind",
+    "TicketLink",
+    "TicketLinkKind",
+    "TicketNumbers",
+    "TicketPriority",
+    "TicketStatus",
+    "TicketType",
+    "TicketWatcher",
     "Utterance",
     "UtteranceSource",
     "UtteranceState",

@@ -96,6 +96,7 @@ class ConversationStatus(models.TextChoices):
     """What a conversation waits for."""
 
     NEW = "new", _("New")
+    BOT = "bot", _("With the bot")
     QUEUED = "queued", _("In the queue")
     ASSIGNED = "assigned", _("Assigned")
     RESOLVED = "resolved", pgettext_lazy("conversation", "Resolved")
@@ -103,7 +104,7 @@ class ConversationStatus(models.TextChoices):
     SPAM = "spam", _("Spam")
 
 
-OPEN_STATUSES = (ConversationStatus.NEW, ConversationStatus.QUEUED, ConversationStatus.ASSIGNED)
+OPEN_STATUSES = (ConversationStatus.NEW, ConversationStatus.BOT, ConversationStatus.QUEUED, ConversationStatus.ASSIGNED)
 
 
 class Conversation(models.Model):
@@ -133,6 +134,15 @@ class Conversation(models.Model):
     agent = models.ForeignKey(
         "routing.Agent", models.SET_NULL, null=True, blank=True, related_name="conversations", verbose_name=_("agent")
     )
+    tags = models.ManyToManyField("routing.Tag", related_name="conversations", blank=True, verbose_name=_("tags"))
+    #: A conversation with others about this one, such as with a supplier by e-mail, names it; it is never queued.
+    parent = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, editable=False, related_name="side_conversations", verbose_name=_("about")
+    )
+    #: The conversation of the same customer that goes on in its stead.
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="merged_from", verbose_name=_("merged into")
+    )
     #: Why it is in its group, as `routing.assignment.rules` decided: rule, strategy, release …
     decision = models.JSONField(default=dict, editable=False)
     #: Facts for the entrance, such as the account that the customer wrote to or the Message-ID to answer.
@@ -148,6 +158,10 @@ class Conversation(models.Model):
     #: When the customer's first line came that no agent has answered yet.
     unanswered_since = models.DateTimeField(_("unanswered since"), null=True, blank=True, editable=False)
     agent_wrote_at = models.DateTimeField(_("agent wrote"), null=True, blank=True, editable=False)
+    #: When an agent answered for the first time; the bot's answers do not count.
+    first_response_at = models.DateTimeField(_("first response"), null=True, blank=True, editable=False)
+    #: Out of its agent's way until then, or until the customer writes.
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True, editable=False)
     resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"))
 
@@ -158,7 +172,7 @@ class Conversation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["entrance", "identity", "thread"],
-                condition=Q(status__in=["new", "queued", "assigned"]),
+                condition=Q(status__in=["new", "bot", "queued", "assigned"]),
                 name="conversation_one_open",
             )
         ]
@@ -166,6 +180,7 @@ class Conversation(models.Model):
             models.Index(fields=["tenant", "-id"], name="conversation_tenant"),
             models.Index(fields=["group", "-priority", "queued_at"], condition=Q(status="queued"), name="conversation_queue"),
             models.Index(fields=["agent"], condition=Q(status="assigned"), name="conversation_held"),
+            models.Index(fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="conversation_snoozed"),
         ]
 
     def __str__(self) -> str:
