@@ -18,6 +18,7 @@ from routing.assignment.assigning import assign_waiting
 from routing.assignment.elapsed import clock_from
 from routing.assignment.taking import begun, let_go, lock_agents, new_span, take_conversations, take_place
 from routing.configuration import assignment
+from routing.conversations import hooks
 from routing.models import OPEN_STATUSES, Agent, AssignmentCause, AuthorKind, Conversation, ConversationStatus, Line, SkillGroup
 from routing.models import Assignment as Span
 
@@ -225,6 +226,7 @@ def _back_to_queue(row: Conversation, *, group_id: UUID | None, decision: dict[s
         queued_at=row.queued_at or now,
         group_since=now,
     )
+    hooks.tell_moved([row.pk], now=now)
     let_go(row.pk, cause=cause, now=now)
 
 

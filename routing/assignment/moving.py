@@ -15,6 +15,7 @@ from routing.assignment.one_at_a_time import wait_for_turn
 from routing.assignment.taking import begun, let_go, lock_agents, new_span, take_conversations, take_place
 from routing.configuration import assignment
 from routing.configuration.assignment_rules import Assignment
+from routing.conversations import hooks
 from routing.models import Assignment as Span
 from routing.models import AssignmentCause, Conversation, ConversationStatus
 
@@ -53,6 +54,7 @@ def _requeue(conversation_id: UUID, *, now: datetime) -> bool:
         group_since=now,
         decision=decision,
     )
+    hooks.tell_moved([row.pk], now=now)
     let_go(row.pk, cause=AssignmentCause.OFFLINE, now=now)
     return True
 

@@ -13,6 +13,7 @@ from routing.assignment.facts import attributes_of, facts_of
 from routing.assignment.rules import decide
 from routing.assignment.turn import turn, turn_of
 from routing.configuration import assignment
+from routing.conversations import hooks
 from routing.models import Assignment as Span
 from routing.models import Conversation, ConversationStatus, SkillGroup
 
@@ -26,11 +27,12 @@ def enqueue(conversation_ids: Sequence[UUID], *, now: datetime) -> None:
     The caller runs `assign_waiting` once the transaction is committed. A reopened conversation that still names its agent goes to that
     agent first, if there is room.
     """
-    rows = Conversation.objects.filter(pk__in=conversation_ids, status=ConversationStatus.NEW)
+    rows = Conversation.objects.filter(pk__in=conversation_ids, status=ConversationStatus.NEW, parent=None)
     for ids, columns in _decided(rows, now=now):
         Conversation.objects.filter(pk__in=ids, status=ConversationStatus.NEW).update(
             status=ConversationStatus.QUEUED, agent=None, assigned_at=None, queued_at=now, group_since=now, **columns
         )
+    hooks.tell_moved(conversation_ids, now=now)
 
 
 def reconsider(tenant_id: int, *, now: datetime) -> int:
@@ -43,6 +45,7 @@ def reconsider(tenant_id: int, *, now: datetime) -> int:
     changed = 0
     for ids, columns in _decided(late, now=now):
         changed += Conversation.objects.filter(pk__in=ids, status=ConversationStatus.QUEUED, agent=None).update(group_since=now, **columns)
+        hooks.tell_moved(ids, now=now)
     return changed
 
 
@@ -117,9 +120,12 @@ def overflow(tenant_id: int, *, now: datetime) -> int:
         visited = [str(each) for each in row.decision.get("overflowed", ())]
         if source is None or target is None or target.pk == source.pk or target.name in visited:
             continue
-        moved += Conversation.objects.filter(pk=row.pk, status=ConversationStatus.QUEUED, group_id=row.group_id).update(
+        done = Conversation.objects.filter(pk=row.pk, status=ConversationStatus.QUEUED, group_id=row.group_id).update(
             group=target, group_since=now, decision=row.decision | {"overflowed": [*visited, source.name]}
         )
+        if done:
+            hooks.tell_moved([row.pk], now=now)
+        moved += done
     return moved
 
 

@@ -13,11 +13,12 @@ from django.db.models import Case, Count, DateTimeField, F, Max, Q, UUIDField, V
 from django.db.models.functions import Coalesce, Greatest
 
 from routing.configuration import assignment
+from routing.conversations import hooks
 from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus
 from routing.models import Assignment as Span
 
-#: What an agent may be given: it waits, and no one has it.
-WAITS = Q(status=ConversationStatus.QUEUED, agent=None) | Q(status=ConversationStatus.NEW)
+#: What an agent may be given: it waits, and no one but the bot has it.
+WAITS = Q(status=ConversationStatus.QUEUED, agent=None) | Q(status__in=[ConversationStatus.NEW, ConversationStatus.BOT])
 
 
 def take_place(agent_id: UUID, *, places: int = 1, default_capacity: int, now: datetime, condition: Q | None = None) -> bool:
@@ -43,13 +44,19 @@ def give_conversations(holders: Mapping[UUID, UUID], *, now: datetime) -> bool:
     """Make agents the holders of conversations that wait, given agents by conversations, in one statement; False: not all of them wait."""
     agent_id = Case(*(When(pk=pk, then=Value(agent, UUIDField())) for pk, agent in holders.items()))
     rows = Conversation.objects.filter(WAITS, pk__in=list(holders))
-    return rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now) == len(holders)
+    given = rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now, snoozed_until=None) == len(holders)
+    if given:
+        hooks.tell_moved(holders, now=now)
+    return given
 
 
 def take_conversations(ids: Collection[UUID], *, agent_id: UUID, now: datetime, condition: Q = WAITS) -> int:
     """Make an agent the holder of conversations that wait, in one guarded statement, and return how many were taken."""
     rows = Conversation.objects.filter(condition, pk__in=ids)
-    return rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now)
+    taken = rows.update(status=ConversationStatus.ASSIGNED, agent_id=agent_id, assigned_at=now, snoozed_until=None)
+    if taken:
+        hooks.tell_moved(ids, now=now)
+    return taken
 
 
 def begun(agent_id: UUID, conversation_id: UUID, *, now: datetime) -> datetime:

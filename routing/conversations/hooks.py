@@ -1,18 +1,47 @@
-"""What the parts above do when a conversation is replied to or resolved: assignment frees an agent, an entrance ends its session.
+"""What the parts above do when a conversation changes: assignment frees an agent, a clock stops, an entrance ends its session.
 
 They register when they are imported (`routing.apps` sees to that), and are called in the transaction of the change. What they do outside
 of the database they leave to `transaction.on_commit`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from routing.models import Conversation, Line
 
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A customer's line that was written, and its conversation as it is now; new if the line begins it, or opens it again."""
+
+    conversation: Conversation
+    line: Line
+    begins: bool
+
+
+#: Called with all that is written in one transaction, so that what follows is a few statements too.
+OnReceived = Callable[[Sequence[Received], datetime], object]
+Moved = Callable[[Collection[UUID], datetime], object]
 Resolved = Callable[[Conversation, datetime], object]
 Replied = Callable[[Conversation, Line, datetime], object]
+_received: list[OnReceived] = []
+_moved: list[Moved] = []
 _resolved: list[Resolved] = []
 _replied: list[Replied] = []
+
+
+def on_received(react: OnReceived) -> OnReceived:
+    """Have a function called with customers' lines that were written. Usable as a decorator."""
+    _received.append(react)
+    return react
+
+
+def on_moved(react: Moved) -> Moved:
+    """Have a function called with the ids of conversations whose status, group or agent has changed. Usable as a decorator."""
+    _moved.append(react)
+    return react
 
 
 def on_resolved(react: Resolved) -> Resolved:
@@ -25,6 +54,18 @@ def on_replied(react: Replied) -> Replied:
     """Have a function called with each line that an agent or a bot writes. Usable as a decorator."""
     _replied.append(react)
     return react
+
+
+def tell_received(received: Sequence[Received], *, now: datetime) -> None:
+    """Call what is registered for customers' lines."""
+    for react in _received if received else ():
+        react(received, now)
+
+
+def tell_moved(conversation_ids: Collection[UUID], *, now: datetime) -> None:
+    """Call what is registered for conversations that have another status, group or agent."""
+    for react in _moved if conversation_ids else ():
+        react(conversation_ids, now)
 
 
 def tell_resolved(conversation: Conversation, *, now: datetime) -> None:

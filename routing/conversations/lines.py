@@ -70,8 +70,11 @@ def columns_after(author: AuthorKind, conversation: Conversation, *, now: dateti
     changes: dict[str, Any] = {"last_seq": seq}
     if author == AuthorKind.CUSTOMER:
         changes |= {"customer_wrote_at": now, "customer_read_seq": seq, "unanswered_since": conversation.unanswered_since or now}
+        changes["snoozed_until"] = None
     elif author in (AuthorKind.AGENT, AuthorKind.BOT):
         changes |= {"agent_wrote_at": now, "agent_read_seq": seq, "unanswered_since": None}
+    if author == AuthorKind.AGENT and conversation.first_response_at is None:
+        changes["first_response_at"] = now
     return changes
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from posthaste.lib.ids import new_id
 from routing.assignment import queueing
 from routing.contract import Incoming, IncomingFile
-from routing.conversations import arrivals, attachments, lines, resolving
+from routing.conversations import arrivals, attachments, hooks, lines, resolving
 from routing.customers import attributes, identities
 from routing.entrances import registry
 from routing.intents.live import Recognized
@@ -78,8 +78,11 @@ def take_in(
             Conversation.objects.filter(pk=conversation.pk).update(**changes)
             for name, value in changes.items():
                 setattr(conversation, name, value)
-    if conversation.status == ConversationStatus.NEW:
+    begins = conversation.status == ConversationStatus.NEW
+    if begins:
         queueing.enqueue([conversation.pk], now=now)
+    if is_new:
+        hooks.tell_received([hooks.Received(conversation, line, begins)], now=now)
     return line
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from routing.assignment import queueing
-from routing.conversations import arrivals, lines, notices
+from routing.conversations import arrivals, hooks, lines, notices
 from routing.customers import identities
 from routing.models import OPEN_STATUSES, Arrival, Attachment, AuthorKind, Conversation, ConversationStatus, Identity, Line
 from routing.processing import claiming
@@ -28,7 +28,10 @@ from routing.processing.taking_in import (
 )
 
 #: What a text changes in its conversation, which is locked: see `columns_from` and `lines.columns_after`.
-CHANGED = ["last_seq", "customer_wrote_at", "customer_read_seq", "unanswered_since", "details", "language", "intent", "confidence"]
+CHANGED = [
+    "last_seq", "customer_wrote_at", "customer_read_seq", "unanswered_since", "snoozed_until",
+    "details", "language", "intent", "confidence",
+]  # fmt: skip
 #: Where a conversation is found: entrance, identity, thread.
 Place = tuple[UUID, UUID, str]
 
@@ -54,6 +57,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
         raise Beaten
     placed = list(_placed(ready, now=now))
     made, waiting, gone_on = [], [], []
+    received: list[hooks.Received] = []
     known = _known_lines(placed)
     for one, conversation, is_new in placed:
         same = known.get((conversation.pk, client_id_of(one.arrival, one.incoming)))
@@ -67,6 +71,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
             for name, value in changes.items():
                 setattr(conversation, name, value)
             made.append(_line(one, conversation, line_ids[one.arrival.pk], now=now))
+            received.append(hooks.Received(conversation, made[-1], conversation.status == ConversationStatus.NEW))
             notices.changed_after_commit(conversation.pk, conversation.identity_id)
         if conversation.status == ConversationStatus.NEW:
             waiting.append(conversation.pk)
@@ -75,6 +80,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
         Conversation.objects.bulk_update(gone_on, CHANGED)
     Line.objects.bulk_create(made)
     queueing.enqueue(waiting, now=now)
+    hooks.tell_received(received, now=now)
 
 
 def _placed(ready: Sequence[Ready], *, now: datetime) -> Iterator[tuple[Ready, Conversation, bool]]:

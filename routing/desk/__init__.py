@@ -1,0 +1,1 @@
+"""What agents do at the desk: the inbox, notes, drafts, quick replies, notices, reports."""

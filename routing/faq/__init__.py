@@ -1,0 +1,1 @@
+"""Answers to frequent questions: written, reviewed, published, found by what customers ask."""

@@ -1,0 +1,1 @@
+"""The portal at /help/: chat, answers, tickets and ratings of customers."""

@@ -1,0 +1,1 @@
+"""What customers say of how they were served."""

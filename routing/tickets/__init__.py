@@ -1,0 +1,1 @@
+"""Tickets: opened, passed on, resolved; their history, links and checklists."""
