@@ -1,15 +1,12 @@
-"""Business hours: the opening times of a week and the holidays, in one time zone."""
+"""Business hours: the opening times of a week. `routing.calendars` says when a desk is open by them."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Protocol, Self
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Shape, setting
-from posthaste.lib import zones
 
 MIDNIGHT = "00:00"
 
@@ -26,27 +23,3 @@ class OpenHours(Shape):
         if self.end not in (MIDNIGHT, max(self.start, self.end)) or self.start == self.end != MIDNIGHT:
             raise hot.Wrong("end", _("Must be after the start. Past midnight: use two entries, the first until 00:00."))
         return self
-
-
-class Calendar(Protocol):
-    """What `is_open` reads of the module `service_levels`."""
-
-    @property
-    def time_zone(self) -> str: ...
-
-    @property
-    def hours(self) -> Iterable[OpenHours]: ...
-
-    @property
-    def holidays(self) -> list[str]: ...
-
-
-def is_open(calendar: Calendar, moment: datetime) -> bool:
-    """Return whether a moment lies within business hours. Without any hours, never."""
-    local = moment.astimezone(zones.zone(calendar.time_zone) or UTC)
-    if local.date().isoformat() in calendar.holidays:
-        return False
-    clock = f"{local:%H:%M}"
-    return any(
-        each.day == local.isoweekday() and each.start <= clock and (each.end == MIDNIGHT or clock < each.end) for each in calendar.hours
-    )
