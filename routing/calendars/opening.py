@@ -1,7 +1,7 @@
 """Arithmetic on opening times.
 
 A desk is open at a moment if the clock on its wall then shows a time within its hours. So an hour that a change of clocks leaves out is
-no working time, and one that comes twice counts twice. What is computed is exact to the microsecond, in UTC; each UTC day is worked out once.
+no working time, and one that comes twice counts twice. What is computed is exact to the microsecond. Each UTC day is worked out once.
 """
 
 from bisect import bisect_right

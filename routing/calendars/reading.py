@@ -45,12 +45,17 @@ class Calendars:
 
     def of(self, tenant_id: int, name: str = "") -> OpeningTimes:
         """Return the opening times of a tenant's calendar."""
-        place = self._place(tenant_id)
-        if self._clock() >= place.look_at:
-            self._look(tenant_id, place)
+        place = self._looked_at(tenant_id)
         wanted = place.by_name.get(name) if name else None
         found = place.made.get(wanted or place.default) if wanted or place.default else None  # type: ignore[arg-type]
         return found[1] if found else self._of_module(tenant_id, place)
+
+    def fingerprint_of(self, tenant_id: int) -> str:
+        """Return what is the same as long as all of a tenant's calendars are."""
+        place = self._looked_at(tenant_id)
+        default = place.made[place.default][1] if place.default else self._of_module(tenant_id, place)
+        named = (f"{name}={place.made[pk][1].fingerprint}" for name, pk in sorted(place.by_name.items()))
+        return ",".join((default.fingerprint, *named))
 
     def forget(self, tenant_id: int | None = None) -> None:
         """Look again at the next call; None: at all tenants."""
@@ -63,12 +68,14 @@ class Calendars:
         with self._lock:
             self._places.clear()
 
-    def _place(self, tenant_id: int) -> _Place:
+    def _looked_at(self, tenant_id: int) -> _Place:
         with self._lock:
             place = self._places.setdefault(tenant_id, _Place())
             self._places.move_to_end(tenant_id)
             while len(self._places) > MAX_TENANTS:
                 self._places.popitem(last=False)
+        if self._clock() >= place.look_at:
+            self._look(tenant_id, place)
         return place
 
     def _look(self, tenant_id: int, place: _Place) -> None:
@@ -96,6 +103,11 @@ on_reset(_calendars.clear)
 def calendar_of(tenant_id: int, name: str = "") -> OpeningTimes:
     """Return the opening times of a tenant's calendar by its short name; of the default one if the name is empty or unknown."""
     return _calendars.of(tenant_id, name)
+
+
+def fingerprint_of(tenant_id: int) -> str:
+    """Return what is the same as long as none of a tenant's calendars, and not the choice of the default one, changes."""
+    return _calendars.fingerprint_of(tenant_id)
 
 
 def forget(tenant_id: int | None = None) -> None:

@@ -61,7 +61,8 @@ def test_opening_time_is_what_the_clock_on_the_wall_shows_minute_by_minute(seed:
     assert opening.business_seconds_between(start, at) == open_minutes * 60
     if open_minutes:
         reached = opening.add_business_seconds(start, open_minutes * 60)
-        assert reached is not None and reached <= at
+        assert reached is not None
+        assert reached <= at
         assert opening.business_seconds_between(start, reached) == open_minutes * 60
 
 
@@ -93,7 +94,7 @@ def test_a_calendar_that_never_opens_says_so() -> None:
         (OFFICE, date(2026, 12, 1), "2026-12-01T18:00"),
         (OFFICE, date(2026, 12, 5), "2026-12-07T09:00"),  # a Saturday: when it opens again
         (ALWAYS, date(2026, 12, 1), "2026-12-02T09:00"),  # not at midnight
-        ([[(0, 24 * HOUR)]] + NEVER[1:], date(2026, 11, 30), "2026-12-07T09:00"),
+        ([[(0, 24 * HOUR)], *NEVER[1:]], date(2026, 11, 30), "2026-12-07T09:00"),
     ],
 )
 def test_what_is_due_on_a_day_is_due_when_the_desk_closes_then(week: list[list[Period]], day: date, due: str) -> None:
