@@ -54,7 +54,9 @@ def some_case(dice: random.Random) -> Case:
     week = [[] if day >= 7 - closed_days else _some_periods(dice) for day in range(7)]
     near = [(start + timedelta(days=dice.randint(0, 8))).date() for _day in range(dice.randint(0, 3))]
     days: dict[date, Periods] = {day: _some_periods(dice) if dice.random() < 0.4 else [] for day in near}
-    return Case(zone, week, days, start, dice.choice((1, 15, 60, 240, dice.randint(1, 3_000))), dice.randint(1, 99), _some_pauses(dice, start))
+    return Case(
+        zone, week, days, start, dice.choice((1, 15, 60, 240, dice.randint(1, 3_000))), dice.randint(1, 99), _some_pauses(dice, start)
+    )
 
 
 def simulate(case: Case) -> tuple[datetime | None, datetime | None, int]:
