@@ -2,9 +2,9 @@
 
     python -m benchmarks.service_levels [--cases 10000] [--seed 1]
 
-Each case has a time zone, mostly with a change of clocks within reach, a week, holidays and make-up days, a target, and pauses. Exit status 0:
-in every case the engine says the same due time and warning as the simulator, and counts the same time used. The first case that differs is
-printed. The short form is in tests/routing/service_levels/test_timeline.py.
+Each case has a time zone, mostly with a change of clocks within reach, a week, holidays and make-up days, a target, and pauses. Exit status
+0: in every case the engine says the same due time and warning as the simulator, and counts the same time used. The first case that differs
+is printed. The short form is in tests/routing/service_levels/test_timeline.py.
 """
 
 import argparse

@@ -26,7 +26,8 @@ def read(text: str) -> list[list[str]]:
         if match is None:
             raise ValueError(_("Write periods such as 09:00-12:00, 13:00-18:00."))
         found.append([each.zfill(5).replace("24:00", "00:00") for each in match.groups()])
-    return check([[1, *period] for period in found]) and found
+    check([1, *period] for period in found)
+    return found
 
 
 def written(periods: Iterable[Sequence[str]]) -> str:

@@ -59,12 +59,11 @@ def _notify(signals: Sequence[ClockSignal], *, now: datetime) -> None:
     for pk, agent_id, identity_id in conversations.values_list("pk", "agent_id", "identity_id"):
         agents[pk] = agent_id
         notices.changed_after_commit(pk, identity_id)
-    for pk, agent_id in tickets.values_list("pk", "agent_id"):
-        agents[pk] = agent_id
+    agents |= {row["pk"]: row["agent_id"] for row in tickets.values("pk", "agent_id")}
     made = [
         Notice(
             id=new_id(),
-            agent_id=agent_id,
+            agent_id=holder,
             kind=NOTICES[SignalKind(signal.kind)],
             conversation_id=signal.clock.conversation_id,
             ticket_id=signal.clock.ticket_id,
@@ -73,6 +72,6 @@ def _notify(signals: Sequence[ClockSignal], *, now: datetime) -> None:
             at=now,
         )
         for signal in signals
-        if (agent_id := agents.get(signal.clock.conversation_id or signal.clock.ticket_id))
+        if (holder := agents.get(signal.clock.conversation_id or signal.clock.ticket_id))
     ]
     Notice.objects.bulk_create(made, ignore_conflicts=True)
