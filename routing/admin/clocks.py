@@ -73,14 +73,14 @@ class ClockAdmin(ReadOnly):
     def started(self, row: Clock) -> SafeString:
         return ago(row.started_at)
 
-    @admin.display(description=gettext_lazy("of"))
+    @admin.display(description=gettext_lazy("conversation or ticket"))
     def of(self, row: Clock) -> SafeString | str:
         if row.conversation_id is None:
             return str(row.ticket)
         address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
         return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
 
-    @admin.display(description=gettext_lazy("for"))
+    @admin.display(description=gettext_lazy("priority, level, type"))
     def for_what(self, row: Clock) -> str:
         facts: dict[str, Any] = row.facts
         priority = dict(TicketPriority.choices).get(facts.get("priority", ""), "")
