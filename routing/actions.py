@@ -47,5 +47,10 @@ class Action(StrEnum):
     CONVERSATION_CLAIM = "conversation.claim"
     CONVERSATION_TRANSFER = "conversation.transfer"
     CONVERSATION_RELEASE = "conversation.release"
+    # Business calendars
+    CALENDAR_CREATE = "business_calendar.create"
+    CALENDAR_CHANGE = "business_calendar.change"
+    CALENDAR_DELETE = "business_calendar.delete"
+    CALENDAR_IMPORT = "business_calendar.import"
     # Tests of entrances
     ENTRANCE_TEST = "entrance.test"

@@ -13,5 +13,6 @@ class RoutingConfig(AppConfig):
         )
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401 - says what happens after a change
+        from routing.service_levels import reactions as clocks  # noqa: F401 - starts and stops clocks
 
         registry.discover()

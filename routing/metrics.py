@@ -1,9 +1,16 @@
 """Figures of the service desk."""
 
+from collections import Counter
+from collections.abc import Mapping
+
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.selectors import tenant_slugs
 from posthaste.lib.metrics import metric
+from routing.calendars import missing
 from routing.intents import unloadable
+from routing.service_levels import selectors
 
 
 @metric(
@@ -14,3 +21,34 @@ from routing.intents import unloadable
 def unloadable_intent_models() -> float:
     """Count the tenants whose active model can't be loaded."""
     return float(unloadable.number())
+
+
+@metric(
+    "breached_clocks",
+    title=_("Breached service levels"),
+    help=_("Conversations and tickets that are open past the time of their service level, by tenant."),
+    labels=("tenant",),
+    fold=sum,
+)
+def breached_clocks() -> Mapping[str, float]:
+    """Count the open clocks whose breach was told."""
+    return _by_slug(selectors.breached_by_tenant())
+
+
+@metric(
+    "calendars_without_holidays",
+    title=_("Calendars without holidays"),
+    help=_("Business calendars that lack the holidays of this year, or from October on of the next, by tenant."),
+    labels=("tenant",),
+    fold=sum,
+    keep_seconds=300,
+)
+def calendars_without_holidays() -> Mapping[str, float]:
+    """Count the calendars that lack holidays."""
+    numbers = Counter({each.calendar.pk: each.calendar.tenant_id for each in missing.of_tenants(None, now=timezone.now())}.values())
+    return _by_slug(numbers)
+
+
+def _by_slug(numbers: Mapping[int, int]) -> dict[str, float]:
+    slugs = tenant_slugs(numbers) if numbers else {}
+    return {slugs[pk]: float(number) for pk, number in numbers.items() if pk in slugs}

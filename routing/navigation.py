@@ -28,3 +28,7 @@ navigation.add(
     model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations"), on_phone=True),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )
+navigation.add(
+    model_list("routing", "businesscalendar", group=Group.CONFIGURE, order=46, icon="calendar", label=_("Business calendars")),
+    model_list("routing", "clock", group=Group.RECORDS, order=46, icon="clock", label=_("Service level clocks")),
+)

@@ -17,3 +17,5 @@ ENTRANCES_READ = declare("entrances:read", gettext_lazy("read entrances and cont
 ENTRANCES_WRITE = declare("entrances:write", gettext_lazy("create, change and delete entrances and contact ways"))
 LINKS_READ = declare("links:read", gettext_lazy("read safe links and their clicks"))
 LINKS_WRITE = declare("links:write", gettext_lazy("create and revoke safe links"))
+SERVICE_LEVELS_READ = declare("service_levels:read", gettext_lazy("read business calendars and the clocks of service levels"))
+SERVICE_LEVELS_WRITE = declare("service_levels:write", gettext_lazy("change business calendars"))

@@ -8,11 +8,13 @@ from uuid import UUID
 from jobs.registry import task
 from posthaste.lib import queues
 from routing.assignment import sweeping  # noqa: F401 - jobs
+from routing.calendars import importing as holiday_importing  # noqa: F401 - a job
 from routing.customers import deriving  # noqa: F401 - a job
 from routing.entrances.wecom_kf import pulling, sessions
 from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job
 from routing.processing import cleaning, process  # noqa: F401 - jobs
+from routing.service_levels import sweeping as clock_sweeping  # noqa: F401 - jobs
 
 
 @task("routing.process", queue=queues.AI)

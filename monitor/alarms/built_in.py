@@ -127,6 +127,9 @@ DECLARED: list[AlarmRule] = [
     AlarmRule(name="configuration-not-applied", metric="config_lagging_instances", bound=0, for_seconds=60, inhibited_by=[*SERVICES]),
     AlarmRule(name="configuration-refused", metric="config_refused_instances", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
     AlarmRule(name="intent-model-unloadable", metric="unloadable_intent_models", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
+    # The service desk.
+    AlarmRule(name="service-level-breached", metric="breached_clocks", bound=0, for_seconds=0, repeat_minutes=240),
+    AlarmRule(name="calendar-without-holidays", metric="calendars_without_holidays", bound=0, for_seconds=0, repeat_minutes=1_440),
     AlarmRule(name="job-failed", metric="failed_jobs", bound=0, for_seconds=0, inhibited_by=[*BROKER]),
     AlarmRule(name="disk-full", metric="disk_used_percent", bound=90, clear_bound=85, severity=CRITICAL, no_data_minutes=60),
     AlarmRule(

@@ -73,6 +73,12 @@ SAID_OF: dict[tuple[str, Comparison], Say] = {
     ("receipts_missing_percent", ABOVE): lambda name, value: _("{number} % of the receipts of {name} are missing").format(
         name=name, number=number(value)
     ),
+    ("breached_clocks", ABOVE): lambda name, value: _("{number} conversations and tickets of {name} are late").format(
+        name=name, number=number(value)
+    ),
+    ("calendars_without_holidays", ABOVE): lambda name, value: _("{number} business calendars of {name} lack holidays").format(
+        name=name, number=number(value)
+    ),
     ("failed_jobs", ABOVE): lambda name, value: _("The last run of the job {name} failed").format(name=name),
 }
 

@@ -22,6 +22,8 @@ TITLES = {
     "breaker-open": _("Breaker open"),
     "receipts-missing": _("Receipts missing"),
     "intent-model-unloadable": _("Intent model can't be loaded"),
+    "service-level-breached": _("Service levels breached"),
+    "calendar-without-holidays": _("Calendar lacks holidays"),
     "credential-refused": _("Credentials refused"),
     "credential-expiring": _("Credential expires soon"),
     "certificate-expiring": _("Certificate expires soon"),

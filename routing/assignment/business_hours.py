@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from routing.configuration import service_levels
-from routing.configuration.hours import is_open
+from routing.calendars.reading import calendar_of
 
 
 def open_at(tenant_id: int, moment: datetime) -> bool:
-    """Return whether a moment lies within the tenant's business hours, by its own time zone, hours and holidays."""
-    return is_open(service_levels.of(tenant_id), moment)
+    """Return whether a moment lies within the tenant's business hours: its default calendar's, else those of the module."""
+    return calendar_of(tenant_id).is_open(moment)

@@ -1,1 +1,1 @@
-"""Business calendars: opening hours, holidays and make-up days, and how much business time lies between two moments."""
+"""Business calendars: when a desk is open, and arithmetic on the time in which it is."""

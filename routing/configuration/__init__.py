@@ -2,44 +2,27 @@
 
 import re
 from datetime import date
-from itertools import pairwise
 from typing import Self
 
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
-from configcenter.hot import Module, Shape, setting
+from configcenter.hot import Module, setting
 from posthaste.lib import caching, zones
 from posthaste.lib.caching import PageClass
 from posthaste.lib.dates import is_day_in_range
 from routing.configuration.assignment_rules import Assignment
 from routing.configuration.attribute_rules import Customers
-from routing.configuration.hours import MIDNIGHT, OpenHours
+from routing.configuration.hours import OpenHours, check_overlaps
+from routing.configuration.targets import Target
 
 #: A name in DNS of several parts, or `*.` before one; no scheme, port or path.
 HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
-class Target(Shape):
-    """Times for one priority."""
-
-    priority: str = setting(
-        "normal", _("Priority"), _("The ticket's priority: low, normal, high or urgent."), pattern="^(low|normal|high|urgent)$"
-    )
-    first_response_minutes: int = setting(60, _("First response"), "", unit="min", ge=1, le=43_200)
-    next_response_minutes: int = setting(240, _("Next response"), "", unit="min", ge=1, le=43_200)
-    resolution_minutes: int = setting(1440, _("Resolution"), "", unit="min", ge=1, le=525_600)
-
-    @model_validator(mode="after")
-    def _times_fit(self) -> Self:
-        if self.first_response_minutes > self.resolution_minutes:
-            raise hot.Wrong("first_response_minutes", _("Must not exceed the resolution time."))
-        return self
-
-
 class ServiceLevels(Module):
-    """Clocks of the service desk; they stand still outside business hours."""
+    """Clocks of the service desk; they stand still outside business hours. A default business calendar stands before these hours."""
 
     time_zone: str = setting("UTC", _("Time zone"), _("Time zone of the business hours."), max_length=64)
     hours: list[OpenHours] = setting(lambda: [OpenHours(day=day) for day in range(1, 6)], _("Business hours"), "", max_length=50)
@@ -52,8 +35,9 @@ class ServiceLevels(Module):
             Target(priority="low", first_response_minutes=240, next_response_minutes=480, resolution_minutes=2880),
         ],
         _("Targets"),
-        "",
-        max_length=4,
+        _("The most specific one counts: by type, then by customer level."),
+        is_unordered=True,
+        max_length=200,
     )
     warn_percent: int = setting(80, _("Warn at"), _("Share of the time used."), unit="%", ge=1, le=99)
     reopen_days: int = setting(7, _("Reopens within"), _("A reply to a resolved ticket reopens it."), unit=_("days"), ge=0, le=365)
@@ -63,12 +47,8 @@ class ServiceLevels(Module):
         if zones.zone(self.time_zone) is None:
             raise hot.Wrong("time_zone", _("There is no time zone with this name. Use one such as Europe/Paris."))
         hot.each("holidays", self.holidays, _is_date, _("Must be a date such as 2026-12-25."))
-        hot.no_two("targets", (target.priority for target in self.targets), _("The priority {name} is listed twice."))
-        in_order = sorted(enumerate(self.hours), key=lambda pair: (pair[1].day, pair[1].start))
-        for (_first, before), (index, after) in pairwise(in_order):
-            # Minutes that count twice would make every clock run too fast.
-            if before.day == after.day and (before.end == MIDNIGHT or after.start < before.end):
-                raise hot.Wrong(f"hours[{index}].start", _("Overlaps the entry from {start} of the same day."), start=before.start)
+        hot.no_two("targets", (target.conditions() for target in self.targets), _("There are two targets for {name}."))
+        check_overlaps(self.hours)
         return self
 
 

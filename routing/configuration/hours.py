@@ -1,15 +1,14 @@
-"""Business hours: the opening times of a week and the holidays, in one time zone."""
+"""Business hours: the opening times of a week. `routing.calendars` says when a desk is open by them."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Protocol, Self
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Self
 
 from django.utils.translation import gettext_noop as _
 from pydantic import model_validator
 
 from configcenter import hot
 from configcenter.hot import Shape, setting
-from posthaste.lib import zones
 
 MIDNIGHT = "00:00"
 
@@ -28,25 +27,13 @@ class OpenHours(Shape):
         return self
 
 
-class Calendar(Protocol):
-    """What `is_open` reads of the module `service_levels`."""
+def check_overlaps(hours: Sequence[OpenHours]) -> None:
+    """Refuse entries of the same day that overlap: minutes that count twice would make every clock run too fast.
 
-    @property
-    def time_zone(self) -> str: ...
-
-    @property
-    def hours(self) -> Iterable[OpenHours]: ...
-
-    @property
-    def holidays(self) -> list[str]: ...
-
-
-def is_open(calendar: Calendar, moment: datetime) -> bool:
-    """Return whether a moment lies within business hours. Without any hours, never."""
-    local = moment.astimezone(zones.zone(calendar.time_zone) or UTC)
-    if local.date().isoformat() in calendar.holidays:
-        return False
-    clock = f"{local:%H:%M}"
-    return any(
-        each.day == local.isoweekday() and each.start <= clock and (each.end == MIDNIGHT or clock < each.end) for each in calendar.hours
-    )
+    Raises:
+        hot.Wrong: names the later entry.
+    """
+    in_order = sorted(enumerate(hours), key=lambda pair: (pair[1].day, pair[1].start))
+    for (_first, before), (index, after) in pairwise(in_order):
+        if before.day == after.day and (before.end == MIDNIGHT or after.start < before.end):
+            raise hot.Wrong(f"hours[{index}].start", _("Overlaps the entry from {start} of the same day."), start=before.start)

@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.service_levels import load_calendar, load_late
 from routing.entrances.editing import create_entrance
 from routing.intents.starting_rows import load_starting_set
 from routing.models import Agent, Arrival, Entrance, EntranceKind, IdentityKind, SkillGroup
@@ -60,7 +61,9 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
     _publish_routes(tenant, by)
     portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
+    load_calendar(tenant=tenant, by=by, now=now)
     if not Arrival.objects.filter(tenant=tenant).exists():
+        load_late(entrance=webhook, now=now)
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
     return {
         "portal_entrance": str(portal.pk),

@@ -114,6 +114,8 @@ class Clock(models.Model):
     #: Short name of its calendar, empty: the default one; and what it was calculated from.
     calendar = models.CharField(_("calendar"), max_length=40, blank=True)
     config_version = models.PositiveIntegerField(_("configuration version"), null=True, editable=False)
+    #: The same for clocks that were calculated from the same targets and calendars: others are calculated again.
+    basis = models.CharField(max_length=16, blank=True, editable=False)
     target_minutes = models.PositiveIntegerField(_("target"))
     started_at = models.DateTimeField(_("started"))
     #: Spans in which it stood still: [[from, until or null], …], ISO 8601.

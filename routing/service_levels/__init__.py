@@ -1,1 +1,1 @@
-"""Service levels: clocks of conversations and tickets, and their warnings and breaches."""
+"""Service levels: clocks of conversations and tickets, their warnings and breaches."""

@@ -32,6 +32,8 @@ WATCHED = {
     "credential_days",
     "refused_credentials",
     "unloadable_intent_models",
+    "breached_clocks",
+    "calendars_without_holidays",
     "webhook_given_up_endpoints",
     "latency_p95_seconds",
     "dead_letters",

@@ -19,8 +19,11 @@ from posthaste.lib import heartbeat, redis
 from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.heartbeat import Process
 from routing.intents import unloadable
+from routing.models import BusinessCalendar, CalendarDay, Clock
 from tests.builders import TESTER, make_endpoint, make_message, make_provider, make_tenant
 from tests.jobs.builders import make_plan
+from tests.routing.calendars.builders import make_calendar
+from tests.routing.service_levels.builders import make_clock, make_ticket
 from tracing.services.totals import Totals
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -206,6 +209,27 @@ def endpoint() -> Source:
     )
 
 
+def late_clock() -> Source:
+    """Breach a clock, and stop it."""
+    return Source(
+        lambda: make_clock(make_ticket(make_tenant(slug="late")), breached_at=LONG_AGO),
+        lambda: Clock.objects.update(state="missed", ended_at=LONG_AGO),
+        "tenant=late",
+    )
+
+
+def empty_calendar() -> Source:
+    """Have a calendar without holidays, and enter some."""
+
+    def enter() -> None:
+        days = [datetime.now(UTC).date().replace(year=datetime.now(UTC).year + later, day=1) for later in (0, 1)]
+        CalendarDay.objects.bulk_create(
+            [CalendarDay(calendar=calendar, day=day) for calendar in BusinessCalendar.objects.all() for day in days]
+        )
+
+    return Source(lambda: make_calendar(make_tenant(slug="empty"), at=LONG_AGO), enter, "tenant=empty")
+
+
 def memory(share: float) -> Act:
     """Give Redis so much memory that a share of it is used."""
 
@@ -246,6 +270,8 @@ def sources() -> dict[str, Source]:
             instance(number=1, errors={"queues": "version 1: max_backlog: too small"}), instance(number=1), "module=queues", make=release
         ),
         "intent-model-unloadable": Source(partial(unloadable.note, 7, 3), partial(unloadable.settle, 7)),
+        "service-level-breached": late_clock(),
+        "calendar-without-holidays": empty_calendar(),
         "job-failed": job(),
         "disk-full": Source(process("send", disk_used_percent=90.1), process("send", disk_used_percent=85.0), "host=host"),
         "redis-memory": Source(memory(0.95), memory(0.5)),

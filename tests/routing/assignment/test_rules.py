@@ -59,6 +59,7 @@ def test_a_rule_may_have_its_own_strategy() -> None:
     assert decided({}).choice == "least_loaded"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("moment", "is_open"),
     [
@@ -75,6 +76,7 @@ def test_business_hours_follow_the_time_zone_the_week_and_the_holidays(moment: d
         assert open_at(1, moment) is is_open
 
 
+@pytest.mark.django_db
 def test_a_day_that_is_open_until_midnight_is_open_to_its_last_minute() -> None:
     late = [{"day": 5, "start": "20:00", "end": "00:00"}]
     with service_levels.set(hours=late):
