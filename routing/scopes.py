@@ -17,3 +17,5 @@ ENTRANCES_READ = declare("entrances:read", gettext_lazy("read entrances and cont
 ENTRANCES_WRITE = declare("entrances:write", gettext_lazy("create, change and delete entrances and contact ways"))
 LINKS_READ = declare("links:read", gettext_lazy("read safe links and their clicks"))
 LINKS_WRITE = declare("links:write", gettext_lazy("create and revoke safe links"))
+TICKETS_READ = declare("tickets:read", gettext_lazy("read tickets, ticket types and tags"))
+TICKETS_WRITE = declare("tickets:write", gettext_lazy("open, change and move tickets, and change ticket types and tags"))

@@ -13,6 +13,7 @@ from routing.entrances.wecom_kf import pulling, sessions
 from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job
 from routing.processing import cleaning, process  # noqa: F401 - jobs
+from routing.tickets import closing  # noqa: F401 - a job
 
 
 @task("routing.process", queue=queues.AI)
