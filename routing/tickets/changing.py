@@ -51,7 +51,7 @@ def change(*, ticket: Ticket, values: Values, version: int | None = None, by: Ac
     must_be(row, version)
     if row.status not in CHANGEABLE:
         raise TicketOver(_("Ticket #{n} is “{status}”.").format(n=row.number, status=row.get_status_display()))
-    wanted: dict[str, Any] = {name: values[name] for name in ("subject", "description", "priority", "due_on") if name in values}  # type: ignore[literal-required]
+    wanted: dict[str, Any] = {name: values[name] for name in ("subject", "description", "priority", "due_on") if name in values}
     _must_fit(wanted)
     if "fields" in values:
         wanted["fields"] = own_fields.checked_values(own_fields.of_type(row.type), values["fields"], kept=row.fields)

@@ -1,6 +1,7 @@
 """What a ticket has to do with others, and who watches it."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -65,7 +66,7 @@ def unlink(*, ticket: Ticket, link_id: int, by: Actor, now: datetime) -> None:
     if found.kind not in BY_HAND:
         raise Conflict(_("This link stays: it tells where the ticket comes from."))
     if own.delete()[0]:
-        told = {"link": found.kind}
+        told: dict[str, Any] = {"link": found.kind}
         write(found.ticket, Happening.UNLINKED, by=by, now=now, action=Action.TICKET_UNLINK, other=found.other.number, **told)
         write(found.other, Happening.UNLINKED, by=by, now=now, other=found.ticket.number, **told)
 

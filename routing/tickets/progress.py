@@ -106,7 +106,7 @@ def resolve(*, ticket: Ticket, force: bool = False, version: int | None = None, 
     row = _locked(ticket, version)
     must_be_possible(row, RESOLVED, agent=row.agent_id)
     own_fields.must_be_complete(own_fields.of_type(row.type), row.fields)
-    undone = left_undone(row)
+    undone: dict[str, Any] = {**left_undone(row)}
     if any(undone.values()) and not force:
         raise NotDone(
             _("Not done: {what}. Do it first, or resolve it all the same.").format(

@@ -48,7 +48,7 @@ UNTAKEN = (NEW, BOT, QUEUED)
 #: What watchers are told of.
 TOLD_TO_WATCHERS = frozenset(
     {
-        Happening.CHANGED, Happening.MOVED, Happening.NOTED, Happening.TOOK_IN, Happening.UNMERGED, Happening.WORK_ORDER_MOVED,
+        Happening.CHANGED, Happening.MOVED, Happening.NOTED, Happening.WORK_ORDER_MOVED,
         Happening.FOLLOWED_UP,
     }
 )  # fmt: skip
@@ -141,6 +141,7 @@ def tell_watchers(ticket: Ticket, event: TicketEvent) -> None:
 def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus], **more: object) -> list[Ticket]:
     """Return the customers' tickets of conversations, locked; of a merged one, the one that goes on. Mostly there is none: one probe."""
     rows = Ticket.objects.filter(conversation__in=conversation_ids, status__in=list(statuses), type__kind=TicketKind.REQUEST, **more)
+    wanted_statuses = set(statuses)
     known = list(rows.order_by("pk").values_list("pk", "tenant_id", "status"))
     found: list[Ticket] = []
     for tenant_id in {tenant_id for _pk, tenant_id, _status in known}:
@@ -148,7 +149,7 @@ def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus
         merged = [pk for pk, owner, status in known if owner == tenant_id and status == MERGED]
         wanted |= {root_of(row).pk for row in Ticket.objects.filter(pk__in=merged)} if merged else set()
         # Read again under the lock: another may have moved one meanwhile.
-        found += [row for row in lock_all(wanted, tenant_id=tenant_id).values() if row.status in statuses and row.status != MERGED]
+        found += [row for row in lock_all(wanted, tenant_id=tenant_id).values() if row.status in wanted_statuses and row.status != MERGED]
     return found
 
 
