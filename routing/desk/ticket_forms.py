@@ -11,7 +11,7 @@ from posthaste.lib.problems import Invalid
 from routing.models import Agent, SkillGroup, Ticket, TicketKind, TicketPriority, TicketType
 from routing.tickets import fields as own_fields
 from routing.tickets.field_values import FieldKind
-from routing.tickets.fields import Definition
+from routing.tickets.fields import Definition, Required
 from routing.tickets.types import title_of
 
 #: How the inputs of a type's own fields are called.
@@ -51,6 +51,7 @@ class EditForm(DeskForm):
         self.definitions = definitions
         for one in definitions:
             self.fields[f"{OWN}{one.key}"] = input_for(one)
+        self.order_fields(["subject", *(f"{OWN}{one.key}" for one in definitions)])
 
     def values(self) -> dict[str, Any]:
         """Return what the services take."""
@@ -115,8 +116,17 @@ def types_offered(tenant_ids: Sequence[int], *, kind: str = TicketKind.REQUEST) 
 # --- a type's own fields -----------------------------------------------------------------------------------------------
 
 
+WHEN_ASKED = {Required.OPEN: gettext_lazy("(required)"), Required.RESOLVE: gettext_lazy("(required to resolve)")}
+
+
 def input_for(one: Definition) -> forms.Field:
     """Return the input for a field of a type; the service checks it, so none is required here."""
+    field = _input(one)
+    field.is_asked = WHEN_ASKED.get(one.required, "")  # type: ignore[attr-defined]  # for the template
+    return field
+
+
+def _input(one: Definition) -> forms.Field:
     said: dict[str, Any] = {"label": one.title, "help_text": one.advice, "required": False}
     empty = ("", _("Choose one"))
     match one.kind:

@@ -73,6 +73,8 @@ def link_label(kind: str, *, is_reverse: bool) -> str:
 
 def _details(event: TicketEvent, known: Mapping[str, Definition]) -> list[str]:
     data: dict[str, Any] = event.data
+    if not data:  # its customer was erased
+        return []
     if data.get("changes"):
         return [_change(name, pair, known) for name, pair in data["changes"].items()]
     if event.kind in (Happening.LINKED, Happening.UNLINKED):
