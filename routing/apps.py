@@ -14,5 +14,6 @@ class RoutingConfig(AppConfig):
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401 - says what happens after a change
         from routing.service_levels import reactions as clocks  # noqa: F401 - starts and stops clocks
+        from routing.tickets import reactions as tickets  # noqa: F401 - conversations move tickets
 
         registry.discover()

@@ -3,7 +3,8 @@
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.ui import navigation
-from posthaste.ui.navigation import Group, model_list
+from posthaste.ui.navigation import Entry, Group, model_list
+from routing.desk.ticket_access import may_see
 
 navigation.add(
     model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
@@ -31,4 +32,10 @@ navigation.add(
 navigation.add(
     model_list("routing", "businesscalendar", group=Group.CONFIGURE, order=46, icon="calendar", label=_("Business calendars")),
     model_list("routing", "clock", group=Group.RECORDS, order=46, icon="clock", label=_("Service level clocks")),
+)
+navigation.add(
+    Entry(group=Group.DESK, order=12, url="desk-tickets", icon="ticket", label=_("Tickets"), allowed=may_see, under="/desk/tickets/"),
+    model_list("routing", "tickettype", group=Group.CONFIGURE, order=46, icon="templates", label=_("Ticket types")),
+    model_list("routing", "tag", group=Group.CONFIGURE, order=47, icon="tag", label=_("Tags")),
+    model_list("routing", "ticket", group=Group.RECORDS, order=46, icon="ticket", label=_("All tickets")),
 )

@@ -1,4 +1,4 @@
-"""What of the service desk the overview says first."""
+"""The service desk's pages, which their modules declare, and what of it the overview says first."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,10 @@ from django.utils.translation import gettext_lazy
 
 from posthaste.ui.attention import Notice, Reader, Severity, attention
 from routing.calendars import missing
+from routing.desk import ticket_pages
 from routing.service_levels import selectors
+
+__all__ = ["ticket_pages"]
 
 
 @attention("service_levels", title=gettext_lazy("service levels"), order=60)

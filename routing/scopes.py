@@ -19,3 +19,5 @@ LINKS_READ = declare("links:read", gettext_lazy("read safe links and their click
 LINKS_WRITE = declare("links:write", gettext_lazy("create and revoke safe links"))
 SERVICE_LEVELS_READ = declare("service_levels:read", gettext_lazy("read business calendars and the clocks of service levels"))
 SERVICE_LEVELS_WRITE = declare("service_levels:write", gettext_lazy("change business calendars"))
+TICKETS_READ = declare("tickets:read", gettext_lazy("read tickets, ticket types and tags"))
+TICKETS_WRITE = declare("tickets:write", gettext_lazy("open, change and move tickets, and change ticket types and tags"))

@@ -15,6 +15,7 @@ from routing.intents import suggestions, training, training_run, versions  # noq
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job
 from routing.processing import cleaning, process  # noqa: F401 - jobs
 from routing.service_levels import sweeping as clock_sweeping  # noqa: F401 - jobs
+from routing.tickets import closing  # noqa: F401 - a job
 
 
 @task("routing.process", queue=queues.AI)

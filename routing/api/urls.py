@@ -7,5 +7,15 @@ from routing.api.entrances.urls import urlpatterns as entrances
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
 from routing.api.service_levels.urls import urlpatterns as service_levels
+from routing.api.tickets.urls import urlpatterns as tickets
 
-urlpatterns = [*assignment, *conversations, *customers, *entrances, *intents, *links, *service_levels]
+urlpatterns = [
+    *assignment,
+    *conversations,
+    *customers,
+    *entrances,
+    *intents,
+    *links,
+    *service_levels,
+    *tickets,
+]

@@ -16,12 +16,14 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, NotFound
 from routing.actions import Action
+from routing.customers import ticket_texts
 from routing.customers.family import family_of
 from routing.customers.finding import lock_customers
 from routing.customers.values import ERASED
 from routing.intents import utterances
 from routing.models import (
     OPEN_STATUSES,
+    OPEN_TICKETS,
     Arrival,
     ArrivalState,
     Attachment,
@@ -35,6 +37,7 @@ from routing.models import (
     Line,
     PortalSession,
     SafeLink,
+    Ticket,
     Welcome,
 )
 
@@ -44,7 +47,7 @@ STEP = 500  # rows a statement: SQLite takes no more values than that at once
 KEPT = (
     (
         "counters",
-        gettext_lazy("The customer's row and its conversations and welcome messages, without names and texts"),
+        gettext_lazy("The customer's row and its conversations, tickets and welcome messages, without names and texts"),
         gettext_lazy("Statistics of the service desk count them."),
     ),
     (
@@ -73,6 +76,13 @@ class OpenConversations(Conflict):
     title = gettext_lazy("The customer has open conversations")
 
 
+class OpenTickets(Conflict):
+    """The customer has tickets that are not over. Resolve them first: no agent can work on a matter whose texts are gone."""
+
+    code = "open_tickets"
+    title = gettext_lazy("The customer has open tickets")
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """What an erasure did; of one that was done before, the counts are empty."""
@@ -91,7 +101,7 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
     """Erase a customer and all that were merged into it. Doing it again changes nothing.
 
     Raises:
-        OpenConversations: some conversations are not over; nothing was changed.
+        OpenConversations, OpenTickets: some of them are not over; nothing was changed.
         Conflict: the customer was merged into another one.
         NotFound: there is no such customer.
     """
@@ -103,6 +113,8 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
     conversations = Conversation.objects.filter(customer__in=own)
     if number := conversations.filter(status__in=OPEN_STATUSES).count():
         raise OpenConversations(_("Conversations that are not over: {n}. Resolve them first.").format(n=number), conversations=number)
+    if number := Ticket.objects.filter(customer__in=own, status__in=OPEN_TICKETS).count():
+        raise OpenTickets(_("Tickets that are not over: {n}. Resolve them first.").format(n=number), tickets=number)
     # First, as it locks them: a reply that is being written is erased with the rest, or comes too late.
     conversations.update(subject="", details={}, thread="")
     deleted = {
@@ -112,6 +124,7 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
         "attributes": CustomerAttribute.objects.filter(customer__in=own).delete()[0],
         "links": _number(SafeLink.objects.filter(customer__in=own).delete(), "routing.SafeLink"),
         **_identities(own, tenant_id),
+        **ticket_texts.erase(own),
     }
     CustomerMerge.objects.filter(Q(kept__in=own) | Q(merged__in=own)).update(reason="", moved={})
     Customer.objects.filter(pk__in=own).update(name="", language="", note="", erased_at=now)

@@ -11,7 +11,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import NotFound
 from routing.actions import Action
-from routing.customers import suppressed
+from routing.customers import suppressed, ticket_texts
 from routing.customers.family import family_of
 from routing.models import (
     Attachment,
@@ -63,6 +63,7 @@ def export(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Js
             CustomerMerge.objects.filter(kept__in=own).order_by("pk"), "id", "kept_id", "merged_id", "state", "reason", "decided_at"
         ),
         "conversations": _conversations(own),
+        "tickets": ticket_texts.exported(own),
         "wecom": _wecom(identities, tenant_id),
         "links": _links(own),
         "suppressions": _rows(

@@ -30,6 +30,7 @@ from routing.models import (
     Identity,
     IdentityKind,
     SafeLink,
+    Ticket,
 )
 
 #: Fields of the kept customer that are filled from the other where they are empty.
@@ -150,16 +151,19 @@ def merge(*, kept_id: UUID, merged_id: UUID, tenant_id: int, by: Actor, now: dat
 def _move(found: Plan) -> dict[str, list[str]]:
     kept, merged = found.kept, found.merged
     conversations, links = Conversation.objects.filter(customer=merged), SafeLink.objects.filter(customer=merged)
+    tickets = Ticket.objects.filter(customer=merged)
     moved = {
         "identities": [str(row.pk) for row in found.identities],
         "conversations": [str(pk) for pk in conversations.order_by().values_list("pk", flat=True)],
         "attributes": [str(row.pk) for row in found.attributes],
         "links": [str(pk) for pk in links.order_by().values_list("pk", flat=True)],
+        "tickets": [str(pk) for pk in tickets.order_by().values_list("pk", flat=True)],
         "filled": found.filled,
     }
     Identity.objects.filter(customer=merged).update(customer=kept)
     conversations.update(customer=kept)
     links.update(customer=kept)
+    tickets.update(customer=kept)
     CustomerAttribute.objects.filter(pk__in=[row.pk for row in found.attributes]).update(customer=kept)
     for name in found.filled:
         setattr(kept, name, getattr(merged, name))

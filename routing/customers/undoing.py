@@ -13,7 +13,7 @@ from posthaste.lib.problems import Conflict, NotFound
 from routing.actions import Action
 from routing.customers.deriving import apply_rules
 from routing.customers.finding import lock_customers
-from routing.models import Conversation, Customer, CustomerAttribute, CustomerMerge, Identity, SafeLink
+from routing.models import Conversation, Customer, CustomerAttribute, CustomerMerge, Identity, SafeLink, Ticket
 
 State = CustomerMerge.State
 
@@ -73,6 +73,9 @@ def _move_back(merge: CustomerMerge, kept: Customer, merged: Customer) -> None:
     Identity.objects.filter(pk__in=identities).update(customer=merged)
     Conversation.objects.filter(customer=kept, identity_id__in=identities).update(customer=merged)
     SafeLink.objects.filter(customer=kept, pk__in=moved.get("links", [])).update(customer=merged)
+    Ticket.objects.filter(customer=kept, pk__in=moved.get("tickets", [])).update(customer=merged)
+    # A ticket of a conversation goes where the conversation is.
+    Ticket.objects.filter(customer=kept, conversation__customer=merged).update(customer=merged)
     # One that was removed since stays removed; one that the merged customer was given again since counts.
     held = {(row.name, row.source) for row in CustomerAttribute.objects.filter(customer=merged)}
     for row in CustomerAttribute.objects.filter(customer=kept, pk__in=moved.get("attributes", [])):

@@ -15,6 +15,7 @@ from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
 from routing.demo.service_levels import load_calendar, load_late
+from routing.demo.tickets import load_tickets
 from routing.entrances.editing import create_entrance
 from routing.intents.starting_rows import load_starting_set
 from routing.models import Agent, Arrival, Entrance, EntranceKind, IdentityKind, SkillGroup
@@ -65,6 +66,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
     if not Arrival.objects.filter(tenant=tenant).exists():
         load_late(entrance=webhook, now=now)
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
+    load_tickets(tenant=tenant, by=by, now=now)
     return {
         "portal_entrance": str(portal.pk),
         "webhook_path": f"/in/{webhook.pk}/",

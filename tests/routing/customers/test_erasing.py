@@ -93,7 +93,8 @@ def test_erasing_leaves_nothing_that_tells_who_it_was_or_what_they_wrote() -> No
     assert counts == [0, 0, 0]
     assert [(row.state, row.line_id) for row in Utterance.objects.all()] == [("accepted", None)]
     assert answer.deleted == {
-        "texts": 3, "attachments": 1, "suggested_examples": 1, "attributes": 1, "links": 1, "identities": 2,
+        "texts": 3, "attachments": 1, "suggested_examples": 1, "attributes": 1, "links": 1, "identities": 2, "tickets": 0,
+        "notes": 0,
     }  # fmt: skip
     assert Customer.objects.filter(erased_at=NOW).count() == 2, "the rows stay to be counted"
     assert [entry["what"] for entry in answer.kept][1] == "Entries of the suppression list"

@@ -1,0 +1,177 @@
+"""What follows for tickets from what happens in conversations, and for others from what happens to a ticket.
+
+Imported when the application starts, in every process.
+
+- A conversation that is queued, handed to the bot or assigned takes the tickets along that no agent has taken up, unless they are of
+  another group.
+- An agent's first answer puts the tickets in progress that are theirs, or that no agent has.
+- A customer's text puts a ticket that waits for it in progress again; without an agent, into the queue. Where no ticket is open, the one
+  that was resolved last is reopened, within the window.
+- Resolving a conversation resolves no ticket, and the other way round.
+
+Work orders are between groups: what the customer writes does not move them.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from accounts.services.audit import Actor, ActorKind
+from routing.conversations import hooks as conversation_hooks
+from routing.conversations.hooks import Received
+from routing.models import (
+    OPEN_TICKETS,
+    Conversation,
+    ConversationStatus,
+    Line,
+    Notice,
+    NoticeKind,
+    Ticket,
+    TicketEvent,
+    TicketKind,
+    TicketLink,
+    TicketLinkKind,
+    TicketStatus,
+    TicketWatcher,
+)
+from routing.tickets import hooks
+from routing.tickets.changing import tell_agent
+from routing.tickets.family import family_ids, root_of
+from routing.tickets.history import Happening, write
+from routing.tickets.progress import is_in_time
+from routing.tickets.storing import lock_all
+from routing.tickets.transitions import ASSIGNED, BOT, IN_PROGRESS, MERGED, NEW, QUEUED, RESOLVED, WAITING, is_possible, move
+
+PLATFORM = Actor.system("tickets")
+#: Those that no agent has taken up.
+UNTAKEN = (NEW, BOT, QUEUED)
+#: What watchers are told of.
+TOLD_TO_WATCHERS = frozenset(
+    {
+        Happening.CHANGED, Happening.MOVED, Happening.NOTED, Happening.WORK_ORDER_MOVED,
+        Happening.FOLLOWED_UP,
+    }
+)  # fmt: skip
+
+
+# --- what happens in conversations -----------------------------------------------------------------------------------
+
+
+@conversation_hooks.on_received
+def customers_wrote(received: Sequence[Received], now: datetime) -> None:
+    """Take up what waited for the customer, and reopen what was resolved."""
+    found = _tickets([one.conversation.pk for one in received], (*OPEN_TICKETS, RESOLVED, MERGED))
+    if not found:
+        return
+    for rows in _by_conversation(found).values():
+        still_open = [row for row in rows if row.status in OPEN_TICKETS]
+        hooks.tell_asked(still_open, now=now)
+        for row in still_open:
+            if row.status == WAITING:
+                move(row, to=IN_PROGRESS if row.agent else QUEUED, by=Actor.recipient(), now=now)
+        if not still_open:
+            _reopen_latest([row for row in rows if row.status == RESOLVED], now)
+
+
+@conversation_hooks.on_moved
+def conversations_moved(conversation_ids: Collection[UUID], now: datetime) -> None:
+    """Let the tickets follow that no one has taken up."""
+    for row in _tickets(conversation_ids, UNTAKEN, agent=None):
+        talk = row.conversation
+        if talk is None or (row.group_id is not None and row.group_id != talk.group_id):
+            continue
+        to = {
+            ConversationStatus.BOT: BOT,
+            ConversationStatus.QUEUED: QUEUED,
+            ConversationStatus.ASSIGNED: ASSIGNED if talk.agent else QUEUED,
+        }.get(ConversationStatus(talk.status))
+        if to is None or to == row.status or not is_possible(row.status, to):
+            continue
+        agent = talk.agent if to == ASSIGNED else None
+        move(row, to=to, by=PLATFORM, now=now, agent=agent, group=row.group or talk.group)
+
+
+@conversation_hooks.on_replied
+def agent_answered(conversation: Conversation, line: Line, now: datetime) -> None:
+    """Put the tickets in progress that the agent who answered has, or no one; a bot's answer moves none."""
+    agent = line.agent
+    if agent is None:
+        return
+    rows = _tickets([conversation.pk], OPEN_TICKETS)
+    for row in rows:
+        is_own = row.agent_id == agent.pk or (row.agent is None and row.group_id in (None, conversation.group_id))
+        if is_own and row.status in (*UNTAKEN, ASSIGNED):
+            move(row, to=IN_PROGRESS, by=Actor.of_user(agent.user), now=now, agent=agent)
+    hooks.tell_answered(rows, now=now)
+
+
+# --- what happens to tickets -----------------------------------------------------------------------------------------
+
+
+@hooks.on_happened
+def tell_parent(ticket: Ticket, event: TicketEvent) -> None:
+    """Say in the history of a ticket how far its work orders are."""
+    if event.kind != Happening.MOVED or ticket.type.kind != TicketKind.WORK_ORDER:
+        return
+    link = TicketLink.objects.filter(ticket=ticket, kind=TicketLinkKind.WORK_ORDER).select_related("other__type").first()
+    if link is not None:
+        write(link.other, Happening.WORK_ORDER_MOVED, by=_actor(event), now=event.at, other=ticket.number, to=ticket.status)
+
+
+@hooks.on_happened
+def tell_watchers(ticket: Ticket, event: TicketEvent) -> None:
+    """Tell the agents who watch a ticket, except the one who did it."""
+    if event.kind not in TOLD_TO_WATCHERS:
+        return
+    ids = [ticket.pk] if ticket.status == MERGED else family_ids(ticket)
+    watchers = TicketWatcher.objects.filter(ticket__in=ids).values_list("agent_id", "agent__user__username").distinct()
+    data = {"number": ticket.number, "event": event.kind, "by": event.actor}
+    rows = [
+        Notice(agent_id=agent_id, kind=NoticeKind.WATCHED, ticket=ticket, about=f"event:{event.pk}", data=data, at=event.at)
+        for agent_id, login in watchers
+        if event.actor != f"{ActorKind.USER}:{login}"
+    ]
+    if rows:
+        Notice.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus], **more: object) -> list[Ticket]:
+    """Return the customers' tickets of conversations, locked; of a merged one, the one that goes on. Mostly there is none: one probe."""
+    rows = Ticket.objects.filter(conversation__in=conversation_ids, status__in=list(statuses), type__kind=TicketKind.REQUEST, **more)
+    wanted_statuses = set(statuses)
+    known = list(rows.order_by("pk").values_list("pk", "tenant_id", "status"))
+    found: list[Ticket] = []
+    for tenant_id in {tenant_id for _pk, tenant_id, _status in known}:
+        wanted = {pk for pk, owner, status in known if owner == tenant_id and status != MERGED}
+        merged = [pk for pk, owner, status in known if owner == tenant_id and status == MERGED]
+        wanted |= {root_of(row).pk for row in Ticket.objects.filter(pk__in=merged)} if merged else set()
+        # Read again under the lock: another may have moved one meanwhile.
+        found += [row for row in lock_all(wanted, tenant_id=tenant_id).values() if row.status in wanted_statuses and row.status != MERGED]
+    return found
+
+
+def _by_conversation(rows: Iterable[Ticket]) -> dict[UUID | None, list[Ticket]]:
+    found: dict[UUID | None, list[Ticket]] = {}
+    for row in rows:
+        found.setdefault(row.conversation_id, []).append(row)
+    return found
+
+
+def _reopen_latest(rows: Sequence[Ticket], now: datetime) -> None:
+    """Reopen the ticket that was resolved last: a text is about one matter, not about all that there ever were."""
+    in_time = [row for row in rows if is_in_time(row, now=now)]
+    if not in_time:
+        return
+    row = max(in_time, key=lambda one: one.resolved_at or one.changed_at)
+    agent = row.agent if row.agent is not None and row.agent.is_active else None
+    move(row, to=ASSIGNED if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
+    if agent is not None:
+        tell_agent(row, agent, by=PLATFORM, now=now)
+
+
+def _actor(event: TicketEvent) -> Actor:
+    kind, _colon, name = event.actor.partition(":")
+    return Actor(ActorKind(kind), name)
