@@ -47,5 +47,9 @@ class Action(StrEnum):
     CONVERSATION_CLAIM = "conversation.claim"
     CONVERSATION_TRANSFER = "conversation.transfer"
     CONVERSATION_RELEASE = "conversation.release"
+    # Reports
+    REPORT_CREATE = "report_schedule.create"
+    REPORT_CHANGE = "report_schedule.change"
+    REPORT_DELETE = "report_schedule.delete"
     # Tests of entrances
     ENTRANCE_TEST = "entrance.test"

@@ -3,8 +3,13 @@
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.ui import navigation
-from posthaste.ui.navigation import Group, model_list
+from posthaste.ui.navigation import Entry, Group, model_list
+from routing.desk.leading import may_lead
 
+navigation.add(
+    Entry(group=Group.DESK, order=30, url="desk-supervisor", icon="eye", label=_("Supervisor"), allowed=may_lead),
+    Entry(group=Group.DESK, order=35, url="desk-reports", icon="chart", label=_("Reports"), allowed=may_lead),
+)
 navigation.add(
     model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
     model_list("routing", "customermerge", group=Group.DESK, order=25, icon="merge", label=_("Merges of customers")),
