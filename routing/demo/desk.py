@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.history import load_history
 from routing.entrances.editing import create_entrance
 from routing.intents.starting_rows import load_starting_set
 from routing.models import Agent, Arrival, Entrance, EntranceKind, IdentityKind, SkillGroup
@@ -62,6 +63,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     if not Arrival.objects.filter(tenant=tenant).exists():
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
+    load_history(tenant=tenant, entrances=[portal, webhook], now=now)
     return {
         "portal_entrance": str(portal.pk),
         "webhook_path": f"/in/{webhook.pk}/",

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.roles import Role
+from routing.demo.history import load_history
 from routing.desk.reports.measures import percentile
 from routing.desk.reports.ranges import Days
 from routing.desk.reports.report import By, Report, report
@@ -136,3 +137,17 @@ def test_who_leads_one_desk_sees_nothing_of_another(leader: Client, tenant: Tena
     for path in ("/desk/reports/?by=entrance", "/desk/supervisor/charts/", "/desk/supervisor/"):
         joined = "&" if "?" in path else "?"
         assert "Their shop" not in leader.get(f"{path}{joined}tenant={other.pk}").content.decode()
+
+
+def test_the_demo_has_a_week_of_figures_and_only_once(tenant: Tenant) -> None:
+    now = datetime(2026, 5, 8, 15, 0, tzinfo=UTC)
+    entrance, agent = make_entrance(tenant), make_agent(tenant, make_group(tenant, "orders", at=now), at=now)
+    assert load_history(tenant=tenant, entrances=[entrance], now=now) > 150
+    assert load_history(tenant=tenant, entrances=[entrance], now=now) == 0
+    found = report(tenant.pk, by=By.DAY, days=Days(date(2026, 5, 1), date(2026, 5, 8), ZoneInfo("UTC")))
+    assert sum(row.measures.received > 5 for row in found.rows) >= 5
+    figures = found.total.figures()
+    assert all(figures.values())
+    assert 60 < figures["sla_met_percent"] < 100
+    agent.refresh_from_db()
+    assert agent.load == 0
