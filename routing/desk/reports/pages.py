@@ -95,6 +95,7 @@ def _charts(found: Report) -> list[dict[str, Any]]:
     rows = found.rows if found.by == By.DAY else found.rows[:MOST_DRAWN]
     at_ = [row.label for row in rows]
     of_rows = {column.name: [getattr(row.measures, column.name) for row in rows] for column in COLUMNS}
+    titles = {column.name: str(column.title) for column in COLUMNS}
     as_bars = Bars.NONE if found.by == By.DAY else Bars.BESIDE
 
     def lines(*chosen: tuple[str, str, str]) -> Sequence[Series]:
@@ -107,7 +108,7 @@ def _charts(found: Report) -> list[dict[str, Any]]:
             form="count",
             at=at_,
             bars=Bars.BESIDE,
-            series=lines(("received", _("Received"), "queued"), ("resolved", _("Resolved"), "delivered")),
+            series=lines(("received", titles["received"], "queued"), ("resolved", titles["resolved"], "delivered")),
         ),
         chart(
             "responses",
@@ -123,6 +124,6 @@ def _charts(found: Report) -> list[dict[str, Any]]:
             form="percent",
             at=at_,
             bars=as_bars,
-            series=lines(("sla_met_percent", _("Service levels met"), "queued"), ("csat_percent", _("Satisfied"), "delivered")),
+            series=lines(("sla_met_percent", titles["sla_met_percent"], "queued"), ("csat_percent", titles["csat_percent"], "delivered")),
         ),
     ]

@@ -76,6 +76,8 @@ def report_schedules(request: HttpRequest) -> HttpResponse:
     if desk is None:
         return page(request, "desk/report_schedules.html", **_heading(), desk=None)
     form = ScheduleForm(request.POST or None, instance=ReportSchedule(tenant=desk.tenant, **_usual(desk)))
+    if request.method != "POST":
+        form.fields["time_zone"].widget.attrs["data-zone"] = ""  # a new one begins with the reader's zone
     if request.method == "POST" and form.is_valid():
         try:
             schedules.create_schedule(schedule=form.instance, by=Actor.of_request(request), now=timezone.now())

@@ -27,9 +27,23 @@ function duration(seconds) {
 
 const FORMS = { count: (value) => whole.format(value), seconds: duration, percent: (value) => `${whole.format(value)} %` };
 /** A time stands for an hour of the axis; anything else, such as a day or a name, is written as it is. */
-const isTime = (text) => text.includes("T");
-const onAxis = (text) => (isTime(text) ? hour.format(new Date(text)) : text);
+const isTime = (text) => /^\d{4}-\d\d-\d\dT\d\d:/.test(text);
+const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? "");
+/** The year of a day is in the form above. */
+const onAxis = (text) => (isTime(text) ? hour.format(new Date(text)) : isDay(text) ? text.slice(5) : text);
 const written = (text) => (isTime(text) ? moment.format(new Date(text)) : text);
+
+/** Steps of an axis at which times are round. */
+const STEPS = [10, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 604_800];
+const MOST_STEPS = 5;
+
+function scale(chart) {
+  if (chart.form === "percent") return { max: 100, interval: 25 };
+  if (chart.form === "count") return { minInterval: 1 };
+  const top = Math.max(...chart.series.flatMap((one) => one.data.map((value) => value ?? 0)));
+  const interval = STEPS.find((step) => top / step <= MOST_STEPS) ?? STEPS.at(-1);
+  return { max: Math.max(1, Math.ceil(top / interval)) * interval, interval };
+}
 
 function option(chart, colours) {
   const format = FORMS[chart.form];
@@ -48,8 +62,8 @@ function option(chart, colours) {
       textStyle: { color: colours.ink, fontSize: 12 },
       formatter: (found) => [written(found[0].axisValue), ...found.filter((one) => one.value !== null && one.value !== undefined).map((one) => `${one.seriesName}  ${format(one.value)}`)].join("\n"),
     },
-    xAxis: { type: "category", data: chart.at, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.border } }, axisLabel: { ...label, hideOverlap: true, formatter: onAxis } },
-    yAxis: { type: "value", min: 0, max: chart.form === "percent" ? 100 : undefined, minInterval: chart.form === "count" ? 1 : undefined, splitNumber: 4, splitLine: { lineStyle: { color: colours.border } }, axisLabel: { ...label, formatter: format } },
+    xAxis: { type: "category", data: chart.at, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.border } }, axisLabel: { ...label, hideOverlap: true, formatter: onAxis, ...(chart.bars === "beside" && !isDay(chart.at[0]) ? { interval: 0, width: 70, overflow: "truncate" } : {}) } },
+    yAxis: { type: "value", min: 0, splitNumber: 4, ...scale(chart), splitLine: { lineStyle: { color: colours.border } }, axisLabel: { ...label, formatter: format } },
     series: chart.series.map((one) => ({
       name: one.name,
       type: chart.bars ? "bar" : "line",
