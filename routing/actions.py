@@ -52,6 +52,10 @@ class Action(StrEnum):
     CALENDAR_CHANGE = "business_calendar.change"
     CALENDAR_DELETE = "business_calendar.delete"
     CALENDAR_IMPORT = "business_calendar.import"
+    # Reports
+    REPORT_CREATE = "report_schedule.create"
+    REPORT_CHANGE = "report_schedule.change"
+    REPORT_DELETE = "report_schedule.delete"
     # Tests of entrances
     ENTRANCE_TEST = "entrance.test"
     # Tickets

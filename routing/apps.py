@@ -11,6 +11,7 @@ class RoutingConfig(AppConfig):
             replay,  # noqa: F401 - replays drafts of the rules
             scopes,  # noqa: F401 - declares what keys may be allowed to do
         )
+        from routing.conversations import telling  # noqa: F401 - tells webhooks and streams
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401 - says what happens after a change
         from routing.service_levels import reactions as clocks  # noqa: F401 - starts and stops clocks

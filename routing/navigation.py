@@ -4,8 +4,13 @@ from django.utils.translation import gettext_lazy as _
 
 from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group, model_list
+from routing.desk.leading import may_lead
 from routing.desk.ticket_access import may_see
 
+navigation.add(
+    Entry(group=Group.DESK, order=30, url="desk-supervisor", icon="eye", label=_("Supervisor"), allowed=may_lead),
+    Entry(group=Group.DESK, order=35, url="desk-reports", icon="chart", label=_("Reports"), allowed=may_lead),
+)
 navigation.add(
     model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
     model_list("routing", "customermerge", group=Group.DESK, order=25, icon="merge", label=_("Merges of customers")),

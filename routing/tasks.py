@@ -10,6 +10,7 @@ from posthaste.lib import queues
 from routing.assignment import sweeping  # noqa: F401 - jobs
 from routing.calendars import importing as holiday_importing  # noqa: F401 - a job
 from routing.customers import deriving  # noqa: F401 - a job
+from routing.desk.reports import sending  # noqa: F401 - a job
 from routing.entrances.wecom_kf import pulling, sessions
 from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job

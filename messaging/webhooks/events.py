@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -85,8 +85,7 @@ def record(events: Sequence[NewEvent]) -> int:
     for event in events:
         if event.type not in event_types.EVENT_TYPES:
             raise ValueError(f"The event type {event.type} is not declared.")
-    tenants = {event.tenant_id for event in events}
-    wanted = set(EventRecording.objects.filter(tenant_id__in=tenants).values_list("tenant_id", flat=True))
+    wanted = recorded_among({event.tenant_id for event in events})
     model: type[Event] | type[RecordedEvent] = RecordedEvent if connection.vendor == "postgresql" else Event
     rows: list[Any] = [
         model(
@@ -103,6 +102,16 @@ def record(events: Sequence[NewEvent]) -> int:
     ]
     model._default_manager.bulk_create(rows, batch_size=500)
     return len(rows)
+
+
+def recorded_among(tenant_ids: Collection[int]) -> set[int]:
+    """Return those of some tenants whose events are recorded: what composes many events asks first."""
+    return set(EventRecording.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", flat=True)) if tenant_ids else set()
+
+
+def recorded_tenants() -> "QuerySet[EventRecording, int]":
+    """Return the ids of the tenants whose events are recorded, to be part of another query."""
+    return EventRecording.objects.values_list("tenant_id", flat=True)
 
 
 def after(

@@ -3,6 +3,7 @@
 from routing.api.assignment.urls import urlpatterns as assignment
 from routing.api.conversations.urls import urlpatterns as conversations
 from routing.api.customers.urls import urlpatterns as customers
+from routing.api.desk.urls import urlpatterns as desk
 from routing.api.entrances.urls import urlpatterns as entrances
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
@@ -13,6 +14,7 @@ urlpatterns = [
     *assignment,
     *conversations,
     *customers,
+    *desk,
     *entrances,
     *intents,
     *links,

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Invalid
+from routing import event_types, events
 from routing.actions import Action
 from routing.conversations import notices
 from routing.intents.suggestions import suggest_correction
@@ -39,4 +40,5 @@ def correct_intent(*, conversation: Conversation, intent: str, seq: int | None =
     )
     notices.changed_after_commit(conversation.pk, conversation.identity_id)
     conversation.refresh_from_db()
+    events.conversation(event_types.CONVERSATION_INTENT_CORRECTED, conversation, now=now, previous_intent=before)
     return conversation

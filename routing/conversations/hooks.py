@@ -26,10 +26,20 @@ OnReceived = Callable[[Sequence[Received], datetime], object]
 Moved = Callable[[Collection[UUID], datetime], object]
 Resolved = Callable[[Conversation, datetime], object]
 Replied = Callable[[Conversation, Line, datetime], object]
+_written: list[OnReceived] = []
 _received: list[OnReceived] = []
 _moved: list[Moved] = []
 _resolved: list[Resolved] = []
 _replied: list[Replied] = []
+
+
+def on_written(react: OnReceived) -> OnReceived:
+    """Have a function called with customers' lines before what they begin is queued. Usable as a decorator.
+
+    For what must come before that, such as its event; all else is for `on_received`, which sees group and priority too.
+    """
+    _written.append(react)
+    return react
 
 
 def on_received(react: OnReceived) -> OnReceived:
@@ -54,6 +64,12 @@ def on_replied(react: Replied) -> Replied:
     """Have a function called with each line that an agent or a bot writes. Usable as a decorator."""
     _replied.append(react)
     return react
+
+
+def tell_written(received: Sequence[Received], *, now: datetime) -> None:
+    """Call what is registered for customers' lines whose conversations are not queued yet."""
+    for react in _written if received else ():
+        react(received, now)
 
 
 def tell_received(received: Sequence[Received], *, now: datetime) -> None:

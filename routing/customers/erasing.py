@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, NotFound
+from routing import event_types, events
 from routing.actions import Action
 from routing.customers import ticket_texts
 from routing.customers.family import family_of
@@ -131,6 +132,7 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
     for pk in own:
         audit.redact(target=pk, tenant_id=tenant_id, actions=[Action.CUSTOMER_CHANGE], details=["attributes"])
     audit.record(by=by, action=Action.CUSTOMER_ERASE, target=customer_id, tenant_id=tenant_id, detail=dict(deleted))
+    events.customer(event_types.CUSTOMER_ERASED, customer_id, tenant_id=tenant_id, now=now)
     return Erased(now, deleted)
 
 

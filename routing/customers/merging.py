@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict
+from routing import event_types, events
 from routing.actions import Action
 from routing.customers.deriving import apply_rules
 from routing.customers.finding import lock_customers
@@ -145,6 +146,7 @@ def merge(*, kept_id: UUID, merged_id: UUID, tenant_id: int, by: Actor, now: dat
     row.save()
     detail = {"merge": str(row.pk), "merged": str(merged_id), **{name: len(ids) for name, ids in moved.items()}}
     audit.record(by=by, action=Action.CUSTOMER_MERGE, target=kept_id, tenant_id=tenant_id, detail=detail)
+    events.customer(event_types.CUSTOMER_MERGED, kept_id, tenant_id=tenant_id, now=now, merged=str(merged_id), merge=str(row.pk))
     return row
 
 

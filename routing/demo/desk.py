@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.history import load_history
 from routing.demo.service_levels import load_calendar, load_late
 from routing.demo.tickets import load_tickets
 from routing.entrances.editing import create_entrance
@@ -67,6 +68,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
         load_late(entrance=webhook, now=now)
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
     load_tickets(tenant=tenant, by=by, now=now)
+    load_history(tenant=tenant, entrances=[portal, webhook], now=now)
     return {
         "portal_entrance": str(portal.pk),
         "webhook_path": f"/in/{webhook.pk}/",

@@ -79,10 +79,11 @@ def take_in(
             for name, value in changes.items():
                 setattr(conversation, name, value)
     begins = conversation.status == ConversationStatus.NEW
+    received = [hooks.Received(conversation, line, begins)] if is_new else []
+    hooks.tell_written(received, now=now)
     if begins:
         queueing.enqueue([conversation.pk], now=now)
-    if is_new:
-        hooks.tell_received([hooks.Received(conversation, line, begins)], now=now)
+    hooks.tell_received(received, now=now)
     return line
 
 

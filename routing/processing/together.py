@@ -79,6 +79,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
     if gone_on:
         Conversation.objects.bulk_update(gone_on, CHANGED)
     Line.objects.bulk_create(made)
+    hooks.tell_written(received, now=now)
     queueing.enqueue(waiting, now=now)
     hooks.tell_received(received, now=now)
 

@@ -20,6 +20,9 @@ STRANGERS = "what customers write, and the platform's work on it: no person or k
 WITHOUT_ACTOR = {
     "routing.intents.suggestions.collect_unsure_texts": "offers texts to people, who decide",
     "routing.intents.suggestions.suggest_correction": INSIDE,
+    "routing.demo.history.load_history": "rows of a past that never was, for the demo of the command that names its actor",
+    "routing.desk.reports.sending.send_due": CLOCKWORK,
+    "routing.desk.reports.sending.send_due_reports": CLOCKWORK,
     "routing.intents.training.publish": INTENTS,
     "routing.intents.versions.remove_old_models": CLEANING,
     "routing.intents.training.publish_waiting": INTENTS,

@@ -1,0 +1,33 @@
+"""What of the service desk the overview says first."""
+
+from collections.abc import Iterator
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from posthaste.ui.attention import Notice, Reader, Severity, attention
+from routing.calendars import missing
+from routing.service_levels import selectors
+
+
+@attention("service_levels", title=gettext_lazy("service levels"), order=60)
+def breached_clocks(reader: Reader) -> Iterator[Notice]:
+    """Tell of conversations and tickets that are late."""
+    if not reader.may("routing.view_clock"):
+        return
+    number, since = selectors.breached(reader.tenant_ids)
+    if number:
+        address = f"{reverse('admin:routing_clock_changelist')}?state__exact=running"
+        yield Notice(Severity.WARNING, _("Service levels are breached."), address, action=_("Show them"), count=number, since=since)
+
+
+@attention("business_calendars", title=gettext_lazy("business calendars"), order=70)
+def calendars_without_holidays(reader: Reader) -> Iterator[Notice]:
+    """Tell of calendars that lack holidays."""
+    if not reader.may("routing.view_businesscalendar"):
+        return
+    for each in missing.of_tenants(reader.tenant_ids, now=reader.now)[:3]:
+        address = reverse("admin:routing_businesscalendar_change", args=[each.calendar.pk])
+        text = _("A calendar lacks holidays: {name}.").format(name=each.calendar.title)
+        yield Notice(Severity.NOTE, text, address, action=_("Open the calendar"), detail=each.text)

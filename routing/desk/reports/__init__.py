@@ -1,0 +1,1 @@
+"""Figures of the desk by day, agent, group, intent or entrance: read, shown, downloaded, and sent by e-mail."""

@@ -1,0 +1,112 @@
+"""Reports that are sent by e-mail: at their hour, each once, changed only by those who lead the desk."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import AuditEntry, Tenant
+from messaging.intake.accept import accept_message
+from messaging.models import Message
+from routing.desk.reports import schedules, sending
+from routing.models import ReportSchedule
+from tests.builders import TESTER, make_tenant
+from tests.crowds import at_once
+from tests.routing.desk.builders import make_answered, make_leader
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
+
+#: A Monday.
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def make_schedule(tenant: Tenant, *, now: datetime = NOW, **fields: Any) -> ReportSchedule:
+    made = {"report": "day", "recipients": ["lea@example.com", "max@example.com"], "time_zone": "Asia/Shanghai", "hour": 8, **fields}
+    return schedules.create_schedule(schedule=ReportSchedule(tenant=tenant, **made), by=TESTER, now=now)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, datetime(2026, 5, 5, 0, 0, tzinfo=UTC)),
+        ({"weekday": 1, "hour": 21}, datetime(2026, 5, 4, 13, 0, tzinfo=UTC)),
+        ({"weekday": 1, "hour": 20}, datetime(2026, 5, 11, 12, 0, tzinfo=UTC)),
+        ({"time_zone": "Europe/Berlin", "hour": 15}, datetime(2026, 5, 4, 13, 0, tzinfo=UTC)),
+    ],
+)
+def test_a_schedule_is_due_at_its_hour_in_its_own_zone(fields: dict[str, Any], expected: datetime, tenant: Tenant) -> None:
+    assert make_schedule(tenant, **fields).next_at == expected
+
+
+def test_an_hour_that_a_day_lacks_is_made_up_for_and_one_that_comes_twice_counts_once(tenant: Tenant) -> None:
+    row = ReportSchedule(tenant=tenant, time_zone="Europe/Berlin", hour=2)
+    assert schedules.next_time(row, after=datetime(2026, 3, 29, 0, 0, tzinfo=UTC)) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+    first = schedules.next_time(row, after=datetime(2026, 10, 24, 12, 0, tzinfo=UTC))
+    assert first == datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+    assert schedules.next_time(row, after=first) == datetime(2026, 10, 26, 1, 0, tzinfo=UTC)
+
+
+def test_what_is_due_is_sent_once_by_two_at_once_and_once_for_days_without_anyone(tenant: Tenant) -> None:
+    row = make_schedule(tenant, language="zh-hans")
+    make_answered(tenant, at=NOW + timedelta(days=2), after_seconds=180)
+    late = NOW + timedelta(days=3)
+    looks: list[Callable[[], int]] = [lambda: sending.send_due(now=late)] * 3
+    assert sum(at_once(*looks)) == 1
+    assert sending.send_due(now=late) == 0
+    found = list(Message.objects.filter(reference=str(row.pk)).order_by("recipient"))
+    assert [message.recipient for message in found] == ["lea@example.com", "max@example.com"]
+    assert "/desk/reports/?tenant=" in found[0].body
+    assert "csv=1" in found[0].body
+    row.refresh_from_db()
+    assert (row.last_at, row.next_at) == (late, datetime(2026, 5, 8, 0, 0, tzinfo=UTC))
+
+
+def test_a_report_that_cannot_be_written_keeps_its_turn_and_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_schedule(tenant)
+    other = make_schedule(make_tenant("Other"))
+
+    def accept(row: Any, **options: Any) -> Any:
+        if row.tenant_id == tenant.pk and row.recipient == "max@example.com":
+            raise ValueError("broken")
+        return accept_message(row, **options)
+
+    monkeypatch.setattr(sending, "accept_message", accept)
+    due = NOW + timedelta(days=1)
+    assert sending.send_due(now=due) == 1
+    assert set(Message.objects.values_list("reference", flat=True)) == {str(other.pk)}
+    monkeypatch.undo()
+    assert sending.send_due(now=due) == 1
+    assert Message.objects.count() == 4
+
+
+def test_what_is_switched_off_is_not_sent(tenant: Tenant) -> None:
+    row = make_schedule(tenant)
+    row.is_active = False
+    schedules.change_schedule(schedule=row, fields=["is_active"], by=TESTER, now=NOW)
+    assert sending.send_due(now=NOW + timedelta(days=9)) == 0
+
+
+def test_schedules_are_added_changed_and_deleted_on_their_pages(client: Client, tenant: Tenant) -> None:
+    client.force_login(make_leader(tenant))
+    form = {"report": "agent", "recipients": "lea@example.com\nmax@example.com", "hour": "7", "time_zone": "Europe/Paris", "language": "en"}
+    wrong = client.post("/desk/reports/schedules/", form | {"recipients": "lea", "time_zone": "Mars"})
+    assert wrong.status_code == 200
+    assert not ReportSchedule.objects.exists()
+    assert client.post("/desk/reports/schedules/", form | {"is_active": "on"}).status_code == 302
+    row = ReportSchedule.objects.get()
+    assert (row.recipients, row.weekday, row.hour) == (["lea@example.com", "max@example.com"], None, 7)
+    assert "lea@example.com" not in client.get("/desk/reports/schedules/").content.decode(), "a list masks what it names"
+    address = f"/desk/reports/schedules/{row.pk}/"
+    assert client.post(address, form | {"weekday": "5", "is_active": "on"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.weekday, row.next_at is not None and row.next_at > timezone.now()) == (5, True)
+    stranger = Client()
+    stranger.force_login(make_leader(make_tenant("Other"), "sam"))
+    assert stranger.get(address).status_code == 404
+    assert stranger.post(address, {"verb": "delete"}).status_code == 404
+    assert client.post(address, {"verb": "delete"}).status_code == 302
+    actions = AuditEntry.objects.filter(action__startswith="report").order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["report_schedule.create", "report_schedule.change", "report_schedule.delete"]
