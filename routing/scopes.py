@@ -17,3 +17,5 @@ ENTRANCES_READ = declare("entrances:read", gettext_lazy("read entrances and cont
 ENTRANCES_WRITE = declare("entrances:write", gettext_lazy("create, change and delete entrances and contact ways"))
 LINKS_READ = declare("links:read", gettext_lazy("read safe links and their clicks"))
 LINKS_WRITE = declare("links:write", gettext_lazy("create and revoke safe links"))
+FAQ_READ = declare("faq:read", gettext_lazy("read and search the published FAQ"))
+FAQ_WRITE = declare("faq:write", gettext_lazy("read, change and publish entries of the FAQ"))
