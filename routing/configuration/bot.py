@@ -69,10 +69,10 @@ class Bot(Module):
     )
     outside_hours: OutsideHours = setting(OutsideHours.ANSWERS, _("Outside business hours"), "")
     answer_percent: int = setting(
-        56, _("Answers from"), _("How alike a text and an entry must be, to answer with it."), unit="%", ge=1, le=100
+        58, _("Answers from"), _("How alike a text and an entry must be, to answer with it."), unit="%", ge=1, le=100
     )
     offer_percent: int = setting(
-        38, _("Offers from"), _("How alike they must be, to offer the entry as one of three to choose from."), unit="%", ge=1, le=100
+        40, _("Offers from"), _("How alike they must be, to offer the entry as one of three to choose from."), unit="%", ge=1, le=100
     )
     gap_percent: int = setting(
         7, _("Distance to the next"), _("An entry that is not so much more alike than the next is only offered."), unit="%", ge=0, le=100
