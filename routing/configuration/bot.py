@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
+import regex
 from django.db.models import TextChoices
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
@@ -42,8 +43,8 @@ class Detail(Shape):
         if not NAME.fullmatch(self.name):
             raise hot.Wrong("name", _("Must be a name of lower-case letters, digits and underscores, such as order_number."))
         try:
-            re.compile(self.pattern)
-        except (re.error, RecursionError, OverflowError):
+            regex.compile(self.pattern)
+        except regex.error:
             raise hot.Wrong("pattern", _("Must be a regular expression such as [A-Z]-[0-9]{4}.")) from None
         return self
 
@@ -83,7 +84,7 @@ class Bot(Module):
     )
     greeting_zh: str = setting("", _("Greeting in Chinese"), "", max_length=500)
     hand_over_words: list[str] = setting(
-        lambda: ["human", "agent", "operator", "real person", "representative", "人工", "客服", "真人", "转接"],
+        lambda: ["human", "agent", "operator", "real person", "representative", "人工", "真人", "转客服", "转接"],
         _("Words for an agent"),
         _("A short text with one of these goes to an agent at once. One per line."),
         widget="lines",
