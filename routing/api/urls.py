@@ -4,7 +4,8 @@ from routing.api.assignment.urls import urlpatterns as assignment
 from routing.api.conversations.urls import urlpatterns as conversations
 from routing.api.customers.urls import urlpatterns as customers
 from routing.api.entrances.urls import urlpatterns as entrances
+from routing.api.faq.urls import urlpatterns as faq
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
 
-urlpatterns = [*assignment, *conversations, *customers, *entrances, *intents, *links]
+urlpatterns = [*assignment, *conversations, *customers, *entrances, *faq, *intents, *links]
