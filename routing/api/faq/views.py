@@ -220,8 +220,8 @@ class FaqImport(TenantView):
     @extend_schema(
         summary="Import entries of the FAQ from a CSV file",
         description="Columns `question` and `answer`, and if you like `slug`, `language`, `category`, `intent` and `phrasings` (one "
-        "per line of the cell). An entry with the same `slug` and `language` is changed. All become drafts; a file with an error is refused whole. "
-        "The file is the body, or the part `file` of a form.",
+        "per line of the cell). An entry with the same `slug` and `language` is changed. All become drafts; a file with an error is "
+        "refused whole. The file is the body, or the part `file` of a form.",
         parameters=[shapes.FaqImportQuery],
         request={
             "text/csv": OpenApiTypes.STR,
