@@ -25,6 +25,16 @@ class Action(StrEnum):
     MODEL_TRAIN = "intent_model.train"
     MODEL_CANCEL = "intent_model.cancel"
     MODEL_ACTIVATE = "intent_model.activate"
+    # FAQ
+    FAQ_CREATE = "faq.create"
+    FAQ_CHANGE = "faq.change"
+    FAQ_SUBMIT = "faq.submit"
+    FAQ_RETURN = "faq.return"
+    FAQ_PUBLISH = "faq.publish"
+    FAQ_ARCHIVE = "faq.archive"
+    FAQ_RESTORE = "faq.restore"
+    FAQ_DELETE = "faq.delete"
+    FAQ_IMPORT = "faq.import"
     # Entrances and conversations
     ENTRANCE_CREATE = "entrance.create"
     ENTRANCE_CHANGE = "entrance.change"
@@ -35,6 +45,7 @@ class Action(StrEnum):
     CONVERSATION_REPLY = "conversation.reply"
     CONVERSATION_RESOLVE = "conversation.resolve"
     CONVERSATION_CORRECT = "conversation.correct_intent"
+    CONVERSATION_HAND_OVER = "conversation.hand_over"
     ARRIVAL_RETRY = "arrival.retry"
     # Assignment
     GROUP_CREATE = "skill_group.create"

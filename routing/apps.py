@@ -11,10 +11,13 @@ class RoutingConfig(AppConfig):
             replay,  # noqa: F401 - replays drafts of the rules
             scopes,  # noqa: F401 - declares what keys may be allowed to do
         )
-        from routing.conversations import telling  # noqa: F401 - tells webhooks and streams
+
+        # Each says what happens in its part after a change in another.
+        from routing.bot import reactions as bot  # noqa: F401
+        from routing.conversations import telling  # noqa: F401
         from routing.entrances import registry
-        from routing.processing import reactions  # noqa: F401 - says what happens after a change
-        from routing.service_levels import reactions as clocks  # noqa: F401 - starts and stops clocks
-        from routing.tickets import reactions as tickets  # noqa: F401 - conversations move tickets
+        from routing.processing import reactions  # noqa: F401
+        from routing.service_levels import reactions as clocks  # noqa: F401
+        from routing.tickets import reactions as tickets  # noqa: F401
 
         registry.discover()

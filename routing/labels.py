@@ -9,6 +9,7 @@ from routing.links.using import Outcome
 from routing.models import (
     ArrivalState,
     AssignmentCause,
+    BotAction,
     ClockState,
     ConversationStatus,
     CustomerMerge,
@@ -182,5 +183,17 @@ badges.register(
         FaqState.REVIEW: Look("unknown", "eye"),
         FaqState.PUBLISHED: Look("delivered", "delivered"),
         FaqState.ARCHIVED: Look("cancelled", "cancelled"),
+    },
+)
+badges.register(
+    "bot",
+    BotAction,
+    {
+        BotAction.ANSWER: Look("delivered", "messages"),
+        BotAction.OFFER: Look("sent", "layers"),
+        BotAction.ASK: Look("pending", "unknown"),
+        BotAction.COLLECT: Look("sending", "edit"),
+        BotAction.HAND_OVER: Look("queued", "agent"),
+        BotAction.SILENT: Look("cancelled", "cancelled"),
     },
 )

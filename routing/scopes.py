@@ -21,3 +21,5 @@ SERVICE_LEVELS_READ = declare("service_levels:read", gettext_lazy("read business
 SERVICE_LEVELS_WRITE = declare("service_levels:write", gettext_lazy("change business calendars"))
 TICKETS_READ = declare("tickets:read", gettext_lazy("read tickets, ticket types and tags"))
 TICKETS_WRITE = declare("tickets:write", gettext_lazy("open, change and move tickets, and change ticket types and tags"))
+FAQ_READ = declare("faq:read", gettext_lazy("read and search the published FAQ"))
+FAQ_WRITE = declare("faq:write", gettext_lazy("read, change and publish entries of the FAQ"))

@@ -8,10 +8,12 @@ from uuid import UUID
 from jobs.registry import task
 from posthaste.lib import queues
 from routing.assignment import sweeping  # noqa: F401 - jobs
+from routing.bot import answering, kicking
 from routing.calendars import importing as holiday_importing  # noqa: F401 - a job
 from routing.customers import deriving  # noqa: F401 - a job
 from routing.desk.reports import sending  # noqa: F401 - a job
 from routing.entrances.wecom_kf import pulling, sessions
+from routing.faq import indexing
 from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job
 from routing.processing import cleaning, process  # noqa: F401 - jobs
@@ -23,6 +25,18 @@ from routing.tickets import closing  # noqa: F401 - a job
 def process_arrivals() -> None:
     """Take in what has arrived."""
     process.process_arrivals()
+
+
+@task(kicking.TASK, queue=queues.AI)
+def answer_as_bot() -> None:
+    """Let the bot answer where customers wait for it."""
+    answering.answer_waiting()
+
+
+@task(indexing.TASK, queue=queues.AI)
+def index_faq() -> None:
+    """Compute what the search of published entries needs."""
+    indexing.index_missing()
 
 
 @task("routing.pull", queue=queues.AI)

@@ -7,12 +7,12 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from accounts.staff.tenant_admin import ReadOnly, TenantAdmin
+from accounts.staff.tenant_admin import TenantAdmin
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text
 
 
-def tried(admin: ReadOnly, request: HttpRequest, row: Any, act: Callable[[], object], done: str) -> HttpResponse:
+def tried(admin: TenantAdmin, request: HttpRequest, row: Any, act: Callable[[], object], done: str) -> HttpResponse:
     """Do it, say what came of it, and lead back to the row's page."""
     try:
         act()

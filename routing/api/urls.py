@@ -5,6 +5,7 @@ from routing.api.conversations.urls import urlpatterns as conversations
 from routing.api.customers.urls import urlpatterns as customers
 from routing.api.desk.urls import urlpatterns as desk
 from routing.api.entrances.urls import urlpatterns as entrances
+from routing.api.faq.urls import urlpatterns as faq
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
 from routing.api.service_levels.urls import urlpatterns as service_levels
@@ -16,6 +17,7 @@ urlpatterns = [
     *customers,
     *desk,
     *entrances,
+    *faq,
     *intents,
     *links,
     *service_levels,

@@ -141,7 +141,7 @@ def first_response(*, conversation_id: UUID, agent_id: UUID, now: datetime) -> b
     """
     clock = clock_from(now)
     row = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation_id).first()
-    if row is None or row.status not in (ConversationStatus.QUEUED, ConversationStatus.NEW, ConversationStatus.ASSIGNED):
+    if row is None or row.status not in OPEN_STATUSES:
         return False
     holds = row.status == ConversationStatus.ASSIGNED
     if holds and row.agent_id == agent_id:

@@ -1,1 +1,1 @@
-"""The bot: answers from the FAQ while no agent has a conversation, and hands over."""
+"""The bot: answers new conversations from the FAQ, asks, collects details, and hands over to agents. See docs/bot.md."""

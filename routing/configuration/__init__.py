@@ -14,6 +14,7 @@ from posthaste.lib.caching import PageClass
 from posthaste.lib.dates import is_day_in_range
 from routing.configuration.assignment_rules import Assignment
 from routing.configuration.attribute_rules import Customers
+from routing.configuration.bot import Bot
 from routing.configuration.hours import OpenHours, check_overlaps
 from routing.configuration.targets import Target
 
@@ -126,4 +127,12 @@ customers = hot.register(
     purpose=_("Rules that derive attributes of customers from others, such as the level from the number of orders."),
     order=15,
     per_tenant=tuple(Customers.model_fields),
+)
+bot = hot.register(
+    Bot,
+    name="bot",
+    title=_("Bot and FAQ"),
+    purpose=_("What the bot answers from the FAQ, when it hands over to an agent, and who publishes entries."),
+    order=16,
+    per_tenant=tuple(Bot.model_fields),
 )

@@ -5,9 +5,10 @@ again under its client id is the same line.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -64,13 +65,14 @@ def reply(
     file_ids: Sequence[UUID] = (),
     client_id: str = "",
     seen_seq: int | None = None,
+    data: Mapping[str, Any] | None = None,
     by: Actor,
     now: datetime,
 ) -> Line:
     """Write a reply and hand it to messaging; return its line, the same one if the client id was used before.
 
     `seen_seq` is the last line that its author has seen: if another agent or bot replied after it, this one is refused, so that no two
-    answer the same question.
+    answer the same question. `data` is kept with the line, for agents: which entry of the FAQ it came from.
 
     Raises:
         Invalid: it is empty or too long, or a file is not there.
@@ -99,7 +101,14 @@ def reply(
     message_id = new_id()
     text = text.replace("\x00", "")
     line, _made = lines.append(
-        locked, author=author.kind, agent=author.agent, text=text, client_id=client_id, message_id=message_id, now=now
+        locked,
+        author=author.kind,
+        agent=author.agent,
+        text=text,
+        client_id=client_id,
+        message_id=message_id,
+        data=dict(data or {}),
+        now=now,
     )
     attachments.give(files, line=line, owner=author.owner)
     _hand_over(locked, line, message_id, by=by, now=now)

@@ -28,6 +28,7 @@ from routing.models import (
     Arrival,
     ArrivalState,
     Attachment,
+    BotTurn,
     Conversation,
     Customer,
     CustomerAttribute,
@@ -36,6 +37,7 @@ from routing.models import (
     Identity,
     IdentityKind,
     Line,
+    Note,
     PortalSession,
     SafeLink,
     Ticket,
@@ -169,6 +171,9 @@ def _blank_texts(own: list[UUID]) -> int:
         for unread in _steps([f"arrival:{pk.hex}" for pk in failed]):
             Attachment.objects.filter(line=None, owner__in=unread).delete()
         arrivals.filter(sender__in=ids).update(body={}, sender="", error="")
+    # What the bot understood, and what it told the agents, repeats the customer's words.
+    BotTurn.objects.filter(conversation__customer__in=own).update(data={})
+    Note.objects.filter(conversation__customer__in=own, written_by="system:bot").delete()
     return lines.update(text="", data={}, recognition={}, client_id="")
 
 

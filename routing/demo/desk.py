@@ -1,4 +1,4 @@
-"""The demo's service desk: intents, groups, agents, rules, two entrances, and what some customers have written."""
+"""The demo's service desk: intents, groups, agents, rules, the FAQ, two entrances, and what some customers have written."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.faq import load_faq, publish_bot
 from routing.demo.history import load_history
 from routing.demo.service_levels import load_calendar, load_late
 from routing.demo.tickets import load_tickets
@@ -61,6 +62,8 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
             agent = Agent(tenant=tenant, user=user, name=name, languages=languages)
             staff.create_agent(agent=agent, skills={groups[group].pk: level for group, level in levels.items()}, by=by, now=now)
     _publish_routes(tenant, by)
+    load_faq(tenant=tenant, by=by, now=now)
+    publish_bot(tenant=tenant, entrances=[PORTAL], by=by)
     portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     load_calendar(tenant=tenant, by=by, now=now)

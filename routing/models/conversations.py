@@ -180,6 +180,7 @@ class Conversation(models.Model):
             models.Index(fields=["tenant", "-id"], name="conversation_tenant"),
             models.Index(fields=["group", "-priority", "queued_at"], condition=Q(status="queued"), name="conversation_queue"),
             models.Index(fields=["agent"], condition=Q(status="assigned"), name="conversation_held"),
+            models.Index(fields=["unanswered_since"], condition=Q(status="bot"), name="conversation_bot"),
             models.Index(fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="conversation_snoozed"),
         ]
 

@@ -60,6 +60,46 @@ class FaqEntry(models.Model):
         return self.question
 
 
+class FaqVectors(models.Model):
+    """The sentence vectors of a published entry's question and phrasings, so that a process need not compute them again."""
+
+    tenant_lookup = "tenant_id"
+    access = Access()
+
+    entry = models.OneToOneField(FaqEntry, models.CASCADE, primary_key=True, related_name="vectors", verbose_name=_("entry"))
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    #: What made them, by its hash: with another encoder they are computed again.
+    encoder = models.CharField(max_length=64)
+    #: One row a text, numbers of 16 bits.
+    content = models.BinaryField(editable=False)
+
+    class Meta:
+        verbose_name = _("vectors of an FAQ entry")
+        verbose_name_plural = _("vectors of FAQ entries")
+        ordering = ["entry"]
+
+    def __str__(self) -> str:
+        return str(self.entry_id)
+
+
+class FaqRevision(models.Model):
+    """How often a tenant's published entries have changed: a process reads them again when the number is another one."""
+
+    tenant_lookup = "tenant_id"
+    access = Access()
+
+    tenant = models.OneToOneField("accounts.Tenant", models.CASCADE, primary_key=True, related_name="+", verbose_name=_("tenant"))
+    number = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("revision of the FAQ")
+        verbose_name_plural = _("revisions of the FAQ")
+        ordering = ["tenant"]
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
 class BotAction(models.TextChoices):
     """What the bot did about a customer's line."""
 

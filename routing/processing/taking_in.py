@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from posthaste.lib.ids import new_id
 from routing.assignment import queueing
+from routing.bot import gate
 from routing.contract import Incoming, IncomingFile
 from routing.conversations import arrivals, attachments, hooks, lines, resolving
 from routing.customers import attributes, identities
@@ -82,9 +83,15 @@ def take_in(
     received = [hooks.Received(conversation, line, begins)] if is_new else []
     hooks.tell_written(received, now=now)
     if begins:
-        queueing.enqueue([conversation.pk], now=now)
+        queue_or_bot([conversation], {entrance.pk: entrance}, now=now)
     hooks.tell_received(received, now=now)
     return line
+
+
+def queue_or_bot(begun: Sequence[Conversation], entrances: Mapping[UUID, Entrance], *, now: datetime) -> None:
+    """Give conversations that begin to the bot if they are for it, and queue the others."""
+    taken = gate.take(begun, entrances, now=now)
+    queueing.enqueue([row.pk for row in begun if row.pk not in taken], now=now)
 
 
 def conversation_of(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from routing.assignment import queueing
 from routing.conversations import arrivals, hooks, lines, notices
 from routing.customers import identities
 from routing.models import OPEN_STATUSES, Arrival, Attachment, AuthorKind, Conversation, ConversationStatus, Identity, Line
@@ -24,6 +23,7 @@ from routing.processing.taking_in import (
     data_of,
     new_conversation,
     new_line_id,
+    queue_or_bot,
     recognition_of,
 )
 
@@ -56,7 +56,8 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
     if not claiming.finish_all(line_ids, token=token, now=now):
         raise Beaten
     placed = list(_placed(ready, now=now))
-    made, waiting, gone_on = [], [], []
+    made, gone_on = [], []
+    begun: dict[UUID, Conversation] = {}
     received: list[hooks.Received] = []
     known = _known_lines(placed)
     for one, conversation, is_new in placed:
@@ -74,13 +75,13 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
             received.append(hooks.Received(conversation, made[-1], conversation.status == ConversationStatus.NEW))
             notices.changed_after_commit(conversation.pk, conversation.identity_id)
         if conversation.status == ConversationStatus.NEW:
-            waiting.append(conversation.pk)
+            begun[conversation.pk] = conversation
     Conversation.objects.bulk_create([conversation for _one, conversation, is_new in placed if is_new])
     if gone_on:
         Conversation.objects.bulk_update(gone_on, CHANGED)
     Line.objects.bulk_create(made)
     hooks.tell_written(received, now=now)
-    queueing.enqueue(waiting, now=now)
+    queue_or_bot(list(begun.values()), {one.entrance.pk: one.entrance for one in ready}, now=now)
     hooks.tell_received(received, now=now)
 
 

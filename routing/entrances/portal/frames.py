@@ -46,7 +46,7 @@ def lines_after(session: PortalSession, position: Position | None, *, limit: int
 
 
 def line_frame(line: Line) -> dict[str, Any]:
-    """Return a line as a visitor sees it: nothing of what was recognized, and of an agent only the name shown to customers."""
+    """Return a line as a visitor sees it: nothing of what was recognized or found, and of an agent only the name shown to customers."""
     frame: dict[str, Any] = {
         "type": "line",
         "conversation": str(line.conversation_id),
@@ -59,6 +59,8 @@ def line_frame(line: Line) -> dict[str, Any]:
     }
     if line.author == AuthorKind.CUSTOMER:
         frame["client_id"] = line.client_id
+    if choices := line.data.get("choices") if line.author == AuthorKind.BOT else None:
+        frame["choices"] = choices  # short texts that the visitor may answer with
     if line.agent is not None:
         frame["name"] = line.agent.name
     return frame

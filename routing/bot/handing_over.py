@@ -1,0 +1,71 @@
+"""From the bot to the agents: the conversation is queued, with a note that says what there was so far."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from accounts.services import audit
+from accounts.services.audit import Actor
+from posthaste.lib.problems import Problem
+from routing.actions import Action
+from routing.assignment import queueing
+from routing.assignment.assigning import assign_waiting
+from routing.bot import wording
+from routing.bot.deciding import Decision
+from routing.conversations import replies
+from routing.conversations.replies import Author
+from routing.models import AuthorKind, BotAction, BotTurn, Conversation, ConversationStatus, Line, Note
+
+log = structlog.get_logger(__name__)
+BOT = Actor.system("bot")
+AUTHOR = Author(owner="bot")
+#: Of the customer's texts, in the note.
+MAX_TEXTS, MAX_TEXT = 5, 300
+
+
+def hand_over(row: Conversation, decision: Decision, *, text: str, now: datetime) -> None:
+    """Queue a locked conversation of the bot, in the caller's transaction: it is the agents' from now on.
+
+    The customer is told if that is possible. The one thing that matters is that an agent gets it, so nothing of that stops it.
+    """
+    if text:
+        try:
+            replies.reply(
+                conversation=row, author=AUTHOR, text=text, data={"bot": BotAction.HAND_OVER, "reason": decision.reason}, by=BOT, now=now
+            )
+        except Problem as problem:  # an e-mail that asks for no automatic reply, a customer who was erased
+            log.info("the customer was not told that an agent takes over", conversation=str(row.pk), reason=problem.code)
+    changes: dict[str, Any] = {"status": ConversationStatus.NEW, "unanswered_since": row.unanswered_since or row.customer_wrote_at or now}
+    if decision.collected:
+        changes["details"] = {**row.details, "collected": dict(decision.collected)}
+    if not Conversation.objects.filter(pk=row.pk, status=ConversationStatus.BOT).update(**changes):
+        return  # the lock makes this impossible; an agent who has it keeps it
+    _note(row, decision, now=now)
+    audit.record(
+        by=BOT,
+        action=Action.CONVERSATION_HAND_OVER,
+        target=row.pk,
+        tenant_id=row.tenant_id,
+        detail={"reason": decision.reason, "details": sorted(decision.collected)},
+    )
+    queueing.enqueue([row.pk], now=now)
+    transaction.on_commit(partial(assign_waiting, tenant_id=row.tenant_id, now=now), robust=True)
+
+
+def _note(row: Conversation, decision: Decision, *, now: datetime) -> None:
+    turns = BotTurn.objects.filter(conversation=row, entry__isnull=False).select_related("entry").order_by("seq")
+    answers = [f"{turn.entry.question} ({round(100 * (turn.score or 0))} %)" for turn in turns[:MAX_TEXTS] if turn.entry]
+    asked = Line.objects.filter(conversation=row, author=AuthorKind.CUSTOMER).exclude(text="").order_by("-seq")
+    texts = [text[:MAX_TEXT] for text in reversed(asked.values_list("text", flat=True)[:MAX_TEXTS])]
+    after = Conversation.objects.filter(pk=row.pk).values_list("last_seq", flat=True).first() or row.last_seq
+    Note.objects.create(
+        tenant_id=row.tenant_id,
+        conversation=row,
+        written_by=str(BOT),
+        text=wording.summary(decision, asked=texts, answers=answers),
+        after_seq=after,
+        created_at=now,
+    )
