@@ -13,7 +13,7 @@ from routing.conversations.hooks import Received
 from routing.conversations.replies import Author, reply
 from routing.models import AuthorKind, Conversation, Ticket, TicketEvent
 from routing.tickets import hooks as ticket_hooks
-from routing.tickets import merging, progress
+from routing.tickets import merging, progress, reactions
 from tests.builders import TESTER
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.conversations.builders import make_asked
@@ -104,4 +104,4 @@ def test_a_conversation_without_tickets_costs_one_query(tenant: Tenant, django_a
     talk = make_asked(tenant)
     line, _made = lines.append(talk, author=AuthorKind.CUSTOMER, text="Well?", now=LATER)
     with django_assert_num_queries(1):  # type: ignore[operator]
-        hooks.tell_received([Received(talk, line, False)] * 3, now=LATER)
+        reactions.customers_wrote([Received(talk, line, False)] * 3, LATER)
