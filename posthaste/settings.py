@@ -263,6 +263,9 @@ SPECTACULAR_SETTINGS = {
         "ConversationStatus": "routing.models.ConversationStatus.choices",
         "ArrivalState": "routing.models.ArrivalState.choices",
         "LineAuthor": "routing.models.AuthorKind.choices",
+        "DayKind": "routing.models.DayKind.choices",
+        "ClockState": "routing.models.ClockState.choices",
+        "ClockMetric": "routing.models.ClockMetric.choices",
     },
 }
 

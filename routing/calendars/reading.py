@@ -7,7 +7,7 @@ not read again.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from typing import Any
@@ -21,6 +21,8 @@ from routing.configuration.hours import MIDNIGHT, OpenHours
 from routing.models import BusinessCalendar, CalendarDay, DayKind
 
 LOOK_SECONDS = 1.0
+COLUMNS = ("pk", "name", "version", "is_default")
+Row = tuple[UUID, str, int, bool]
 MAX_TENANTS = 1_000
 
 
@@ -69,17 +71,29 @@ class Calendars:
             self._places.clear()
 
     def _looked_at(self, tenant_id: int) -> _Place:
+        place = self._place(tenant_id)
+        if self._clock() >= place.look_at:
+            self._take(place, list(BusinessCalendar.objects.filter(tenant_id=tenant_id).values_list(*COLUMNS)))
+        return place
+
+    def _place(self, tenant_id: int) -> _Place:
         with self._lock:
             place = self._places.setdefault(tenant_id, _Place())
             self._places.move_to_end(tenant_id)
             while len(self._places) > MAX_TENANTS:
                 self._places.popitem(last=False)
-        if self._clock() >= place.look_at:
-            self._look(tenant_id, place)
         return place
 
-    def _look(self, tenant_id: int, place: _Place) -> None:
-        rows = list(BusinessCalendar.objects.filter(tenant_id=tenant_id).values_list("pk", "name", "version", "is_default"))
+    def look_at(self, tenant_ids: Collection[int]) -> None:
+        """Look now which calendars many tenants have; one query where nothing changed."""
+        found: dict[int, list[Row]] = {tenant_id: [] for tenant_id in tenant_ids}
+        for tenant_id, *row in BusinessCalendar.objects.filter(tenant_id__in=list(found)).values_list("tenant_id", *COLUMNS):
+            found[tenant_id].append((row[0], row[1], row[2], row[3]))
+        for tenant_id, rows in found.items():
+            self._take(self._place(tenant_id), rows)
+
+    def _take(self, place: _Place, rows: Collection[Row]) -> None:
+        """Keep what has not changed, and read the rest."""
         made = {pk: place.made[pk] for pk, _name, version, _default in rows if pk in place.made and place.made[pk][0] == version}
         if changed := [pk for pk, *_rest in rows if pk not in made]:
             for row in BusinessCalendar.objects.filter(pk__in=changed).prefetch_related("days"):
@@ -108,6 +122,11 @@ def calendar_of(tenant_id: int, name: str = "") -> OpeningTimes:
 def fingerprint_of(tenant_id: int) -> str:
     """Return what is the same as long as none of a tenant's calendars, and not the choice of the default one, changes."""
     return _calendars.fingerprint_of(tenant_id)
+
+
+def look_at(tenant_ids: Collection[int]) -> None:
+    """Look now which calendars tenants have; one query where nothing changed."""
+    _calendars.look_at(tenant_ids)
 
 
 def forget(tenant_id: int | None = None) -> None:

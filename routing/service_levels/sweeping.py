@@ -1,6 +1,5 @@
 """Jobs of the service levels: tell what warns or is due, and calculate again what was calculated from older targets or calendars."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,8 +91,11 @@ def stale(tenant_id: int, levels: Levels) -> QuerySet[Clock]:
 
 
 def is_any_stale() -> bool:
-    """Return whether open clocks must be calculated again."""
-    return any(stale(tenant_id, levels_of(tenant_id)).exists() for tenant_id in _tenants())
+    """Return whether open clocks must be calculated again: two queries."""
+    found = set(Clock.objects.filter(state__in=OPEN).order_by().values_list("tenant_id", "basis").distinct())
+    reading.look_at({tenant_id for tenant_id, _basis in found})
+    levels = {tenant_id: levels_of(tenant_id) for tenant_id, _basis in found}
+    return any(stale(pk, levels[pk]).exists() for pk, basis in found if basis != levels[pk].basis)
 
 
 @job(
@@ -118,9 +120,9 @@ def recalculate(*, now: datetime) -> int:
     What was told stays told: a breached clock keeps its due time, and a warning is not repeated. A clock that is late by the new targets is
     breached at the next sweep. One for which nothing is promised any more is cancelled.
     """
-    reading.forget()
-    changed = 0
-    for tenant_id in _tenants():
+    changed, tenants = 0, list(Clock.objects.filter(state__in=OPEN).order_by().values_list("tenant_id", flat=True).distinct())
+    reading.look_at(tenants)
+    for tenant_id in tenants:
         levels = levels_of(tenant_id)
         for _batch in range(MAX_BATCHES):
             rows = list(stale(tenant_id, levels).order_by("pk")[:BATCH])
@@ -129,10 +131,6 @@ def recalculate(*, now: datetime) -> int:
             if len(rows) < BATCH or not done:
                 break
     return changed
-
-
-def _tenants() -> Iterable[int]:
-    return list(Clock.objects.filter(state__in=OPEN).order_by().values_list("tenant_id", flat=True).distinct())
 
 
 def _recalculated(clock: Clock, levels: Levels, *, now: datetime) -> bool:

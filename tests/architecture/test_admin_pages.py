@@ -20,7 +20,19 @@ from accounts.roles import Role
 from accounts.tenancy import owned_by, tenant_path
 from messaging.content import editing
 from messaging.models import Batch, Message, Provider, Status, Template, WebhookDelivery, WebhookEndpoint
-from routing.models import Agent, Customer, CustomerMerge, Entrance, Identity, Intent, IntentModel, SafeLink, SkillGroup, Utterance
+from routing.models import (
+    Agent,
+    BusinessCalendar,
+    Customer,
+    CustomerMerge,
+    Entrance,
+    Identity,
+    Intent,
+    IntentModel,
+    SafeLink,
+    SkillGroup,
+    Utterance,
+)
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
 from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
@@ -74,6 +86,8 @@ ADA = {"name": "A's own Ada"}
 ENDPOINT = {"name": "mine", "url": "http://127.0.0.1:9/mine", "event_types": ["*"], "max_events": "7"}
 NO_SKILLS = {f"skills-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
 AGENT = {"name": "mine", "weight": "2", "is_active": "on", **NO_SKILLS}
+NO_DAYS = {f"days-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
+CALENDAR = {"name": "mine", "title": "Mine", "time_zone": "UTC", "day_1": "09:00-17:00", **NO_DAYS}
 CASES: dict[str, list[Case]] = {
     "accounts_apikey_revoke": [Case(ApiKey)],
     "messaging_batch_do": [
@@ -114,6 +128,9 @@ CASES: dict[str, list[Case]] = {
     "routing_skillgroup_delete": [Case(SkillGroup, {"name": "a-own-empty"}, {"post": "yes"})],
     "routing_agent_change": [Case(Agent, {"name": "A's own agent"}, AGENT)],
     "routing_agent_delete": [Case(Agent, {"name": "A's own new agent"}, {"post": "yes"})],
+    "routing_businesscalendar_change": [Case(BusinessCalendar, data=CALENDAR)],
+    "routing_businesscalendar_delete": [Case(BusinessCalendar, data={"post": "yes"})],
+    "routing_businesscalendar_import": [Case(BusinessCalendar, data={"country": "DE", "part": "", "year": "2026", "apply": "1"})],
     "routing_intentmodel_do": [Case(IntentModel, {"state": "ready"}, more={"verb": "activate"})],
     "routing_intent_change": [Case(Intent, {"name": "a-own-intent"}, {"title": "Mine"})],
     "routing_intent_delete": [Case(Intent, {"name": "a-own-intent"}, {"post": "yes"})],
@@ -134,6 +151,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
     "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
     "routing_skillgroup_add": {"tenant": TENANT, "name": "mine", "title": "Mine"},
+    "routing_businesscalendar_add": {"tenant": TENANT, **CALENDAR},
     "routing_agent_add": {"tenant": TENANT, "user": USER, **AGENT},
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
     "routing_intent_add": {"tenant": TENANT, "name": "mine"},

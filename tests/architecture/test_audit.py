@@ -14,6 +14,7 @@ CLEANING = "removes what has passed its age; a job"
 READING = "reads only, by SQL of its own"
 INSIDE = "part of a service's change, which names the actor: called in its transaction"
 ASSIGNING = "follows from published rules and from what agents and customers do; each assignment is a row that says why"
+LEVELS = "follows from published targets and calendars and from what customers and agents do; each warning and breach is a row"
 ON_DEMAND = "an empty row that is made where it is first looked at"
 INTENTS = "the platform's own work on a version that was asked for, whose entry names the actor"
 STRANGERS = "what customers write, and the platform's work on it: no person or key of a tenant decides about it"
@@ -203,6 +204,14 @@ WITHOUT_ACTOR = {
     "routing.processing.taking_in.conversation_of": STRANGERS,
     "routing.processing.taking_in.take_in": STRANGERS,
     "routing.processing.together.write": STRANGERS,
+    "routing.calendars.importing.import_holidays": "a job that calls a service as the system, which the entry names",
+    "routing.demo.service_levels.load_late": "writes what a customer of the demo wrote; the command has an entry",
+    "routing.service_levels.running.settle_late": LEVELS,
+    "routing.service_levels.running.stop": LEVELS,
+    "routing.service_levels.running.store": LEVELS,
+    "routing.service_levels.sweeping.recalculate": LEVELS,
+    "routing.service_levels.sweeping.recalculate_clocks": LEVELS,
+    "routing.service_levels.telling.tell": LEVELS,
 }  # fmt: skip
 
 

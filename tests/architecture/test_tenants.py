@@ -33,6 +33,9 @@ from routing.models import (
     ArrivalState,
     Assignment,
     Attachment,
+    BusinessCalendar,
+    CalendarDay,
+    Clock,
     ContactWay,
     Conversation,
     Customer,
@@ -53,6 +56,7 @@ from routing.models import (
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
 from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
+from tests.architecture.samples_service_levels import LEVELS, OwnedLevels, make_levels
 from tests.builders import (
     Api,
     actor,
@@ -108,6 +112,7 @@ class Owned:
     item: ConfigItem
     customers: OwnedCustomers
     desk: OwnedDesk
+    levels: OwnedLevels
     intent: Intent
     utterance: Utterance
     version: IntentModel
@@ -130,6 +135,7 @@ class Owned:
         rows: list[Any] = [self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.endpoint, self.entry]
         rows += self.customers.rows()
         rows += self.desk.rows()
+        rows += self.levels.rows()
         rows.append(self.utterance)
         rows += [self.conversation, self.attachment, self.arrival]
         rows += [self.entrance, self.way]
@@ -160,6 +166,7 @@ def make_everything(name: str) -> Owned:
         item=make_item(tenant),
         customers=make_customers(tenant),
         desk=make_desk(tenant),
+        levels=make_levels(tenant),
         intent=intent,
         utterance=make_utterance(tenant, "A's own text", intent),
         version=make_version(tenant),
@@ -233,6 +240,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
     **CUSTOMERS,
     **ASSIGNMENT,
+    **LEVELS,
     "api/intents/<slug:name>/": ("intent.name", {"PATCH": {"title": "mine"}}),
     "api/utterances/<uuid:id>/": ("utterance.pk", {"PATCH": {"held_out": True}}),
     "api/intent-models/<int:number>/": ("version.number", {}),
@@ -276,11 +284,13 @@ def snapshot(tenant: Tenant) -> list[str]:
     models: list[Any] = [ApiKey, Batch, Message, Provider, Suppression, Template, WebhookEndpoint, WebhookDelivery, AuditEntry]
     models += [Customer, Identity, CustomerAttribute, CustomerMerge, SafeLink]
     models += [SkillGroup, Agent, Conversation, Assignment]
+    models += [BusinessCalendar, Clock]
     models += [Intent, Utterance, IntentModel]
     models += [each for each in DESK if each not in models]
     for model in models:
         rows += model._default_manager.filter(**own).order_by("pk")
     rows += AgentSkill.objects.filter(agent__tenant=tenant).order_by("pk")
+    rows += CalendarDay.objects.filter(calendar__tenant=tenant).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
     rows += LinkClick.objects.filter(link__tenant=tenant).order_by("pk")
     rows += ConfigNamespace.objects.filter(**own).order_by("pk")

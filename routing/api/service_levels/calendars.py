@@ -173,15 +173,15 @@ class CalendarImport(CalendarView):
     @extend_schema(
         summary="Import holidays into a business calendar",
         description="Replaces the imported days of that year, and leaves those that staff wrote. The country is imported again each year.",
-        request=shapes.ImportIn,
-        responses={200: shapes.ImportOut},
+        request=shapes.HolidayImportIn,
+        responses={200: shapes.HolidayImportOut},
     )
     def post(self, request: Request, id: str) -> Response:
         calendar: BusinessCalendar = self.get_object()
-        values = self.validated(shapes.ImportIn)
+        values = self.validated(shapes.HolidayImportIn)
         place, year, language = values["country"], values["year"], get_language() or ""
         if values["dry_run"]:
             changes = importing.preview(calendar=calendar, place=place, year=year, language=language)
         else:
             changes = importing.import_days(calendar=calendar, place=place, year=year, language=language, by=Actor.of_request(request))
-        return Response(shapes.ImportOut(changes).data)
+        return Response(shapes.HolidayImportOut(changes).data)

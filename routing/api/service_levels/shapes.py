@@ -94,7 +94,7 @@ class DayIn(Body):
     )
 
 
-class ImportIn(Body):
+class HolidayImportIn(Body):
     """Whose holidays are imported."""
 
     country = serializers.CharField(max_length=10, help_text="Such as CN, or DE-BE for a part of a country.")
@@ -110,7 +110,7 @@ class ChangedDayOut(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class ImportOut(serializers.Serializer[Any]):
+class HolidayImportOut(serializers.Serializer[Any]):
     """What an import changed, or would change."""
 
     added = ChangedDayOut(many=True)

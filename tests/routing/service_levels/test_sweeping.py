@@ -1,4 +1,4 @@
-"""Warnings and breaches: each once, whoever looks, whenever it dies; and what a change of targets or calendars does."""
+"""Warnings and breaches: each once, also where schedulers die; and what a change of targets or calendars does."""
 
 import os
 import subprocess
