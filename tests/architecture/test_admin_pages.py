@@ -20,7 +20,20 @@ from accounts.roles import Role
 from accounts.tenancy import owned_by, tenant_path
 from messaging.content import editing
 from messaging.models import Batch, Message, Provider, Status, Template, WebhookDelivery, WebhookEndpoint
-from routing.models import Agent, Customer, CustomerMerge, Entrance, Identity, Intent, IntentModel, SafeLink, SkillGroup, Utterance
+from routing.models import (
+    Agent,
+    Customer,
+    CustomerMerge,
+    Entrance,
+    Identity,
+    Intent,
+    IntentModel,
+    SafeLink,
+    SkillGroup,
+    Tag,
+    TicketType,
+    Utterance,
+)
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
 from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
@@ -42,6 +55,7 @@ READS = {
     "routing_customermerge_change": "shows a merge, whatever the method",
     "routing_safelink_change": "shows a link, whatever the method",
     "messaging_message_html": "shows a message's text",
+    "routing_ticket_change": "shows a ticket, whatever the method; what is done with it goes by the desk's page",
     "routing_conversation_change": "shows a conversation, whatever the method",
     "messaging_message_trace": "shows a message's trace",
     "messaging_templateversion_html": "shows a version's text",
@@ -114,6 +128,10 @@ CASES: dict[str, list[Case]] = {
     "routing_skillgroup_delete": [Case(SkillGroup, {"name": "a-own-empty"}, {"post": "yes"})],
     "routing_agent_change": [Case(Agent, {"name": "A's own agent"}, AGENT)],
     "routing_agent_delete": [Case(Agent, {"name": "A's own new agent"}, {"post": "yes"})],
+    "routing_tickettype_change": [Case(TicketType, {"name": "a-own-order"}, {"title": "Mine", "priority": "low"})],
+    "routing_tickettype_delete": [Case(TicketType, {"name": "a-own-order"}, {"post": "yes"})],
+    "routing_tag_change": [Case(Tag, data={"name": "mine"})],
+    "routing_tag_delete": [Case(Tag, data={"post": "yes"})],
     "routing_intentmodel_do": [Case(IntentModel, {"state": "ready"}, more={"verb": "activate"})],
     "routing_intent_change": [Case(Intent, {"name": "a-own-intent"}, {"title": "Mine"})],
     "routing_intent_delete": [Case(Intent, {"name": "a-own-intent"}, {"post": "yes"})],
@@ -135,6 +153,8 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
     "routing_skillgroup_add": {"tenant": TENANT, "name": "mine", "title": "Mine"},
     "routing_agent_add": {"tenant": TENANT, "user": USER, **AGENT},
+    "routing_tickettype_add": {"tenant": TENANT, "name": "mine", "title": "Mine", "kind": "request", "priority": "low"},
+    "routing_tag_add": {"tenant": TENANT, "name": "mine"},
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
     "routing_intent_add": {"tenant": TENANT, "name": "mine"},
     "routing_utterance_add": {"tenant": TENANT, "texts": "mine"},
