@@ -87,7 +87,7 @@ class TicketStatus(models.TextChoices):
     SPAM = "spam", _("Spam")
 
 
-#: Those that somebody still has to do something about.
+#: Those that there is still something to do about.
 OPEN_TICKETS = (
     TicketStatus.NEW,
     TicketStatus.BOT,

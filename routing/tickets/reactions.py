@@ -21,6 +21,7 @@ from routing.conversations import hooks as conversation_hooks
 from routing.conversations.hooks import Received
 from routing.models import (
     OPEN_TICKETS,
+    Agent,
     Conversation,
     ConversationStatus,
     Line,
@@ -68,7 +69,8 @@ def customers_wrote(received: Sequence[Received], now: datetime) -> None:
         hooks.tell_asked(still_open, now=now)
         for row in still_open:
             if row.status == WAITING:
-                move(row, to=IN_PROGRESS if row.agent else QUEUED, by=Actor.recipient(), now=now)
+                agent = _active_agent(row)
+                move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
         if not still_open:
             _reopen_latest([row for row in rows if row.status == RESOLVED], now)
 
@@ -166,10 +168,14 @@ def _reopen_latest(rows: Sequence[Ticket], now: datetime) -> None:
     if not in_time:
         return
     row = max(in_time, key=lambda one: one.resolved_at or one.changed_at)
-    agent = row.agent if row.agent is not None and row.agent.is_active else None
+    agent = _active_agent(row)
     move(row, to=ASSIGNED if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
     if agent is not None:
         tell_agent(row, agent, by=PLATFORM, now=now)
+
+
+def _active_agent(row: Ticket) -> Agent | None:
+    return row.agent if row.agent is not None and row.agent.is_active else None
 
 
 def _actor(event: TicketEvent) -> Actor:

@@ -17,6 +17,8 @@ ASSIGNING = "follows from published rules and from what agents and customers do;
 LEVELS = "follows from published targets and calendars and from what customers and agents do; each warning and breach is a row"
 ON_DEMAND = "an empty row that is made where it is first looked at"
 INTENTS = "the platform's own work on a version that was asked for, whose entry names the actor"
+PAGE = "a page: it hands on to a service who asks"
+FOLLOWS = "follows from what customers and agents did in a conversation or a ticket; each change is an event with its actor"
 STRANGERS = "what customers write, and the platform's work on it: no person or key of a tenant decides about it"
 WITHOUT_ACTOR = {
     "routing.intents.suggestions.collect_unsure_texts": "offers texts to people, who decide",
@@ -137,6 +139,18 @@ WITHOUT_ACTOR = {
     "routing.customers.identities.resolve": "a text that comes in makes its customer; a merge that follows has an entry",
     "routing.customers.identities.resolve_all": "a text that comes in makes its customer",
     "routing.customers.suggestions.suggest": "what a text that came in suggests; a person decides",
+    "routing.customers.ticket_texts.erase": "a step of erasing a customer, which names its actor",
+    "routing.desk.ticket_pages.new_ticket": PAGE,
+    "routing.desk.ticket_pages.tickets": PAGE,
+    "routing.tickets.closing.close_due": "closes what was resolved long enough ago; a job",
+    "routing.tickets.closing.close_resolved": "closes what was resolved long enough ago; a job",
+    "routing.tickets.opening.open_from_portal": STRANGERS,
+    "routing.tickets.reactions.agent_answered": FOLLOWS,
+    "routing.tickets.reactions.conversations_moved": FOLLOWS,
+    "routing.tickets.reactions.customers_wrote": FOLLOWS,
+    "routing.tickets.reactions.tell_parent": FOLLOWS,
+    "routing.tickets.reactions.tell_watchers": FOLLOWS,
+    "routing.tickets.storing.update": INSIDE,
     "routing.links.cleaning.remove_old_links": CLEANING,
     "routing.links.using.log": "notes a request of a recipient",
     "routing.links.using.take": "counts a use by a recipient; what it does has an entry",

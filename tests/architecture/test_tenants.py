@@ -35,6 +35,7 @@ from routing.models import (
     Attachment,
     BusinessCalendar,
     CalendarDay,
+    ChecklistItem,
     Clock,
     ContactWay,
     Conversation,
@@ -49,14 +50,22 @@ from routing.models import (
     Line,
     LinkClick,
     ModelState,
+    Note,
     SafeLink,
     SkillGroup,
+    Tag,
+    Ticket,
+    TicketEvent,
+    TicketLink,
+    TicketType,
+    TicketWatcher,
     Utterance,
 )
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
 from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
 from tests.architecture.samples_service_levels import LEVELS, OwnedLevels, make_levels
+from tests.architecture.samples_tickets import TICKETS, OwnedTickets, make_tickets
 from tests.builders import (
     Api,
     actor,
@@ -113,6 +122,7 @@ class Owned:
     customers: OwnedCustomers
     desk: OwnedDesk
     levels: OwnedLevels
+    tickets: OwnedTickets
     intent: Intent
     utterance: Utterance
     version: IntentModel
@@ -136,6 +146,7 @@ class Owned:
         rows += self.customers.rows()
         rows += self.desk.rows()
         rows += self.levels.rows()
+        rows += self.tickets.rows()
         rows.append(self.utterance)
         rows += [self.conversation, self.attachment, self.arrival]
         rows += [self.entrance, self.way]
@@ -165,8 +176,9 @@ def make_everything(name: str) -> Owned:
         entry=audit.record(by=actor("user:a"), action="test", target="A's own", tenant_id=tenant.pk),
         item=make_item(tenant),
         customers=make_customers(tenant),
-        desk=make_desk(tenant),
+        desk=(desk := make_desk(tenant)),
         levels=make_levels(tenant),
+        tickets=make_tickets(tenant, desk.agent),
         intent=intent,
         utterance=make_utterance(tenant, "A's own text", intent),
         version=make_version(tenant),
@@ -241,6 +253,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **CUSTOMERS,
     **ASSIGNMENT,
     **LEVELS,
+    **TICKETS,
     "api/intents/<slug:name>/": ("intent.name", {"PATCH": {"title": "mine"}}),
     "api/utterances/<uuid:id>/": ("utterance.pk", {"PATCH": {"held_out": True}}),
     "api/intent-models/<int:number>/": ("version.number", {}),
@@ -286,11 +299,14 @@ def snapshot(tenant: Tenant) -> list[str]:
     models += [SkillGroup, Agent, Conversation, Assignment]
     models += [BusinessCalendar, Clock]
     models += [Intent, Utterance, IntentModel]
+    models += [TicketType, Ticket, Tag, Note]
     models += [each for each in DESK if each not in models]
     for model in models:
         rows += model._default_manager.filter(**own).order_by("pk")
     rows += AgentSkill.objects.filter(agent__tenant=tenant).order_by("pk")
     rows += CalendarDay.objects.filter(calendar__tenant=tenant).order_by("pk")
+    for part in (TicketEvent, TicketLink, TicketWatcher, ChecklistItem):
+        rows += part._default_manager.filter(ticket__tenant=tenant).order_by("pk")
     rows += TemplateVersion.objects.filter(template__tenant=tenant).order_by("pk")
     rows += LinkClick.objects.filter(link__tenant=tenant).order_by("pk")
     rows += ConfigNamespace.objects.filter(**own).order_by("pk")
@@ -348,7 +364,7 @@ def test_another_tenants_lists_show_nothing_of_it(acme: Owned) -> None:
     stranger = make_api(make_tenant("Other"))
     for route in api_routes():
         if not route.parameters and "GET" in methods_of(route):
-            text = stranger.get(route.path).content.decode()
+            text = b"".join(stranger.get(route.path)).decode()
             assert [found for found in acme.identifiers() if found in text] == [], route
 
 
@@ -381,6 +397,9 @@ def test_the_lists_are_not_empty_for_their_owner(acme: Owned) -> None:
         "/api/arrivals/",
         "/api/entrances/",
         "/api/contact-ways/",
+        "/api/tickets/",
+        "/api/ticket-types/",
+        "/api/tags/",
     ):
         found = json_of(api.get(path))["results"]
         assert found, path
@@ -409,6 +428,10 @@ def test_the_lists_are_not_empty_for_their_owner(acme: Owned) -> None:
         ("/api/links/", "customer", "customers.customer.pk"),
         ("/api/utterances/", "intent", "intent.name"),
         ("/api/utterances/", "search", "utterance.text"),
+        ("/api/tickets/", "q", "tickets.ticket.subject"),
+        ("/api/tickets/", "type", "tickets.type.name"),
+        ("/api/tickets/", "tag", "tickets.tag.name"),
+        ("/api/tickets/", "watcher", "tickets.watcher.pk"),
     ],
 )
 def test_filters_reach_no_further_than_ones_own_rows(path: str, name: str, whose: str, acme: Owned) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -10,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView, readable_or
+from accounts.staff.lists import as_uuid
 from posthaste.lib.problems import Invalid
 from routing.api.tickets import shapes
 from routing.assignment import lists
@@ -17,6 +17,7 @@ from routing.models import Agent, SkillGroup, Ticket, TicketType
 from routing.scopes import TICKETS_READ
 from routing.tickets import finding
 
+MAX_DIGITS = 9  # of a number: more are none of the database
 #: What answers to changes show to keys that may not read tickets.
 TOLD = ("id", "number", "status", "version")
 ANSWER = readable_or(shapes.TicketWholeOut, *TOLD)
@@ -56,11 +57,8 @@ class TicketView(TenantView):
         name = values.get(field)
         if name is None:
             return None
-        own = lists.agents(self.tenant_id)
-        try:
-            found = own.filter(pk=UUID(name)).first()
-        except ValueError:
-            found = own.filter(user__username=name).first()
+        own, identifier = lists.agents(self.tenant_id), as_uuid(name)
+        found = own.filter(pk=identifier).first() if identifier else own.filter(user__username=name).first()
         if found is None:
             raise Invalid.field(field, _("There is no such agent."), "does_not_exist")
         return found
@@ -79,13 +77,18 @@ class TicketView(TenantView):
             raise Invalid.field("group", _("There is no such group."), "does_not_exist")
         return found
 
-    def other(self, ticket_id: UUID, field: str) -> Ticket:
-        """Return another ticket of the tenant.
+    def other(self, name: str, field: str) -> Ticket:
+        """Return another ticket of the tenant, by its id or its number.
 
         Raises:
             Invalid: there is none.
         """
-        found = self.get_queryset().filter(pk=ticket_id).first()
+        own, number = self.get_queryset(), name.removeprefix("#")
+        if number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
+            found = own.filter(number=int(number)).first()
+        else:
+            identifier = as_uuid(name)
+            found = own.filter(pk=identifier).first() if identifier else None
         if found is None:
             raise Invalid.field(field, _("There is no such ticket."), "does_not_exist")
         return found

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from posthaste.lib.filters import IntegerFilter, TruthFilter
 from routing.api.conversations.filters import MadeWithin
-from routing.models import OPEN_TICKETS, Tag, Ticket, TicketPriority, TicketStatus
+from routing.models import OPEN_TICKETS, Tag, Ticket, TicketKind, TicketPriority, TicketStatus
 from routing.tickets import finding
 
 
@@ -19,7 +19,7 @@ class TicketFilter(MadeWithin):
     status = django_filters.MultipleChoiceFilter(choices=TicketStatus.choices, distinct=False)
     open = TruthFilter(method="by_open", help_text="Whether there is still something to do.")
     type = django_filters.CharFilter(field_name="type__name", help_text="The type's short name.")
-    kind = django_filters.ChoiceFilter(field_name="type__kind", choices=[("request", "request"), ("work_order", "work_order")])
+    kind = django_filters.ChoiceFilter(field_name="type__kind", choices=TicketKind.choices)
     priority = django_filters.MultipleChoiceFilter(choices=TicketPriority.choices, distinct=False)
     group = django_filters.CharFilter(field_name="group__name", help_text="The group's short name.")
     agent = django_filters.UUIDFilter(field_name="agent_id")

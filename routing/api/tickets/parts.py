@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.api.base import readable_or
 from accounts.services.audit import Actor
 from posthaste.lib.problems import NotFound
+from routing.api.conversations.serializers import NamedOut
 from routing.api.tickets import shapes
 from routing.api.tickets.base import ANSWER, TicketView
 from routing.assignment import lists
@@ -109,7 +110,7 @@ class TicketWatchers(TicketView):
 
     scopes = {"GET": TICKETS_READ, "POST": TICKETS_WRITE}
 
-    @extend_schema(summary="Watchers of a ticket", responses=shapes.NamedOut(many=True))
+    @extend_schema(summary="Watchers of a ticket", responses=NamedOut(many=True))
     def get(self, request: Request, id: str) -> Response:
         return Response([_named(agent) for agent in finding.watchers_of(self.get_object())])
 
@@ -117,13 +118,13 @@ class TicketWatchers(TicketView):
         summary="Add a watcher",
         description="The agent is told at the desk of what happens to the ticket.",
         request=shapes.WatcherIn,
-        responses={201: shapes.NamedOut},
+        responses={201: readable_or(NamedOut, *NOTE_TOLD)},
     )
     def post(self, request: Request, id: str) -> Response:
         ticket, agent = self.get_object(), self.agent_named(self.validated(shapes.WatcherIn))
         assert agent is not None, "the body must name one"
         linking.watch(ticket=ticket, agent=agent, by=Actor.of_request(request), now=timezone.now())
-        return Response(_named(agent), status=201)
+        return Response(self.readable(_named(agent), scope=TICKETS_READ, always=NOTE_TOLD), status=201)
 
 
 class TicketWatcherItem(TicketView):

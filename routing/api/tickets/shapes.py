@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from accounts.api.base import Body, BoundedList
 from posthaste.lib.dates import is_day_in_range
+from routing.api.conversations.serializers import NamedOut
 from routing.models import (
     ChecklistItem,
     Note,
@@ -24,19 +25,13 @@ from routing.tickets.transitions import may_follow
 from routing.tickets.types import MAX_TAGS
 
 SLUG = r"^[-a-zA-Z0-9_]+\Z"
-MAX_FIELDS = 50
+ACTION_CHOICES = [(name, name) for name in ACTIONS]
+LINK_CHOICES = [(str(one), one.label) for one in BY_HAND]
 NEW_TICKET = OpenApiExample(
     "A refund",
     {"type": "refund", "subject": "Charged twice", "fields": {"order": "A-1042"}, "tags": ["vip"], "priority": "high"},
     request_only=True,
 )
-
-
-class NamedOut(serializers.Serializer[Any]):
-    """A row by id and name."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
 
 
 class TicketOut(serializers.ModelSerializer[Ticket]):
@@ -153,7 +148,7 @@ class AssignIn(Body):
 class MoveIn(Body):
     """What is done with a ticket."""
 
-    action = serializers.ChoiceField(choices=[(name, name) for name in ACTIONS])
+    action = serializers.ChoiceField(choices=ACTION_CHOICES)
     agent = serializers.CharField(max_length=150, required=False, help_text="With `begin`: who takes it, by id or user name.")
     force = serializers.BooleanField(default=False, help_text="With `resolve`: although something is not done.")
     version = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
@@ -162,7 +157,7 @@ class MoveIn(Body):
 class MergeIn(Body):
     """Which ticket goes on."""
 
-    into = serializers.UUIDField()
+    into = serializers.CharField(max_length=40, help_text="A ticket's id, or its number.")
     version = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
 
 
@@ -203,6 +198,15 @@ class TicketNoteIn(Body):
     client_id = serializers.CharField(max_length=64, default="", allow_blank=True)
 
 
+class LinkedTicketOut(serializers.Serializer[Any]):
+    """What a list of links shows of a ticket."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    subject = serializers.CharField()
+    status = serializers.ChoiceField(choices=TicketStatus.choices)
+
+
 class TicketLinkOut(serializers.Serializer[Linked]):
     """What another ticket is to this one."""
 
@@ -211,7 +215,7 @@ class TicketLinkOut(serializers.Serializer[Linked]):
     is_reverse = serializers.BooleanField(help_text="The other ticket is this to the one that you asked for.")
     ticket = serializers.SerializerMethodField()
 
-    @extend_schema_field(TicketOut)
+    @extend_schema_field(LinkedTicketOut)
     def get_ticket(self, row: Linked) -> dict[str, Any]:
         other = row.ticket
         return {"id": str(other.pk), "number": other.number, "subject": other.subject, "status": other.status}
@@ -220,8 +224,8 @@ class TicketLinkOut(serializers.Serializer[Linked]):
 class TicketLinkIn(Body):
     """A link to make."""
 
-    other = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=[(str(one), one.label) for one in BY_HAND], default="related")
+    other = serializers.CharField(max_length=40, help_text="A ticket's id, or its number.")
+    kind = serializers.ChoiceField(choices=LINK_CHOICES, default="related")
 
 
 class WatcherIn(Body):

@@ -73,9 +73,11 @@ class TicketExport(TicketView):
 
     scopes = {"GET": TICKETS_READ}
     filterset_class = TicketFilter
+    pagination_class = None
 
     @extend_schema(
         summary="Tickets as CSV",
+        filters=True,
         description="Newest first, with the filters of the list, 100,000 at most. It is written down who took them.",
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )

@@ -172,7 +172,7 @@ def test_an_operator_makes_a_type_with_fields_without_writing_json(desk: Client,
     base |= {"is_active": "on", "items": "Check the payment\n\nPay back"}
     wrong = desk.post(add, {**base, **rows_of({"label": "Reason", "kind": "choice"})})
     assert "Enter at least one choice." in wrong.content.decode()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"label": "Reason", "kind": "choice", "choices": "Damaged = 破损\nLate", "required": "open"},
         {"label": "订单号", "kind": "order"},
         {},
@@ -192,7 +192,10 @@ def test_an_operator_makes_a_type_with_fields_without_writing_json(desk: Client,
     ]
     here = f"/admin/routing/tickettype/{kind.pk}/change/"
     assert "Damaged = 破损" in desk.get(here).content.decode()
-    kept = [{"label": "Order", "kind": "order", "key": "field_2", "ORDER": 1}, {"label": "Reason", "key": "reason", "DELETE": "on"}]
+    kept: list[dict[str, Any]] = [
+        {"label": "Order", "kind": "order", "key": "field_2", "ORDER": 1},
+        {"label": "Reason", "key": "reason", "DELETE": "on"},
+    ]
     assert desk.post(here, {**base, **rows_of(*kept, initial=2)}).status_code == 302
     kind.refresh_from_db()
     assert kind.fields == [{"label": "Order", "key": "field_2", "kind": "order"}]
