@@ -33,6 +33,7 @@ from routing.models import (
     ArrivalState,
     Assignment,
     Attachment,
+    BotTurn,
     ContactWay,
     Conversation,
     Customer,
@@ -40,6 +41,7 @@ from routing.models import (
     CustomerMerge,
     Entrance,
     EntranceKind,
+    FaqEntry,
     Identity,
     Intent,
     IntentModel,
@@ -52,6 +54,7 @@ from routing.models import (
 )
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
+from tests.architecture.samples_faq import FAQ, OwnedFaq, make_faq
 from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
 from tests.builders import (
     Api,
@@ -115,6 +118,7 @@ class Owned:
     conversation: Conversation
     attachment: Attachment
     arrival: Arrival
+    faq: OwnedFaq
     entrance: Entrance
     way: ContactWay
 
@@ -130,6 +134,7 @@ class Owned:
         rows: list[Any] = [self.pending, self.failed, self.running, self.paused, self.provider, self.suppression, self.endpoint, self.entry]
         rows += self.customers.rows()
         rows += self.desk.rows()
+        rows += self.faq.rows()
         rows.append(self.utterance)
         rows += [self.conversation, self.attachment, self.arrival]
         rows += [self.entrance, self.way]
@@ -167,6 +172,7 @@ def make_everything(name: str) -> Owned:
         conversation=(conversation := make_asked(tenant)),
         attachment=make_attachment(conversation),
         arrival=make_arrival(conversation.entrance, state=ArrivalState.FAILED),
+        faq=make_faq(tenant, conversation),
         entrance=make_entrance(tenant, EntranceKind.WEBHOOK, name="A's own entrance", secrets={"secret": "s" * 32}),
         way=make_way(make_entrance(tenant, EntranceKind.WECOM_CONTACT)),
     )
@@ -233,6 +239,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/config/namespaces/<str:namespace>/": ("empty_drawer", {}),
     **CUSTOMERS,
     **ASSIGNMENT,
+    **FAQ,
     "api/intents/<slug:name>/": ("intent.name", {"PATCH": {"title": "mine"}}),
     "api/utterances/<uuid:id>/": ("utterance.pk", {"PATCH": {"held_out": True}}),
     "api/intent-models/<int:number>/": ("version.number", {}),
@@ -276,7 +283,7 @@ def snapshot(tenant: Tenant) -> list[str]:
     models: list[Any] = [ApiKey, Batch, Message, Provider, Suppression, Template, WebhookEndpoint, WebhookDelivery, AuditEntry]
     models += [Customer, Identity, CustomerAttribute, CustomerMerge, SafeLink]
     models += [SkillGroup, Agent, Conversation, Assignment]
-    models += [Intent, Utterance, IntentModel]
+    models += [Intent, Utterance, IntentModel, FaqEntry, BotTurn]
     models += [each for each in DESK if each not in models]
     for model in models:
         rows += model._default_manager.filter(**own).order_by("pk")
