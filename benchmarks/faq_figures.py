@@ -63,10 +63,12 @@ def read() -> tuple[dict[str, dict[str, tuple[str, list[str]]]], list[Asked]]:
 
 def index_of(entries: dict[str, dict[str, tuple[str, list[str]]]]) -> Index:
     """Return the index that the product would have of these entries."""
-    groups, texts, starts = [], [], []
+    groups: list[dict[str, Entry]] = []
+    texts: list[str] = []
+    starts: list[int] = []
     for slug, own in entries.items():
         starts.append(len(texts))
-        group = {}
+        group: dict[str, Entry] = {}
         for language, (intent, said) in own.items():
             texts += said
             group[language] = Entry(new_id(), slug, language, "", intent, True, Published(said[0], tuple(said[1:]), ""))

@@ -19,7 +19,7 @@ from accounts.staff.lists import Rows, as_uuid
 from accounts.staff.tenant_admin import OwnedFilter, ReadOnly, own_rows
 from posthaste.lib.problems import Conflict
 from posthaste.ui.confirmation import MAX_AT_ONCE, confirm
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, short_id, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, percent, short_id, two_lines
 from routing.admin.wording import intent_titles, names_in
 from routing.assignment.explain import why
 from routing.conversations import arrivals, selectors
@@ -90,6 +90,7 @@ class ConversationAdmin(ReadOnly):
         for line in lines:
             found = str(line.recognition.get("intent") or "")
             line.intent_title = titles.get(found, found)  # type: ignore[attr-defined]
+            line.score_shown = percent(round(100 * line.data["score"])) if "faq" in line.data else ""  # type: ignore[attr-defined]
         spans = list(selectors.assignments(conversation.pk))
         names = names_in(request, spans)
         allowed = quota(conversation)

@@ -27,7 +27,7 @@ from routing.admin.wording import actors_in_words
 from routing.configuration import bot
 from routing.faq import editing, reading, rendering, review
 from routing.faq.checks import cleaned
-from routing.faq.published import copy_of, published_of
+from routing.faq.published import copy_of, texts_of
 from routing.models import FaqEntry, FaqState, Intent
 
 #: By the verb of its address: what is done, and what is said then.
@@ -198,7 +198,7 @@ class FaqEntryAdmin(DeletedByService):
             context |= {
                 "heading": Truncator(obj.question).chars(80),
                 "preview": mark_safe(rendering.html_of(obj.answer)),  # noqa: S308 - sanitised
-                "published": published_of(obj) if obj.published and obj.published != newest else None,
+                "published": texts_of(obj) if obj.published and obj.published != newest else None,
                 "written_by": people.get(obj.written_by, ""),
                 "reviewed_by": people.get(obj.reviewed_by, ""),
                 "may_act": self._allowed(request, "change", obj),

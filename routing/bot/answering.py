@@ -27,7 +27,7 @@ from routing.bot.reading import Seen, last_turn, newest_text, read, situation_of
 from routing.configuration import bot
 from routing.conversations import lines, replies
 from routing.faq import counting
-from routing.faq.published import entries, published_of
+from routing.faq.published import entries, texts_of
 from routing.faq.rendering import text_of
 from routing.models import BotAction, BotTurn, Conversation, ConversationStatus
 
@@ -162,7 +162,7 @@ def _answer_of(row: Conversation, decision: Decision) -> str:
     if decision.action != BotAction.ANSWER or decision.entry is None:
         return ""
     entry = entries(row.tenant_id).filter(pk=decision.entry.id).first()
-    return text_of(published_of(entry).answer) if entry else ""
+    return text_of(texts_of(entry).answer) if entry else ""
 
 
 def _data(decision: Decision, seen: Seen) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from routing.assignment.assigning import assign_waiting
 from routing.bot import kicking
 from routing.conversations import hooks
 from routing.conversations.hooks import Received
-from routing.models import AuthorKind, Conversation, ConversationStatus, Line
+from routing.models import Conversation, ConversationStatus, Line
 
 
 @hooks.on_received
@@ -23,8 +23,8 @@ def answer_soon(received: Sequence[Received], now: datetime) -> None:
 
 @hooks.on_replied
 def step_back(conversation: Conversation, line: Line, now: datetime) -> None:
-    """Leave a conversation to the agents as soon as one of them has written: the bot never answers beside a human."""
-    if line.author != AuthorKind.AGENT:
+    """Leave a conversation to the agents as soon as one of them, or another system, has written: the bot never answers beside others."""
+    if "bot" in line.data:  # its own
         return
     left = Conversation.objects.filter(pk=conversation.pk, status=ConversationStatus.BOT).update(status=ConversationStatus.NEW)
     if left:

@@ -45,7 +45,7 @@ class Detail(Shape):
         try:
             regex.compile(self.pattern)
         except regex.error:
-            raise hot.Wrong("pattern", _("Must be a regular expression such as [A-Z]-[0-9]{4}.")) from None
+            raise hot.Wrong("pattern", _("Must be a regular expression such as A-[0-9]+.")) from None
         return self
 
     @classmethod
@@ -80,9 +80,9 @@ class Bot(Module):
     )
     misses: int = setting(3, _("Misses"), _("After so many texts without an answer an agent takes over."), ge=1, le=10)
     greeting: str = setting(
-        "", _("Greeting"), _("Stands before the first answer. In English, and wherever there is no other."), max_length=500
+        "", _("Greeting"), _("Stands before the first answer. In English, and wherever there is no other."), max_length=300
     )
-    greeting_zh: str = setting("", _("Greeting in Chinese"), "", max_length=500)
+    greeting_zh: str = setting("", _("Greeting in Chinese"), "", max_length=300)
     hand_over_words: list[str] = setting(
         lambda: ["human", "agent", "operator", "real person", "representative", "人工", "真人", "转客服", "转接"],
         _("Words for an agent"),

@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from posthaste.lib.process_state import on_reset
-from routing.faq.published import Published, entries, published_of, revision
+from routing.faq.published import Published, entries, revision, texts_of
 from routing.intents.encoder import DIMENSIONS, ENCODER
 from routing.intents.ngrams import Floats
 from routing.intents.vectors import encode
@@ -141,4 +141,4 @@ def load(tenant_id: int, number: int) -> Index:
 
 def entry_of(row: FaqEntry) -> Entry:
     """Return a published entry as the search returns it."""
-    return Entry(row.pk, row.slug, row.language, row.category, row.intent, row.is_for_bot, published_of(row))
+    return Entry(row.pk, row.slug, row.language, row.category, row.intent, row.is_for_bot, texts_of(row))

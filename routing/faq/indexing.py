@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.registry import Blocking, job
 from messaging.queueing.publish import BrokerAway, broker_is_up, send_task
 from posthaste.lib import queues
-from routing.faq.published import IS_PUBLISHED, note_change, published_of
+from routing.faq.published import IS_PUBLISHED, note_change, texts_of
 from routing.intents.encoder import DIMENSIONS, ENCODER
 from routing.models import FaqEntry, FaqVectors
 
@@ -51,7 +51,7 @@ def index_missing() -> int:
         if not found:
             return done
         behind = found[-1].pk
-        texts = [[kept.question, *kept.phrasings] for kept in map(published_of, found)]
+        texts = [[kept.question, *kept.phrasings] for kept in map(texts_of, found)]
         made = encode([text for own in texts for text in own]).astype("<f2").reshape(-1, DIMENSIONS)
         start, blobs = 0, {}
         for row, own in zip(found, texts, strict=True):

@@ -21,7 +21,7 @@ class Published(NamedTuple):
     answer: str
 
 
-def published_of(entry: FaqEntry) -> Published:
+def texts_of(entry: FaqEntry) -> Published:
     """Return what customers see of a published entry."""
     kept: Mapping[str, Any] = entry.published
     return Published(str(kept["question"]), tuple(kept.get("phrasings", ())), str(kept["answer"]))

@@ -26,6 +26,7 @@ from routing.models import (
     Customer,
     CustomerMerge,
     Entrance,
+    FaqEntry,
     Identity,
     Intent,
     IntentModel,
@@ -66,6 +67,7 @@ READS = {
     "routing_utterance_label": "asks for the tenant in its form; see tests/routing/intents/test_admin",
     "routing_utterance_import": "asks for the tenant in its form; see tests/routing/intents/test_admin",
     "routing_intentmodel_change": "shows a version, whatever the method",
+    "routing_faqentry_import": "asks for the tenant in its form; see tests/routing/faq/test_admin",
 }
 
 
@@ -91,6 +93,7 @@ NO_SKILLS = {f"skills-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_N
 AGENT = {"name": "mine", "weight": "2", "is_active": "on", **NO_SKILLS}
 NO_DAYS = {f"days-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
 CALENDAR = {"name": "mine", "title": "Mine", "time_zone": "UTC", "day_1": "09:00-17:00", **NO_DAYS}
+ENTRY = {"question": "Mine?", "answer": "Mine", "slug": "mine"}
 CASES: dict[str, list[Case]] = {
     "accounts_apikey_revoke": [Case(ApiKey)],
     "messaging_batch_do": [
@@ -142,6 +145,15 @@ CASES: dict[str, list[Case]] = {
     "routing_intent_change": [Case(Intent, {"name": "a-own-intent"}, {"title": "Mine"})],
     "routing_intent_delete": [Case(Intent, {"name": "a-own-intent"}, {"post": "yes"})],
     "routing_utterance_change": [Case(Utterance, data={"state": "rejected"})],
+    "routing_faqentry_change": [Case(FaqEntry, {"slug": "a-own-draft"}, ENTRY)],
+    "routing_faqentry_delete": [Case(FaqEntry, {"slug": "a-own-draft"}, {"post": "yes"})],
+    "routing_faqentry_do": [
+        Case(FaqEntry, {"slug": "a-own-draft"}, more={"verb": "submit"}),
+        Case(FaqEntry, {"slug": "a-own-review"}, more={"verb": "return"}),
+        Case(FaqEntry, {"slug": "a-own-review"}, more={"verb": "publish"}),
+        Case(FaqEntry, {"slug": "a-own-published"}, more={"verb": "archive"}),
+        Case(FaqEntry, {"slug": "a-own-archived"}, more={"verb": "restore"}),
+    ],
     "routing_entrance_test": [Case(Entrance, {"kind": "webhook"})],
     "routing_entrance_change": [Case(Entrance, {"kind": "webhook"}, {"name": "mine", "secret_secret": "m" * 32})],
     "routing_entrance_delete": [Case(Entrance, {"kind": "webhook"}, {"post": "yes"})],
@@ -165,6 +177,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},
     "routing_intent_add": {"tenant": TENANT, "name": "mine"},
     "routing_utterance_add": {"tenant": TENANT, "texts": "mine"},
+    "routing_faqentry_add": {"tenant": TENANT, "language": "en", **ENTRY, "slug": ""},
     "routing_intentmodel_add": {"tenant": TENANT},
     "routing_entrance_add": {"tenant": TENANT, "name": "mine", "kind": "webhook", "is_enabled": "on", "secret_secret": "m" * 32},
 }  # fmt: skip

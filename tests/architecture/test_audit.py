@@ -16,6 +16,8 @@ INSIDE = "part of a service's change, which names the actor: called in its trans
 ASSIGNING = "follows from published rules and from what agents and customers do; each assignment is a row that says why"
 LEVELS = "follows from published targets and calendars and from what customers and agents do; each warning and breach is a row"
 ON_DEMAND = "an empty row that is made where it is first looked at"
+BOT = "what the bot did about a customer's text: a turn is a row that says why"
+FIGURES = "counts what customers did"
 INTENTS = "the platform's own work on a version that was asked for, whose entry names the actor"
 PAGE = "a page: it hands on to a service who asks"
 FOLLOWS = "follows from what customers and agents did in a conversation or a ticket; each change is an event with its actor"
@@ -206,6 +208,22 @@ WITHOUT_ACTOR = {
     "routing.entrances.wecom_kf.pulling.ask_wecom": STRANGERS,
     "routing.entrances.wecom_kf.pulling.pull": STRANGERS,
     "routing.entrances.wecom_kf.wanted.want": STRANGERS,
+    "routing.bot.answering.answer": BOT,
+    "routing.bot.answering.answer_waiting": BOT,
+    "routing.bot.answering.give_up": BOT,
+    "routing.bot.answering.write": BOT,
+    "routing.bot.gate.take": BOT,
+    "routing.bot.handing_over.hand_over": BOT,
+    "routing.bot.opinions.note": "what a customer says of an answer",
+    "routing.bot.reactions.step_back": "follows from an agent's reply, which has an entry",
+    "routing.bot.sweeping.end_bot_talks": BOT,
+    "routing.bot.sweeping.end_idle": BOT,
+    "routing.faq.counting.note_answered": FIGURES,
+    "routing.faq.counting.note_opinion": FIGURES,
+    "routing.faq.counting.note_shown": FIGURES,
+    "routing.faq.indexing.find_faq_vectors": "computes what is derived from published entries; a job",
+    "routing.faq.indexing.index_missing": "computes what is derived from published entries",
+    "routing.faq.published.note_change": INSIDE,
     "routing.processing.claiming.claim": STRANGERS,
     "routing.processing.claiming.fail": STRANGERS,
     "routing.processing.claiming.finish": STRANGERS,

@@ -21,6 +21,7 @@ MADE: dict[str, dict[str, Any]] = {
     "api/webhooks/": {"name": "shop", "url": "https://192.0.46.9/hook"},
     "api/config/namespaces/": {"namespace": "dev", "name": "Development"},
     "api/intents/": {"name": "tea"},
+    "api/faq/entries/": {"question": "Where is my parcel?", "answer": "In **My orders**."},
     "api/utterances/": {"utterances": [{"text": "a cup of tea", "intent": "a-own-intent"}]},
     "api/config/items/": {"namespace": "public", "group": "shop", "data_id": "shop.yaml", "format": "yaml"},
 }

@@ -33,6 +33,7 @@ from routing.models import (
     ArrivalState,
     Assignment,
     Attachment,
+    BotTurn,
     BusinessCalendar,
     CalendarDay,
     ChecklistItem,
@@ -44,6 +45,7 @@ from routing.models import (
     CustomerMerge,
     Entrance,
     EntranceKind,
+    FaqEntry,
     Identity,
     Intent,
     IntentModel,
@@ -63,6 +65,7 @@ from routing.models import (
 )
 from tests.architecture.routes import Route, api_routes, methods_of
 from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
+from tests.architecture.samples_faq import FAQ, OwnedFaq, make_faq
 from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
 from tests.architecture.samples_service_levels import LEVELS, OwnedLevels, make_levels
 from tests.architecture.samples_tickets import TICKETS, OwnedTickets, make_tickets
@@ -130,6 +133,7 @@ class Owned:
     conversation: Conversation
     attachment: Attachment
     arrival: Arrival
+    faq: OwnedFaq
     entrance: Entrance
     way: ContactWay
 
@@ -147,6 +151,7 @@ class Owned:
         rows += self.desk.rows()
         rows += self.levels.rows()
         rows += self.tickets.rows()
+        rows += self.faq.rows()
         rows.append(self.utterance)
         rows += [self.conversation, self.attachment, self.arrival]
         rows += [self.entrance, self.way]
@@ -186,6 +191,7 @@ def make_everything(name: str) -> Owned:
         conversation=(conversation := make_asked(tenant)),
         attachment=make_attachment(conversation),
         arrival=make_arrival(conversation.entrance, state=ArrivalState.FAILED),
+        faq=make_faq(tenant, conversation),
         entrance=make_entrance(tenant, EntranceKind.WEBHOOK, name="A's own entrance", secrets={"secret": "s" * 32}),
         way=make_way(make_entrance(tenant, EntranceKind.WECOM_CONTACT)),
     )
@@ -254,6 +260,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **ASSIGNMENT,
     **LEVELS,
     **TICKETS,
+    **FAQ,
     "api/intents/<slug:name>/": ("intent.name", {"PATCH": {"title": "mine"}}),
     "api/utterances/<uuid:id>/": ("utterance.pk", {"PATCH": {"held_out": True}}),
     "api/intent-models/<int:number>/": ("version.number", {}),
@@ -300,6 +307,7 @@ def snapshot(tenant: Tenant) -> list[str]:
     models += [BusinessCalendar, Clock]
     models += [Intent, Utterance, IntentModel]
     models += [TicketType, Ticket, Tag, Note]
+    models += [Intent, Utterance, IntentModel, FaqEntry, BotTurn]
     models += [each for each in DESK if each not in models]
     for model in models:
         rows += model._default_manager.filter(**own).order_by("pk")

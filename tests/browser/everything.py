@@ -18,6 +18,7 @@ from tests.browser.config import config_pages
 from tests.browser.customers import GONE, customer_pages
 from tests.browser.desk import desk_pages
 from tests.browser.errors import FORBIDDEN, MISSING, OURS, error_pages
+from tests.browser.faq import faq_pages
 from tests.browser.intents import intent_pages
 from tests.browser.jobs import job_pages
 from tests.browser.messages import make_traffic, message_pages
@@ -43,6 +44,7 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     alarm_pages,
     trace_pages,
     intent_pages,
+    faq_pages,
     error_pages,
     desk_pages,
     customer_pages,

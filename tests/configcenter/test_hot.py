@@ -25,8 +25,8 @@ def make_handle() -> "hot.Handle[Trial]":
     return hot.Handle(Trial, name="trial", title="Trial", purpose="", order=99, per_tenant=frozenset({"number"}))
 
 
-def test_all_fifteen_modules_are_registered_with_defaults_and_words() -> None:
-    assert [handle.order for handle in hot.modules()] == list(range(1, 16))
+def test_all_sixteen_modules_are_registered_with_defaults_and_words() -> None:
+    assert [handle.order for handle in hot.modules()] == list(range(1, 17))
     for handle in hot.modules():
         assert handle.title
         assert handle.purpose

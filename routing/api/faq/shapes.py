@@ -7,7 +7,7 @@ from rest_framework import serializers
 from accounts.api.base import Body, BoundedList
 from posthaste.lib.filters import Query, WholeNumber
 from routing.faq.checks import MAX_ANSWER, MAX_NAME, MAX_PHRASINGS, MAX_QUESTION
-from routing.faq.published import published_of
+from routing.faq.published import texts_of
 from routing.faq.rendering import html_of
 from routing.models import FaqEntry
 
@@ -27,13 +27,13 @@ class PublishedOut(serializers.ModelSerializer[FaqEntry]):
         fields = ["id", "slug", "language", "category", "question", "answer", "answer_html", "intent", "published_at"]
 
     def get_question(self, entry: FaqEntry) -> str:
-        return published_of(entry).question
+        return texts_of(entry).question
 
     def get_answer(self, entry: FaqEntry) -> str:
-        return published_of(entry).answer
+        return texts_of(entry).answer
 
     def get_answer_html(self, entry: FaqEntry) -> str:
-        return html_of(published_of(entry).answer)
+        return html_of(texts_of(entry).answer)
 
 
 class EntryOut(serializers.ModelSerializer[FaqEntry]):

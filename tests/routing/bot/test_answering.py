@@ -141,6 +141,15 @@ def test_the_bot_is_silent_when_an_agent_takes_the_conversation_meanwhile(tenant
     assert answered(conversation) == []
 
 
+def test_the_bot_leaves_a_conversation_in_which_another_system_replies(tenant: Tenant) -> None:
+    enable()
+    conversation = make_with_bot(tenant, "Where is my parcel?")
+    replies.reply(conversation=conversation, author=Author(owner="key:x"), text="On its way.", by=TESTER, now=timezone.now())
+    conversation.refresh_from_db()
+    assert conversation.status == ConversationStatus.QUEUED
+    assert answering.answer_waiting() == 0
+
+
 def test_a_text_that_comes_while_the_bot_decides_is_answered_with_the_one_before(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     enable()
     conversation = make_with_bot(tenant, "Hello")

@@ -27,7 +27,7 @@ def create(tenant: Tenant, by: Actor = TESTER, **values: Any) -> FaqEntry:
 
 def seen(tenant: Tenant, **asked: str) -> list[str]:
     """Return the answers that customers see."""
-    return [published.published_of(entry).answer for entry in published.entries(tenant.pk, **asked)]
+    return [published.texts_of(entry).answer for entry in published.entries(tenant.pk, **asked)]
 
 
 def test_a_published_text_stays_until_the_next_is_published(tenant: Tenant) -> None:
