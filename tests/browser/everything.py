@@ -26,6 +26,7 @@ from tests.browser.people import people_pages
 from tests.browser.recipients import NOT_KNOWN, recipient_pages
 from tests.browser.remembered import Remembered, can_be_put_back, entries
 from tests.browser.scene import Scene
+from tests.browser.supervision import supervision_pages
 from tests.browser.traces import trace_pages
 from tests.browser.webhooks import webhook_pages
 from tests.builders import TESTER
@@ -44,6 +45,7 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     intent_pages,
     error_pages,
     desk_pages,
+    supervision_pages,
     customer_pages,
 )
 #: Pages that are answered with something else than 200, and have to look well all the same.
