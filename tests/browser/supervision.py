@@ -15,7 +15,7 @@ from tests.routing.builders import make_customer, make_entrance
 def supervision_pages(scene: Scene) -> dict[str, str]:
     """Make a desk at work with a week behind it, and return the addresses of the pages by name."""
     tenant, now = scene.tenant, timezone.now()
-    group, entrance = make_group(tenant, "billing", at=now, title="Payments and invoices"), make_entrance(tenant, name="Shop")
+    group, entrance = make_group(tenant, "billing", at=now, title="Billing"), make_entrance(tenant, name="Shop")
     agent = make_agent(tenant, group, at=now, name="Mei", load=1, capacity=1)
     make_waiting(tenant, group, at=now, customer=make_customer(tenant, name="王芳"), entrance=entrance)
     held = make_waiting(tenant, group, at=now, entrance=entrance, status="assigned", agent=agent, assigned_at=now)
