@@ -7,7 +7,6 @@ const NOTHING = new Set(["", "-", "–"]);
 export function asCards(root = document) {
   for (const table of root.querySelectorAll("table.rows, table.listing")) {
     const heads = [...table.querySelectorAll("thead th")];
-    if (table.matches("[data-wide]")) continue;  // figures to compare: it scrolls sideways instead
     if (heads.length <= NARROW_ENOUGH && !table.matches(".rows")) continue;
     const words = heads.map((head) => (head.matches(".action-checkbox-column") ? "" : (head.querySelector(".text") ?? head).textContent.trim()));
     table.classList.add("as-cards");

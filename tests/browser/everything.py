@@ -27,6 +27,7 @@ from tests.browser.people import people_pages
 from tests.browser.recipients import NOT_KNOWN, recipient_pages
 from tests.browser.remembered import Remembered, can_be_put_back, entries
 from tests.browser.scene import Scene
+from tests.browser.supervision import supervision_pages
 from tests.browser.tickets import ticket_pages
 from tests.browser.traces import trace_pages
 from tests.browser.webhooks import webhook_pages
@@ -47,6 +48,7 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     faq_pages,
     error_pages,
     desk_pages,
+    supervision_pages,
     customer_pages,
     ticket_pages,
 )

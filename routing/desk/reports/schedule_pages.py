@@ -43,7 +43,7 @@ class Addresses(forms.CharField):
 
 
 class ScheduleForm(CheckedForm):
-    """What is sent to whom, and when."""
+    """Which report is sent, to which addresses, and when."""
 
     report = forms.ChoiceField(label=gettext_lazy("Grouped by"), choices=By.choices)
     recipients = Addresses(

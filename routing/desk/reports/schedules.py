@@ -99,7 +99,7 @@ def check(row: ReportSchedule) -> None:
         try:
             known.append(normalise_recipient(EMAIL, text))
         except ValueError as wrong:
-            raise Invalid.field("recipients", f"{text}: {wrong}") from None
+            raise Invalid.field("recipients", _("{address}: {problem}").format(address=text, problem=wrong)) from None
     row.recipients = list(dict.fromkeys(known))
     if row.weekday is not None and not 1 <= row.weekday <= WEEK:
         raise Invalid.field("weekday", _("Between 1 (Monday) and 7."))
