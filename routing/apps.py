@@ -13,5 +13,6 @@ class RoutingConfig(AppConfig):
         )
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401 - says what happens after a change
+        from routing.satisfaction import reactions as satisfaction  # noqa: F401 - asks for ratings
 
         registry.discover()
