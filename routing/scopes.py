@@ -17,3 +17,4 @@ ENTRANCES_READ = declare("entrances:read", gettext_lazy("read entrances and cont
 ENTRANCES_WRITE = declare("entrances:write", gettext_lazy("create, change and delete entrances and contact ways"))
 LINKS_READ = declare("links:read", gettext_lazy("read safe links and their clicks"))
 LINKS_WRITE = declare("links:write", gettext_lazy("create and revoke safe links"))
+SATISFACTION_READ = declare("satisfaction:read", gettext_lazy("read ratings of customers"))

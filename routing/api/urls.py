@@ -6,5 +6,6 @@ from routing.api.customers.urls import urlpatterns as customers
 from routing.api.entrances.urls import urlpatterns as entrances
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
+from routing.api.satisfaction.urls import urlpatterns as satisfaction
 
-urlpatterns = [*assignment, *conversations, *customers, *entrances, *intents, *links]
+urlpatterns = [*assignment, *conversations, *customers, *entrances, *intents, *links, *satisfaction]

@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.portal import LOOK, load_ratings
 from routing.entrances.editing import create_entrance
 from routing.intents.starting_rows import load_starting_set
 from routing.models import Agent, Arrival, Entrance, EntranceKind, IdentityKind, SkillGroup
@@ -58,12 +59,14 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
             agent = Agent(tenant=tenant, user=user, name=name, languages=languages)
             staff.create_agent(agent=agent, skills={groups[group].pk: level for group, level in levels.items()}, by=by, now=now)
     _publish_routes(tenant, by)
-    portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now)
+    portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now, settings=LOOK)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     if not Arrival.objects.filter(tenant=tenant).exists():
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
+    load_ratings(tenant=tenant, entrance=portal, agents=list(Agent.objects.filter(tenant=tenant).order_by("pk")), now=now)
     return {
         "portal_entrance": str(portal.pk),
+        "portal_path": f"/help/{portal.pk}/",
         "webhook_path": f"/in/{webhook.pk}/",
         "webhook_secret": webhook.secrets["secret"],
     }
@@ -82,12 +85,14 @@ def _publish_routes(tenant: Tenant, by: Actor) -> None:
         releases.publish(item=item, content=orjson.dumps({"routes": routes}).decode(), comment="Demo", by=by)
 
 
-def _entrance(tenant: Tenant, name: str, kind: EntranceKind, given: dict[str, str], by: Actor, now: datetime) -> Entrance:
+def _entrance(
+    tenant: Tenant, name: str, kind: EntranceKind, given: dict[str, str], by: Actor, now: datetime, settings: dict[str, Any] | None = None
+) -> Entrance:
     found = Entrance.objects.filter(tenant=tenant, name=name).first()
     if found is not None:
         return found
     entrance = Entrance(tenant=tenant, name=name, kind=kind, created_at=now)
-    return create_entrance(entrance=entrance, settings={}, secrets=given, by=by)
+    return create_entrance(entrance=entrance, settings=settings or {}, secrets=given, by=by)
 
 
 def _write_texts(entrances: dict[str, Entrance], now: datetime) -> None:

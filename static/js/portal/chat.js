@@ -13,7 +13,7 @@ const id = (name) => document.getElementById(name);
 const main = id("main");
 const text = id("text");
 const language = document.documentElement.lang || "en";
-const soon = new Intl.DateTimeFormat(language, { weekday: "short", hour: "2-digit", minute: "2-digit" });
+const soon = new Intl.DateTimeFormat(language, { weekday: "short", hour: "numeric", minute: "2-digit" });
 let snapshot = null;
 let typedAt = 0;
 let typingOver = 0;
@@ -89,8 +89,15 @@ async function lookAtDesk() {
     hours.hidden = false;
     hours.textContent = words.must_sign;
   }
-  id("email").hidden = !(desk.asks_email && lines.count && !desk.email && !kept.get("email"));
+  askForAddress();
   lines.keepPlace(() => rating.show(desk.rating));
+}
+
+/** Ask where the answer may be sent to, while the desk is closed and no one has answered. */
+function askForAddress() {
+  const isWaiting = !snapshot?.status || ["new", "bot", "queued"].includes(snapshot.status);
+  if (id("email").contains(document.activeElement) || !id("email-said").hidden) return;
+  id("email").hidden = !(desk.asks_email && isWaiting && lines.count && !desk.email && !kept.get("email"));
 }
 
 function noteRead() {
@@ -131,8 +138,8 @@ async function write() {
   hideSuggestions();
   lines.addPending(line, files);
   connection.add(line);
+  askForAddress();
   await connect(line.client_id);
-  id("email").hidden = !(desk.asks_email && !desk.email && !kept.get("email"));
 }
 
 /** Begin a session where there is none, and hold a connection. */

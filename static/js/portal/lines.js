@@ -2,7 +2,7 @@
 import { fill, icon, make, words } from "./session.js";
 
 const language = document.documentElement.lang || "en";
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(language, { weekday: "long", month: "long", day: "numeric" });
 const ADDRESS = /https?:\/\/[^\s<>"'，。；！？）】]+[^\s<>"'，。；！？）】.,;:!?)\]]/g;
 const AT_END_PX = 80;

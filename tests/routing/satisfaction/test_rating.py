@@ -1,6 +1,7 @@
 """Ratings: asked for once each time a conversation is resolved, given in the chat or by a link, changed for a day."""
 
 from datetime import timedelta
+from functools import partial
 from threading import Barrier, Thread
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ def test_on_other_channels_a_link_is_sent_and_rates_by_a_post_only() -> None:
     identity = make_identity(make_customer(entrance.tenant), IdentityKind.OWN, value="C-1")
     asked = make_asked_for(entrance, identity=identity, language="zh")
     line = Line.objects.get(conversation=asked.conversation, author=AuthorKind.BOT)
-    assert Message.objects.get(pk=line.message_id).recipient == "C-1"
+    assert Message.objects.get(reference=str(asked.conversation_id)).recipient == "C-1"
     path, client = urlsplit(line.text.rpartition(" ")[2]).path, Client()
 
     shown = client.get(path)
@@ -66,8 +67,8 @@ def test_on_other_channels_a_link_is_sent_and_rates_by_a_post_only() -> None:
     assert client.post(path, {"score": "2", "comment": "slow"}).status_code == 200
     again = client.post(path, {"score": "4", "comment": "<b>but kind</b>"})
     assert "&lt;b&gt;but kind" in again.content.decode()
-    asked.refresh_from_db()
-    assert (asked.score, asked.comment, Satisfaction.objects.count()) == (4, "<b>but kind</b>", 1)
+    [rated] = Satisfaction.objects.all()
+    assert (rated.score, rated.comment, Satisfaction.objects.count()) == (4, "<b>but kind</b>", 1)
 
 
 def test_a_rating_is_changed_for_a_day_and_given_for_two_weeks() -> None:
@@ -121,11 +122,11 @@ def test_figures_are_told_by_agent_group_and_day() -> None:
         if score:
             rating.rate(asked.pk, score=score, now=now)
     make_asked_for(make_entrance())  # another tenant's
-    span = {"start": now - timedelta(hours=1), "end": now + timedelta(hours=1)}
-    by_agent = {one.key: one for one in figures(entrance.tenant_id, by=By.AGENT, **span)}
+    added_up = partial(figures, entrance.tenant_id, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+    by_agent = {one.key: one for one in added_up(by=By.AGENT)}
     assert (by_agent[lin.pk].average, by_agent[lin.pk].satisfied_percent, by_agent[kim.pk].answered_percent) == (3.5, 50.0, 50.0)
-    [total] = figures(entrance.tenant_id, **span)
+    [total] = added_up()
     assert (total.asked, total.answered, total.satisfied, total.average) == (4, 3, 2, 3.67)
-    assert sum(one.asked for one in figures(entrance.tenant_id, by=By.DAY, **span)) == 4
-    assert [one.key for one in figures(entrance.tenant_id, by=By.GROUP, **span)] == [None]
+    assert sum([one.asked for one in added_up(by=By.DAY)]) == 4
+    assert [one.key for one in added_up(by=By.GROUP)] == [None]
     assert Conversation.objects.filter(status=ConversationStatus.RESOLVED).count() == 5
