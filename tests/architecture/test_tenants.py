@@ -361,6 +361,7 @@ def test_the_lists_are_not_empty_for_their_owner(acme: Owned) -> None:
         "/api/customers/",
         "/api/customer-merges/",
         "/api/links/",
+        "/api/satisfaction/",
         "/api/skill-groups/",
         "/api/agents/",
         "/api/queue/",
