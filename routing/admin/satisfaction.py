@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import ReadOnly
 from posthaste.ui.templatetags.interface import NOTHING, ago, short_id
 from routing.models import Satisfaction
@@ -53,9 +52,6 @@ class SatisfactionAdmin(ReadOnly):
 
     def may_take_first_step(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("routing.view_entrance"))
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
-        return Rows
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         rating: Satisfaction = self.own(request, unquote(object_id))

@@ -210,6 +210,8 @@ def test_a_visitor_without_a_websocket_is_answered_over_http(live_server: Any, b
     context.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
     page = context.new_page()
     page.goto(f"{live_server.url}/help/lamps/chat/?lang=en")
+    page.locator("#file").set_input_files({"name": "lamp.txt", "mimeType": "text/plain", "buffer": b"It flickers."})
+    page.locator("#files li[aria-busy=false]", has_text="lamp.txt").wait_for()
     page.locator("#text").fill("Hello?")
     page.locator("#text").press("Enter")
     conversation = arrive(page, 1)
@@ -217,6 +219,9 @@ def test_a_visitor_without_a_websocket_is_answered_over_http(live_server: Any, b
     page.locator(".line.theirs", has_text="Hello!").wait_for()
     page.locator(".line.mine:not([data-pending])", has_text="Hello?").wait_for()
     assert page.locator("#connection").get_attribute("data-state") == "slow"
+    with page.expect_download() as download:
+        page.locator(".line.mine a.file", has_text="lamp.txt").click()
+    assert download.value.suggested_filename == "lamp.txt"
 
 
 @pytest.mark.parametrize(("scheme", "language", "width"), [("light", "en", 390), ("dark", "zh-hans", 390), ("dark", "en", 1280)])

@@ -6,6 +6,6 @@ from routing.api.satisfaction import views
 
 urlpatterns: list[URLPattern] = [
     path("satisfaction/", views.RatingCollection.as_view()),
-    path("satisfaction/csv/", views.RatingFile.as_view()),
+    path("satisfaction/export/", views.RatingFile.as_view()),
     path("satisfaction/figures/", views.RatingFigures.as_view()),
 ]

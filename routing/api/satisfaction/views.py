@@ -87,12 +87,13 @@ class RatingCollection(ListModelMixin, RatingView):
 
 
 class RatingFile(RatingView):
-    """`/api/satisfaction/csv/`."""
+    """`/api/satisfaction/export/`."""
 
     pagination_class = None
 
     @extend_schema(
         summary="Ratings as CSV",
+        filters=True,
         description=f"With the filters of the list; at most {MAX_ROWS:,} rows.",
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )

@@ -159,10 +159,8 @@ async function connect(client) {
 
 /** Send a line that was refused once more. */
 function again(client) {
-  const element = lines.shown.get(client);
-  const line = { type: "line", client_id: client, text: element.querySelector(".bubble p")?.textContent ?? "", files: element.files ?? [] };
   lines.mark(client, "kept");
-  connection.add(line);
+  connection.addAgain(client);
   connect(client);
 }
 

@@ -19,6 +19,7 @@ export class Connection {
     this.port = port;
     this.handlers = handlers;
     this.unsent = new Map((kept.get("outbox") ?? []).map((line) => [line.client_id, line]));
+    this.returned = new Map(); // lines that were refused, for another try
     this.last = null; // the last line that has arrived
     this.wait = FIRST_WAIT_MS;
     this.failed = 0;
@@ -31,6 +32,8 @@ export class Connection {
 
   say(state, wait = 0) {
     this.isLive = state === "live" || state === "slow";
+    if (this.isQuiet && !this.isLive) return; // lines have come over HTTP until now, and go on to
+    this.isQuiet = false;
     this.handlers.state(state, wait);
   }
 
@@ -138,7 +141,10 @@ export class Connection {
   }
 
   refuse(id, error) {
-    if (!this.unsent.delete(id)) return;
+    const line = this.unsent.get(id);
+    if (!line) return;
+    this.unsent.delete(id);
+    this.returned.set(id, line);
     this.keep();
     this.handlers.refused(id, error);
   }
@@ -148,6 +154,13 @@ export class Connection {
     this.unsent.set(line.client_id, line);
     this.keep();
     if (this.isOn) this.send(line);
+  }
+
+  /** Send a line that was refused once more. */
+  addAgain(id) {
+    const line = this.returned.get(id);
+    this.returned.delete(id);
+    if (line) this.add(line);
   }
 
   send(line) {
@@ -192,17 +205,12 @@ export class Connection {
       await new Promise((resolve) => { this.timer = setTimeout(resolve, POLL_MS); });
     }
     this.isPolling = false;
-    this.failed = 0;
-    if (this.isOn) this.quietly();
-  }
-
-  /** Look whether a WebSocket gets through by now, without saying that the connection is lost. */
-  quietly() {
+    if (!this.isOn) return;
+    // Look whether a WebSocket gets through by now; if not, HTTP goes on at once.
+    this.isQuiet = this.isLive;
     this.failed = TRIES_BEFORE_HTTP - 1;
-    const state = this.handlers.state;
-    this.handlers.state = (name, wait) => { if (name === "live") state(name, wait); };
+    this.wait = FIRST_WAIT_MS;
     this.open();
-    setTimeout(() => { this.handlers.state = state; }, 2_000);
   }
 
   async fetch() {

@@ -35,3 +35,10 @@ def make_asked_for(entrance: Entrance, **fields: Any) -> Satisfaction:
     conversation = make_answered(entrance, **fields)
     resolving.resolve(conversation=conversation, by=TESTER, now=timezone.now())
     return Satisfaction.objects.get(conversation=conversation)
+
+
+def make_rating(conversation: Conversation, **fields: Any) -> Satisfaction:
+    """Make a rating that was given."""
+    now = timezone.now()
+    values = {"score": 4, "comment": "A's own", "resolved_at": now, "asked_at": now, "answered_at": now, **fields}
+    return Satisfaction.objects.create(tenant_id=conversation.tenant_id, conversation=conversation, **values)

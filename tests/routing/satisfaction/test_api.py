@@ -27,7 +27,7 @@ def test_ratings_are_listed_filtered_kept_as_a_file_and_added_up(tenant: Tenant,
     assert set(listed()) == {str(good.pk), str(unanswered.pk)}
     assert listed(answered="true") == listed(score="5") == listed(agent=str(lin.pk)) == [str(good.pk)]
     assert listed(answered="false") == [str(unanswered.pk)]
-    file = b"".join(api.get("/api/satisfaction/csv/", answered="true").streaming_content).decode()
+    file = b"".join(api.get("/api/satisfaction/export/", answered="true").streaming_content).decode()
     assert (file.count("\n"), "'=cmd()" in file, "Lin" in file) == (2, True, True)
     [figure] = [one for one in json_of(api.get("/api/satisfaction/figures/", by="agent"))["results"] if one["key"]]
     assert (figure["key"], figure["average"], figure["satisfied_percent"]) == (str(lin.pk), 5.0, 100.0)

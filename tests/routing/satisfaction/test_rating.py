@@ -3,6 +3,7 @@
 from datetime import timedelta
 from functools import partial
 from threading import Barrier, Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from django.utils import timezone
 from messaging.models import Message
 from posthaste.lib.problems import Conflict, Invalid
 from routing.conversations import resolving
+from routing.customers import erasing, exporting
 from routing.models import AuthorKind, Conversation, ConversationStatus, EntranceKind, IdentityKind, Line, LinkPurpose, Satisfaction
 from routing.satisfaction import rating
 from routing.satisfaction.selectors import By, figures
@@ -112,6 +114,16 @@ def test_two_who_rate_at_once_leave_one_rating() -> None:
         thread.join(30)
     assert errors == []
     assert Satisfaction.objects.get().score in (1, 5)
+
+
+def test_a_comment_is_exported_and_erased_with_its_customer_and_the_score_still_counts() -> None:
+    asked, now = make_asked_for(make_entrance()), timezone.now()
+    rating.rate(asked.pk, score=2, comment="Ask for Ada at number 7", now=now)
+    whose: Any = {"customer_id": asked.conversation.customer_id, "tenant_id": asked.tenant_id, "by": TESTER, "now": now}
+    assert exporting.export(**whose)["conversations"][0]["ratings"][0]["comment"] == "Ask for Ada at number 7"
+    erasing.erase(**whose)
+    asked.refresh_from_db()
+    assert (asked.score, asked.comment) == (2, "")
 
 
 def test_figures_are_told_by_agent_group_and_day() -> None:
