@@ -17,6 +17,7 @@ class RoutingConfig(AppConfig):
         from routing.conversations import telling  # noqa: F401
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401
+        from routing.satisfaction import reactions as satisfaction  # noqa: F401
         from routing.service_levels import reactions as clocks  # noqa: F401
         from routing.tickets import reactions as tickets  # noqa: F401
 

@@ -30,6 +30,7 @@ navigation.add(
     model_list("routing", "utterance", group=Group.CONFIGURE, order=31, icon="quote", label=_("Utterances")),
     model_list("routing", "intentmodel", group=Group.CONFIGURE, order=32, icon="model", label=_("Intent models")),
 )
+navigation.add(model_list("routing", "satisfaction", group=Group.DESK, order=50, icon="star", label=_("Satisfaction")))
 navigation.add(
     model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations"), on_phone=True),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),

@@ -23,3 +23,4 @@ TICKETS_READ = declare("tickets:read", gettext_lazy("read tickets, ticket types 
 TICKETS_WRITE = declare("tickets:write", gettext_lazy("open, change and move tickets, and change ticket types and tags"))
 FAQ_READ = declare("faq:read", gettext_lazy("read and search the published FAQ"))
 FAQ_WRITE = declare("faq:write", gettext_lazy("read, change and publish entries of the FAQ"))
+SATISFACTION_READ = declare("satisfaction:read", gettext_lazy("read ratings of customers"))

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from routing.entrances import callbacks
 from routing.entrances.portal import views as portal
 from routing.links import pages as links
+from routing.portal import addresses as help_pages
 
 urlpatterns: list[URLPattern] = []
 urlpatterns += [path("l/<str:token>/", links.open_link, name="safe_link")]
@@ -16,3 +17,4 @@ urlpatterns += [
     path("chat/<uuid:entrance>/files/", portal.upload, name="chat-upload"),
 ]
 urlpatterns += [path("in/<uuid:entrance>/", callbacks.receive, name="entrance-callback")]
+urlpatterns += help_pages.urlpatterns

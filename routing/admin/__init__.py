@@ -13,6 +13,7 @@ from routing.admin import (
     faq,
     intents,
     links,
+    satisfaction,
     ticket_types,
     tickets,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "faq",
     "intents",
     "links",
+    "satisfaction",
     "ticket_types",
     "tickets",
 ]

@@ -12,7 +12,18 @@ from routing.entrances import editing, registry
 from routing.models import Entrance
 
 #: Words for the choices of settings.
-CHOICES = {"tls": "TLS", "starttls": "STARTTLS", "none": gettext_lazy("None")}
+CHOICES = {
+    "tls": "TLS",
+    "starttls": "STARTTLS",
+    "none": gettext_lazy("None"),
+    "indigo": gettext_lazy("Indigo"),
+    "blue": gettext_lazy("Blue"),
+    "teal": gettext_lazy("Teal"),
+    "green": gettext_lazy("Green"),
+    "red": gettext_lazy("Red"),
+    "violet": gettext_lazy("Violet"),
+    "slate": gettext_lazy("Slate"),
+}
 SETTING, SECRET = "setting_", "secret_"
 
 
@@ -45,6 +56,8 @@ class EntranceForm(forms.ModelForm):  # type: ignore[type-arg]
         except Invalid as problem:
             for error in problem.errors:
                 self._tell(str(error["field"]), str(error["message"]))
+        if editing.is_slug_taken(self.instance, settings):
+            self._tell("settings.slug", _("Another entrance has this address."))
         taken = Entrance.objects.filter(tenant=values.get("tenant") or self.instance.tenant_id, name=values.get("name"))
         if taken.exclude(pk=self.instance.pk).exists():
             self.add_error("name", _("An entrance with this name already exists."))

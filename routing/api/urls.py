@@ -8,6 +8,7 @@ from routing.api.entrances.urls import urlpatterns as entrances
 from routing.api.faq.urls import urlpatterns as faq
 from routing.api.intents.urls import urlpatterns as intents
 from routing.api.links.urls import urlpatterns as links
+from routing.api.satisfaction.urls import urlpatterns as satisfaction
 from routing.api.service_levels.urls import urlpatterns as service_levels
 from routing.api.tickets.urls import urlpatterns as tickets
 
@@ -20,6 +21,7 @@ urlpatterns = [
     *faq,
     *intents,
     *links,
+    *satisfaction,
     *service_levels,
     *tickets,
 ]

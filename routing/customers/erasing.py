@@ -40,6 +40,7 @@ from routing.models import (
     Note,
     PortalSession,
     SafeLink,
+    Satisfaction,
     Ticket,
     Welcome,
 )
@@ -120,6 +121,7 @@ def erase(*, customer_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Era
         raise OpenTickets(_("Tickets that are not over: {n}. Resolve them first.").format(n=number), tickets=number)
     # First, as it locks them: a reply that is being written is erased with the rest, or comes too late.
     conversations.update(subject="", details={}, thread="")
+    Satisfaction.objects.filter(conversation__customer__in=own).update(comment="")
     deleted = {
         "texts": _blank_texts(own),
         "attachments": _attachments(own),

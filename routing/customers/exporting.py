@@ -25,6 +25,7 @@ from routing.models import (
     Line,
     LinkClick,
     SafeLink,
+    Satisfaction,
     Welcome,
 )
 
@@ -105,6 +106,9 @@ def _conversations(customers: list[UUID]) -> list[Json]:
     for file in Attachment.objects.filter(conversation__customer__in=customers).defer("content").order_by("pk"):
         shown = _columns(file, "id", "line_id", "name", "content_type", "size", "sha256", "created_at")
         files.setdefault(file.conversation_id, []).append(shown)
+    ratings: dict[UUID, list[Json]] = {}
+    for rating in Satisfaction.objects.filter(conversation__customer__in=customers).order_by("pk"):
+        ratings.setdefault(rating.conversation_id, []).append(_columns(rating, "score", "comment", "asked_at", "answered_at"))
     rows = Conversation.objects.filter(customer__in=customers).select_related("entrance").order_by("pk")
     return [
         {
@@ -112,6 +116,7 @@ def _conversations(customers: list[UUID]) -> list[Json]:
             "entrance": row.entrance.name,
             "lines": lines.get(row.pk, []),
             "attachments": files.get(row.pk, []),
+            "ratings": ratings.get(row.pk, []),
         }
         for row in rows
     ]

@@ -16,6 +16,7 @@ from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
 from routing.demo.faq import load_faq, publish_bot
 from routing.demo.history import load_history
+from routing.demo.portal import LOOK, load_ratings
 from routing.demo.service_levels import load_calendar, load_late
 from routing.demo.tickets import load_tickets
 from routing.entrances.editing import create_entrance
@@ -64,7 +65,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
     _publish_routes(tenant, by)
     load_faq(tenant=tenant, by=by, now=now)
     publish_bot(tenant=tenant, entrances=[PORTAL], by=by)
-    portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now)
+    portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now, settings=LOOK)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     load_calendar(tenant=tenant, by=by, now=now)
     if not Arrival.objects.filter(tenant=tenant).exists():
@@ -72,8 +73,10 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
         _write_texts({PORTAL: portal, WEBHOOK: webhook}, now)
     load_tickets(tenant=tenant, by=by, now=now)
     load_history(tenant=tenant, entrances=[portal, webhook], now=now)
+    load_ratings(tenant=tenant, entrance=portal, agents=list(Agent.objects.filter(tenant=tenant).order_by("pk")), now=now)
     return {
         "portal_entrance": str(portal.pk),
+        "portal_path": f"/help/{portal.pk}/",
         "webhook_path": f"/in/{webhook.pk}/",
         "webhook_secret": webhook.secrets["secret"],
     }
@@ -92,12 +95,14 @@ def _publish_routes(tenant: Tenant, by: Actor) -> None:
         releases.publish(item=item, content=orjson.dumps({"routes": routes}).decode(), comment="Demo", by=by)
 
 
-def _entrance(tenant: Tenant, name: str, kind: EntranceKind, given: dict[str, str], by: Actor, now: datetime) -> Entrance:
+def _entrance(
+    tenant: Tenant, name: str, kind: EntranceKind, given: dict[str, str], by: Actor, now: datetime, settings: dict[str, Any] | None = None
+) -> Entrance:
     found = Entrance.objects.filter(tenant=tenant, name=name).first()
     if found is not None:
         return found
     entrance = Entrance(tenant=tenant, name=name, kind=kind, created_at=now)
-    return create_entrance(entrance=entrance, settings={}, secrets=given, by=by)
+    return create_entrance(entrance=entrance, settings=settings or {}, secrets=given, by=by)
 
 
 def _write_texts(entrances: dict[str, Entrance], now: datetime) -> None:

@@ -17,7 +17,7 @@ from posthaste.lib.rows import lock
 from routing.actions import Action
 from routing.entrances import registry
 from routing.entrances.provision import ensure_reply_provider
-from routing.models import Conversation, Entrance
+from routing.models import Conversation, Entrance, EntranceKind
 
 
 def secrets_of(entrance: Entrance) -> dict[str, Any]:
@@ -60,10 +60,18 @@ def change_entrance(
     return entrance
 
 
+def is_slug_taken(entrance: Entrance, settings: Mapping[str, Any]) -> bool:
+    """Return whether another entrance has the short address of a portal's pages, which is one for the whole installation."""
+    slug = settings.get("slug")
+    return bool(slug) and Entrance.objects.filter(kind=EntranceKind.PORTAL, settings__slug=slug).exclude(pk=entrance.pk).exists()
+
+
 def _save(entrance: Entrance, settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
     entrance.settings, entrance.secrets = registry.checked(entrance.kind, settings=settings, secrets=secrets)
     if Entrance.objects.filter(tenant_id=entrance.tenant_id, name=entrance.name).exclude(pk=entrance.pk).exists():
         raise Invalid.field("name", _("An entrance with this name already exists."), "taken")
+    if is_slug_taken(entrance, entrance.settings):
+        raise Invalid.field("settings.slug", _("Another entrance has this address."), "taken")
     entrance.save()
 
 

@@ -11,7 +11,7 @@ from routing.models import LinkPurpose, SafeLink
 
 Perform = Callable[[SafeLink, HttpRequest, datetime], HttpResponse]
 Check = Callable[[int, str, Mapping[str, Any]], None]
-Words = Callable[[SafeLink], Mapping[str, str]]
+Words = Callable[[SafeLink], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Handler:
     check: Check
     #: Asks before it is performed, also where a GET might do it: depends on the configuration.
     asks: Callable[[SafeLink], bool] = lambda _link: False
+    #: The page that asks; one of its own is drawn with the same texts, and posts to its own address.
+    template: str = "routing/link.html"
 
 
 _handlers: dict[LinkPurpose, Handler] = {}

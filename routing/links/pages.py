@@ -43,7 +43,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
         using.log(link, request, Outcome.SHOWN, now=now)
         if link.max_uses or handler.acts or handler.asks(link):
             page = {**handler.words(link), "sender": tenant.name}
-            return _private(render(request, "routing/link.html", page))
+            return _private(render(request, handler.template, page))
         return _private(handler.perform(link, request, now))
     answer: HttpResponse | None = None
     with transaction.atomic():

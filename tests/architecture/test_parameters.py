@@ -52,7 +52,7 @@ def test_every_parameter_that_is_no_list_counts_once(acme: Owned) -> None:
         for method in methods_of(route) if not route.pattern.startswith(LENIENT) else ():
             for name, is_list in described(method, route.pattern).items():
                 answer = api.request(method, paths.get(route, route.path), query_params={name: ["1", "2"]})
-                codes = [error["code"] for error in json_of(answer).get("errors", [])]
+                codes = [error["code"] for error in json_of(answer).get("errors", [])] if answer.status_code >= 400 else []
                 if ("repeated" in codes) is is_list:
                     found[f"{method} {route}: {name}"] = (answer.status_code, codes)
     assert found == {}

@@ -54,6 +54,7 @@ from routing.models import (
     ModelState,
     Note,
     SafeLink,
+    Satisfaction,
     SkillGroup,
     Tag,
     Ticket,
@@ -90,6 +91,7 @@ from tests.kept import undone
 from tests.routing.builders import make_entrance, make_way
 from tests.routing.conversations.builders import make_arrival, make_asked, make_attachment
 from tests.routing.intents.builders import make_intent, make_utterance, make_version
+from tests.routing.satisfaction.builders import make_rating
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +134,7 @@ class Owned:
     training: IntentModel
     conversation: Conversation
     attachment: Attachment
+    rating: Satisfaction
     arrival: Arrival
     faq: OwnedFaq
     entrance: Entrance
@@ -153,7 +156,7 @@ class Owned:
         rows += self.tickets.rows()
         rows += self.faq.rows()
         rows.append(self.utterance)
-        rows += [self.conversation, self.attachment, self.arrival]
+        rows += [self.conversation, self.attachment, self.arrival, self.rating]
         rows += [self.entrance, self.way]
         names = {self.template.name, self.provider.name, self.endpoint.name, self.item.data_id, self.item.namespace.slug}
         return {str(row.pk) for row in rows} | names | {self.key.prefix, self.tenant.slug, self.intent.name, "A's own"}
@@ -190,6 +193,7 @@ def make_everything(name: str) -> Owned:
         training=make_version(tenant, state=ModelState.TRAINING),
         conversation=(conversation := make_asked(tenant)),
         attachment=make_attachment(conversation),
+        rating=make_rating(conversation),
         arrival=make_arrival(conversation.entrance, state=ArrivalState.FAILED),
         faq=make_faq(tenant, conversation),
         entrance=make_entrance(tenant, EntranceKind.WEBHOOK, name="A's own entrance", secrets={"secret": "s" * 32}),
@@ -372,7 +376,7 @@ def test_another_tenants_lists_show_nothing_of_it(acme: Owned) -> None:
     stranger = make_api(make_tenant("Other"))
     for route in api_routes():
         if not route.parameters and "GET" in methods_of(route):
-            text = b"".join(stranger.get(route.path)).decode()
+            text = stranger.get(route.path).getvalue().decode()
             assert [found for found in acme.identifiers() if found in text] == [], route
 
 
@@ -395,6 +399,7 @@ def test_the_lists_are_not_empty_for_their_owner(acme: Owned) -> None:
         "/api/customers/",
         "/api/customer-merges/",
         "/api/links/",
+        "/api/satisfaction/",
         "/api/skill-groups/",
         "/api/agents/",
         "/api/queue/",

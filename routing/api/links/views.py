@@ -60,7 +60,8 @@ class LinkIn(Body):
     target = serializers.CharField(max_length=2048, default="", allow_blank=True, help_text="The page, for `visit`.")
     data = serializers.DictField(  # type: ignore[assignment]  # a field of the body
         default=dict,
-        help_text="`attachment`: {attachment: its id}. `unsubscribe`: {identity: its id, category: empty for all}.",
+        help_text="`attachment`: {attachment: its id}. `unsubscribe`: {identity: its id, category: empty for all}. "
+        "`satisfaction`: {rating: its id}. `sign_in`: {entrance: the portal's id, identity: its id}.",
     )
     customer = serializers.UUIDField(required=False, allow_null=True, help_text="To whom it is given.")
     hours = serializers.FloatField(required=False, min_value=0.01, max_value=making.MAX_HOURS, help_text="Default: as configured.")

@@ -37,6 +37,7 @@ class EmailSettings(Shape):
     imap_security: Literal["tls", "starttls", "none"] = setting("tls", _("Encryption"), "")
     imap_username: str = setting("", _("IMAP username"), "", max_length=320)
     imap_folder: str = setting("INBOX", _("Folder"), "", max_length=200)
+    asks_rating: bool = setting(False, _("Ask for a rating"), _("The customer gets a link to rate with when a conversation is resolved."))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from posthaste import env
+
 
 def is_allowed(origin: str, *, sites: Sequence[str], host: str) -> bool:
     """Return whether a page of this origin may use the entrance: one of its sites, or our own host.
 
-    A browser names the origin of a page that calls another one; who names none is a program, and needs a token anyway.
+    A browser names the origin of a page that calls another one; who names none is a program, and needs a token anyway. Without a reverse
+    proxy WebSockets have a port of their own, so the page's is that of the web process.
     """
     if not origin:
         return True
-    return origin in sites or (bool(host) and origin in (f"http://{host}", f"https://{host}"))
+    own = {host, f"{host.rpartition(':')[0]}:{env.load().port}"} if host else set()
+    return origin in sites or any(origin in (f"http://{name}", f"https://{name}") for name in own)
 
 
 def allow_calls(response: HttpResponseBase, *, origin: str) -> None:

@@ -16,9 +16,9 @@ from routing.contract import SenderName
 from routing.customers import attributes, identities
 from routing.customers.values import shown_name
 from routing.entrances.portal import signing
-from routing.entrances.portal.kind import PortalSecrets, PortalSettings
+from routing.entrances.portal.settings import PortalSecrets, PortalSettings
 from routing.entrances.portal.signing import Visitor
-from routing.models import AttributeSource, Entrance, EntranceKind, IdentityKind, PortalSession
+from routing.models import AttributeSource, Entrance, EntranceKind, Identity, IdentityKind, PortalSession
 
 
 class SessionEnded(Problem):
@@ -37,6 +37,23 @@ def entrance_of(entrance_id: UUID) -> Entrance:
     """
     rows = Entrance.objects.filter(pk=entrance_id, kind=EntranceKind.PORTAL, is_enabled=True, tenant__is_active=True)
     entrance = rows.first()
+    if entrance is None:
+        raise NotFound(_("There is no chat at this address."))
+    return entrance
+
+
+def entrance_at(key: str) -> Entrance:
+    """Return an enabled portal entrance by its short address or its id; of two with one address the older.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return entrance_of(UUID(key))
+    except ValueError:
+        pass
+    rows = Entrance.objects.filter(kind=EntranceKind.PORTAL, settings__slug=key, is_enabled=True, tenant__is_active=True)
+    entrance = rows.order_by("pk").first() if key else None
     if entrance is None:
         raise NotFound(_("There is no chat at this address."))
     return entrance
@@ -73,6 +90,11 @@ def begin(entrance: Entrance, visitor: Visitor, *, language: str, now: datetime)
     identity = identities.resolve(visitor.sender, tenant_id=entrance.tenant_id, also=visitor.also, language=language, now=now)
     if visitor.attributes:
         attributes.record(identity.customer_id, visitor.attributes, source=AttributeSource.PORTAL, now=now)
+    return begin_again(entrance, identity, language=language, now=now)
+
+
+def begin_again(entrance: Entrance, identity: Identity, *, language: str, now: datetime) -> tuple[PortalSession, str]:
+    """Begin a session of a visitor who is known, such as on another device, and return it with its token."""
     token = secrets.token_urlsafe(32)
     session = PortalSession.objects.create(
         tenant_id=entrance.tenant_id,

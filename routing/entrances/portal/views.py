@@ -30,7 +30,7 @@ MAX_BODY = 65_536
 #: Around the file of an upload.
 MULTIPART_BYTES = 10_000
 S = TypeVar("S", bound=msgspec.Struct)
-View = Callable[[HttpRequest, Entrance], HttpResponse]
+View = Callable[..., HttpResponse]
 
 
 class SignedIdentity(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,21 +62,21 @@ class ReadIn(msgspec.Struct, forbid_unknown_fields=True):
     seq: int
 
 
-def chat_view(*methods: str) -> Callable[[View], Callable[..., HttpResponse]]:
+def chat_view(*methods: str, find: Callable[[Any], Entrance] = sessions.entrance_of) -> Callable[[View], Callable[..., HttpResponse]]:
     """Make a view of a portal entrance: its sites may call it, problems are answered as such, nothing is cached."""
 
     def decorate(view: View) -> Callable[..., HttpResponse]:
         @csrf_exempt  # there are no cookies that another site could use
         @wraps(view)
-        def answered(request: HttpRequest, entrance: UUID) -> HttpResponse:
+        def answered(request: HttpRequest, entrance: UUID | str, **rest: str) -> HttpResponse:
             origin, sites = origins.origin_of(request), []
             try:
-                row = sessions.entrance_of(entrance)
+                row = find(entrance)
                 sites = sessions.settings_of(row).sites
                 if not origins.is_allowed(origin, sites=sites, host=request.get_host()):
                     origin = ""
                     raise Forbidden(_("This site may not use the chat. Add its origin to the sites of the entrance."))
-                response = _dispatched(view, methods, request, row)
+                response = _dispatched(view, methods, request, row, rest)
             except Exception as error:
                 problem = from_exception(error)
                 if problem is None:
@@ -92,14 +92,14 @@ def chat_view(*methods: str) -> Callable[[View], Callable[..., HttpResponse]]:
     return decorate
 
 
-def _dispatched(view: View, methods: tuple[str, ...], request: HttpRequest, entrance: Entrance) -> HttpResponse:
+def _dispatched(view: View, methods: tuple[str, ...], request: HttpRequest, entrance: Entrance, rest: dict[str, str]) -> HttpResponse:
     if request.method == "OPTIONS":
         response = HttpResponse(status=204)
         origins.allow_preflight(response)
         return response
     if request.method not in methods:
         raise NotAllowed(_("Use {methods}.").format(methods=", ".join(methods)), headers={"Allow": ", ".join(("OPTIONS", *methods))})
-    return view(request, entrance)
+    return view(request, entrance, **rest)
 
 
 def _length(request: HttpRequest) -> int:
@@ -108,11 +108,12 @@ def _length(request: HttpRequest) -> int:
     return int(said) if said.isdecimal() and len(said) < 20 else 0
 
 
-def _json(body: Any, status: int = 200) -> HttpResponse:
+def as_json(body: Any, status: int = 200) -> HttpResponse:
+    """Return an answer in JSON."""
     return HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
 
 
-def _body(request: HttpRequest, shape: type[S]) -> S:
+def body_of(request: HttpRequest, shape: type[S]) -> S:
     """Return the body of a request.
 
     Raises:
@@ -143,12 +144,12 @@ def session_of(request: HttpRequest, entrance: Entrance) -> PortalSession:
 @chat_view("POST")
 def begin_session(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Begin a session, of a visitor that the site has signed or of a new one."""
-    now, body = timezone.now(), _body(request, SessionIn)
+    now, body = timezone.now(), body_of(request, SessionIn)
     flood.enter_session(sessions.settings_of(entrance), entrance_id=entrance.pk.hex, ip=client_ip(request))
     signed = body.identity or SignedIdentity("", "")
     visitor = sessions.visitor_of(entrance, payload=signed.payload, signature=signed.signature, name=body.name, now=now)
     session, token = sessions.begin(entrance, visitor, language=body.language or get_language() or "", now=now)
-    return _json({"session": str(session.pk), "token": token, "expires_at": session.expires_at.isoformat()}, 201)
+    return as_json({"session": str(session.pk), "token": token, "expires_at": session.expires_at.isoformat()}, 201)
 
 
 @chat_view("GET", "POST")
@@ -156,14 +157,14 @@ def lines(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Return the lines that a visitor lacks (GET), or take in one (POST)."""
     session = session_of(request, entrance)
     if request.method == "POST":
-        body = _body(request, LineIn)
+        body = body_of(request, LineIn)
         stored = writing.write_line(
             session, client_id=body.client_id, text=body.text, file_ids=body.files, ip=client_ip(request), now=timezone.now()
         )
-        return _json({"type": "accepted", "client_id": body.client_id, "known": not stored.is_new}, 202)
+        return as_json({"type": "accepted", "client_id": body.client_id, "known": not stored.is_new}, 202)
     found = frames.lines_after(session, position_of(request.GET.get("conversation", ""), request.GET.get("after", "")))
     shown = [frames.line_frame(line) for line in found]
-    return _json({"lines": shown, "more": len(found) == frames.PAGE, "snapshot": frames.state_of(session, now=timezone.now())})
+    return as_json({"lines": shown, "more": len(found) == frames.PAGE, "snapshot": frames.state_of(session, now=timezone.now())})
 
 
 def position_of(conversation: str, after: str) -> Position | None:
@@ -186,7 +187,7 @@ def position_of(conversation: str, after: str) -> Position | None:
 @chat_view("POST")
 def read(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Note up to where a visitor has read."""
-    writing.read_up_to(session_of(request, entrance), seq=_body(request, ReadIn).seq)
+    writing.read_up_to(session_of(request, entrance), seq=body_of(request, ReadIn).seq)
     return HttpResponse(status=204)
 
 
@@ -198,7 +199,7 @@ def upload(request: HttpRequest, entrance: Entrance) -> HttpResponse:
         raise uploads.too_large(MAX_FILE_BYTES)
     sent = uploads.file_of(request)
     file = writing.upload(session, name=sent.name or "", content=sent.read(), ip=client_ip(request), now=timezone.now())
-    return _json({"id": str(file.pk), "name": file.name, "type": served_type(file.content_type), "size": file.size}, 201)
+    return as_json({"id": str(file.pk), "name": file.name, "type": served_type(file.content_type), "size": file.size}, 201)
 
 
 def download(request: HttpRequest, signed: str) -> HttpResponse:

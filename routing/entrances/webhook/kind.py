@@ -30,6 +30,7 @@ class WebhookSettings(Shape):
         _("Replies are posted here, signed with the same secret. Empty: replies can't be sent."),
         max_length=2048,
     )
+    asks_rating: bool = setting(False, _("Ask for a rating"), _("The customer gets a link to rate with when a conversation is resolved."))
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:

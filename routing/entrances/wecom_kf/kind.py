@@ -23,6 +23,7 @@ class KfSettings(WeComSettings):
         list, _("Accounts"), _("The open_kfid of each account that is served, one per line. Empty: all."), widget="lines", max_length=200
     )
     ends_sessions: bool = setting(True, _("End sessions"), _("Resolving a conversation ends its session in WeCom."))
+    asks_rating: bool = setting(False, _("Ask for a rating"), _("The customer gets a link to rate with when a conversation is resolved."))
 
 
 class KfAdapter(WeComAdapter):

@@ -1,0 +1,1 @@
+"""Ratings of customers over the API."""

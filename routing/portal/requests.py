@@ -1,0 +1,187 @@
+"""Forms of public ticket types, and the tickets of a visitor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from posthaste.lib.blank import is_blank
+from posthaste.lib.problems import Invalid
+from routing.contract import Incoming, SenderName
+from routing.conversations import arrivals
+from routing.conversations.arrivals import Stored
+from routing.entrances.portal import flood
+from routing.entrances.portal.writing import CLIENT_ID
+from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketType
+
+SUBJECT, DESCRIPTION, OWN = "subject", "description", "fields."
+MAX_SUBJECT, MAX_DESCRIPTION, MAX_VALUE = 300, 10_000, 5_000
+RESOURCE = "help_ticket"
+PER_VISITOR, PER_ADDRESS = 10, 60
+MAX_TICKETS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a form, in the reader's language."""
+
+    name: str
+    kind: str
+    label: str
+    help: str = ""
+    required: bool = False
+    choices: Sequence[tuple[str, str]] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+
+
+def public_types(tenant_id: int) -> "QuerySet[TicketType]":
+    """Return the types whose form the portal shows."""
+    return TicketType.objects.filter(tenant_id=tenant_id, is_public=True, is_active=True, kind=TicketKind.REQUEST).order_by("title")
+
+
+def title_of(kind: TicketType, *, chinese: bool) -> str:
+    """Return what a type is called in the reader's language."""
+    return kind.title_zh if chinese and kind.title_zh else kind.title
+
+
+def form_of(kind: TicketType, *, chinese: bool) -> list[Field]:
+    """Return the fields of a type's form: what it is about, those of its own that customers fill in, and a text."""
+    own = [_field(one, chinese) for one in kind.fields if isinstance(one, dict) and one.get("is_public") and one.get("key")]
+    return [
+        Field(SUBJECT, "text", _("What is it about?"), required=True, max_length=MAX_SUBJECT),
+        *own,
+        Field(DESCRIPTION, "long_text", _("Tell us more"), required=True, max_length=MAX_DESCRIPTION),
+    ]
+
+
+def _field(one: Mapping[str, Any], chinese: bool) -> Field:
+    def said(name: str) -> str:
+        return str((chinese and one.get(f"{name}_zh")) or one.get(name) or "")
+
+    choices = [(str(each["value"]), str((chinese and each.get("zh")) or each["value"])) for each in one.get("choices", ())]
+    return Field(
+        name=f"{OWN}{one['key']}",
+        kind=str(one.get("kind") or "text"),
+        label=said("label"),
+        help=said("help"),
+        required=one.get("required") == "open",
+        choices=choices,
+        minimum=one.get("minimum"),
+        maximum=one.get("maximum"),
+        max_length=MAX_VALUE,
+    )
+
+
+def open_from_portal(
+    session: PortalSession, kind: TicketType, *, values: Mapping[str, Any], client_id: str, chinese: bool, ip: str, now: datetime
+) -> Stored:
+    """Take in the form of a ticket type: what the visitor filled in arrives as a text at the portal entrance, once for a client id.
+
+    The values come along in the arrival's details (`ticket`), by the keys of the type's fields, so that a ticket can be made of them.
+
+    Raises:
+        Invalid: naming each wrong field.
+        TooMany: too many were sent.
+    """
+    if not CLIENT_ID.fullmatch(client_id):
+        raise Invalid.field("client_id", _("1 to 64 letters, digits and _ . - that name this form and no other."))
+    form = form_of(kind, chinese=chinese)
+    given = _checked(form, values)
+    limits = {"per_visitor": PER_VISITOR, "per_address": PER_ADDRESS}
+    flood.enter_hourly(RESOURCE, entrance_id=session.entrance_id.hex, visitor=session.identity_id.hex, ip=ip, **limits)
+    own = {name.removeprefix(OWN): value for name, value in given.items() if name.startswith(OWN)}
+    identity = session.identity
+    incoming = Incoming(
+        external_id=f"{identity.pk.hex}:ticket:{client_id}",
+        sender=SenderName(identity.kind, identity.value, verified=identity.kind == IdentityKind.OWN),
+        text=_as_text(kind, form, given, chinese),
+        details={"client_id": client_id, "ticket": {"type": kind.name, "subject": given[SUBJECT], "fields": own}},
+    )
+    return arrivals.store(session.entrance_id, [incoming], tenant_id=session.tenant_id, now=now)[0]
+
+
+def _checked(form: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was filled in, by the names of the fields.
+
+    Raises:
+        Invalid: naming each wrong field.
+    """
+    found, errors = {}, []
+    for field in form:
+        value = values.get(field.name)
+        if value is None or value in ("", []) or (isinstance(value, str) and is_blank(value)):
+            if field.required:
+                errors.append({"field": field.name, "code": "required", "message": _("Fill this in.")})
+            continue
+        if message := _fault(field, value):
+            errors.append({"field": field.name, "code": "invalid", "message": message})
+        found[field.name] = value.replace("\x00", "").strip() if isinstance(value, str) else value
+    if errors:
+        raise Invalid(errors=errors)
+    return found
+
+
+def _fault(field: Field, value: Any) -> str:
+    """Return what is wrong with a value; empty: nothing."""
+    known = [choice for choice, _label in field.choices]
+    match field.kind:
+        case "yes_no":
+            return "" if isinstance(value, bool) else _("Choose yes or no.")
+        case "choices":
+            return "" if isinstance(value, list) and all(one in known for one in value) else _("Choose from the list.")
+        case "choice":
+            return "" if value in known else _("Choose from the list.")
+        case "number":
+            return _number_fault(field, value)
+    if not isinstance(value, str):
+        return _("Must be a text.")
+    if len(value) > (field.max_length or MAX_VALUE):
+        return _("At most {n} characters.").format(n=field.max_length)
+    if field.kind == "date":
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            return _("Must be a date such as 2026-12-25.")
+    return ""
+
+
+def _number_fault(field: Field, value: Any) -> str:
+    try:
+        number = float(value) if not isinstance(value, bool) else float("nan")
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not abs(number) < 1e15:
+        return _("Must be a number.")
+    if field.minimum is not None and number < field.minimum:
+        return _("Must be {n} or more.").format(n=f"{field.minimum:g}")
+    if field.maximum is not None and number > field.maximum:
+        return _("Must be {n} or less.").format(n=f"{field.maximum:g}")
+    return ""
+
+
+def _as_text(kind: TicketType, form: Sequence[Field], given: Mapping[str, Any], chinese: bool) -> str:
+    """Return a filled form as a person reads it."""
+    parts = [f"[{title_of(kind, chinese=chinese)}] {given[SUBJECT]}"]
+    rows = []
+    for field in form:
+        if field.name.startswith(OWN) and field.name in given:
+            labels, value = dict(field.choices), given[field.name]
+            if isinstance(value, bool):
+                shown = _("Yes") if value else _("No")
+            else:
+                shown = ", ".join(labels.get(str(one), str(one)) for one in (value if isinstance(value, list) else [value]))
+            rows.append(f"{field.label}: {shown}")
+    if rows:
+        parts.append("\n".join(rows))
+    return "\n\n".join([*parts, str(given[DESCRIPTION])])
+
+
+def tickets_of(session: PortalSession) -> list[Ticket]:
+    """Return the tickets of the session's customer, those that changed last first; work between groups is none of theirs."""
+    rows = Ticket.objects.filter(customer_id=session.identity.customer_id, type__kind=TicketKind.REQUEST, tenant_id=session.tenant_id)
+    return list(rows.select_related("type").order_by("-changed_at")[:MAX_TICKETS])

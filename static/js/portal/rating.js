@@ -1,0 +1,53 @@
+// The rating of a conversation that was resolved: asked for once, and changed for a day.
+import { below, call, places, words } from "./session.js";
+
+export class Rating {
+  constructor(form, rated, conversation) {
+    Object.assign(this, { form, rated, conversation });
+    this.said = form.querySelector("#rating-said");
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
+    rated.querySelector("button").addEventListener("click", () => {
+      this.rated.hidden = true;
+      this.form.hidden = false;
+      this.form.querySelector("input").focus();
+    });
+  }
+
+  /** Show the form, or that it was filled in; null: no rating is asked for. */
+  show(asked) {
+    if (!asked || (!asked.open && asked.score === null)) {
+      this.form.hidden = this.rated.hidden = true;
+      return;
+    }
+    if (asked.score === null) {
+      if (this.form.hidden) this.form.reset();
+      this.form.hidden = false;
+      this.rated.hidden = true;
+      return;
+    }
+    for (const field of this.form.querySelectorAll("[name=score]")) field.checked = Number(field.value) === asked.score;
+    this.form.elements.comment.value = asked.comment;
+    this.form.hidden = true;
+    this.rated.hidden = false;
+    this.rated.querySelector("span").textContent = `${words.thanks} (${asked.score}/5)`;
+    this.rated.querySelector("button").hidden = !asked.open;
+  }
+
+  complain(message) {
+    this.said.textContent = message;
+    this.said.hidden = !message;
+  }
+
+  async send() {
+    const score = Number(this.form.elements.score.value);
+    if (!score) { this.complain(words.choose); return; }
+    this.complain("");
+    try {
+      const body = { conversation: this.conversation(), score, comment: this.form.elements.comment.value };
+      this.show(await call("POST", below(places.help, "rating/"), { body }));
+      this.rated.querySelector("button").focus();
+    } catch (error) {
+      this.complain(error.message || words.wrong);
+    }
+  }
+}
