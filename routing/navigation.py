@@ -3,8 +3,11 @@
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.ui import navigation
-from posthaste.ui.navigation import Group, model_list
+from posthaste.ui.navigation import Entry, Group, model_list
 
+navigation.add(
+    Entry(group=Group.DESK, order=1, url="desk", icon="inbox", label=_("Desk"), allowed="routing.view_conversation", on_phone=True),
+)
 navigation.add(
     model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
     model_list("routing", "customermerge", group=Group.DESK, order=25, icon="merge", label=_("Merges of customers")),
@@ -25,6 +28,6 @@ navigation.add(
     model_list("routing", "intentmodel", group=Group.CONFIGURE, order=32, icon="model", label=_("Intent models")),
 )
 navigation.add(
-    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations"), on_phone=True),
+    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations")),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )

@@ -1,0 +1,47 @@
+"""The desk at /desk/: the inbox beside the conversation that is open. What it shows, its scripts read from the data addresses."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from posthaste import env
+from posthaste.ui.pages import at, page, staff_page
+from routing.desk.action_texts import keys
+from routing.desk.texts import texts
+
+REFUSAL = gettext_lazy("An owner of a tenant can add you under Members.")
+
+
+def may_look(user: Any) -> bool:
+    """Return whether a user may see the conversations of any tenant."""
+    return bool(user.has_perm("routing.view_conversation"))
+
+
+@at("desk/", name="desk")
+@staff_page(allowed=may_look, refusal=REFUSAL)
+def desk(request: HttpRequest) -> HttpResponse:
+    """Show the inbox."""
+    return _shell(request)
+
+
+@at("desk/c/<uuid:conversation>/", name="desk-conversation")
+@staff_page(allowed=may_look, refusal=REFUSAL)
+def desk_conversation(request: HttpRequest, conversation: UUID) -> HttpResponse:
+    """Show the inbox with a conversation open; whether the reader may see it, its data address decides."""
+    return _shell(request)
+
+
+def _shell(request: HttpRequest) -> HttpResponse:
+    settings = env.load()
+    context = {
+        "title": _("Desk"),
+        "texts": texts(),
+        "key_groups": keys(),
+        # Behind a reverse proxy /ws/ is at the same origin; without one it has its own port.
+        "ws_port": "" if settings.trusted_proxies else settings.ws_port,
+        "tenant": request.GET.get("tenant", ""),
+    }
+    return page(request, "desk/desk.html", **context)
