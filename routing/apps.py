@@ -11,6 +11,7 @@ class RoutingConfig(AppConfig):
             replay,  # noqa: F401 - replays drafts of the rules
             scopes,  # noqa: F401 - declares what keys may be allowed to do
         )
+        from routing.desk import reactions as desk_reactions  # noqa: F401 - as below
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401 - says what happens after a change
 

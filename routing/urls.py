@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from routing.desk.data.urls import urlpatterns as desk_data
 from routing.entrances import callbacks
 from routing.entrances.portal import views as portal
 from routing.links import pages as links
@@ -16,3 +17,4 @@ urlpatterns += [
     path("chat/<uuid:entrance>/files/", portal.upload, name="chat-upload"),
 ]
 urlpatterns += [path("in/<uuid:entrance>/", callbacks.receive, name="entrance-callback")]
+urlpatterns += desk_data

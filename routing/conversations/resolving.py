@@ -27,7 +27,7 @@ def resolve(*, conversation: Conversation, by: Actor, now: datetime) -> Conversa
     conversation.refresh_from_db()
     hooks.tell_resolved(conversation, now=now)
     audit.record(by=by, action=Action.CONVERSATION_RESOLVE, target=conversation.pk, tenant_id=conversation.tenant_id)
-    notices.changed_after_commit(conversation.pk, conversation.identity_id)
+    notices.changed_after_commit(conversation)
     return conversation
 
 
