@@ -94,6 +94,16 @@ def keys() -> list[tuple[str, list[tuple[str, str]]]]:
             ],
         ),
         (
+            _("Writing"),
+            [
+                ("Ctrl Enter", _("Send")),
+                ("/", _("Quick replies")),
+                ("@", _("Mention an agent in a note")),
+                ("Esc", _("Leave the field; the draft is kept")),
+            ],
+        ),
+        (_("Everywhere"), [("?", _("Show this list"))]),
+        (
             _("Conversation"),
             [
                 ("r", pgettext("action", "Reply")),
@@ -109,14 +119,4 @@ def keys() -> list[tuple[str, list[tuple[str, str]]]]:
                 ("c", _("Customer")),
             ],
         ),
-        (
-            _("Writing"),
-            [
-                ("Ctrl Enter", _("Send")),
-                ("/", _("Quick replies")),
-                ("@", _("Mention an agent in a note")),
-                ("Esc", _("Leave the field; the draft is kept")),
-            ],
-        ),
-        (_("Everywhere"), [("?", _("Show this list"))]),
     ]

@@ -158,7 +158,7 @@ def open_as(
     page.on(
         "console",
         lambda line: (
-            said.append(f"{page.url}: {line.text}") if line.type in ("error", "warning") and "/ws/statistics" not in line.text else None
+            said.append(f"{page.url}: {line.text}") if line.type in ("error", "warning") and "/ws/" not in line.text else None
         ),
     )
     page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))

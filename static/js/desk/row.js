@@ -74,6 +74,7 @@ export function drawRow(element, id, index, { active, picked, opened, gone }) {
     box.setAttribute("aria-label", "…");
     before.replaceChildren();
     name.textContent = "\u00a0";
+    name.setAttribute("aria-label", "…");
     when.textContent = "";
     said.replaceChildren("\u00a0");
     last.replaceChildren();
@@ -81,6 +82,7 @@ export function drawRow(element, id, index, { active, picked, opened, gone }) {
     return;
   }
   const who = row.customer?.name || words.noName;
+  name.removeAttribute("aria-label");
   box.setAttribute("aria-label", fill(words.select, { name: who }));
   element.classList.toggle("unread", row.unread > 0);
   before.replaceChildren(...marks(row));
