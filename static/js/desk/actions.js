@@ -6,6 +6,7 @@ import { foresee, keepRows, me, rowOf, settle, tell } from "./store.js";
 import { fill, words } from "./texts.js";
 import { sayFailed, toast } from "./toast.js";
 
+const STALE = new Set([404, 409]);
 const WAITING = new Set(["new", "bot", "queued"]);
 const ENDED = new Set(["resolved", "closed", "spam"]);
 
@@ -49,6 +50,7 @@ const UNDO = {
   spam: (id) => act(id, "reopen"),
   snooze: (id) => act(id, "snooze", { until: null }, { isQuiet: true }),
   claim: (id) => act(id, "release", {}, { isQuiet: true }),
+  merge: (id) => act(id, "unmerge", {}, { isQuiet: true }),
 };
 
 function undoOf(id, action, body, before) {
@@ -77,7 +79,7 @@ export async function act(id, action, body = {}, { isQuiet = false, raises = fal
   } catch (error) {
     settle(id);
     if (isGone) lookSoon();
-    tell("refused", { id, action, error });
+    if (STALE.has(error.status)) tell("stale", id); // others were faster: see what they did
     if (raises) throw error;
     if (action !== "read") sayFailed(error);
     return null;

@@ -17,12 +17,15 @@ function run(ids, action, body) {
   return ids.length === 1 ? act(ids[0], action, body) : actOnMany(ids, action, body);
 }
 
+/** Who has it as far as one knows here: if that is another by now, nothing is transferred. */
+const ownerOf = (ids) => (ids.length === 1 ? rowOf(ids[0])?.agent?.id : null);
+
 export function chooseTransfer(ids, anchor) {
   const items = [
     ...me.groups.map((group) => ({ label: group.title, value: { group: group.id }, icon: "members", under: words.groups })),
-    ...me.agents.filter((agent) => agent.id !== me.agent?.id).map((agent) => ({ label: agent.name, value: { agent: agent.id }, icon: "user", under: words.agents, hint: words.looks.presence[agent.presence]?.label ?? "" })),
+    ...me.agents.filter((agent) => ids.length > 1 || agent.id !== rowOf(ids[0])?.agent?.id).map((agent) => ({ label: agent.name, value: { agent: agent.id }, icon: "user", under: words.agents, hint: words.looks.presence[agent.presence]?.label ?? "" })),
   ];
-  openMenu(anchor, { title: words.actions.transfer, items, pick: (value) => run(ids, "transfer", value) });
+  openMenu(anchor, { title: words.actions.transfer, items, pick: (value) => run(ids, "transfer", ownerOf(ids) ? { ...value, expected_owner: ownerOf(ids) } : value) });
 }
 
 function at(days, hour) {
@@ -77,7 +80,7 @@ export function chooseTags(ids, anchor) {
 }
 
 /** Correct the intent: what was recognized as well comes first, each with a key. */
-export function chooseIntent(ids, anchor, alternatives = []) {
+export function chooseIntent(ids, anchor, alternatives = [], seq = null) {
   const now = ids.length === 1 ? rowOf(ids[0])?.intent?.name : null;
   const titles = new Map(me.intents.map((intent) => [intent.name, intent.title || intent.name]));
   const first = alternatives.map(([name]) => name).filter((name) => name !== now && titles.has(name));
@@ -85,7 +88,7 @@ export function chooseIntent(ids, anchor, alternatives = []) {
     ...first.map((name, index) => ({ label: titles.get(name), value: name, icon: "target", under: words.alternatives, key: index < 9 ? String(index + 1) : "" })),
     ...me.intents.filter((intent) => !first.includes(intent.name)).map((intent) => ({ label: intent.title || intent.name, value: intent.name, icon: "target", isOn: intent.name === now, under: words.allIntents })),
   ];
-  openMenu(anchor, { title: words.correctIntent, items, pick: (intent) => { if (intent !== now) run(ids, "intent", { intent }); } });
+  openMenu(anchor, { title: words.correctIntent, items, pick: (intent) => { if (intent !== now) run(ids, "intent", seq ? { intent, seq } : { intent }); } });
 }
 
 export function chooseSpam(ids) {
@@ -129,7 +132,7 @@ export function chooseAction(id, anchor, detail) {
   const isEnded = ENDED.has(row.status);
   const isMine = Boolean(me.agent) && row.agent?.id === me.agent.id;
   const all = [
-    !isMine && !isEnded && ["claim", "claim", "a", () => act(id, "claim")],
+    me.agent && !isMine && !isEnded && ["claim", "claim", "a", () => act(id, "claim")],
     !isEnded && ["transfer", "assigned", "t", () => chooseTransfer([id], anchor)],
     row.status === "assigned" && ["release", "queued", "", () => act(id, "release")],
     !isEnded && ["resolve", "delivered", "e", () => act(id, "resolve")],
@@ -147,9 +150,9 @@ export function chooseAction(id, anchor, detail) {
   openMenu(anchor, { title: words.more, items: all.map(([name, shown, key, run_]) => ({ label: words.actions[name], value: run_, icon: shown, key })), pick: (chosen) => chosen() });
 }
 
-/** Return what was recognized beside the intent in the customer's last lines. */
-export function tellAlternatives(detail) {
-  const last = (detail?.lines ?? []).findLast((line) => line.recognition?.alternatives?.length || line.recognition?.intent);
+/** Return what was recognized beside the intent: in the line with this number, else in the last one that has an intent. */
+export function tellAlternatives(detail, seq = null) {
+  const last = (detail?.lines ?? []).findLast((line) => (seq ? line.seq === seq : line.recognition?.intent));
   return last?.recognition?.alternatives ?? [];
 }
 

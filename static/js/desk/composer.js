@@ -1,14 +1,13 @@
 // Where one writes: replies and notes, each with its draft. What is sent stands in the conversation at once.
 import { act } from "./actions.js";
-import { newId } from "./api.js";
 import { ENDED } from "./choosing.js";
 import { mentionsIn, startCompleting } from "./completing.js";
 import { $, button, el, icon } from "./dom.js";
-import { draftOf, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
+import { comingId, draftOf, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
 import { filesFor, hasFiles, takeFiles } from "./files.js";
 import { addPending, changePending, dropPending, findPending } from "./pending.js";
 import { typing } from "./socket.js";
-import { me, on } from "./store.js";
+import { mayAct, me, on } from "./store.js";
 import { exact, fill, number, words } from "./texts.js";
 import { lastSeq, openDetail, openId } from "./talk.js";
 
@@ -38,12 +37,14 @@ function putDraft() {
   grow();
 }
 
-export function setMode(note) {
+export function setMode(wanted) {
+  const note = wanted || !me.agent; // who only supervises writes notes
   if (isNote !== note) { isNote = note; putDraft(); }
   form.dataset.mode = mode();
   for (const tab of form.querySelectorAll("[data-mode]")) tab.setAttribute("aria-pressed", String(tab.dataset.mode === mode()));
   field.placeholder = isNote ? words.noteHint : isEnded ? words.closedHint : words.replyHint;
   $("composer-send").querySelector("[data-word]").textContent = isNote ? words.actions.note : words.send;
+  form.querySelector("[data-mode=reply]").hidden = !me.agent;
   field.disabled = isEnded && !isNote;
   $("composer-send").disabled = field.disabled;
 }
@@ -75,7 +76,7 @@ async function send() {
   const text = field.value.trim();
   if (!id || (!text && !hasFiles()) || field.disabled) return;
   performance.mark("desk:send:begin");
-  const entry = { client_id: newId(), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date().toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
+  const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date().toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
   // The text leaves the field at once; until it has arrived it is kept with the pending line.
   field.value = "";
   touched = false;
@@ -147,12 +148,12 @@ on("talk", ({ id: now, detail, row }) => {
   id = now;
   filesFor(id);
   isEnded = ENDED.has(row?.status);
-  form.hidden = !me.agent;
+  form.hidden = !mayAct();
   if (isOther) isNote = false;
   setMode(isNote);
   if (isOther || !touched) putDraft();
   drawAround(detail);
 });
 on("talk-row", (row) => { isEnded = ENDED.has(row?.status); setMode(isNote); });
-on("me", () => { form.hidden = !me.agent; });
+on("me", () => { form.hidden = !mayAct(); setMode(isNote); });
 startCompleting(() => ({ id: openId(), isNote }));

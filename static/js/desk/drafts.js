@@ -1,11 +1,13 @@
 // What one has begun to write: kept on this device at once, with the server soon after, and found again on every device.
-import { send } from "./api.js";
+import { newId, send } from "./api.js";
 import { me } from "./store.js";
 
 const WAIT_MS = 700;
 const KEY = "posthaste.desk.draft.";
 const timers = new Map();
 const wanted = new Map(); // key -> what the server does not have yet
+
+const coming = new Map(); // key -> the id that the text will be sent under
 
 const keyOf = (id, isNote) => `${id}${isNote ? ".note" : ""}`;
 
@@ -23,6 +25,13 @@ export function draftOf(id, isNote, detail) {
   return own(keyOf(id, isNote)) ?? detail?.draft?.[isNote ? "note" : "reply"] ?? "";
 }
 
+/** Return the id that what is being written will be sent under: a draft that arrives after its text is then known to be old. */
+export function comingId(id, isNote) {
+  const key = keyOf(id, isNote);
+  if (!coming.has(key)) coming.set(key, newId());
+  return coming.get(key);
+}
+
 /** Keep a draft; `say` hears "kept" once the server has it, or "here" where it could not be reached. */
 export function keepDraft(id, isNote, text, say) {
   const key = keyOf(id, isNote);
@@ -37,7 +46,7 @@ async function push(id, isNote, key, say) {
   const text = wanted.get(key);
   if (text === undefined || !me.agent) return;
   try {
-    await send(`c/${id}/draft/`, { text, is_note: isNote });
+    await send(`c/${id}/draft/`, { text, is_note: isNote, client_id: comingId(id, isNote) });
     if (wanted.get(key) !== text) return;
     wanted.delete(key);
     store(key, null);
@@ -60,6 +69,7 @@ export function dropDraft(id, isNote) {
   clearTimeout(timers.get(key));
   timers.delete(key);
   wanted.delete(key);
+  coming.delete(key);
   store(key, null);
 }
 

@@ -4,7 +4,7 @@ import { ENDED, chooseAction, chooseIntent, choosePriority, chooseSnooze, choose
 import { showClock } from "./clocks.js";
 import { open } from "./address.js";
 import { $, badge, button, el, icon } from "./dom.js";
-import { me } from "./store.js";
+import { mayAct, me } from "./store.js";
 import { exact, fill, languageName, look, priorityOf, words } from "./texts.js";
 
 let told = "";
@@ -18,11 +18,14 @@ function facts(row) {
   return parts;
 }
 
+const toCustomer = () => el("button", { type: "button", class: "btn icon-only to-customer", title: `${words.withCustomer} (c)`, "aria-label": words.withCustomer, data: { customer: "1" } }, icon("user"));
+
 function actions(id, row, detail) {
   const isEnded = ENDED.has(row.status);
   const isMine = Boolean(me.agent) && row.agent?.id === me.agent.id;
   const at = (choose, ...more) => (event) => choose([id], event.currentTarget, ...more);
   const small = (word, name, key, onclick, kind = "btn") => button(word, { name, key, onclick, kind });
+  if (!mayAct()) return [toCustomer()];
   return [
     me.agent && !isMine && !isEnded && small(words.actions.claim, "claim", "a", () => act(id, "claim"), "btn main"),
     !isEnded && small(words.actions.transfer, "assigned", "t", at(chooseTransfer)),
@@ -30,7 +33,7 @@ function actions(id, row, detail) {
     !isEnded && small(words.actions.resolve, "delivered", "e", () => act(id, "resolve")),
     isEnded && small(words.actions.reopen, "retry", "e", () => act(id, "reopen")),
     el("button", { type: "button", class: "btn icon-only", title: `${words.more} (m)`, "aria-label": words.more, "aria-haspopup": "dialog", onclick: (event) => chooseAction(id, event.currentTarget, detail) }, icon("more")),
-    el("button", { type: "button", class: "btn icon-only to-customer", title: `${words.withCustomer} (c)`, "aria-label": words.withCustomer, data: { customer: "1" } }, icon("user")),
+    toCustomer(),
   ].filter(Boolean);
 }
 
@@ -56,7 +59,7 @@ function strip(id, row, detail) {
 
 /** Draw the head of a conversation; without a row the shape of what comes. */
 export function drawHead(id, row, detail) {
-  const now = JSON.stringify([id, row, detail?.clocks, Boolean(me.agent)]);
+  const now = JSON.stringify([id, row, detail?.clocks, mayAct(), me.agent?.id]);
   if (now === told) return;
   told = now;
   $("talk-head").classList.toggle("loading", !row);

@@ -5,7 +5,7 @@ import { ENDED, chooseAction, chooseIntent, choosePriority, chooseSnooze, choose
 import { write } from "./composer.js";
 import { $, desk, isTyping } from "./dom.js";
 import { activeId, openActive, pick, pickAll, pickedIds, step } from "./inbox.js";
-import { me, rowOf } from "./store.js";
+import { mayAct, me, rowOf } from "./store.js";
 import { openDetail, openId } from "./talk.js";
 import { addFilter, chooseView, focusSearch } from "./views.js";
 
@@ -21,13 +21,13 @@ const anchor = () => (openId() ? $("talk-actions") : $("rows"));
 
 function run(action) {
   const ids = about();
-  if (!me.agent || !ids.length) return;
+  if (!mayAct() || !ids.length || (action === "claim" && !me.agent)) return;
   if (ids.length === 1) act(ids[0], action); else actOnMany(ids, action);
 }
 
 function choose(chooser, ...more) {
   const ids = about();
-  if (me.agent && ids.length) chooser(ids, anchor(), ...more);
+  if (mayAct() && ids.length) chooser(ids, anchor(), ...more);
 }
 
 function resolve() {
@@ -58,7 +58,7 @@ const KEYS = {
   g: chooseView,
   f: addFilter,
   r: () => { if (openId() && me.agent) write(false); },
-  n: () => { if (openId() && me.agent) write(true); },
+  n: () => { if (openId() && mayAct()) write(true); },
   a: () => run("claim"),
   e: resolve,
   t: () => choose(chooseTransfer),
@@ -66,7 +66,7 @@ const KEYS = {
   i: () => choose(chooseIntent, tellAlternatives(openDetail())),
   l: () => choose(chooseTags),
   p: () => choose(choosePriority),
-  m: () => { if (openId() && me.agent) chooseAction(openId(), anchor(), openDetail()); },
+  m: () => { if (openId() && mayAct()) chooseAction(openId(), anchor(), openDetail()); },
   c: toggleCustomer,
   Escape: escape,
   "?": openKeys,
@@ -90,5 +90,6 @@ document.addEventListener("keydown", (event) => {
 $("desk-keys-open").addEventListener("click", openKeys);
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-customer], [data-customer-close]")) toggleCustomer();
-  if (event.target.closest("[data-correct]") && me.agent) chooseIntent([openId()], event.target.closest("[data-correct]"), tellAlternatives(openDetail()));
+  const correct = event.target.closest("[data-correct]");
+  if (correct && mayAct()) chooseIntent([openId()], correct, tellAlternatives(openDetail(), Number(correct.dataset.correct)), Number(correct.dataset.correct));
 });

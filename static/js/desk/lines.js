@@ -39,11 +39,12 @@ function stateOf(message) {
   return isLoud && message.error ? el("span", { class: "state-line" }, link, el("span", { class: "why" }, message.error)) : link;
 }
 
-function intentOf(recognition) {
+function intentOf({ recognition, seq, author }) {
+  if (author !== "customer") return null;
   if (!recognition?.intent) return null;
   const title = recognition.title || recognition.intent;
   const sure = recognition.confidence === null || recognition.confidence === undefined ? "" : fill(words.sure, { percent: Math.round(100 * recognition.confidence) });
-  return el("button", { type: "button", class: "intent", data: { correct: "1" }, title: [words.correctIntent, sure].filter(Boolean).join(" · ") }, icon("target"), title);
+  return el("button", { type: "button", class: "intent", data: { correct: seq }, title: [words.correctIntent, sure].filter(Boolean).join(" · ") }, icon("target"), title);
 }
 
 function authorOf(line) {
@@ -56,7 +57,7 @@ function lineOf({ line, isFirst }) {
   return el("article", { class: `line from-${line.author}${isFirst ? "" : " same"}` },
     isFirst && el("header", {}, line.author === "bot" && icon("auto"), el("strong", {}, authorOf(line)), el("time", { datetime: line.at, title: exact(line.at) }, time(line.at))),
     el("div", { class: "bubble", title: isFirst ? null : exact(line.at) }, line.text && el("div", { class: "text" }, linked(line.text)), filesOf(line.files)),
-    el("footer", {}, intentOf(line.author === "customer" ? line.recognition : null), stateOf(line.message), entryOf(line)));
+    el("footer", {}, intentOf(line), stateOf(line.message), entryOf(line)));
 }
 
 /** Which reviewed answer the bot gave, and how sure it was. */

@@ -55,6 +55,7 @@ on("talk", ({ detail }) => {
   const others = (detail?.collisions ?? []).map((each) => each.name ?? each);
   if (detail && viewing.conversation !== openId()) { viewing = { conversation: openId(), agents: others }; sayBanner(viewers()); }
 });
+on("stale", (id) => { spoil([id]); if (id === openId()) refreshSoon(); lookSoon(); });
 let wasConnected = false;
 on("connected", () => {
   if (wasConnected) { spoil(rows.keys()); readMe(); }

@@ -75,7 +75,8 @@ export function typing(id, isNote) {
 
 export function startSocket() {
   connect();
-  addEventListener("online", () => { if (socket.readyState !== WebSocket.OPEN) { wait = FIRST_WAIT_MS; connect(); } });
+  addEventListener("offline", () => say("reconnecting"));
+  addEventListener("online", () => { wait = FIRST_WAIT_MS; const old = socket; connect(); old.close(); }); // an old one may look open and be dead
   addEventListener("pagehide", () => { isClosed = true; clearTimeout(retry); socket.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) { isClosed = false; connect(); } });
   setInterval(() => { if (!isLive() && !document.hidden) tell("look"); }, LOOK_MS);
