@@ -73,8 +73,7 @@ def texts() -> dict[str, Any]:
         "save": _("Save"),
         "create": _("Create"),
         "send": _("Send"),
-        "cancel": pgettext("action", "Cancel"),
-        "spamAsk": _("What this customer writes later at this entrance is taken for spam as well."),
+        "spamAsk": _("For some weeks, what this sender writes goes there as well. Reopening the conversation undoes that."),
     }
 
 

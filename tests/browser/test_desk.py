@@ -91,7 +91,7 @@ def test_two_agents_want_one_conversation_and_the_one_who_has_it_answers_by_keyb
     # Neither page knows of the other's key: both are pressed before any answer is there.
     for page in (first, second):
         page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', bubbles: true }))")
-    asked_by = {page: name for page, name in ((first, "Lin"), (second, "Mei"))}
+    asked_by = {first: "Lin", second: "Mei"}
     first.locator("#toasts .toast").first.wait_for()
     second.locator("#toasts .toast").first.wait_for()
     asked.refresh_from_db()
@@ -134,9 +134,7 @@ def test_what_was_begun_is_kept_where_the_page_is_left(live_server: Any, browser
     assert said == []
 
 
-def test_a_cut_connection_loses_nothing(
-    served: NacosServer, live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
-) -> None:
+def test_a_cut_connection_loses_nothing(served: NacosServer, live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup) -> None:
     desk = make_desk(tenant, group)
     held = hold(ask(tenant, group), desk.agent)
     page, _said = opened(live_server, browser, desk, of(held))
@@ -202,7 +200,11 @@ def test_five_thousand_conversations_take_a_few_elements_and_few_requests(
       new Promise((resolve) => {
         const rows = document.getElementById('rows');
         let steps = 0;
-        const step = () => { rows.scrollTop += rows.scrollHeight / 100; steps += 1; if (steps < 100) requestAnimationFrame(step); else resolve(); };
+        const step = () => {
+          rows.scrollTop += rows.scrollHeight / 100;
+          steps += 1;
+          if (steps < 100) requestAnimationFrame(step); else resolve();
+        };
         step();
       })
     """)
@@ -218,9 +220,7 @@ def test_five_thousand_conversations_take_a_few_elements_and_few_requests(
     assert said == []
 
 
-def test_new_conversations_wait_behind_a_counter_while_one_reads(
-    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
-) -> None:
+def test_new_conversations_wait_behind_a_counter_while_one_reads(live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup) -> None:
     for _number in range(20):
         ask(tenant, group)
     page, said = opened(live_server, browser, make_desk(tenant, group), "?view=team")

@@ -65,7 +65,8 @@ async function deliver(entry) {
   try {
     await act(entry.conversation, entry.is_note ? "note" : "reply", body, { isQuiet: true, raises: true });
     dropPending([entry.client_id]);
-    dropDraft(entry.conversation, entry.is_note);
+    // The server has forgotten the draft together with the reply; what was begun meanwhile is another one.
+    if (entry.conversation === id && entry.is_note === isNote && field.value) changed();
   } catch (error) {
     const isConflict = error.code === "answered_meanwhile";
     changePending(entry, { state: isConflict ? "conflict" : "failed", why: error.message });
