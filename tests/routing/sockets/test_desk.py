@@ -33,17 +33,19 @@ application = AuthMiddlewareStack(URLRouter(session_urlpatterns))
 _Communicator: Any = ApplicationCommunicator
 
 
-#: Filled once the hub hears what is published.
-listening: list[bool] = []
+class Heard:
+    """Set once the hub hears what is published; a new one for each test, as each has an event loop of its own."""
+
+    event = asyncio.Event()
 
 
 @pytest.fixture(autouse=True)
 def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     def subscribed() -> None:
         hubs.DeskHub.subscribed(hubs.hub)
-        listening.append(True)
+        Heard.event.set()
 
-    listening.clear()
+    Heard.event = asyncio.Event()
     monkeypatch.setattr(hubs.hub, "subscribed", subscribed)
     monkeypatch.setattr(hubs, "TURN_SECONDS", 0.02)
     monkeypatch.setattr(hubs, "COUNT_SECONDS", 0.02)
@@ -92,8 +94,7 @@ async def at(*desks: Desk) -> AsyncIterator[list[Open]]:
             assert await each.connect() is None
             await each.until(lambda frame: frame["type"] == "hello")
         async with asyncio.timeout(SECONDS):
-            while not listening:
-                await asyncio.sleep(0.01)
+            await Heard.event.wait()
         yield opened
     finally:
         for each in opened:
