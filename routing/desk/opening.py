@@ -30,7 +30,7 @@ def readable_conversation(pk: UUID, seat: Seat) -> Conversation:
         NotFound: there is none for it.
     """
     found = Conversation.objects.filter(rows.readable(seat), tenant_id=seat.tenant_id, pk=pk)
-    conversation = found.select_related("customer", "identity", "entrance", "group", "agent").first()
+    conversation = found.select_related("customer", "identity", "entrance", "group", "agent", "parent").first()
     if conversation is None:
         raise NotFound(_("There is no such conversation, or it is in a group that is not yours."))
     return conversation

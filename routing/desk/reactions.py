@@ -38,3 +38,26 @@ def tell_of_lines(received: Sequence[hooks.Received], now: datetime) -> None:
         for pk, row in sorted(waiting.items())
         if row.agent_id is not None and row.status == ConversationStatus.ASSIGNED
     )
+
+
+@hooks.on_aside
+def tell_of_sides(received: Sequence[hooks.Received], now: datetime) -> None:
+    """Tell the agent of a conversation that others have answered about it. They wait for no reply."""
+    asked = {each.conversation.pk: each for each in received if each.conversation.parent_id is not None}
+    if not asked:
+        return
+    Conversation.objects.filter(pk__in=list(asked)).update(unanswered_since=None)
+    parents = Conversation.objects.filter(pk__in={each.conversation.parent_id for each in asked.values()}, agent__isnull=False)
+    agents = dict(parents.values_list("pk", "agent_id"))
+    telling.tell(
+        telling.about_conversation(
+            NoticeKind.REPLY,
+            agent_id=agents[parent_id],
+            conversation_id=parent_id,
+            about=each.line.pk.hex,
+            data={"side": str(pk)},
+            now=now,
+        )
+        for pk, each in sorted(asked.items())
+        if (parent_id := each.conversation.parent_id) in agents
+    )

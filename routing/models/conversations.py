@@ -104,6 +104,8 @@ class ConversationStatus(models.TextChoices):
     SPAM = "spam", _("Spam")
 
 
+#: How the threads of conversations with others about one begin.
+SIDE_THREAD = "side:"
 OPEN_STATUSES = (ConversationStatus.NEW, ConversationStatus.BOT, ConversationStatus.QUEUED, ConversationStatus.ASSIGNED)
 
 

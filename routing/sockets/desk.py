@@ -17,7 +17,7 @@ import orjson
 import structlog
 from django.utils import timezone
 
-from accounts.selectors import as_staff
+from accounts.selectors import as_staff, get_staff
 from accounts.services.open_connections import StaffGrant
 from posthaste.lib.problems import Problem
 from routing.conversations import notices
@@ -150,8 +150,9 @@ class DeskSocket:
                 await self._send({"type": "websocket.close", "code": code})
 
     def _sit_down(self) -> bool:
-        user = as_staff(self._scope.get("user"))
-        if user is None or not user.is_active:
+        claimed = as_staff(self._scope.get("user"))
+        user = get_staff(claimed.pk) if claimed else None
+        if user is None:
             return False
         wanted = parse_qs(self._scope.get("query_string", b"").decode("latin-1")).get("tenant", [""])[0]
         try:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from accounts.selectors import get_staff
 from accounts.services.open_connections import Grant, StaffGrant
 from accounts.services.open_connections import still_valid as _still_valid
 from posthaste.lib.ids import first_id_at
@@ -87,12 +88,12 @@ def to_seat_anew(desks: Iterable[Desk]) -> list[Desk]:
 
 
 def seat_again(seat: Seat) -> Seat | None:
-    """Return what a seat is now; None: there is none any more, or it is another agent's."""
+    """Return what a seat is now; None: there is none any more."""
+    user = get_staff(seat.user.pk)
     try:
-        found = seat_of(type(seat.user).objects.get(pk=seat.user.pk), tenant_id=seat.tenant_id)
-    except (NotAnAgent, type(seat.user).DoesNotExist):
+        return seat_of(user, tenant_id=seat.tenant_id) if user else None
+    except NotAnAgent:
         return None
-    return found
 
 
 def show_presence(agents: Collection[tuple[UUID | None, int]], *, now: datetime) -> None:

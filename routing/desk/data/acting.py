@@ -1,76 +1,24 @@
 """What an agent does with one conversation: each action reads its body and calls one service."""
 
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.services.audit import Actor
-from posthaste.lib.problems import NotFound
-from routing.conversations import lines as marks
-from routing.desk import answering, opening, rows, thread
-from routing.desk.data.requests import answer, body_of, desk_view
+from posthaste.lib.problems import Conflict, Forbidden, NotFound
+from routing.desk import opening, rows
+from routing.desk.counts import sees
+from routing.desk.data import deciding, talking
+from routing.desk.data.requests import Action, answer, call_of, desk_view
 from routing.desk.seats import Seat
 from routing.models import Conversation
 
-Made = dict[str, Any]
-Action = Callable[[HttpRequest, Seat, Conversation], Made]
-
-
-class ReplyIn(msgspec.Struct, forbid_unknown_fields=True):
-    """A reply. `seen_seq` is the last line that its author has seen."""
-
-    text: str = ""
-    files: list[UUID] = []
-    client_id: str = ""
-    seen_seq: int | None = None
-
-
-class SeqIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Up to which line the conversation was read."""
-
-    seq: int
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """No parameters."""
-
-
-def reply(request: HttpRequest, seat: Seat, conversation: Conversation) -> Made:
-    """Reply to the customer."""
-    body = body_of(request, ReplyIn)
-    line = answering.reply(
-        conversation=conversation,
-        agent=seat.as_agent(),
-        text=body.text,
-        file_ids=body.files,
-        client_id=body.client_id[:250],
-        seen_seq=body.seen_seq,
-        by=Actor.of_request(request),
-        now=timezone.now(),
-    )
-    (shown,) = thread.shapes_of([line], tenant_id=seat.tenant_id)
-    return {"line": shown}
-
-
-def claim(request: HttpRequest, seat: Seat, conversation: Conversation) -> Made:
-    """Take a conversation that waits."""
-    body_of(request, Nothing)
-    answering.claim(conversation=conversation, agent=seat.as_agent(), by=Actor.of_request(request), now=timezone.now())
-    return {}
-
-
-def read(request: HttpRequest, seat: Seat, conversation: Conversation) -> Made:
-    """Note up to where it was read."""
-    marks.mark_read(conversation, by_customer=False, seq=body_of(request, SeqIn).seq)
-    return {}
-
-
-ACTIONS: dict[str, Action] = {"reply": reply, "claim": claim, "read": read}
+ACTIONS: dict[str, Action] = {**talking.ACTIONS, **deciding.ACTIONS}
+#: What those may do, too, who were only mentioned in a conversation.
+FOR_READERS = {"note", "draft"}
+#: What can be done with a conversation about another one.
+OF_SIDES = {"reply", "note", "draft", "read", "close", "reopen"}
 
 
 @desk_view("POST")
@@ -80,6 +28,21 @@ def act(request: HttpRequest, seat: Seat, pk: UUID, action: str) -> HttpResponse
     if perform is None:
         raise NotFound(_("There is no such action."))
     conversation = opening.readable_conversation(pk, seat)
-    made = perform(request, seat, conversation)
+    check(action, conversation, seat)
+    made = perform(call_of(request), seat, conversation)
     shown = rows.rows_of([pk], seat, now=timezone.now())
     return answer({"row": shown[0] if shown else None, **made})
+
+
+def check(action: str, conversation: Conversation, seat: Seat) -> None:
+    """Check that a seat may do something with a conversation that it may open.
+
+    Raises:
+        Conflict: it is about another one, where that makes no sense.
+        Forbidden: it was only mentioned there.
+    """
+    if conversation.parent_id is not None and action not in OF_SIDES:
+        raise Conflict(_("Not in a conversation with others: do it in the one that it is about."))
+    about = conversation.parent or conversation
+    if action not in FOR_READERS and not sees(seat, agent_id=about.agent_id, group_id=about.group_id):
+        raise Forbidden(_("The conversation is in a group that is not yours. Ask for a transfer."))

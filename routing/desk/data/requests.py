@@ -1,6 +1,7 @@
 """What all addresses of the desk's data share: the session, the seat, the body, problems as JSON."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,16 +15,20 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import signed_in
 from messaging.intake.bodies import problem_of
 from posthaste.lib.json_syntax import wrong_type
 from posthaste.lib.problem_responses import from_exception
 from posthaste.lib.problems import Invalid, Malformed, NotAllowed, Problem, TooLarge
-from routing.desk.seats import seat_of
+from routing.desk.seats import Seat, seat_of
+from routing.models import Conversation
 
 MAX_BODY = 262_144
 S = TypeVar("S", bound=msgspec.Struct)
 View = Callable[..., HttpResponseBase]
+#: What an action has made, beside the row of its conversation.
+Made = dict[str, Any]
 
 
 class SignedOut(Problem):
@@ -68,22 +73,41 @@ def answer(body: Any, status: int = 200) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
 
 
-def body_of(request: HttpRequest, shape: type[S]) -> S:
-    """Return the body of a request.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who does something, and with which parameters: a body of its own, or a part of a call for many conversations."""
+
+    by: Actor
+    raw: bytes
+
+    def read(self, shape: type[S]) -> S:
+        """Return the parameters.
+
+        Raises:
+            Malformed, Invalid: they are not JSON of this shape.
+        """
+        try:
+            return msgspec.json.decode(self.raw or b"{}", type=shape)
+        except msgspec.ValidationError as error:
+            raise Invalid(errors=[problem_of(error)]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Malformed(_("The body is not valid JSON.")) from None
+
+
+Action = Callable[[Call, Seat, Conversation], Made]
+
+
+def call_of(request: HttpRequest) -> Call:
+    """Return the call that a request makes.
 
     Raises:
-        UnsupportedType, TooLarge, Malformed, Invalid: it is not JSON of this shape.
+        UnsupportedType, TooLarge: its body is not JSON, or too long.
     """
     if request.content_type != "application/json":
         raise wrong_type()
     if len(request.body) > MAX_BODY:
         raise TooLarge(_("At most {n} bytes of JSON.").format(n=MAX_BODY))
-    try:
-        return msgspec.json.decode(request.body or b"{}", type=shape)
-    except msgspec.ValidationError as error:
-        raise Invalid(errors=[problem_of(error)]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Malformed(_("The body is not valid JSON.")) from None
+    return Call(by=Actor.of_request(request), raw=request.body)
 
 
 def ids_in(text: str, *, most: int, field: str = "ids") -> list[UUID]:

@@ -21,6 +21,7 @@ def test_a_reply_is_sent_once_shows_its_message_and_takes_the_draft_with_it(tena
     group = make_group(tenant, at=timezone.now())
     desk = make_desk(tenant, group)
     conversation = hold(ask(tenant, group), desk.agent)
+    assert desk.agent
     Draft.objects.create(agent=desk.agent, conversation=conversation, text="On its", changed_at=timezone.now())
 
     made = [desk.do(conversation, "reply", text="On its way.", client_id="d-1", seen_seq=1) for _ in range(2)]
