@@ -90,7 +90,7 @@ export async function act(id, action, body = {}, { isQuiet = false, raises = fal
 export async function actOnMany(ids, action, body = {}) {
   for (const id of ids) foresee(id, foreseen(action, body));
   try {
-    const told = await send("bulk/", { action, ids, ...body });
+    const told = await send("bulk/", { action, ids, parameters: body });
     const { view } = inboxOf();
     const out = told.done.filter((id) => { const row = rowOf(id); return row && !staysIn(view, row); });
     if (out.length) leave(out);

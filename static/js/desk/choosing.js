@@ -1,5 +1,5 @@
 // What an action needs is chosen here: for one conversation, or for all that are picked.
-import { read } from "./api.js";
+import { newId, read } from "./api.js";
 import { act, actOnMany } from "./actions.js";
 import { ask } from "./ask.js";
 import { open } from "./address.js";
@@ -81,6 +81,7 @@ export function chooseTags(ids, anchor) {
 
 /** Correct the intent: what was recognized as well comes first, each with a key. */
 export function chooseIntent(ids, anchor, alternatives = [], seq = null) {
+  if (ids.length > 1) return; // what each of them is about, one has to read
   const now = ids.length === 1 ? rowOf(ids[0])?.intent?.name : null;
   const titles = new Map(me.intents.map((intent) => [intent.name, intent.title || intent.name]));
   const first = alternatives.map(([name]) => name).filter((name) => name !== now && titles.has(name));
@@ -118,12 +119,13 @@ export function chooseTicket(id) {
 }
 
 export function chooseSide(id) {
+  const clientId = newId(); // sent again, it is the same e-mail
   const fields = [
     { name: "to", label: words.sideTo, type: "email" },
     { name: "subject", label: words.sideSubject, value: rowOf(id)?.subject ?? "" },
     { name: "text", label: words.sideText, type: "area" },
   ];
-  ask({ title: words.actions.side, text: words.sideHelp, fields, ok: words.send, submit: (values) => act(id, "side", values, { raises: true }) });
+  ask({ title: words.actions.side, text: words.sideHelp, fields, ok: words.send, submit: (values) => act(id, "side", { ...values, client_id: clientId }, { raises: true }) });
 }
 
 /** Everything that can be done to a conversation, in one menu, each with its key. */
@@ -141,7 +143,7 @@ export function chooseAction(id, anchor, detail) {
     ["intent", "target", "i", () => chooseIntent([id], anchor, tellAlternatives(detail))],
     ["tags", "tag", "l", () => chooseTags([id], anchor)],
     ["priority", "flag", "p", () => choosePriority([id], anchor)],
-    ["ticket", "audit", "", () => chooseTicket(id)],
+    me.features.ticket && ["ticket", "audit", "", () => chooseTicket(id)],
     !isEnded && ["merge", "merge", "", () => chooseMerge(id, detail)],
     me.features.side && ["side", "messages", "", () => chooseSide(id)],
     !isEnded && ["close", "cancelled", "", () => act(id, "close")],

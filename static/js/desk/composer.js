@@ -38,13 +38,13 @@ function putDraft() {
 }
 
 export function setMode(wanted) {
-  const note = wanted || !me.agent; // who only supervises writes notes
+  const note = wanted || (me.sees_all && !me.agent); // who only supervises writes notes
   if (isNote !== note) { isNote = note; putDraft(); }
   form.dataset.mode = mode();
   for (const tab of form.querySelectorAll("[data-mode]")) tab.setAttribute("aria-pressed", String(tab.dataset.mode === mode()));
   field.placeholder = isNote ? words.noteHint : isEnded ? words.closedHint : words.replyHint;
   $("composer-send").querySelector("[data-word]").textContent = isNote ? words.actions.note : words.send;
-  form.querySelector("[data-mode=reply]").hidden = !me.agent;
+  form.querySelector("[data-mode=reply]").hidden = me.sees_all && !me.agent;
   field.disabled = isEnded && !isNote;
   $("composer-send").disabled = field.disabled;
 }

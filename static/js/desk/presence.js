@@ -23,7 +23,7 @@ async function choose(presence) {
   draw();
   try {
     const told = await send("presence/", { presence });
-    me.agent.presence = told.presence ?? presence;
+    Object.assign(me.agent, told.agent);
   } catch (error) {
     me.agent.presence = before;
     sayFailed(error);

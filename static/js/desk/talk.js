@@ -180,9 +180,10 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden && id
 on("opened", open);
 on("pending", (conversation) => { if (conversation === id) draw(); });
 on("rows", (ids) => { if (id && ids.has(id)) { drawHead(id, rowOf(id), kept.get(id)?.detail); tell("talk-row", rowOf(id)); } });
-on("acted", ({ id: of, told }) => {
+on("acted", ({ id: of, action, told }) => {
   if (of !== id) return;
-  take({ lines: told.line ? [told.line] : [], notes: told.note ? [told.note] : [] });
+  // The line of a side conversation stands there, not here.
+  take({ lines: action === "reply" ? [told.line] : [], notes: told.note ? [told.note] : [] });
   draw();
   refreshSoon();
 });

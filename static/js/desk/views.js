@@ -103,7 +103,7 @@ function openMore() {
   const items = Object.entries(words.sorts).map(([value, label]) => ({ label, value: { sort: value }, isOn: value === inbox.sort, under: words.sort }));
   for (const each of saved) items.push({ label: each.name, value: { saved: each }, icon: "filter", under: words.savedFilters });
   items.push({ label: words.saveFilter, value: { save: true }, icon: "plus", under: words.savedFilters });
-  for (const each of saved.filter((one) => one.is_mine ?? true)) items.push({ label: fill(words.deleteFilter, { name: each.name }), value: { forget: each }, icon: "remove", under: words.savedFilters });
+  for (const each of saved.filter((one) => !one.for_all || me.sees_all)) items.push({ label: fill(words.deleteFilter, { name: each.name }), value: { forget: each }, icon: "remove", under: words.savedFilters });
   items.push({ label: words.export, value: { export: true }, icon: "export", under: words.more });
   openMenu($("list-more"), { title: words.more, items, pick: takeMore });
 }
