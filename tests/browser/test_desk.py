@@ -211,7 +211,7 @@ def test_five_thousand_conversations_take_a_few_elements_and_few_requests(
     asked.clear()
     page.keyboard.press("/")
     page.keyboard.type("Order 4321")
-    page.locator("#list-total").get_by_text("1 conversations").wait_for()
+    page.locator("#list-total").get_by_text("1 conversation", exact=True).wait_for()
     assert len([url for url in asked if "/inbox/" in url]) <= 5
     assert "q=Order" in page.url
     assert said == []

@@ -2,7 +2,7 @@
 import { act } from "./actions.js";
 import { ENDED } from "./choosing.js";
 import { mentionsIn, startCompleting } from "./completing.js";
-import { $, button, el, icon } from "./dom.js";
+import { $, button, el, icon, isWide } from "./dom.js";
 import { comingId, draftOf, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
 import { filesFor, hasFiles, takeFiles } from "./files.js";
 import { addPending, changePending, dropPending, findPending } from "./pending.js";
@@ -157,4 +157,5 @@ on("talk", ({ id: now, detail, row }) => {
 });
 on("talk-row", (row) => { isEnded = ENDED.has(row?.status); setMode(isNote); });
 on("me", () => { form.hidden = !mayAct(); setMode(isNote); });
+if (!isWide()) field.rows = 1; // the keyboard of a phone takes half of it
 startCompleting(() => ({ id: openId(), isNote }));

@@ -76,8 +76,10 @@ async function look({ isNew = false } = {}) {
     if (mine !== serial) return;
     tell("counts", told.counts);
     tell("heard", told.at);
-    $("list-total").textContent = fill(words.total, { n: number(told.total) });
-    if (isNew || list.size === 0) apply(told.ids, { toTop: true }); else compare(told.ids);
+    $("list-total").textContent = told.total === 1 ? words.totalOne : fill(words.total, { n: number(told.total) });
+    const isFirst = isNew || list.size === 0;
+    if (isFirst) apply(told.ids, { toTop: true }); else compare(told.ids);
+    if (isFirst && opened && list.indexOf(opened) >= 0) setActive(opened); // a link to it was followed: where it stands is in sight
     box.removeAttribute("aria-busy");
     showEmpty(null);
   } catch (error) {
