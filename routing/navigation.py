@@ -31,3 +31,6 @@ navigation.add(
     model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations")),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )
+navigation.add(
+    model_list("routing", "quickreply", group=Group.CONFIGURE, order=46, icon="templates", label=_("Quick replies")),
+)

@@ -9,6 +9,8 @@ from jobs.registry import task
 from posthaste.lib import queues
 from routing.assignment import sweeping  # noqa: F401 - jobs
 from routing.customers import deriving  # noqa: F401 - a job
+from routing.desk import cleaning as desk_cleaning  # noqa: F401 - a job
+from routing.desk import snoozing  # noqa: F401 - a job
 from routing.entrances.wecom_kf import pulling, sessions
 from routing.intents import suggestions, training, training_run, versions  # noqa: F401 - jobs
 from routing.links import cleaning as link_cleaning  # noqa: F401 - a job

@@ -31,7 +31,7 @@ def tally(tenant_id: int, *, now: datetime) -> list[Alike]:
     """Count the open conversations of a tenant by what puts them into a view."""
     rows = Conversation.objects.filter(tenant_id=tenant_id, parent=None, status__in=OPEN_STATUSES).order_by()
     rows = rows.annotate(
-        is_snoozed=_whether(Q(snoozed_until__gt=now)), is_answered=_whether(Q(unanswered_since=None)), is_late=_whether(Q(late()))
+        is_snoozed=_whether(Q(snoozed_until__gt=now)), is_answered=_whether(Q(unanswered_since=None)), is_late=_whether(late(tenant_id))
     )
     grouped = rows.values_list("status", "agent_id", "group_id", "is_snoozed", "is_answered", "is_late")
     counted = grouped.annotate(number=Count("pk"), marks=Sum("last_seq") + Sum("agent_read_seq"))

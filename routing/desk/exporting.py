@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -28,7 +29,7 @@ def table(query: Query, seat: Seat, *, are_masked: bool, now: datetime) -> Itera
     wanted = ids(query, seat, now=now)
     titles = intent_titles([seat.tenant_id])[seat.tenant_id]
     for begin in range(0, len(wanted), ROWS_AT_ONCE):
-        chunk = wanted[begin : begin + ROWS_AT_ONCE]
+        chunk = [UUID(pk) for pk in wanted[begin : begin + ROWS_AT_ONCE]]
         found = Conversation.objects.filter(tenant_id=seat.tenant_id).select_related("customer", "identity", "entrance", "group", "agent")
         by_id = found.prefetch_related("tags").in_bulk(chunk)
         for row in (by_id[pk] for pk in chunk if pk in by_id):

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from posthaste.lib.ids import first_id_at
@@ -79,10 +79,11 @@ def _is_id(text: str) -> bool:
         return False
 
 
-def ids(query: Query, seat: Seat, *, now: datetime) -> list[UUID]:
-    """Return the ids of the conversations in a view, in its order."""
-    found = _ordered(rows(query, seat, now=now), query.sort)
-    return list(found.values_list("pk", flat=True)[: MAX_OVER if _is_of_the_past(query) else MAX_IDS])
+def ids(query: Query, seat: Seat, *, now: datetime) -> list[str]:
+    """Return the ids of the conversations in a view, in its order. They are made no objects of: there may be thousands."""
+    found = _ordered(rows(query, seat, now=now), query.sort).values_list(Cast("pk", CharField()), flat=True)
+    most = MAX_OVER if _is_of_the_past(query) else MAX_IDS
+    return [text if len(text) == 36 else f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" for text in found[:most]]
 
 
 def rows(query: Query, seat: Seat, *, now: datetime) -> "QuerySet[Conversation]":
@@ -102,12 +103,11 @@ def rows(query: Query, seat: Seat, *, now: datetime) -> "QuerySet[Conversation]"
     return found.filter(_matching(query, seat, now)) if query.q else found
 
 
-def late() -> Exists:
+def late(tenant_id: int) -> Q:
     """Return the condition for conversations of which an open clock has warned or is over its time."""
-    return Exists(Clock.objects.filter(_LATE, conversation=OuterRef("pk"), state__in=OPEN_CLOCKS))
-
-
-_LATE = Q(warned_at__isnull=False) | Q(breached_at__isnull=False)
+    told = Q(warned_at__isnull=False) | Q(breached_at__isnull=False)
+    clocks = Clock.objects.filter(told, tenant_id=tenant_id, state__in=OPEN_CLOCKS, conversation__isnull=False)
+    return Q(pk__in=clocks.values("conversation"))
 
 
 def _is_of_the_past(query: Query) -> bool:
@@ -132,7 +132,7 @@ def _in_view(query: Query, seat: Seat, now: datetime) -> Q:
         case "waiting":
             return is_open & held & Q(unanswered_since=None) & awake
         case "breaching":
-            return is_open & Q(late())
+            return is_open & late(seat.tenant_id)
         case "snoozed":
             return is_open & Q(snoozed_until__gt=now)
     return is_open

@@ -23,7 +23,7 @@ def inbox(request: HttpRequest, seat: Seat) -> HttpResponse:
     now = timezone.now()
     found = ids(parse(request.GET.dict()), seat, now=now)
     counts = counts_of(tally(seat.tenant_id, now=now), seat)
-    return answer({"ids": [str(pk) for pk in found], "total": len(found), "counts": counts, "at": now.isoformat()})
+    return answer({"ids": found, "total": len(found), "counts": counts, "at": now.isoformat()})
 
 
 @desk_view("GET", "HEAD")

@@ -1,6 +1,8 @@
 """What agents keep at the desk, and what is done with many conversations."""
 
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -8,7 +10,9 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Tenant
 from accounts.roles import Role
-from routing.models import Conversation, Identity, Line, Presence, QuickReply, SavedFilter
+from posthaste.lib.ids import first_id_at
+from routing.desk import cleaning
+from routing.models import Conversation, Draft, Identity, Line, Notice, Presence, QuickReply, SavedFilter
 from tests.builders import make_tenant
 from tests.routing.assignment.builders import make_group
 from tests.routing.desk.builders import Desk, ask, hold, make_desk
@@ -95,3 +99,15 @@ def test_an_export_masks_identities_unless_an_operator_asks(tenant: Tenant, mei:
     assert mei.get("export/", view="all", identities="whole").status_code == 403
     assert "ada@example.com" in b"".join(boss.get("export/", view="all", identities="whole").streaming_content).decode()
     assert AuditEntry.objects.filter(action="list.export").count() == 2
+
+
+def test_old_notices_and_drafts_are_removed(tenant: Tenant, mei: Desk) -> None:
+    assert mei.agent
+    conversation, now = ask(tenant), timezone.now()
+    for days, is_read in ((100, False), (20, True), (20, False), (1, True)):
+        at = now - timedelta(days=days)
+        pk, read_at = UUID(int=first_id_at(at).int + is_read), at if is_read else None
+        Notice.objects.create(id=pk, agent=mei.agent, kind="mention", conversation=conversation, about=str(days), at=at, read_at=read_at)
+    Draft.objects.create(agent=mei.agent, conversation=conversation, text="x", changed_at=now - timedelta(days=91))
+    assert cleaning.remove_old(now=now) == 3
+    assert Notice.objects.count() == 2
