@@ -10,8 +10,10 @@ from django.utils.translation import gettext_lazy
 from posthaste import env
 from posthaste.ui.pages import at, page, staff_page
 from routing.desk.action_texts import keys
-from routing.desk.texts import texts
+from routing.desk.texts import texts, views
 
+#: Views that stand side by side; the others are behind "more".
+VIEWS_SHOWN = 6
 REFUSAL = gettext_lazy("An owner of a tenant can add you under Members.")
 
 
@@ -39,6 +41,7 @@ def _shell(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Desk"),
         "texts": texts(),
+        "views": list(views().items())[:VIEWS_SHOWN],
         "key_groups": keys(),
         # Behind a reverse proxy /ws/ is at the same origin; without one it has its own port.
         "ws_port": "" if settings.trusted_proxies else settings.ws_port,

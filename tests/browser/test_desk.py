@@ -32,6 +32,13 @@ SHOWN = """
   return Math.min(...times("shown").map((at, index) => at - times("begin")[index]));
 }
 """
+#: Adds up how far things moved by themselves: https://web.dev/articles/cls (good is below 0.1).
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifted += shift.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 
 
 @pytest.fixture
@@ -50,6 +57,7 @@ def opened(live_server: Any, browser: Any, desk: Desk, path: str = "", **look: A
     """Open the desk of an agent, and wait for its list."""
     page, said = open_as(browser, live_server.url, desk.user, **look)
     page.set_default_timeout(MS)
+    page.add_init_script(SHIFTS)
     page.goto(f"{live_server.url}/desk/{path}")
     page.locator("#rows:not([aria-busy])").wait_for(state="attached")
     return page, said
@@ -110,6 +118,7 @@ def test_two_agents_want_one_conversation_and_the_one_who_has_it_answers_by_keyb
     winner.locator("#lines .from-agent a.state").get_by_text(re.compile("Pending|Queued|Sen")).wait_for()
     assert Line.objects.filter(conversation=asked, author=AuthorKind.AGENT).count() == 1
     assert winner.evaluate(SHOWN, "send") < 100
+    assert loser.evaluate("shifted") < 0.1, "nothing jumps where others work"
     refusals = [line for line in first_said + second_said if "409" not in line]
     assert refusals == []
 
@@ -154,6 +163,33 @@ def test_a_cut_connection_loses_nothing(served: NacosServer, live_server: Any, b
     page.locator("#lines .from-agent:not(.pending)").get_by_text("Yes, I am.").wait_for()
     assert page.locator("#lines .pending").count() == 0
     assert Line.objects.filter(conversation=held, author=AuthorKind.AGENT).count() == 1
+
+
+def test_what_is_done_by_keyboard_is_shown_at_once_and_can_be_undone(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    desk = make_desk(tenant, group)
+    first, _second = (hold(ask(tenant, group), desk.agent) for _number in range(2))
+    page, said = opened(live_server, browser, desk)
+    page.locator(".item:not(.loading):not([hidden])").nth(1).wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    page.locator("#list-total").get_by_text("1 conversation", exact=True).wait_for()
+    first.refresh_from_db()
+    assert first.status == ConversationStatus.RESOLVED
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
+    page.locator("#toasts").get_by_text("Reopened").wait_for()
+    first.refresh_from_db()
+    assert first.status != ConversationStatus.RESOLVED
+
+    page.locator("#views [data-view=team]").click()
+    page.locator("#list-total").get_by_text("2 conversations").wait_for()
+    for key in "jxjxp1":  # both are picked, and the first priority of the menu is chosen
+        page.keyboard.press(key)
+    page.locator("#toasts").get_by_text("2 done").wait_for()
+    assert set(Conversation.objects.values_list("priority", flat=True)) == {9}
+    assert page.evaluate(SHOWN, "resolve") < 100
+    assert said == []
 
 
 def make_many(tenant: Tenant, group: SkillGroup) -> None:

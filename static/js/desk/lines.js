@@ -106,22 +106,20 @@ function inOrder({ lines, notes, events, pending, merged }) {
   let noted = 0;
   let told = 0;
   let before = null;
-  const addNotes = (until) => {
-    for (; noted < notes.length && notes[noted].after_seq < until; noted += 1) found.push({ kind: "note", key: `note-${notes[noted].id}`, at: notes[noted].at, note: notes[noted] });
-  };
-  const addEvents = (until) => {
-    for (; told < events.length && events[told].at < until; told += 1) found.push({ kind: "event", at: events[told].at, event: events[told] });
+  const addBetween = (seq, at) => {
+    const between = [];
+    for (; noted < notes.length && notes[noted].after_seq < seq; noted += 1) between.push({ kind: "note", key: `note-${notes[noted].id}`, at: notes[noted].at, note: notes[noted] });
+    for (; told < events.length && events[told].at < at; told += 1) between.push({ kind: "event", at: events[told].at, event: events[told] });
+    found.push(...between.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)));
   };
   for (const line of lines) {
-    addNotes(line.seq);
-    addEvents(line.at);
+    addBetween(line.seq, line.at);
     const last = found.at(-1);
     const isFirst = !(before && last?.line === before && before.author === line.author && (before.agent?.id ?? before.agent) === (line.agent?.id ?? line.agent) && Date.parse(line.at) - Date.parse(before.at) < TOGETHER_MS);
     found.push({ kind: "line", key: `line-${line.seq}`, at: line.at, line, isFirst });
     before = line;
   }
-  addEvents("9999");
-  addNotes(Infinity);
+  addBetween(Infinity, "9999");
   return [...found, ...pending.map((entry) => ({ kind: "pending", key: `pending-${entry.client_id}`, at: entry.at, entry }))];
 }
 

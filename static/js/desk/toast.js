@@ -3,7 +3,7 @@ import { $, el, icon } from "./dom.js";
 import { words } from "./texts.js";
 
 const SHOWN_MS = 6_000;
-const MOST = 3;
+const MOST = 2;
 
 /** Show a message. `tone` is "failed" or "delivered"; `undo` takes back what was done. */
 export function toast(text, { tone = "delivered", undo = null } = {}) {

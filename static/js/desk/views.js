@@ -10,10 +10,10 @@ import { sayFailed } from "./toast.js";
 
 const TYPED_MS = 250;
 const LOUD = new Set(["breaching"]);
-/** Views that stand side by side; the others are behind "more". */
-const SHOWN = ["mine", "team", "unassigned", "waiting", "breaching", "snoozed"];
 const find = $("desk-find");
 const views = $("views");
+/** Views that stand side by side; the others are behind "more". */
+const SHOWN = [...views.querySelectorAll("[data-view]")].map((item) => item.dataset.view);
 const chips = $("filters");
 let typed = 0;
 let saved = [];
@@ -21,11 +21,10 @@ let saved = [];
 // --- views ---------------------------------------------------------------------------------------------------------
 function drawViews() {
   const { view } = address.inboxOf();
-  const items = SHOWN.map((name) => el("button", { type: "button", class: "view", data: { view: name }, "aria-pressed": String(name === view), onclick: () => address.choose({ view: name }) },
-    el("span", { class: "word" }, words.views[name]), el("span", { class: "count" })));
-  const other = SHOWN.includes(view) ? words.more : words.views[view];
-  items.push(el("button", { type: "button", class: "view", id: "views-more", "aria-haspopup": "dialog", "aria-pressed": String(!SHOWN.includes(view)), onclick: chooseView }, el("span", { class: "word" }, other)));
-  views.replaceChildren(...items);
+  for (const item of views.querySelectorAll("[data-view]")) item.setAttribute("aria-pressed", String(item.dataset.view === view));
+  const more = $("views-more");
+  more.setAttribute("aria-pressed", String(!SHOWN.includes(view)));
+  more.querySelector(".word").textContent = SHOWN.includes(view) ? words.more : words.views[view];
   drawCounts();
 }
 
@@ -105,7 +104,7 @@ function openMore() {
   items.push({ label: words.saveFilter, value: { save: true }, icon: "plus", under: words.savedFilters });
   for (const each of saved.filter((one) => !one.for_all || me.sees_all)) items.push({ label: fill(words.deleteFilter, { name: each.name }), value: { forget: each }, icon: "remove", under: words.savedFilters });
   items.push({ label: words.export, value: { export: true }, icon: "export", under: words.more });
-  openMenu($("list-more"), { title: words.more, items, pick: takeMore });
+  openMenu($("list-more"), { title: $("list-more").title, items, pick: takeMore });
 }
 
 async function takeMore(value) {
@@ -150,6 +149,11 @@ find.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   event.stopPropagation();
   if (find.value) { find.value = ""; searchNow(); } else $("rows").focus();
+});
+views.addEventListener("click", (event) => {
+  const item = event.target.closest(".view");
+  if (item?.dataset.view) address.choose({ view: item.dataset.view });
+  else if (item) chooseView();
 });
 $("filter-add").addEventListener("click", addFilter);
 $("list-more").addEventListener("click", openMore);
