@@ -14,6 +14,7 @@ from configcenter.services import items, releases
 from routing.assignment import staff
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
+from routing.demo.quick_replies import load_quick_replies
 from routing.entrances.editing import create_entrance
 from routing.intents.starting_rows import load_starting_set
 from routing.models import Agent, Arrival, Entrance, EntranceKind, IdentityKind, SkillGroup
@@ -58,6 +59,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
             agent = Agent(tenant=tenant, user=user, name=name, languages=languages)
             staff.create_agent(agent=agent, skills={groups[group].pk: level for group, level in levels.items()}, by=by, now=now)
     _publish_routes(tenant, by)
+    load_quick_replies(tenant=tenant, by=by, now=now)
     portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     if not Arrival.objects.filter(tenant=tenant).exists():

@@ -1,7 +1,9 @@
 """How long notices and drafts are kept."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import Blocking, job
@@ -34,6 +36,7 @@ def remove_old(*, now: datetime) -> int:
     read = Notice.objects.filter(read_at__lt=now - READ_KEPT, pk__lt=first_id_at(now - READ_KEPT))
     removed = 0
     for old in (read, Notice.objects.filter(pk__lt=first_id_at(now - KEPT)), Draft.objects.filter(changed_at__lt=now - KEPT)):
-        while ids := list(old.order_by("pk").values_list("pk", flat=True)[:ROWS_A_STEP]):
-            removed += old.model.objects.filter(pk__in=ids).delete()[0]
+        rows: QuerySet[Any] = old
+        while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:ROWS_A_STEP]):
+            removed += rows.filter(pk__in=ids).delete()[0]
     return removed

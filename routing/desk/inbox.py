@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +10,15 @@ from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subque
 from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils.translation import gettext as _
 
-from posthaste.lib.ids import first_id_at
 from posthaste.lib.problems import Invalid
-from routing.customers import names
+from routing.desk.searching import among_all, among_open
 from routing.desk.seats import Seat
-from routing.models import OPEN_STATUSES, Clock, ClockState, Conversation, ConversationStatus, Customer, Identity, Line, Ticket
+from routing.models import OPEN_STATUSES, Clock, ClockState, Conversation, ConversationStatus
 
 MAX_IDS = 10_000
 #: Of what is over, so many are listed.
 MAX_OVER = 2_000
 MAX_SEARCHED = 100
-#: Texts of conversations that are over are searched this far back.
-SEARCHED = timedelta(days=90)
 VIEWS = ("mine", "team", "unassigned", "waiting", "breaching", "snoozed", "all", "resolved")
 SORTS = ("oldest", "newest", "due")
 UNASSIGNED = (ConversationStatus.NEW, ConversationStatus.BOT, ConversationStatus.QUEUED)
@@ -81,8 +78,9 @@ def _is_id(text: str) -> bool:
 
 def ids(query: Query, seat: Seat, *, now: datetime) -> list[str]:
     """Return the ids of the conversations in a view, in its order. They are made no objects of: there may be thousands."""
-    found = _ordered(rows(query, seat, now=now), query.sort).values_list(Cast("pk", CharField()), flat=True)
-    most = MAX_OVER if _is_of_the_past(query) else MAX_IDS
+    is_past = _is_of_the_past(query)
+    found = _ordered(rows(query, seat, now=now), "past" if is_past else query.sort).values_list(Cast("pk", CharField()), flat=True)
+    most = MAX_OVER if is_past else MAX_IDS
     return [text if len(text) == 36 else f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" for text in found[:most]]
 
 
@@ -100,7 +98,10 @@ def rows(query: Query, seat: Seat, *, now: datetime) -> "QuerySet[Conversation]"
         found = found.filter(language__startswith=query.language)
     if query.priority:
         found = found.filter(priority=int(query.priority))
-    return found.filter(_matching(query, seat, now)) if query.q else found
+    if query.q:
+        is_past = _is_of_the_past(query)
+        found = found.filter(among_all(query.q, seat.tenant_id, now=now) if is_past else among_open(query.q, seat.tenant_id))
+    return found
 
 
 def late(tenant_id: int) -> Q:
@@ -138,23 +139,10 @@ def _in_view(query: Query, seat: Seat, now: datetime) -> Q:
     return is_open
 
 
-def _matching(query: Query, seat: Seat, now: datetime) -> Q:
-    """Return the condition for what is searched: names, subjects, texts, and exactly an identity or the number of a ticket."""
-    text = query.q
-    recent = {"pk__gte": first_id_at(now - SEARCHED)} if _is_of_the_past(query) else {}
-    own: dict[str, Any] = {"tenant_id": seat.tenant_id}
-    lines = Line.objects.filter(conversation=OuterRef("pk"), text__icontains=text)
-    found = Q(customer__in=Customer.objects.filter(names.has_part(text), **own)) | Q(subject__icontains=text, **recent)
-    found |= Q(Exists(lines), **recent)
-    found |= Q(customer__in=Identity.objects.filter(value__in={text, text.lower()}, **own).values("customer"))
-    number = text.removeprefix("#")
-    if number.isdecimal() and len(number) <= 9:
-        found |= Q(pk__in=Ticket.objects.filter(number=int(number), conversation__isnull=False, **own).values("conversation"))
-    return found
-
-
 def _ordered(found: "QuerySet[Conversation]", sort: str) -> "QuerySet[Conversation]":
     match sort:
+        case "past":  # by the index of a tenant's conversations: there may be millions
+            return found.order_by("-pk")
         case "newest":
             began = F("created_at")
             written = Greatest(Coalesce(F("customer_wrote_at"), began), Coalesce(F("agent_wrote_at"), began))

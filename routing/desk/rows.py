@@ -11,7 +11,7 @@ from routing.customers import attributes
 from routing.desk.inbox import OPEN_CLOCKS
 from routing.desk.seats import Seat
 from routing.intents.titles import intent_titles
-from routing.models import Clock, ClockState, Conversation, Draft, Line, Notice
+from routing.models import Clock, ClockState, Conversation, Draft, Line, Notice, NoticeKind
 
 MAX_ROWS = 100
 SNIPPET = 160
@@ -23,7 +23,7 @@ def readable(seat: Seat) -> Q:
     if seat.sees_all:
         return Q()
     inbox = Conversation.objects.filter(seat.visible, tenant_id=seat.tenant_id)
-    told = Notice.objects.filter(agent=seat.agent, conversation__isnull=False)
+    told = Notice.objects.filter(agent=seat.agent, kind=NoticeKind.MENTION, conversation__isnull=False)
     return seat.visible & Q(parent=None) | Q(parent__in=inbox) | Q(pk__in=told.values("conversation"))
 
 

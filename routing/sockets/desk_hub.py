@@ -187,6 +187,8 @@ class DeskHub(fanout.Hub):
         now = timezone.now()
         tenants = {desk.seat.tenant_id for desk in self._desks}
         for tenant_id in tenants:
+            if time.monotonic() - self._counted_at.get(tenant_id, 0.0) < COUNT_SECONDS:
+                continue  # counted just now, as something was told
             was_told = tenant_id in self._uncounted
             if await self._count(tenant_id) and not was_told and not self._changed:
                 for desk in self._of(tenant_id):

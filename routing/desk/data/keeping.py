@@ -16,6 +16,7 @@ from posthaste.lib import uploads
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
 from posthaste.ui.export import as_csv
 from routing.assignment import attendance
+from routing.configuration import assignment
 from routing.conversations import attachments
 from routing.desk import answering, bulk, exporting, filters, me, opening, quick_replies, telling, thread
 from routing.desk.data import acting, deciding, talking
@@ -179,7 +180,7 @@ def presence(request: HttpRequest, seat: Seat) -> HttpResponse:
         by=Actor.of_request(request),
         now=now,
     )
-    return answer({"agent": me.agent_shape(agent, agent.capacity or 0, now)})
+    return answer({"agent": me.agent_shape(agent, assignment.of(seat.tenant_id).default_capacity, now)})
 
 
 @desk_view("GET", "HEAD")

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from posthaste.lib.problems import Invalid, NotFound
 from routing.conversations.downloads import file_response
 from routing.desk import me as own
-from routing.desk import opening, rows, thread
+from routing.desk import opening, rows, splitting, thread
 from routing.desk.counts import counts_of, tally
 from routing.desk.data.requests import answer, desk_view, ids_in, number_in
 from routing.desk.inbox import ids, parse
@@ -51,6 +51,13 @@ def lines(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
     else:
         shown = thread.after(found.pk, seq=after or 0)
     return answer({"lines": thread.shapes_of(shown, tenant_id=seat.tenant_id), "notes": thread.notes_of(found), "last_seq": found.last_seq})
+
+
+@desk_view("GET", "HEAD")
+def split(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
+    """Return what a ticket about the lines from a number on begins with."""
+    found = opening.readable_conversation(pk, seat)
+    return answer(splitting.matter_of(found, first=number_in(request, "seq") or 1))
 
 
 @desk_view("GET", "HEAD")

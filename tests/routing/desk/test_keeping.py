@@ -107,7 +107,9 @@ def test_old_notices_and_drafts_are_removed(tenant: Tenant, mei: Desk) -> None:
     for days, is_read in ((100, False), (20, True), (20, False), (1, True)):
         at = now - timedelta(days=days)
         pk, read_at = UUID(int=first_id_at(at).int + is_read), at if is_read else None
-        Notice.objects.create(id=pk, agent=mei.agent, kind="mention", conversation=conversation, about=str(days), at=at, read_at=read_at)
+        Notice.objects.create(
+            id=pk, agent=mei.agent, kind="mention", conversation=conversation, about=f"{days}{is_read}", at=at, read_at=read_at
+        )
     Draft.objects.create(agent=mei.agent, conversation=conversation, text="x", changed_at=now - timedelta(days=91))
     assert cleaning.remove_old(now=now) == 3
     assert Notice.objects.count() == 2
