@@ -276,7 +276,7 @@ def grave(page: Any) -> list[str]:
     found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     faults = [f"{fault['id']}: {node['html'][:160]}" for fault in found if fault["impact"] in GRAVE for node in fault["nodes"]]
     too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return faults + page.evaluate(CONTRAST) + ([f"{too_wide} px too wide"] if too_wide > 0 else [])
+    return [*faults, *page.evaluate(CONTRAST), *([f"{too_wide} px too wide"] if too_wide > 0 else [])]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])

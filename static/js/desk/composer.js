@@ -7,7 +7,7 @@ import { comingId, draftOf, dropDraft, keepDraft, pushDrafts } from "./drafts.js
 import { filesFor, hasFiles, takeFiles } from "./files.js";
 import { addPending, changePending, dropPending, findPending } from "./pending.js";
 import { typing } from "./socket.js";
-import { mayAct, me, on } from "./store.js";
+import { me, on, onlyLooks } from "./store.js";
 import { exact, fill, number, words } from "./texts.js";
 import { lastSeq, openDetail, openId } from "./talk.js";
 
@@ -149,13 +149,13 @@ on("talk", ({ id: now, detail, row }) => {
   id = now;
   filesFor(id);
   isEnded = ENDED.has(row?.status);
-  form.hidden = !mayAct();
+  form.hidden = onlyLooks();
   if (isOther) isNote = false;
   setMode(isNote);
   if (isOther || !touched) putDraft();
   drawAround(detail);
 });
 on("talk-row", (row) => { isEnded = ENDED.has(row?.status); setMode(isNote); });
-on("me", () => { form.hidden = !mayAct(); setMode(isNote); });
+on("me", () => { form.hidden = onlyLooks(); setMode(isNote); });
 if (!isWide()) field.rows = 1; // the keyboard of a phone takes half of it
 startCompleting(() => ({ id: openId(), isNote }));

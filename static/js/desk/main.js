@@ -10,6 +10,7 @@ import "./presence.js";
 import { isLive, startSocket } from "./socket.js";
 import { me, on, rows, tell } from "./store.js";
 import { openId, refreshSoon, startTalk } from "./talk.js";
+import "./tenants.js";
 import { fill, words } from "./texts.js";
 import { sayFailed } from "./toast.js";
 import { readSaved } from "./views.js";

@@ -32,7 +32,7 @@ function draw() {
 function notify(notice) {
   if (!isWanted() || !("Notification" in window) || Notification.permission !== "granted" || !document.hidden) return;
   const kind = words.notices[notice.kind] ?? notice.kind;
-  const shown = new Notification(fill(words.notificationTitle, { kind, name: nameOf(notice) }), { tag: notice.id, icon: "/static/img/favicon.svg" });
+  const shown = new Notification(fill(words.notificationTitle, { kind, name: nameOf(notice) }), { tag: notice.id, icon: document.querySelector("link[rel=icon]").href });
   shown.addEventListener("click", () => { window.focus(); follow(notice); shown.close(); });
 }
 

@@ -84,6 +84,7 @@ function show(isOpen) {
 }
 
 function open(next) {
+  if (next && next === id) { show(true); refreshSoon(); return; }
   performance.mark("desk:open:begin");
   reading?.abort();
   tell("leaving", id);
@@ -187,6 +188,7 @@ on("acted", ({ id: of, action, told }) => {
   draw();
   refreshSoon();
 });
+on("me", () => { if (id) drawAll(); });
 on("acted-on-many", ({ ids }) => { if (ids.includes(id)) refreshSoon(); });
 
 export function startTalk() {
