@@ -97,7 +97,7 @@ def seat_again(seat: Seat) -> Seat | None:
 
 
 def show_presence(agents: Collection[tuple[UUID | None, int]], *, now: datetime) -> None:
-    """Show that the agents are there, for those of whom that was not shown lately."""
+    """Show that the agents are there, where that was not shown lately."""
     seen = dict(Agent.objects.filter(pk__in=[pk for pk, _tenant in agents if pk]).values_list("pk", "seen_at"))
     for agent_id, tenant_id in agents:
         if agent_id is None or agent_id not in seen:

@@ -20,7 +20,19 @@ from accounts.roles import Role
 from accounts.tenancy import owned_by, tenant_path
 from messaging.content import editing
 from messaging.models import Batch, Message, Provider, Status, Template, WebhookDelivery, WebhookEndpoint
-from routing.models import Agent, Customer, CustomerMerge, Entrance, Identity, Intent, IntentModel, SafeLink, SkillGroup, Utterance
+from routing.models import (
+    Agent,
+    Customer,
+    CustomerMerge,
+    Entrance,
+    Identity,
+    Intent,
+    IntentModel,
+    QuickReply,
+    SafeLink,
+    SkillGroup,
+    Utterance,
+)
 from tests.architecture.test_roles import state
 from tests.architecture.test_tenants import Owned, make_everything
 from tests.builders import RECIPIENTS, TESTER, make_endpoint, make_message, make_tenant
@@ -110,6 +122,10 @@ CASES: dict[str, list[Case]] = {
     "routing_customermerge_undo": [Case(CustomerMerge, {"state": "done"})],
     "routing_customermerge_dismiss": [Case(CustomerMerge, {"state": "suggested"})],
     "routing_safelink_revoke": [Case(SafeLink)],
+    "routing_quickreply_change": [
+        Case(QuickReply, {"shortcut": "a-own-hello"}, {"shortcut": "mine", "title": "Mine", "text": "Mine", "language": ""})
+    ],
+    "routing_quickreply_delete": [Case(QuickReply, {"shortcut": "a-own-hello"}, {"post": "yes"})],
     "routing_skillgroup_change": [Case(SkillGroup, {"name": "a-own-empty"}, {"name": "mine", "title": "Mine"})],
     "routing_skillgroup_delete": [Case(SkillGroup, {"name": "a-own-empty"}, {"post": "yes"})],
     "routing_agent_change": [Case(Agent, {"name": "A's own agent"}, AGENT)],
@@ -133,6 +149,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_provider_add": {"tenant": TENANT, **PROVIDER},
     "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
     "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
+    "routing_quickreply_add": {"tenant": TENANT, "shortcut": "mine", "title": "Mine", "text": "Mine"},
     "routing_skillgroup_add": {"tenant": TENANT, "name": "mine", "title": "Mine"},
     "routing_agent_add": {"tenant": TENANT, "user": USER, **AGENT},
     "messaging_template_add": {"tenant": TENANT, "name": "mine", "channel": "sms", **WORDING},

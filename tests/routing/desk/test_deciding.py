@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Tenant
 from accounts.roles import Role
+from posthaste.lib.problems import Conflict
+from routing.assignment import holding
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals
 from routing.desk import merging, snoozing
@@ -107,7 +109,7 @@ def test_tags_and_priority_are_kept_and_named_in_the_trail(tenant: Tenant, mei: 
 
 
 @pytest.mark.both_stacks
-def test_a_note_is_written_once_tells_whom_it_mentions_and_takes_its_draft(tenant: Tenant, mei: Desk) -> None:
+def test_a_note_is_written_once_tells_those_it_mentions_and_takes_its_draft(tenant: Tenant, mei: Desk) -> None:
     tom = make_desk(tenant)
     conversation = ask(tenant, make_group(tenant, "billing", at=timezone.now()))
     assert tom.get(f"c/{conversation.pk}/").status_code == 404
@@ -185,6 +187,8 @@ def test_others_are_asked_by_e_mail_and_their_answer_finds_the_conversation(tena
     assert mei.read(f"c/{conversation.pk}/")["sides"][0]["unread"] == 1
     assert mei.read(f"c/{side.pk}/")["lines"][1]["text"] == "Yes, two"
     assert mei.refused(side, "release")["status"] == 409
+    with pytest.raises(Conflict):
+        holding.release(conversation=side, by=TESTER, now=timezone.now())
     mei.do(side, "close")
     assert mei.refused(conversation, "side", **{**question, "to": "nobody", "client_id": ""})["errors"][0]["field"] == "to"
 

@@ -1,4 +1,4 @@
-"""The inbox: which conversations are where, for whom they are, and how many questions that costs."""
+"""The inbox: which conversations are where, who sees them, and how many questions that costs."""
 
 from datetime import timedelta
 
