@@ -44,6 +44,24 @@ def outcomes(ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
     return {pk: (status, code) for pk, status, code in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a message is, since when, and what went wrong."""
+
+    status: str
+    at: datetime
+    error: str
+
+
+def deliveries(ids: Iterable[UUID]) -> dict[UUID, Delivery]:
+    """Return how far messages are, by id, in one query; those that are not there are left out."""
+    wanted = list(ids)
+    rows = Message.objects.filter(pk__in=wanted).order_by() if wanted else Message.objects.none()
+    fields = ("pk", "status", "error_code", "finished_at", "sent_at", "queued_at", "created_at")
+    found = rows.values_list(*fields)
+    return {pk: Delivery(status, next(at for at in times if at is not None), code) for pk, status, code, *times in found}
+
+
 def batches(tenant_id: int) -> "QuerySet[Batch]":
     """Return the tenant's batches, newest first."""
     return readable(owned_by(Batch.objects.select_related("template_version__template"), tenant_id))

@@ -63,7 +63,9 @@ application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
         "http": http,
-        "websocket": chats.beside(SameSite(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_HOSTS)),
+        "websocket": chats.beside(
+            SameSite(AuthMiddlewareStack(URLRouter([*chats.session_urlpatterns, *websocket_urlpatterns])), settings.ALLOWED_HOSTS)
+        ),
     }
 )
 garbage.settle()

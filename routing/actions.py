@@ -67,6 +67,22 @@ class Action(StrEnum):
     REPORT_CREATE = "report_schedule.create"
     REPORT_CHANGE = "report_schedule.change"
     REPORT_DELETE = "report_schedule.delete"
+    # The desk
+    CONVERSATION_REOPEN = "conversation.reopen"
+    CONVERSATION_CLOSE = "conversation.close"
+    CONVERSATION_SPAM = "conversation.spam"
+    CONVERSATION_SNOOZE = "conversation.snooze"
+    CONVERSATION_TAG = "conversation.tag"
+    CONVERSATION_PRIORITY = "conversation.priority"
+    CONVERSATION_NOTE = "conversation.note"
+    CONVERSATION_MERGE = "conversation.merge"
+    CONVERSATION_MERGE_UNDO = "conversation.merge_undo"
+    CONVERSATION_SIDE = "conversation.side"
+    QUICK_REPLY_CREATE = "quick_reply.create"
+    QUICK_REPLY_CHANGE = "quick_reply.change"
+    QUICK_REPLY_DELETE = "quick_reply.delete"
+    FILTER_CREATE = "saved_filter.create"
+    FILTER_DELETE = "saved_filter.delete"
     # Tests of entrances
     ENTRANCE_TEST = "entrance.test"
     # Tickets

@@ -15,6 +15,7 @@ class RoutingConfig(AppConfig):
         # Each says what happens in its part after a change in another.
         from routing.bot import reactions as bot  # noqa: F401
         from routing.conversations import telling  # noqa: F401
+        from routing.desk import reactions as desk  # noqa: F401
         from routing.entrances import registry
         from routing.processing import reactions  # noqa: F401
         from routing.satisfaction import reactions as satisfaction  # noqa: F401

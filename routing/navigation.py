@@ -12,6 +12,9 @@ navigation.add(
     Entry(group=Group.DESK, order=35, url="desk-reports", icon="chart", label=_("Reports"), allowed=may_lead),
 )
 navigation.add(
+    Entry(group=Group.DESK, order=1, url="desk", icon="inbox", label=_("Desk"), allowed="routing.view_conversation", on_phone=True),
+)
+navigation.add(
     model_list("routing", "customer", group=Group.DESK, order=20, icon="user", label=_("Customers")),
     model_list("routing", "customermerge", group=Group.DESK, order=25, icon="merge", label=_("Merges of customers")),
     model_list("routing", "safelink", group=Group.DESK, order=60, icon="link", label=_("Safe links")),
@@ -32,7 +35,7 @@ navigation.add(
 )
 navigation.add(model_list("routing", "satisfaction", group=Group.DESK, order=50, icon="star", label=_("Satisfaction")))
 navigation.add(
-    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations"), on_phone=True),
+    model_list("routing", "conversation", group=Group.DESK, order=10, icon="chat", label=_("Conversations")),
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )
 navigation.add(
@@ -48,4 +51,7 @@ navigation.add(
 navigation.add(
     model_list("routing", "faqentry", group=Group.CONFIGURE, order=33, icon="quote", label=_("FAQ")),
     model_list("routing", "botturn", group=Group.RECORDS, order=46, icon="auto", label=_("Turns of the bot")),
+)
+navigation.add(
+    model_list("routing", "quickreply", group=Group.CONFIGURE, order=46, icon="templates", label=_("Quick replies")),
 )

@@ -1,9 +1,10 @@
 """The pages of the service desk outside of the admin; each is declared in the module of its subject."""
 
 from routing import attention
+from routing.desk import pages as desk
 from routing.desk import ticket_pages
 from routing.desk.reports import pages as reports
 from routing.desk.reports import schedule_pages
 from routing.desk.supervision import pages as supervision
 
-__all__ = ["attention", "reports", "schedule_pages", "supervision", "ticket_pages"]
+__all__ = ["attention", "desk", "reports", "schedule_pages", "supervision", "ticket_pages"]

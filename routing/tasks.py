@@ -11,6 +11,8 @@ from routing.assignment import sweeping  # noqa: F401 - jobs
 from routing.bot import answering, kicking
 from routing.calendars import importing as holiday_importing  # noqa: F401 - a job
 from routing.customers import deriving  # noqa: F401 - a job
+from routing.desk import cleaning as desk_cleaning  # noqa: F401 - a job
+from routing.desk import snoozing  # noqa: F401 - a job
 from routing.desk.reports import sending  # noqa: F401 - a job
 from routing.entrances.wecom_kf import pulling, sessions
 from routing.faq import indexing

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from routing.desk.data.urls import urlpatterns as desk_data
 from routing.entrances import callbacks
 from routing.entrances.portal import views as portal
 from routing.links import pages as links
@@ -18,3 +19,4 @@ urlpatterns += [
 ]
 urlpatterns += [path("in/<uuid:entrance>/", callbacks.receive, name="entrance-callback")]
 urlpatterns += help_pages.urlpatterns
+urlpatterns += desk_data

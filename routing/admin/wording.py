@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from django.http import HttpRequest
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from accounts.roles import Role
@@ -11,25 +10,14 @@ from accounts.staff import actors
 from accounts.staff.tenant_admin import own_tenants
 from posthaste.ui.templatetags.interface import short_id
 from routing.assignment.explain import Names
-from routing.models import Assignment, Customer, Intent, SkillGroup
-
-
-def title_of(intent: Intent) -> str:
-    """Return the title of an intent in the language of the reader."""
-    return intent.title_zh if intent.title_zh and (get_language() or "").startswith("zh") else intent.title
+from routing.intents.titles import intent_titles as intent_titles
+from routing.intents.titles import title_of as title_of
+from routing.models import Assignment, Customer, SkillGroup
 
 
 def called(customer: Customer) -> str:
     """Return the name of a customer, or what tells those without one apart."""
     return customer.name or " · ".join((_("Erased") if customer.erased_at else _("Without a name"), short_id(customer.pk)))
-
-
-def intent_titles(tenant_ids: Collection[int]) -> dict[int, dict[str, str]]:
-    """Return the titles of intents by tenant and short name, in one query."""
-    found: dict[int, dict[str, str]] = {tenant_id: {} for tenant_id in tenant_ids}
-    for intent in Intent.objects.filter(tenant_id__in=tenant_ids).only("tenant_id", "name", "title", "title_zh"):
-        found[intent.tenant_id][intent.name] = title_of(intent)
-    return found
 
 
 def actors_in_words(request: HttpRequest, found: Iterable[str]) -> dict[str, str]:

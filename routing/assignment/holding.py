@@ -81,6 +81,7 @@ def transfer(
 
     Raises:
         Taken: another agent than the expected one has it.
+        Conflict: it is one with others.
         NotOpen, Full, NotFound: as for `claim`.
     """
     if (agent is None) == (group is None):
@@ -118,7 +119,7 @@ def release(*, conversation: Conversation, by: Actor, now: datetime) -> Conversa
 
     Raises:
         NotOpen: it is resolved or closed.
-        Conflict: no one has it.
+        Conflict: no one has it, or it is one with others.
     """
     row = _locked(conversation)
     if row.status not in OPEN_STATUSES:
@@ -234,6 +235,8 @@ def _locked(conversation: Conversation) -> Conversation:
     row = Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk, tenant_id=conversation.tenant_id).first()
     if row is None:
         raise NotFound
+    if row.parent_id is not None:
+        raise Conflict(_("A conversation with others is never queued or assigned."))
     return row
 
 

@@ -38,7 +38,7 @@ def correct_intent(*, conversation: Conversation, intent: str, seq: int | None =
         tenant_id=conversation.tenant_id,
         detail={"from": before, "to": intent, "seq": line.seq},
     )
-    notices.changed_after_commit(conversation.pk, conversation.identity_id)
+    notices.changed_after_commit(conversation)
     conversation.refresh_from_db()
     events.conversation(event_types.CONVERSATION_INTENT_CORRECTED, conversation, now=now, previous_intent=before)
     return conversation

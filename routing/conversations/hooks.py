@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from routing.models import Conversation, Line
+from routing.models import Conversation, ConversationStatus, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Received:
     line: Line
     begins: bool
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether no agent has to answer it: others write about a conversation, or it is spam."""
+        return self.conversation.parent_id is not None or self.conversation.status == ConversationStatus.SPAM
+
 
 #: Called with all that is written in one transaction, so that what follows is a few statements too.
 OnReceived = Callable[[Sequence[Received], datetime], object]
@@ -28,6 +33,7 @@ Resolved = Callable[[Conversation, datetime], object]
 Replied = Callable[[Conversation, Line, datetime], object]
 _written: list[OnReceived] = []
 _received: list[OnReceived] = []
+_aside: list[OnReceived] = []
 _moved: list[Moved] = []
 _resolved: list[Resolved] = []
 _replied: list[Replied] = []
@@ -48,6 +54,12 @@ def on_received(react: OnReceived) -> OnReceived:
     return react
 
 
+def on_aside(react: OnReceived) -> OnReceived:
+    """Have a function called with lines that no agent has to answer; see `Received.is_aside`. Usable as a decorator."""
+    _aside.append(react)
+    return react
+
+
 def on_moved(react: Moved) -> Moved:
     """Have a function called with the ids of conversations whose status, group or agent has changed. Usable as a decorator."""
     _moved.append(react)
@@ -55,7 +67,10 @@ def on_moved(react: Moved) -> Moved:
 
 
 def on_resolved(react: Resolved) -> Resolved:
-    """Have a function called with each conversation that is resolved. Usable as a decorator."""
+    """Have a function called with each open conversation that ends: its status says whether it was resolved, closed, or marked as spam.
+
+    Usable as a decorator.
+    """
     _resolved.append(react)
     return react
 
@@ -73,9 +88,13 @@ def tell_written(received: Sequence[Received], *, now: datetime) -> None:
 
 
 def tell_received(received: Sequence[Received], *, now: datetime) -> None:
-    """Call what is registered for customers' lines."""
-    for react in _received if received else ():
-        react(received, now)
+    """Call what is registered for customers' lines, apart for those that no agent has to answer."""
+    aside = [each for each in received if each.is_aside]
+    to_answer = [each for each in received if not each.is_aside] if aside else received
+    for react in _received if to_answer else ():
+        react(to_answer, now)
+    for react in _aside if aside else ():
+        react(aside, now)
 
 
 def tell_moved(conversation_ids: Collection[UUID], *, now: datetime) -> None:

@@ -60,7 +60,7 @@ def append(
         data=data or {},
         created_at=now,
     )
-    notices.changed_after_commit(conversation.pk, conversation.identity_id)
+    notices.changed_after_commit(conversation)
     return line, True
 
 
@@ -83,5 +83,5 @@ def mark_read(conversation: Conversation, *, by_customer: bool, seq: int) -> boo
     field = "customer_read_seq" if by_customer else "agent_read_seq"
     moved = Conversation.objects.filter(pk=conversation.pk, last_seq__gte=seq, **{f"{field}__lt": seq}).update(**{field: seq})
     if moved:
-        notices.changed_after_commit(conversation.pk, conversation.identity_id)
+        notices.changed_after_commit(conversation)
     return bool(moved)

@@ -27,7 +27,7 @@ def resolve(*, conversation: Conversation, by: Actor, now: datetime) -> Conversa
     conversation.refresh_from_db()
     hooks.tell_resolved(conversation, now=now)
     audit.record(by=by, action=Action.CONVERSATION_RESOLVE, target=conversation.pk, tenant_id=conversation.tenant_id)
-    notices.changed_after_commit(conversation.pk, conversation.identity_id)
+    notices.changed_after_commit(conversation)
     return conversation
 
 
@@ -40,7 +40,8 @@ def reopens(conversation: Conversation, *, now: datetime) -> bool:
 def reopen(conversation: Conversation) -> bool:
     """Make a resolved conversation new, in the caller's transaction, which queues it; it still names its agent, who goes first.
 
-    False: it is not resolved any more.
+    One about another conversation is never queued. False: it is not resolved any more.
     """
     again = Conversation.objects.filter(pk=conversation.pk, status=ConversationStatus.RESOLVED)
-    return bool(again.update(status=ConversationStatus.NEW, resolved_at=None))
+    status = ConversationStatus.ASSIGNED if conversation.parent_id else ConversationStatus.NEW
+    return bool(again.update(status=status, resolved_at=None))

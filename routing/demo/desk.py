@@ -17,6 +17,7 @@ from routing.conversations import arrivals
 from routing.demo.faq import load_faq, publish_bot
 from routing.demo.history import load_history
 from routing.demo.portal import LOOK, load_ratings
+from routing.demo.quick_replies import load_quick_replies
 from routing.demo.service_levels import load_calendar, load_late
 from routing.demo.tickets import load_tickets
 from routing.entrances.editing import create_entrance
@@ -65,6 +66,7 @@ def load_desk(*, tenant: Tenant, users: Sequence[User], by: Actor, now: datetime
     _publish_routes(tenant, by)
     load_faq(tenant=tenant, by=by, now=now)
     publish_bot(tenant=tenant, entrances=[PORTAL], by=by)
+    load_quick_replies(tenant=tenant, by=by, now=now)
     portal = _entrance(tenant, PORTAL, EntranceKind.PORTAL, {}, by, now, settings=LOOK)
     webhook = _entrance(tenant, WEBHOOK, EntranceKind.WEBHOOK, {"secret": secrets.token_urlsafe(32)}, by, now)
     load_calendar(tenant=tenant, by=by, now=now)

@@ -4,6 +4,7 @@ from routing.models.agents import Agent, AgentSkill, Assignment, AssignmentCause
 from routing.models.clocks import BusinessCalendar, CalendarDay, Clock, ClockMetric, ClockSignal, ClockState, DayKind, SignalKind
 from routing.models.conversations import (
     OPEN_STATUSES,
+    SIDE_THREAD,
     Arrival,
     ArrivalState,
     Attachment,
@@ -41,6 +42,7 @@ from routing.models.wecom import ContactWay, Follow, KfCursor, Welcome
 __all__ = [
     "OPEN_STATUSES",
     "OPEN_TICKETS",
+    "SIDE_THREAD",
     "Agent",
     "AgentSkill",
     "Arrival",

@@ -104,6 +104,8 @@ class ConversationStatus(models.TextChoices):
     SPAM = "spam", _("Spam")
 
 
+#: How the threads of conversations with others about one begin.
+SIDE_THREAD = "side:"
 OPEN_STATUSES = (ConversationStatus.NEW, ConversationStatus.BOT, ConversationStatus.QUEUED, ConversationStatus.ASSIGNED)
 
 
@@ -182,6 +184,8 @@ class Conversation(models.Model):
             models.Index(fields=["agent"], condition=Q(status="assigned"), name="conversation_held"),
             models.Index(fields=["unanswered_since"], condition=Q(status="bot"), name="conversation_bot"),
             models.Index(fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="conversation_snoozed"),
+            # The desk's inbox. SQLite would not use one of the open ones only, as it can't tell that parameters are these states.
+            models.Index(fields=["tenant", "status", "agent", "group"], name="conversation_inbox"),
         ]
 
     def __str__(self) -> str:

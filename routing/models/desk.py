@@ -51,6 +51,7 @@ class NoticeKind(models.TextChoices):
     WATCHED = "watched", _("A ticket that you watch")
     WARNING = "warning", _("Service level warning")
     BREACH = "breach", _("Service level breach")
+    WOKEN = "woken", _("Snoozed until now")
 
 
 class Notice(models.Model):

@@ -1,7 +1,7 @@
 """One arrival becomes a line: who wrote, in which conversation, with which number. In the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from routing.entrances import registry
 from routing.intents.live import Recognized
 from routing.models import (
     OPEN_STATUSES,
+    SIDE_THREAD,
     Arrival,
     AttributeSource,
     AuthorKind,
@@ -30,6 +31,8 @@ from routing.models import (
 
 #: Details that belong to the line, not to the conversation.
 OF_THE_LINE = ("client_id", "files_refused", "cut_from")
+#: For so long after it was marked as spam, a conversation takes what the same sender writes.
+SPAM_KEPT = timedelta(days=30)
 
 
 class NoHandler(Exception):
@@ -95,15 +98,18 @@ def queue_or_bot(begun: Sequence[Conversation], entrances: Mapping[UUID, Entranc
 
 
 def conversation_of(entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> Conversation:
-    """Return the open conversation of an identity, locked: the one there is, the last one opened again, or a new one."""
+    """Return the conversation that a text belongs to, locked: the open one there is, the last one opened again, or a new one.
+
+    What was marked as spam takes what the same sender writes in the weeks after, and stays spam.
+    """
     same = Conversation.objects.filter(entrance=entrance, identity=identity, thread=incoming.thread)
     for _attempt in range(2):
         found = same.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True).first()
         if found is None:
-            found = _opened_again(same, now=now)
+            found = _goes_on(same, entrance, identity, incoming, now=now)
         if found is not None:
             locked = lines.lock(found)
-            if locked.status in OPEN_STATUSES:
+            if locked.status in (*OPEN_STATUSES, ConversationStatus.SPAM):
                 return locked
             continue  # it was resolved between the question and the lock
         try:
@@ -116,9 +122,20 @@ def conversation_of(entrance: Entrance, identity: Identity, incoming: Incoming, 
     raise IntegrityError("The conversation of this sender changes too quickly.")
 
 
-def _opened_again(same: Any, *, now: datetime) -> UUID | None:
+def _goes_on(same: Any, entrance: Entrance, identity: Identity, incoming: Incoming, *, now: datetime) -> UUID | None:
+    """Return the conversation that goes on with a text although the sender has none that is open."""
     last: Conversation | None = same.order_by("-pk").first()
-    if last is None or not resolving.reopens(last, now=now):
+    if last is None:
+        # Others answer an agent's question from another address, too.
+        sides = Conversation.objects.filter(entrance=entrance, thread=incoming.thread, parent__isnull=False, status__in=OPEN_STATUSES)
+        return sides.values_list("pk", flat=True).first() if incoming.thread.startswith(SIDE_THREAD) else None
+    if last.merged_into_id is not None:
+        # Only where replies go to the same identity: else the next reply would go to another address than the text came from.
+        merged = Conversation.objects.filter(pk=last.merged_into_id, entrance=entrance, identity=identity, status__in=OPEN_STATUSES)
+        return merged.values_list("pk", flat=True).first()
+    if last.status == ConversationStatus.SPAM and (last.resolved_at or last.created_at) + SPAM_KEPT > now:
+        return last.pk
+    if not resolving.reopens(last, now=now):
         return None
     return last.pk if resolving.reopen(last) else None
 

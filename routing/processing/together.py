@@ -73,7 +73,7 @@ def write(ready: Sequence[Ready], token: UUID, *, now: datetime) -> None:
                 setattr(conversation, name, value)
             made.append(_line(one, conversation, line_ids[one.arrival.pk], now=now))
             received.append(hooks.Received(conversation, made[-1], conversation.status == ConversationStatus.NEW))
-            notices.changed_after_commit(conversation.pk, conversation.identity_id)
+            notices.changed_after_commit(conversation)
         if conversation.status == ConversationStatus.NEW:
             begun[conversation.pk] = conversation
     Conversation.objects.bulk_create([conversation for _one, conversation, is_new in placed if is_new])

@@ -100,15 +100,16 @@ class Hub(fanout.Hub):
     async def hear(self, client: "redis.asyncio.Redis", data: bytes) -> None:
         try:
             notice = orjson.loads(data)
-            identity_id = UUID(notice["identity"])
-        except (orjson.JSONDecodeError, KeyError, ValueError):
+            woken = {UUID(identity) for _conversation, identity, _tenant in notice.get("changed", ()) if identity}
+            writer = UUID(notice["identity"]) if notice.get("typing") == "agent" else None
+        except (orjson.JSONDecodeError, KeyError, ValueError, TypeError, AttributeError):
             log.warning("a notice was not understood")
             return
-        if notice.get("typing") == "agent":
-            for watcher in self._watchers.get(identity_id, ()):
-                watcher.typing(str(notice.get("name", "")))
-        elif "typing" not in notice:
+        for identity_id in woken:
             self._wake(identity_id)
+        if writer is not None:
+            for watcher in self._watchers.get(writer, ()):
+                watcher.typing(str(notice.get("name", "")))
 
     async def take_turns(self) -> None:
         """Look by itself now and then, as notices may be lost, and end what holds no more."""

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Member, Tenant, User
-from routing.models import Agent, Assignment, Conversation, SkillGroup
+from routing.models import Agent, Assignment, Conversation, QuickReply, SkillGroup
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
 
 
@@ -21,10 +21,11 @@ class OwnedDesk:
     waiting: Conversation
     held: Conversation
     span: Assignment
+    quick_reply: QuickReply
 
     def rows(self) -> list[Any]:
         """List them all."""
-        return [self.group, self.empty_group, self.agent, self.new_agent, self.waiting, self.held, self.span]
+        return [self.group, self.empty_group, self.agent, self.new_agent, self.waiting, self.held, self.span, self.quick_reply]
 
 
 def make_desk(tenant: Tenant) -> OwnedDesk:
@@ -44,6 +45,9 @@ def make_desk(tenant: Tenant) -> OwnedDesk:
         waiting=make_waiting(tenant, group, at=now),
         held=held,
         span=Assignment.objects.create(tenant=tenant, conversation=held, agent=agent, cause="rule", started_at=now),
+        quick_reply=QuickReply.objects.create(
+            tenant=tenant, shortcut="a-own-hello", title="A's own hello", text="Hello", created_at=now, changed_at=now
+        ),
     )
 
 
@@ -56,4 +60,5 @@ ASSIGNMENT: dict[str, tuple[str, dict[str, Any]]] = {
     "api/conversations/<uuid:id>/transfer/": ("desk.held.pk", {"POST": {"group": "a-own-empty"}}),
     "api/conversations/<uuid:id>/release/": ("desk.held.pk", {}),
     "api/conversations/<uuid:id>/assignments/": ("desk.held.pk", {}),
+    "api/quick-replies/<uuid:id>/": ("desk.quick_reply.pk", {"PATCH": {"title": "mine now"}}),
 }

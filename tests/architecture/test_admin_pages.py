@@ -30,6 +30,7 @@ from routing.models import (
     Identity,
     Intent,
     IntentModel,
+    QuickReply,
     SafeLink,
     SkillGroup,
     Tag,
@@ -130,6 +131,10 @@ CASES: dict[str, list[Case]] = {
     "routing_customermerge_undo": [Case(CustomerMerge, {"state": "done"})],
     "routing_customermerge_dismiss": [Case(CustomerMerge, {"state": "suggested"})],
     "routing_safelink_revoke": [Case(SafeLink)],
+    "routing_quickreply_change": [
+        Case(QuickReply, {"shortcut": "a-own-hello"}, {"shortcut": "mine", "title": "Mine", "text": "Mine", "language": ""})
+    ],
+    "routing_quickreply_delete": [Case(QuickReply, {"shortcut": "a-own-hello"}, {"post": "yes"})],
     "routing_skillgroup_change": [Case(SkillGroup, {"name": "a-own-empty"}, {"name": "mine", "title": "Mine"})],
     "routing_skillgroup_delete": [Case(SkillGroup, {"name": "a-own-empty"}, {"post": "yes"})],
     "routing_agent_change": [Case(Agent, {"name": "A's own agent"}, AGENT)],
@@ -169,6 +174,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "messaging_provider_add": {"tenant": TENANT, **PROVIDER},
     "messaging_suppression_add": {"tenant": TENANT, "recipients": "eve@example.com", "channel": "email", "reason": "manual"},
     "messaging_webhookendpoint_add": {"tenant": TENANT, "is_enabled": "on", **ENDPOINT},
+    "routing_quickreply_add": {"tenant": TENANT, "shortcut": "mine", "title": "Mine", "text": "Mine"},
     "routing_skillgroup_add": {"tenant": TENANT, "name": "mine", "title": "Mine"},
     "routing_businesscalendar_add": {"tenant": TENANT, **CALENDAR},
     "routing_agent_add": {"tenant": TENANT, "user": USER, **AGENT},

@@ -9,7 +9,8 @@ from posthaste.env import ROOT
 APPS = tuple(sorted(path.parent.name for path in ROOT.glob("*/apps.py") if path.parent.name != "posthaste"))
 #: Entrances, which call services, and what only declares.
 NOT_SERVICES = {
-    "admin", "api", "console", "management", "migrations", "models", "nacos", "navigation", "pages", "staff", "templatetags", "urls",
+    "admin", "api", "console", "data", "management", "migrations", "models", "nacos", "navigation", "pages", "staff",
+    "templatetags", "urls",
 }  # fmt: skip
 #: Methods that change rows, or what is kept in Redis for an operator.
 WRITING = {"bulk_create", "bulk_update", "get_or_create", "update_or_create", "save", "force", "force_release"}

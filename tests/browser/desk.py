@@ -48,6 +48,8 @@ def desk_pages(scene: Scene) -> dict[str, str]:
     )
     make_arrival(entrance, state=ArrivalState.DONE, attempts=1, finished_at=now)
     return {
+        "desk": reverse("desk") + f"?view=all&tenant={tenant.pk}",
+        "desk with a conversation": reverse("desk-conversation", args=[held.pk]),
         "conversations": reverse("admin:routing_conversation_changelist"),
         "conversation": reverse("admin:routing_conversation_change", args=[held.pk]),
         "agents": reverse("admin:routing_agent_changelist"),

@@ -123,6 +123,8 @@ CONTRASTED = {
     "silences",
     "receivers of alarms",
     "conversation",
+    "desk",
+    "desk with a conversation",
     "customer",
     "list of assignments",
     "intents",
@@ -157,9 +159,7 @@ def open_as(
     said: list[str] = []
     page.on(
         "console",
-        lambda line: (
-            said.append(f"{page.url}: {line.text}") if line.type in ("error", "warning") and "/ws/statistics" not in line.text else None
-        ),
+        lambda line: said.append(f"{page.url}: {line.text}") if line.type in ("error", "warning") and "/ws/" not in line.text else None,
     )
     page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
     return page, said

@@ -1,0 +1,1 @@
+"""The API of what agents use at the desk."""

@@ -1,7 +1,11 @@
-"""The addresses of the desk's figures in the API."""
+"""The API's addresses of what agents use at the desk, and of its figures."""
 
 from django.urls import URLPattern, path
 
-from routing.api.desk import figures
+from routing.api.desk import figures, views
 
-urlpatterns: list[URLPattern] = [path("desk/figures/", figures.Figures.as_view())]
+urlpatterns: list[URLPattern] = [
+    path("desk/figures/", figures.Figures.as_view()),
+    path("quick-replies/", views.QuickReplyCollection.as_view()),
+    path("quick-replies/<uuid:id>/", views.QuickReplyItem.as_view()),
+]

@@ -52,6 +52,6 @@ def carry(conversation: Conversation, line: Line, text: str) -> Outgoing:
         channel=EMAIL,
         recipient=conversation.identity.value,
         body=text or "…",
-        subject=subject if RE.match(subject) else f"Re: {subject}".strip(),
+        subject=subject if RE.match(subject) or not answered else f"Re: {subject}".strip(),
         metadata={"mail": headers},
     )

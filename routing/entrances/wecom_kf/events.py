@@ -56,7 +56,7 @@ def recalled(entrance: Entrance, incoming: Incoming, now: datetime) -> None:
     line = rows.select_related("conversation").first()
     if line is not None and "recalled_at" not in line.data:
         Line.objects.filter(pk=line.pk).update(data={**line.data, "recalled_at": now.isoformat()})
-        notices.changed_after_commit(line.conversation_id, line.conversation.identity_id)
+        notices.changed_after_commit(line.conversation)
 
 
 def written_in_wecom(entrance: Entrance, incoming: Incoming, now: datetime) -> None:

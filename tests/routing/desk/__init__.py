@@ -1,0 +1,1 @@
+"""The desk: its data, its actions, its socket."""

@@ -18,7 +18,7 @@ from routing.models import Entrance, Intent
 from tests.builders import Api, fields_of, json_of, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.builders import make_entrance
-from tests.routing.desk.builders import make_answered, make_clock, make_leader, make_rating, make_turn
+from tests.routing.desk.figure_builders import make_answered, make_clock, make_leader, make_rating, make_turn
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 

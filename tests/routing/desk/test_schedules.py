@@ -15,7 +15,7 @@ from routing.desk.reports import schedules, sending
 from routing.models import ReportSchedule
 from tests.builders import TESTER, make_tenant
 from tests.crowds import at_once
-from tests.routing.desk.builders import make_answered, make_leader
+from tests.routing.desk.figure_builders import make_answered, make_leader
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_stacks]
 

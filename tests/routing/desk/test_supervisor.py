@@ -15,7 +15,7 @@ from routing.models import Assignment, Presence
 from tests.builders import make_tenant
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
 from tests.routing.builders import make_customer, make_entrance
-from tests.routing.desk.builders import make_answered, make_clock, make_leader, make_rating
+from tests.routing.desk.figure_builders import make_answered, make_clock, make_leader, make_rating
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
 

@@ -1,0 +1,121 @@
+"""The words of what agents do to conversations, and the keys for it."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+
+def texts() -> dict[str, Any]:
+    """Return the words by their use."""
+    return {
+        "actions": {
+            "claim": _("Assign to me"),
+            "transfer": _("Transfer"),
+            "release": _("Back to the queue"),
+            "resolve": pgettext("action", "Resolve"),
+            "reopen": pgettext("action", "Reopen"),
+            "close": pgettext("action", "Close conversation"),
+            "spam": _("Mark as spam"),
+            "snooze": pgettext("action", "Snooze"),
+            "wake": _("End the snooze"),
+            "tags": _("Tags"),
+            "priority": _("Priority"),
+            "intent": _("Intent"),
+            "merge": _("Merge into another"),
+            "ticket": _("New ticket"),
+            "side": _("Ask others by e-mail"),
+            "note": _("Note"),
+            "reply": pgettext("action", "Reply"),
+        },
+        "done": {
+            "claim": _("Assigned to you"),
+            "transfer": _("Transferred"),
+            "release": _("Back in the queue"),
+            "resolve": _("Resolved"),
+            "reopen": _("Reopened"),
+            "close": _("Closed"),
+            "spam": _("Marked as spam"),
+            "snooze": _("Snoozed"),
+            "tags": _("Tags changed"),
+            "priority": _("Priority changed"),
+            "intent": _("Intent corrected"),
+            "merge": _("Merged"),
+            "ticket": _("Ticket created"),
+            "side": _("E-mail sent"),
+        },
+        "bulkDone": _("{n} done"),
+        "bulkRefused": _("{n} refused: {why}"),
+        "search": _("Search"),
+        "nothing": _("Nothing fits"),
+        "groups": _("Groups"),
+        "agents": _("Agents"),
+        "alternatives": _("Recognized as well"),
+        "allIntents": _("All intents"),
+        "newTag": _("New tag {name}"),
+        "snoozeFor": {
+            "hour": _("In one hour"),
+            "afternoon": _("In three hours"),
+            "tomorrow": _("Tomorrow at 9"),
+            "monday": _("Monday at 9"),
+            "custom": _("Another time"),
+        },
+        "snoozeTime": _("Until when"),
+        "mergeWith": _("Conversation to go on with"),
+        "mergeText": _("This conversation is closed, and its lines are shown before those of the one that you choose."),
+        "noMerge": _("The customer has no other open conversation."),
+        "ticketType": _("Type"),
+        "ticketSubject": _("Subject"),
+        "sideTo": _("E-mail address"),
+        "sideSubject": _("Subject"),
+        "sideText": _("Text"),
+        "sideHelp": _("Answers come back here as a side conversation. The customer sees none of it."),
+        "save": _("Save"),
+        "create": _("Create"),
+        "send": _("Send"),
+        "spamAsk": _("For some weeks, what this sender writes goes there as well. Reopening the conversation undoes that."),
+    }
+
+
+def keys() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the keys of the desk by subject, each with what it does."""
+    return [
+        (
+            _("List"),
+            [
+                ("j k", _("Next and previous conversation")),
+                ("Enter", _("Open the conversation")),
+                ("x", _("Select the conversation")),
+                ("/", _("Search")),
+                ("g", _("Go to another view")),
+                ("f", _("Filter")),
+                ("Esc", _("Close what is open, then leave the conversation")),
+            ],
+        ),
+        (
+            _("Writing"),
+            [
+                ("Ctrl Enter", _("Send")),
+                ("/", _("Quick replies")),
+                ("@", _("Mention an agent in a note")),
+                ("Esc", _("Leave the field; the draft is kept")),
+            ],
+        ),
+        (_("Everywhere"), [("?", _("Show this list"))]),
+        (
+            _("Conversation"),
+            [
+                ("r", pgettext("action", "Reply")),
+                ("n", _("Note")),
+                ("a", _("Assign to me")),
+                ("t", _("Transfer")),
+                ("e", pgettext("action", "Resolve")),
+                ("s", pgettext("action", "Snooze")),
+                ("i", _("Correct the intent")),
+                ("l", _("Tags")),
+                ("p", _("Priority")),
+                ("m", _("All actions")),
+                ("c", _("Customer")),
+            ],
+        ),
+    ]

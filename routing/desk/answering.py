@@ -1,0 +1,54 @@
+"""What agents do with a conversation that they hold or take: reply, claim."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.services.audit import Actor
+from routing.assignment import holding
+from routing.conversations import replies
+from routing.models import Agent, Conversation, Draft, Line, Notice, NoticeKind
+
+
+@transaction.atomic
+def reply(
+    *,
+    conversation: Conversation,
+    agent: Agent,
+    text: str,
+    file_ids: Sequence[UUID] = (),
+    client_id: str = "",
+    seen_seq: int | None = None,
+    by: Actor,
+    now: datetime,
+) -> Line:
+    """Write an agent's reply; their draft goes with it, in the same transaction.
+
+    Raises:
+        Invalid, AnsweredMeanwhile, Conflict, NotFound: as for `replies.reply`.
+    """
+    author = replies.Author(agent=agent, owner=owner_of(agent))
+    line = replies.reply(
+        conversation=conversation, author=author, text=text, file_ids=file_ids, client_id=client_id, seen_seq=seen_seq, by=by, now=now
+    )
+    Draft.objects.filter(agent=agent, conversation=conversation, is_note=False).delete()
+    return line
+
+
+@transaction.atomic
+def claim(*, conversation: Conversation, agent: Agent, by: Actor, now: datetime) -> Conversation:
+    """Let an agent take a conversation that waits. They know of it, so it is no news to them.
+
+    Raises:
+        Taken, NotOpen, Full, NotFound: as for `holding.claim`.
+    """
+    taken = holding.claim(conversation=conversation, agent=agent, by=by, now=now)
+    Notice.objects.filter(agent=agent, conversation=conversation, kind=NoticeKind.ASSIGNED, read_at=None).update(read_at=now)
+    return taken
+
+
+def owner_of(agent: Agent) -> str:
+    """Return under which name files are kept that an agent has uploaded and not sent yet."""
+    return f"agent:{agent.pk.hex}"

@@ -1,0 +1,83 @@
+"""Merge two open conversations of a customer: one goes on, the other one is closed and shown before it. That can be undone.
+
+Replies go to the identity of the one that goes on. What the customer writes to the closed one comes into it only if it is the same identity
+at the same entrance, such as another thread of e-mail; from elsewhere it begins a conversation of its own, so that no reply goes to
+another address than the one that wrote.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.services import audit
+from accounts.services.audit import Actor
+from posthaste.lib.problems import Conflict
+from routing.actions import Action
+from routing.conversations import hooks, notices
+from routing.desk.states import end_columns, locked, open_again, queue_again
+from routing.models import OPEN_STATUSES, Conversation, ConversationStatus
+
+
+class NotMergeable(Conflict):
+    """These two conversations can't be merged; the detail says why, and what to do first."""
+
+    code = "not_mergeable"
+    title = gettext_lazy("These conversations can't be merged")
+
+
+@transaction.atomic
+def merge(*, conversation: Conversation, into: Conversation, by: Actor, now: datetime) -> Conversation:
+    """Merge an open conversation into another one of the same customer, and return the one that goes on.
+
+    Raises:
+        NotMergeable: it is the same one, of another customer, not open, or about another conversation.
+        NotFound: one was deleted.
+    """
+    if conversation.pk == into.pk:
+        raise NotMergeable(_("Name two different conversations."))
+    rows = {row.pk: row for row in (locked(each) for each in sorted((conversation, into), key=lambda each: each.pk))}
+    merged, kept = rows[conversation.pk], rows[into.pk]
+    if reason := _why_not(merged, kept):
+        raise NotMergeable(reason)
+    waited_since = [each.unanswered_since for each in (merged, kept) if each.unanswered_since is not None]
+    end_columns(merged, ConversationStatus.CLOSED, now=now, merged_into=kept)
+    hooks.tell_resolved(merged, now=now)
+    if waited_since and kept.unanswered_since != min(waited_since):
+        kept.unanswered_since = min(waited_since)
+        kept.save(update_fields=["unanswered_since"])
+    audit.record(by=by, action=Action.CONVERSATION_MERGE, target=merged.pk, tenant_id=merged.tenant_id, detail={"into": str(kept.pk)})
+    for row in (merged, kept):
+        notices.changed_after_commit(row)
+    return kept
+
+
+def _why_not(merged: Conversation, kept: Conversation) -> str:
+    if merged.tenant_id != kept.tenant_id or merged.customer_id != kept.customer_id:
+        return _("They are of different customers. Merge the customers first, if they are one person.")
+    if merged.parent_id is not None or kept.parent_id is not None:
+        return _("A conversation with others can't be merged.")
+    if merged.status not in OPEN_STATUSES or kept.status not in OPEN_STATUSES:
+        return _("Both must be open. Reopen the one that is not.")
+    return ""
+
+
+@transaction.atomic
+def undo_merge(*, conversation: Conversation, by: Actor, now: datetime) -> Conversation:
+    """Open a conversation that was merged again, for the queue, where the agent who had it goes first.
+
+    Raises:
+        Conflict: it is not merged.
+        AnotherIsOpen: the customer has begun another one meanwhile.
+    """
+    row = locked(conversation)
+    into = row.merged_into
+    if into is None:
+        raise Conflict(_("The conversation was not merged."))
+    open_again(row, now=now)
+    queue_again(row, now=now)
+    audit.record(by=by, action=Action.CONVERSATION_MERGE_UNDO, target=row.pk, tenant_id=row.tenant_id, detail={"from": str(into.pk)})
+    notices.changed_after_commit(into)
+    row.refresh_from_db()
+    return row

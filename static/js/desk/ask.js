@@ -1,0 +1,57 @@
+// A form in a dialog, for the few actions that need more than a choice.
+import { $, el } from "./dom.js";
+
+const dialog = $("desk-ask");
+const form = dialog.querySelector("form");
+let wanted = null;
+let sending = false;
+
+function fieldOf({ name, label, type = "text", value = "", options = null, required = true }) {
+  const id = `desk-ask-${name}`;
+  const shared = { id, name, required };
+  let input;
+  if (options) input = el("select", shared, options.map((option) => el("option", { value: option.value }, option.label)));
+  else if (type === "area") input = el("textarea", { ...shared, rows: 5, maxlength: 20_000 });
+  else input = el("input", { ...shared, type });
+  if (value) input.value = value;
+  return el("div", { class: "field" }, el("label", { for: id }, label), input, el("p", { class: "wrong", data: { wrong: name } }));
+}
+
+function values() {
+  return Object.fromEntries([...form.elements].filter((element) => element.name).map((element) => [element.name, element.value]));
+}
+
+function showWrong(error) {
+  const rest = [];
+  for (const each of error.problem?.errors ?? []) {
+    const place = form.querySelector(`[data-wrong="${CSS.escape(each.field ?? "")}"]`);
+    if (place) place.textContent = each.message; else rest.push(each.message);
+  }
+  $("desk-ask-wrong").textContent = error.problem?.errors?.length ? rest.join(" ") : error.message;
+}
+
+/** Ask for values; `submit(values)` sends them, and a refusal is shown at the fields while what was typed stays. */
+export function ask({ title, text = "", fields = [], ok, submit }) {
+  wanted = submit;
+  sending = false;
+  $("desk-ask-title").textContent = title;
+  $("desk-ask-text").textContent = text;
+  $("desk-ask-text").hidden = !text;
+  $("desk-ask-wrong").textContent = "";
+  $("desk-ask-ok").textContent = ok;
+  $("desk-ask-fields").replaceChildren(...fields.map(fieldOf));
+  dialog.showModal();
+  (form.querySelector("#desk-ask-fields :is(input, select, textarea)") ?? $("desk-ask-ok")).focus();
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  for (const place of form.querySelectorAll(".wrong")) place.textContent = "";
+  try {
+    await wanted(values());
+    dialog.close();
+  } catch (error) { showWrong(error); } finally { sending = false; }
+});
+$("desk-ask-cancel").addEventListener("click", () => dialog.close());

@@ -1,0 +1,93 @@
+// While one writes: "/" offers quick replies, "@" in a note offers agents. Arrows walk, Enter or Tab takes, Esc leaves.
+import { send } from "./api.js";
+import { quickReplies } from "./choosing.js";
+import { $, el } from "./dom.js";
+import { me } from "./store.js";
+
+const field = $("composer-text");
+const list = $("completions");
+const MOST = 8;
+const KEPT_MS = 60_000;
+const SLASH = /(^|\s)\/([\p{L}\p{N}_-]*)$/u;
+const AT = /(^|\s)@([\p{L}\p{N}_ .-]{0,30})$/u;
+let known = { id: null, at: 0, replies: [] };
+let asked = null;
+let found = [];
+let at = 0;
+let current = () => ({ id: null, isNote: false });
+
+async function repliesOf(id) {
+  if (known.id === id && performance.now() - known.at < KEPT_MS) return known.replies;
+  asked ??= quickReplies(id).then((replies) => { known = { id, at: performance.now(), replies }; asked = null; return replies; });
+  return asked;
+}
+
+function close() {
+  found = [];
+  list.hidden = true;
+  field.removeAttribute("aria-activedescendant");
+}
+
+function draw() {
+  list.hidden = !found.length;
+  if (!found.length) { close(); return; }
+  at = Math.min(at, found.length - 1);
+  list.replaceChildren(...found.map((each, index) => el("li", { id: `completion-${index}`, role: "option", "aria-selected": String(index === at), data: { index } }, el("strong", {}, each.label), el("span", { class: "soft" }, each.hint))));
+  field.setAttribute("aria-activedescendant", `completion-${at}`);
+  list.children[at].scrollIntoView({ block: "nearest" });
+}
+
+async function look() {
+  const { id, isNote } = current();
+  const before = field.value.slice(0, field.selectionStart);
+  const mention = isNote ? AT.exec(before) : null;
+  const slash = SLASH.exec(before);
+  if (mention) {
+    const typed = mention[2].toLowerCase();
+    found = me.agents.filter((agent) => agent.name.toLowerCase().includes(typed)).slice(0, MOST).map((agent) => ({ label: agent.name, hint: "", from: mention.index + mention[1].length, text: `@${agent.name} ` }));
+  } else if (slash && id) {
+    const typed = slash[2].toLowerCase();
+    const replies = await repliesOf(id);
+    if (field.value.slice(0, field.selectionStart) !== before) return;
+    const fits = (reply) => reply.shortcut.toLowerCase().startsWith(typed) || reply.title.toLowerCase().includes(typed);
+    found = replies.filter(fits).slice(0, MOST).map((reply) => ({ label: `/${reply.shortcut}`, hint: reply.title, from: slash.index + slash[1].length, text: reply.text, id: reply.id }));
+  } else found = [];
+  at = 0;
+  draw();
+}
+
+function take(each) {
+  const end = field.selectionStart;
+  field.setRangeText(each.text, each.from, end, "end");
+  close();
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  if (each.id) send(`quick-replies/${each.id}/used/`).catch(() => {});
+}
+
+/** Watch the field; `where()` tells the conversation and whether a note is written. */
+export function startCompleting(where) {
+  current = where;
+  field.addEventListener("input", look);
+  field.addEventListener("blur", () => setTimeout(close, 150)); // a click on an option comes first
+  field.addEventListener("keydown", (event) => {
+    if (list.hidden || event.isComposing) return;
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (by) { event.preventDefault(); at = (at + by + found.length) % found.length; draw(); }
+    else if (event.key === "Enter" || event.key === "Tab") { event.preventDefault(); event.stopPropagation(); take(found[at]); }
+    else if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
+  }, true);
+  list.addEventListener("pointerdown", (event) => {
+    const option = event.target.closest("[role=option]");
+    if (!option) return;
+    event.preventDefault();
+    take(found[Number(option.dataset.index)]);
+  });
+  $("quick-open").addEventListener("click", () => {
+    field.focus();
+    const before = field.value.slice(0, field.selectionStart);
+    field.setRangeText(before && !/\s$/.test(before) ? " /" : "/", field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+export const mentionsIn = (text) => me.agents.filter((agent) => text.includes(`@${agent.name}`)).map((agent) => agent.id);

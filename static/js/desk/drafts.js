@@ -1,0 +1,77 @@
+// What one has begun to write: kept on this device at once, with the server soon after, and found again on every device.
+import { newId, send } from "./api.js";
+import { me } from "./store.js";
+
+const WAIT_MS = 700;
+const KEY = "posthaste.desk.draft.";
+const timers = new Map();
+const wanted = new Map(); // key -> what the server does not have yet
+
+const coming = new Map(); // key -> the id that the text will be sent under
+
+const keyOf = (id, isNote) => `${id}${isNote ? ".note" : ""}`;
+
+function store(key, text) {
+  try { if (text === null) localStorage.removeItem(KEY + key); else localStorage.setItem(KEY + key, text); } catch { /* storage is off: the server has it */ }
+}
+
+/** Return the draft of this device that the server may not have, or null. */
+function own(key) {
+  if (wanted.has(key)) return wanted.get(key);
+  try { return localStorage.getItem(KEY + key); } catch { return null; }
+}
+
+export function draftOf(id, isNote, detail) {
+  return own(keyOf(id, isNote)) ?? detail?.draft?.[isNote ? "note" : "reply"] ?? "";
+}
+
+/** Return the id that what is being written will be sent under: a draft that arrives after its text is then known to be old. */
+export function comingId(id, isNote) {
+  const key = keyOf(id, isNote);
+  if (!coming.has(key)) coming.set(key, newId());
+  return coming.get(key);
+}
+
+/** Keep a draft; `say` hears "kept" once the server has it, or "here" where it could not be reached. */
+export function keepDraft(id, isNote, text, say) {
+  const key = keyOf(id, isNote);
+  wanted.set(key, text);
+  store(key, text);
+  clearTimeout(timers.get(key));
+  timers.set(key, setTimeout(() => push(id, isNote, key, say), WAIT_MS));
+}
+
+async function push(id, isNote, key, say) {
+  timers.delete(key);
+  const text = wanted.get(key);
+  if (text === undefined || !me.agent) return;
+  try {
+    await send(`c/${id}/draft/`, { text, is_note: isNote, client_id: comingId(id, isNote) });
+    if (wanted.get(key) !== text) return;
+    wanted.delete(key);
+    store(key, null);
+    say?.(text ? "kept" : "");
+  } catch { say?.("here"); }
+}
+
+/** Have all drafts with the server now: the page is being left, or another conversation opened. */
+export function pushDrafts() {
+  for (const [key, timer] of timers) {
+    clearTimeout(timer);
+    const isNote = key.endsWith(".note");
+    push(isNote ? key.slice(0, -5) : key, isNote, key);
+  }
+}
+
+/** Forget a draft that was sent; the server forgets it together with the reply. */
+export function dropDraft(id, isNote) {
+  const key = keyOf(id, isNote);
+  clearTimeout(timers.get(key));
+  timers.delete(key);
+  wanted.delete(key);
+  coming.delete(key);
+  store(key, null);
+}
+
+addEventListener("pagehide", pushDrafts);
+document.addEventListener("visibilitychange", () => { if (document.hidden) pushDrafts(); });

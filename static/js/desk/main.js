@@ -1,0 +1,76 @@
+// The desk: begins all its parts, and joins what the socket says to what they read.
+import { read } from "./api.js";
+import "./bulk.js";
+import "./composer.js";
+import { $, desk } from "./dom.js";
+import { lookNow, lookSoon, spoil } from "./inbox.js";
+import "./keys.js";
+import "./notices.js";
+import "./presence.js";
+import { isLive, startSocket } from "./socket.js";
+import { me, on, rows, tell } from "./store.js";
+import { openId, refreshSoon, startTalk } from "./talk.js";
+import "./tenants.js";
+import { fill, words } from "./texts.js";
+import { sayFailed } from "./toast.js";
+import { readSaved } from "./views.js";
+
+const TYPING_MS = 5_000;
+const ME_MS = 5 * 60_000;
+let banner = 0;
+
+async function readMe() {
+  try {
+    Object.assign(me, await read("me/"));
+    desk.classList.toggle("looks-on", !me.agent);
+    tell("me");
+  } catch (error) { if (error.status !== 403) sayFailed(error); }
+}
+
+function sayBanner(text, isPassing = false) {
+  clearTimeout(banner);
+  const place = $("talk-banner");
+  if (place.textContent !== text) place.textContent = text;
+  if (isPassing) banner = setTimeout(() => sayBanner(viewers()), TYPING_MS);
+}
+
+let viewing = { conversation: null, agents: [] };
+function viewers() {
+  const others = viewing.conversation === openId() ? viewing.agents.filter((name) => name !== me.agent?.name) : [];
+  return others.length ? fill(words.viewing, { names: others.join(", ") }) : "";
+}
+
+on("frame-changed", (frame) => {
+  if (frame.counts) tell("counts", frame.counts);
+  const ids = frame.all ? [...rows.keys()] : frame.conversations ?? [];
+  spoil(ids.filter((id) => rows.has(id)));
+  if (frame.all || ids.includes(openId())) refreshSoon();
+  if (frame.all || ids.length || frame.counts) lookSoon();
+});
+on("frame-typing", (frame) => {
+  if (frame.conversation !== openId() || frame.name === me.agent?.name) return;
+  sayBanner(fill(frame.author === "customer" ? words.typing : words.replying, { name: frame.name || words.withCustomer }), true);
+});
+on("frame-viewing", (frame) => { viewing = frame; sayBanner(viewers()); });
+on("talk", ({ detail }) => {
+  const others = (detail?.collisions ?? []).map((each) => each.name ?? each);
+  if (detail && viewing.conversation !== openId()) { viewing = { conversation: openId(), agents: others }; sayBanner(viewers()); }
+});
+on("stale", (id) => { spoil([id]); if (id === openId()) refreshSoon(); lookSoon(); });
+let wasConnected = false;
+on("connected", () => {
+  if (wasConnected) { spoil(rows.keys()); readMe(); }
+  wasConnected = true;
+  lookSoon();
+  refreshSoon();
+});
+on("look", () => { lookSoon(); refreshSoon(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) { lookSoon(); if (!isLive()) refreshSoon(); } });
+addEventListener("pageshow", (event) => { if (event.persisted) { lookSoon(); refreshSoon(); } });
+
+startTalk();
+lookNow({ isNew: true });
+readMe();
+readSaved();
+startSocket();
+setInterval(readMe, ME_MS);
