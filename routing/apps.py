@@ -21,5 +21,6 @@ class RoutingConfig(AppConfig):
         from routing.satisfaction import reactions as satisfaction  # noqa: F401
         from routing.service_levels import reactions as clocks  # noqa: F401
         from routing.tickets import reactions as tickets  # noqa: F401
+        from routing.tickets import telling as of_tickets  # noqa: F401
 
         registry.discover()

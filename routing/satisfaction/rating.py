@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from posthaste.lib.problems import Conflict, Invalid
+from routing import events
 from routing.models import Conversation, Satisfaction
 
 #: How long after it was asked a rating is taken, and how long after it was given it may be changed.
@@ -47,6 +49,7 @@ def checked(score: int | str, comment: str) -> tuple[int, str]:
     return value, comment
 
 
+@transaction.atomic
 def rate(rating_id: UUID, *, score: int | str, comment: str = "", now: datetime) -> Satisfaction:
     """Store what a customer says, or has changed their mind to. Of two at once the later counts.
 
@@ -60,4 +63,6 @@ def rate(rating_id: UUID, *, score: int | str, comment: str = "", now: datetime)
     taken = Satisfaction.objects.filter(unanswered | fresh, pk=rating_id)
     if not taken.update(score=value, comment=comment, answered_at=Coalesce(F("answered_at"), now)):
         raise Conflict(_("The time to rate this conversation is over. Thank you all the same."))
-    return Satisfaction.objects.get(pk=rating_id)
+    rated = Satisfaction.objects.select_related("agent", "group").get(pk=rating_id)
+    events.rated(rated, now=now)
+    return rated

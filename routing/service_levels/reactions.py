@@ -1,12 +1,14 @@
-"""What follows for clocks from what happens in conversations. Imported when the application starts, in every process."""
+"""What follows for clocks from what happens in conversations and to tickets. Imported when the application starts, in every process."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from routing import events
 from routing.conversations import hooks
-from routing.models import AuthorKind, Conversation, Line
-from routing.service_levels import conversations
+from routing.models import AuthorKind, ClockSignal, Conversation, Line
+from routing.service_levels import conversations, telling, tickets
+from routing.tickets import hooks as ticket_hooks
 
 
 @hooks.on_received
@@ -32,3 +34,18 @@ def stop_resolution(conversation: Conversation, now: datetime) -> None:
 def follow(conversation_ids: Collection[UUID], now: datetime) -> None:
     """Have clocks follow the status and priority of conversations."""
     conversations.refresh(conversation_ids, now=now)
+
+
+# --- what happens to tickets, and to clocks themselves --------------------------------------------------------------
+
+ticket_hooks.on_opened(tickets.ticket_opened)
+ticket_hooks.on_moved(tickets.ticket_moved)
+ticket_hooks.on_changed(tickets.ticket_changed)
+ticket_hooks.on_answered(tickets.ticket_answered)
+ticket_hooks.on_asked(tickets.customer_asked)
+
+
+@telling.on_told
+def tell_integrators(signals: Sequence[ClockSignal], now: datetime) -> None:
+    """Tell webhooks and streams of warnings and breaches."""
+    events.clock(*signals, now=now)

@@ -16,7 +16,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from accounts.services.audit import Actor, ActorKind
+from posthaste.lib.problems import Problem
 from routing.conversations import hooks as conversation_hooks
 from routing.conversations.hooks import Received
 from routing.models import (
@@ -33,16 +36,19 @@ from routing.models import (
     TicketLink,
     TicketLinkKind,
     TicketStatus,
+    TicketType,
     TicketWatcher,
 )
 from routing.tickets import hooks
 from routing.tickets.changing import tell_agent
 from routing.tickets.family import family_ids, root_of
 from routing.tickets.history import Happening, write
+from routing.tickets.opening import NewTicket, open_ticket
 from routing.tickets.progress import is_in_time
 from routing.tickets.storing import lock_all
 from routing.tickets.transitions import ASSIGNED, BOT, IN_PROGRESS, MERGED, NEW, QUEUED, RESOLVED, WAITING, is_possible, move
 
+log = structlog.get_logger(__name__)
 PLATFORM = Actor.system("tickets")
 #: Those that no agent has taken up.
 UNTAKEN = (NEW, BOT, QUEUED)
@@ -73,6 +79,25 @@ def customers_wrote(received: Sequence[Received], now: datetime) -> None:
                 move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
         if not still_open:
             _reopen_latest([row for row in rows if row.status == RESOLVED], now)
+
+
+@conversation_hooks.on_received
+def forms_came(received: Sequence[Received], now: datetime) -> None:
+    """Open a ticket of each form of the portal, in the transaction of its line; a form without a type any more stays a text."""
+    for one in received:
+        form = one.line.data.get("ticket")
+        if not form:
+            continue
+        kind = TicketType.objects.filter(tenant_id=one.conversation.tenant_id, name=form["type"]).first()
+        if kind is None:
+            continue
+        talk = one.conversation
+        told = {"subject": form["subject"], "description": one.line.text, "fields": form["fields"]}
+        new = NewTicket(type=kind, customer=talk.customer, conversation=talk, **told)
+        try:
+            open_ticket(tenant_id=talk.tenant_id, new=new, by=Actor.recipient(), now=now, public_only=True)
+        except Problem as problem:  # the form has changed since it was shown; an agent reads the text
+            log.info("no ticket was opened of a form", conversation=str(talk.pk), code=problem.code)
 
 
 @conversation_hooks.on_moved

@@ -13,7 +13,20 @@ from routing.configuration import service_levels
 from routing.configuration.hours import OpenHours
 from routing.conversations import resolving
 from routing.entrances.portal import sessions
-from routing.models import Arrival, Entrance, FaqEntry, Identity, IdentityKind, PortalSession, Satisfaction, Ticket, TicketStatus
+from routing.models import (
+    Arrival,
+    Entrance,
+    FaqEntry,
+    Identity,
+    IdentityKind,
+    Line,
+    PortalSession,
+    Satisfaction,
+    Ticket,
+    TicketStatus,
+    TicketType,
+)
+from routing.processing.process import process_arrivals
 from tests.builders import TESTER, json_of, make_provider, make_tenant
 from tests.routing.builders import make_entrance
 from tests.routing.portal.builders import Visitor, make_article, make_form
@@ -144,6 +157,26 @@ def test_a_form_says_what_is_wrong_under_each_field(visitor: Visitor) -> None:
     assert {error["field"] for error in json_of(answer)["errors"]} == {"subject", "description", "fields.order", "fields.way"}
     assert visitor.post("tickets/", {"type": "hidden", "client_id": "f1", "values": VALUES}).status_code == 422
     assert not Arrival.objects.exists()
+
+
+def test_a_form_that_was_filled_in_becomes_a_ticket_of_its_conversation_once(visitor: Visitor) -> None:
+    make_form(visitor.entrance.tenant)
+    for _twice in range(2):
+        visitor.post("tickets/", {"type": "refund", "client_id": "f1", "values": VALUES})
+        process_arrivals()
+    ticket = Ticket.objects.get()
+    assert (ticket.subject, ticket.opened_by, ticket.fields) == ("Money back", "recipient", {"order": "A-1042", "way": "Bank"})
+    assert ticket.conversation is not None
+    assert ticket.conversation.lines.get().text == ticket.description
+
+
+def test_a_form_whose_type_changed_meanwhile_stays_a_text_for_an_agent(visitor: Visitor) -> None:
+    kind = make_form(visitor.entrance.tenant)
+    visitor.post("tickets/", {"type": "refund", "client_id": "f1", "values": VALUES})
+    TicketType.objects.filter(pk=kind.pk).update(is_public=False)
+    process_arrivals()
+    assert not Ticket.objects.exists()
+    assert "Money back" in Line.objects.get().text
 
 
 def test_a_visitor_sees_the_tickets_of_their_own_customer(visitor: Visitor) -> None:
