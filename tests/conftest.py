@@ -1,5 +1,6 @@
 """What every test shares. The servers come from the environment, which tests/run.py fills (`make test`)."""
 
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from posthaste.lib import garbage
 from tests.left_threads import no_threads_left
 from tests.memories import forget
 from tests.peers.mute import Mute, mute
+from tests.prepared import POSTGRESQL, SQLITE, prepared
 
 if TYPE_CHECKING:
     from tests.services import Service
@@ -58,6 +60,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Let Django take the database of the tests as it was copied, and migrate it, which finds nothing to do (tests/prepared.py)."""
+    from django.db import connection
+
+    return prepared(connection.vendor) is not None
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as it runs for users: Django would take one in memory, which threads share in another way.
 
@@ -68,6 +78,10 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     if connection.vendor == "sqlite":
         connection.settings_dict["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "posthaste.sqlite3")
+        if database := prepared(SQLITE):
+            shutil.copy(database, connection.settings_dict["TEST"]["NAME"])
+    elif prepared(POSTGRESQL):
+        connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
 
 
 @pytest.fixture(autouse=True)

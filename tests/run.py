@@ -23,13 +23,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from posthaste.env import ROOT
-from tests import packages
+from tests import packages, prepared
 from tests.guard import guard
 from tests.progress import LEFT_THREADS, Counts, read
 from tests.services import EMBEDDED, PRODUCTION, Service, ServiceFailed, Services
@@ -185,6 +185,7 @@ def run_pytest(name: str, kinds: Iterable[type[Service]], arguments: list[str], 
     print(f"\n=== {name} stack: starting {', '.join(kind.name for kind in kinds)}", flush=True)
     began = time.monotonic()
     try:
+        prepared.prepare(kinds)
         with Services(kinds) as services:
             (services.folder / "data").mkdir()
             counts = counted(["-rs", "--durations=10", "--durations-min=1", *arguments], environment_of(services), deadline)
@@ -268,17 +269,19 @@ def main() -> int:
     left_out = [f"{packages.NEEDS[name].without}: {name} is missing ({reason})" for name, reason in missing.items()]
 
     counts = Counts()
-    if options.stack == "embedded":
-        counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
-    elif servers_missing:
-        # Everything, so that what can be tested is; tests that need the other servers skip themselves and say so.
-        counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
-    elif options.stack == "production":
-        counts += run_pytest("production", PRODUCTION, arguments, deadline)
-    elif options.lane:
-        counts += run_lane(options.lane, arguments, deadline)
-    else:
-        counts += run_lanes(arguments, deadline)
+    # A few tests need one database; a lane has the folder of the run that started it.
+    with nullcontext() if options.lane or names_tests(arguments) else prepared.folder():
+        if options.stack == "embedded":
+            counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
+        elif servers_missing:
+            # Everything, so that what can be tested is; tests that need the other servers skip themselves and say so.
+            counts += run_pytest("embedded", EMBEDDED, arguments, deadline)
+        elif options.stack == "production":
+            counts += run_pytest("production", PRODUCTION, arguments, deadline)
+        elif options.lane:
+            counts += run_lane(options.lane, arguments, deadline)
+        else:
+            counts += run_lanes(arguments, deadline)
 
     for line in left_out:
         print(f"Left out {line}")

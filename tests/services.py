@@ -37,6 +37,8 @@ from tests.guard import guard
 from tests.patience import Patience
 
 DATABASE = "posthaste"
+#: Names the folder with what was migrated once for all (tests/prepared.py).
+PREPARED = "TESTS_PREPARED"
 # Virtual hosts of the RabbitMQ instance: one for tests in this process, one for a whole stack beside it (tests/integration).
 VIRTUAL_HOSTS = ("/", "stack")
 
@@ -174,7 +176,7 @@ class Service:
 
 
 class PostgreSQL(Service):
-    """A PostgreSQL cluster with one empty database."""
+    """A PostgreSQL cluster with one database, which is empty, or migrated where a run has prepared one."""
 
     name = "postgresql"
     polite = signal.SIGINT  # "fast shutdown": open transactions are rolled back
@@ -194,13 +196,25 @@ class PostgreSQL(Service):
         assert folder
         return folder
 
+    @property
+    def data(self) -> Path:
+        """The folder of the cluster."""
+        return self.folder / "data"
+
     def prepare(self) -> None:
-        initdb = [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", DATABASE, "--auth=trust", "--no-sync"]
-        process = self.spawn([*initdb, "--encoding=UTF8", "--locale=C.UTF-8"])
+        if PREPARED in os.environ and (prepared := Path(os.environ[PREPARED]) / self.name).exists():
+            self.run(["cp", "-a", str(prepared), str(self.data)])
+            return
+        initdb = [str(self.binaries / "initdb"), "-D", str(self.data), "-U", DATABASE, "--auth=trust", "--no-sync"]
+        self.run([*initdb, "--encoding=UTF8", "--locale=C.UTF-8"])
+
+    def run(self, command: list[str]) -> None:
+        """Run a program that the server needs before its start to its end."""
+        process = self.spawn(command)
         status = process.wait(120)
         guard().tell(f"-{process.pid}")
         if status:
-            raise ServiceFailed(f"initdb failed:\n{self.log_tail()}")
+            raise ServiceFailed(f"{command[0]} failed:\n{self.log_tail()}")
 
     def command(self) -> list[str]:
         options = {

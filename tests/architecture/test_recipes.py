@@ -16,6 +16,7 @@ from posthaste import env
 from posthaste.env import ROOT
 from tests import crowds
 from tests.architecture.recipes import CHECKS
+from tests.prepared import SQLITE, prepared
 
 EXTEND = ROOT / "docs" / "extend.md"
 #: What the recipes call their things, and what they are called here: a project that followed the recipes has those names already.
@@ -58,6 +59,8 @@ def run(*command: str, **variables: str) -> None:
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated SQLite database to be copied."""
+    if migrated := prepared(SQLITE):
+        return migrated
     path = tmp_path_factory.mktemp("recipes") / "empty.sqlite3"
     run("manage.py", "migrate", "--verbosity=0", DATABASE_URL=f"sqlite:///{path}")
     return path

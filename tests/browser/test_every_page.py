@@ -18,6 +18,20 @@ GRAVE = ("serious", "critical")
 #: The rules whose faults would not be grave; axe-core gives a fault the impact of its rule.
 LESS = "axe._audit.rules.filter((rule) => ['minor', 'moderate'].includes(rule.impact)).map((rule) => rule.id)"
 
+#: Parts of the frame around all pages. What has been looked at in one form is not looked at again in the same form.
+FRAME = ("#rail", "#find", "#user-tools", "#bar")
+#: Their forms: what is in them, whichever entry is the current one, and without what is made for one request.
+FORMS = """
+(parts) => Object.fromEntries(parts.filter((part) => document.querySelector(part)).map((part) => {
+  const copy = document.querySelector(part).cloneNode(true);
+  copy.querySelectorAll('input[type=hidden]').forEach((e) => e.remove());
+  const current = copy.querySelectorAll('[aria-current]');
+  current.forEach((e) => e.removeAttribute('aria-current'));
+  return [part, `${current.length} ${copy.outerHTML}`];
+}))
+"""
+RUN = "([context, options]) => axe.run(context, options).then((results) => results.violations)"
+
 
 @pytest.fixture
 def grave(browser: Any, pages: dict[str, str]) -> Callable[[Any, str], list[str]]:
@@ -30,12 +44,18 @@ def grave(browser: Any, pages: dict[str, str]) -> Callable[[Any, str], list[str]
     # What goes on without end would be measured while it changes. No rule that is grave reads what would be loaded before.
     options = {"resultTypes": ["violations"], "iframes": False, "preload": False, "rules": {rule: {"enabled": False} for rule in less}}
 
+    seen: set[str] = set()
+
     def look(page: Any, name: str) -> list[str]:
         if pages[name] in NOT_OURS:
             return []
+        forms = page.evaluate(FORMS, FRAME)
+        context = {"exclude": [[part] for part, form in forms.items() if form in seen]}
+        seen.update(forms.values())
+        page.evaluate(engine.axe_script)
         return [
             f"{name}: {fault['id']} ({fault['impact']}): {node['target']} {node['html'][:160]}"
-            for fault in engine.run(page, options=options).response["violations"]
+            for fault in page.evaluate(RUN, [context, options])
             if fault["impact"] in GRAVE
             for node in fault["nodes"][:3]
         ]

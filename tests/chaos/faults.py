@@ -216,7 +216,13 @@ def refuse_the_login(storm: Storm) -> None:
 
 
 def purge_queue(storm: Storm) -> None:
-    empty_queue(storm.installation.stack, "message.send")
+    """As soon as something stands in it."""
+    poll(
+        lambda: empty_queue(storm.installation.stack, "message.send"),
+        progress=lambda: len(storm.totals.accepted),
+        every=0.01,
+        reason="nothing stands in the queue",
+    )
 
 
 def repeat_tasks(storm: Storm) -> None:

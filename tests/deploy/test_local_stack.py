@@ -165,21 +165,24 @@ def test_the_local_stack_starts_heals_itself_stops_and_keeps_its_data(local: Loc
         eventually(partial(_answers, client))
     eventually(lambda: "worker had ended and was started again" in local.said())
 
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(150) == 0, local.said()
-    eventually(lambda: not processes_below(local.data))
-
-    # The next starts find everything as it was, also after a process was killed without a chance to clean up.
-    process = local.start()
-    local.wait_ready(process)
-    assert json.loads(demo_file.read_text()) == demo
+    # The next start finds everything as it was, after it was killed without a chance to clean up.
     process.kill()
     process.wait()
     process = local.start()
     local.wait_ready(process)
+    assert json.loads(demo_file.read_text()) == demo
     assert urllib3.request("GET", f"http://127.0.0.1:{local.port}/health", headers={"Host": "localhost"}).status == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(150) == 0, local.said()
+    eventually(lambda: not processes_below(local.data))
+
+    # It may be stopped while it starts, too.
+    process = local.start()
+    eventually(lambda: "Starting " in local.said() or process.poll() is not None, READY_SECONDS)
     process.send_signal(signal.SIGINT)
     assert process.wait(150) == 0, local.said()
+    assert "Stopped" in local.said()
+    assert json.loads(demo_file.read_text()) == demo
 
 
 def listening_on(port: int) -> str:

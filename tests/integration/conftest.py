@@ -1,5 +1,6 @@
 """The running product for the tests of this folder."""
 
+import shutil
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.integration.customer import forgotten
 from tests.integration.mending import effective, mend, mend_configuration
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll
+from tests.prepared import POSTGRESQL, SQLITE, prepared
 
 # Its own database, virtual host and Redis number: what unit tests write, truncate or consume in theirs must not meet it.
 NAME = "stack"
@@ -26,20 +28,25 @@ def _with_path(url: str, path: str) -> str:
 
 
 def _new_database(url: str) -> str:
-    """Make an empty database beside the one of a PostgreSQL address, and return its address."""
-    name = f"{(parse_url(url).path or '/').strip('/')}_{NAME}"
+    """Copy the database of a PostgreSQL address, where a run has migrated it, or make an empty one; return the address."""
+    original = (parse_url(url).path or "/").strip("/")
+    name = f"{original}_{NAME}"
     with psycopg.connect(_with_path(url, "postgres"), autocommit=True) as connection:
         identifier = sql.Identifier(name)
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        template = sql.Identifier(original if prepared(POSTGRESQL) else "template1")
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, template))
     return _with_path(url, name)
 
 
 def stack_environment(settings: env.Environment, folder: Path) -> dict[str, str]:
     """Return the servers of the run, each in a part of its own."""
     redis_url = _with_path(settings.redis_url, str(REDIS_NUMBER))
+    file = folder / "stack.sqlite3"
+    if not settings.is_postgresql and (migrated := prepared(SQLITE)):
+        shutil.copy(migrated, file)
     return {
-        "DATABASE_URL": _new_database(settings.database_url) if settings.is_postgresql else f"sqlite:///{folder}/stack.sqlite3",
+        "DATABASE_URL": _new_database(settings.database_url) if settings.is_postgresql else f"sqlite:///{file}",
         "BROKER_URL": _with_path(settings.broker_url, NAME) if settings.is_rabbitmq else redis_url,
         "REDIS_URL": redis_url,
         "REDIS_PREFIX": NAME,  # publish/subscribe does not know numbers, so names keep the two apart there

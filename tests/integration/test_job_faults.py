@@ -143,7 +143,7 @@ def is_running(pid: int) -> bool:
 
 def test_a_run_whose_worker_is_killed_is_lost_with_all_its_processes_and_the_next_one_runs(whole: Jobs) -> None:
     jobs = whole
-    run = jobs.run("misbehaving.spin", words="so far so good")
+    run = jobs.run("misbehaving.spin", pause=60, words="so far so good")
     pids = [int(pid) for pid in jobs.said(run, "so far so good").split("pids ")[1].split()[:3]]
     assert all(map(is_running, pids))
     jobs.stack.kill("worker-aux")  # with SIGKILL; the run's processes are in a group of their own
@@ -151,14 +151,14 @@ def test_a_run_whose_worker_is_killed_is_lost_with_all_its_processes_and_the_nex
     jobs.stack.start("worker-aux")
     jobs.ended(run, "failed", "worker_lost")
     assert "so far so good" in jobs.log(run)
-    again = jobs.run("misbehaving.spin", words="once more")
+    again = jobs.run("misbehaving.spin", pause=60, words="once more")
     jobs.said(again, "once more")
     assert jobs.stack.http.post(f"{again}stop/").status == 200
     jobs.ended(again, "killed", f"Stopped by key:{jobs.stack.http.api_key.split('_')[2]}.")
 
 
 def test_the_group_of_a_run_whose_guard_is_killed_ends_with_it(whole: Jobs) -> None:
-    run = whole.run("misbehaving.spin", words="guarded")
+    run = whole.run("misbehaving.spin", pause=60, words="guarded")
     guard, *others = (int(pid) for pid in whole.said(run, "guarded").split("pids ")[1].split()[:3])
     os.kill(guard, 9)
     poll(lambda: not any(map(is_running, others)), reason="the run outlives its guard")

@@ -10,6 +10,8 @@ from tests.patience import Watch
 QUIET_SECONDS = 60.0
 CAP_SECONDS = 600.0
 LOOK_SECONDS = 1.0
+#: Where a test does not say how often it asks: after a twentieth of what it has waited, so that long waits cost few calls.
+SOONEST_SECONDS, LATEST_SECONDS, PART = 0.05, 0.25, 0.05
 
 
 def poll(
@@ -18,7 +20,7 @@ def poll(
     progress: Callable[[], object] | None = None,
     quiet_seconds: float = QUIET_SECONDS,
     cap_seconds: float = CAP_SECONDS,
-    every: float = 0.05,
+    every: float | None = None,
     look_seconds: float = LOOK_SECONDS,
     reason: str | Callable[[], object] = "",
 ) -> Any:
@@ -32,7 +34,7 @@ def poll(
         progress: what moves on the way there, such as a count; by default the answer itself.
         quiet_seconds: how long nothing may move.
         cap_seconds: the longest wait, whatever moves.
-        every: seconds between two questions.
+        every: seconds between two questions; by default the more, the longer the wait.
         look_seconds: the same for looks at the progress, which may cost a call.
         reason: what a failure says, or is asked for then.
 
@@ -58,7 +60,7 @@ def poll(
         if over:
             said = reason() if callable(reason) else reason
             raise AssertionError(f"{said or f'still {answer!r}'} ({over}; last seen: {seen!r})")
-        time.sleep(every)
+        time.sleep(min(max(PART * now, SOONEST_SECONDS), LATEST_SECONDS) if every is None else every)
 
 
 def sizes(*paths: Path) -> list[int]:
@@ -66,6 +68,6 @@ def sizes(*paths: Path) -> list[int]:
     return [path.stat().st_size if path.exists() else 0 for path in paths]
 
 
-def reach(count: Callable[[], int], least: int, *, every: float = 0.05, reason: str | Callable[[], object] = "") -> None:
+def reach(count: Callable[[], int], least: int, *, every: float | None = None, reason: str | Callable[[], object] = "") -> None:
     """Wait until a count has come so far; every step of it is progress."""
     poll(lambda: count() >= least, progress=count, every=every, reason=reason)

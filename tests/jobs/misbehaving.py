@@ -24,26 +24,27 @@ def wait_for(path, seconds=300):
     while not os.path.exists(path) and time.monotonic() < deadline:
         time.sleep(0.05)
 
-def spin():
+def spin(seconds):
     while True:
         try:
             while True:
-                pass
+                if seconds:
+                    time.sleep(seconds)
         except BaseException:
             pass
 
 @job("misbehaving.spin", **DECLARED)
-def spin_with_a_child(*, now, words: str = "spinning", mark: str = "/dev/null"):
+def spin_with_a_child(*, now, words: str = "spinning", mark: str = "/dev/null", pause: int = 0):
     began = time.time()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = os.fork()
     if child == 0:
-        spin()
+        spin(pause)
     pids = f"{os.getppid()} {os.getpid()} {child}"
     Path(mark).write_text(f"{began} {pids}")
     print(f"pids {pids}", flush=True)
     print(words, flush=True)
-    spin()
+    spin(pause)
 
 @job("misbehaving.wait", **DECLARED)
 def wait(*, now, path: str = "/"):

@@ -67,6 +67,7 @@ class MailServer:
         self._script: dict[Phase, deque[str]] = {"mail": deque(), "rcpt": deque(), "data": deque(), "taken": deque()}
         self._login = login
         self._pipelining = pipelining
+        self._has_tls = tls is not None
         self._controller = _Controller(
             self,
             hostname=host,
@@ -98,10 +99,11 @@ class MailServer:
         self.drop_all()
         self._controller.stop()
         self._controller.sessions.clear()
-        # aiosmtpd leaves transports whose handshake failed to the garbage collector, which would complain in some later test.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        if self._has_tls:
+            # aiosmtpd leaves transports whose handshake failed to the garbage collector, which would complain in some later test.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == self._login
