@@ -146,6 +146,7 @@ class Clock(models.Model):
             models.Index(fields=["ticket"], name="clock_ticket"),
             models.Index(fields=["warn_at"], condition=Q(state="running", warned_at=None), name="clock_to_warn"),
             models.Index(fields=["due_at"], condition=Q(state="running", breached_at=None), name="clock_to_breach"),
+            models.Index(fields=["tenant", "ended_at"], condition=Q(ended_at__isnull=False), name="clock_ended"),
             models.Index(fields=["tenant", "due_at"], condition=Q(state__in=["running", "paused"]), name="clock_tenant"),
         ]
 

@@ -183,6 +183,7 @@ class Conversation(models.Model):
             models.Index(fields=["group", "-priority", "queued_at"], condition=Q(status="queued"), name="conversation_queue"),
             models.Index(fields=["agent"], condition=Q(status="assigned"), name="conversation_held"),
             models.Index(fields=["unanswered_since"], condition=Q(status="bot"), name="conversation_bot"),
+            models.Index(fields=["tenant", "resolved_at"], condition=Q(resolved_at__isnull=False), name="conversation_resolved"),
             models.Index(fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="conversation_snoozed"),
             # The desk's inbox. SQLite would not use one of the open ones only, as it can't tell that parameters are these states.
             models.Index(fields=["tenant", "status", "agent", "group"], name="conversation_inbox"),

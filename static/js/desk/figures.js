@@ -21,6 +21,7 @@ function palette() {
 
 function duration(seconds) {
   if (seconds < 60) return `${whole.format(Math.round(seconds))} ${words.s}`;
+  if (seconds < 600) return `${whole.format(seconds / 60)} ${words.min}`;  // marks of an axis may lie half a minute apart
   if (seconds < 3_600) return `${whole.format(Math.round(seconds / 60))} ${words.min}`;
   return `${whole.format(seconds / 3_600)} ${words.h}`;
 }
