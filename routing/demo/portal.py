@@ -19,7 +19,7 @@ LOOK = {
     "asks_rating": True,
 }
 
-#: Days ago, who, the language, what they asked and were answered, the group, the score and the comment; no score: not answered.
+#: The newest first: days ago, who, the language, what they asked and were answered, the group, the score (None: not given), the comment.
 RESOLVED: tuple[tuple[int, str, str, str, str, str, int | None, str], ...] = (
     (
         1,
@@ -44,8 +44,8 @@ def load_ratings(*, tenant: Tenant, entrance: Entrance, agents: Sequence[Agent],
     if Satisfaction.objects.filter(tenant=tenant).exists():
         return
     groups = {group.name: group for group in SkillGroup.objects.filter(tenant=tenant)}
-    for number, (days, name, language, question, answer, group, score, comment) in enumerate(RESOLVED):
-        at, agent = now - timedelta(days=days, minutes=17 * number), agents[number % len(agents)] if agents else None
+    for number, (days, name, language, question, answer, group, score, comment) in enumerate(reversed(RESOLVED)):
+        at, agent = now - timedelta(days=days) + timedelta(minutes=17 * number), agents[number % len(agents)] if agents else None
         sender = SenderName(kind=IdentityKind.PORTAL, value=f"demo-rated-{number}", name=name)
         identity = identities.resolve(sender, tenant_id=tenant.pk, language=language, now=at)
         conversation = Conversation.objects.create(

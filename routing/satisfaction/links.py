@@ -40,9 +40,11 @@ def _words(link: SafeLink) -> dict[str, Any]:
     asked = _asked(link.tenant_id, link.data)
     assert asked is not None, "checked before"
     tenant = tenant_by_id(link.tenant_id)
+    sender = tenant.name if tenant else ""
     return {
         "title": _("How did we do?"),
-        "text": _("How satisfied are you with the answers of {sender}?").format(sender=tenant.name if tenant else ""),
+        "text": _("How satisfied are you with the answers of {sender}?").format(sender=sender),
+        "sender": sender,
         "scores": words_of_scores(),
         "score": asked.score,
         "comment": asked.comment,

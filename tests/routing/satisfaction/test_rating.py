@@ -69,6 +69,7 @@ def test_on_other_channels_a_link_is_sent_and_rates_by_a_post_only() -> None:
     assert client.post(path, {"score": "2", "comment": "slow"}).status_code == 200
     again = client.post(path, {"score": "4", "comment": "<b>but kind</b>"})
     assert "&lt;b&gt;but kind" in again.content.decode()
+    assert f"This link is from {entrance.tenant.name}." in again.content.decode()
     [rated] = Satisfaction.objects.all()
     assert (rated.score, rated.comment, Satisfaction.objects.count()) == (4, "<b>but kind</b>", 1)
 
