@@ -50,7 +50,7 @@ def here(groups: list[dict[str, Any]]) -> list[str]:
 def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     shown = labels(groups_for(User(username="root", is_staff=True, is_superuser=True)))
     assert list(shown) == ["operate", "desk", "configure", "records", "access"]
-    assert shown["desk"] == ["Conversations", "Customers", "Merges of customers", "Agents", "Safe links"]
+    assert shown["desk"] == ["Conversations", "Tickets", "Customers", "Merges of customers", "Agents", "Safe links"]
     assert shown["operate"] == [
         "Overview",
         "Big screen",
@@ -76,6 +76,8 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Entrances",
         "Contact ways",
         "Skill groups",
+        "Ticket types",
+        "Tags",
     ]
 
 
