@@ -162,4 +162,7 @@ def _choice(line: str) -> dict[str, str]:
 
 def _as_initial(one: dict[str, Any]) -> dict[str, Any]:
     lines = [f"{choice['value']} = {choice['zh']}" if choice.get("zh") else choice["value"] for choice in one.get("choices", [])]
-    return {**one, "choices": "\n".join(lines)}
+    # Without the fraction that a whole number is stored with.
+    given = {name: one[name] for name in ("minimum", "maximum") if one.get(name) is not None}
+    bounds = {name: int(value) if float(value).is_integer() else value for name, value in given.items()}
+    return {**one, **bounds, "choices": "\n".join(lines)}
