@@ -9,7 +9,8 @@ from django.db import transaction
 from accounts.services.audit import Actor
 from routing.assignment import holding
 from routing.conversations import replies
-from routing.models import Agent, Conversation, Draft, Line, Notice, NoticeKind
+from routing.desk import telling
+from routing.models import Agent, Conversation, Draft, Line
 
 
 @transaction.atomic
@@ -24,7 +25,7 @@ def reply(
     by: Actor,
     now: datetime,
 ) -> Line:
-    """Write an agent's reply; their draft goes with it, in the same transaction.
+    """Write an agent's reply; their draft goes with it, in the same transaction, and what they were told of it counts as read.
 
     Raises:
         Invalid, AnsweredMeanwhile, Conflict, NotFound: as for `replies.reply`.
@@ -34,6 +35,7 @@ def reply(
         conversation=conversation, author=author, text=text, file_ids=file_ids, client_id=client_id, seen_seq=seen_seq, by=by, now=now
     )
     Draft.objects.filter(agent=agent, conversation=conversation, is_note=False).delete()
+    telling.mark_read(agent, conversation_id=conversation.pk, now=now)
     return line
 
 
@@ -45,7 +47,7 @@ def claim(*, conversation: Conversation, agent: Agent, by: Actor, now: datetime)
         Taken, NotOpen, Full, NotFound: as for `holding.claim`.
     """
     taken = holding.claim(conversation=conversation, agent=agent, by=by, now=now)
-    Notice.objects.filter(agent=agent, conversation=conversation, kind=NoticeKind.ASSIGNED, read_at=None).update(read_at=now)
+    telling.mark_read(agent, conversation_id=conversation.pk, now=now)
     return taken
 
 

@@ -13,6 +13,7 @@ from routing.actions import Action
 from routing.assignment import holding, queueing
 from routing.assignment.assigning import assign_waiting
 from routing.conversations import hooks, lines, notices
+from routing.desk import answering
 from routing.models import OPEN_STATUSES, Agent, Conversation, ConversationStatus
 
 MAX_PRIORITY = 10
@@ -135,7 +136,7 @@ def _hand_out(row: Conversation, agent: Agent | None, *, by: Actor, now: datetim
     """Give a new conversation to the agent, if there is room, or to the queue, where the agent who had it goes first."""
     if agent is not None:
         try:
-            holding.claim(conversation=row, agent=agent, by=by, now=now)
+            answering.claim(conversation=row, agent=agent, by=by, now=now)
             return
         except holding.Full:
             pass

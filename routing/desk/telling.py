@@ -41,7 +41,7 @@ def listed(agent: Agent, *, after: UUID | None) -> list[Shape]:
     return [shape_of(notice) for notice in (rows.filter(pk__gt=after) if after else rows)[:MAX_LISTED]]
 
 
-def mark_read(agent: Agent, *, ids: Collection[UUID], conversation_id: UUID | None, now: datetime) -> int:
+def mark_read(agent: Agent, *, ids: Collection[UUID] = (), conversation_id: UUID | None = None, now: datetime) -> int:
     """Mark notices as read, by their ids or all about a conversation, and return how many were not."""
     rows = Notice.objects.filter(agent=agent, read_at=None)
     rows = rows.filter(conversation=conversation_id) if conversation_id else rows.filter(pk__in=list(ids))

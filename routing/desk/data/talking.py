@@ -6,7 +6,7 @@ import msgspec
 from django.utils import timezone
 
 from routing.conversations import lines as marks
-from routing.desk import answering, drafts, noting, rows, sides, thread
+from routing.desk import answering, drafts, noting, rows, sides, telling, thread
 from routing.desk.data.requests import Action, Call, Made
 from routing.desk.seats import Seat
 from routing.models import Conversation
@@ -118,10 +118,11 @@ def side(call: Call, seat: Seat, conversation: Conversation) -> Made:
 
 
 def read(call: Call, seat: Seat, conversation: Conversation) -> Made:
-    """Note up to where agents have read it. Who only supervises leaves no mark."""
+    """Note up to where agents have read it, and what this one was told of it. Who only supervises leaves no mark."""
     seq = call.read(SeqIn).seq
     if seat.agent is not None:
         marks.mark_read(conversation, by_customer=False, seq=seq)
+        telling.mark_read(seat.agent, conversation_id=conversation.pk, now=timezone.now())
     return {}
 
 

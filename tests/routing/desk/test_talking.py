@@ -104,7 +104,7 @@ def test_a_file_is_a_download_for_those_who_see_its_conversation(tenant: Tenant)
 
 
 def test_a_customer_who_writes_twice_is_one_notice_until_answered(tenant: Tenant) -> None:
-    desk = make_desk(tenant)
+    desk = make_desk(tenant, make_group(tenant, at=timezone.now()))
     conversation = hold(ask(tenant), desk.agent)
     line = Line.objects.get(conversation=conversation)
     for _ in range(2):
@@ -114,6 +114,8 @@ def test_a_customer_who_writes_twice_is_one_notice_until_answered(tenant: Tenant
     conversation.refresh_from_db()
     tell_received([Received(conversation, line, False)], now=timezone.now())
     assert Notice.objects.filter(agent=desk.agent, kind=NoticeKind.REPLY).count() == 2
+    desk.do(conversation, "read", seq=1)
+    assert not Notice.objects.filter(read_at=None).exists()
 
 
 def test_a_page_learns_who_sits_there_and_what_it_can_offer(tenant: Tenant) -> None:
