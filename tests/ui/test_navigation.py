@@ -50,7 +50,7 @@ def here(groups: list[dict[str, Any]]) -> list[str]:
 def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     shown = labels(groups_for(User(username="root", is_staff=True, is_superuser=True)))
     assert list(shown) == ["operate", "desk", "configure", "records", "access"]
-    assert shown["desk"] == ["Conversations", "Customers", "Merges of customers", "Agents", "Safe links"]
+    assert shown["desk"] == ["Desk", "Conversations", "Customers", "Merges of customers", "Agents", "Safe links"]
     assert shown["operate"] == [
         "Overview",
         "Big screen",
