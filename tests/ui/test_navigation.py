@@ -76,6 +76,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Entrances",
         "Contact ways",
         "Skill groups",
+        "Quick replies",
     ]
 
 
