@@ -51,6 +51,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
     shown = labels(groups_for(User(username="root", is_staff=True, is_superuser=True)))
     assert list(shown) == ["operate", "desk", "configure", "records", "access"]
     assert shown["desk"] == ["Conversations", "Customers", "Merges of customers", "Agents", "Satisfaction", "Safe links"]
+    assert shown["desk"] == ["Desk", "Conversations", "Customers", "Merges of customers", "Agents", "Safe links"]
     assert shown["operate"] == [
         "Overview",
         "Big screen",
@@ -78,6 +79,7 @@ def test_a_superuser_sees_every_entry_in_its_group_and_order() -> None:
         "Skill groups",
         "Ticket types",
         "Tags",
+        "Quick replies",
     ]
 
 

@@ -75,7 +75,8 @@ async function deliver(entry) {
 
 async function send() {
   const text = field.value.trim();
-  if (!id || (!text && !hasFiles()) || field.disabled) return;
+  const withFiles = !isNote && hasFiles(); // notes have no files
+  if (!id || (!text && !withFiles) || field.disabled) return;
   performance.mark("desk:send:begin");
   const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date().toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
   // The text leaves the field at once; until it has arrived it is kept with the pending line.
@@ -86,7 +87,7 @@ async function send() {
   grow();
   addPending(entry);
   performance.mark("desk:send:shown");
-  if (hasFiles()) entry.files = await takeFiles();
+  if (withFiles) entry.files = await takeFiles();
   deliver(entry);
 }
 

@@ -1,4 +1,5 @@
 // The desk: begins all its parts, and joins what the socket says to what they read.
+import { choose } from "./address.js";
 import { read } from "./api.js";
 import "./bulk.js";
 import "./composer.js";
@@ -24,6 +25,8 @@ async function readMe() {
     Object.assign(me, await read("me/"));
     desk.classList.toggle("looks-on", !me.agent);
     tell("me");
+    // Who only supervises has nothing of their own.
+    if (!me.agent && !new URL(location.href).searchParams.has("view")) choose({ view: "team" });
   } catch (error) { if (error.status !== 403) sayFailed(error); }
 }
 
