@@ -29,6 +29,6 @@ navigation.add(
     model_list("routing", "arrival", group=Group.RECORDS, order=40, icon="import", label=_("Arrivals")),
 )
 navigation.add(
-    model_list("routing", "faqentry", group=Group.CONFIGURE, order=33, icon="quote", label=_("FAQ")),
+    model_list("routing", "faqentry", group=Group.CONFIGURE, order=33, icon="unknown", label=_("FAQ")),
     model_list("routing", "botturn", group=Group.RECORDS, order=46, icon="auto", label=_("Turns of the bot")),
 )
