@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from accounts.staff.tenant_admin import ReadOnly
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, facts, percent, short_id, two_lines
 from routing.bot.wording import reason_in_words
-from routing.models import BotAction, BotTurn
+from routing.models import BotAction, BotTurn, FaqEntry
 
 
 @admin.register(BotTurn)
@@ -75,7 +75,7 @@ class BotTurnAdmin(ReadOnly):
         if row.entry is None:
             return NOTHING
         address = reverse("admin:routing_faqentry_change", args=[row.entry_id])
-        return two_lines(format_html('<a href="{}">{}</a>', address, Truncator(row.entry.question).chars(80)), row.entry.slug)
+        return two_lines(_linked(address, row.entry), row.entry.slug)
 
     @admin.display(description=gettext_lazy("score"))
     def score_shown(self, row: BotTurn) -> str:
@@ -89,7 +89,7 @@ class BotTurnAdmin(ReadOnly):
     def offered(self, row: BotTurn) -> SafeString | str:
         found = row.data.get("offered", ())
         lines = ((each["question"], percent(round(100 * each["score"]))) for each in found)
-        return format_html_join(SafeString("<br>"), "{} · {}", lines) if found else NOTHING
+        return format_html_join(SafeString("<br>"), '<span lang="und">{}</span> · {}', lines) if found else NOTHING
 
     @admin.display(description=gettext_lazy("details told"))
     def collected(self, row: BotTurn) -> SafeString | str:
@@ -100,3 +100,7 @@ class BotTurnAdmin(ReadOnly):
     def conversation_link(self, row: BotTurn) -> SafeString:
         address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
         return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
+
+
+def _linked(address: str, entry: FaqEntry) -> SafeString:
+    return format_html('<a href="{}" lang="{}">{}</a>', address, entry.language, Truncator(entry.question).chars(80))

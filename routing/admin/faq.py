@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -222,7 +223,8 @@ class FaqEntryAdmin(DeletedByService):
 
     @admin.display(description=gettext_lazy("question"))
     def question_shown(self, row: FaqEntry) -> SafeString:
-        return two_lines(Truncator(row.question).chars(90), f"{language_name(row.language)} · {row.slug}")
+        question = format_html('<span lang="{}">{}</span>', row.language, Truncator(row.question).chars(90))
+        return two_lines(question, f"{language_name(row.language)} · {row.slug}")
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_badge(self, row: FaqEntry) -> SafeString:
