@@ -24,8 +24,8 @@ CALCULATED = ("facts", "calendar", "config_version", "basis", "target_minutes", 
 
 
 def warns_by(now: datetime) -> Q:
-    """Return the condition of clocks that warn and have not: a partial index has them."""
-    return Q(state=ClockState.RUNNING, warned_at=None, warn_at__lte=now)
+    """Return the condition of clocks that warn, have not, and are not due either: a partial index has them."""
+    return Q(state=ClockState.RUNNING, warned_at=None, warn_at__lte=now) & (Q(due_at=None) | Q(due_at__gt=now))
 
 
 def is_due_by(now: datetime) -> Q:

@@ -223,9 +223,8 @@ def empty_calendar() -> Source:
 
     def enter() -> None:
         days = [datetime.now(UTC).date().replace(year=datetime.now(UTC).year + later, day=1) for later in (0, 1)]
-        CalendarDay.objects.bulk_create(
-            [CalendarDay(calendar=calendar, day=day) for calendar in BusinessCalendar.objects.all() for day in days]
-        )
+        rows = [CalendarDay(calendar=calendar, day=day) for calendar in BusinessCalendar.objects.all() for day in days]
+        CalendarDay.objects.bulk_create(rows, ignore_conflicts=True)
 
     return Source(lambda: make_calendar(make_tenant(slug="empty"), at=LONG_AGO), enter, "tenant=empty")
 

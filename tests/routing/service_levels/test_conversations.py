@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
@@ -138,7 +139,8 @@ def test_another_priority_has_another_target(tenant: Tenant) -> None:
 
 def test_targets_may_ask_for_the_level_of_the_customer(tenant: Tenant) -> None:
     talk = make_talk(tenant)
-    attributes.record(talk.customer_id, {"level": "Gold"}, source=AttributeSource.API, now=NOW)
+    with transaction.atomic():
+        attributes.record(talk.customer_id, {"level": "Gold"}, source=AttributeSource.API, now=NOW)
     with service_levels.set(targets=[Target(), Target(level="gold", first_response_minutes=5)]):
         customer_writes(talk, at=NOW)
     assert clocks_of(talk)["first_response"].due_at == NOW + 5 * MINUTE
