@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from accounts.selectors import Tenant
 from accounts.services.audit import Actor
 from routing.assignment import queueing
@@ -35,6 +37,7 @@ def load_calendar(*, tenant: Tenant, by: Actor, now: datetime) -> None:
             importing.import_days(calendar=calendar, place=PLACE, year=year, by=by)
 
 
+@transaction.atomic
 def load_late(*, entrance: Entrance, now: datetime) -> None:
     """Write a conversation that was overlooked, unless there is a clock: the next sweep tells of its breach."""
     if Clock.objects.filter(tenant=entrance.tenant_id).exists():
