@@ -56,10 +56,10 @@ def _notify(signals: Sequence[ClockSignal], *, now: datetime) -> None:
     conversations = Conversation.objects.filter(pk__in={clock.conversation_id for clock in clocks if clock.conversation_id})
     tickets = Ticket.objects.filter(pk__in={clock.ticket_id for clock in clocks if clock.ticket_id})
     agents: dict[UUID | None, UUID | None] = {}
-    for pk, agent_id, identity_id in conversations.values_list("pk", "agent_id", "identity_id"):
-        agents[pk] = agent_id
-        notices.changed_after_commit(pk, identity_id)
-    agents |= {row["pk"]: row["agent_id"] for row in tickets.values("pk", "agent_id")}
+    for row in conversations.only("agent_id", "identity_id", "tenant_id"):
+        agents[row.pk] = row.agent_id
+        notices.changed_after_commit(row)
+    agents |= dict(tickets.values_list("pk", "agent_id"))
     made = [
         Notice(
             id=new_id(),
@@ -75,3 +75,4 @@ def _notify(signals: Sequence[ClockSignal], *, now: datetime) -> None:
         if (holder := agents.get(signal.clock.conversation_id or signal.clock.ticket_id))
     ]
     Notice.objects.bulk_create(made, ignore_conflicts=True)
+    notices.told_after_commit({each.agent_id for each in made})

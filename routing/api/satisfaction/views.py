@@ -122,7 +122,7 @@ class FigureOut(serializers.Serializer[Any]):
     answered_percent = serializers.FloatField(allow_null=True)
 
 
-class FiguresOut(serializers.Serializer[Any]):
+class RatingFiguresOut(serializers.Serializer[Any]):
     """Figures, one for each key."""
 
     results = FigureOut(many=True)
@@ -152,10 +152,10 @@ class RatingFigures(TenantView):
         summary="Figures of ratings",
         description="What was asked for in the last days, for all or by agent, group or day. Satisfied is who answered with 4 or 5.",
         parameters=[FiguresIn],
-        responses=FiguresOut,
+        responses=RatingFiguresOut,
     )
     def get(self, request: Request) -> Response:
         asked, now = self.asked(), timezone.now()
         start = now - timedelta(days=asked["days"])
         found = figures(self.tenant_id, by=By(asked["by"]), start=start, end=now + timedelta(seconds=1), zone=asked["time_zone"])
-        return Response(FiguresOut({"results": found}).data)
+        return Response(RatingFiguresOut({"results": found}).data)
