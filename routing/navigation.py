@@ -49,7 +49,6 @@ navigation.add(
     model_list("routing", "ticket", group=Group.RECORDS, order=46, icon="ticket", label=_("All tickets")),
 )
 navigation.add(
-    model_list("routing", "faqentry", group=Group.CONFIGURE, order=33, icon="quote", label=_("FAQ")),
     model_list("routing", "faqentry", group=Group.CONFIGURE, order=33, icon="unknown", label=_("FAQ")),
     model_list("routing", "botturn", group=Group.RECORDS, order=46, icon="auto", label=_("Turns of the bot")),
 )

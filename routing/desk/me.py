@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
 from accounts.selectors import tenants
 from accounts.tenancy import tenants_of
 from routing.assignment import presence
@@ -39,7 +41,11 @@ def shape_of(seat: Seat, *, now: datetime) -> Shape:
         ],
         "languages": ["en", "zh"],
         "entrances": [{"id": str(each.pk), "name": each.name, "kind": each.kind} for each in entrances],
-        "features": {"side": any(each.kind == EntranceKind.EMAIL and each.is_enabled for each in entrances), "supervise": seat.sees_all},
+        "features": {
+            "side": any(each.kind == EntranceKind.EMAIL and each.is_enabled for each in entrances),
+            "supervise": seat.sees_all,
+            "ticket": reverse("desk-ticket-new"),
+        },
         "unread_notices": Notice.objects.filter(agent=seat.agent, read_at=None).count() if seat.agent else 0,
         "at": now.isoformat(),
     }

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.staff import actors
@@ -53,7 +54,6 @@ def opened(conversation: Conversation, seat: Seat, *, now: datetime) -> Shape:
         "clocks": [rows.clock_shape(clock) for clock in Clock.objects.filter(conversation=conversation, state__in=OPEN_CLOCKS)],
         "quota": {"left": allowed.left_at(now), "until": iso(allowed.until)} if allowed else None,
         "draft": {"reply": drafts.get(False, ""), "note": drafts.get(True, "")},
-        "suggestions": [],
         "merged": merged_shapes(conversation),
         "sides": sides_of(conversation),
         "collisions": [viewer.name for viewer in viewing.viewers(conversation.pk, at=now.timestamp()) if viewer.id != viewer_of(seat).id],
@@ -141,6 +141,7 @@ def _tickets(customer: Customer) -> list[Shape]:
     return [
         {
             "number": ticket.number,
+            "url": reverse("desk-ticket", args=[ticket.number]),
             "subject": ticket.subject,
             "status": ticket.status,
             "priority": ticket.priority,

@@ -17,7 +17,7 @@ from routing.conversations import replies
 from routing.conversations.replies import Author
 from routing.entrances import registry
 from routing.links import making
-from routing.models import Conversation, Entrance, EntranceKind, LinkPurpose, Satisfaction
+from routing.models import Conversation, ConversationStatus, Entrance, EntranceKind, LinkPurpose, Satisfaction
 from routing.satisfaction import rating
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,8 @@ def ask_after(conversation: Conversation, *, now: datetime) -> Satisfaction | No
 
     It takes both sides to rate: nothing is asked where the customer or we wrote nothing, or of a conversation with others.
     """
+    if conversation.status != ConversationStatus.RESOLVED:  # closed without an answer, or spam
+        return None
     if conversation.parent_id or not conversation.customer_wrote_at or not conversation.agent_wrote_at or not conversation.resolved_at:
         return None
     if not wants_rating(conversation.entrance):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from posthaste.lib.problems import Invalid, NotFound
 from routing.conversations.downloads import file_response
 from routing.desk import me as own
-from routing.desk import opening, rows, splitting, thread
+from routing.desk import opening, rows, splitting, suggesting, thread
 from routing.desk.counts import counts_of, tally
 from routing.desk.data.requests import answer, desk_view, ids_in, number_in
 from routing.desk.inbox import ids, parse
@@ -51,6 +51,12 @@ def lines(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
     else:
         shown = thread.after(found.pk, seq=after or 0)
     return answer({"lines": thread.shapes_of(shown, tenant_id=seat.tenant_id), "notes": thread.notes_of(found), "last_seq": found.last_seq})
+
+
+@desk_view("GET", "HEAD")
+def suggestions(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
+    """Return answers to what the customer wrote last. They are asked for on their own: opening a conversation does not wait for them."""
+    return answer({"suggestions": suggesting.answers_for(opening.readable_conversation(pk, seat))})
 
 
 @desk_view("GET", "HEAD")

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("desk/data/files/<uuid:pk>/", reading.file, name="desk-data-file"),
     path("desk/data/c/<uuid:pk>/", reading.conversation, name="desk-data-conversation"),
     path("desk/data/c/<uuid:pk>/lines/", reading.lines, name="desk-data-lines"),
+    path("desk/data/c/<uuid:pk>/suggestions/", reading.suggestions, name="desk-data-suggestions"),
     path("desk/data/c/<uuid:pk>/split/", reading.split, name="desk-data-split"),
     path("desk/data/c/<uuid:pk>/<slug:action>/", acting.act, name="desk-data-act"),
     path("desk/data/bulk/", keeping.many, name="desk-data-bulk"),

@@ -109,13 +109,9 @@ export async function chooseMerge(id, detail) {
   });
 }
 
-export function chooseTicket(id) {
-  const row = rowOf(id) ?? {};
-  const isChinese = document.documentElement.lang.startsWith("zh");
-  const types = me.ticket_types.map((type) => ({ value: type.name, label: (isChinese && type.title_zh) || type.title }));
-  const fields = [{ name: "subject", label: words.ticketSubject, value: row.subject || row.snippet?.slice(0, 120) || "" }];
-  if (types.length) fields.unshift({ name: "type", label: words.ticketType, options: types });
-  ask({ title: words.actions.ticket, fields, ok: words.create, submit: (values) => act(id, "ticket", values, { raises: true }) });
+/** Open the form of a new ticket about a conversation beside the desk. */
+function openTicket(id) {
+  window.open(`${me.features.ticket}?conversation=${id}`, "_blank", "noopener");
 }
 
 export function chooseSide(id) {
@@ -143,7 +139,7 @@ export function chooseAction(id, anchor, detail) {
     ["intent", "target", "i", () => chooseIntent([id], anchor, tellAlternatives(detail))],
     ["tags", "tag", "l", () => chooseTags([id], anchor)],
     ["priority", "flag", "p", () => choosePriority([id], anchor)],
-    me.features.ticket && ["ticket", "audit", "", () => chooseTicket(id)],
+    me.features.ticket && ["ticket", "ticket", "", () => openTicket(id)],
     !isEnded && ["merge", "merge", "", () => chooseMerge(id, detail)],
     me.features.side && ["side", "messages", "", () => chooseSide(id)],
     !isEnded && ["close", "cancelled", "", () => act(id, "close")],

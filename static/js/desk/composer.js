@@ -1,5 +1,6 @@
 // Where one writes: replies and notes, each with its draft. What is sent stands in the conversation at once.
 import { act } from "./actions.js";
+import { read } from "./api.js";
 import { ENDED } from "./choosing.js";
 import { mentionsIn, startCompleting } from "./completing.js";
 import { $, button, el, icon, isWide } from "./dom.js";
@@ -18,6 +19,7 @@ let id = null;
 let isNote = false;
 let touched = false; // whether one has typed since the draft was put in
 let isEnded = false;
+let suggested = { id: null, seq: 0, best: null };
 
 const mode = () => (isNote ? "note" : "reply");
 
@@ -116,12 +118,23 @@ function drawAround(detail) {
   const text = quotaText(detail?.quota);
   $("composer-quota").textContent = text;
   $("composer-quota").classList.toggle("wrong", text === words.quotaOver);
-  const best = detail?.suggestions?.[0];
+  const best = suggested.id === id ? suggested.best : null;
   const place = $("composer-note");
   place.hidden = !best || isNote || isEnded;
   if (place.hidden) { place.replaceChildren(); return; }
   place.replaceChildren(icon("quote"), el("span", { class: "said" }, el("strong", {}, `${words.suggestion}: `), best.answer),
     button(words.use, { kind: "btn small", onclick: () => { field.value = best.answer; changed(); field.focus(); } }));
+}
+
+/** Ask for an answer to what the customer wrote last, once for each of their lines. */
+async function suggest(detail) {
+  const seq = detail?.lines?.findLast((line) => line.author === "customer")?.seq ?? 0;
+  if (!seq || isEnded || onlyLooks() || (suggested.id === id && suggested.seq === seq)) return;
+  const mine = { id, seq, best: null };
+  suggested = mine;
+  const told = await read(`c/${mine.id}/suggestions/`).catch(() => null); // without one, an agent writes as ever
+  mine.best = told?.suggestions?.[0] ?? null;
+  if (suggested === mine && id === mine.id) drawAround(openDetail());
 }
 
 function changed() {
@@ -155,6 +168,7 @@ on("talk", ({ id: now, detail, row }) => {
   setMode(isNote);
   if (isOther || !touched) putDraft();
   drawAround(detail);
+  suggest(detail);
 });
 on("talk-row", (row) => { isEnded = ENDED.has(row?.status); setMode(isNote); });
 on("me", () => { form.hidden = onlyLooks(); setMode(isNote); });

@@ -11,6 +11,7 @@ from routing.conversations import attachments, lines
 from routing.conversations.hooks import Received, tell_received
 from routing.models import AuthorKind, Conversation, Draft, Identity, Line, Notice, NoticeKind
 from tests.routing.assignment.builders import make_group
+from tests.routing.bot.builders import know, make_entry
 from tests.routing.desk.builders import ask, hold, make_desk
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +137,14 @@ def test_another_matter_is_quoted_for_a_ticket(tenant: Tenant) -> None:
     matter = desk.read(f"c/{conversation.pk}/split/", seq=3)
     assert (matter["subject"], matter["description"], matter["first_seq"]) == ("And my invoice?", "Ada: And my  invoice?", 3)
     assert desk.get(f"c/{conversation.pk}/split/", seq=9).json()["errors"][0]["field"] == "seq"
+
+
+def test_an_agent_is_offered_answers_to_what_the_customer_wrote_last(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_desk(tenant)
+    talk = hold(ask(tenant), desk.agent)
+    entry = make_entry(tenant)
+    know(monkeypatch, entry, 0.8)
+    offered = desk.read(f"c/{talk.pk}/suggestions/")["suggestions"]
+    assert offered == [{"entry": str(entry.pk), "question": entry.question, "answer": "Look into My orders.", "score": 0.8}]
+    desk.do(talk, "resolve")
+    assert desk.read(f"c/{talk.pk}/suggestions/")["suggestions"] == []
