@@ -122,7 +122,7 @@ function drawAround(detail) {
   const place = $("composer-note");
   place.hidden = !best || isNote || isEnded;
   if (place.hidden) { place.replaceChildren(); return; }
-  place.replaceChildren(icon("quote"), el("span", { class: "said" }, el("strong", {}, `${words.suggestion}: `), best.answer),
+  place.replaceChildren(icon("quote"), el("span", { class: "said" }, el("strong", {}, `${words.suggestion} · ${Math.round(100 * best.score)} % · ${best.question} `), best.answer),
     button(words.use, { kind: "btn small", onclick: () => { field.value = best.answer; changed(); field.focus(); } }));
 }
 

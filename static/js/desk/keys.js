@@ -36,6 +36,14 @@ function resolve() {
   run(isEnded ? "reopen" : "resolve");
 }
 
+/** Write in the open conversation, or open the one that the list is at. */
+function answer(note) {
+  const id = openId() ?? activeId();
+  if (!id || !(note ? mayAct() : me.agent)) return;
+  if (openId() !== id) open(id);
+  write(note);
+}
+
 function escape() {
   if (desk.dataset.pane === "customer") { desk.dataset.pane = "talk"; return; }
   if (pickedIds().length) { pickAll(false); return; }
@@ -57,8 +65,8 @@ const KEYS = {
   "/": focusSearch,
   g: chooseView,
   f: addFilter,
-  r: () => { if (openId() && me.agent) write(false); },
-  n: () => { if (openId() && mayAct()) write(true); },
+  r: () => answer(false),
+  n: () => answer(true),
   a: () => run("claim"),
   e: resolve,
   t: () => choose(chooseTransfer),
