@@ -40,13 +40,13 @@ def choices_of(decision: Decision, language: str) -> list[str]:
 def _said(decision: Decision, answer: str, language: str, *, is_open: bool) -> str:
     match decision.action:
         case BotAction.ANSWER:
-            return f"{answer}\n\n{_('Did that help? If not, just ask for an agent.')}"
+            return "\n\n".join([answer, _("Did that help? If not, just ask for an agent.")])
         case BotAction.OFFER:
             return _offer([each.question for each in decision.offered])
         case BotAction.COLLECT if decision.detail is not None:
             detail = decision.detail
             question = (detail.question_zh if language.startswith(CHINESE) else "") or detail.question
-            return f"{_('I could not find that in your text.')} {question}" if decision.reason == "again" else question
+            return " ".join([_("I could not find that in your text."), question]) if decision.reason == "again" else question
         case BotAction.HAND_OVER:
             return _handed_over(decision.reason, is_open=is_open)
     return _asked(decision.reason)

@@ -60,7 +60,7 @@ def parse(given: Mapping[str, Any]) -> Query:
         if name in values and values[name] not in known:
             errors.append((name, _("Must be one of {values}.").format(values=", ".join(known))))
     errors += [(name, _("Must be an id or none.")) for name in BY_ID if name in values and not _is_id(values[name])]
-    if "priority" in values and not (values["priority"].isdecimal() and int(values["priority"]) <= 10):
+    if "priority" in values and not (values["priority"].isdecimal() and len(values["priority"]) <= 2 and int(values["priority"]) <= 10):
         errors.append(("priority", _("Between {least} and {most}.").format(least=0, most=10)))
     if len(values.get("q", "")) > MAX_SEARCHED:
         errors.append(("q", _("At most {n} characters.").format(n=MAX_SEARCHED)))

@@ -50,9 +50,8 @@ class Asked:
         Raises:
             Invalid: there is none.
         """
-        text = self.given.get("number", "").strip().removeprefix("#")
-        rows = finding.tickets(self.ticket.tenant_id)
-        found = rows.filter(number=int(text)).first() if text.isascii() and text.isdigit() and int(text) <= finding.MAX_NUMBER else None
+        number = finding.number_in(self.given.get("number", ""))
+        found = finding.tickets(self.ticket.tenant_id).filter(number=number).first() if number is not None else None
         if found is None:
             raise Invalid(_("There is no ticket with this number."))
         return found

@@ -231,9 +231,10 @@ def _parent(reader: Reader) -> Ticket | None:
     text = reader.request.GET.get("for", "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= finding.MAX_NUMBER):
+    number = finding.number_in(text)
+    if number is None:
         raise NotFound
-    found = reader.ticket(int(text))
+    found = reader.ticket(number)
     reader.must_work_on(found)
     return found
 

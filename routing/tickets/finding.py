@@ -31,6 +31,7 @@ MAX_EVENTS = 500
 MAX_CUSTOMERS = 200
 #: The largest number that a database column of numbers of tickets has.
 MAX_NUMBER = 2**31 - 1
+MAX_DIGITS = 10
 
 
 def tickets(*tenant_ids: int) -> "QuerySet[Ticket]":
@@ -54,14 +55,21 @@ def searched(rows: "QuerySet[Ticket]", text: str, *, tenant_ids: Collection[int]
     term = text.strip()
     if not term:
         return rows
-    plain = term.removeprefix("#")
-    if plain.isascii() and plain.isdigit() and int(plain) <= MAX_NUMBER and term.startswith("#"):
-        return rows.filter(number=int(plain))
+    number = number_in(term)
+    if number is not None and term.startswith("#"):
+        return rows.filter(number=number)
     people = Customer.objects.filter(names.has_part(term), tenant_id__in=list(tenant_ids)).order_by().values_list("pk", flat=True)
     wanted = Q(subject__icontains=term) | Q(customer__in=list(people[:MAX_CUSTOMERS])) | Q(fields__icontains=term)
-    if plain.isascii() and plain.isdigit() and int(plain) <= MAX_NUMBER:
-        wanted |= Q(number=int(plain))
+    if number is not None:
+        wanted |= Q(number=number)
     return rows.filter(wanted)
+
+
+def number_in(text: str) -> int | None:
+    """Return the number of a ticket that a text is, with or without #; None: it is none that a ticket can have."""
+    plain = text.strip().removeprefix("#")
+    is_number = plain.isascii() and plain.isdigit() and len(plain) <= MAX_DIGITS  # Python refuses thousands of digits
+    return int(plain) if is_number and int(plain) <= MAX_NUMBER else None
 
 
 def mine(rows: "QuerySet[Ticket]", agents: Collection[Agent]) -> "QuerySet[Ticket]":

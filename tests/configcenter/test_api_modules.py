@@ -34,7 +34,7 @@ def save(api: Api, content: Any, based_on: int = 0, path: str = POOLS) -> Any:
 def test_the_list_tells_how_every_module_stands(api: Api) -> None:
     found = json_of(api.get("/api/config/modules/"))
     assert [module["name"] for module in found] == [handle.name for handle in hot.modules()]
-    assert len(found) == 15
+    assert len(found) == 16
     assert found[0]["version"] == 0
     assert set(found[0]["instances"]) == {"expected", "running", "on_gray", "slowest_ms", "errors"}
 

@@ -128,7 +128,7 @@ def test_an_export_is_imported(tmp_path: Path) -> None:
 
 
 def test_answers_for_programs_are_json() -> None:
-    assert len(orjson.loads(config("get", "--json"))) == 15
+    assert len(orjson.loads(config("get", "--json"))) == 16
     assert orjson.loads(config("get", "thread_pools"))["max_threads"] == 100
     config("set", "thread_pools", "max_threads=200")
     assert orjson.loads(config("publish", "thread_pools", "--json"))["number"] == 1

@@ -123,6 +123,8 @@ def test_what_a_form_says_is_what_the_draft_says(name: str) -> None:
 
 #: Fields that take not just any value of their type, of all shapes or of one.
 FITTING: dict[str, Any] = {
+    "Detail.name": "order_number",
+    "Detail.question": "Which order?",
     "address": "https://hooks.example.com/x",
     "AlarmRule.inhibited_by": ["redis-away"],
     "AlarmRule.only": [],
@@ -184,7 +186,7 @@ def test_every_choice_of_the_modules_has_words() -> None:
 
     for handle in hot.modules():
         walk(handle.model)
-    assert len(found) == 14
+    assert len(found) == 16
     with translation.override("zh-hans"):
         assert [str(member) for choices in found for member in choices if str(member.label).isascii()] == []
 

@@ -105,7 +105,7 @@ def upload(request: HttpRequest, seat: Seat) -> HttpResponse:
     """Take in the field `file` of a multipart form, for a reply that will name it."""
     agent = seat.as_agent()
     said = request.headers.get("Content-Length") or ""
-    if said.isdecimal() and int(said) > attachments.MAX_FILE_BYTES + MULTIPART_BYTES:
+    if said.isdecimal() and (len(said) > 18 or int(said) > attachments.MAX_FILE_BYTES + MULTIPART_BYTES):
         raise uploads.too_large(attachments.MAX_FILE_BYTES)
     sent = uploads.file_of(request)
     row = attachments.upload(

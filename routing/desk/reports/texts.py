@@ -14,15 +14,20 @@ def duration(seconds: float | None) -> str:
         return NOTHING
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} {_('s')}"
+        return _joined((whole, _("s")))
     minutes = round(whole / 60)
     if minutes < 60:
-        return f"{minutes} {_('min')}"
+        return _joined((minutes, _("min")))
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} {_('h')} {minutes} {_('min')}" if minutes else f"{hours} {_('h')}"
+        return _joined((hours, _("h")), (minutes, _("min")))
     days, hours = divmod(hours, 24)
-    return f"{days} {_('d')} {hours} {_('h')}" if hours else f"{days} {_('d')}"
+    return _joined((days, _("d")), (hours, _("h")))
+
+
+def _joined(first: tuple[int, str], *others: tuple[int, str]) -> str:
+    """Return an amount with its unit, and those behind it that are not nothing."""
+    return " ".join(f"{number} {unit}" for number, unit in (first, *(each for each in others if each[0])))
 
 
 def shown(value: Any, form: str) -> str:
