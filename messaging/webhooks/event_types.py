@@ -1,6 +1,6 @@
 """The types of events: a registry that each app fills in its module `event_types`, which is found automatically.
 
-    CLOSED = declare("conversation.closed", gettext_lazy("a conversation was closed"))
+    CLOSED = declare("parcel.closed", gettext_lazy("a parcel was closed"))
 
 The part before the dot names what the event is about. Those of messages and batches are recorded by triggers of the database (see
 `messaging/migrations/0003_events.py`), the others by `messaging.webhooks.events.record`.

@@ -188,13 +188,13 @@ def test_a_value_that_fits_no_column_does_not_stop_a_change(tenant: Tenant) -> N
 
 def test_another_app_records_its_own_events(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_types, "EVENT_TYPES", dict(event_types.EVENT_TYPES))
-    event_types.declare("conversation.closed", "a conversation was closed")
+    event_types.declare("parcel.closed", "a parcel was closed")
     subject, stranger = new_id(), make_tenant()
-    new: dict[str, Any] = {"type": "conversation.closed", "occurred_at": NOW(), "subject_id": subject, "data": {"by": "ada"}}
+    new: dict[str, Any] = {"type": "parcel.closed", "occurred_at": NOW(), "subject_id": subject, "data": {"by": "ada"}}
     number = events.record([events.NewEvent(tenant_id=tenant.pk, **new), events.NewEvent(tenant_id=stranger.pk, **new)])
     assert number == 1
     (event,) = content.as_seen(recorded(tenant))
-    assert event["type"] == "conversation.closed"
+    assert event["type"] == "parcel.closed"
     assert event["data"] == {"id": str(subject), "by": "ada"}
 
 
