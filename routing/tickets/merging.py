@@ -71,7 +71,7 @@ def undo_merge(*, ticket: Ticket, by: Actor, now: datetime) -> Ticket:
     row = rows[ticket.pk]
     target = row.merged_into
     if row.status != MERGED or target is None:
-        raise MoveRefused(_("It is not merged."), status=row.status, possible=[])
+        raise MoveRefused(_("It is not merged."), current=row.status, possible=[])
     merged = TicketEvent.objects.filter(ticket=row, kind=Happening.MERGED).order_by("-pk").first()
     before = TicketStatus(merged.data.get("status", QUEUED)) if merged else QUEUED
     # Its agent may be gone since.

@@ -149,7 +149,7 @@ def reopen(*, ticket: Ticket, version: int | None = None, by: Actor, now: dateti
     """
     row = _locked(ticket, version)
     if row.status != RESOLVED:
-        raise MoveRefused(_("Only a resolved ticket is reopened."), status=row.status, possible=[])
+        raise MoveRefused(_("Only a resolved ticket is reopened."), current=row.status, possible=[])
     _must_be_in_time(row, now)
     agent = row.agent if row.agent is not None and row.agent.is_active else None
     move(row, to=ASSIGNED if agent else QUEUED, by=by, now=now, agent=agent)
@@ -183,7 +183,7 @@ def no_spam(*, ticket: Ticket, version: int | None = None, by: Actor, now: datet
     """
     row = _locked(ticket, version)
     if row.status != SPAM:
-        raise MoveRefused(_("It is not marked as spam."), status=row.status, possible=[])
+        raise MoveRefused(_("It is not marked as spam."), current=row.status, possible=[])
     agent = row.agent if row.agent is not None and row.agent.is_active else None
     move(row, to=ASSIGNED if agent else QUEUED, by=by, now=now, agent=agent)
     return row

@@ -83,11 +83,11 @@ def must_be_possible(ticket: Ticket, to: TicketStatus, *, agent: object) -> None
         said = _("It is “{now}” and can't become “{to}”. Possible now: {possible}.").format(**given)
         if advice := WHAT_TO_DO.get(now):
             said = str(format_lazy("{} {}", _("It is “{now}”.").format(now=now.label), advice))
-        raise MoveRefused(said, status=str(now), possible=[str(one) for one in possible])
+        raise MoveRefused(said, current=str(now), possible=[str(one) for one in possible])
     if to in NEEDS_AGENT and agent is None:
         raise MoveRefused(
             _("Only a ticket that an agent has can be “{to}”. Assign it first.").format(to=to.label),
-            status=str(now),
+            current=str(now),
             possible=[str(one) for one in possible if one not in NEEDS_AGENT],
         )
 

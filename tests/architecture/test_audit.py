@@ -150,6 +150,7 @@ WITHOUT_ACTOR = {
     "routing.tickets.reactions.agent_answered": FOLLOWS,
     "routing.tickets.reactions.conversations_moved": FOLLOWS,
     "routing.tickets.reactions.customers_wrote": FOLLOWS,
+    "routing.tickets.reactions.forms_came": FOLLOWS,
     "routing.tickets.reactions.tell_parent": FOLLOWS,
     "routing.tickets.reactions.tell_watchers": FOLLOWS,
     "routing.tickets.storing.update": INSIDE,

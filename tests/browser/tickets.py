@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from routing.demo.tickets import load_tickets
-from routing.models import Agent, Tag, Ticket, TicketType
+from routing.models import Agent, ChecklistItem, Note, Tag, Ticket, TicketType
 from tests.browser.scene import Scene
 from tests.builders import TESTER
 
@@ -19,6 +19,13 @@ def ticket_pages(scene: Scene) -> dict[str, str]:
     refund, tag = TicketType.objects.get(tenant=tenant, name="refund"), Tag.objects.filter(tenant=tenant).order_by("name")[0]
     repair = Ticket.objects.get(tenant=tenant, subject="Coffee machine does not turn on")
     merged = Ticket.objects.get(tenant=tenant, status="merged")
+    # What people wrote is no text of the product: in Chinese, it is not taken for one that was not translated.
+    for row in Ticket.objects.filter(tenant=tenant):
+        values = {key: "开关失灵" if isinstance(value, str) and " " in value else value for key, value in row.fields.items()}
+        Ticket.objects.filter(pk=row.pk).update(subject="台灯开关失灵", description="按下开关没有反应。", fields=values)
+    TicketType.objects.filter(tenant=tenant).update(title="台灯维修")
+    ChecklistItem.objects.filter(ticket__tenant=tenant).update(text="请客户提供照片")
+    Note.objects.filter(tenant=tenant).update(text="@Alex 库存里还有旧的电源板吗？")
     new = reverse("desk-ticket-new")
     return {
         "tickets": f"{reverse('desk-tickets')}?view=all",

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from accounts.api.base import TenantView
 from posthaste.lib import zones
 from posthaste.lib.dates import within_range
-from posthaste.lib.filters import Query, StrictFilterSet, WholeNumber
+from posthaste.lib.filters import Query, StrictFilterSet, TruthFilter, WholeNumber
 from posthaste.lib.pagination import CursorPages
 from posthaste.ui.export import as_csv
 from routing.models import Satisfaction
@@ -48,7 +48,7 @@ class RatingFilter(StrictFilterSet):
     """`?score=1&score=2&group=billing&answered=true`."""
 
     score = django_filters.MultipleChoiceFilter(choices=[(score, str(score)) for score in range(1, 6)], distinct=False)
-    answered = django_filters.BooleanFilter(field_name="score", lookup_expr="isnull", exclude=True)
+    answered = TruthFilter(field_name="score", lookup_expr="isnull", exclude=True)
     agent = django_filters.UUIDFilter(field_name="agent_id")
     group = django_filters.CharFilter(field_name="group__name", help_text="The group's short name.")
     conversation = django_filters.UUIDFilter(field_name="conversation_id")

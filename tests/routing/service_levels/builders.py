@@ -15,7 +15,7 @@ from tests.routing.builders import make_conversation, make_customer, make_identi
 
 #: A Tuesday, an hour after the desk opened.
 NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
-_numbers = itertools.count(1)
+_numbers = itertools.count(10_001)  # what services number themselves has small numbers
 
 
 def make_talk(tenant: Tenant, **fields: Any) -> Conversation:
