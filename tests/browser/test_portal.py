@@ -156,6 +156,7 @@ def test_a_visitor_of_another_site_is_answered_through_a_cut_and_rates(
     page.keyboard.press("Enter")
     frame = until(page, lambda: next((one for one in page.frames[1:] if "/chat/" in one.url), None))
     frame.locator(".greeting", has_text="您好").wait_for()
+    frame.wait_for_load_state("load")  # by then the script listens
     frame.locator("#text").fill("我的订单还没到，单号 A-1042")
     frame.locator("#text").press("Enter")
     conversation = arrive(page, 1)

@@ -127,7 +127,7 @@ def delete_user(one: Someone) -> None:
 def until_live(socket: Any) -> None:
     """Wait for figures: a process that has just begun may first say that it has none."""
     patience = Patience(30)
-    while json.loads(socket.recv(timeout=30))["status"] != "live":
+    while json.loads(socket.recv(timeout=90))["status"] != "live":
         assert not patience.is_over(), "no figures"
 
 
