@@ -35,6 +35,7 @@ from tests.patience import Patience
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MAX_FRAMES = 2  # one a second
+FRAME_SECONDS = 90  # until the first comes, on a machine that may stand still for a minute
 
 
 @pytest.fixture
@@ -126,8 +127,8 @@ def delete_user(one: Someone) -> None:
 
 def until_live(socket: Any) -> None:
     """Wait for figures: a process that has just begun may first say that it has none."""
-    patience = Patience(30)
-    while json.loads(socket.recv(timeout=90))["status"] != "live":
+    patience = Patience(30)  # of frames that say something else; it counts a wait for one as five seconds at most
+    while json.loads(socket.recv(timeout=FRAME_SECONDS))["status"] != "live":
         assert not patience.is_over(), "no figures"
 
 
