@@ -182,8 +182,11 @@ def questions(page: Page, held: list[str], ids: list[str]) -> dict[str, Callable
     def of(n: int) -> str:
         return f"c/{held[n % len(held)]}"
 
+    def inbox(view: str) -> Callable[[int], Any]:
+        return lambda n: page.get("inbox/", view=view)
+
     return {
-        **{f"inbox, {view}": lambda n, view=view: page.get("inbox/", view=view) for view in VIEWS},
+        **{f"inbox, {view}": inbox(view) for view in VIEWS},
         "inbox, all by due time": lambda n: page.get("inbox/", view="all", sort="due"),
         "inbox, all, newest first": lambda n: page.get("inbox/", view="all", sort="newest"),
         "inbox, team with a tag": lambda n: page.get("inbox/", view="team", tag="tag-1"),
