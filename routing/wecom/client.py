@@ -28,6 +28,9 @@ BATCH = 100  # customers of one `customers`
 MEDIA_BYTES = 20 << 20
 
 MediaKind = Literal["image", "voice", "video", "file"]
+#: What may be uploaded (https://developer.work.weixin.qq.com/document/path/90253): a larger picture or film can go as a file.
+LEAST_UPLOAD_BYTES = 6
+UPLOAD_BYTES: dict[MediaKind, int] = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": MEDIA_BYTES}
 
 
 class Client(Caller):

@@ -46,6 +46,7 @@ WINDOW_SECONDS = 48 * 3_600
 REPLIES = 5
 NEW, ASSISTANT, WAITING, SERVICER, ENDED = range(5)
 MOVES = {NEW: {1, 2, 3, 4}, ASSISTANT: {2, 3, 4}, WAITING: {3, 4}, SERVICER: {3, 4}, ENDED: set[int]()}
+TAKEN = {"image": ("image/png", "image/jpeg"), "video": ("video/mp4",)}
 CONTROLS = {"advance", "answer_error", "contact_event", "customer_enters", "customer_writes", "employee_writes", "expire_tokens", "verify"}
 
 
@@ -411,7 +412,12 @@ class WeCom(Gateway):
         for part in BytesParser(policy=policy.HTTP).parsebytes(head + content).iter_parts():
             media_id = self._next("MEDIA")
             found = part.get_payload(decode=True)
-            self.media[media_id] = part.get_content_type(), part.get_filename() or "", found if isinstance(found, bytes) else b""
+            most = {"image": 10, "voice": 2, "video": 10}.get(kind, 20) << 20
+            if not isinstance(found, bytes) or not 5 < len(found) <= most:
+                raise Refused(40006 if kind == "file" else 40009, "invalid media size")
+            if kind in TAKEN and part.get_content_type() not in TAKEN[kind]:
+                raise Refused(40004, "invalid media type")
+            self.media[media_id] = part.get_content_type(), part.get_filename() or "", found
             return {"type": kind, "media_id": media_id, "created_at": str(int(self.now()))}
         raise Refused(41005, "media data missing")
 

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 from messaging.channels.base import CannotCompose, ProviderError
 from routing.contract import EntranceRow, Reply
 from routing.entrances.wecom_callback import as_provider_error, client_of
-from routing.wecom.client import TEXT_BYTES, Client
+from routing.wecom.client import LEAST_UPLOAD_BYTES, TEXT_BYTES, UPLOAD_BYTES, Client
 from routing.wecom.errors import Cure, WeComError
 from routing.wecom.items import ServiceState
 
 if TYPE_CHECKING:
     from routing.wecom.client import MediaKind
+
+#: Types that WeCom shows in the conversation; an animated GIF is not one of them.
+SHOWN: "dict[str, MediaKind]" = {"image/png": "image", "image/jpeg": "image", "video/mp4": "video"}
 
 
 def send(entrance: EntranceRow, reply: Reply) -> str:
@@ -26,12 +29,14 @@ def send(entrance: EntranceRow, reply: Reply) -> str:
         raise CannotCompose("no_account", "The conversation names no customer service account.")
     if len(reply.text.encode()) > TEXT_BYTES:
         raise CannotCompose("text_too_long", f"WeCom takes texts of at most {TEXT_BYTES} bytes.", field="body")
+    _check(reply)
     client = client_of(entrance)
     sent = ""
     try:
+        kinds = [_kind(content_type, len(body)) for _name, content_type, body in reply.files]
         uploaded = [
-            (_kind(kind), client.upload(kind=_kind(kind), file_name=name, content=body, content_type=kind))
-            for name, kind, body in reply.files
+            (kind, client.upload(kind=kind, file_name=name, content=body, content_type=content_type))
+            for kind, (name, content_type, body) in zip(kinds, reply.files, strict=True)
         ]
         if reply.text:
             sent = _text(client, open_kfid, reply)
@@ -68,10 +73,15 @@ def _text(client: Client, open_kfid: str, reply: Reply) -> str:
     return once()
 
 
-def _kind(content_type: str) -> "MediaKind":
-    match content_type.partition("/")[0]:
-        case "image" if content_type in ("image/png", "image/jpeg", "image/gif"):
-            return "image"
-        case "video" if content_type == "video/mp4":
-            return "video"
-    return "file"
+def _check(reply: Reply) -> None:
+    """Refuse files that WeCom never takes, before anything is sent."""
+    for name, _content_type, body in reply.files:
+        if not LEAST_UPLOAD_BYTES <= len(body) <= UPLOAD_BYTES["file"]:
+            said = f"WeCom takes files of {LEAST_UPLOAD_BYTES} bytes to {UPLOAD_BYTES['file'] >> 20} MiB; {name} has {len(body)} bytes."
+            raise CannotCompose("file_size", said, field="files")
+
+
+def _kind(content_type: str, size: int) -> "MediaKind":
+    """Return as what a file is uploaded: a picture or a film that WeCom does not show goes as a file."""
+    kind = SHOWN.get(content_type, "file")
+    return kind if size <= UPLOAD_BYTES[kind] else "file"

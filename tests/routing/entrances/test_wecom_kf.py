@@ -18,7 +18,7 @@ from messaging.models import Message, Status
 from posthaste import env
 from posthaste.env import ROOT
 from posthaste.lib.problems import Conflict
-from routing.conversations import replies, resolving
+from routing.conversations import attachments, replies, resolving
 from routing.conversations.replies import Author
 from routing.entrances.wecom_kf import pulling, quota, sessions, wanted
 from routing.models import Arrival, Conversation, Entrance, EntranceKind, KfCursor, Line
@@ -180,6 +180,24 @@ def test_a_file_is_fetched_and_one_that_is_gone_holds_up_no_text(entrance: Entra
     wecom.customer_writes("danach")
     pulled(entrance, wecom)
     assert [(line.text, line.attachments.count()) for line in lines_of(entrance)] == [("", 1), ("", 0), ("danach", 0)]
+
+
+def test_files_go_as_what_wecom_takes_and_one_that_it_never_takes_sends_nothing(entrance: Entrance, wecom: WeCom) -> None:
+    conversation = asked(entrance, wecom)
+    picture, film = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+    large = 10 << 20
+    given = {"a.png": picture + b"0" * 30, "b.png": picture + b"0" * large, "c.mp4": film + b"0" * 30, "d.gif": b"GIF89a" + b"0" * 30}
+
+    def answer(name: str, content: bytes) -> Message:
+        now = timezone.now()
+        file = attachments.upload(name=name, content=content, tenant_id=entrance.tenant_id, owner="key:test", now=now)
+        row = Conversation.objects.select_related("entrance").get(pk=conversation.pk)
+        return sent(replies.reply(conversation=row, author=Author(owner="key:test"), text="", file_ids=[file.pk], by=TESTER, now=now))
+
+    assert [answer(name, content).status for name, content in given.items()] == [Status.SENT] * 4
+    assert [said.kind for said in wecom.sent] == ["image", "file", "video", "file"]
+    refused = answer("e.txt", b"hi")
+    assert (refused.status, refused.error_code, len(wecom.sent)) == (Status.FAILED, "file_size", 4)
 
 
 def test_the_sixth_reply_is_refused_before_it_is_sent(entrance: Entrance, wecom: WeCom) -> None:
