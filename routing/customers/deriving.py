@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,7 @@ from routing.customers.derived import derive
 from routing.customers.finding import lock_customers
 from routing.models import AttributeSource, Customer, CustomerAttribute
 
+log = structlog.get_logger(__name__)
 RULE = AttributeSource.RULE
 CUSTOMERS_A_STEP = 200
 
@@ -55,14 +57,22 @@ def apply_rules(customer_id: UUID, *, tenant_id: int, now: datetime) -> bool:
     queue=queues.NOTIFICATION,
 )
 def derive_attributes(*, now: datetime) -> int:
-    """Apply the rules to each customer with attributes, some at a time, and return the number of those that changed."""
+    """Apply the rules to each customer with attributes, and return how many changed. An error of one does not stop the others."""
     changed, after = 0, None
     attributes = CustomerAttribute.objects.filter(customer=OuterRef("pk"))
     rows = Customer.objects.filter(Exists(attributes), merged_into=None, erased_at=None).order_by("pk")
     while step := list((rows if after is None else rows.filter(pk__gt=after)).values_list("pk", "tenant_id")[:CUSTOMERS_A_STEP]):
-        for customer_id, tenant_id in step:
-            with transaction.atomic():
-                if lock_customers([customer_id], tenant_id=tenant_id):
-                    changed += apply_rules(customer_id, tenant_id=tenant_id, now=now)
+        changed += sum(_derived(customer_id, tenant_id, now) for customer_id, tenant_id in step)
         after = step[-1][0]
     return changed
+
+
+def _derived(customer_id: UUID, tenant_id: int, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            return bool(lock_customers([customer_id], tenant_id=tenant_id)) and apply_rules(customer_id, tenant_id=tenant_id, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the run has failed
+    except Exception:
+        log.exception("attributes were not derived", customer=str(customer_id), tenant=tenant_id)
+        return False

@@ -3,14 +3,13 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.services.audit import Actor
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
-from posthaste.lib.problems import Problem
 from routing.configuration import service_levels
 from routing.models import Ticket, TicketStatus
 from routing.tickets.storing import lock
@@ -47,14 +46,20 @@ def close_due(*, now: datetime) -> int:
     return closed
 
 
-@transaction.atomic
 def _close(ticket: Ticket, before: datetime, now: datetime) -> bool:
     try:
-        row = lock(ticket.pk, tenant_id=ticket.tenant_id)
-        if row.status != TicketStatus.RESOLVED or row.resolved_at is None or row.resolved_at > before:
-            return False  # it was reopened meanwhile
-        move(row, to=CLOSED, by=CLOSER, now=now)
-    except Problem:
+        return _closed(ticket, before, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the next run closes
+    except Exception:
         log.exception("a ticket was not closed", ticket=str(ticket.pk))
         return False
+
+
+@transaction.atomic
+def _closed(ticket: Ticket, before: datetime, now: datetime) -> bool:
+    row = lock(ticket.pk, tenant_id=ticket.tenant_id)
+    if row.status != TicketStatus.RESOLVED or row.resolved_at is None or row.resolved_at > before:
+        return False  # it was reopened meanwhile
+    move(row, to=CLOSED, by=CLOSER, now=now)
     return True

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -126,6 +127,23 @@ def test_each_night_rules_that_were_changed_are_applied_to_all() -> None:
         assert deriving.derive_attributes(now=NOW) == 2
         assert deriving.derive_attributes(now=NOW) == 0
     assert (known(customer)["level"], known(other)["level"]) == ("gold", "gold")
+
+
+def test_a_customer_that_no_rule_can_cope_with_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = make_customer(), make_customer()
+    for one in (bad, good):
+        say(one, API, orders=10)
+    apply_rules = deriving.apply_rules
+
+    def fail(customer_id: UUID, *, tenant_id: int, now: datetime) -> bool:
+        if customer_id == bad.pk:
+            raise ValueError("unreadable")
+        return apply_rules(customer_id, tenant_id=tenant_id, now=now)
+
+    monkeypatch.setattr(deriving, "apply_rules", fail)
+    with configuration.set(attribute_rules=RULES):
+        assert deriving.derive_attributes(now=NOW) == 1
+    assert known(good)["level"] == "gold"
 
 
 @pytest.mark.parametrize(

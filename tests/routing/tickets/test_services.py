@@ -1,7 +1,7 @@
 """Changing, transferring, merging, linking, watching, notes, checklists, closing."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 from routing.configuration import service_levels
 from routing.models import ChecklistItem, Note, Notice, Ticket, TicketEvent, TicketLink
-from routing.tickets import changing, checklist, closing, finding, linking, merging, notes, progress
+from routing.tickets import changing, checklist, closing, finding, hooks, linking, merging, notes, progress
 from routing.tickets.storing import TicketChanged, TicketOver
 from tests.builders import TESTER, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
@@ -126,6 +126,20 @@ def test_a_resolved_ticket_reopens_within_the_window_and_is_closed_after_it(tena
     assert closing.close_due(now=edge) == 0
     assert Ticket.objects.get(pk=old.pk).status == "closed"
     assert not AuditEntry.objects.filter(actor="system:tickets.close").exists()
+
+
+def test_a_ticket_that_can_not_be_closed_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = make_ticket(tenant), make_ticket(tenant)
+    for ticket in (bad, good):
+        progress.resolve(ticket=ticket, by=TESTER, now=NOW)
+
+    def fail(ticket: Ticket, _before: str, _now: datetime) -> None:
+        if ticket.pk == bad.pk:
+            raise ValueError("a part above that can't cope with this one")
+
+    monkeypatch.setattr(hooks, "_moved", [fail])
+    assert closing.close_due(now=NOW + timedelta(days=400)) == 1
+    assert [Ticket.objects.get(pk=ticket.pk).status for ticket in (bad, good)] == ["resolved", "closed"]
 
 
 def test_a_merge_keeps_everything_and_can_be_undone(tenant: Tenant) -> None:
