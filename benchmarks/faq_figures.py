@@ -20,6 +20,7 @@ from routing.intents.recognition import Recogniser
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "routing" / "demo" / "faq.csv"
 BAR = 95.0  # of the precision of answers, in percent
+PARTS = 5
 
 
 class Asked(NamedTuple):
@@ -102,6 +103,26 @@ def figures(index: Index, asked: Sequence[Asked], scores: "np.ndarray", *, gap: 
         )
 
 
+def held_out(index: Index, asked: Sequence[Asked], scores: "np.ndarray", *, thresholds: Sequence[int], gaps: Sequence[int]) -> Row:
+    """Return the figures of texts for which threshold and gap were chosen by the other texts: those of most recall within the bar.
+
+    The threshold of the row is the mean of those that were chosen. Every fifth text is a part.
+    """
+    answered = right = chosen = 0
+    places = np.arange(len(asked))
+    for part in range(PARTS):
+        is_held = places % PARTS == part
+        others, own = ([asked[place] for place in np.flatnonzero(mask)] for mask in (~is_held, is_held))
+        rows = [(gap, row) for gap in gaps for row in figures(index, others, scores[~is_held], gap=gap, thresholds=thresholds)]
+        gap, best = max((each for each in rows if each[1].precision >= BAR), key=lambda each: each[1].recall, default=rows[-1])
+        row = next(figures(index, own, scores[is_held], gap=gap, thresholds=[best.threshold]))
+        chosen += best.threshold
+        answered += round(row.coverage * len(own) / 100)
+        right += round(row.recall * sum(bool(one.slug) for one in own) / 100)
+    texts = sum(bool(one.slug) for one in asked)
+    return Row(round(chosen / PARTS), 100 * right / max(1, answered), 100 * right / texts, 100 * answered / len(asked))
+
+
 def offers(index: Index, asked: Sequence[Asked], scores: "np.ndarray", *, thresholds: Sequence[int]) -> Iterator[Row]:
     """Yield, of each threshold, how often the right entry is among up to three offers, and for how many texts any is offered."""
     slugs = [next(iter(group.values())).slug for group in index.groups]
@@ -144,6 +165,10 @@ def main(arguments: Sequence[str]) -> int:
     for row in offers(index, asked, scores, thresholds=range(26, 61, 2)):
         print(row.line("default" if row.threshold == settings.offer_percent else ""))
         report["offers"].append(vars_of(row))
+    row = held_out(index, asked, scores, thresholds=range(40, 81, 2), gaps=range(16))
+    report["held_out"] = vars_of(row)
+    print(f"\nAnswers where threshold and gap were chosen by the other texts, {PARTS} parts")
+    print(f"  {'':>9} {'precision':>10} {'recall':>8} {'coverage':>9}\n{row.line()}")
     print(f"\nPrecision of answers by default {reached:.1f} % (bar {BAR:g} %): {'reached' if reached >= BAR else 'NOT REACHED'}")
     if given.output:
         given.output.write_text(json.dumps(report, indent=1) + "\n")
