@@ -112,7 +112,7 @@ def held_out(index: Index, asked: Sequence[Asked], scores: "np.ndarray", *, thre
     places = np.arange(len(asked))
     for part in range(PARTS):
         is_held = places % PARTS == part
-        others, own = ([asked[place] for place in np.flatnonzero(mask)] for mask in (~is_held, is_held))
+        others, own = ([asked[place] for place in np.flatnonzero(mask).tolist()] for mask in (~is_held, is_held))
         rows = [(gap, row) for gap in gaps for row in figures(index, others, scores[~is_held], gap=gap, thresholds=thresholds)]
         gap, best = max((each for each in rows if each[1].precision >= BAR), key=lambda each: each[1].recall, default=rows[-1])
         row = next(figures(index, own, scores[is_held], gap=gap, thresholds=[best.threshold]))
