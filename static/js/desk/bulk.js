@@ -23,8 +23,10 @@ function draw(picked) {
   const chosen = (choose) => (event) => choose(pickedIds(), event.currentTarget);
   const small = (word, name, onclick) => button(word, { name, onclick, kind: "tool" });
   bar.replaceChildren(...[
-    el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
-    picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
+    el("span", { class: "bulk-head" },
+      el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
+      picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
+      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
     el("span", { class: "bulk-actions" },
       small(words.actions.claim, "claim", () => run("claim")),
       small(words.actions.transfer, "assigned", chosen(chooseTransfer)),
@@ -34,8 +36,7 @@ function draw(picked) {
       small(words.actions.priority, "flag", chosen(choosePriority)),
       small(words.actions.intent, "target", chosen(chooseIntent)),
       picked.size > 1 && small(words.actions.mergeMany, "merge", chosen(chooseMergeOfMany)),
-      small(words.actions.spam, "spam", chosen(chooseSpam)),
-      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
+      small(words.actions.spam, "spam", chosen(chooseSpam))),
   ].filter(Boolean));
 }
 
