@@ -96,6 +96,7 @@ class Action(StrEnum):
     TICKET_WATCH = "ticket.watch"
     TICKET_UNWATCH = "ticket.unwatch"
     TICKET_NOTE = "ticket.note"
+    TICKET_WRITE = "ticket.write"
     TICKET_CHECK = "ticket.check"
     TICKET_EXPORT = "ticket.export"
     TICKET_TYPE_CREATE = "ticket_type.create"

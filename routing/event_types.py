@@ -23,4 +23,5 @@ CLOCK_WARNING = declare("clock.warning", gettext_lazy("a service level will be m
 CLOCK_BREACHED = declare("clock.breached", gettext_lazy("a service level was missed"))
 SATISFACTION_RATED = declare("satisfaction.rated", gettext_lazy("a customer rated how a conversation was handled"))
 CUSTOMER_MERGED = declare("customer.merged", gettext_lazy("a customer was merged into another"))
+CUSTOMER_UNMERGED = declare("customer.unmerged", gettext_lazy("a merge of customers was undone"))
 CUSTOMER_ERASED = declare("customer.erased", gettext_lazy("a customer was erased"))

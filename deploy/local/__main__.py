@@ -127,6 +127,7 @@ def announce(installation: Installation, seconds: float) -> None:
         "Nacos": demo["nacos_address"] + (f"  (gRPC: {demo['nacos_grpc_address']})" if "nacos_grpc_address" in demo else ""),
         "Valkey" if installation.starts_valkey else "Redis": demo["redis_url"],
         "Demo login": f"{demo['admin']['username']} / {demo['admin']['password']}",
+        "Demo agents": f"{demo['admin']['username']}, mei and tom, with the same password, at {base}/desk/",
         "Demo API key": demo["api_key"],
         "For scripts": f"{installation.demo}  (all of the above as JSON)",
         "Logs": f"{installation.logs}/",

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from messaging.channels.email.files import without_files
 from messaging.models import Batch, Event, Message, Provider
 from messaging.storage import unreadable
 from messaging.storage.lost_content import is_placeholder
@@ -102,7 +103,7 @@ def _metadata(text: str) -> dict[str, Any]:
     value = foreign_json.loads(text.encode())  # integers of any length stay exact
     if type(value) is not dict:
         raise unreadable.Unreadable("metadata")
-    return value
+    return without_files(value)
 
 
 def _batches(ids: set[UUID]) -> dict[UUID, dict[str, Any]]:

@@ -54,6 +54,11 @@ def _lines(heads: Sequence[Any], rows: Iterable[Sequence[Any]], language: str) -
             yield writer.writerow([harmless(plain(cell)) for cell in row])
 
 
+def as_text(*, heads: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table as the text of a file, for one that is small."""
+    return "".join(_lines(heads, rows, translation.get_language() or "en"))
+
+
 def as_csv(*, name: str, heads: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
     """Return a table as a file to keep, which is written while it is read."""
     lines = _lines(heads, rows, translation.get_language() or "en")

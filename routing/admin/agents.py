@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy
 from accounts.labels import Activity
 from accounts.selectors import staff_of
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import own_rows, own_tenants, without_shortcuts
+from accounts.staff.tenant_admin import own_rows, own_tenants
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, two_lines
 from routing.actions import Action
 from routing.admin.agent_forms import AgentForm, GroupForm, SkillFormSet
 from routing.admin.outcomes import DeletedByService
+from routing.admin.parts import PartInline
 from routing.assignment import presence, staff
 from routing.assignment.candidates import capacity_of
 from routing.configuration import assignment
@@ -79,35 +80,17 @@ class SkillGroupAdmin(DeletedByService):
         return str(row.overflow_to) if row.overflow_to else _("Fallback group")
 
 
-class SkillInline(admin.TabularInline):  # type: ignore[type-arg]
+class SkillInline(PartInline):
     """The skills on the page of an agent."""
 
     model = AgentSkill
+    whole = "agent"
     formset = SkillFormSet
-    extra = 1
     fields = ["group", "level"]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = own_rows(request, db_field.related_model._default_manager.select_related("tenant"))
         return super().formfield_for_foreignkey(db_field, request, **{"empty_label": _("Choose one"), **kwargs})
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and db_field.related_model is not None:
-            without_shortcuts(field)
-        return field
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.view_agent", obj))
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_agent", obj))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_agent", obj))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_agent", obj))
 
 
 @admin.register(Agent)

@@ -14,48 +14,30 @@ from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from accounts.staff.lists import Rows
-from accounts.staff.tenant_admin import without_shortcuts
 from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, two_lines
 from routing.actions import Action
 from routing.admin.calendar_forms import WEEKDAYS, CalendarForm, DayForm, DayFormSet, ImportForm
 from routing.admin.outcomes import DeletedByService
+from routing.admin.parts import PartInline
 from routing.calendars import editing, importing, missing, periods
 from routing.models import BusinessCalendar, CalendarDay
 
 
-class DayInline(admin.TabularInline):  # type: ignore[type-arg]
+class DayInline(PartInline):
     """The days on the page of a calendar, from last year on."""
 
     model = CalendarDay
+    whole = "businesscalendar"
     form = DayForm
     formset = DayFormSet
-    extra = 1
     fields = ["day", "kind", "name", "hours"]
     ordering = ["day"]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[CalendarDay]":
         rows: QuerySet[CalendarDay] = super().get_queryset(request)
         return rows.filter(day__year__gte=timezone.now().year - 1)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and db_field.related_model is not None:
-            without_shortcuts(field)
-        return field
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.view_businesscalendar", obj))
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_businesscalendar", obj))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_businesscalendar", obj))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("routing.change_businesscalendar", obj))
 
 
 @admin.register(BusinessCalendar)

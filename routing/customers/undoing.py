@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, NotFound
+from routing import event_types, events
 from routing.actions import Action
 from routing.customers.deriving import apply_rules
 from routing.customers.finding import lock_customers
@@ -49,6 +50,7 @@ def undo(*, merge_id: UUID, tenant_id: int, by: Actor, now: datetime) -> Custome
         apply_rules(customer.pk, tenant_id=tenant_id, now=now)
     detail = {"merge": str(merge_id), "merged": str(merged.pk)}
     audit.record(by=by, action=Action.CUSTOMER_MERGE_UNDO, target=kept.pk, tenant_id=tenant_id, detail=detail)
+    events.customer(event_types.CUSTOMER_UNMERGED, kept.pk, tenant_id=tenant_id, now=now, merged=str(merged.pk), merge=str(merge_id))
     return found
 
 

@@ -16,7 +16,8 @@ from routing.processing.taking_in import new_conversation
 from routing.service_levels import conversations
 
 #: What was overlooked: who wrote, and what.
-SENDER, NAME_OF_SENDER = "C-1004", "Petra Vogel"
+SENDER, NAME_OF_SENDER = "petra.vogel@customers.example", "Petra Vogel"
+SUBJECT = "My refund"
 TEXT = "Hello, I asked for a refund last week and heard nothing. Is anyone there?"
 #: So long ago that its first response is late, whatever day it is.
 AGO = timedelta(hours=40)
@@ -43,7 +44,8 @@ def load_late(*, entrance: Entrance, now: datetime) -> None:
     if Clock.objects.filter(tenant=entrance.tenant_id).exists():
         return
     then = now - AGO
-    incoming = Incoming(external_id="demo-late", sender=SenderName(IdentityKind.OWN, SENDER, name=NAME_OF_SENDER), text=TEXT, sent_at=then)
+    sender = SenderName(IdentityKind.EMAIL, SENDER, name=NAME_OF_SENDER)
+    incoming = Incoming(external_id="demo-late", sender=sender, subject=SUBJECT, text=TEXT, sent_at=then)
     identity = identities.resolve(incoming.sender, tenant_id=entrance.tenant_id, now=then)
     conversation = new_conversation(entrance, identity, incoming, now=then)
     conversation.save(force_insert=True)

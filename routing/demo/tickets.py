@@ -1,6 +1,6 @@
 """The demo's tickets: four types, one of them for work orders, and some matters of customers in several states."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,14 +85,14 @@ TYPES: tuple[dict[str, Any], ...] = (
         "checklist": ["Photo of the parcel"],
     },
 )
-#: Own id, by which the conversations of the demo find the same customer, and name.
+#: Own id, by which the conversations of the demo find the same customer, name, and where else they are known.
 CUSTOMERS = {
-    "C-1001": "Li Wei",
-    "C-1002": "Sam Jones",
-    "C-1003": "Ana Souza",
-    "C-1004": "陈静",
-    "C-1005": "Helen Park",
-    "C-1006": "周明",
+    "C-1001": ("Li Wei", ()),
+    "C-1002": ("Sam Jones", ()),
+    "C-1003": ("Ana Souza", ((IdentityKind.EMAIL, "ana.souza@customers.example"),)),
+    "C-1004": ("陈静", ((IdentityKind.PHONE, "+8613900001004"),)),
+    "C-1005": ("Helen Park", ((IdentityKind.EMAIL, "helen.park@customers.example"), (IdentityKind.PHONE, "+4915100001005"))),
+    "C-1006": ("周明", ((IdentityKind.PHONE, "+8613900001006"),)),
 }
 
 
@@ -171,7 +171,7 @@ def load_tickets(*, tenant: Tenant, by: Actor, now: datetime) -> None:
     kinds = {given["name"]: _type(tenant, given, groups, by, now) for given in TYPES}
     if Ticket.objects.filter(tenant=tenant).exists():
         return
-    people = {value: _customer(tenant, value, name, by, now) for value, name in CUSTOMERS.items()}
+    people = {value: _customer(tenant, value, name, others, by, now) for value, (name, others) in CUSTOMERS.items()}
     agents = {row.name: row for row in Agent.objects.filter(tenant=tenant).select_related("user")}
     for matter in MATTERS:
         _open(tenant, matter, kinds, people, agents, by, now)
@@ -185,12 +185,13 @@ def _type(tenant: Tenant, given: dict[str, Any], groups: dict[str, SkillGroup], 
     return types.create_type(kind=kind, by=by, now=now)
 
 
-def _customer(tenant: Tenant, value: str, name: str, by: Actor, now: datetime) -> Customer:
+def _customer(tenant: Tenant, value: str, name: str, others: Sequence[tuple[IdentityKind, str]], by: Actor, now: datetime) -> Customer:
     known = Identity.objects.filter(tenant=tenant, kind=IdentityKind.OWN, value=value).select_related("customer").first()
     if known is not None:
         return known.customer
-    identity = NewIdentity(kind=IdentityKind.OWN, value=value, name=name, verified=True)
-    return editing.create(tenant_id=tenant.pk, fields={"name": name}, identities=[identity], by=by, now=now)
+    known_as = [(IdentityKind.OWN, value), *others]
+    own = [NewIdentity(kind=kind, value=text, name=name, verified=True) for kind, text in known_as]
+    return editing.create(tenant_id=tenant.pk, fields={"name": name}, identities=own, by=by, now=now)
 
 
 def _open(

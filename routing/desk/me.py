@@ -11,14 +11,14 @@ from routing.assignment import presence
 from routing.configuration import assignment
 from routing.desk.seats import Seat
 from routing.intents.titles import intent_titles
-from routing.models import Agent, Entrance, EntranceKind, Notice, SkillGroup, Tag, TicketType
+from routing.models import Agent, Entrance, EntranceKind, Notice, SkillGroup, Tag
 
 MAX_TAGS = 500
 Shape = dict[str, Any]
 
 
 def shape_of(seat: Seat, *, now: datetime) -> Shape:
-    """Return who sits at the desk, and what it offers: colleagues, groups, intents, tags, types of tickets."""
+    """Return who sits at the desk, and what it offers: colleagues, groups, intents, tags."""
     agents = list(Agent.objects.filter(tenant_id=seat.tenant_id, is_active=True).order_by("name"))
     default = assignment.of(seat.tenant_id).default_capacity
     titles = intent_titles([seat.tenant_id])[seat.tenant_id]
@@ -35,10 +35,6 @@ def shape_of(seat: Seat, *, now: datetime) -> Shape:
         "agents": [agent_shape(agent, default, now) for agent in agents],
         "intents": [{"name": name, "title": title} for name, title in sorted(titles.items(), key=lambda pair: pair[1])],
         "tags": list(Tag.objects.filter(tenant_id=seat.tenant_id).order_by("name").values_list("name", flat=True)[:MAX_TAGS]),
-        "ticket_types": [
-            {"name": kind.name, "title": kind.title, "title_zh": kind.title_zh, "fields": kind.fields}
-            for kind in TicketType.objects.filter(tenant_id=seat.tenant_id, is_active=True)
-        ],
         "languages": ["en", "zh"],
         "entrances": [{"id": str(each.pk), "name": each.name, "kind": each.kind} for each in entrances],
         "features": {

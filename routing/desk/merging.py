@@ -5,6 +5,8 @@ at the same entrance, such as another thread of e-mail; from elsewhere it begins
 another address than the one that wrote.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -53,13 +55,42 @@ def merge(*, conversation: Conversation, into: Conversation, by: Actor, now: dat
     return kept
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What merging several conversations would do; those of `refused` stay as they are, for the reason that stands beside them."""
+
+    kept: Conversation
+    merged: list[Conversation]
+    refused: list[tuple[Conversation, str]]
+
+
+def plan(conversations: Sequence[Conversation], *, why_not: Callable[[Conversation], str]) -> Plan:
+    """Return what merging conversations into the oldest of them would do; nothing is written. `why_not`: what else speaks against one.
+
+    Raises:
+        NotMergeable: they are of different customers, or fewer than two can be merged.
+    """
+    if len({row.customer_id for row in conversations}) > 1:
+        raise NotMergeable(_("They are of different customers. Merge the customers first, if they are one person."))
+    reasons = {row.pk: why_not(row) or _why_not_this(row) for row in conversations}
+    able = sorted((row for row in conversations if not reasons[row.pk]), key=lambda row: (row.created_at, row.pk))
+    if len(able) < 2:
+        said = dict.fromkeys(reason for reason in reasons.values() if reason)
+        raise NotMergeable(" ".join([_("Choose two open conversations of a customer at least."), *said]))
+    return Plan(kept=able[0], merged=able[1:], refused=[(row, reasons[row.pk]) for row in conversations if reasons[row.pk]])
+
+
 def _why_not(merged: Conversation, kept: Conversation) -> str:
     if merged.tenant_id != kept.tenant_id or merged.customer_id != kept.customer_id:
         return _("They are of different customers. Merge the customers first, if they are one person.")
-    if merged.parent_id is not None or kept.parent_id is not None:
+    return _why_not_this(merged) or _why_not_this(kept)
+
+
+def _why_not_this(row: Conversation) -> str:
+    if row.parent_id is not None:
         return _("A conversation with others can't be merged.")
-    if merged.status not in OPEN_STATUSES or kept.status not in OPEN_STATUSES:
-        return _("Both must be open. Reopen the one that is not.")
+    if row.status not in OPEN_STATUSES:
+        return _("Only open conversations are merged. Reopen it first.")
     return ""
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -19,8 +20,11 @@ from routing.desk.seats import Seat
 from routing.entrances.wecom_kf.quota import quota
 from routing.intents.titles import intent_titles
 from routing.models import Assignment, Clock, Conversation, Customer, Draft, Identity, SkillGroup, Ticket
+from routing.tickets.types import title_of
 
 HISTORY = 10
+#: Of one conversation: more than anyone opens.
+MAX_TICKETS = 50
 Shape = dict[str, Any]
 
 
@@ -56,6 +60,7 @@ def opened(conversation: Conversation, seat: Seat, *, now: datetime) -> Shape:
         "draft": {"reply": drafts.get(False, ""), "note": drafts.get(True, "")},
         "merged": merged_shapes(conversation),
         "sides": sides_of(conversation),
+        "tickets": [_ticket(ticket) for ticket in _tickets().filter(conversation=conversation)[:MAX_TICKETS]],
         "collisions": [viewer.name for viewer in viewing.viewers(conversation.pk, at=now.timestamp()) if viewer.id != viewer_of(seat).id],
     }
 
@@ -112,7 +117,7 @@ def customer_shape(customer: Customer, seat: Seat, *, now: datetime) -> Shape:
         ],
         "attributes": [{"name": name, "value": value} for name, value in sorted(values.items())],
         "history": _history(customer, seat),
-        "tickets": _tickets(customer),
+        "tickets": [_ticket(ticket) for ticket in _tickets().filter(customer=customer, tenant_id=customer.tenant_id)[:HISTORY]],
     }
 
 
@@ -136,20 +141,21 @@ def _history(customer: Customer, seat: Seat) -> list[Shape]:
     ]
 
 
-def _tickets(customer: Customer) -> list[Shape]:
-    found = Ticket.objects.filter(customer=customer, tenant_id=customer.tenant_id).select_related("type").order_by("-pk")[:HISTORY]
-    return [
-        {
-            "number": ticket.number,
-            "url": reverse("desk-ticket", args=[ticket.number]),
-            "subject": ticket.subject,
-            "status": ticket.status,
-            "priority": ticket.priority,
-            "type": ticket.type.title,
-            "at": iso(ticket.created_at),
-        }
-        for ticket in found
-    ]
+def _tickets() -> "QuerySet[Ticket]":
+    return Ticket.objects.select_related("type", "agent").order_by("-pk")
+
+
+def _ticket(ticket: Ticket) -> Shape:
+    return {
+        "number": ticket.number,
+        "url": reverse("desk-ticket", args=[ticket.number]),
+        "subject": ticket.subject,
+        "status": ticket.status,
+        "priority": ticket.priority,
+        "type": title_of(ticket.type),
+        "agent": ticket.agent.name if ticket.agent else "",
+        "at": iso(ticket.created_at),
+    }
 
 
 def merged_shapes(conversation: Conversation) -> list[Shape]:

@@ -4,6 +4,7 @@ It is found again by its thread when they answer, from whichever address; the ag
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -64,20 +65,38 @@ def _check(conversation: Conversation, to: str, subject: str) -> None:
         validate_email(to.strip())
     except ValidationError:
         raise Invalid.field("to", _("Must be an e-mail address.")) from None
-    if not subject.strip() or len(subject.strip()) > MAX_SUBJECT or "\n" in subject.strip():
-        raise Invalid.field("subject", _("Must have 1 to {n} characters, in one line.").format(n=MAX_SUBJECT))
+    must_be_a_subject(subject)
     if conversation.parent_id is not None:
         raise Conflict(_("This is a conversation with others already."))
     if Conversation.objects.filter(parent=conversation).count() >= MAX_SIDES:
         raise Conflict(_("At most {n} conversations with others.").format(n=MAX_SIDES))
 
 
-def _new(conversation: Conversation, agent: Agent, *, to: str, subject: str, thread: str, now: datetime) -> Conversation:
-    mailboxes = Entrance.objects.filter(tenant_id=agent.tenant_id, kind=EntranceKind.EMAIL, is_enabled=True)
-    # The mailbox that the customer wrote to, if there is one.
-    entrance = mailboxes.filter(pk=conversation.entrance_id).first() or mailboxes.order_by("pk").first()
-    if entrance is None:
+def must_be_a_subject(text: str) -> None:
+    """Check the subject of an e-mail.
+
+    Raises:
+        Invalid: it is empty, too long, or has several lines.
+    """
+    if not text.strip() or len(text.strip()) > MAX_SUBJECT or "\n" in text.strip():
+        raise Invalid.field("subject", _("Must have 1 to {n} characters, in one line.").format(n=MAX_SUBJECT))
+
+
+def mailbox(tenant_id: int, *, preferred: UUID | None = None) -> Entrance:
+    """Return the entrance whose address agents write from: the preferred one, if it is a mailbox, else the first one.
+
+    Raises:
+        NoMailbox: there is none.
+    """
+    mailboxes = Entrance.objects.filter(tenant_id=tenant_id, kind=EntranceKind.EMAIL, is_enabled=True)
+    found = (mailboxes.filter(pk=preferred).first() if preferred else None) or mailboxes.order_by("pk").first()
+    if found is None:
         raise NoMailbox(_("Add an entrance of the kind E-mail, or enable the one there is."))
+    return found
+
+
+def _new(conversation: Conversation, agent: Agent, *, to: str, subject: str, thread: str, now: datetime) -> Conversation:
+    entrance = mailbox(agent.tenant_id, preferred=conversation.entrance_id)  # the one that the customer wrote to, if it is one
     identity = identities.resolve(SenderName(kind=IdentityKind.EMAIL, value=to), tenant_id=agent.tenant_id, now=now)
     return Conversation.objects.create(
         id=new_id(),

@@ -4,7 +4,8 @@ It does not become a second conversation: a customer has one chat, in which the 
 write next does not say which matter it is about. A ticket is followed up on its own, and the conversation stays whole.
 """
 
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
@@ -16,27 +17,29 @@ MAX_DESCRIPTION = 10_000
 MAX_SUBJECT = 100
 
 
-def matter_of(conversation: Conversation, *, first: int) -> dict[str, Any]:
-    """Return subject and description of a ticket about the lines from a number on, and what else is known of it.
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a ticket about some lines begins with."""
+
+    subject: str
+    description: str
+
+
+def matter_of(conversation: Conversation, *, seqs: Collection[int]) -> Matter:
+    """Return subject and description of a ticket about the lines with these numbers, which it quotes with their authors.
 
     Raises:
-        Invalid: there is no line from there on.
+        Invalid: none of them has a text, or there are too many.
     """
-    rows = Line.objects.filter(conversation=conversation, seq__gte=first).exclude(author=AuthorKind.SYSTEM).select_related("agent")
-    lines = list(rows.order_by("seq")[:MAX_LINES])
+    if len(seqs) > MAX_LINES:
+        raise Invalid.field("lines", _("At most {n}.").format(n=MAX_LINES), "too_many")
+    rows = Line.objects.filter(conversation=conversation, seq__in=seqs).exclude(author=AuthorKind.SYSTEM).select_related("agent")
+    lines = [line for line in rows.order_by("seq") if line.text.strip()]
     if not lines:
-        raise Invalid.field("seq", _("There is no line from this number on."), "unknown")
-    asked = next((line for line in lines if line.author == AuthorKind.CUSTOMER and line.text.strip()), lines[0])
-    said = "\n\n".join(f"{_author(line, conversation)}: {line.text.strip()}" for line in lines if line.text.strip())
-    return {
-        "subject": " ".join(asked.text.split())[:MAX_SUBJECT] or conversation.subject,
-        "description": said[:MAX_DESCRIPTION],
-        "customer": str(conversation.customer_id),
-        "conversation": str(conversation.pk),
-        "intent": str(asked.recognition.get("intent") or conversation.intent),
-        "first_seq": lines[0].seq,
-        "last_seq": lines[-1].seq,
-    }
+        raise Invalid.field("lines", _("None of these lines has a text."), "unknown")
+    asked = next((line for line in lines if line.author == AuthorKind.CUSTOMER), lines[0])
+    said = "\n\n".join(f"{_author(line, conversation)}: {line.text.strip()}" for line in lines)
+    return Matter(subject=" ".join(asked.text.split())[:MAX_SUBJECT], description=said[:MAX_DESCRIPTION])
 
 
 def _author(line: Line, conversation: Conversation) -> str:

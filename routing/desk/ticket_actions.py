@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
 from posthaste.lib.problems import Invalid, NotFound
+from routing.desk import writing
 from routing.desk.ticket_access import Reader
 from routing.desk.ticket_forms import AssignForm, EditForm
 from routing.models import Agent, Ticket
@@ -111,6 +112,24 @@ def note(asked: Asked) -> str:
     return _("The note was written.")
 
 
+def write(asked: Asked) -> str:
+    """Write to the customer."""
+    if asked.me is None:
+        raise Invalid(_("Only agents do this. Add yourself to the agents first."))
+    given = asked.given
+    writing.write_to_customer(
+        ticket=asked.ticket,
+        agent=asked.me,
+        identity_id=asked.row_id("to"),
+        subject=given.get("subject", ""),
+        text=given.get("text", ""),
+        client_id=given.get("client_id", "")[:64],
+        by=asked.by,
+        now=asked.now,
+    )
+    return _("It is on its way to the customer.")
+
+
 def tick(asked: Asked) -> str:
     """Say whether an item of the checklist is done."""
     checklist.tick(item_id=asked.row_id("item"), done=asked.given.get("done") == "1", **asked.common)
@@ -169,6 +188,7 @@ ACTIONS: dict[str, Callable[[Asked], str]] = {
     "take": take,
     "assign": assign,
     "note": note,
+    "write": write,
     "tick": tick,
     "add_item": add_item,
     "remove_item": remove_item,

@@ -1,5 +1,6 @@
 """The desk's pages of tickets: the list, one ticket, a new one."""
 
+from dataclasses import asdict
 from typing import Any, cast
 
 from django.contrib import messages
@@ -10,12 +11,15 @@ from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
+from accounts.staff.tenant_admin import signed_in
 from posthaste.lib.problems import Conflict, Forbidden, Invalid, NotFound, Problem
 from posthaste.ui.chips import address, carried, chip
 from posthaste.ui.export import as_csv
 from posthaste.ui.pages import at, page, problem_text, staff_page
 from posthaste.ui.paginator import page_of
-from routing.desk import ticket_actions, ticket_forms, ticket_view
+from routing.desk import opening as conversations
+from routing.desk import splitting, ticket_actions, ticket_forms, ticket_view
+from routing.desk.seats import seat_of
 from routing.desk.ticket_access import TENANT, Reader, may_see, may_work
 from routing.desk.ticket_actions import Asked
 from routing.models import OPEN_TICKETS, Conversation, Customer, Ticket, TicketKind, TicketPriority, TicketStatus, TicketType
@@ -24,6 +28,7 @@ from routing.tickets.opening import NewTicket
 from routing.tickets.types import title_of
 
 READ_WRITE = ("GET", "HEAD", "POST")
+MAX_DIGITS = 10
 OPEN = "open"
 
 
@@ -142,7 +147,7 @@ def ticket(request: HttpRequest, number: int) -> HttpResponse:
     except progress.NotDone as problem:
         return _shown(request, reader.ticket(row.number), status=problem.status, undone=problem_text(problem))
     except (Conflict, Invalid) as problem:
-        kept = {"note_text": request.POST.get("text", "")} if do == "note" else {}
+        kept = {f"{do}_{name}": request.POST.get(name, "") for name in ("text", "subject", "to") if do in ("note", "write")}
         return _shown(request, reader.ticket(row.number), status=problem.status, wrong=problem_text(problem), **kept)
     messages.success(request, done)
     return HttpResponseRedirect(reader.address_of(row))
@@ -192,9 +197,7 @@ def new_ticket(request: HttpRequest) -> HttpResponse:
             request, "desk/ticket-choose.html", purpose=_("Which kind of matter is it?"), choices=choices, several=several, **context
         )
     customer, talk = _about(request, kind.tenant_id)
-    form = ticket_forms.NewForm(
-        request.POST if request.method == "POST" else None, kind=kind, initial={"subject": talk.subject if talk else ""}
-    )
+    form = ticket_forms.NewForm(request.POST if request.method == "POST" else None, kind=kind, initial=_begins_with(request, talk))
     status = 200
     if request.method == "POST":
         status = 422
@@ -251,6 +254,17 @@ def _type_named(reader: Reader, parent: Ticket | None) -> TicketType | None:
     if (found.kind == TicketKind.WORK_ORDER) != (parent is not None):
         raise Forbidden(_("A work order is opened on the page of its ticket."))
     return found
+
+
+def _begins_with(request: HttpRequest, talk: Conversation | None) -> dict[str, str]:
+    """Return what a new ticket says at first: the lines of the conversation that the address names, where the reader may read them."""
+    if talk is None:
+        return {}
+    seqs = {int(text) for text in request.GET.get("lines", "").split(",") if text.isascii() and text.isdigit() and len(text) < MAX_DIGITS}
+    if not seqs:
+        return {"subject": talk.subject}
+    seat = seat_of(signed_in(request), tenant_id=talk.tenant_id)
+    return asdict(splitting.matter_of(conversations.readable_conversation(talk.pk, seat), seqs=seqs))
 
 
 def _about(request: HttpRequest, tenant_id: int) -> tuple[Customer | None, Conversation | None]:

@@ -1,25 +1,34 @@
 """All about one ticket, for its page at the desk and in the admin."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.roles import Role
 from accounts.staff import actors
-from accounts.staff.tenant_admin import own_tenants
-from routing.desk import ticket_forms
+from accounts.staff.tenant_admin import own_tenants, signed_in
+from messaging.selectors import Delivery, deliveries
+from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Problem
+from routing.desk import opening, thread, ticket_forms, writing
+from routing.desk.seats import seat_of
 from routing.desk.ticket_access import Reader
-from routing.models import OPEN_TICKETS, Clock, Ticket, TicketKind, TicketLinkKind, TicketStatus
+from routing.models import OPEN_TICKETS, Clock, Ticket, TicketEvent, TicketKind, TicketLinkKind, TicketStatus
 from routing.tickets import fields as own_fields
 from routing.tickets import finding, progress, wording
+from routing.tickets.history import Happening
 from routing.tickets.linking import BY_HAND
 from routing.tickets.transitions import IN_PROGRESS, may_follow
 from routing.tickets.types import title_of
 
+#: Of the conversation, on the page of its ticket.
+SHOWN_LINES = 5
 #: Buttons: what is done, the status that it leads to, words and icon.
 BUTTONS = (
     ("begin", TicketStatus.IN_PROGRESS, gettext_lazy("Start"), "play"),
@@ -77,6 +86,9 @@ def context(request: HttpRequest, ticket: Ticket, **forms: Any) -> dict[str, Any
         "merged_into_address": _address(reader, ticket, ticket.merged_into) if ticket.merged_into else "",
         "watchers": watchers,
         "watches": agent is not None and agent in watchers,
+        "written": _written(ticket, events),
+        "talk": _talk(ticket, reader),
+        **(_to_write(ticket) if may_work and is_open and ticket.conversation is None else {}),
         "clocks": list(Clock.objects.filter(ticket=ticket).exclude(state="cancelled").order_by("metric", "-pk")),
         "assign_form": ticket_forms.AssignForm(
             tenant_id=ticket.tenant_id, initial={"agent": ticket.agent_id, "group": ticket.group_id}, auto_id="assign-%s"
@@ -85,6 +97,54 @@ def context(request: HttpRequest, ticket: Ticket, **forms: Any) -> dict[str, Any
     if "edit_form" not in forms:
         found["edit_form"] = ticket_forms.edit_form(ticket)
     return {**found, **forms}
+
+
+def _written(ticket: Ticket, events: Iterable[TicketEvent]) -> list[dict[str, Any]]:
+    """Return what was sent to the customer outside of a conversation, with the state and the trace of each message."""
+    if ticket.conversation is not None:
+        return []
+    told = [event for event in events if event.kind == Happening.WRITTEN and event.data.get("message")]
+    states = deliveries(UUID(event.data["message"]) for event in told)
+    return [{"to": event.data["item"], "at": event.at, **_sent(UUID(event.data["message"]), states)} for event in told]
+
+
+def _talk(ticket: Ticket, reader: Reader) -> list[dict[str, Any]]:
+    """Return the last lines of the ticket's conversation, if the reader may read it."""
+    if ticket.conversation is None:
+        return []
+    user = signed_in(reader.request)
+    try:
+        talk = opening.readable_conversation(ticket.conversation.pk, seat_of(user, tenant_id=ticket.tenant_id))
+    except Problem:
+        return []
+    lines = thread.newest(talk.pk)[-SHOWN_LINES:]
+    states = deliveries(line.message_id for line in lines if line.message_id)
+    return [
+        {
+            "author": line.agent.name if line.agent else line.get_author_display(),
+            "text": line.text,
+            "at": line.created_at,
+            **(_sent(line.message_id, states) if line.message_id else {}),
+        }
+        for line in lines
+    ]
+
+
+def _sent(message_id: UUID, states: Mapping[UUID, Delivery]) -> dict[str, Any]:
+    known = states.get(message_id)
+    return {"status": known.status, "trace": reverse("admin:messaging_message_change", args=[message_id])} if known else {}
+
+
+def _to_write(ticket: Ticket) -> dict[str, Any]:
+    """Return what the form has with which the customer is written to; without an address, the reason."""
+    addresses = writing.addresses_of(ticket)
+    return {
+        "may_write": True,
+        "addresses": addresses.choices,
+        "no_address": addresses.why_not,
+        "client_id": new_id().hex,
+        "first_subject": f"{ticket.subject} [#{ticket.number}]",
+    }
 
 
 def heading(ticket: Ticket) -> str:

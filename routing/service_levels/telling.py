@@ -4,26 +4,21 @@ A `ClockSignal` is unique for its clock and kind. Who inserts it also writes the
 inserts nothing, and tells nothing. If the process dies before the commit, nothing is noted, and the next sweep tells.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
+from posthaste.lib.hooks import Hook
 from posthaste.lib.ids import new_id
 from routing.conversations import notices
 from routing.models import Clock, ClockSignal, Conversation, Notice, NoticeKind, SignalKind, Ticket
 
 NOTICES = {SignalKind.WARNING: NoticeKind.WARNING, SignalKind.BREACH: NoticeKind.BREACH}
-Told = Callable[[Sequence[ClockSignal], datetime], object]
-_listeners: list[Told] = []
-
-
-def on_told(react: Told) -> Told:
-    """Have a function called with new signals, in their transaction; each has its clock loaded. Usable as a decorator."""
-    _listeners.append(react)
-    return react
+#: New signals, in their transaction; each has its clock loaded.
+on_told: Hook[Sequence[ClockSignal], datetime] = Hook()
 
 
 def tell(clocks: Sequence[Clock], kind: SignalKind, *, now: datetime) -> list[ClockSignal]:
@@ -45,8 +40,8 @@ def tell(clocks: Sequence[Clock], kind: SignalKind, *, now: datetime) -> list[Cl
         rows.filter(warned_at=None).update(warned_at=now)
     signals = [each for each in wanted if each.pk in stored]
     _notify(signals, now=now)
-    for react in _listeners if signals else ():
-        react(signals, now)
+    if signals:
+        on_told.tell(signals, now)
     return signals
 
 

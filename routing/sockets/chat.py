@@ -25,27 +25,18 @@ from routing.entrances.portal import frames, origins, sessions, writing
 from routing.entrances.portal.frames import Position
 from routing.entrances.portal.incoming_frames import Hello, LineIn, ReadIn, TypingIn, read_frame
 from routing.models import PortalSession
+from routing.sockets.closing import REFUSED, TOO_MANY, TOO_SLOW, Closing, Gone, Send, close, run_until_one_ends
 from routing.sockets.hub import hub, in_thread
 
 log = structlog.get_logger(__name__)
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-REFUSED, FOREIGN, TOO_MANY, SILENT, TOO_SLOW = 4401, 4403, 4429, 4408, 1013
+FOREIGN, SILENT = 4403, 4408
 HELLO_SECONDS = 10.0
 WRITE_SECONDS = 5.0
-CLOSE_SECONDS = 2.0
 AGAIN_SECONDS = 1.0
 #: Sockets of one session in this process, such as tabs of a browser.
 MAX_SOCKETS = 8
 #: Frames of a visitor in any ten seconds; lines have limits of their own.
 MAX_FRAMES, FRAMES_SECONDS = 100, 10.0
-
-
-class Closing(Exception):
-    """The socket has to be closed, with this code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(str(code))
-        self.code = code
 
 
 class ChatSocket:
@@ -101,16 +92,14 @@ class ChatSocket:
         try:
             await self._begin()
             hub.add(self)
-            await self._run()
+            await run_until_one_ends(self._push, self._read, ended=self._ended)
         except Closing as closing:
             code = closing.code
         finally:
             if hasattr(self, "identity_id"):
                 hub.remove(self)
         if code is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._send({"type": "websocket.close", "code": code})
+            await close(self._send, code)
 
     def _is_allowed(self) -> bool:
         try:
@@ -146,30 +135,6 @@ class ChatSocket:
         if hello.conversation is not None:
             self._position = Position(hello.conversation, hello.after)
         self._news.set()
-
-    async def _run(self) -> None:
-        """Push and read until one of them ends.
-
-        Raises:
-            Closing: we end it.
-        """
-        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._ended.wait)}
-        try:
-            done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)  # a close is sent only when nothing waits for the client any more
-        for task in done:
-            error = task.exception()
-            if isinstance(error, TimeoutError):
-                raise Closing(TOO_SLOW)
-            if isinstance(error, Gone):
-                return
-            if error is not None:
-                raise error
-        if self._ended.is_set():
-            raise Closing(REFUSED)
 
     # --- towards the visitor -------------------------------------------------------------------------------------
 
@@ -273,10 +238,6 @@ class ChatSocket:
                     await in_thread(notices.typing, UUID(conversation), self.identity_id, author="customer")
             case ReadIn():
                 await in_thread(writing.read_up_to, self._session, seq=frame.seq)
-
-
-class Gone(Exception):
-    """The visitor has left."""
 
 
 async def chat(scope: dict[str, Any], receive: Any, send: Any) -> None:

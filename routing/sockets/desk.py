@@ -24,14 +24,14 @@ from routing.conversations import notices
 from routing.desk import opening, telling, viewing
 from routing.desk.seats import Seat, seat_of
 from routing.models import Notice
+from routing.sockets.closing import REFUSED, TOO_MANY, TOO_SLOW, Closing, Gone, Send, close, run_until_one_ends
 from routing.sockets.desk_hub import hub
 from routing.sockets.hub import in_thread
 
 log = structlog.get_logger(__name__)
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-REFUSED, TOO_MANY, TOO_SLOW = 4401, 4429, 1013
 WRITE_SECONDS = 5.0
-CLOSE_SECONDS = 2.0
+#: What a page is told before its socket is closed for good.
+ENDED = '{"type":"ended"}'
 #: Desks of one session in this process, such as tabs of a browser.
 MAX_DESKS = 8
 MAX_FRAMES, FRAMES_SECONDS = 100, 10.0
@@ -39,18 +39,6 @@ MAX_FRAME = 2_000
 #: Conversations named in a frame; of more, all are to be read again.
 MAX_NAMED = 200
 MAX_WAITING = 50
-
-
-class Gone(Exception):
-    """The browser has left."""
-
-
-class Closing(Exception):
-    """The socket has to be closed, with this code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(str(code))
-        self.code = code
 
 
 class DeskSocket:
@@ -128,26 +116,19 @@ class DeskSocket:
         await self._send({"type": "websocket.accept"})
         code: int | None = None
         if hub.number_of(self.grant.session_key) >= MAX_DESKS:
-            await self._close(TOO_MANY)
+            await close(self._send, TOO_MANY)
             return
         try:
             hub.add(self)
             self.tell({"type": "hello", "at": timezone.now().isoformat()})
-            await self._run()
+            await run_until_one_ends(self._push, self._read, ended=self._ended)
         except Closing as closing:
             code = closing.code
         finally:
             hub.remove(self)
             await self._watch(None)
         if code is not None:
-            await self._close(code)
-
-    async def _close(self, code: int) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                if code == REFUSED:
-                    await self._send({"type": "websocket.send", "text": '{"type":"ended"}'})
-                await self._send({"type": "websocket.close", "code": code})
+            await close(self._send, code, last=ENDED if code == REFUSED else "")
 
     def _sit_down(self) -> bool:
         claimed = as_staff(self._scope.get("user"))
@@ -163,30 +144,6 @@ class DeskSocket:
         self.grant = StaffGrant(session_key=self._scope["session"].session_key, user_id=user.pk, tenant_id=seat.tenant_id)
         self.viewer = opening.viewer_of(seat)
         return True
-
-    async def _run(self) -> None:
-        """Push and read until one of them ends.
-
-        Raises:
-            Closing: we end it.
-        """
-        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._ended.wait)}
-        try:
-            done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)  # a close is sent only when nothing waits for the client any more
-        for task in done:
-            error = task.exception()
-            if isinstance(error, TimeoutError):
-                raise Closing(TOO_SLOW)
-            if isinstance(error, Gone):
-                return
-            if error is not None:
-                raise error
-        if self._ended.is_set():
-            raise Closing(REFUSED)
 
     # --- towards the page ----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Happening(models.TextChoices):
     CHANGED = "changed", _("Changed")
     MOVED = "moved", _("Status changed")
     NOTED = "noted", _("Note written")
+    WRITTEN = "written", _("Written to the customer")
     LINKED = "linked", _("Linked")
     UNLINKED = "unlinked", _("Link removed")
     WATCHED = "watched", _("Watcher added")

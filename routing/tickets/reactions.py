@@ -55,7 +55,7 @@ UNTAKEN = (NEW, BOT, QUEUED)
 #: What watchers are told of.
 TOLD_TO_WATCHERS = frozenset(
     {
-        Happening.CHANGED, Happening.MOVED, Happening.NOTED, Happening.WORK_ORDER_MOVED,
+        Happening.CHANGED, Happening.MOVED, Happening.NOTED, Happening.WRITTEN, Happening.WORK_ORDER_MOVED,
         Happening.FOLLOWED_UP,
     }
 )  # fmt: skip

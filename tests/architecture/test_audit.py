@@ -25,6 +25,7 @@ STRANGERS = "what customers write, and the platform's work on it: no person or k
 WITHOUT_ACTOR = {
     "routing.intents.suggestions.collect_unsure_texts": "offers texts to people, who decide",
     "routing.intents.suggestions.suggest_correction": INSIDE,
+    "routing.demo.inbox.load_inbox": "what customers and agents of the demo wrote and did; what agents did has entries of theirs",
     "routing.demo.history.load_history": "rows of a past that never was, for the demo of the command that names its actor",
     "routing.desk.reports.sending.send_due": CLOCKWORK,
     "routing.desk.reports.sending.send_due_reports": CLOCKWORK,

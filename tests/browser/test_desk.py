@@ -19,6 +19,7 @@ from tests.configcenter.nacos_server import NacosServer, running
 from tests.routing.assignment.builders import make_group
 from tests.routing.builders import make_customer, make_entrance, make_identity
 from tests.routing.desk.builders import Desk, ask, hold, make_desk
+from tests.routing.tickets.builders import make_type
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
@@ -299,6 +300,58 @@ def test_nothing_is_hard_to_read_or_to_reach(
         page.locator("#talk-back").click()
         page.locator(".item:not(.loading) .name").get_by_text("Ada").wait_for()
     assert grave(page) == []
+    assert said == []
+
+
+def test_an_agent_without_a_conversation_is_led_to_what_waits_and_is_told_to_go_online(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    ask(tenant, group)
+    page, said = opened(live_server, browser, make_desk(tenant, group, presence="offline", present_until=None))
+    page.locator("#list-empty").get_by_text("You are not online").wait_for()
+    page.locator("#list-empty").get_by_role("button", name="Go online").click()
+    page.locator(".item .name").get_by_text("Ada").wait_for()
+    assert said == []
+
+    billing = make_group(tenant, "billing", at=timezone.now())
+    ask(tenant, billing)
+    page, said = opened(live_server, browser, make_desk(tenant, billing))
+    page.locator("#list-empty").get_by_text("You have no conversation").wait_for()
+    page.locator("#list-empty").get_by_role("button", name="Unassigned · 1").click()
+    page.locator(".item .name").get_by_text("Ada").wait_for()
+    assert said == []
+
+
+def test_chosen_lines_become_a_ticket_and_picked_conversations_one(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    make_type(tenant, "refund", title="Refund")
+    desk, ada = make_desk(tenant, group), make_customer(tenant)
+    older, newer = (hold(ask(tenant, group, customer=ada, text=text), desk.agent) for text in ("Where is it?", "And my invoice?"))
+    page, said = opened(live_server, browser, desk, of(newer))
+    page.locator("#customer").get_by_role("button", name="New ticket from lines").click()
+    assert page.locator("#desk-ask .boxes input").is_checked(), "what the customer wrote last is chosen at first"
+    with page.context.expect_page() as found:
+        page.locator("#desk-ask-ok").click()
+    form = found.value
+    form.get_by_role("link", name="Refund").click()
+    assert form.get_by_label("Description").input_value() == "Ada: And my invoice?"
+    form.get_by_role("button", name="Open a ticket").click()
+    form.get_by_text("Ticket #1 was opened.").wait_for()
+    form.close()
+    page.reload()
+    page.locator("#customer").get_by_text("#1 And my invoice?").wait_for()
+
+    page.keyboard.press("Escape")
+    for row in range(2):
+        page.locator(".item .pick").nth(row).click()
+    page.locator("#bulk").get_by_role("button", name="Merge").click()
+    page.locator("#desk-ask .plan").get_by_text("Where is it?").wait_for()
+    page.locator("#desk-ask-ok").click()
+    page.locator("#toasts").get_by_text("1 done").wait_for()
+    page.locator("#talk-open .merged").wait_for()
+    newer.refresh_from_db()
+    assert (newer.merged_into_id, newer.status) == (older.pk, "closed")
     assert said == []
 
 

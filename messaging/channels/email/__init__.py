@@ -26,6 +26,7 @@ from messaging.channels.base import (
 )
 from messaging.channels.email.compose import compose
 from messaging.channels.email.connection import Connection
+from messaging.channels.email.files import files_of
 from messaging.channels.email.replies import is_about_login, login_refused, refusal
 from messaging.channels.email.thread_headers import threading_of
 from messaging.channels.recipients import normalise_recipient
@@ -126,6 +127,7 @@ class EmailAdapter(Adapter):
             heads=heads,
             folded=thread.headers,
             by_hand=thread.by_hand,
+            files=files_of(request.metadata),
         )
         return Mail(message_id, request.recipient, content)
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from django.core.mail import EmailMultiAlternatives
 
 from messaging.channels.base import CannotCompose, Misconfigured
+from messaging.channels.email.files import TextFile
 from messaging.channels.email.headers import check_headers, mailbox_header, plain_header, text_header
 from posthaste.lib.html import as_text
 
@@ -32,18 +33,20 @@ def compose(
     heads: Mapping[str, str],
     folded: Mapping[str, str] | None = None,
     by_hand: bool = False,
+    files: tuple[TextFile, ...] = (),
 ) -> bytes:
     """Return a mail as CRLF lines; `heads` are the headers that are its own, `folded` those of them that are folded already.
 
-    `by_hand`: a person wrote it. Other mail is marked as sent by a machine (RFC 3834).
+    `files` are attached. `by_hand`: a person wrote it. Other mail is marked as sent by a machine (RFC 3834).
 
     Raises:
         CannotCompose: a header holds what no header may hold.
         Misconfigured: the sender can't be written in a mail.
     """
-    make = _common if len(body) + len(html) > MAX_REMEMBERED else _remembered
+    length = len(body) + len(html) + sum(len(file.text) for file in files)
+    make = _common if length > MAX_REMEMBERED else _remembered
     try:
-        common = make(from_name, from_email, reply_to, subject, body, html, by_hand)
+        common = make(from_name, from_email, reply_to, subject, body, html, by_hand, files)
     except (ValueError, MessageError) as error:  # BadHeader, and what can't be encoded
         if field := _wrong_setting(from_name, from_email, reply_to):
             raise Misconfigured(f"The sender can't be written in a mail: {error}", field=field) from None
@@ -62,13 +65,15 @@ def _wrong_setting(from_name: str, from_email: str, reply_to: str) -> str:
     alone = {"from_email": ("", from_email, ""), "from_name": (from_name, "a@example.com", ""), "reply_to": ("", "a@example.com", reply_to)}
     for field, sender in alone.items():
         try:
-            _common(*sender, "Subject", "Text", "", False)
+            _common(*sender, "Subject", "Text", "", False, ())
         except (ValueError, MessageError):
             return field
     return ""
 
 
-def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str, by_hand: bool) -> bytes:
+def _common(
+    from_name: str, from_email: str, reply_to: str, subject: str, body: str, html: str, by_hand: bool, files: tuple[TextFile, ...]
+) -> bytes:
     """Return what is the same for all recipients: the text and its headers."""
     try:
         text = body or (as_text(html) if html else "")
@@ -77,6 +82,8 @@ def _common(from_name: str, from_email: str, reply_to: str, subject: str, body: 
     message = EmailMultiAlternatives(body=text, from_email=from_email, headers={"Message-ID": "", "Date": ""})
     if html:
         message.attach_alternative(html, "text/html")
+    for file in files:
+        message.attach(file.name, file.text, file.content_type)
     made = message.message()
     for name in _COMPOSED_HERE:  # Django writes a long name as one encoded word, and takes more characters for line ends than RFC 5322
         del made[name]

@@ -1,7 +1,6 @@
-"""What an agent keeps at the desk: uploads, quick replies, saved filters, notices, presence; and many conversations at once."""
+"""What an agent keeps at the desk: uploads, quick replies, saved filters, notices, presence; and the list as a file."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -18,37 +17,15 @@ from posthaste.ui.export import as_csv
 from routing.assignment import attendance
 from routing.configuration import assignment
 from routing.conversations import attachments
-from routing.desk import answering, bulk, exporting, filters, me, opening, quick_replies, telling, thread
-from routing.desk.data import acting, deciding, talking
-from routing.desk.data.requests import Call, answer, call_of, desk_view, ids_in
+from routing.desk import answering, exporting, filters, me, opening, quick_replies, telling, thread
+from routing.desk.data import deciding
+from routing.desk.data.requests import answer, call_of, desk_view, ids_in
 from routing.desk.inbox import parse
 from routing.desk.seats import Seat
-from routing.models import Conversation, Presence
+from routing.models import Presence
 
 #: Around the file of an upload.
 MULTIPART_BYTES = 10_000
-#: What can be done with many at once; each takes its parameters from the same body.
-MANY: dict[str, Any] = {
-    "claim": deciding.Nothing,
-    "transfer": deciding.TransferIn,
-    "release": deciding.Nothing,
-    "resolve": deciding.Nothing,
-    "reopen": deciding.Nothing,
-    "close": deciding.Nothing,
-    "spam": deciding.Nothing,
-    "snooze": deciding.SnoozeIn,
-    "tags": deciding.TagsIn,
-    "priority": deciding.PriorityIn,
-    "note": talking.NoteIn,
-}
-
-
-class BulkIn(msgspec.Struct, forbid_unknown_fields=True):
-    """An action, the conversations, and the parameters of the action."""
-
-    action: str
-    ids: list[UUID]
-    parameters: dict[str, Any] = {}
 
 
 class FilterIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,33 +48,6 @@ class PresenceIn(msgspec.Struct, forbid_unknown_fields=True):
 
     presence: str
     break_until: datetime | None = None
-
-
-@desk_view("POST")
-def many(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """Do one thing with many conversations, and say for each what came of it."""
-    call = call_of(request)
-    body = call.read(BulkIn)
-    if body.action not in MANY:
-        raise Invalid.field("action", _("Must be one of {values}.").format(values=", ".join(MANY)))
-    if not body.ids or len(body.ids) > bulk.MAX_IDS:
-        raise Invalid.field("ids", _("Between {least} and {most}.").format(least=1, most=bulk.MAX_IDS))
-    alone = Call(by=call.by, raw=msgspec.json.encode(body.parameters))
-    alone.read(MANY[body.action])  # what is wrong for all is told once
-
-    def perform(conversation: Conversation) -> None:
-        acting.check(body.action, conversation, seat)
-        acting.ACTIONS[body.action](alone, seat, conversation)
-
-    outcome = bulk.each(body.ids, seat, perform)
-    refused = [{"id": str(pk), **problem.as_dict(), "detail": said_of(problem)} for pk, problem in outcome.refused]
-    return answer({"done": [str(pk) for pk in outcome.done], "refused": refused})
-
-
-def said_of(problem: Any) -> str:
-    """Return what a problem says, in one line."""
-    parts = [str(problem.detail), *(str(error["message"]) for error in problem.errors)]
-    return " ".join(part for part in parts if part) or str(problem.title)
 
 
 @desk_view("POST")

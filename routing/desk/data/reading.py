@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from posthaste.lib.problems import Invalid, NotFound
 from routing.conversations.downloads import file_response
 from routing.desk import me as own
-from routing.desk import opening, rows, splitting, suggesting, thread
+from routing.desk import opening, rows, suggesting, thread
 from routing.desk.counts import counts_of, tally
 from routing.desk.data.requests import answer, desk_view, ids_in, number_in
 from routing.desk.inbox import ids, parse
@@ -57,13 +57,6 @@ def lines(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
 def suggestions(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
     """Return answers to what the customer wrote last. They are asked for on their own: opening a conversation does not wait for them."""
     return answer({"suggestions": suggesting.answers_for(opening.readable_conversation(pk, seat))})
-
-
-@desk_view("GET", "HEAD")
-def split(request: HttpRequest, seat: Seat, pk: UUID) -> HttpResponse:
-    """Return what a ticket about the lines from a number on begins with."""
-    found = opening.readable_conversation(pk, seat)
-    return answer(splitting.matter_of(found, first=number_in(request, "seq") or 1))
 
 
 @desk_view("GET", "HEAD")

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from routing.desk.data import acting, keeping, reading
+from routing.desk.data import acting, keeping, many, reading
 
 urlpatterns: list[URLPattern] = [
     path("desk/data/inbox/", reading.inbox, name="desk-data-inbox"),
@@ -13,9 +13,9 @@ urlpatterns: list[URLPattern] = [
     path("desk/data/c/<uuid:pk>/", reading.conversation, name="desk-data-conversation"),
     path("desk/data/c/<uuid:pk>/lines/", reading.lines, name="desk-data-lines"),
     path("desk/data/c/<uuid:pk>/suggestions/", reading.suggestions, name="desk-data-suggestions"),
-    path("desk/data/c/<uuid:pk>/split/", reading.split, name="desk-data-split"),
     path("desk/data/c/<uuid:pk>/<slug:action>/", acting.act, name="desk-data-act"),
-    path("desk/data/bulk/", keeping.many, name="desk-data-bulk"),
+    path("desk/data/bulk/", many.many, name="desk-data-bulk"),
+    path("desk/data/bulk/merge/", many.merge_plan, name="desk-data-merge-plan"),
     path("desk/data/quick-replies/", keeping.replies, name="desk-data-quick-replies"),
     path("desk/data/quick-replies/<uuid:pk>/used/", keeping.used, name="desk-data-quick-reply-used"),
     path("desk/data/filters/", keeping.saved_filters, name="desk-data-filters"),

@@ -18,15 +18,18 @@ from django.utils.translation import gettext_lazy
 from accounts.selectors import get_tenant
 from jobs.registry import Blocking, job
 from messaging.channels.channel import EMAIL
+from messaging.channels.email.files import MAX_CHARACTERS
 from messaging.intake.accept import accept_message
 from messaging.intake.repeats import Repeatable
 from messaging.storage.store import NewRow
 from posthaste import env
 from posthaste.lib import queues, zones
 from posthaste.lib.ids import new_id
+from posthaste.ui.export import as_text
 from routing.desk.reports.ranges import USUAL_DAYS, Days
 from routing.desk.reports.report import COLUMNS, By, Report, Row, report
 from routing.desk.reports.schedules import next_time
+from routing.desk.reports.table import cells, file_name, heads
 from routing.desk.reports.texts import shown
 from routing.models import ReportSchedule
 
@@ -76,12 +79,13 @@ def _send(row: ReportSchedule, *, now: datetime) -> bool:
     with translation.override(row.language):
         found = report(row.tenant_id, by=By(row.report), days=days)
         subject, body = compose(row, found)
+        files = attached(found)
     with transaction.atomic():
         same = ReportSchedule.objects.filter(pk=row.pk, next_at=row.next_at, is_active=True)
         if not same.update(next_at=next_time(row, after=now), last_at=now):
             return False
         for recipient in row.recipients:
-            _accept(row, recipient, subject, body, now=now)
+            _accept(row, recipient, subject, body, files, now=now)
     log.info("report sent", schedule=str(row.pk), tenant=row.tenant_id, recipients=len(row.recipients))
     return True
 
@@ -111,6 +115,12 @@ def compose(row: ReportSchedule, found: Report) -> tuple[str, str]:
     return subject, "\n\n".join(parts)
 
 
+def attached(found: Report) -> list[dict[str, str]]:
+    """Return the table as a file that goes with the e-mail; none if it is too large, as the link in the text leads to it."""
+    text = as_text(heads=heads(found.by), rows=cells(found))
+    return [{"name": f"{file_name(found)}.csv", "text": text}] if len(text) <= MAX_CHARACTERS else []
+
+
 def _block(row: Row) -> str:
     """Return a row as lines of text; what is not known is left out."""
     figures = row.figures()
@@ -118,7 +128,7 @@ def _block(row: Row) -> str:
     return "\n".join([row.label, *(f"  {column.title}: {shown(value, column.form)}" for column, value in known)])
 
 
-def _accept(row: ReportSchedule, recipient: str, subject: str, body: str, *, now: datetime) -> None:
+def _accept(row: ReportSchedule, recipient: str, subject: str, body: str, files: list[dict[str, str]], *, now: datetime) -> None:
     """Hand messaging one e-mail, in the caller's transaction; it is published after the commit."""
     key = f"report:{row.pk.hex}:{row.next_at:%Y%m%d%H%M}:{hashlib.sha256(recipient.encode()).hexdigest()[:32]}"
     message = NewRow(
@@ -137,7 +147,7 @@ def _accept(row: ReportSchedule, recipient: str, subject: str, body: str, *, now
         body=body,
         segments=None,
         reference=str(row.pk),
-        metadata={"report": row.report, "schedule": str(row.pk)},
+        metadata={"report": row.report, "schedule": str(row.pk), **({"mail": {"files": files}} if files else {})},
         created_at=now,
         due_at=now,
         expires_at=None,

@@ -27,6 +27,7 @@ function foreseen(action, body) {
     case "snooze": return { snoozed_until: body.until };
     case "priority": return { priority: body.priority };
     case "intent": return { intent: me.intents.find((each) => each.name === body.intent) ?? null, confidence: 1 };
+    case "merge": return { status: "closed", clock: null };
     case "read": return { unread: 0 };
     default: return {};
   }

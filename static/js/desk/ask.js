@@ -6,7 +6,19 @@ const form = dialog.querySelector("form");
 let wanted = null;
 let sending = false;
 
+/** Several of a list, each with a box; `isOn` ticks it at first. */
+function boxesOf({ name, label, options }) {
+  const boxes = options.map((option, index) => {
+    const id = `desk-ask-${name}-${index}`;
+    const box = el("input", { id, name, type: "checkbox", value: option.value });
+    box.checked = Boolean(option.isOn);
+    return el("li", {}, box, el("label", { for: id }, option.label, option.hint && el("span", { class: "soft" }, option.hint)));
+  });
+  return el("fieldset", { class: "field" }, el("legend", {}, label), el("ul", { class: "plain boxes", tabindex: "0" }, boxes), el("p", { class: "wrong", data: { wrong: name } }));
+}
+
 function fieldOf({ name, label, type = "text", value = "", options = null, required = true }) {
+  if (type === "boxes") return boxesOf({ name, label, options });
   const id = `desk-ask-${name}`;
   const shared = { id, name, required };
   let input;
@@ -18,7 +30,14 @@ function fieldOf({ name, label, type = "text", value = "", options = null, requi
 }
 
 function values() {
-  return Object.fromEntries([...form.elements].filter((element) => element.name).map((element) => [element.name, element.value]));
+  const found = {};
+  for (const element of form.elements) {
+    if (!element.name) continue;
+    if (element.type !== "checkbox") { found[element.name] = element.value; continue; }
+    found[element.name] ??= [];
+    if (element.checked) found[element.name].push(element.value);
+  }
+  return found;
 }
 
 function showWrong(error) {
@@ -30,8 +49,8 @@ function showWrong(error) {
   $("desk-ask-wrong").textContent = error.problem?.errors?.length ? rest.join(" ") : error.message;
 }
 
-/** Ask for values; `submit(values)` sends them, and a refusal is shown at the fields while what was typed stays. */
-export function ask({ title, text = "", fields = [], ok, submit }) {
+/** Ask for values; `submit(values)` sends them, and a refusal is shown at the fields while what was typed stays. `parts` stand before them. */
+export function ask({ title, text = "", parts = [], fields = [], ok, submit }) {
   wanted = submit;
   sending = false;
   $("desk-ask-title").textContent = title;
@@ -39,9 +58,9 @@ export function ask({ title, text = "", fields = [], ok, submit }) {
   $("desk-ask-text").hidden = !text;
   $("desk-ask-wrong").textContent = "";
   $("desk-ask-ok").textContent = ok;
-  $("desk-ask-fields").replaceChildren(...fields.map(fieldOf));
+  $("desk-ask-fields").replaceChildren(...parts, ...fields.map(fieldOf));
   dialog.showModal();
-  (form.querySelector("#desk-ask-fields :is(input, select, textarea)") ?? $("desk-ask-ok")).focus();
+  (form.querySelector("#desk-ask-fields :is(input:checked, input, select, textarea)") ?? $("desk-ask-ok")).focus();
 }
 
 form.addEventListener("submit", async (event) => {

@@ -1,8 +1,9 @@
 // What is done to all picked conversations: a bar that is there only while some are picked.
 import { act, actOnMany } from "./actions.js";
-import { choosePriority, chooseSnooze, chooseSpam, chooseTags, chooseTransfer } from "./choosing.js";
+import { chooseIntent, choosePriority, chooseSnooze, chooseSpam, chooseTags, chooseTransfer } from "./choosing.js";
 import { $, button, el, icon } from "./dom.js";
 import { pickAll, pickedIds, sizeOfList } from "./inbox.js";
+import { chooseMergeOfMany } from "./merging.js";
 import { on } from "./store.js";
 import { fill, number, words } from "./texts.js";
 
@@ -22,8 +23,10 @@ function draw(picked) {
   const chosen = (choose) => (event) => choose(pickedIds(), event.currentTarget);
   const small = (word, name, onclick) => button(word, { name, onclick, kind: "tool" });
   bar.replaceChildren(...[
-    el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
-    picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
+    el("span", { class: "bulk-head" },
+      el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
+      picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
+      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
     el("span", { class: "bulk-actions" },
       small(words.actions.claim, "claim", () => run("claim")),
       small(words.actions.transfer, "assigned", chosen(chooseTransfer)),
@@ -31,8 +34,9 @@ function draw(picked) {
       small(words.actions.snooze, "snooze", chosen(chooseSnooze)),
       small(words.actions.tags, "tag", chosen(chooseTags)),
       small(words.actions.priority, "flag", chosen(choosePriority)),
-      small(words.actions.spam, "spam", chosen(chooseSpam)),
-      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
+      small(words.actions.intent, "target", chosen(chooseIntent)),
+      picked.size > 1 && small(words.actions.mergeMany, "merge", chosen(chooseMergeOfMany)),
+      small(words.actions.spam, "spam", chosen(chooseSpam))),
   ].filter(Boolean));
 }
 

@@ -2,11 +2,12 @@
 import { newId, read } from "./api.js";
 import { act, actOnMany } from "./actions.js";
 import { ask } from "./ask.js";
-import { open } from "./address.js";
 import { openMenu } from "./menu.js";
+import { chooseMerge } from "./merging.js";
+import { chooseLines, openTicket } from "./splitting.js";
 import { me, rowOf } from "./store.js";
-import { exact, fill, priorityOf, words } from "./texts.js";
-import { sayFailed, toast } from "./toast.js";
+import { fill, priorityOf, words } from "./texts.js";
+import { sayFailed } from "./toast.js";
 
 const HOUR_MS = 3_600_000;
 const MORNING = 9;
@@ -64,8 +65,6 @@ export function choosePriority(ids, anchor) {
   openMenu(anchor, { title: words.actions.priority, items, pick: (priority) => run(ids, "priority", { priority }) });
 }
 
-const titleOf = (name) => me.intents.find((intent) => intent.name === name)?.title ?? name;
-
 export function chooseTags(ids, anchor) {
   const before = new Set(ids.length === 1 ? (rowOf(ids[0])?.tags ?? []) : []);
   const known = [...new Set([...before, ...me.tags])];
@@ -81,37 +80,18 @@ export function chooseTags(ids, anchor) {
 
 /** Correct the intent: what was recognized as well comes first, each with a key. */
 export function chooseIntent(ids, anchor, alternatives = [], seq = null) {
-  if (ids.length > 1) return; // what each of them is about, one has to read
   const now = ids.length === 1 ? rowOf(ids[0])?.intent?.name : null;
   const titles = new Map(me.intents.map((intent) => [intent.name, intent.title || intent.name]));
-  const first = alternatives.map(([name]) => name).filter((name) => name !== now && titles.has(name));
+  const first = (ids.length === 1 ? alternatives : []).map(([name]) => name).filter((name) => name !== now && titles.has(name));
   const items = [
     ...first.map((name, index) => ({ label: titles.get(name), value: name, icon: "target", under: words.alternatives, key: index < 9 ? String(index + 1) : "" })),
     ...me.intents.filter((intent) => !first.includes(intent.name)).map((intent) => ({ label: intent.title || intent.name, value: intent.name, icon: "target", isOn: intent.name === now, under: words.allIntents })),
   ];
-  openMenu(anchor, { title: words.correctIntent, items, pick: (intent) => { if (intent !== now) run(ids, "intent", seq ? { intent, seq } : { intent }); } });
+  openMenu(anchor, { title: words.correctIntent, items, pick: (intent) => { if (intent !== now) run(ids, "intent", seq && ids.length === 1 ? { intent, seq } : { intent }); } });
 }
 
 export function chooseSpam(ids) {
   ask({ title: words.actions.spam, text: words.spamAsk, ok: words.actions.spam, submit: () => run(ids, "spam") });
-}
-
-export async function chooseMerge(id, detail) {
-  const others = (detail.customer?.history ?? []).filter((each) => each.id !== id && each.can_open && !ENDED.has(each.status));
-  if (!others.length) { toast(words.noMerge, { tone: "failed" }); return; }
-  const options = others.map((each) => ({ value: each.id, label: [each.subject || titleOf(each.intent) || exact(each.at), each.entrance.name].filter(Boolean).join(" · ") }));
-  ask({
-    title: words.actions.merge,
-    text: words.mergeText,
-    fields: [{ name: "into", label: words.mergeWith, options }],
-    ok: words.actions.merge,
-    submit: async ({ into }) => { await act(id, "merge", { into }, { raises: true }); open(into); },
-  });
-}
-
-/** Open the form of a new ticket about a conversation beside the desk. */
-function openTicket(id) {
-  window.open(`${me.features.ticket}?conversation=${id}`, "_blank", "noopener");
 }
 
 export function chooseSide(id) {
@@ -140,6 +120,7 @@ export function chooseAction(id, anchor, detail) {
     ["tags", "tag", "l", () => chooseTags([id], anchor)],
     ["priority", "flag", "p", () => choosePriority([id], anchor)],
     me.features.ticket && ["ticket", "ticket", "", () => openTicket(id)],
+    me.features.ticket && ["split", "quote", "", () => chooseLines(id, detail)],
     !isEnded && ["merge", "merge", "", () => chooseMerge(id, detail)],
     me.features.side && ["side", "messages", "", () => chooseSide(id)],
     !isEnded && ["close", "cancelled", "", () => act(id, "close")],

@@ -1,7 +1,8 @@
 // Beside the conversation: who the customer is, what is known of them, what they wrote before.
 import { addressOfConversation, open } from "./address.js";
 import { $, badge, desk, el, icon } from "./dom.js";
-import { me } from "./store.js";
+import { chooseLines, openTicket } from "./splitting.js";
+import { mayAct, me } from "./store.js";
 import { ago, exact, fill, languageName, look, words } from "./texts.js";
 
 const panel = $("customer");
@@ -42,14 +43,28 @@ function earlier(each) {
 
 function ticket(each) {
   const name = `#${each.number} ${each.subject}`;
-  return el("li", {}, each.url ? el("a", { href: each.url }, name) : el("span", {}, name), el("span", { class: "second soft" }, badge(look("ticket", each.status)), each.type));
+  return el("li", {}, each.url ? el("a", { href: each.url }, name) : el("span", {}, name), el("span", { class: "second soft" }, badge(look("ticket", each.status)), [each.type, each.agent].filter(Boolean).join(" · ")));
+}
+
+/** The tickets of this conversation, all of them, with the way to another one; then what else the customer has. */
+function tickets(detail) {
+  const own = detail.tickets ?? [];
+  const numbers = new Set(own.map((each) => each.number));
+  const others = (detail.customer.tickets ?? []).filter((each) => !numbers.has(each.number));
+  const more = me.features.ticket && mayAct() && el("p", { class: "row" },
+    el("button", { type: "button", class: "link", onclick: () => openTicket(detail.row.id) }, words.actions.ticket),
+    el("button", { type: "button", class: "link", onclick: () => chooseLines(detail.row.id, detail) }, words.actions.split));
+  return [
+    section(words.talkTickets, listOf(own, ticket) ?? el("p", { class: "soft none" }, words.none), more),
+    others.length ? section(words.otherTickets, listOf(others, ticket)) : null,
+  ];
 }
 
 const listOf = (items, make) => (items?.length ? el("ul", { class: "plain" }, items.map(make)) : null);
 
 /** Draw the panel; without a detail it is empty, with a row only it says at least the name. */
 export function drawCustomer(detail, row) {
-  const now = JSON.stringify([detail?.customer, detail?.sides, detail?.row?.id, row?.customer, me.intents.length]);
+  const now = JSON.stringify([detail?.customer, detail?.sides, detail?.tickets, detail?.row?.id, row?.customer, me.intents.length, me.features.ticket]);
   if (now === told) return;
   told = now;
   const customer = detail?.customer ?? row?.customer;
@@ -69,7 +84,7 @@ export function drawCustomer(detail, row) {
     customer.note && el("p", { class: "customer-note" }, icon("note"), customer.note),
     section(words.identities, listOf(customer.identities, identity)),
     section(words.attributes, attributes(customer.attributes ?? [])),
-    section(words.tickets, listOf(customer.tickets, ticket)),
+    ...tickets(detail),
     detail.sides?.length ? section(words.side, listOf(detail.sides, side)) : null,
     section(words.history, listOf((customer.history ?? []).filter((each) => each.id !== detail.row.id), earlier)),
   ].filter(Boolean));

@@ -2,7 +2,7 @@
 import { send } from "./api.js";
 import { $, icon } from "./dom.js";
 import { openMenu } from "./menu.js";
-import { me, on } from "./store.js";
+import { me, on, tell } from "./store.js";
 import { look, words } from "./texts.js";
 import { sayFailed } from "./toast.js";
 
@@ -17,13 +17,15 @@ function draw() {
   place.querySelector("[data-word]").textContent = shown.label;
 }
 
-async function choose(presence) {
+export async function choose(presence) {
   const before = me.agent.presence;
   me.agent.presence = presence;
   draw();
   try {
     const told = await send("presence/", { presence });
     Object.assign(me.agent, told.agent);
+    tell("presence");
+    tell("look"); // who goes online is given what waits
   } catch (error) {
     me.agent.presence = before;
     sayFailed(error);

@@ -9,7 +9,7 @@ export const rows = new Map();
 const overlays = new Map(); // id -> changes of actions that the server has not answered yet
 
 /** Who is here: see /desk/data/me/. */
-export const me = { user: null, agent: null, sees_all: false, tenant: null, tenants: [], groups: [], agents: [], intents: [], tags: [], ticket_types: [], languages: [], entrances: [], features: {} };
+export const me = { user: null, agent: null, sees_all: false, tenant: null, tenants: [], groups: [], agents: [], intents: [], tags: [], languages: [], entrances: [], features: {} };
 
 /** Operators may do most things without being agents, all but answer and take. */
 export const mayAct = () => Boolean(me.agent) || me.sees_all;

@@ -4,6 +4,7 @@ import { addressOf, read, send } from "./api.js";
 import { ask } from "./ask.js";
 import { $, button, desk, el, icon } from "./dom.js";
 import { openMenu } from "./menu.js";
+import { choose as choosePresence } from "./presence.js";
 import { me, on } from "./store.js";
 import { fill, languageName, number, words } from "./texts.js";
 import { sayFailed } from "./toast.js";
@@ -127,14 +128,27 @@ function saveFilter() {
 }
 
 // --- nothing to show -------------------------------------------------------------------------------------------------
+let empty = null; // what was told last: what it says depends on who is here, and on what other views have
 function showEmpty({ place, error }) {
+  empty = { place, error };
+  const { view } = address.inboxOf();
   const line = (name, title, text, ...more) => place.replaceChildren(icon(name), el("p", {}, el("strong", {}, title)), el("p", {}, text), ...more);
   if (error?.status === 403 && error.code === "not_an_agent") line("agent", words.notAgent, words.notAgentText, el("a", { class: "btn", href: desk.dataset.agents }, words.toAgents));
   else if (error?.status === 403) line("lock", words.forbidden, error.message);
   else if (error) line("failed", error.status === 0 ? words.offline : words.failed, error.status === 0 ? words.offlineText : error.message, button(words.retry, { name: "retry", onclick: () => address.choose({}) }));
   else if (address.isFiltered()) line("search", words.nothingFound, words.nothingFoundText, button(words.clearFilters, { name: "close", onclick: () => { find.value = ""; const { view, sort } = address.inboxOf(); address.chooseOnly({ view, sort }); } }));
+  else if (view === "mine" && me.agent && me.agent.presence !== "online") line("pause", words.notOnline, words.notOnlineText, button(words.goOnline, { name: "play", kind: "btn main", onclick: () => choosePresence("online") }));
+  else if (view === "mine" && me.agent) line("delivered", words.mineEmpty, words.mineEmptyText, ...toOthers());
   else line("delivered", words.inboxZero, words.inboxZeroText);
 }
+
+/** Lead to where there is work to take, with how much of it. */
+function toOthers() {
+  return ["unassigned", "team"].filter((name) => counts[name]).slice(0, 1).map((name) =>
+    button(`${words.views[name]} · ${number(counts[name])}`, { name: "claim", kind: "btn main", onclick: () => address.choose({ view: name }) }));
+}
+
+function showEmptyAnew() { if (empty && !empty.place.hidden) showEmpty(empty); }
 
 function searchNow() {
   clearTimeout(typed);
@@ -158,8 +172,9 @@ views.addEventListener("click", (event) => {
 $("filter-add").addEventListener("click", addFilter);
 $("list-more").addEventListener("click", openMore);
 on("inbox-chosen", () => { drawViews(); drawChips(); });
-on("counts", (told) => { counts = told ?? {}; drawCounts(); });
-on("me", () => { drawViews(); drawChips(); });
+on("counts", (told) => { counts = told ?? {}; drawCounts(); showEmptyAnew(); });
+on("me", () => { drawViews(); drawChips(); showEmptyAnew(); });
+on("presence", showEmptyAnew);
 on("list-empty", showEmpty);
 drawViews();
 drawChips();

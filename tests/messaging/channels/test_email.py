@@ -89,6 +89,26 @@ def test_a_given_text_is_kept_beside_html(server: MailServer) -> None:
     assert plain.get_content().strip() == "Own text"
 
 
+def test_a_file_that_the_metadata_name_is_attached_and_one_that_fits_no_mail_is_left_out(server: MailServer) -> None:
+    files = [
+        {"name": "report.csv", "text": "\ufeffDay,Größe\r\n1,2\r\n"},
+        {"name": "../x.exe", "text": "x"},
+        {"name": "a.txt", "text": 1},
+        "no",
+    ]
+    adapter = adapter_for(server)
+    adapter.send(mail(metadata={"mail": {"files": files}}))
+    adapter.send(mail(metadata={"mail": {"files": [{"name": "large.csv", "text": "x" * 70_000}]}}))
+    first, second = (received.message for received in server.messages)
+    (attached,) = first.iter_attachments()
+    assert (attached.get_filename(), attached.get_content_type()) == ("report.csv", "text/csv")
+    assert attached.get_content() == "\ufeffDay,Größe\r\n1,2\r\n"
+    text = first.get_body()
+    assert text is not None
+    assert text.get_content().strip() == "A text"
+    assert not list(second.iter_attachments())
+
+
 @pytest.mark.parametrize(
     "fields", [{"subject": "Hi\nBcc: evil@example.com"}, {"subject": "Hi\rX"}, {"recipient": "a@example.com\nBcc: evil@example.com"}]
 )

@@ -13,7 +13,7 @@ from messaging.webhooks import deliveries
 from routing import event_types, events
 from routing.assignment import holding
 from routing.conversations import arrivals, correcting, hooks, replies, resolving
-from routing.customers import merging
+from routing.customers import merging, undoing
 from routing.entrances.provision import ensure_reply_provider
 from routing.models import Clock, ClockSignal, Conversation, Entrance, Intent, Satisfaction, Ticket, TicketType
 from routing.processing import process
@@ -132,7 +132,8 @@ def test_closing_merging_tickets_clocks_and_ratings_have_events_of_their_own(ten
     row = make_conversation(make_identity(make_customer(tenant)), make_entrance(tenant), status="spam")
     hooks.tell_moved([row.pk], now=now)
     kept, merged = make_customer(tenant, name="Ada"), make_customer(tenant, name="Ada L.")
-    merging.merge(kept_id=kept.pk, merged_id=merged.pk, tenant_id=tenant.pk, by=TESTER, now=now)
+    done = merging.merge(kept_id=kept.pk, merged_id=merged.pk, tenant_id=tenant.pk, by=TESTER, now=now)
+    undoing.undo(merge_id=done.pk, tenant_id=tenant.pk, by=TESTER, now=now)
     refund = TicketType.objects.create(tenant=tenant, name="refund", title="Refund", created_at=now)
     ticket = Ticket.objects.create(tenant=tenant, number=7, type=refund, subject="Refund for Ada", created_at=now, changed_at=now)
     events.ticket(event_types.TICKET_MOVED, ticket, now=now, previous_status="new")
@@ -144,9 +145,10 @@ def test_closing_merging_tickets_clocks_and_ratings_have_events_of_their_own(ten
     events.rated(Satisfaction.objects.create(tenant=tenant, conversation=row, resolved_at=now, score=4, asked_at=now), now=now)
     found = recorded(tenant)
     assert [event.type for event in found] == [
-        "conversation.closed", "customer.merged", "ticket.moved", "clock.warning", "clock.breached", "satisfaction.rated",
+        "conversation.closed", "customer.merged", "customer.unmerged", "ticket.moved", "clock.warning", "clock.breached",
+        "satisfaction.rated",
     ]  # fmt: skip
-    assert [event.subject_id for event in found] == [row.pk, kept.pk, ticket.pk, row.pk, row.pk, row.pk]
-    assert found[1].data == {"id": str(kept.pk), "merged": str(merged.pk), "merge": found[1].data["merge"]}
-    assert (found[2].data["number"], found[2].data["previous_status"], found[5].data["score"]) == (7, "new", 4)
+    assert [event.subject_id for event in found] == [row.pk, kept.pk, kept.pk, ticket.pk, row.pk, row.pk, row.pk]
+    assert found[1].data == found[2].data == {"id": str(kept.pk), "merged": str(merged.pk), "merge": str(done.pk)}
+    assert (found[3].data["number"], found[3].data["previous_status"], found[6].data["score"]) == (7, "new", 4)
     assert "Ada" not in str([event.data for event in found])

@@ -147,7 +147,7 @@ def test_a_closed_conversation_takes_no_reply() -> None:
 
 def test_resolving_tells_those_who_asked_and_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(hooks, "_resolved", [lambda conversation, now: told.append(conversation.pk)])
+    monkeypatch.setattr(hooks.on_resolved, "reactions", [lambda conversation, now: told.append(conversation.pk)])
     conversation = asked(status=ConversationStatus.QUEUED)
 
     resolving.resolve(conversation=conversation, by=TESTER, now=timezone.now())

@@ -60,8 +60,19 @@ def test_what_is_due_is_sent_once_by_two_at_once_and_once_for_days_without_anyon
     assert [message.recipient for message in found] == ["lea@example.com", "max@example.com"]
     assert "/desk/reports/?tenant=" in found[0].body
     assert "csv=1" in found[0].body
+    (file,) = found[0].metadata["mail"]["files"]
+    assert (file["name"], len(file["text"].splitlines())) == ("desk-day-2026-04-30-2026-05-06.csv", 9), "heads, seven days, all together"
     row.refresh_from_db()
     assert (row.last_at, row.next_at) == (late, datetime(2026, 5, 8, 0, 0, tzinfo=UTC))
+
+
+def test_a_table_that_is_too_large_for_an_email_is_a_link_only(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_schedule(tenant)
+    monkeypatch.setattr(sending, "MAX_CHARACTERS", 100)
+    assert sending.send_due(now=NOW + timedelta(days=1)) == 1
+    message = Message.objects.first()
+    assert message is not None
+    assert ("mail" in message.metadata, "csv=1" in message.body) == (False, True)
 
 
 def test_a_report_that_cannot_be_written_keeps_its_turn_and_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

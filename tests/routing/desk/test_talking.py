@@ -128,17 +128,6 @@ def test_a_page_learns_who_sits_there_and_what_it_can_offer(tenant: Tenant) -> N
     assert {one["id"] for one in me["agents"]} == {str(each.agent.pk) for each in (desk, other) if each.agent}
 
 
-def test_another_matter_is_quoted_for_a_ticket(tenant: Tenant) -> None:
-    desk = make_desk(tenant, make_group(tenant, at=timezone.now()))
-    conversation = hold(ask(tenant), desk.agent)
-    desk.do(conversation, "reply", text="On its way.")
-    conversation.refresh_from_db()
-    lines.append(conversation, author=AuthorKind.CUSTOMER, text="And my  invoice?", now=timezone.now())
-    matter = desk.read(f"c/{conversation.pk}/split/", seq=3)
-    assert (matter["subject"], matter["description"], matter["first_seq"]) == ("And my invoice?", "Ada: And my  invoice?", 3)
-    assert desk.get(f"c/{conversation.pk}/split/", seq=9).json()["errors"][0]["field"] == "seq"
-
-
 def test_an_agent_is_offered_answers_to_what_the_customer_wrote_last(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = make_desk(tenant)
     talk = hold(ask(tenant), desk.agent)

@@ -92,7 +92,7 @@ def test_who_listens_is_told_in_the_same_transaction_and_an_error_undoes_all(ten
     def fail(*_signals: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(telling, "_listeners", [fail])
+    monkeypatch.setattr(telling.on_told, "reactions", [fail])
     with pytest.raises(RuntimeError):
         sweeping.sweep(now=NOW + HOUR)
     assert told() == []

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import Member
 from routing.conversations import lines, notices
 from routing.models import Agent, AuthorKind, Conversation, SkillGroup
+from routing.sockets import closing
 from routing.sockets import desk as sockets
 from routing.sockets import desk_hub as hubs
 from routing.sockets import desk_looks as looks
@@ -232,7 +233,7 @@ def test_a_desk_ends_with_what_it_was_opened_with(lose: Callable[[Desk], None], 
         async with at(mei) as (socket,):
             await in_thread(lose, mei)
             await socket.until(lambda frame: frame["type"] == "ended")
-            assert (await socket.until(lambda frame: True))["code"] == sockets.REFUSED
+            assert (await socket.until(lambda frame: True))["code"] == closing.REFUSED
 
     run(work())
 
@@ -244,11 +245,11 @@ def test_a_stranger_gets_no_desk_and_a_session_not_too_many(monkeypatch: pytest.
 
     async def work() -> None:
         stranger = Open(tom)
-        assert await stranger.connect() == sockets.REFUSED
+        assert await stranger.connect() == closing.REFUSED
         async with at(mei):
             second = Open(mei)
             assert await second.connect() is None
-            assert (await second.until(lambda frame: frame["type"] == "websocket.close"))["code"] == sockets.TOO_MANY
+            assert (await second.until(lambda frame: frame["type"] == "websocket.close"))["code"] == closing.TOO_MANY
 
     run(work())
 
@@ -274,6 +275,6 @@ def test_a_slow_viewer_misses_frames_and_delays_no_other(monkeypatch: pytest.Mon
                     await in_thread(write, conversation)
                     await quick.until_changed(conversation)
                 closed = await socket.until(lambda frame: frame["type"] == "websocket.close")
-                assert closed["code"] == sockets.TOO_SLOW
+                assert closed["code"] == closing.TOO_SLOW
 
     run(work())

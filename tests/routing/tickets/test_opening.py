@@ -50,7 +50,7 @@ def test_tickets_that_are_opened_at_once_have_numbers_without_gaps(tenant: Tenan
         if ticket.subject == "Refused":
             raise Invalid
 
-    monkeypatch.setattr(hooks, "_opened", [refuse])
+    monkeypatch.setattr(hooks.on_opened, "reactions", [refuse])
 
     def open_some() -> None:
         try:

@@ -73,7 +73,7 @@ def test_an_agents_first_answer_puts_their_tickets_in_progress_and_a_bots_moves_
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[list[int]] = []
-    monkeypatch.setattr(ticket_hooks, "_answered", [lambda rows, now: told.append([row.number for row in rows])])
+    monkeypatch.setattr(ticket_hooks.on_answered, "reactions", [lambda rows, now: told.append([row.number for row in rows])])
     talk, ada, bob, kind = make_asked(tenant), make_agent(tenant, at=NOW), make_agent(tenant, at=NOW), make_type(tenant)
     own, free = make_ticket(tenant, kind, conversation=talk, agent=ada), make_ticket(tenant, kind, conversation=talk)
     others = make_ticket(tenant, kind, conversation=talk, agent=bob)

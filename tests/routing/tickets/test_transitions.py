@@ -48,7 +48,7 @@ def test_what_an_agent_has_to_have_is_refused_without_one(tenant: Tenant) -> Non
 
 def test_a_move_is_written_down_and_told_in_its_transaction(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr(hooks, "_moved", [lambda ticket, before, now: told.append((before, ticket.status))])
+    monkeypatch.setattr(hooks.on_moved, "reactions", [lambda ticket, before, now: told.append((before, ticket.status))])
     ticket = make_ticket(tenant)
     progress.hold(ticket=ticket, by=TESTER, now=LATER)
     progress.resolve(ticket=ticket, by=TESTER, now=LATER)

@@ -1,6 +1,6 @@
 """The reports: figures of some days by day, agent, group, intent or entrance, as charts, as a table, and as a file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,7 @@ from routing.desk.leading import REFUSAL, Led, led, may_lead
 from routing.desk.reports.drawing import Bars, Series, chart, words
 from routing.desk.reports.ranges import days_of
 from routing.desk.reports.report import COLUMNS, By, Report, Row, report
+from routing.desk.reports.table import cells, file_name, heads
 from routing.desk.reports.texts import shown
 
 #: So many agents, groups or intents are drawn; the table has all.
@@ -37,7 +38,7 @@ def reports(request: HttpRequest) -> HttpResponse:
         problem, days = problem_text(wrong), days_of({}, tenant_id=desk.tenant.pk, now=now)
     found = report(desk.tenant.pk, by=by, days=days, group_id=desk.group.pk if desk.group else None)
     if "csv" in request.GET and not problem:
-        return as_csv(name=f"desk-{by.value}-{days.first}-{days.last}", heads=heads(by), rows=cells(found))  # type: ignore[return-value]
+        return as_csv(name=file_name(found), heads=heads(by), rows=cells(found))  # type: ignore[return-value]
     return page(
         request,
         "desk/reports.html",
@@ -60,20 +61,6 @@ def reports(request: HttpRequest) -> HttpResponse:
         csv_url=address(request, csv="1"),
         carried=[(name, request.GET[name]) for name in ("by", "group", "tenant") if request.GET.get(name)],
     )
-
-
-def heads(by: By) -> list[str]:
-    """Return the headings of the file; times are in seconds there."""
-    units = {"seconds": _("s"), "percent": "%"}
-    named = [f"{column.title} ({units[column.form]})" if column.form in units else str(column.title) for column in COLUMNS]
-    return [str(by.label), *named]
-
-
-def cells(found: Report) -> Iterator[list[Any]]:
-    """Yield the rows of the file, and one for all together."""
-    for row in [*found.rows, found.total]:
-        values = row.figures().values()
-        yield [row.label, *(round(value) if isinstance(value, float) and value > 100 else value for value in values)]
 
 
 def _shown(row: Row, *, empty: bool = False) -> list[str]:
