@@ -30,12 +30,14 @@ class Received:
 OnReceived = Callable[[Sequence[Received], datetime], object]
 Moved = Callable[[Collection[UUID], datetime], object]
 Resolved = Callable[[Conversation, datetime], object]
+Reopened = Callable[[Conversation, datetime], object]
 Replied = Callable[[Conversation, Line, datetime], object]
 _written: list[OnReceived] = []
 _received: list[OnReceived] = []
 _aside: list[OnReceived] = []
 _moved: list[Moved] = []
 _resolved: list[Resolved] = []
+_reopened: list[Reopened] = []
 _replied: list[Replied] = []
 
 
@@ -75,6 +77,12 @@ def on_resolved(react: Resolved) -> Resolved:
     return react
 
 
+def on_reopened(react: Reopened) -> Reopened:
+    """Have a function called with each conversation that was over and that an agent opens again. Usable as a decorator."""
+    _reopened.append(react)
+    return react
+
+
 def on_replied(react: Replied) -> Replied:
     """Have a function called with each line that an agent or a bot writes. Usable as a decorator."""
     _replied.append(react)
@@ -106,6 +114,12 @@ def tell_moved(conversation_ids: Collection[UUID], *, now: datetime) -> None:
 def tell_resolved(conversation: Conversation, *, now: datetime) -> None:
     """Call what is registered for resolved conversations."""
     for react in _resolved:
+        react(conversation, now)
+
+
+def tell_reopened(conversation: Conversation, *, now: datetime) -> None:
+    """Call what is registered for conversations that agents open again."""
+    for react in _reopened:
         react(conversation, now)
 
 
