@@ -6,6 +6,7 @@ another address than the one that wrote.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict
 from routing.actions import Action
 from routing.conversations import hooks, notices
-from routing.desk.states import end_columns, locked, open_again, queue_again
+from routing.desk.states import end_columns, is_unanswered, locked, open_again, queue_again
 from routing.models import OPEN_STATUSES, Conversation, ConversationStatus
 
 
@@ -37,7 +38,7 @@ def merge(*, conversation: Conversation, into: Conversation, by: Actor, now: dat
     """
     if conversation.pk == into.pk:
         raise NotMergeable(_("Name two different conversations."))
-    rows = {row.pk: row for row in (locked(each) for each in sorted((conversation, into), key=lambda each: each.pk))}
+    rows = _locked_both(conversation, into)
     merged, kept = rows[conversation.pk], rows[into.pk]
     if reason := _why_not(merged, kept):
         raise NotMergeable(reason)
@@ -51,6 +52,11 @@ def merge(*, conversation: Conversation, into: Conversation, by: Actor, now: dat
     for row in (merged, kept):
         notices.changed_after_commit(row)
     return kept
+
+
+def _locked_both(*conversations: Conversation) -> dict[UUID, Conversation]:
+    """Return conversations, locked in the one order of all that lock several."""
+    return {row.pk: row for row in (locked(each) for each in sorted(conversations, key=lambda each: each.pk))}
 
 
 def _why_not(merged: Conversation, kept: Conversation) -> str:
@@ -71,10 +77,16 @@ def undo_merge(*, conversation: Conversation, by: Actor, now: datetime) -> Conve
         Conflict: it is not merged.
         AnotherIsOpen: the customer has begun another one meanwhile.
     """
-    row = locked(conversation)
-    into = row.merged_into
+    into = Conversation.objects.filter(merged_from=conversation).first()
     if into is None:
         raise Conflict(_("The conversation was not merged."))
+    rows = _locked_both(conversation, into)
+    row, kept = rows[conversation.pk], rows[into.pk]
+    if row.merged_into_id != kept.pk:
+        raise Conflict(_("The conversation was not merged."))
+    if kept.unanswered_since is not None and not is_unanswered(kept):  # it waited with what was merged into it
+        kept.unanswered_since = None
+        kept.save(update_fields=["unanswered_since"])
     open_again(row, now=now)
     queue_again(row, now=now)
     audit.record(by=by, action=Action.CONVERSATION_MERGE_UNDO, target=row.pk, tenant_id=row.tenant_id, detail={"from": str(into.pk)})
