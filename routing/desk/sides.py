@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services import audit
 from accounts.services.audit import Actor
+from posthaste.lib.blank import is_blank
+from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Invalid
 from routing.actions import Action
@@ -20,6 +22,7 @@ from routing.contract import SenderName
 from routing.conversations import notices
 from routing.customers import identities
 from routing.desk import answering
+from routing.desk.states import locked
 from routing.models import SIDE_THREAD, Agent, Conversation, ConversationStatus, Entrance, EntranceKind, IdentityKind, Line
 
 MAX_SUBJECT = 300
@@ -46,10 +49,13 @@ def begin_side(
         NoMailbox: there is no entrance for e-mail.
         Conflict: there are too many, or the conversation is itself one with others.
     """
-    _check(conversation, to, subject)
-    thread = f"{SIDE_THREAD}{client_id or new_id().hex}"[:250]
+    if conversation.parent_id is not None:
+        raise Conflict(_("This is a conversation with others already."))
+    locked(conversation)  # two requests at once begin one
+    thread = f"{SIDE_THREAD}{conversation.pk.hex}:{client_id or new_id().hex}"[:250]
     known = Conversation.objects.filter(parent=conversation, thread=thread).select_related("identity", "entrance").first()
     if known is None:
+        _check(conversation, to, subject)
         known = _new(conversation, agent, to=to.strip(), subject=subject.strip(), thread=thread, now=now)
         audit.record(
             by=by, action=Action.CONVERSATION_SIDE, target=conversation.pk, tenant_id=agent.tenant_id, detail={"side": str(known.pk)}
@@ -64,10 +70,8 @@ def _check(conversation: Conversation, to: str, subject: str) -> None:
         validate_email(to.strip())
     except ValidationError:
         raise Invalid.field("to", _("Must be an e-mail address.")) from None
-    if not subject.strip() or len(subject.strip()) > MAX_SUBJECT or "\n" in subject.strip():
+    if is_blank(subject) or len(subject.strip()) > MAX_SUBJECT or find_control(subject.strip()):
         raise Invalid.field("subject", _("Must have 1 to {n} characters, in one line.").format(n=MAX_SUBJECT))
-    if conversation.parent_id is not None:
-        raise Conflict(_("This is a conversation with others already."))
     if Conversation.objects.filter(parent=conversation).count() >= MAX_SIDES:
         raise Conflict(_("At most {n} conversations with others.").format(n=MAX_SIDES))
 
