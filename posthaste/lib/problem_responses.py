@@ -178,13 +178,16 @@ def _page(status: int, code: str, title: str, template: str, request: HttpReques
 
 
 class ProblemPages:
-    """Middleware: a problem that a page raises is an answer with its status, such as 404 for what was deleted meanwhile, and no error."""
+    """Middleware: a problem that a page raises is an answer with its status, such as 404 for what was deleted meanwhile, and no error.
+
+    An address with the character NUL names nothing, and is not looked up: PostgreSQL takes no such text.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        return not_found(request) if "\x00" in request.path_info else self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a problem; leave everything else to Django."""

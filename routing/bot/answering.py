@@ -25,7 +25,7 @@ from routing.bot.deciding import Decision, decide
 from routing.bot.handing_over import AUTHOR, BOT, hand_over
 from routing.bot.reading import Seen, last_turn, newest_text, read, situation_of
 from routing.configuration import bot
-from routing.conversations import lines, replies
+from routing.conversations import lines, notices, replies
 from routing.faq import counting
 from routing.faq.published import entries, texts_of
 from routing.faq.rendering import text_of
@@ -141,6 +141,10 @@ def write(seen: Seen, decision: Decision, *, now: datetime) -> Written:
     if decision.opinion is not None and seen.last is not None:
         opinions.note(turn=seen.last, helpful=decision.opinion)
     _turn(row, seen, decision, now=now)
+    if decision.action == BotAction.SILENT:
+        Conversation.objects.filter(pk=row.pk).update(unanswered_since=None)
+        notices.changed_after_commit(row)
+        return Written.DONE
     text = wording.reply_to(
         decision,
         answer=answer_text,

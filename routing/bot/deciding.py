@@ -120,7 +120,8 @@ def _from_faq(situation: Situation, settings: Bot) -> Decision:
     if situation.intent == GREETING and before.reason != "greeting":
         return Decision(BotAction.ASK, "greeting", **kept)
     if situation.intent == THANKS:
-        return Decision(BotAction.ASK, "thanks", **kept)
+        # Thanks for thanks are answered once: two systems would go on for ever.
+        return Decision(BotAction.SILENT if before.reason == "thanks" else BotAction.ASK, "thanks", **kept)
     if situation.intent and situation.intent != GREETING:
         return _hand_over(before, "no_answer")  # it is clear what is wanted, and no entry says it: asking again would not help
     return _missed(before, settings)

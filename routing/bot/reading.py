@@ -37,7 +37,7 @@ class Seen:
     @property
     def before(self) -> Before:
         """What the bot did last; nothing, after it had handed over."""
-        if self.last is None or self.last.action in ("hand_over", "silent"):
+        if self.last is None or self.last.action == "hand_over" or (self.last.action, self.last.reason) == ("silent", "human"):
             return Before()
         return Before(self.last.action, self.last.reason, self.last.entry_id, self.last.data)
 

@@ -22,7 +22,8 @@ def correct_intent(*, conversation: Conversation, intent: str, seq: int | None =
     Raises:
         Invalid: there is no such intent, or no such line of the customer's.
     """
-    if intent and not Intent.objects.filter(tenant_id=conversation.tenant_id, name=intent).exists():
+    known = Intent.objects.filter(tenant_id=conversation.tenant_id)
+    if intent and ("\x00" in intent or not known.filter(name=intent).exists()):
         raise Invalid.field("intent", _("There is no intent {name}.").format(name=intent), "unknown")
     own = Line.objects.filter(conversation=conversation, author=AuthorKind.CUSTOMER).exclude(text="").order_by("seq")
     line = own.filter(seq=seq).first() if seq is not None else own.first()

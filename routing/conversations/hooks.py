@@ -39,6 +39,8 @@ on_moved: Hook[Collection[UUID], datetime] = Hook()
 on_resolved: Hook[Conversation, datetime] = Hook()
 #: Each line that an agent or a bot writes.
 on_replied: Hook[Conversation, Line, datetime] = Hook()
+#: Each conversation that was over and that an agent opens again.
+on_reopened: Hook[Conversation, datetime] = Hook()
 
 
 def tell_written(received: Sequence[Received], *, now: datetime) -> None:
@@ -66,6 +68,11 @@ def tell_moved(conversation_ids: Collection[UUID], *, now: datetime) -> None:
 def tell_resolved(conversation: Conversation, *, now: datetime) -> None:
     """Call what is registered for resolved conversations."""
     on_resolved.tell(conversation, now)
+
+
+def tell_reopened(conversation: Conversation, *, now: datetime) -> None:
+    """Call what is registered for conversations that agents open again."""
+    on_reopened.tell(conversation, now)
 
 
 def tell_replied(conversation: Conversation, line: Line, *, now: datetime) -> None:

@@ -22,7 +22,8 @@ def resolve(*, conversation: Conversation, by: Actor, now: datetime) -> Conversa
         Conflict: it is not open.
     """
     open_ones = Conversation.objects.filter(pk=conversation.pk, status__in=OPEN_STATUSES)
-    if not open_ones.update(status=ConversationStatus.RESOLVED, resolved_at=now, unanswered_since=None, queued_at=None, group_since=None):
+    over = dict.fromkeys(("unanswered_since", "queued_at", "group_since", "snoozed_until"))
+    if not open_ones.update(status=ConversationStatus.RESOLVED, resolved_at=now, **over):
         raise Conflict(_("Only an open conversation can be resolved."))
     conversation.refresh_from_db()
     hooks.tell_resolved(conversation, now=now)

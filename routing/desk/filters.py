@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.services import audit
 from accounts.services.audit import Actor
+from posthaste.lib.blank import is_blank
+from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Forbidden, Invalid, NotFound
 from routing.actions import Action
@@ -37,7 +39,7 @@ def create_filter(*, seat: Seat, name: str, query: Mapping[str, Any], for_all: b
         Conflict: there are too many.
     """
     name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME:
+    if is_blank(name) or len(name) > MAX_NAME or find_control(name):
         raise Invalid.field("name", _("Must have 1 to {n} characters.").format(n=MAX_NAME))
     asked = parse(query).as_dict()
     if for_all and not seat.sees_all:

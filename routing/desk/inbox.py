@@ -54,7 +54,7 @@ def parse(given: Mapping[str, Any]) -> Query:
     Raises:
         Invalid: naming each wrong parameter.
     """
-    values = {name: str(given.get(name) or "").strip() for name in FIELDS if given.get(name)}
+    values = {name: str(given.get(name) or "").replace("\x00", "").strip() for name in FIELDS if given.get(name)}
     errors = []
     for name, known in (("view", VIEWS), ("sort", SORTS)):
         if name in values and values[name] not in known:

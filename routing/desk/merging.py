@@ -8,6 +8,7 @@ another address than the one that wrote.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -18,7 +19,7 @@ from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict
 from routing.actions import Action
 from routing.conversations import hooks, notices
-from routing.desk.states import end_columns, locked, open_again, queue_again
+from routing.desk.states import end_columns, is_unanswered, locked, open_again, queue_again
 from routing.models import OPEN_STATUSES, Conversation, ConversationStatus
 
 
@@ -39,7 +40,7 @@ def merge(*, conversation: Conversation, into: Conversation, by: Actor, now: dat
     """
     if conversation.pk == into.pk:
         raise NotMergeable(_("Name two different conversations."))
-    rows = {row.pk: row for row in (locked(each) for each in sorted((conversation, into), key=lambda each: each.pk))}
+    rows = _locked_both(conversation, into)
     merged, kept = rows[conversation.pk], rows[into.pk]
     if reason := _why_not(merged, kept):
         raise NotMergeable(reason)
@@ -80,6 +81,11 @@ def plan(conversations: Sequence[Conversation], *, why_not: Callable[[Conversati
     return Plan(kept=able[0], merged=able[1:], refused=[(row, reasons[row.pk]) for row in conversations if reasons[row.pk]])
 
 
+def _locked_both(*conversations: Conversation) -> dict[UUID, Conversation]:
+    """Return conversations, locked in the one order of all that lock several."""
+    return {row.pk: row for row in (locked(each) for each in sorted(conversations, key=lambda each: each.pk))}
+
+
 def _why_not(merged: Conversation, kept: Conversation) -> str:
     if merged.tenant_id != kept.tenant_id or merged.customer_id != kept.customer_id:
         return _("They are of different customers. Merge the customers first, if they are one person.")
@@ -102,10 +108,16 @@ def undo_merge(*, conversation: Conversation, by: Actor, now: datetime) -> Conve
         Conflict: it is not merged.
         AnotherIsOpen: the customer has begun another one meanwhile.
     """
-    row = locked(conversation)
-    into = row.merged_into
+    into = Conversation.objects.filter(merged_from=conversation).first()
     if into is None:
         raise Conflict(_("The conversation was not merged."))
+    rows = _locked_both(conversation, into)
+    row, kept = rows[conversation.pk], rows[into.pk]
+    if row.merged_into_id != kept.pk:
+        raise Conflict(_("The conversation was not merged."))
+    if kept.unanswered_since is not None and not is_unanswered(kept):  # it waited with what was merged into it
+        kept.unanswered_since = None
+        kept.save(update_fields=["unanswered_since"])
     open_again(row, now=now)
     queue_again(row, now=now)
     audit.record(by=by, action=Action.CONVERSATION_MERGE_UNDO, target=row.pk, tenant_id=row.tenant_id, detail={"from": str(into.pk)})

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.staff import actors
 from posthaste.lib.problems import NotFound
 from routing.assignment.explain import Names, why
+from routing.conversations.family import merged_into
 from routing.conversations.masking import mask_identity
 from routing.customers import attributes
 from routing.desk import rows, thread, viewing
@@ -160,7 +161,7 @@ def _ticket(ticket: Ticket) -> Shape:
 
 def merged_shapes(conversation: Conversation) -> list[Shape]:
     """Return the conversations that were merged into one, with their last lines: they are shown before it."""
-    found = Conversation.objects.filter(merged_into=conversation).select_related("entrance").order_by("pk")
+    found = merged_into(conversation, limit=HISTORY)
     return [
         {
             "id": str(each.pk),
@@ -169,7 +170,7 @@ def merged_shapes(conversation: Conversation) -> list[Shape]:
             "at": iso(each.created_at),
             "lines": thread.shapes_of(thread.newest(each.pk), tenant_id=each.tenant_id),
         }
-        for each in found[:HISTORY]
+        for each in found
     ]
 
 

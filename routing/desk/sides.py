@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services import audit
 from accounts.services.audit import Actor
+from posthaste.lib.blank import is_blank
+from posthaste.lib.control_characters import find_control
 from posthaste.lib.ids import new_id
 from posthaste.lib.problems import Conflict, Invalid
 from routing.actions import Action
@@ -21,6 +23,7 @@ from routing.contract import SenderName
 from routing.conversations import notices
 from routing.customers import identities
 from routing.desk import answering
+from routing.desk.states import locked
 from routing.models import SIDE_THREAD, Agent, Conversation, ConversationStatus, Entrance, EntranceKind, IdentityKind, Line
 
 MAX_SUBJECT = 300
@@ -47,10 +50,13 @@ def begin_side(
         NoMailbox: there is no entrance for e-mail.
         Conflict: there are too many, or the conversation is itself one with others.
     """
-    _check(conversation, to, subject)
-    thread = f"{SIDE_THREAD}{client_id or new_id().hex}"[:250]
+    if conversation.parent_id is not None:
+        raise Conflict(_("This is a conversation with others already."))
+    locked(conversation)  # two requests at once begin one
+    thread = f"{SIDE_THREAD}{conversation.pk.hex}:{client_id or new_id().hex}"[:250]
     known = Conversation.objects.filter(parent=conversation, thread=thread).select_related("identity", "entrance").first()
     if known is None:
+        _check(conversation, to, subject)
         known = _new(conversation, agent, to=to.strip(), subject=subject.strip(), thread=thread, now=now)
         audit.record(
             by=by, action=Action.CONVERSATION_SIDE, target=conversation.pk, tenant_id=agent.tenant_id, detail={"side": str(known.pk)}
@@ -66,8 +72,6 @@ def _check(conversation: Conversation, to: str, subject: str) -> None:
     except ValidationError:
         raise Invalid.field("to", _("Must be an e-mail address.")) from None
     must_be_a_subject(subject)
-    if conversation.parent_id is not None:
-        raise Conflict(_("This is a conversation with others already."))
     if Conversation.objects.filter(parent=conversation).count() >= MAX_SIDES:
         raise Conflict(_("At most {n} conversations with others.").format(n=MAX_SIDES))
 
@@ -78,7 +82,7 @@ def must_be_a_subject(text: str) -> None:
     Raises:
         Invalid: it is empty, too long, or has several lines.
     """
-    if not text.strip() or len(text.strip()) > MAX_SUBJECT or "\n" in text.strip():
+    if is_blank(text) or len(text.strip()) > MAX_SUBJECT or find_control(text.strip()):
         raise Invalid.field("subject", _("Must have 1 to {n} characters, in one line.").format(n=MAX_SUBJECT))
 
 

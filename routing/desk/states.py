@@ -110,16 +110,20 @@ def reopen(*, conversation: Conversation, agent: Agent | None, by: Actor, now: d
     return row
 
 
+def is_unanswered(row: Conversation) -> bool:
+    """Return whether the customer has written last."""
+    return row.customer_wrote_at is not None and (row.agent_wrote_at is None or row.agent_wrote_at < row.customer_wrote_at)
+
+
 def open_again(row: Conversation, *, now: datetime) -> None:
     """Make a locked conversation that is over new again, in the caller's transaction, which hands it out.
 
     Raises:
         AnotherIsOpen: the customer has begun another one meanwhile.
     """
-    is_unanswered = row.customer_wrote_at is not None and (row.agent_wrote_at is None or row.agent_wrote_at < row.customer_wrote_at)
     row.status = ConversationStatus.ASSIGNED if row.parent_id else ConversationStatus.NEW
     row.resolved_at, row.merged_into = None, None
-    row.unanswered_since = now if is_unanswered and not row.parent_id else None
+    row.unanswered_since = now if is_unanswered(row) and not row.parent_id else None
     try:
         with transaction.atomic():
             row.save(update_fields=["status", "resolved_at", "merged_into", "unanswered_since"])
@@ -129,6 +133,7 @@ def open_again(row: Conversation, *, now: datetime) -> None:
         raise AnotherIsOpen(
             _("The customer has another open conversation here. Go on there, or merge the two."), conversation=str(other or "")
         ) from None
+    hooks.tell_reopened(row, now=now)
     notices.changed_after_commit(row)
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Invalid
+from posthaste.ui.export import as_written
 from routing.actions import Action
 from routing.faq.checks import cleaned, slug_from
 from routing.faq.editing import change_entry, create_entry
@@ -101,14 +104,15 @@ def _rows(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         raise Invalid.field("file", _("The file is too large: at most {n} MB.").format(n=MAX_BYTES // 1024 // 1024))
     try:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        heads = [str(name).strip().lower() for name in reader.fieldnames or ()]
+        known = _columns()
+        heads = [known.get(head := str(name).strip().lower(), head) for name in reader.fieldnames or ()]
         if missing := [name for name in NEEDED if name not in heads]:
             raise Invalid.field("file", _("The column {name} is missing.").format(name=missing[0]), "required")
         reader.fieldnames = heads
         for number, row in enumerate(reader):
             if number == MAX_ROWS:
                 raise Invalid.field("file", _("At most {n} rows.").format(n=MAX_ROWS))
-            values: dict[str, Any] = {name: (row.get(name) or "").replace("\x00", "") for name in COLUMNS if name in heads}
+            values: dict[str, Any] = {name: as_written(row.get(name) or "").replace("\x00", "") for name in COLUMNS if name in heads}
             values["language"] = values.get("language", "").strip() or "en"
             if "phrasings" in values:
                 values["phrasings"] = values["phrasings"].splitlines()
@@ -117,6 +121,16 @@ def _rows(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         raise Invalid.field("file", _("The file is not UTF-8. Save it as CSV UTF-8.")) from None
     except csv.Error as error:
         raise Invalid.field("file", _("This is no CSV file: {error}.").format(error=error)) from None
+
+
+def _columns() -> dict[str, str]:
+    """Return the columns by what the list's file calls them, in each language."""
+    found: dict[str, str] = {}
+    for code, _name in settings.LANGUAGES:
+        with translation.override(code):
+            found |= {str(FaqEntry._meta.get_field(name).verbose_name).lower(): name for name in COLUMNS}  # type: ignore[union-attr]
+            found[_("phrasings").lower()] = "phrasings"
+    return found
 
 
 def _fault(line: int, message: str) -> dict[str, Any]:

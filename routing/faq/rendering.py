@@ -28,7 +28,7 @@ TAGS = {
     "td",
 }
 _LINK = re.compile(r"\[([^\]\n]{1,300})\]\((\S{1,1000}?)\)")
-_MARKS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_MARKS = re.compile(r"(\*\*|__)(?=\S)(.{1,1000}?)(?<=\S)\1")
 _HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
 
 

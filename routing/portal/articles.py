@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from html import unescape
 from uuid import UUID
 
 import markdown
@@ -103,7 +104,7 @@ def _drawn(answer: str) -> str:
 
 def excerpt(answer: str, *, characters: int = 140) -> str:
     """Return how an answer begins, without its marks."""
-    text = " ".join(nh3.clean(_drawn(answer), tags=set()).split())
+    text = " ".join(unescape(nh3.clean(_drawn(answer), tags=set())).split())
     return text if len(text) <= characters else f"{text[:characters].rsplit(' ', 1)[0]}…"
 
 

@@ -219,7 +219,7 @@ def tickets(request: HttpRequest, entrance: Entrance) -> HttpResponse:
 
 def _open_ticket(request: HttpRequest, session: PortalSession, portal: Portal) -> HttpResponse:
     body = body_of(request, TicketIn)
-    kind = requests.public_types(session.tenant_id).filter(name=body.type).first()
+    kind = requests.public_types(session.tenant_id).filter(name=body.type.replace("\x00", "")).first()
     if kind is None:
         raise Invalid.field("type", _("There is no such form."), "unknown")
     with transaction.atomic():

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from posthaste.lib.blank import is_blank
@@ -16,9 +16,17 @@ from routing.conversations.arrivals import Stored
 from routing.entrances.portal import flood
 from routing.entrances.portal.writing import CLIENT_ID
 from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketType
+from routing.tickets import field_values
+from routing.tickets import fields as definitions
+from routing.tickets.field_values import FieldKind, Wrong
+from routing.tickets.fields import Definition, Required
 
 SUBJECT, DESCRIPTION, OWN = "subject", "description", "fields."
-MAX_SUBJECT, MAX_DESCRIPTION, MAX_VALUE = 300, 10_000, 5_000
+MAX_SUBJECT, MAX_DESCRIPTION = 300, 10_000
+#: Of inputs for texts: as much as a ticket takes.
+MAX_LENGTHS = {
+    FieldKind.TEXT: field_values.MAX_TEXT, FieldKind.LONG_TEXT: field_values.MAX_LONG_TEXT, FieldKind.ORDER: 60, FieldKind.PHONE: 30,
+}  # fmt: skip
 RESOURCE = "help_ticket"
 PER_VISITOR, PER_ADDRESS = 10, 60
 MAX_TICKETS = 50
@@ -51,7 +59,7 @@ def title_of(kind: TicketType, *, chinese: bool) -> str:
 
 def form_of(kind: TicketType, *, chinese: bool) -> list[Field]:
     """Return the fields of a type's form: what it is about, those of its own that customers fill in, and a text."""
-    own = [_field(one, chinese) for one in kind.fields if isinstance(one, dict) and one.get("is_public") and one.get("key")]
+    own = [_field(one, chinese) for one in definitions.of_type(kind) if one.is_public]
     return [
         Field(SUBJECT, "text", _("What is it about?"), required=True, max_length=MAX_SUBJECT),
         *own,
@@ -59,21 +67,17 @@ def form_of(kind: TicketType, *, chinese: bool) -> list[Field]:
     ]
 
 
-def _field(one: Mapping[str, Any], chinese: bool) -> Field:
-    def said(name: str) -> str:
-        return str((chinese and one.get(f"{name}_zh")) or one.get(name) or "")
-
-    choices = [(str(each["value"]), str((chinese and each.get("zh")) or each["value"])) for each in one.get("choices", ())]
+def _field(one: Definition, chinese: bool) -> Field:
     return Field(
-        name=f"{OWN}{one['key']}",
-        kind=str(one.get("kind") or "text"),
-        label=said("label"),
-        help=said("help"),
-        required=one.get("required") == "open",
-        choices=choices,
-        minimum=one.get("minimum"),
-        maximum=one.get("maximum"),
-        max_length=MAX_VALUE,
+        name=f"{OWN}{one.key}",
+        kind=one.kind,
+        label=(chinese and one.label_zh) or one.label,
+        help=(chinese and one.help_zh) or one.help,
+        required=one.required == Required.OPEN,
+        choices=[(each.value, (chinese and each.zh) or each.value) for each in one.choices],
+        minimum=one.minimum,
+        maximum=one.maximum,
+        max_length=MAX_LENGTHS.get(one.kind, field_values.MAX_TEXT),
     )
 
 
@@ -91,7 +95,7 @@ def open_from_portal(
     if not CLIENT_ID.fullmatch(client_id):
         raise Invalid.field("client_id", _("1 to 64 letters, digits and _ . - that name this form and no other."))
     form = form_of(kind, chinese=chinese)
-    given = _checked(form, values)
+    given = _checked(kind, form, values)
     limits = {"per_visitor": PER_VISITOR, "per_address": PER_ADDRESS}
     flood.enter_hourly(RESOURCE, entrance_id=session.entrance_id.hex, visitor=session.identity_id.hex, ip=ip, **limits)
     own = {name.removeprefix(OWN): value for name, value in given.items() if name.startswith(OWN)}
@@ -105,12 +109,13 @@ def open_from_portal(
     return arrivals.store(session.entrance_id, [incoming], tenant_id=session.tenant_id, now=now)[0]
 
 
-def _checked(form: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was filled in, by the names of the fields.
+def _checked(kind: TicketType, form: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was filled in, by the names of the fields, as a ticket takes it: what is let in here opens one.
 
     Raises:
         Invalid: naming each wrong field.
     """
+    rules = {f"{OWN}{one.key}": one for one in definitions.of_type(kind)}
     found, errors = {}, []
     for field in form:
         value = values.get(field.name)
@@ -118,50 +123,22 @@ def _checked(form: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]
             if field.required:
                 errors.append({"field": field.name, "code": "required", "message": _("Fill this in.")})
             continue
-        if message := _fault(field, value):
-            errors.append({"field": field.name, "code": "invalid", "message": message})
-        found[field.name] = value.replace("\x00", "").strip() if isinstance(value, str) else value
+        try:
+            found[field.name] = field_values.check(value, rules[field.name]) if field.name in rules else _text(field, value)
+        except Wrong as wrong:
+            errors.append({"field": field.name, "code": wrong.code, "message": wrong.message})
     if errors:
         raise Invalid(errors=errors)
     return found
 
 
-def _fault(field: Field, value: Any) -> str:
-    """Return what is wrong with a value; empty: nothing."""
-    known = [choice for choice, _label in field.choices]
-    match field.kind:
-        case "yes_no":
-            return "" if isinstance(value, bool) else _("Choose yes or no.")
-        case "choices":
-            return "" if isinstance(value, list) and all(one in known for one in value) else _("Choose from the list.")
-        case "choice":
-            return "" if value in known else _("Choose from the list.")
-        case "number":
-            return _number_fault(field, value)
+def _text(field: Field, value: Any) -> str:
     if not isinstance(value, str):
-        return _("Must be a text.")
-    if len(value) > (field.max_length or MAX_VALUE):
-        return _("At most {n} characters.").format(n=field.max_length)
-    if field.kind == "date":
-        try:
-            date.fromisoformat(value)
-        except ValueError:
-            return _("Must be a date such as 2026-12-25.")
-    return ""
-
-
-def _number_fault(field: Field, value: Any) -> str:
-    try:
-        number = float(value) if not isinstance(value, bool) else float("nan")
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not abs(number) < 1e15:
-        return _("Must be a number.")
-    if field.minimum is not None and number < field.minimum:
-        return _("Must be {n} or more.").format(n=f"{field.minimum:g}")
-    if field.maximum is not None and number > field.maximum:
-        return _("Must be {n} or less.").format(n=f"{field.maximum:g}")
-    return ""
+        raise Wrong(_("Must be a text."))
+    text = value.replace("\x00", "").strip()
+    if field.max_length is not None and len(text) > field.max_length:
+        raise Wrong(_("At most {n} characters.").format(n=field.max_length), "too_long")
+    return text
 
 
 def _as_text(kind: TicketType, form: Sequence[Field], given: Mapping[str, Any], chinese: bool) -> str:
@@ -182,6 +159,13 @@ def _as_text(kind: TicketType, form: Sequence[Field], given: Mapping[str, Any], 
 
 
 def tickets_of(session: PortalSession) -> list[Ticket]:
-    """Return the tickets of the session's customer, those that changed last first; work between groups is none of theirs."""
-    rows = Ticket.objects.filter(customer_id=session.identity.customer_id, type__kind=TicketKind.REQUEST, tenant_id=session.tenant_id)
+    """Return the tickets of the session's customer, those that changed last first; work between groups is none of theirs.
+
+    What was talked about elsewhere is shown only where both the visitor and who wrote there are proved: an e-mail address that a visitor
+    types is another name of the same customer from then on, and proves nothing.
+    """
+    own = Q(conversation=None) | Q(conversation__identity=session.identity_id)
+    if session.identity.verified_at is not None:
+        own |= Q(conversation__identity__verified_at__isnull=False)
+    rows = Ticket.objects.filter(own, customer_id=session.identity.customer_id, type__kind=TicketKind.REQUEST, tenant_id=session.tenant_id)
     return list(rows.select_related("type").order_by("-changed_at")[:MAX_TICKETS])

@@ -13,6 +13,7 @@ from routing.assignment import queueing
 from routing.bot import gate
 from routing.contract import Incoming, IncomingFile
 from routing.conversations import arrivals, attachments, hooks, lines, resolving
+from routing.conversations.family import root_of
 from routing.customers import attributes, identities
 from routing.entrances import registry
 from routing.intents.live import Recognized
@@ -129,9 +130,9 @@ def _goes_on(same: Any, entrance: Entrance, identity: Identity, incoming: Incomi
         # Others answer an agent's question from another address, too.
         sides = Conversation.objects.filter(entrance=entrance, thread=incoming.thread, parent__isnull=False, status__in=OPEN_STATUSES)
         return sides.values_list("pk", flat=True).first() if incoming.thread.startswith(SIDE_THREAD) else None
-    if last.merged_into_id is not None:
+    if last.merged_into is not None:
         # Only where replies go to the same identity: else the next reply would go to another address than the text came from.
-        merged = Conversation.objects.filter(pk=last.merged_into_id, entrance=entrance, identity=identity, status__in=OPEN_STATUSES)
+        merged = Conversation.objects.filter(pk=root_of(last).pk, entrance=entrance, identity=identity, status__in=OPEN_STATUSES)
         return merged.values_list("pk", flat=True).first()
     if last.status == ConversationStatus.SPAM and (last.resolved_at or last.created_at) + SPAM_KEPT > now:
         return last.pk

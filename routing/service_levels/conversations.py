@@ -21,7 +21,10 @@ from routing.models import Clock, ClockMetric, ClockState, Conversation, Convers
 from routing.service_levels.levels import Levels, levels_of
 from routing.service_levels.running import OPEN, RESPONSES, begun, go_on, hold, settle_late, stop, store
 
-COLUMNS = ("pk", "tenant_id", "customer_id", "priority", "status", "snoozed_until", "first_response_at", "parent_id", "merged_into_id")
+COLUMNS = (
+    "pk", "tenant_id", "customer_id", "priority", "status", "snoozed_until", "unanswered_since", "first_response_at", "parent_id",
+    "merged_into_id",
+)  # fmt: skip
 GONE = (ConversationStatus.CLOSED, ConversationStatus.SPAM)
 Row = Mapping[str, Any]
 Pause = tuple[datetime | None] | None
@@ -29,6 +32,15 @@ Pause = tuple[datetime | None] | None
 
 def customers_wrote(conversation_ids: Collection[UUID], *, now: datetime) -> None:
     """Start what customers' lines start, and have go on what was resolved: at most five statements for all of them."""
+    _start(conversation_ids, now=now)
+
+
+def reopened(conversation_id: UUID, *, now: datetime) -> None:
+    """Have the resolution go on, and start the response that the customer still waits for, if they do."""
+    _start([conversation_id], only_if_asked=True, now=now)
+
+
+def _start(conversation_ids: Collection[UUID], *, only_if_asked: bool = False, now: datetime) -> None:
     rows = [row for row in Conversation.objects.filter(pk__in=list(conversation_ids)).values(*COLUMNS) if row["parent_id"] is None]
     clocks: dict[UUID | None, dict[str, Clock]] = defaultdict(dict)
     wanted = Q(state__in=OPEN) | Q(metric=ClockMetric.RESOLUTION)
@@ -40,7 +52,7 @@ def customers_wrote(conversation_ids: Collection[UUID], *, now: datetime) -> Non
     for row in rows:
         own, promised, pk = clocks[row["pk"]], levels[row["tenant_id"]], row["pk"]
         facts = {"priority": priority_name(row["priority"]), "level": known.get(row["customer_id"], "")}
-        if not any(metric in own for metric in RESPONSES):
+        if not any(metric in own for metric in RESPONSES) and (row["unanswered_since"] is not None or not only_if_asked):
             metric = ClockMetric.FIRST_RESPONSE if row["first_response_at"] is None else ClockMetric.NEXT_RESPONSE
             made.append(begun(promised, metric, facts, conversation_id=pk, pause=_pause(row, metric, now), now=now))
         resolution = own.get(ClockMetric.RESOLUTION)
@@ -58,10 +70,10 @@ def agent_replied(conversation_id: UUID, *, now: datetime) -> None:
         stop(clocks, is_met=True, now=now)
 
 
-def resolved(conversation_id: UUID, *, now: datetime) -> None:
-    """Stop the clock of the resolution, and cancel responses, which are not needed any more."""
+def ended(conversation_id: UUID, *, is_done: bool = True, now: datetime) -> None:
+    """Stop the clock of the resolution, which is met if the matter is done, and cancel responses, which are not needed any more."""
     clocks = list(Clock.objects.filter(conversation=conversation_id, state__in=OPEN))
-    stop([each for each in clocks if each.metric == ClockMetric.RESOLUTION], is_met=True, now=now)
+    stop([each for each in clocks if each.metric == ClockMetric.RESOLUTION], is_met=is_done, now=now)
     stop([each for each in clocks if each.metric != ClockMetric.RESOLUTION], is_met=False, now=now)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from routing import events
 from routing.conversations import hooks
-from routing.models import AuthorKind, ClockSignal, Conversation, Line
+from routing.models import AuthorKind, ClockSignal, Conversation, ConversationStatus, Line
 from routing.service_levels import conversations, telling, tickets
 from routing.tickets import hooks as ticket_hooks
 
@@ -25,9 +25,16 @@ def stop_responses(conversation: Conversation, line: Line, now: datetime) -> Non
 
 
 @hooks.on_resolved
-def stop_resolution(conversation: Conversation, now: datetime) -> None:
-    """Stop the clocks of a resolved conversation."""
-    conversations.resolved(conversation.pk, now=now)
+def stop_all(conversation: Conversation, now: datetime) -> None:
+    """Stop the clocks of a conversation that is over. Nothing was resolved in spam, nor in what goes on in another one."""
+    is_done = conversation.status != ConversationStatus.SPAM and conversation.merged_into_id is None
+    conversations.ended(conversation.pk, is_done=is_done, now=now)
+
+
+@hooks.on_reopened
+def start_again(conversation: Conversation, now: datetime) -> None:
+    """Have the clocks of a conversation go on that an agent opens again."""
+    conversations.reopened(conversation.pk, now=now)
 
 
 @hooks.on_moved

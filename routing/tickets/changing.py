@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from posthaste.lib.blank import is_blank
+from posthaste.lib.dates import is_day_in_range
 from posthaste.lib.problems import Invalid, NotFound
 from routing.actions import Action
 from routing.models import OPEN_TICKETS, Agent, Notice, NoticeKind, SkillGroup, Ticket, TicketEvent, TicketPriority, TicketStatus
@@ -151,6 +152,8 @@ def _must_fit(wanted: dict[str, Any]) -> None:
         wanted["description"] = wanted["description"].replace("\x00", "")
         if len(wanted["description"]) > MAX_DESCRIPTION:
             errors.append({"field": "description", "code": "too_long", "message": _("At most {n} characters.").format(n=MAX_DESCRIPTION)})
+    if wanted.get("due_on") is not None and not is_day_in_range(wanted["due_on"]):
+        errors.append({"field": "due_on", "code": "out_of_range", "message": _("Must be between 1970 and 2999.")})
     if "priority" in wanted and wanted["priority"] not in TicketPriority.values:
         errors.append({"field": "priority", "code": "invalid_choice", "message": _("Must be urgent, high, normal or low.")})
     if errors:

@@ -27,7 +27,7 @@ def link(*, ticket: Ticket, other: Ticket, kind: str = TicketLinkKind.RELATED, b
     Raises:
         SameTicket: it is the same one.
         Invalid: people don't make links of this kind, or there are too many.
-        Conflict: each would block the other.
+        Conflict: each would block the other, or several in a circle.
         NotFound: the other one is of another tenant.
     """
     if ticket.pk == other.pk:
@@ -41,7 +41,7 @@ def link(*, ticket: Ticket, other: Ticket, kind: str = TicketLinkKind.RELATED, b
         same |= Q(ticket=second, other=first, kind=kind)
     if known := TicketLink.objects.filter(same).first():
         return known
-    if kind == TicketLinkKind.BLOCKED and TicketLink.objects.filter(ticket=second, other=first, kind=kind).exists():
+    if kind == TicketLinkKind.BLOCKED and _is_blocked(second, by=first):
         raise Conflict(_("Ticket #{n} is blocked by this one already.").format(n=second.number))
     if TicketLink.objects.filter(ticket=first).count() >= MAX_LINKS:
         raise Invalid.field("other", _("At most {n} entries.").format(n=MAX_LINKS), "too_many")
@@ -49,6 +49,18 @@ def link(*, ticket: Ticket, other: Ticket, kind: str = TicketLinkKind.RELATED, b
     write(first, Happening.LINKED, by=by, now=now, action=Action.TICKET_LINK, other=second.number, link=kind)
     write(second, Happening.LINKED, by=by, now=now, other=first.number, link=kind, is_reverse=True)
     return made
+
+
+def _is_blocked(ticket: Ticket, *, by: Ticket) -> bool:
+    """Return whether a ticket waits for another, also through others between them."""
+    seen, newest = {ticket.pk}, {ticket.pk}
+    while newest:
+        rows = TicketLink.objects.filter(ticket__in=newest, kind=TicketLinkKind.BLOCKED)
+        newest = set(rows.values_list("other_id", flat=True)) - seen
+        if by.pk in newest:
+            return True
+        seen |= newest
+    return False
 
 
 @transaction.atomic

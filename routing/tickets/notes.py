@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from posthaste.lib.blank import is_blank
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Conflict, Invalid
 from routing.actions import Action
 from routing.models import Agent, Note, Notice, NoticeKind, Ticket, TicketWatcher
 from routing.tickets.family import family_ids
@@ -35,9 +35,11 @@ def add_note(
 
     Raises:
         Invalid: it is empty or too long, or it mentions an agent that there is not.
+        Conflict: the client id was used for a note about something else.
     """
+    client_id = client_id.replace("\x00", "")
     if client_id and (known := Note.objects.filter(tenant_id=ticket.tenant_id, client_id=client_id).first()):
-        return known
+        return _own(known, ticket)
     text = text.replace("\x00", "").strip()
     if is_blank(text):
         raise Invalid.field("text", _("Write a text."), "required")
@@ -56,10 +58,16 @@ def add_note(
     Note.objects.bulk_create([made], ignore_conflicts=bool(client_id))
     kept = Note.objects.filter(tenant_id=ticket.tenant_id, client_id=client_id).first() if client_id else made
     if kept is None or kept.pk != made.pk:  # the same request came twice at once
-        return kept or made
+        return _own(kept or made, ticket)
     write(ticket, Happening.NOTED, by=by, now=now, action=Action.TICKET_NOTE, note=made.pk)
     _tell(ticket, made, mentioned, author=agent, now=now)
     return made
+
+
+def _own(note: Note, ticket: Ticket) -> Note:
+    if note.ticket_id != ticket.pk:
+        raise Conflict(_("This client ID was used for another note."))
+    return note
 
 
 def _mentioned(ticket: Ticket, text: str, ids: Collection[UUID]) -> list[Agent]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services.audit import Actor
 from posthaste.lib.blank import is_blank
+from posthaste.lib.dates import is_day_in_range
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 from routing.actions import Action
 from routing.models import (
@@ -218,6 +219,8 @@ def _must_be_usable(new: NewTicket, *, public_only: bool) -> None:
         errors.append({"field": "subject", "code": "too_long", "message": _("At most {n} characters.").format(n=MAX_SUBJECT)})
     if len(new.description) > MAX_DESCRIPTION:
         errors.append({"field": "description", "code": "too_long", "message": _("At most {n} characters.").format(n=MAX_DESCRIPTION)})
+    if new.due_on is not None and not is_day_in_range(new.due_on):
+        errors.append({"field": "due_on", "code": "out_of_range", "message": _("Must be between 1970 and 2999.")})
     if new.priority and new.priority not in TicketPriority.values:
         errors.append({"field": "priority", "code": "invalid_choice", "message": _("Must be urgent, high, normal or low.")})
     if new.agent is not None and not new.agent.is_active:

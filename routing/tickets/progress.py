@@ -123,6 +123,7 @@ def left_undone(ticket: Ticket) -> dict[str, list[str]]:
     ids = family_ids(ticket)
     orders = TicketLink.objects.filter(other__in=ids, kind=TicketLinkKind.WORK_ORDER, ticket__status__in=OPEN_TICKETS)
     blocks = TicketLink.objects.filter(ticket__in=ids, kind=TicketLinkKind.BLOCKED, other__status__in=OPEN_TICKETS)
+    blocks = blocks.exclude(other__in=ids)  # what blocked it was merged with it
     return {
         "checklist": list(ChecklistItem.objects.filter(ticket=ticket, done_at=None).values_list("text", flat=True)),
         "work_orders": [f"#{n}" for n in orders.order_by("ticket__number").values_list("ticket__number", flat=True)],

@@ -122,6 +122,8 @@ def presence(request: HttpRequest, seat: Seat) -> HttpResponse:
     body, agent, now = call_of(request).read(PresenceIn), seat.as_agent(), timezone.now()
     if body.presence not in Presence.values:
         raise Invalid.field("presence", _("Must be one of {values}.").format(values=", ".join(Presence.values)))
+    if body.break_until is not None and body.break_until.tzinfo is None:
+        raise Invalid.field("break_until", _("Must have a time zone, such as 2026-12-01T09:00:00Z."))
     attendance.set_presence(
         agent=agent,
         presence=Presence(body.presence),

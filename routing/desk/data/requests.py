@@ -90,7 +90,7 @@ class Call:
             return msgspec.json.decode(self.raw or b"{}", type=shape)
         except msgspec.ValidationError as error:
             raise Invalid(errors=[problem_of(error)]) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Malformed(_("The body is not valid JSON.")) from None
 
 

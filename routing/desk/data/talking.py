@@ -54,6 +54,11 @@ class SeqIn(msgspec.Struct, forbid_unknown_fields=True):
     seq: int
 
 
+def named(client_id: str) -> str:
+    """Return a client id as it is stored."""
+    return client_id.replace("\x00", "")[:MAX_CLIENT_ID]
+
+
 def reply(call: Call, seat: Seat, conversation: Conversation) -> Made:
     """Reply to the customer."""
     body = call.read(ReplyIn)
@@ -62,7 +67,7 @@ def reply(call: Call, seat: Seat, conversation: Conversation) -> Made:
         agent=seat.as_agent(),
         text=body.text,
         file_ids=body.files,
-        client_id=body.client_id[:MAX_CLIENT_ID],
+        client_id=named(body.client_id),
         seen_seq=body.seen_seq,
         by=call.by,
         now=timezone.now(),
@@ -79,7 +84,7 @@ def note(call: Call, seat: Seat, conversation: Conversation) -> Made:
         agent=seat.agent,
         text=body.text,
         mentions=body.mentions,
-        client_id=body.client_id[:MAX_CLIENT_ID],
+        client_id=named(body.client_id),
         by=call.by,
         now=timezone.now(),
     )
@@ -94,7 +99,7 @@ def draft(call: Call, seat: Seat, conversation: Conversation) -> Made:
         conversation=conversation,
         text=body.text,
         is_note=body.is_note,
-        client_id=body.client_id[:MAX_CLIENT_ID],
+        client_id=named(body.client_id),
         now=timezone.now(),
     )
     return {"kept": is_kept}
@@ -109,7 +114,7 @@ def side(call: Call, seat: Seat, conversation: Conversation) -> Made:
         to=body.to,
         subject=body.subject,
         text=body.text,
-        client_id=body.client_id[:MAX_CLIENT_ID],
+        client_id=named(body.client_id),
         by=call.by,
         now=now,
     )

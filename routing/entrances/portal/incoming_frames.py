@@ -53,6 +53,6 @@ def read_frame(raw: str | bytes) -> Frame:
         frame: Frame = _decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise Invalid(errors=[problem_of(error)]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
         raise Invalid.field("", _("The frame is not valid JSON."), "malformed") from None
     return frame

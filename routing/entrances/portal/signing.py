@@ -72,7 +72,7 @@ def read(payload: str, signature: str, *, secret: str, now: datetime) -> Visitor
         raise NotSigned(_("The signature does not fit. Sign exactly the text of the payload with HMAC-SHA256 and the signing secret."))
     try:
         found = msgspec.json.decode(payload.encode(), type=Payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise NotSigned(_("The payload is not understood: {error}").format(error=str(error)[:200])) from None
     if found.expires <= now.timestamp():
         raise NotSigned(_("The signature has expired. Sign the identity anew."))

@@ -127,7 +127,7 @@ def body_of(request: HttpRequest, shape: type[S]) -> S:
         return msgspec.json.decode(request.body or b"{}", type=shape)
     except msgspec.ValidationError as error:
         raise Invalid(errors=[problem_of(error)]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed(_("The body is not valid JSON.")) from None
 
 

@@ -95,6 +95,21 @@ def test_an_answer_names_its_entry_and_score_to_agents_and_is_counted(tenant: Te
     assert BotTurn.objects.get(entry=entry).was_helpful is True
 
 
+def test_two_systems_that_thank_each_other_come_to_an_end(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    enable()
+    know(monkeypatch, None)
+    conversation = make_with_bot(tenant)
+    for _time in range(4):
+        say(conversation, "Thank you for your message.", intent="thanks_goodbye")
+        answering.answer_waiting()
+    assert len(answered(conversation)) == 1
+    conversation.refresh_from_db()
+    assert (conversation.status, conversation.unanswered_since) == (ConversationStatus.BOT, None), "no agent is called for that"
+    assert sweeping.end_idle(now=timezone.now() + timedelta(hours=1)) == 1
+    conversation.refresh_from_db()
+    assert conversation.status == ConversationStatus.RESOLVED
+
+
 def test_two_workers_at_once_answer_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     enable()
     conversation = make_with_bot(tenant, "Where is my parcel?")

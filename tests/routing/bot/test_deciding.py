@@ -64,6 +64,8 @@ def decided(*texts: str, **known: Any) -> Decision:
         (("hello",), {"intent": "greeting"}, "ask", "greeting"),
         (("hello?",), {"intent": "greeting", "before": Before("ask", "greeting")}, "ask", "again"),
         (("bye",), {"intent": "thanks_goodbye"}, "ask", "thanks"),
+        (("Thank you for your message",), {"intent": "thanks_goodbye", "before": Before("ask", "thanks")}, "silent", "thanks"),
+        (("Thank you for your message",), {"intent": "thanks_goodbye", "before": Before("silent", "thanks")}, "silent", "thanks"),
         # after an answer
         (("Yes!",), {"before": ANSWERED}, "ask", "thanks"),
         (("谢谢。",), {"before": ANSWERED, "candidates": CLOSE}, "ask", "thanks"),

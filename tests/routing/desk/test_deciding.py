@@ -167,6 +167,49 @@ def test_what_is_written_to_a_merged_thread_of_the_same_identity_goes_on_in_the_
 
 
 @pytest.mark.both_stacks
+def test_what_was_merged_through_another_is_shown_and_goes_on_in_the_last_one(tenant: Tenant, mei: Desk) -> None:
+    last = hold(ask(tenant), mei.agent)
+    first, second = (hold(ask(tenant, customer=last.customer, text=text), mei.agent) for text in ("One", "Two"))
+    Conversation.objects.filter(pk=first.pk).update(identity=last.identity, entrance=last.entrance, thread="first")
+    mei.do(first, "merge", into=str(second.pk))
+    mei.do(second, "merge", into=str(last.pk))
+    assert [each["lines"][0]["text"] for each in mei.read(f"c/{last.pk}/")["merged"]] == ["One", "Two"]
+    come_in(last, "Three", thread="first")
+    last.refresh_from_db()
+    assert (last.last_seq, Conversation.objects.count()) == (2, 3)
+
+
+@pytest.mark.both_stacks
+def test_after_a_merge_was_undone_only_those_wait_who_wrote(tenant: Tenant, mei: Desk) -> None:
+    kept = hold(ask(tenant), mei.agent)
+    mei.do(kept, "reply", text="Yes")
+    merged = hold(ask(tenant, customer=kept.customer), mei.agent)
+    mei.do(merged, "merge", into=str(kept.pk))
+    assert mei.read("rows/", ids=str(kept.pk))["rows"][0]["unanswered_since"] is not None
+    mei.do(merged, "unmerge")
+    rows = mei.read("rows/", ids=f"{kept.pk},{merged.pk}")["rows"]
+    assert [row["unanswered_since"] is None for row in rows] == [True, False]
+
+
+def test_what_is_resolved_is_snoozed_no_more(tenant: Tenant, mei: Desk) -> None:
+    conversation = hold(ask(tenant), mei.agent)
+    mei.do(conversation, "snooze", until=(timezone.now() + timedelta(days=1)).isoformat())
+    mei.do(conversation, "resolve")
+    conversation.refresh_from_db()
+    assert conversation.snoozed_until is None
+
+
+@pytest.mark.both_stacks
+def test_the_same_client_id_at_two_conversations_asks_others_twice(tenant: Tenant, mei: Desk) -> None:
+    make_entrance(tenant, EntranceKind.EMAIL, settings={"address": "desk@acme.example"})
+    question = {"to": "parts@supplier.example", "subject": "Lamp 7", "text": "Do you have it?", "client_id": "s-1"}
+    first, second = (mei.do(hold(ask(tenant), mei.agent), "side", **question)["side"]["id"] for _number in range(2))
+    assert first != second
+    for subject in ("Lamp\r\nBcc: all@example.com", "\u200b", "La\x00mp"):
+        assert mei.refused(hold(ask(tenant), mei.agent), "side", **{**question, "subject": subject})["errors"][0]["field"] == "subject"
+
+
+@pytest.mark.both_stacks
 def test_others_are_asked_by_e_mail_and_their_answer_finds_the_conversation(tenant: Tenant, mei: Desk) -> None:
     conversation = hold(ask(tenant), mei.agent)
     question = {"to": "parts@supplier.example", "subject": "Lamp 7", "text": "Do you have it?", "client_id": "s-1"}

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Tenant, User
+from routing.faq import csv_files
 from routing.models import BotTurn, FaqEntry, FaqState
 from tests.routing.bot.builders import make_entry, make_with_bot
 
@@ -76,3 +77,9 @@ def test_a_file_is_shown_before_it_is_stored(staff: Client, tenant: Tenant) -> N
     assert FaqEntry.objects.get().question == "Why?"
     refused = staff.post(address, {"tenant": tenant.pk, "data": "question,answer\nWhy?,\n"})
     assert (refused.status_code, "Line 2" in refused.content.decode()) == (422, True)
+
+
+def test_a_file_of_entries_comes_back_as_it_was(staff: Client, tenant: Tenant) -> None:
+    make_entry(tenant, question="=1+1?", answer="- First\n- Second", phrasings=["+44 20"])
+    answer: Any = staff.get(reverse("admin:routing_faqentry_export"))
+    assert csv_files.check_file(tenant_id=tenant.pk, content=b"".join(answer.streaming_content)).same == 1

@@ -11,11 +11,14 @@ from django.utils import timezone
 from messaging.models import Message
 from routing.configuration import service_levels
 from routing.configuration.hours import OpenHours
-from routing.conversations import resolving
+from routing.contract import Incoming, SenderName
+from routing.conversations import arrivals, resolving
 from routing.entrances.portal import sessions
 from routing.models import (
     Arrival,
+    Conversation,
     Entrance,
+    EntranceKind,
     FaqEntry,
     Identity,
     IdentityKind,
@@ -159,6 +162,34 @@ def test_a_form_says_what_is_wrong_under_each_field(visitor: Visitor) -> None:
     assert not Arrival.objects.exists()
 
 
+def test_what_a_form_takes_opens_a_ticket_and_what_a_ticket_refuses_is_refused_at_once(visitor: Visitor) -> None:
+    kinds = ("text", "long_text", "number", "date", "yes_no", "order", "email", "phone")
+    fields: Any = [{"key": kind, "kind": kind, "label": kind, "is_public": True} for kind in kinds]
+    options = [{"value": "Bank"}, {"value": "Card"}]
+    fields += [{"key": kind, "kind": kind, "label": kind, "is_public": True, "choices": options} for kind in ("choice", "choices")]
+    make_form(visitor.entrance.tenant, fields=fields)
+    right = {"number": "1.5", "date": "2024-02-29", "yes_no": False, "order": "A-1", "email": "a@example.com", "phone": "+49 30 123456"}
+    right |= {"text": "x" * 300, "long_text": "y" * 5_000, "choice": "Bank", "choices": ["Card", "Bank"]}
+    wrong: dict[str, list[Any]] = {
+        "number": ["much", True, [1], "1e16"], "date": ["2025-02-29", "20250101", "9999-12-31", 5], "yes_no": ["yes", 1],
+        "order": ["!", "A" * 61], "email": ["ada"], "phone": ["call me"], "text": ["x" * 301, 7, {"a": 1}], "long_text": ["y" * 5_001],
+        "choice": ["Cash", ["Bank"]], "choices": ["Bank", ["Cash"], [["Bank"]]],
+    }  # fmt: skip
+    said = {"subject": "Money back", "description": "It is broken."}
+
+    def send(client_id: str, values: dict[str, Any]) -> Any:
+        body = {"type": "refund", "client_id": client_id, "values": said | {f"fields.{key}": value for key, value in values.items()}}
+        return visitor.post("tickets/", body)
+
+    for turn in range(4):
+        values = {key: each[turn % len(each)] for key, each in wrong.items()}
+        answer = send("wrong", values)
+        assert {error["field"] for error in json_of(answer)["errors"]} == {f"fields.{key}" for key in values}, values
+    assert send("right", right).status_code == 202
+    process_arrivals()
+    assert Ticket.objects.get().fields == right | {"number": 1.5}
+
+
 def test_a_form_that_was_filled_in_becomes_a_ticket_of_its_conversation_once(visitor: Visitor) -> None:
     make_form(visitor.entrance.tenant)
     for _twice in range(2):
@@ -188,6 +219,23 @@ def test_a_visitor_sees_the_tickets_of_their_own_customer(visitor: Visitor) -> N
     found = json_of(visitor.get("tickets/", lang="zh-hans"))["tickets"]
     assert [(one["number"], one["type"], one["status"]) for one in found] == [(1, "退款", "waiting")]
     assert Visitor(visitor.entrance).get("tickets/").status_code == 401
+
+
+def test_who_types_anothers_address_sees_none_of_their_requests(visitor: Visitor) -> None:
+    tenant, kind = visitor.entrance.tenant, make_form(visitor.entrance.tenant)
+    visitor.post("email/", {"email": "ada@example.com"})
+    mail = make_entrance(tenant, EntranceKind.EMAIL)
+    sender = SenderName(IdentityKind.EMAIL, "ada@example.com")
+    arrivals.store(mail.pk, [Incoming(external_id="m-1", sender=sender, text="Secret")], tenant_id=tenant.pk, now=timezone.now())
+    process_arrivals()
+    talk, now = Conversation.objects.get(entrance=mail), timezone.now()
+    assert talk.customer_id == visitor.session.identity.customer_id
+    Ticket.objects.create(
+        tenant=tenant, number=1, subject="Secret", type=kind, customer=talk.customer, conversation=talk, created_at=now, changed_at=now
+    )
+    assert json_of(visitor.get("tickets/"))["tickets"] == []
+    Identity.objects.update(verified_at=now)
+    assert len(json_of(visitor.get("tickets/"))["tickets"]) == 1, "both are proved"
 
 
 def test_an_address_that_a_visitor_types_proves_nothing(visitor: Visitor) -> None:

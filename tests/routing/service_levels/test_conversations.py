@@ -12,13 +12,14 @@ from routing.configuration import service_levels
 from routing.configuration.targets import Target
 from routing.conversations import hooks, resolving
 from routing.customers import attributes
+from routing.desk import merging, states
 from routing.models import AttributeSource, Clock, ClockSignal, Conversation, Notice
 from routing.processing import process
 from routing.service_levels import conversations, sweeping
 from routing.service_levels.selectors import most_urgent
 from tests.builders import TESTER
 from tests.routing.assignment.builders import make_agent
-from tests.routing.builders import make_entrance
+from tests.routing.builders import make_conversation, make_entrance
 from tests.routing.conversations.builders import incoming
 from tests.routing.processing.test_process import arrive
 from tests.routing.service_levels.builders import NOW, clocks_of, customer_writes, make_talk, reply, states_of
@@ -113,6 +114,31 @@ def test_what_is_resolved_without_an_answer_or_is_spam_needs_no_response(tenant:
     Conversation.objects.filter(pk=spam.pk).update(status="spam")
     hooks.tell_moved([spam.pk], now=NOW + MINUTE)
     assert set(states_of(spam).values()) == {"cancelled"}
+
+
+def test_nothing_is_met_by_spam_or_a_merge_and_what_an_agent_opens_again_is_promised_again(tenant: Tenant) -> None:
+    spam, merged = make_talk(tenant), make_talk(tenant)
+    kept = make_conversation(merged.identity, status="queued")
+    for talk in (spam, merged):
+        customer_writes(talk, at=NOW)
+    states.mark_as_spam(conversation=spam, by=TESTER, now=NOW + MINUTE)
+    merging.merge(conversation=merged, into=kept, by=TESTER, now=NOW + MINUTE)
+    assert set(states_of(spam).values()) == set(states_of(merged).values()) == {"cancelled"}
+    states.reopen(conversation=spam, agent=None, by=TESTER, now=NOW + HOUR)
+    merging.undo_merge(conversation=merged, by=TESTER, now=NOW + HOUR)
+    for talk in (spam, merged):
+        assert states_of(talk) == {"first_response": "running", "resolution": "running"}
+        assert clocks_of(talk)["first_response"].due_at == NOW + 2 * HOUR
+
+
+def test_the_resolution_goes_on_when_an_agent_opens_a_conversation_again_and_no_response_starts(tenant: Tenant) -> None:
+    talk, agent = make_talk(tenant), make_agent(tenant, at=NOW)
+    customer_writes(talk, at=NOW)
+    reply(talk, agent, at=NOW + MINUTE)
+    resolving.resolve(conversation=talk, by=TESTER, now=NOW + HOUR)
+    states.reopen(conversation=talk, agent=agent, by=TESTER, now=NOW + 4 * HOUR)
+    assert states_of(talk) == {"first_response": "met", "resolution": "running"}
+    assert clocks_of(talk)["resolution"].due_at == datetime(2026, 12, 4, 10, tzinfo=UTC)  # three business hours later
 
 
 def test_a_late_answer_misses_and_is_told_once_whether_or_not_a_sweep_saw_it(tenant: Tenant) -> None:

@@ -12,6 +12,7 @@ from routing.tickets import changing, merging, progress
 from tests.builders import TESTER, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.builders import make_customer
+from tests.routing.desk.builders import ask, make_desk
 from tests.routing.tickets.builders import LATER, NOW, make_ticket, make_type
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +209,17 @@ def test_the_admin_lists_tickets_and_shows_one_with_its_history(desk: Client, ag
     assert "The lamp" in b"".join(desk.get("/admin/routing/ticket/export/").streaming_content).decode()  # type: ignore[attr-defined]
     desk.post("/admin/routing/tag/add/", {"tenant": tenant.pk, "name": "vip"})
     assert "vip" in desk.get("/admin/routing/tag/").content.decode()
+
+
+def test_a_new_ticket_names_no_conversation_that_its_opener_may_not_read(tenant: Tenant) -> None:
+    kind, viewer = make_type(tenant), make_desk(tenant, make_group(tenant, "billing", at=NOW))
+    shown, hidden = ask(tenant, subject="Lamp 7"), ask(tenant, make_group(tenant, "secret", at=NOW), subject="Dismissal")
+    pages = [viewer.client.get(f"{NEW}?type={kind.name}&conversation={each.pk}").content.decode() for each in (shown, hidden)]
+    assert "Lamp 7" in pages[0]
+    assert "Dismissal" not in pages[1]
+
+
+def test_a_day_that_no_calendar_reaches_is_an_error_of_the_form(desk: Client, tenant: Tenant) -> None:
+    ticket = make_ticket(tenant)
+    given = {"subject": "Lamp", "priority": "high", "due_on": "9999-12-31"}
+    assert do(desk, ticket, "edit", **given).status_code == 422

@@ -1,7 +1,7 @@
 """Changing, transferring, merging, linking, watching, notes, checklists, closing."""
 
 import threading
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,7 +137,7 @@ def test_a_ticket_that_can_not_be_closed_holds_up_no_other(tenant: Tenant, monke
         if ticket.pk == bad.pk:
             raise ValueError("a part above that can't cope with this one")
 
-    monkeypatch.setattr(hooks, "_moved", [fail])
+    monkeypatch.setattr(hooks.on_moved, "reactions", [fail])
     assert closing.close_due(now=NOW + timedelta(days=400)) == 1
     assert [Ticket.objects.get(pk=ticket.pk).status for ticket in (bad, good)] == ["resolved", "closed"]
 
@@ -199,6 +199,35 @@ def test_a_note_tells_those_it_mentions_once_and_watchers(tenant: Tenant) -> Non
     for wrong in ({"text": " "}, {"mentions": [make_agent(make_tenant(), at=NOW).pk]}):
         with pytest.raises(Invalid):
             notes.add_note(**{**given, "client_id": "", **wrong})
+
+
+def test_a_client_id_names_one_note_and_no_other(tenant: Tenant) -> None:
+    ticket, other = make_ticket(tenant), make_ticket(tenant)
+    given: Any = {"text": "Broken", "client_id": "n\x001", "by": TESTER, "now": NOW}
+    assert notes.add_note(ticket=ticket, **given) == notes.add_note(ticket=ticket, **given)
+    with pytest.raises(Conflict):
+        notes.add_note(ticket=other, **given)
+    assert Note.objects.count() == 1
+
+
+def test_tickets_never_wait_for_each_other_in_a_circle_and_none_for_what_was_merged_into_it(tenant: Tenant) -> None:
+    first, second, third = (make_ticket(tenant) for _number in range(3))
+    for ticket, other in ((first, second), (second, third)):
+        linking.link(ticket=ticket, other=other, kind="blocked", by=TESTER, now=NOW)
+    with pytest.raises(Conflict):
+        linking.link(ticket=third, other=first, kind="blocked", by=TESTER, now=NOW)
+    merging.merge(ticket=first, into=second, by=TESTER, now=LATER)
+    assert progress.left_undone(second)["blocked_by"] == [f"#{third.number}"]
+
+
+def test_a_day_that_no_calendar_reaches_is_refused(tenant: Tenant) -> None:
+    ticket = make_ticket(tenant)
+    for day in (date.min, date.max):
+        with pytest.raises(Invalid):
+            changing.change(ticket=ticket, values={"due_on": day}, by=TESTER, now=LATER)
+        with pytest.raises(Invalid):
+            make_ticket(tenant, due_on=day)
+    changing.change(ticket=ticket, values={"due_on": date(2999, 12, 31)}, by=TESTER, now=LATER)
 
 
 @pytest.mark.django_db(transaction=True)
