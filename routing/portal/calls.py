@@ -20,7 +20,7 @@ from routing.customers import identities
 from routing.entrances.portal import flood, sessions
 from routing.entrances.portal.views import as_json, body_of, chat_view, session_of
 from routing.models import Conversation, Entrance, IdentityKind, PortalSession, Satisfaction, TicketStatus
-from routing.portal import articles, devices, mails, opening, requests, transcripts
+from routing.portal import articles, devices, finding, mails, opening, requests, transcripts
 from routing.portal.look import CHINESE, Portal, portal_of
 from routing.satisfaction import rating
 
@@ -116,7 +116,7 @@ def suggest(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     portal = portal_of(request, entrance)
     if not portal.settings.shows_articles:
         return as_json({"articles": []})
-    found = articles.search(entrance.tenant_id, portal.language, request.GET.get("q", ""), limit=SUGGESTED)
+    found = finding.find(entrance.tenant_id, portal.language, request.GET.get("q", ""), limit=SUGGESTED)
     return as_json({"articles": [{"slug": one.slug, "question": one.question, "excerpt": articles.excerpt(one.answer)} for one in found]})
 
 
