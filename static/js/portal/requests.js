@@ -7,6 +7,7 @@ const day = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dat
 
 async function load() {
   again.hidden = true;
+  said.hidden = false;
   if (!token()) { said.hidden = true; document.getElementById("requests-none").hidden = false; return; }
   try {
     const { tickets } = await call("GET", below(places.help, "tickets/"));
