@@ -93,6 +93,8 @@ def _rating_of(asked: Satisfaction | None) -> dict[str, Any] | None:
 def state(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Return what a page shows beside the lines: whether the desk is open, and of a visitor whether a rating is asked for."""
     now, session, look = timezone.now(), _said_or_none(request, entrance), sessions.settings_of(entrance)
+    if look.shows_articles:
+        finding.prepare(entrance.tenant_id)  # a chat was opened, in which a text may be typed next
     is_open = business_hours.open_at(entrance.tenant_id, now)
     next_at = None if is_open else opening.opens_at(entrance.tenant_id, now=now)
     found: dict[str, Any] = {

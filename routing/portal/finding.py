@@ -1,11 +1,11 @@
 """Articles that a text asks for: by its words, and by what it means.
 
 Words are compared first: what shares most of them is meant. Then comes what means the same in other words, or in another language, by the
-sentence vectors that the bot answers with.
+sentence vectors that the bot answers with. What shares only some words is shown where there is nothing better.
 
-The encoder of the sentences takes a second or two to load. No visitor waits for that: while it loads in the background, words alone answer.
-It runs in the web process, since a text takes it a few milliseconds, less than the way to a worker and back, and since the desk's
-suggestions and the API load it there too. A process in which nothing is searched does not load it.
+The encoder of the sentences takes a second or two to load. No visitor waits for that: it loads in the background when one opens the portal,
+and until then words alone answer. It runs in the web process, since a text takes it a few milliseconds, less than the way to a worker and
+back, and since the desk's suggestions and the API load it there too. A process whose portal no one opens does not load it.
 """
 
 import re
@@ -42,7 +42,14 @@ def find(tenant_id: int, language: str, text: str, *, limit: int = 10) -> list[A
     # What shares one word of many with a question is no answer to it.
     by_words = [(-score, every[place]) for score, place in scored if score < 0 and -score >= best / 3]
     sure = [article for score, article in by_words if score >= SURE]
-    return list({article.slug: article for article in (*sure, *by_meaning, *(article for _score, article in by_words))}.values())[:limit]
+    found = [*sure, *by_meaning] or [article for _score, article in by_words]
+    return list({article.slug: article for article in found}.values())[:limit]
+
+
+def prepare(tenant_id: int) -> None:
+    """Begin to load what a search by meaning needs, where there is something to find: a visitor has come, and will search or write."""
+    if published.revision(tenant_id):
+        readiness.encoder.is_ready()
 
 
 def _alike(tenant_id: int, text: str, limit: int) -> list[str]:

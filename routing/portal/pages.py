@@ -57,6 +57,8 @@ def _has_forms(portal: Portal) -> bool:
 def home(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show what a visitor can do, and the articles."""
     look, tenant_id = portal.settings, portal.entrance.tenant_id
+    if look.shows_articles:
+        finding.prepare(tenant_id)
     found = articles.published(tenant_id, portal.language) if look.shows_articles else []
     shown = articles.categories(found)
     return _page(request, portal, "home", title=portal.title, categories=shown, has_forms=_has_forms(portal), popular=POPULAR)
@@ -115,4 +117,4 @@ def my_requests(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show a visitor's tickets, which the page's script asks for."""
     if not portal.settings.shows_tickets:
         return _gone(request, portal, _("This portal takes no requests."))
-    return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests())
+    return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests(), has_forms=_has_forms(portal))
