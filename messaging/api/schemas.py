@@ -10,12 +10,6 @@ from messaging.intake.bodies import BatchIn, MessageIn, RecipientIn
 from messaging.intake.duplicates import Duplicates
 from messaging.intake.prepare import MAX_RECIPIENTS
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="1–128 characters of your choice. Same key and body: the same answer for 24 hours; another body: 409.",
-)
 #: Header fields of the answers to a message or a batch, as `posthaste.lib.flow.headers` makes them.
 LIMIT_HEADERS = [
     OpenApiParameter(
@@ -44,14 +38,6 @@ LIMIT_HEADERS = [
         "larger than the limit itself; send smaller ones.",
     ),
 ]
-REPLAYED = OpenApiParameter(
-    "Idempotent-Replayed",
-    str,
-    OpenApiParameter.HEADER,
-    enum=["true"],
-    response=[202],
-    description="The Idempotency-Key is known: this is the answer of the first time.",
-)
 TOO_MANY = {
     (429, "application/problem+json"): OpenApiResponse(
         {"$ref": "#/components/schemas/Problem"}, description="A limit was reached, or too much waits already. Nothing was stored."

@@ -9,8 +9,6 @@ What if something goes wrong: the error is the outcome, and becomes a problem in
 authenticated and decoded once, whatever becomes of it.
 """
 
-import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services.api_keys import Caller, recognise
 from messaging.intake import accept, bodies, limits, prepare, repeats
-from messaging.intake.repeats import Answer, Repeatable
+from messaging.intake.repeats import KEY_FORM, Answer, Repeatable
 from messaging.queueing.admission import admission_control
 from messaging.scopes import SEND
 from messaging.storage.store import NewRow
@@ -37,8 +35,6 @@ from posthaste.lib.problem_responses import Reply, reply_to
 from posthaste.lib.problems import Forbidden, Invalid, Malformed, TooMany, Unavailable
 from posthaste.lib.queues import URGENT
 from tracing import w3c
-
-KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(slots=True)
@@ -180,16 +176,7 @@ def repeatable_of(call: Call) -> Repeatable | None:
     Raises:
         Invalid: The key is not of the documented form.
     """
-    key = call.idempotency_key
-    if key is None:
-        return None
-    if not KEY_FORM.fullmatch(key):
-        raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without spaces."))
-    return Repeatable(key, _digest(call))
-
-
-def _digest(call: Call) -> bytes:
-    return hashlib.sha256(b"\0".join((call.path.rstrip("/").encode(), call.body))).digest()
+    return None if call.idempotency_key is None else Repeatable.of(call.idempotency_key, path=call.path, body=call.body)
 
 
 def refuse_beyond_the_backlog(priority: int) -> None:
@@ -224,7 +211,7 @@ def _answered_before(call: Call, caller: Caller) -> Answer | None:
     """
     if call.idempotency_key is None or not KEY_FORM.fullmatch(call.idempotency_key):
         return None
-    repeatable = Repeatable(call.idempotency_key, _digest(call))
+    repeatable = Repeatable.of(call.idempotency_key, path=call.path, body=call.body)
     return repeats.find_answered(tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable)
 
 

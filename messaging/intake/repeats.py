@@ -1,17 +1,26 @@
 """What was answered to a request before, by its `Idempotency-Key`: a repeated request gets the answer of the first time."""
 
+import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.models import IdempotencyKey
 from messaging.storage import row_kinds, unreadable
-from posthaste.lib.problems import Conflict
+from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Conflict, Invalid
 from tracing.services import record
 from tracing.services.tally import tally
+
+KEY_FORM = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,17 @@ class Repeatable:
 
     key: str
     digest: bytes
+
+    @classmethod
+    def of(cls, key: str, *, path: str, body: bytes) -> "Repeatable":
+        """Return a key for a request to an address with a body.
+
+        Raises:
+            Invalid: the key is not of the documented form.
+        """
+        if not KEY_FORM.fullmatch(key):
+            raise Invalid.field("Idempotency-Key", _("1 to 128 printable ASCII characters without spaces."))
+        return cls(key, hashlib.sha256(b"\0".join((path.rstrip("/").encode(), body))).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +128,28 @@ def find_repeated(*, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | 
 def trace_repeat(target: UUID) -> None:
     """Tell the trace of a message or a batch that its request came again."""
     tally.trace({target: record.line("I", target, timezone.now())})
+
+
+def make_once(
+    make: Callable[[], UUID], *, tenant_id: int, is_sandbox: bool, repeatable: Repeatable | None, now: datetime
+) -> tuple[UUID, bool]:
+    """Make something and return its id, or that of what an earlier request with the same key has made (True).
+
+    The key is written first: a second request with it waits for the transaction of the first one. What is refused leaves no key.
+
+    Raises:
+        KeyReused: the key belongs to another request.
+    """
+    if repeatable is None:
+        return make(), False
+    with transaction.atomic():
+        own = new_id()  # until it is made
+        said = {"tenant_id": tenant_id, "is_sandbox": is_sandbox, "key": repeatable.key, "digest": repeatable.digest}
+        IdempotencyKey.objects.bulk_create([IdempotencyKey(target=own, created_at=now, **said)], ignore_conflicts=True)
+        row = _find_key(tenant_id=tenant_id, is_sandbox=is_sandbox, repeatable=repeatable)
+        assert row is not None, "it was written, by this request or an earlier one"
+        if row.target != own:
+            return row.target, True
+        made = make()
+        IdempotencyKey.objects.filter(pk=row.pk).update(target=made)
+    return made, False

@@ -38,6 +38,7 @@ class SatisfactionAdmin(ReadOnly):
     purpose = gettext_lazy("What customers say of how they were answered: asked each time a conversation is resolved.")
     empty_text = gettext_lazy("Ratings appear here when a conversation is resolved at an entrance that asks for one.")
     first_step = (gettext_lazy("Entrances"), "admin:routing_entrance_changelist")
+    rows_word = gettext_lazy("ratings")
     list_display = ["asked", "score_shown", "comment_begins", "agent_name", "group_name", "conversation_shown", "tenant"]
     list_display_links = ["asked"]
     has_panel = True

@@ -6,7 +6,8 @@
 | pages       | the pages, the same for all visitors                                     |
 | calls       | what the pages' scripts ask and send, with a visitor's token             |
 | look        | title, greeting, language and shown parts of an entrance                 |
-| articles    | published FAQ entries: found, drawn, judged                              |
+| articles    | published FAQ entries: listed, drawn, judged                             |
+| finding     | articles that a text asks for, by words and by meaning                   |
 | requests    | forms of public ticket types, and the tickets of a visitor               |
 | opening     | whether the desk is open, and when it opens                              |
 | mails       | e-mails that a visitor asks for                                          |

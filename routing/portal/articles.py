@@ -1,11 +1,6 @@
-"""Published FAQ entries for visitors: listed, found, drawn, judged.
+"""Published FAQ entries for visitors: listed, drawn, judged. `finding` searches them."""
 
-`search` compares words, and pairs of characters where there are no spaces. What finds by meaning can take its place.
-"""
-
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -23,16 +18,10 @@ from routing.models import FaqEntry, FaqState
 
 #: Entries of a tenant that are looked at.
 MAX_ENTRIES = 1_000
-MAX_QUERY = 200
-LATIN, HAN = re.compile(r"[^\W_\u3400-\u9fff]{2,}"), re.compile(r"[\u3400-\u9fff]+")
-#: Words that say nothing about what is asked.
-SMALL_WORDS = "the and for you your our are is it its to of in on at my me we do does did how what when where can could"
-EMPTY = frozenset(SMALL_WORDS.split())
 TAGS = {
     *("p", "br", "h2", "h3", "h4", "ul", "ol", "li", "a", "strong", "em", "code", "pre", "blockquote", "hr"),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
-QUESTION, PHRASING, ANSWER = 4.0, 3.0, 1.0
 VOTE_SECONDS = 30 * 86_400
 
 
@@ -76,18 +65,6 @@ def find(tenant_id: int, language: str, slug: str) -> Article | None:
     rows = FaqEntry.objects.filter(~Q(published={}), tenant_id=tenant_id, slug=slug).exclude(state=FaqState.ARCHIVED)
     found = sorted((_article(row) for row in rows), key=lambda one: not _fits(one, language))
     return found[0] if found else None
-
-
-def search(tenant_id: int, language: str, text: str, *, limit: int = 10) -> list[Article]:
-    """Return the articles that a text may ask for, the best first."""
-    wanted = _words(text[:MAX_QUERY])
-    if not wanted:
-        return []
-    scored = [(_score(article, wanted), place, article) for place, article in enumerate(published(tenant_id, language))]
-    best = max((score for score, _place, _article in scored), default=0.0)
-    # What shares one word of many with a question is no answer to it.
-    good = [entry for entry in scored if entry[0] > 0 and entry[0] >= best / 3]
-    return [article for _score, _place, article in sorted(good, key=lambda entry: (-entry[0], entry[1]))[:limit]]
 
 
 def drawn(answer: str) -> SafeString:
@@ -137,29 +114,3 @@ def _article(row: FaqEntry) -> Article:
 
 def _fits(article: Article, language: str) -> bool:
     return article.language.partition("-")[0] == language.partition("-")[0]
-
-
-def _words(text: str) -> Counter[str]:
-    """Return the words of a text that say something; of what is written without spaces, pairs of characters."""
-    text = text.lower()
-    found = Counter(word for word in LATIN.findall(text) if word not in EMPTY)
-    for run in HAN.findall(text):
-        found.update([run[place : place + 2] for place in range(len(run) - 1)] or [run])
-    return found
-
-
-def _share(wanted: Counter[str], text: str) -> float:
-    """Return which part of the wanted words a text has; a word also counts that only begins alike, such as in another number."""
-    there = _words(text)
-    hits = sum(count for word, count in wanted.items() if word in there or _begins_alike(word, there))
-    return hits / wanted.total()
-
-
-def _begins_alike(word: str, there: Iterable[str]) -> bool:
-    return len(word) >= 4 and word.isascii() and any(other.startswith(word[: max(4, len(word) - 2)]) for other in there)
-
-
-def _score(article: Article, wanted: Counter[str]) -> float:
-    phrasings: Sequence[str] = article.phrasings
-    asked = max((QUESTION * _share(wanted, article.question), *(PHRASING * _share(wanted, one) for one in phrasings)))
-    return asked + ANSWER * _share(wanted, article.answer)

@@ -20,7 +20,7 @@ from routing.customers import identities
 from routing.entrances.portal import flood, sessions
 from routing.entrances.portal.views import as_json, body_of, chat_view, session_of
 from routing.models import Conversation, Entrance, IdentityKind, PortalSession, Satisfaction, TicketStatus
-from routing.portal import articles, devices, mails, opening, requests, transcripts
+from routing.portal import articles, devices, finding, mails, opening, requests, transcripts
 from routing.portal.look import CHINESE, Portal, portal_of
 from routing.satisfaction import rating
 
@@ -93,6 +93,8 @@ def _rating_of(asked: Satisfaction | None) -> dict[str, Any] | None:
 def state(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Return what a page shows beside the lines: whether the desk is open, and of a visitor whether a rating is asked for."""
     now, session, look = timezone.now(), _said_or_none(request, entrance), sessions.settings_of(entrance)
+    if look.shows_articles:
+        finding.prepare(entrance.tenant_id)  # a chat was opened, in which a text may be typed next
     is_open = business_hours.open_at(entrance.tenant_id, now)
     next_at = None if is_open else opening.opens_at(entrance.tenant_id, now=now)
     found: dict[str, Any] = {
@@ -116,7 +118,7 @@ def suggest(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     portal = portal_of(request, entrance)
     if not portal.settings.shows_articles:
         return as_json({"articles": []})
-    found = articles.search(entrance.tenant_id, portal.language, request.GET.get("q", ""), limit=SUGGESTED)
+    found = finding.find(entrance.tenant_id, portal.language, request.GET.get("q", ""), limit=SUGGESTED)
     return as_json({"articles": [{"slug": one.slug, "question": one.question, "excerpt": articles.excerpt(one.answer)} for one in found]})
 
 

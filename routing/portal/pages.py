@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from posthaste.lib.caching import PageClass, page_class
 from posthaste.lib.problems import NotFound
 from routing.entrances.portal import origins, sessions
-from routing.portal import articles, requests, words
+from routing.portal import articles, finding, requests, words
 from routing.portal.look import CHINESE, Portal, portal_of
 from routing.satisfaction.links import words_of_scores
 
@@ -49,13 +49,19 @@ def _gone(request: HttpRequest, portal: Portal, said: str) -> HttpResponse:
     return _page(request, portal, "said", status=404, title=_("There is nothing here"), said=said)
 
 
+def _has_forms(portal: Portal) -> bool:
+    return portal.settings.shows_tickets and requests.public_types(portal.entrance.tenant_id).exists()
+
+
 @help_page
 def home(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show what a visitor can do, and the articles."""
     look, tenant_id = portal.settings, portal.entrance.tenant_id
+    if look.shows_articles:
+        finding.prepare(tenant_id)
     found = articles.published(tenant_id, portal.language) if look.shows_articles else []
-    has_forms = look.shows_tickets and requests.public_types(tenant_id).exists()
-    return _page(request, portal, "home", title=portal.title, categories=articles.categories(found), has_forms=has_forms, popular=POPULAR)
+    shown = articles.categories(found)
+    return _page(request, portal, "home", title=portal.title, categories=shown, has_forms=_has_forms(portal), popular=POPULAR)
 
 
 @help_page
@@ -71,14 +77,15 @@ def find(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show the articles that a text asks for, or those of a category."""
     if not portal.settings.shows_articles:
         return _gone(request, portal, _("There are no articles here."))
-    text, category = request.GET.get("q", "").strip()[: articles.MAX_QUERY], request.GET.get("category", "")[:80]
+    text, category = request.GET.get("q", "").strip()[: finding.MAX_QUERY], request.GET.get("category", "")[:80]
     tenant_id = portal.entrance.tenant_id
     if text:
-        found = articles.search(tenant_id, portal.language, text, limit=20)
+        found = finding.find(tenant_id, portal.language, text, limit=20)
     else:
         found = [one for one in articles.published(tenant_id, portal.language) if not category or one.category == category]
     shown = [(one, articles.excerpt(one.answer)) for one in found]
-    return _page(request, portal, "find", title=category or _("Articles"), articles=shown, text=text, category=category)
+    title = category or _("Articles")
+    return _page(request, portal, "find", title=title, articles=shown, text=text, category=category, has_forms=_has_forms(portal))
 
 
 @help_page
@@ -87,9 +94,8 @@ def article(request: HttpRequest, portal: Portal, slug: str) -> HttpResponse:
     found = articles.find(portal.entrance.tenant_id, portal.language, slug) if portal.settings.shows_articles else None
     if found is None:
         return _gone(request, portal, _("This article is no longer here. Search for what you need."))
-    return _page(
-        request, portal, "article", title=found.question, article=found, answer=articles.drawn(found.answer), words=words.of_article()
-    )
+    shown: dict[str, Any] = {"title": found.question, "article": found, "answer": articles.drawn(found.answer)}
+    return _page(request, portal, "article", words=words.of_article(), has_forms=_has_forms(portal), **shown)
 
 
 @help_page
@@ -111,4 +117,4 @@ def my_requests(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show a visitor's tickets, which the page's script asks for."""
     if not portal.settings.shows_tickets:
         return _gone(request, portal, _("This portal takes no requests."))
-    return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests())
+    return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests(), has_forms=_has_forms(portal))

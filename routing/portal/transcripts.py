@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from posthaste.lib.problems import Conflict
@@ -34,7 +34,8 @@ def send_transcript(session: PortalSession, conversation: Conversation, *, addre
 
 def _shown(line: Line, title: str) -> str:
     at = timezone.localtime(line.created_at)
-    who = _("You") if line.author == AuthorKind.CUSTOMER else line.agent.name if line.agent else title
+    own = {AuthorKind.CUSTOMER: _("You"), AuthorKind.BOT: _("Assistant")}
+    who = own.get(AuthorKind(line.author)) or (line.agent.name if line.agent else title)
     files = [_("File: {name}").format(name=file.name) for file in line.attachments.all()]
-    head = f"{formats.date_format(at, 'SHORT_DATE_FORMAT')} {at:%H:%M %Z} · {who}"
+    head = f"{at:%Y-%m-%d %H:%M %Z} · {who}"
     return "\n".join([head, *filter(None, [line.text]), *files])

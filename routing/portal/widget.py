@@ -1,6 +1,7 @@
 """The script that other sites embed: a button, and a frame with the chat that is made when it is first used."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from django.views.decorators.http import require_safe
 from posthaste.lib.caching import PageClass, page_class
 from posthaste.lib.problems import NotFound
 from routing.entrances.portal import sessions
-from routing.entrances.portal.settings import PortalSettings
 from routing.portal.look import Portal, portal_of
 
 #: Of everything that a page loads before the chat is first opened.
@@ -45,8 +45,9 @@ def source() -> str:
     return _source(Path(str(finders.find("js/portal/widget.js"))).stat().st_mtime)
 
 
-def _words() -> dict[str, str]:
+def _words(title: str) -> dict[str, str]:
     return {
+        "title": title,
         "open": _("Open the chat"),
         "close": _("Close the chat"),
         "unread": _("{n} unread"),
@@ -59,9 +60,8 @@ def settings_of(portal: Portal) -> dict[str, Any]:
     words = {}
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
-            words[code] = _words()
-    look: PortalSettings = portal.settings
-    return {"key": portal.key, "accent": ACCENTS[look.accent], "words": words, "title": look.title or portal.tenant_name}
+            words[code] = _words(replace(portal, language=code).title)
+    return {"key": portal.key, "accent": ACCENTS[portal.settings.accent], "words": words}
 
 
 @page_class(PageClass.PUBLIC)

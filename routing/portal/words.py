@@ -22,8 +22,8 @@ def of_chat() -> dict[str, str]:
         "typing": _("{name} is writing…"),
         "someone": _("The team"),
         "place_next": _("You are next."),
-        "place": _("{n} people are before you."),
-        "place_one": _("One person is before you."),
+        "place": _("{n} people are ahead of you."),
+        "place_one": _("One person is ahead of you."),
         "wait_minutes": _("About {n} min."),
         "wait_soon": _("Less than a minute."),
         "with": _("You are talking to {name}."),
@@ -45,6 +45,7 @@ def of_chat() -> dict[str, str]:
         "mailed": _("It is on its way to {email}."),
         "wrong": _("That did not work. Try again."),
         "copied": _("Copied"),
+        "address": _("Enter the address it is sent to."),
         "new_lines": _("New lines below"),
         "today": _("Today"),
     }

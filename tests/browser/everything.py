@@ -24,6 +24,7 @@ from tests.browser.jobs import job_pages
 from tests.browser.messages import make_traffic, message_pages
 from tests.browser.operations import operation_pages
 from tests.browser.people import people_pages
+from tests.browser.portal import portal_pages
 from tests.browser.recipients import NOT_KNOWN, recipient_pages
 from tests.browser.remembered import Remembered, can_be_put_back, entries
 from tests.browser.scene import Scene
@@ -51,10 +52,11 @@ PARTS: tuple[Callable[[Scene], dict[str, str]], ...] = (
     supervision_pages,
     customer_pages,
     ticket_pages,
+    portal_pages,
 )
 #: Pages that are answered with something else than 200, and have to look well all the same.
 STATUS = {
-    **dict.fromkeys((*MISSING, *NOT_KNOWN, "link that is not known"), 404),
+    **dict.fromkeys((*MISSING, *NOT_KNOWN, "link that is not known", "nothing in the portal"), 404),
     **dict.fromkeys(FORBIDDEN, 403),
     **dict.fromkeys(GONE, 410),
     **dict.fromkeys(OURS, 500),

@@ -131,6 +131,13 @@ CONTRASTED = {
     "texts to label",
     "newer version",
     "version in training",
+    "portal",
+    "chat",
+    "articles found",
+    "article",
+    "form of a request",
+    "rating by a link",
+    "ratings",
 }
 
 

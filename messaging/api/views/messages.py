@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView, readable_or
+from accounts.api.idempotency import IDEMPOTENCY_KEY, REPLAYED
 from accounts.scopes import SandboxSafe
 from accounts.services.audit import Actor
 from messaging import selectors, traces
@@ -62,7 +63,7 @@ class MessageCollection(ListModelMixin, MessageView):
     @extend_schema(
         summary="Hand over a message",
         description="202 once the message is committed. Give either `template` and `variables`, or `subject` and `body`.",
-        parameters=[schemas.IDEMPOTENCY_KEY, schemas.REPLAYED, *schemas.LIMIT_HEADERS],
+        parameters=[IDEMPOTENCY_KEY, REPLAYED, *schemas.LIMIT_HEADERS],
         request={"application/json": schemas.message_request()},
         responses={202: schemas.AcceptedOut, **schemas.TOO_MANY},
     )
@@ -85,7 +86,7 @@ class BatchIntake(TenantView):
     @extend_schema(
         summary="Hand over a batch",
         description="Up to 10,000 recipients. One bad row rejects all, and nothing is stored; `on_error: skip` leaves bad rows out.",
-        parameters=[schemas.IDEMPOTENCY_KEY, schemas.REPLAYED, *schemas.LIMIT_HEADERS],
+        parameters=[IDEMPOTENCY_KEY, REPLAYED, *schemas.LIMIT_HEADERS],
         request={"application/json": schemas.batch_request()},
         responses={202: schemas.BatchAcceptedOut, **schemas.TOO_MANY},
     )

@@ -1,15 +1,21 @@
 """What the views of tickets share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import TenantView, readable_or
+from accounts.api.idempotency import IDEMPOTENCY_KEY, REPLAYED
 from accounts.staff.lists import as_uuid
+from messaging.intake import repeats
+from messaging.intake.repeats import Repeatable
 from posthaste.lib.problems import Invalid
 from routing.api.tickets import shapes
 from routing.assignment import lists
@@ -21,6 +27,8 @@ MAX_DIGITS = 9  # of a number: more are none of the database
 #: What answers to changes show to keys that may not read tickets.
 TOLD = ("id", "number", "status", "version")
 ANSWER = readable_or(shapes.TicketWholeOut, *TOLD)
+#: What the API reference says of addresses that open a ticket once for a key.
+ONCE = [IDEMPOTENCY_KEY, REPLAYED]
 
 
 class TicketView(TenantView):
@@ -36,6 +44,24 @@ class TicketView(TenantView):
         """Show a changed ticket."""
         shown = shapes.TicketWholeOut(self.get_queryset().get(pk=ticket.pk)).data
         return Response(self.readable(shown, scope=TICKETS_READ, always=TOLD), status=status)
+
+    def answer_once(self, request: Request, make: Callable[[], Ticket]) -> Response:
+        """Open a ticket and show it, or that which a request with the same `Idempotency-Key` has opened, as it is by now.
+
+        Raises:
+            KeyReused: the key was used for another request.
+        """
+        asked = request._request  # its body is read before DRF parses it
+        key = asked.headers.get("Idempotency-Key")
+        repeatable = None if key is None else Repeatable.of(key, path=asked.path, body=asked.body)
+        caller, now = self.caller, timezone.now()
+        pk, is_known = repeats.make_once(
+            lambda: make().pk, tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable, now=now
+        )
+        answer = self.answer(get_object_or_404(self.get_queryset(), pk=pk), status=201)
+        if is_known:
+            answer["Idempotent-Replayed"] = "true"
+        return answer
 
     def type_named(self, name: str) -> TicketType:
         """Return the type that a body names.

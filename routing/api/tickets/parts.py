@@ -14,9 +14,9 @@ from accounts.services.audit import Actor
 from posthaste.lib.problems import NotFound
 from routing.api.conversations.serializers import NamedOut
 from routing.api.tickets import shapes
-from routing.api.tickets.base import ANSWER, TicketView
+from routing.api.tickets.base import ANSWER, ONCE, TicketView
 from routing.assignment import lists
-from routing.models import Agent
+from routing.models import Agent, Ticket
 from routing.scopes import TICKETS_READ, TICKETS_WRITE
 from routing.tickets import checklist, finding, linking, notes, opening
 from routing.tickets.opening import NewTicket
@@ -192,19 +192,23 @@ class TicketWorkOrders(TicketView):
 
     @extend_schema(
         summary="Open a work order",
-        description="Work that another group does for this ticket, which isn't resolved before it is done.",
+        description="Work that another group does for this ticket, which isn't resolved before it is done. Opened once for an "
+        "`Idempotency-Key`.",
+        parameters=ONCE,
         request=shapes.WorkOrderIn,
         responses={201: ANSWER},
     )
     def post(self, request: Request, id: str) -> Response:
+        return self.answer_once(request, lambda: self._opened(Actor.of_request(request)))
+
+    def _opened(self, by: Actor) -> Ticket:
         parent, values = self.get_object(), self.validated(shapes.WorkOrderIn)
         new = NewTicket(
             type=self.type_named(values["type"]),
             group=self.group_named(values),
             **{name: values[name] for name in ("subject", "description", "priority", "due_on", "fields") if name in values},
         )
-        made = opening.open_work_order(parent=parent, new=new, by=Actor.of_request(request), now=timezone.now())
-        return self.answer(made, status=201)
+        return opening.open_work_order(parent=parent, new=new, by=by, now=timezone.now())
 
 
 def _named(agent: Agent) -> dict[str, str]:

@@ -16,10 +16,11 @@ from posthaste.lib.pagination import CursorPages
 from posthaste.lib.problems import Invalid
 from posthaste.ui.export import as_csv
 from routing.api.tickets import shapes
-from routing.api.tickets.base import ANSWER, TicketView
+from routing.api.tickets.base import ANSWER, ONCE, TicketView
 from routing.api.tickets.filters import TicketFilter
 from routing.conversations import selectors as conversations
 from routing.customers import finding as customers
+from routing.models import Ticket
 from routing.scopes import TICKETS_READ, TICKETS_WRITE
 from routing.tickets import changing, exporting, merging, opening, progress
 from routing.tickets.opening import NewTicket
@@ -40,12 +41,16 @@ class TicketCollection(ListModelMixin, TicketView):
     @extend_schema(
         summary="Open a ticket",
         description="Without a group and an agent it goes to the type's group, or to those who have the conversation. Tags that do not "
-        "exist are made.",
+        "exist are made. With an `Idempotency-Key` it is opened once, and the answer to a repeated request shows it as it is by then.",
+        parameters=ONCE,
         request=shapes.TicketIn,
         responses={201: ANSWER},
         examples=[shapes.NEW_TICKET],
     )
     def post(self, request: Request) -> Response:
+        return self.answer_once(request, lambda: self._opened(Actor.of_request(request)))
+
+    def _opened(self, by: Actor) -> Ticket:
         values = self.validated(shapes.TicketIn)
         new = NewTicket(
             type=self.type_named(values["type"]),
@@ -55,8 +60,7 @@ class TicketCollection(ListModelMixin, TicketView):
             conversation=self._own(conversations.conversations(self.tenant_id), values, "conversation"),
             **{name: values[name] for name in ("subject", "description", "priority", "due_on", "tags", "fields") if name in values},
         )
-        ticket = opening.open_ticket(tenant_id=self.tenant_id, new=new, by=Actor.of_request(request), now=timezone.now())
-        return self.answer(ticket, status=201)
+        return opening.open_ticket(tenant_id=self.tenant_id, new=new, by=by, now=timezone.now())
 
     @staticmethod
     def _own(rows: Any, values: dict[str, Any], name: str) -> Any:

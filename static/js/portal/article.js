@@ -4,6 +4,7 @@ import { below, call, places, words } from "./session.js";
 const place = document.getElementById("vote");
 const said = document.getElementById("vote-said");
 for (const button of place.querySelectorAll("button")) {
+  button.disabled = false;
   button.addEventListener("click", async () => {
     try {
       const { counted } = await call("POST", below(places.help, `vote/${encodeURIComponent(place.dataset.slug)}/`), { body: { helpful: button.value === "1" } });

@@ -177,10 +177,13 @@ text.addEventListener("input", () => {
     connection.tell({ type: "typing" });
   }
   clearTimeout(suggesting);
-  if (!lines.count) suggesting = setTimeout(suggest, SUGGEST_MS);
+  if (isAlone()) suggesting = setTimeout(suggest, SUGGEST_MS);
 });
 
-// --- articles that may help before anyone has to answer ------------------------------------------------------------
+// --- articles that may help before anyone answers ------------------------------------------------------------
+
+/** Whether no one has the conversation yet: articles may help while a visitor writes the first line, and while they wait. */
+const isAlone = () => !lines.count || ["new", "queued"].includes(snapshot?.status);
 
 function hideSuggestions() {
   clearTimeout(suggesting);
@@ -192,7 +195,7 @@ async function suggest() {
   if (asked.length < 2) { hideSuggestions(); return; }
   let found = [];
   try { ({ articles: found } = await call("GET", below(places.help, "suggest/", `q=${encodeURIComponent(asked.slice(0, 200))}`))); } catch { return; }
-  if (text.value.trim() !== asked || lines.count) return;
+  if (text.value.trim() !== asked || !isAlone()) return;
   const list = id("suggested").querySelector("ul");
   list.replaceChildren(...found.map((article) => make("li", {}, make("a", { href: below(places.help, `a/${encodeURIComponent(article.slug)}/`), text: article.question }))));
   id("suggested").hidden = !found.length;
@@ -253,7 +256,7 @@ id("email").addEventListener("submit", async (event) => {
 
 // --- beginning -----------------------------------------------------------------------------------------------------
 
-watch((changed) => {
+function react(changed) {
   if (changed) {
     connection.stop();
     connection.last = null;
@@ -265,7 +268,7 @@ watch((changed) => {
   if (isSigned() && seen() && !connection.isOn) connect(); // what was written on other devices is shown at once
   else if (changed) resume();
   noteRead();
-});
+}
 
 function resume() {
   for (const line of connection.unsent.values()) lines.addPending(line, []);
@@ -274,9 +277,15 @@ function resume() {
   id("more").disabled = !token();
 }
 
+// Held back until now: without a script to catch it, a form that is sent would load the page anew and lose what was written.
+for (const name of ["composer", "rating", "email"]) id(name).querySelector("[type=submit]").disabled = false;
 openMenu({ button: id("more"), conversation: () => snapshot?.conversation, desk: () => desk });
-text.value = kept.get("draft") ?? "";
+// What was typed before the script was there is kept; else what was left the last time.
+text.value ||= kept.get("draft") ?? "";
+kept.set("draft", text.value || null);
 fit();
 resume();
+watch(react);
+react(false); // the site may have said who the visitor is before
 lookAtDesk();
 if (matchMedia("(hover: hover)").matches && document.documentElement.dataset.embedded === undefined) text.focus({ preventScroll: true });

@@ -31,7 +31,9 @@ if (isFramed) {
       tell(setIdentity(identity));
     } else if (type === "posthaste:text" && typeof text === "string") {
       const field = document.getElementById("text");
-      if (field && !field.value) field.value = text.slice(0, 4000);
+      if (!field || field.value) return;
+      field.value = text.slice(0, 4000);
+      field.dispatchEvent(new Event("input")); // kept as a draft, as if it was typed
     }
   });
   addEventListener("keydown", (event) => {
@@ -40,6 +42,6 @@ if (isFramed) {
   const close = document.getElementById("close");
   close.hidden = false;
   close.addEventListener("click", () => say("close"));
-  say("ready");
+  say("ready", { language: document.documentElement.lang });
 }
 document.addEventListener("visibilitychange", () => tell());

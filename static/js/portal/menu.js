@@ -17,27 +17,33 @@ function drawCode(rows) {
 /** Have a button open the menu; `conversation` and `desk` return what is known by then. */
 export function openMenu({ button, conversation, desk }) {
   const menu = id("menu");
-  const said = id("menu-said");
-  const tell = (message) => { said.hidden = !message; said.textContent = message; };
 
-  async function doing(work) {
-    tell("");
-    try { tell(await work()); } catch (error) { tell(error.errors?.[0]?.message || error.message || words.wrong); }
+  /** Say under a form what became of it. */
+  function tell(form, message) {
+    const said = form.querySelector("[role=status]");
+    said.hidden = !message;
+    said.textContent = message;
+    if (message) said.scrollIntoView({ block: "nearest" });
+  }
+
+  async function doing(form, work) {
+    tell(form, "");
+    try { tell(form, await work()); } catch (error) { tell(form, error.errors?.[0]?.message || error.message || words.wrong); }
   }
 
   button.addEventListener("click", () => {
-    tell("");
+    for (const form of menu.querySelectorAll("form")) tell(form, "");
     id("elsewhere-link").hidden = true;
     id("transcript").hidden = !conversation() || !desk().mails;
     for (const part of menu.querySelectorAll("#elsewhere [data-mail]")) part.hidden = !desk().mails;
-    for (const name of ["transcript-address", "elsewhere-address"]) id(name).placeholder = desk().email ?? "";
+    id("transcript-address").placeholder = desk().email ?? "";
     menu.showModal();
   });
   id("menu-close").addEventListener("click", () => menu.close());
   menu.addEventListener("close", () => button.focus());
   id("transcript").addEventListener("submit", (event) => {
     event.preventDefault();
-    doing(async () => {
+    doing(event.target, async () => {
       const body = { conversation: conversation(), email: id("transcript-address").value };
       return fill(words.mailed, await call("POST", below(places.help, "transcript/"), { body }));
     });
@@ -45,9 +51,9 @@ export function openMenu({ button, conversation, desk }) {
   id("elsewhere").addEventListener("submit", (event) => {
     event.preventDefault();
     const isMail = event.submitter?.value === "mail" || document.activeElement === id("elsewhere-address");
-    doing(async () => {
-      const email = isMail ? id("elsewhere-address").value || desk().email || "" : "";
-      if (isMail && !email.includes("@")) { id("elsewhere-address").focus(); return words.wrong; }
+    doing(event.target, async () => {
+      const email = isMail ? id("elsewhere-address").value.trim() : "";
+      if (isMail && !email) { id("elsewhere-address").focus(); return words.address; }
       const made = await call("POST", below(places.help, "device/"), { body: { email } });
       if (made.email) return fill(words.mailed, made);
       drawCode(made.qr);
@@ -56,7 +62,7 @@ export function openMenu({ button, conversation, desk }) {
       return "";
     });
   });
-  id("copy").addEventListener("click", () => doing(async () => {
+  id("copy").addEventListener("click", () => doing(id("elsewhere"), async () => {
     await navigator.clipboard.writeText(id("elsewhere-link").querySelector("output").textContent);
     return words.copied;
   }));

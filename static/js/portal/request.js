@@ -30,6 +30,7 @@ function complain(errors) {
   return first !== null;
 }
 
+form?.querySelector("[type=submit]").removeAttribute("disabled"); // held back until someone listens
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("[type=submit]");

@@ -7,11 +7,13 @@ const day = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dat
 
 async function load() {
   again.hidden = true;
+  said.hidden = false;
   if (!token()) { said.hidden = true; document.getElementById("requests-none").hidden = false; return; }
   try {
     const { tickets } = await call("GET", below(places.help, "tickets/"));
     said.hidden = true;
     document.getElementById("requests-none").hidden = tickets.length > 0;
+    document.getElementById("requests-ways").hidden = !tickets.length;
     document.getElementById("requests").replaceChildren(...tickets.map((ticket) => make("li", {},
       make("p", { className: "row between" }, make("strong", { text: ticket.subject }), make("span", { className: `badge tone-${ticket.tone}`, text: ticket.label })),
       make("p", { className: "soft", text: `#${ticket.number} · ${ticket.type} · ${day.format(new Date(ticket.changed_at))}` }))));

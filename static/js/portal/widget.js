@@ -7,9 +7,9 @@
   const base = script.src.replace(/widget\.js(\?.*)?$/, "");
   const origin = new URL(base).origin;
   const given = script.dataset;
-  const language = given.language || document.documentElement.lang || navigator.language;
-  const code = language.toLowerCase().startsWith("zh") ? "zh-hans" : "en";
-  const words = settings.words[code];
+  const codeOf = (language) => (String(language).toLowerCase().startsWith("zh") ? "zh-hans" : "en");
+  let code = codeOf(given.language || document.documentElement.lang || navigator.language);
+  let words = settings.words[code];
   const used = `posthaste:${settings.key}:used`;
   const narrow = matchMedia("(max-width: 480px)");
   let identity = given.identityPayload ? { payload: given.identityPayload, signature: given.identitySignature } : null;
@@ -17,6 +17,7 @@
   let isReady = false;
   let isOpen = false;
   let unread = 0;
+  let text = null; // what the page wants to have written, until the chat is there
 
   const host = document.createElement("posthaste-chat");
   const root = host.attachShadow({ mode: "closed" });
@@ -37,7 +38,6 @@
     @media print { :host { display: none; } }
   `);
   root.adoptedStyleSheets = [sheet];
-  host.lang = code;
 
   const box = document.createElement("div");
   const panel = document.createElement("div");
@@ -56,7 +56,6 @@
   panel.className = "panel";
   panel.hidden = true;
   panel.setAttribute("role", "dialog");
-  panel.setAttribute("aria-label", settings.title);
   box.append(panel, button);
   root.append(box);
 
@@ -76,16 +75,21 @@
     document.dispatchEvent(new CustomEvent(`posthaste:${type}`, { detail }));
   }
 
+  const address = () => `${base}chat/?embedded=1&lang=${code}`;
+
   function load() {
     if (frame) return;
     frame = document.createElement("iframe");
     frame.title = words.frame;
     frame.allow = "clipboard-write";
-    frame.src = `${base}chat/?embedded=1&lang=${code}`;
+    frame.src = address();
     panel.append(guard(), frame, guard());
   }
 
   function draw() {
+    host.lang = code;
+    panel.setAttribute("aria-label", words.title);
+    if (frame) frame.title = words.frame;
     path.setAttribute("d", isOpen ? CLOSE : OPEN);
     badge.textContent = unread && !isOpen ? String(Math.min(unread, 99)) : "";
     button.setAttribute("aria-label", isOpen ? words.close : unread ? `${words.open} (${words.unread.replace("{n}", unread)})` : words.open);
@@ -105,6 +109,24 @@
     tell("opened");
   }
 
+  /** Speak another language; an open chat is loaded anew in it, and goes on with what was written. */
+  function speak(language, isLoaded = false) {
+    if (!language || codeOf(language) === code) return;
+    code = codeOf(language);
+    words = settings.words[code];
+    if (frame && !isLoaded) {
+      isReady = false;
+      frame.src = address();
+    }
+    draw();
+  }
+
+  function hand() {
+    if (text === null || !isReady) return;
+    say("text", { text });
+    text = null;
+  }
+
   function close() {
     if (!isOpen) return;
     isOpen = false;
@@ -116,11 +138,13 @@
 
   addEventListener("message", (event) => {
     if (!frame || event.source !== frame.contentWindow || event.origin !== origin) return;
-    const { type, count } = event.data ?? {};
+    const { type, count, language } = event.data ?? {};
     if (type === "posthaste:ready") {
       isReady = true;
+      speak(language, true); // the visitor may have chosen another one there
       say("identity", { identity });
       say(isOpen ? "shown" : "hidden");
+      hand();
     } else if (type === "posthaste:close") close();
     else if (type === "posthaste:unread" && Number.isInteger(count)) {
       unread = count;
@@ -131,9 +155,12 @@
   button.addEventListener("click", () => (isOpen ? close() : open()));
   root.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
   document.addEventListener("posthaste:open", (event) => {
+    speak(event.detail?.language);
     open();
-    if (event.detail?.text) say("text", { text: String(event.detail.text) });
+    if (event.detail?.text) text = String(event.detail.text);
+    hand();
   });
+  document.addEventListener("posthaste:language", (event) => speak(event.detail?.language));
   document.addEventListener("posthaste:close", close);
   document.addEventListener("posthaste:identify", (event) => {
     identity = event.detail?.payload ? { payload: String(event.detail.payload), signature: String(event.detail.signature) } : null;

@@ -1,11 +1,14 @@
 """Tickets over the API."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import AuditEntry, Tenant
 from routing.models import Ticket, TicketKind
+from routing.scopes import TICKETS_READ, TICKETS_WRITE
 from tests.builders import Api, fields_of, json_of, make_api
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.builders import make_customer
@@ -33,6 +36,50 @@ def test_a_ticket_is_opened_read_changed_and_moved(api: Api, tenant: Tenant) -> 
     assert (refused.status_code, json_of(refused)["code"]) == (409, "move_refused")
     assert json_of(api.get(f"{here}events/"))[-1]["kind"] == "opened"
     assert json_of(api.get(here))["possible"] == ["queued", "assigned", "waiting", "on_hold", "resolved", "merged", "spam"]
+
+
+def test_a_request_with_a_key_opens_one_ticket_however_often_it_is_sent(api: Api, tenant: Tenant) -> None:
+    kind, body, key = make_type(tenant, "refund"), {"type": "refund", "subject": "Charged twice"}, {"Idempotency-Key": "order-7"}
+    assert api.post("/api/tickets/", {**body, "subject": " "}, headers=key).status_code == 422, "what is refused leaves no key"
+    made = api.post("/api/tickets/", body, headers=key)
+    api.post(f"/api/tickets/{json_of(made)['id']}/move/", {"action": "resolve"})
+    type(kind).objects.filter(pk=kind.pk).update(is_active=False)
+    again = api.post("/api/tickets/", body, headers=key)
+    assert [(answer.status_code, answer.get("Idempotent-Replayed")) for answer in (made, again)] == [(201, None), (201, "true")]
+    assert [json_of(again)[name] for name in ("id", "number", "status")] == [json_of(made)["id"], 1, "resolved"], "as it is by now"
+    other = api.post("/api/tickets/", {**body, "subject": "Another"}, headers=key)
+    assert (other.status_code, json_of(other)["code"]) == (409, "idempotency_key_reused")
+    assert fields_of(api.post("/api/tickets/", body, headers={"Idempotency-Key": "with space"})) == ["Idempotency-Key"]
+    assert Ticket.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_requests_with_one_key_at_the_same_moment_one_opens_the_ticket(tenant: Tenant) -> None:
+    make_type(tenant, "refund")
+    made, came = make_api(tenant, TICKETS_READ, TICKETS_WRITE), threading.Barrier(4, timeout=30)
+    body = {"type": "refund", "subject": "Twice"}
+    answers: list[int] = []
+
+    def send() -> None:
+        try:
+            came.wait()
+            answers.append(json_of(made.post("/api/tickets/", body, headers={"Idempotency-Key": "one"}))["number"])
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (answers, Ticket.objects.count()) == ([1] * 4, 1)
+
+
+def test_a_work_order_is_opened_once_for_a_key(api: Api, tenant: Tenant) -> None:
+    make_type(tenant, "repair", kind=TicketKind.WORK_ORDER, group=make_group(tenant, "workshop", at=NOW))
+    here = f"/api/tickets/{make_ticket(tenant).pk}/work-orders/"
+    numbers = [json_of(api.post(here, {"type": "repair", "subject": "Mend it"}, headers={"Idempotency-Key": "w1"}))["number"] for _ in "ab"]
+    assert numbers == [2, 2]
 
 
 def test_the_list_is_filtered_and_searched(api: Api, tenant: Tenant) -> None:
