@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id
@@ -65,7 +65,7 @@ class ClockAdmin(ReadOnly):
     def breached(self, row: Clock) -> SafeString | str:
         return ago(row.breached_at) if row.breached_at else NOTHING
 
-    @admin.display(description=gettext_lazy("ended"))
+    @admin.display(description=pgettext_lazy("clock", "ended"))
     def ended(self, row: Clock) -> SafeString | str:
         return ago(row.ended_at) if row.ended_at else NOTHING
 
