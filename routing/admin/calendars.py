@@ -29,6 +29,8 @@ class DayInline(admin.TabularInline):  # type: ignore[type-arg]
     """The days on the page of a calendar, from last year on."""
 
     model = CalendarDay
+    verbose_name = gettext_lazy("day")
+    verbose_name_plural = gettext_lazy("holidays and make-up days")
     form = DayForm
     formset = DayFormSet
     extra = 1
@@ -40,6 +42,9 @@ class DayInline(admin.TabularInline):  # type: ignore[type-arg]
         return rows.filter(day__year__gte=timezone.now().year - 1)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # A date's own widget: the admin's would come first.
+        if db_field.name == "day":
+            kwargs["widget"] = DayForm.Meta.widgets["day"]
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.related_model is not None:
             without_shortcuts(field)

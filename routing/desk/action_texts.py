@@ -26,6 +26,8 @@ def texts() -> dict[str, Any]:
             "ticket": _("New ticket"),
             "side": _("Ask others by e-mail"),
             "note": _("Note"),
+            "all": _("All actions"),
+            "addNote": _("Add note"),
             "reply": pgettext("action", "Reply"),
         },
         "done": {
@@ -98,7 +100,6 @@ def keys() -> list[tuple[str, list[tuple[str, str]]]]:
                 ("Esc", _("Leave the field; the draft is kept")),
             ],
         ),
-        (_("Everywhere"), [("?", _("Show this list"))]),
         (
             _("Conversation"),
             [
@@ -115,4 +116,5 @@ def keys() -> list[tuple[str, list[tuple[str, str]]]]:
                 ("c", _("Customer")),
             ],
         ),
+        (_("Everywhere"), [("?", _("Show this list"))]),
     ]

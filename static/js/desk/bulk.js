@@ -24,6 +24,7 @@ function draw(picked) {
   bar.replaceChildren(...[
     el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
     picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
+    el("button", { type: "button", class: "tool bulk-close", title: `${words.close} (Esc)`, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close")),
     el("span", { class: "bulk-actions" },
       small(words.actions.claim, "claim", () => run("claim")),
       small(words.actions.transfer, "assigned", chosen(chooseTransfer)),
@@ -31,8 +32,7 @@ function draw(picked) {
       small(words.actions.snooze, "snooze", chosen(chooseSnooze)),
       small(words.actions.tags, "tag", chosen(chooseTags)),
       small(words.actions.priority, "flag", chosen(choosePriority)),
-      small(words.actions.spam, "spam", chosen(chooseSpam)),
-      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
+      small(words.actions.spam, "spam", chosen(chooseSpam))),
   ].filter(Boolean));
 }
 
