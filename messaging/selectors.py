@@ -46,20 +46,21 @@ def outcomes(ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far a message is, since when, and what went wrong."""
+    """How far a message is, since when, and what went wrong: a code, and what happened in English."""
 
     status: str
     at: datetime
     error: str
+    detail: str
 
 
 def deliveries(ids: Iterable[UUID]) -> dict[UUID, Delivery]:
     """Return how far messages are, by id, in one query; those that are not there are left out."""
     wanted = list(ids)
     rows = Message.objects.filter(pk__in=wanted).order_by() if wanted else Message.objects.none()
-    fields = ("pk", "status", "error_code", "finished_at", "sent_at", "queued_at", "created_at")
+    fields = ("pk", "status", "error_code", "error_detail", "finished_at", "sent_at", "queued_at", "created_at")
     found = rows.values_list(*fields)
-    return {pk: Delivery(status, next(at for at in times if at is not None), code) for pk, status, code, *times in found}
+    return {pk: Delivery(status, next(at for at in times if at is not None), code, detail) for pk, status, code, detail, *times in found}
 
 
 def batches(tenant_id: int) -> "QuerySet[Batch]":

@@ -5,16 +5,14 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.lists import Rows
 from accounts.staff.tenant_admin import ReadOnly
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id, two_lines
-from routing.admin.wording import names_in
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, two_lines
+from routing.admin.wording import conversation_link, names_in
 from routing.assignment.explain import AS_STORED, why
 from routing.models import Assignment, AssignmentCause
 
@@ -30,7 +28,7 @@ class AssignmentAdmin(ReadOnly):
     list_display_links = ["given"]
     has_panel = True
     list_filter = ["cause"]
-    list_select_related = ["tenant", "agent"]
+    list_select_related = ["tenant", "agent", "conversation__customer"]
     search_fields = ["agent__name"]
     search_help_text = gettext_lazy("Name of the agent.")
     ordering = ["-id"]
@@ -101,5 +99,4 @@ class AssignmentAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("conversation"))
     def conversation_id_shown(self, row: Assignment) -> SafeString:
-        address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
-        return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
+        return conversation_link(row.conversation)

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, facts, percent, short_id, two_lines
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge, facts, percent, two_lines
+from routing.admin.wording import conversation_link
 from routing.bot.wording import reason_in_words
 from routing.models import BotAction, BotTurn, FaqEntry
 
@@ -26,12 +27,12 @@ class BotTurnAdmin(ReadOnly):
     empty_text = gettext_lazy("Turns appear here when the bot is switched on, in the module Bot and FAQ, and customers write.")
     first_step = (gettext_lazy("FAQ entries"), "admin:routing_faqentry_changelist")
     rows_word = gettext_lazy("turns")
-    list_display = ["made", "action_badge", "reason_shown", "entry_shown", "score_shown", "opinion", "conversation_link", "tenant"]
+    list_display = ["made", "action_badge", "reason_shown", "entry_shown", "score_shown", "opinion", "conversation_shown", "tenant"]
     list_display_links = ["made"]
     figure_columns = ("score_shown",)
     has_panel = True
     list_filter = ["action", "was_helpful"]
-    list_select_related = ["tenant", "entry"]
+    list_select_related = ["tenant", "entry", "conversation__customer"]
     search_fields = ["entry__question", "entry__slug"]
     search_help_text = gettext_lazy("Part of the entry's question, or its address.")
     ordering = ["-id"]
@@ -44,7 +45,7 @@ class BotTurnAdmin(ReadOnly):
         "offered",
         "collected",
         "opinion",
-        "conversation_link",
+        "conversation_shown",
         "made",
         "tenant",
     )
@@ -97,9 +98,8 @@ class BotTurnAdmin(ReadOnly):
         return facts(found) if found else NOTHING
 
     @admin.display(description=gettext_lazy("conversation"))
-    def conversation_link(self, row: BotTurn) -> SafeString:
-        address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
-        return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
+    def conversation_shown(self, row: BotTurn) -> SafeString:
+        return conversation_link(row.conversation)
 
 
 def _linked(address: str, entry: FaqEntry) -> SafeString:

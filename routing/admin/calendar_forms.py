@@ -78,6 +78,8 @@ class DayForm(CheckedForm):
     class Meta:
         model = CalendarDay
         fields = ["day", "kind", "name", "hours"]
+        # The browser's own: the admin's tells how far the server's clock is off, below each of the days.
+        widgets = {"day": forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})}
 
     def check_row(self) -> None:
         editing.check_day(self.instance)

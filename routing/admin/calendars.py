@@ -30,6 +30,8 @@ class DayInline(PartInline):
 
     model = CalendarDay
     whole = "businesscalendar"
+    verbose_name = gettext_lazy("day")
+    verbose_name_plural = gettext_lazy("holidays and make-up days")
     form = DayForm
     formset = DayFormSet
     fields = ["day", "kind", "name", "hours"]
@@ -38,6 +40,12 @@ class DayInline(PartInline):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[CalendarDay]":
         rows: QuerySet[CalendarDay] = super().get_queryset(request)
         return rows.filter(day__year__gte=timezone.now().year - 1)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # A date's own widget: the admin's would come first.
+        if db_field.name == "day":
+            kwargs["widget"] = DayForm.Meta.widgets["day"]
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
 @admin.register(BusinessCalendar)

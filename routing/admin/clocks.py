@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
-from posthaste.ui.templatetags.interface import NOTHING, ago, badge, short_id
+from posthaste.ui.templatetags.interface import NOTHING, ago, badge
+from routing.admin.wording import conversation_link
 from routing.models import Clock, ClockMetric, ClockState, TicketPriority
 
 
@@ -26,7 +27,7 @@ class ClockAdmin(ReadOnly):
     list_display_links = ["measures"]
     has_panel = True
     list_filter = ["state", "metric"]
-    list_select_related = ["tenant", "ticket"]
+    list_select_related = ["tenant", "ticket", "conversation__customer"]
     ordering = ["-id"]
     sortable_by = ()
     fields = (
@@ -63,9 +64,9 @@ class ClockAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("breached"))
     def breached(self, row: Clock) -> SafeString | str:
-        return ago(row.breached_at) if row.breached_at else NOTHING
+        return format_html('<span class="tone-text tone-failed">{}</span>', ago(row.breached_at)) if row.breached_at else NOTHING
 
-    @admin.display(description=gettext_lazy("ended"))
+    @admin.display(description=pgettext_lazy("clock", "ended"))
     def ended(self, row: Clock) -> SafeString | str:
         return ago(row.ended_at) if row.ended_at else NOTHING
 
@@ -75,10 +76,13 @@ class ClockAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("conversation or ticket"))
     def of(self, row: Clock) -> SafeString | str:
-        if row.conversation_id is None:
-            return str(row.ticket)
-        address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
-        return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
+        if row.conversation is not None:
+            return conversation_link(row.conversation)
+        if row.ticket is None:
+            return NOTHING
+        return format_html(
+            '<a href="{}">{} {}</a>', reverse("admin:routing_ticket_change", args=[row.ticket.pk]), row.ticket, row.ticket.subject
+        )
 
     @admin.display(description=gettext_lazy("priority, level, type"))
     def for_what(self, row: Clock) -> str:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
@@ -239,7 +239,7 @@ class FaqEntryAdmin(DeletedByService):
     def shown_times(self, row: FaqEntry) -> str:
         return thousands(row.shown)
 
-    @admin.display(description=gettext_lazy("answered"), ordering="answered")
+    @admin.display(description=pgettext_lazy("answer", "answered"), ordering="answered")
     def answered_times(self, row: FaqEntry) -> str:
         return thousands(row.answered)
 

@@ -6,16 +6,19 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.staff.tenant_admin import ReadOnly
-from posthaste.ui.templatetags.interface import NOTHING, ago, short_id
+from posthaste.ui.templatetags.interface import NOTHING, ago
+from routing.admin.wording import conversation_link
 from routing.models import Satisfaction
 from routing.satisfaction.links import words_of_scores
+
+#: Up to this score a customer was not content.
+BAD = 2
 
 
 class AnsweredFilter(admin.SimpleListFilter):
@@ -43,7 +46,7 @@ class SatisfactionAdmin(ReadOnly):
     list_display_links = ["asked"]
     has_panel = True
     list_filter = [AnsweredFilter, "score", "group"]
-    list_select_related = ["tenant", "agent", "group"]
+    list_select_related = ["tenant", "agent", "group", "conversation__customer"]
     search_fields = ["agent__name"]
     search_help_text = gettext_lazy("Name of the agent.")
     ordering = ["-id"]
@@ -56,7 +59,7 @@ class SatisfactionAdmin(ReadOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         rating: Satisfaction = self.own(request, unquote(object_id))
-        title = self.score_shown(rating)
+        title = self.score_in_words(rating)
         return super().change_view(request, object_id, form_url, {"heading": title, "title": title, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("asked"), ordering="id")
@@ -68,7 +71,13 @@ class SatisfactionAdmin(ReadOnly):
         return ago(row.answered_at)
 
     @admin.display(description=gettext_lazy("score"))
-    def score_shown(self, row: Satisfaction) -> str:
+    def score_shown(self, row: Satisfaction) -> SafeString | str:
+        said = self.score_in_words(row)
+        is_bad = row.score is not None and row.score <= BAD
+        return format_html('<span class="tone-text tone-failed">{}</span>', said) if is_bad else said
+
+    def score_in_words(self, row: Satisfaction) -> str:
+        """Return the score with its meaning, or that none was given."""
         if row.score is None:
             return _("Not answered")
         return _("{score} of 5 · {meaning}").format(score=row.score, meaning=dict(words_of_scores())[row.score])
@@ -91,5 +100,4 @@ class SatisfactionAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("conversation"))
     def conversation_shown(self, row: Satisfaction) -> SafeString:
-        address = reverse("admin:routing_conversation_change", args=[row.conversation_id])
-        return format_html('<a href="{}"><code>{}</code></a>', address, short_id(row.conversation_id))
+        return conversation_link(row.conversation)

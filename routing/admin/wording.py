@@ -3,6 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from accounts.roles import Role
@@ -12,12 +15,18 @@ from posthaste.ui.templatetags.interface import short_id
 from routing.assignment.explain import Names
 from routing.intents.titles import intent_titles as intent_titles
 from routing.intents.titles import title_of as title_of
-from routing.models import Assignment, Customer, SkillGroup
+from routing.models import Assignment, Conversation, Customer, SkillGroup
 
 
 def called(customer: Customer) -> str:
     """Return the name of a customer, or what tells those without one apart."""
     return customer.name or " · ".join((_("Erased") if customer.erased_at else _("Without a name"), short_id(customer.pk)))
+
+
+def conversation_link(conversation: Conversation) -> SafeString:
+    """Return a link to a conversation, called by its customer: an id tells a reader nothing."""
+    address = reverse("admin:routing_conversation_change", args=[conversation.pk])
+    return format_html('<a href="{}">{}</a>', address, called(conversation.customer))
 
 
 def actors_in_words(request: HttpRequest, found: Iterable[str]) -> dict[str, str]:

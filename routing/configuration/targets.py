@@ -34,7 +34,7 @@ class Target(Shape):
     )
     level: str = setting("", _("Customer level"), _("Such as gold. Empty: all."), max_length=50)
     type: str = setting("", _("Type of ticket"), _("Its short name, such as refund. Empty: all. Conversations have none."), max_length=80)
-    applies_to: AppliesTo = setting(AppliesTo.BOTH, _("For"), "")
+    applies_to: AppliesTo = setting(AppliesTo.BOTH, _("Applies to"), "")
     calendar: str = setting("", _("Calendar"), _("Short name of a business calendar. Empty: the default one."), max_length=40)
     first_response_minutes: int = setting(60, _("First response"), "", unit="min", ge=1, le=43_200)
     next_response_minutes: int = setting(240, _("Next response"), "", unit="min", ge=1, le=43_200)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from routing.conversations.masking import mask_identity
 from routing.desk.inbox import Query, ids
@@ -20,7 +21,8 @@ def heads() -> list[str]:
     """Return the names of the columns."""
     return [
         _("ID"), _("Customer"), _("Identity"), _("Subject"), _("Status"), _("Priority"), _("Intent"), _("Language"), _("Entrance"),
-        _("Skill group"), _("Agent"), _("Tags"), _("Lines"), _("Created"), _("Unanswered since"), _("First response"), _("Resolved"),
+        _("Skill group"), _("Agent"), _("Tags"), pgettext("conversation", "Lines"), _("Created"), _("Unanswered since"),
+        _("First response"), pgettext("conversation", "Resolved"),
     ]  # fmt: skip
 
 

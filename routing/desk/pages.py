@@ -17,7 +17,7 @@ from routing.desk.texts import texts, views
 from routing.models import Conversation
 
 #: Views that stand side by side; the others are behind "more".
-VIEWS_SHOWN = 6
+VIEWS_SHOWN = 5
 REFUSAL = gettext_lazy("An owner of a tenant can add you under Members.")
 
 

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from django.db.models import Prefetch
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from messaging.selectors import deliveries
 from routing.conversations.attachments import served_type
 from routing.intents.titles import intent_titles
-from routing.models import Attachment, Conversation, Line, Note
+from routing.models import Attachment, AuthorKind, Conversation, FaqEntry, Line, Note
 
 #: Lines in one answer.
 PAGE = 60
@@ -40,10 +41,36 @@ def _with_files(conversation_id: UUID) -> Any:
 
 
 def shapes_of(lines: Sequence[Line], *, tenant_id: int) -> list[Shape]:
-    """Return lines as JSON has them; one query for the messages of all of them."""
+    """Return lines as JSON has them; one query for the messages of all of them, and one for the entries that the bot answered with."""
     messages = deliveries(line.message_id for line in lines if line.message_id)
     titles = intent_titles([tenant_id])[tenant_id] if any(line.recognition for line in lines) else {}
-    return [_shape(line, messages, titles) for line in lines]
+    questions = _questions(lines, tenant_id)
+    return [_shape(line, messages, titles) | {"entries": _entries_of(line, questions)} for line in lines]
+
+
+def _used(line: Line) -> list[Shape]:
+    """Return what the bot's line says of the entries that it answered with, or offered."""
+    if line.author != AuthorKind.BOT:
+        return []
+    return [line.data] if "faq" in line.data else list(line.data.get("offered", ()))
+
+
+def _questions(lines: Sequence[Line], tenant_id: int) -> dict[str, str]:
+    wanted = {each["faq"] for line in lines for each in _used(line)}
+    rows = FaqEntry.objects.filter(tenant_id=tenant_id, pk__in=wanted).values_list("pk", "question") if wanted else ()
+    return {str(pk): question for pk, question in rows}
+
+
+def _entries_of(line: Line, questions: dict[str, str]) -> list[Shape]:
+    """Return the entries of a bot's line with how sure it was; of one that was deleted since the score alone is left."""
+    return [
+        {
+            "question": questions.get(each["faq"], ""),
+            "score": each["score"],
+            "url": reverse("admin:routing_faqentry_change", args=[each["faq"]]) if each["faq"] in questions else "",
+        }
+        for each in _used(line)
+    ]
 
 
 def _shape(line: Line, messages: dict[UUID, Any], titles: dict[str, str]) -> Shape:
@@ -62,7 +89,7 @@ def _shape(line: Line, messages: dict[UUID, Any], titles: dict[str, str]) -> Sha
             "id": str(line.message_id),
             "status": message.status if message else "",
             "at": message.at.isoformat() if message else None,
-            "error": message.error if message else "",
+            "error": (gettext(message.detail) if message.detail else message.error) if message else "",
             "trace_url": reverse("admin:messaging_message_change", args=[line.message_id]),
         }
         if line.message_id

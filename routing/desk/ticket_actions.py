@@ -167,9 +167,9 @@ def watch(asked: Asked) -> str:
         raise Invalid(_("You are not an agent here."))
     if "stop" in asked.given:
         linking.unwatch(agent=asked.me, **asked.common)
-        return _("You are not told of this ticket any more.")
+        return _("You will no longer be notified about this ticket.")
     linking.watch(agent=asked.me, **asked.common)
-    return _("You are told of what happens to this ticket.")
+    return _("You will be notified about changes to this ticket.")
 
 
 def merge(asked: Asked) -> str:

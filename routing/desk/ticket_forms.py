@@ -86,7 +86,7 @@ class NewForm(EditForm):
         fill_places(group, agent, tenant_id=kind.tenant_id)
         assert isinstance(group, forms.ModelChoiceField)
         if kind.group:
-            group.empty_label = _("As the type says: {group}").format(group=kind.group.title)
+            group.empty_label = _("As set by the type: {group}").format(group=kind.group.title)
 
 
 class AssignForm(DeskForm):

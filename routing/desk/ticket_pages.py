@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.services.audit import Actor
 from accounts.staff.lists import as_uuid
@@ -57,7 +58,7 @@ def tickets(request: HttpRequest) -> HttpResponse:
         request,
         "desk/tickets.html",
         title=_("Tickets"),
-        purpose=_("Matters that are followed up until they are resolved."),
+        purpose=_("Requests and work orders, tracked until they are resolved."),
         tabs=[{"name": name, "label": label, "url": address(request, view=name), "is_on": name == view} for name, label in views.items()],
         rows=[{"ticket": row, "url": reader.address_of(row), "type": title_of(row.type), "is_late": _is_late(row)} for row in found],
         has_tenants=len(reader.tenant_ids) > 1,
@@ -103,7 +104,7 @@ def _filtered(request: HttpRequest, rows: "QuerySet[Ticket]", query: str, reader
 
 
 def _chips(request: HttpRequest, reader: Reader) -> list[Any]:
-    statuses = [(OPEN, _("Open")), *TicketStatus.choices]
+    statuses = [(OPEN, pgettext("tickets", "Open")), *TicketStatus.choices]
     types = {row.name: title_of(row) for row in finding.types(*reader.tenant_ids)[:100]}
     tags = dict.fromkeys(finding.tags(*reader.tenant_ids).values_list("name", flat=True)[:100])
     return [
@@ -194,9 +195,7 @@ def new_ticket(request: HttpRequest) -> HttpResponse:
         offered = ticket_forms.types_offered(tenants, kind=wanted)
         choices = [(label, address(request, type=row.name, tenant=row.tenant.slug), row) for row, label in offered]
         several = len({row.tenant_id for row, _label in offered}) > 1
-        return page(
-            request, "desk/ticket-choose.html", purpose=_("Which kind of matter is it?"), choices=choices, several=several, **context
-        )
+        return page(request, "desk/ticket-choose.html", purpose=_("What is it about?"), choices=choices, several=several, **context)
     customer, talk = _about(request, kind.tenant_id)
     form = ticket_forms.NewForm(request.POST if request.method == "POST" else None, kind=kind, initial=_begins_with(request, talk))
     status = 200

@@ -809,7 +809,7 @@ class Migration(migrations.Migration):
             name='Notice',
             fields=[
                 ('id', models.UUIDField(default=posthaste.lib.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('mention', 'Mention'), ('assigned', 'Assigned to you'), ('reply', 'New text of a customer'), ('watched', 'A ticket that you watch'), ('warning', 'Service level warning'), ('breach', 'Service level breach'), ('woken', 'Snoozed until now')], max_length=8, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('mention', 'Mention'), ('assigned', 'Assigned to you'), ('reply', 'New message from a customer'), ('watched', 'Change to a ticket you watch'), ('warning', 'Service level warning'), ('breach', 'Service level breach'), ('woken', 'Snoozed until now')], max_length=8, verbose_name='kind')),
                 ('about', models.CharField(editable=False, max_length=64)),
                 ('data', models.JSONField(default=dict, editable=False)),
                 ('at', models.DateTimeField(verbose_name='time')),

@@ -77,7 +77,7 @@ class Agent(models.Model):
     #: What the agent chose; whether it holds depends on `present_until`: see `routing.assignment.presence`.
     presence = models.CharField(_("presence"), max_length=8, choices=Presence.choices, default=Presence.OFFLINE, editable=False)
     #: When a desk, a phone or the API last showed that the agent is there.
-    seen_at = models.DateTimeField(_("last seen"), null=True, editable=False)
+    seen_at = models.DateTimeField(pgettext_lazy("person", "last seen"), null=True, editable=False)
     #: Until when that counts; a phone's sign counts for longer than a desk's.
     present_until = models.DateTimeField(null=True, editable=False)
     break_until = models.DateTimeField(_("break until"), null=True, editable=False)

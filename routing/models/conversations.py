@@ -95,12 +95,12 @@ class Arrival(models.Model):
 class ConversationStatus(models.TextChoices):
     """What a conversation waits for."""
 
-    NEW = "new", _("New")
+    NEW = "new", pgettext_lazy("conversation", "New")
     BOT = "bot", _("With the bot")
     QUEUED = "queued", _("In the queue")
     ASSIGNED = "assigned", _("Assigned")
     RESOLVED = "resolved", pgettext_lazy("conversation", "Resolved")
-    CLOSED = "closed", _("Closed")
+    CLOSED = "closed", pgettext_lazy("conversation", "Closed")
     SPAM = "spam", _("Spam")
 
 

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
@@ -45,7 +46,7 @@ class Customer(models.Model):
     )
     erased_at = models.DateTimeField(_("erased"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"))
-    last_seen_at = models.DateTimeField(_("last seen"))
+    last_seen_at = models.DateTimeField(pgettext_lazy("person", "last seen"))
 
     class Meta:
         verbose_name = _("customer")
@@ -72,7 +73,7 @@ class Identity(models.Model):
     name = models.CharField(_("name"), max_length=200, blank=True, help_text=_("As the channel shows it."))
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
-    last_seen_at = models.DateTimeField(_("last seen"))
+    last_seen_at = models.DateTimeField(pgettext_lazy("person", "last seen"))
 
     class Meta:
         verbose_name = _("identity")

@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
@@ -47,8 +48,8 @@ class NoticeKind(models.TextChoices):
 
     MENTION = "mention", _("Mention")
     ASSIGNED = "assigned", _("Assigned to you")
-    REPLY = "reply", _("New text of a customer")
-    WATCHED = "watched", _("A ticket that you watch")
+    REPLY = "reply", _("New message from a customer")
+    WATCHED = "watched", _("Change to a ticket you watch")
     WARNING = "warning", _("Service level warning")
     BREACH = "breach", _("Service level breach")
     WOKEN = "woken", _("Snoozed until now")
@@ -125,7 +126,7 @@ class QuickReply(models.Model):
         verbose_name=_("skill group"),
         help_text=_("Empty: all agents."),
     )
-    uses = models.PositiveIntegerField(_("used"), default=0, editable=False)
+    uses = models.PositiveIntegerField(pgettext_lazy("quick reply", "used"), default=0, editable=False)
     created_at = models.DateTimeField(_("created"))
     changed_at = models.DateTimeField(_("changed"))
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.roles import Access, Role
 from posthaste.lib.ids import new_id
@@ -103,7 +104,7 @@ class FaqRevision(models.Model):
 class BotAction(models.TextChoices):
     """What the bot did about a customer's line."""
 
-    ANSWER = "answer", _("Answered")
+    ANSWER = "answer", pgettext_lazy("bot", "Answered")
     OFFER = "offer", _("Offered answers")
     ASK = "ask", _("Asked")
     COLLECT = "collect", _("Asked for details")

@@ -74,7 +74,7 @@ class TicketType(models.Model):
 class TicketStatus(models.TextChoices):
     """What a ticket waits for. `routing.tickets.transitions` says which may follow which."""
 
-    NEW = "new", _("New")
+    NEW = "new", pgettext_lazy("ticket", "New")
     BOT = "bot", _("With the bot")
     QUEUED = "queued", _("In the queue")
     ASSIGNED = "assigned", _("Assigned")
@@ -82,7 +82,7 @@ class TicketStatus(models.TextChoices):
     WAITING = "waiting", _("Waiting for the customer")
     ON_HOLD = "on_hold", _("On hold")
     RESOLVED = "resolved", pgettext_lazy("ticket", "Resolved")
-    CLOSED = "closed", _("Closed")
+    CLOSED = "closed", pgettext_lazy("ticket", "Closed")
     MERGED = "merged", _("Merged")
     SPAM = "spam", _("Spam")
 

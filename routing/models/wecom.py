@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.roles import Access, Role
 from posthaste.lib.crypto import EncryptedJSONField
@@ -76,7 +77,7 @@ class Follow(models.Model):
     state = models.CharField(_("state"), max_length=30, blank=True)
     tags = models.JSONField(_("tags"), default=list, blank=True)
     since = models.DateTimeField(_("since"))
-    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    ended_at = models.DateTimeField(pgettext_lazy("clock", "ended"), null=True, blank=True)
     end_reason = models.CharField(_("ended by"), max_length=30, blank=True)
 
     class Meta:

@@ -199,7 +199,7 @@ def tickets(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     """Return the tickets of a visitor (GET), or take in the form of one (POST)."""
     portal = portal_of(request, entrance)
     if not portal.settings.shows_tickets:
-        raise Forbidden(_("This portal takes no requests."))
+        raise Forbidden(_("This portal does not take requests."))
     session = session_of(request, entrance)
     with translation.override(portal.language):
         if request.method == "POST":

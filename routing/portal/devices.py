@@ -59,8 +59,8 @@ def mail_link(session: PortalSession, *, address: str, title: str, ip: str, now:
         TooMany, Conflict: see `mails.send`.
     """
     made = make_link(session, ip=ip, now=now)
-    body = _("Go on with your conversation with {title} on the device where you read this:\n\n{url}\n\nThe link works once, for an hour.")
-    subject = _("Go on with your conversation")
+    body = _("Continue your conversation with {title} on the device where you read this:\n\n{url}\n\nThe link works once, for an hour.")
+    subject = _("Continue your conversation")
     return mails.send(
         session, address=address, subject=subject, body=body.format(title=title, url=made.url), about=str(made.row.pk), ip=ip, now=now
     )
@@ -95,10 +95,10 @@ def _check(tenant_id: int, _target: str, data: Mapping[str, Any]) -> None:
 def _words(link: SafeLink) -> dict[str, str]:
     tenant = tenant_by_id(link.tenant_id)
     return {
-        "title": _("Go on here?"),
-        "text": _("Your conversation with {sender} goes on in this browser.").format(sender=tenant.name if tenant else ""),
+        "title": _("Continue here?"),
+        "text": _("Your conversation with {sender} will continue in this browser.").format(sender=tenant.name if tenant else ""),
         "detail": _("Do that only on a device that is yours."),
-        "button": _("Go on here"),
+        "button": _("Continue here"),
     }
 
 

@@ -102,7 +102,7 @@ def article(request: HttpRequest, portal: Portal, slug: str) -> HttpResponse:
 def request_form(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show the form of a ticket type, or which there are."""
     if not portal.settings.shows_tickets:
-        return _gone(request, portal, _("This portal takes no requests."))
+        return _gone(request, portal, _("This portal does not take requests."))
     kinds = list(requests.public_types(portal.entrance.tenant_id))
     name, chinese = request.GET.get("type", ""), portal.language == CHINESE
     kind = next((one for one in kinds if one.name == name), kinds[0] if len(kinds) == 1 else None)
@@ -116,5 +116,5 @@ def request_form(request: HttpRequest, portal: Portal) -> HttpResponse:
 def my_requests(request: HttpRequest, portal: Portal) -> HttpResponse:
     """Show a visitor's tickets, which the page's script asks for."""
     if not portal.settings.shows_tickets:
-        return _gone(request, portal, _("This portal takes no requests."))
+        return _gone(request, portal, _("This portal does not take requests."))
     return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests(), has_forms=_has_forms(portal))

@@ -20,7 +20,7 @@ TEMPLATE = "help/rate.html"
 
 def words_of_scores() -> list[tuple[int, str]]:
     """Return the scores with what each means, the worst first."""
-    said = (_("Very bad"), _("Bad"), _("All right"), _("Good"), _("Very good"))
+    said = (_("Very bad"), _("Bad"), _("Okay"), _("Good"), _("Very good"))
     return list(enumerate(said, start=rating.LOWEST))
 
 

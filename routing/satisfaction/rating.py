@@ -62,7 +62,7 @@ def rate(rating_id: UUID, *, score: int | str, comment: str = "", now: datetime)
     fresh = Q(answered_at__gt=now - CHANGED_WITHIN)
     taken = Satisfaction.objects.filter(unanswered | fresh, pk=rating_id)
     if not taken.update(score=value, comment=comment, answered_at=Coalesce(F("answered_at"), now)):
-        raise Conflict(_("The time to rate this conversation is over. Thank you all the same."))
+        raise Conflict(_("The time to rate this conversation is over. Thank you anyway."))
     rated = Satisfaction.objects.select_related("agent", "group").get(pk=rating_id)
     events.rated(rated, now=now)
     return rated

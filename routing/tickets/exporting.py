@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.services import audit
 from accounts.services.audit import Actor
@@ -24,7 +25,7 @@ def export(
     audit.record(by=by, action=Action.TICKET_EXPORT, tenant_id=tenant_id, detail={"filters": sorted(filters)})
     heads = [
         _("Number"), _("Type"), _("Status"), _("Priority"), _("Subject"), _("Customer"), _("Skill group"), _("Agent"), _("Tags"),
-        _("Due on"), _("Opened"), _("Resolved"), _("Closed"), _("Fields"),
+        _("Due on"), pgettext("ticket", "Opened"), pgettext("ticket", "Resolved"), pgettext("ticket", "Closed"), _("Fields"),
     ]  # fmt: skip
     return heads, _rows(rows)
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
 from django.utils import formats
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from posthaste.lib.blank import is_blank
@@ -30,7 +30,7 @@ class FieldKind(models.TextChoices):
     NUMBER = "number", _("Number")
     DATE = "date", _("Date")
     YES_NO = "yes_no", _("Yes or no")
-    CHOICE = "choice", _("Choice")
+    CHOICE = "choice", pgettext_lazy("field", "Choice")
     CHOICES = "choices", _("Several choices")
     ORDER = "order", _("Order number")
     EMAIL = "email", _("E-mail address")

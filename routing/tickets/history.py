@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.services import audit
 from accounts.services.audit import Actor, ActorKind
@@ -25,8 +26,8 @@ MAX_CHARACTERS = 200
 class Happening(models.TextChoices):
     """What may happen to a ticket."""
 
-    OPENED = "opened", _("Opened")
-    CHANGED = "changed", _("Changed")
+    OPENED = "opened", pgettext_lazy("ticket", "Opened")
+    CHANGED = "changed", pgettext_lazy("ticket", "Changed")
     MOVED = "moved", _("Status changed")
     NOTED = "noted", _("Note written")
     WRITTEN = "written", _("Written to the customer")

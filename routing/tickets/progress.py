@@ -109,7 +109,7 @@ def resolve(*, ticket: Ticket, force: bool = False, version: int | None = None, 
     undone: dict[str, Any] = {**left_undone(row)}
     if any(undone.values()) and not force:
         raise NotDone(
-            _("Not done: {what}. Do it first, or resolve it all the same.").format(
+            _("Not done: {what}. Do it first, or resolve it anyway.").format(
                 what="; ".join(each for part in undone.values() for each in part)
             ),
             **undone,

@@ -1,7 +1,7 @@
 // The configuration's pages: blocks of a list, own values of a tenant, unsaved changes, instances live, the reach of a gray release.
 // Everything but the live figures works without this: the same buttons are answered by the server.
 const language = document.documentElement.lang || "en";
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const EVERY_MS = 2000;
 const STALE_MS = 6000;
 

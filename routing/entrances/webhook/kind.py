@@ -80,7 +80,7 @@ class WebhookAdapter:
     def reply(self, entrance: EntranceRow, reply: Reply) -> str:
         url, secret = str(entrance.settings.get("reply_url", "")), str(entrance.secrets.get("secret", ""))
         if not url or not secret:
-            raise CannotCompose("no_reply_url", "The entrance has no address for replies. Set one, then retry the message.")
+            raise CannotCompose("no_reply_url", _("The entrance has no address for replies. Set one, then retry the message."))
         said = {
             "type": "reply",
             "id": reply.message_id,

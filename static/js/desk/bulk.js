@@ -26,7 +26,7 @@ function draw(picked) {
     el("span", { class: "bulk-head" },
       el("strong", { class: "figure" }, fill(words.selected, { n: number(picked.size) })),
       picked.size < every && el("button", { type: "button", class: "link", onclick: () => pickAll(true) }, fill(words.selectAll, { n: number(every) })),
-      el("button", { type: "button", class: "tool", title: words.close, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
+      el("button", { type: "button", class: "tool", title: `${words.close} (Esc)`, "aria-label": words.close, onclick: () => pickAll(false) }, icon("close"))),
     el("span", { class: "bulk-actions" },
       small(words.actions.claim, "claim", () => run("claim")),
       small(words.actions.transfer, "assigned", chosen(chooseTransfer)),

@@ -126,7 +126,7 @@ export function chooseAction(id, anchor, detail) {
     !isEnded && ["close", "cancelled", "", () => act(id, "close")],
     row.status !== "spam" && ["spam", "spam", "", () => chooseSpam([id])],
   ].filter(Boolean);
-  openMenu(anchor, { title: words.more, items: all.map(([name, shown, key, run_]) => ({ label: words.actions[name], value: run_, icon: shown, key })), pick: (chosen) => chosen() });
+  openMenu(anchor, { title: words.actions.all, items: all.map(([name, shown, key, run_]) => ({ label: words.actions[name], value: run_, icon: shown, key })), pick: (chosen) => chosen() });
 }
 
 /** Return what was recognized beside the intent: in the line with this number, else in the last one that has an intent. */

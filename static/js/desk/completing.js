@@ -68,7 +68,8 @@ function take(each) {
 export function startCompleting(where) {
   current = where;
   field.addEventListener("input", look);
-  field.addEventListener("blur", () => setTimeout(close, 150)); // a click on an option comes first
+  // A click on an option comes first, and the field may have been entered again meanwhile.
+  field.addEventListener("blur", () => setTimeout(() => { if (document.activeElement !== field) close(); }, 150));
   field.addEventListener("keydown", (event) => {
     if (list.hidden || event.isComposing) return;
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];

@@ -45,7 +45,7 @@ export function setMode(wanted) {
   form.dataset.mode = mode();
   for (const tab of form.querySelectorAll("[data-mode]")) tab.setAttribute("aria-pressed", String(tab.dataset.mode === mode()));
   field.placeholder = isNote ? words.noteHint : isEnded ? words.closedHint : words.replyHint;
-  $("composer-send").querySelector("[data-word]").textContent = isNote ? words.actions.note : words.send;
+  $("composer-send").querySelector("[data-word]").textContent = isNote ? words.actions.addNote : words.send;
   form.querySelector("[data-mode=reply]").hidden = me.sees_all && !me.agent;
   field.disabled = isEnded && !isNote;
   $("composer-send").disabled = field.disabled;

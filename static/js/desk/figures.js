@@ -5,8 +5,8 @@ import * as echarts from "../../vendor/echarts/echarts.esm.min.mjs";
 const language = document.documentElement.lang || "en";
 const words = JSON.parse(document.getElementById("plot-words")?.textContent ?? "{}");
 const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
-const hour = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hour12: false });
-const moment = new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+const hour = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const moment = new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const TONES = ["pending", "queued", "sending", "sent", "delivered", "unknown", "failed", "suppressed", "cancelled", "ink", "ink-soft", "border", "surface"];
 const plots = new Map();
 

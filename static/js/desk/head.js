@@ -25,14 +25,16 @@ function actions(id, row, detail) {
   const isMine = Boolean(me.agent) && row.agent?.id === me.agent.id;
   const at = (choose, ...more) => (event) => choose([id], event.currentTarget, ...more);
   const small = (word, name, key, onclick, kind = "btn") => button(word, { name, key, onclick, kind });
+  // On a phone these are in the menu of all actions only.
+  const minor = (word, name, key, onclick) => button(word, { name, key, onclick, data: { minor: "1" } });
   if (!mayAct()) return [toCustomer()];
   return [
     me.agent && !isMine && !isEnded && small(words.actions.claim, "claim", "a", () => act(id, "claim"), "btn main"),
-    !isEnded && small(words.actions.transfer, "assigned", "t", at(chooseTransfer)),
-    !isEnded && small(words.actions.snooze, "snooze", "s", at(chooseSnooze)),
+    !isEnded && minor(words.actions.transfer, "assigned", "t", at(chooseTransfer)),
+    !isEnded && minor(words.actions.snooze, "snooze", "s", at(chooseSnooze)),
     !isEnded && small(words.actions.resolve, "delivered", "e", () => act(id, "resolve")),
     isEnded && small(words.actions.reopen, "retry", "e", () => act(id, "reopen")),
-    el("button", { type: "button", class: "btn icon-only", title: `${words.more} (m)`, "aria-label": words.more, "aria-haspopup": "dialog", onclick: (event) => chooseAction(id, event.currentTarget, detail) }, icon("more")),
+    el("button", { type: "button", class: "btn icon-only", title: `${words.actions.all} (m)`, "aria-label": words.actions.all, "aria-haspopup": "dialog", onclick: (event) => chooseAction(id, event.currentTarget, detail) }, icon("more")),
     toCustomer(),
   ].filter(Boolean);
 }

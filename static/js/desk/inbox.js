@@ -156,6 +156,7 @@ function setActive(id) {
 
 export const activeId = () => active ?? opened;
 export const pickedIds = () => [...picked];
+export const isListed = (id) => list.indexOf(id) >= 0;
 export const sizeOfList = () => list.size;
 
 export function step(by) {

@@ -3,11 +3,15 @@ import { act, actOnMany } from "./actions.js";
 import { open } from "./address.js";
 import { ENDED, chooseAction, chooseIntent, choosePriority, chooseSnooze, chooseTags, chooseTransfer, tellAlternatives } from "./choosing.js";
 import { write } from "./composer.js";
-import { $, desk, isTyping } from "./dom.js";
-import { activeId, openActive, pick, pickAll, pickedIds, step } from "./inbox.js";
+import { $, desk, isTyping, isWide } from "./dom.js";
+import { activeId, isListed, openActive, pick, pickAll, pickedIds, step } from "./inbox.js";
 import { mayAct, me, rowOf } from "./store.js";
 import { openDetail, openId } from "./talk.js";
 import { addFilter, chooseView, focusSearch } from "./views.js";
+
+const HELD_MS = 150; // keys that come faster than this are held down
+let walkedAt = 0;
+let walking = 0;
 
 /** What a key is about: those that are picked, else the open conversation, else the active row. */
 function about() {
@@ -44,6 +48,17 @@ function answer(note) {
   write(note);
 }
 
+/** Go to the next row. Beside the list, what is read goes along: opened at once, and while the key is held only where it stops. */
+function walk(by) {
+  const now = openId();
+  // What was open has been resolved and has left: the row in its place is the next one already.
+  if (!now || by < 0 || isListed(now) || activeId() === now) step(by);
+  if (!now || !isWide()) return;
+  clearTimeout(walking);
+  if (performance.now() - walkedAt > HELD_MS) openActive(); else walking = setTimeout(openActive, HELD_MS);
+  walkedAt = performance.now();
+}
+
 function escape() {
   if (desk.dataset.pane === "customer") { desk.dataset.pane = "talk"; return; }
   if (pickedIds().length) { pickAll(false); return; }
@@ -56,10 +71,10 @@ export function toggleCustomer() {
 
 const openKeys = () => $("desk-keys").showModal();
 const KEYS = {
-  j: () => step(1),
-  k: () => step(-1),
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
+  j: () => walk(1),
+  k: () => walk(-1),
+  ArrowDown: () => walk(1),
+  ArrowUp: () => walk(-1),
   Enter: openActive,
   x: () => pick(activeId()),
   "/": focusSearch,

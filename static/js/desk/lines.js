@@ -57,14 +57,16 @@ function lineOf({ line, isFirst }) {
   return el("article", { class: `line from-${line.author}${isFirst ? "" : " same"}` },
     isFirst && el("header", {}, line.author === "bot" && icon("auto"), el("strong", {}, authorOf(line)), el("time", { datetime: line.at, title: exact(line.at) }, time(line.at))),
     el("div", { class: "bubble", title: isFirst ? null : exact(line.at) }, line.text && el("div", { class: "text" }, linked(line.text)), filesOf(line.files)),
-    el("footer", {}, intentOf(line), stateOf(line.message), entryOf(line)));
+    el("footer", {}, intentOf(line), stateOf(line.message), entriesOf(line)));
 }
 
-/** Which reviewed answer the bot gave, and how sure it was. */
-function entryOf(line) {
-  const data = line.data ?? {};
-  if (line.author !== "bot" || (data.score === undefined && !data.question)) return null;
-  return el("span", { class: "soft" }, [data.question ?? data.title, data.score === undefined ? "" : number(Math.round(100 * data.score) / 100)].filter(Boolean).join(" · "));
+/** Which reviewed entries the bot answered with or offered, and how sure it was of each. */
+function entriesOf(line) {
+  return (line.entries ?? []).map(({ question, score, url }) => {
+    const said = [question, fill(words.sure, { percent: Math.round(100 * score) })].filter(Boolean).join(" · ");
+    const title = words.faqEntry;
+    return url ? el("a", { class: "entry-used", href: url, target: "_blank", title }, icon("unknown"), said) : el("span", { class: "entry-used", title }, icon("unknown"), said);
+  });
 }
 
 function systemLine(line) {

@@ -13,7 +13,7 @@ function draw() {
   if (!me.agent) return;
   const shown = look("presence", me.agent.presence);
   place.className = `tool tone-${shown.tone}`;
-  place.replaceChildren(icon(shown.icon), place.querySelector("[data-word]"), icon("down"));
+  place.replaceChildren(icon(shown.icon), place.querySelector("[data-word]"), icon("chevron"));
   place.querySelector("[data-word]").textContent = shown.label;
 }
 

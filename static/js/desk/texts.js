@@ -4,9 +4,9 @@ import { $ } from "./dom.js";
 export const words = JSON.parse($("desk-texts").textContent);
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "narrow" });
-const exactTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const timeOfDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hour12: false });
-const exactSeconds = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const exactTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+const timeOfDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const exactSeconds = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const shortDay = new Intl.DateTimeFormat(language, { month: "short", day: "numeric" });
 const longDay = new Intl.DateTimeFormat(language, { weekday: "long", month: "long", day: "numeric" });
 const figures = new Intl.NumberFormat(language);
@@ -31,7 +31,7 @@ export function languageName(code) {
 export function ago(at, now = Date.now()) {
   const seconds = (new Date(at) - now) / 1_000;
   const size = Math.abs(seconds);
-  if (size < MINUTE) return relative.format(0, "minute");
+  if (size < MINUTE) return relative.format(0, "second");
   if (size < HOUR) return relative.format(Math.round(seconds / MINUTE), "minute");
   if (size < DAY) return relative.format(Math.round(seconds / HOUR), "hour");
   if (size < 7 * DAY) return relative.format(Math.round(seconds / DAY), "day");

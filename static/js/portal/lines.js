@@ -30,10 +30,14 @@ export class Lines {
     const wasAtEnd = isOwn || this.isAtEnd();
     change();
     if (wasAtEnd) this.toEnd();
-    else {
-      this.below.hidden = false;
-      this.below.lastElementChild.textContent = words.new_lines;
-    }
+    return wasAtEnd;
+  }
+
+  /** Draw a line, and say that there is one where the reader does not see it. */
+  drawNew(change, isOwn) {
+    if (this.keepPlace(change, isOwn)) return;
+    this.below.hidden = false;
+    this.below.lastElementChild.textContent = words.new_lines;
   }
 
   clear() {
@@ -54,7 +58,7 @@ export class Lines {
     const element = this.draw(frame);
     this.shown.set(key, element);
     this.count += 1;
-    this.keepPlace(() => {
+    this.drawNew(() => {
       this.separate(new Date(frame.at), pending || null);
       if (pending) { pending.replaceWith(element); this.shown.delete(frame.client_id); } else this.list.insertBefore(element, this.list.querySelector("[data-pending]"));
     }, frame.author === "customer");
