@@ -10,6 +10,7 @@ from routing.configuration.bot import Bot
 from routing.models import BotAction
 
 CHINESE = "zh"
+FULL_STOP = "。"
 
 
 def interface_language(language: str) -> str:
@@ -46,7 +47,7 @@ def _said(decision: Decision, answer: str, language: str, *, is_open: bool) -> s
         case BotAction.COLLECT if decision.detail is not None:
             detail = decision.detail
             question = (detail.question_zh if language.startswith(CHINESE) else "") or detail.question
-            return " ".join([_("I could not find that in your text."), question]) if decision.reason == "again" else question
+            return _joined(_("I could not find that in your text."), question) if decision.reason == "again" else question
         case BotAction.HAND_OVER:
             return _handed_over(decision.reason, is_open=is_open)
     return _asked(decision.reason)
@@ -71,10 +72,17 @@ def _asked(reason: str) -> str:
 
 
 def _handed_over(reason: str, *, is_open: bool) -> str:
-    first = _("Thank you.") + " " if reason == "collected" else ""
-    if is_open:
-        return first + _("A colleague will take care of this. Please wait a moment.")
-    return first + _("A colleague will take care of this. We are closed at the moment; you get an answer when we open again.")
+    said = (
+        _("A colleague will take care of this. Please wait a moment.")
+        if is_open
+        else _("A colleague will take care of this. We are closed at the moment; you get an answer when we open again.")
+    )
+    return _joined(_("Thank you."), said) if reason == "collected" else said
+
+
+def _joined(first: str, second: str) -> str:
+    """Join two sentences; Chinese ones have no space between them."""
+    return f"{first}{'' if first.endswith(FULL_STOP) else ' '}{second}"
 
 
 def summary(decision: Decision, *, asked: Sequence[str], answers: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Member, Tenant, User
-from routing.models import Agent, Assignment, Conversation, QuickReply, SkillGroup
+from routing.models import Agent, Assignment, Conversation, QuickReply, ReportSchedule, SkillGroup
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
 
 
@@ -22,10 +22,12 @@ class OwnedDesk:
     held: Conversation
     span: Assignment
     quick_reply: QuickReply
+    schedule: ReportSchedule
 
     def rows(self) -> list[Any]:
         """List them all."""
-        return [self.group, self.empty_group, self.agent, self.new_agent, self.waiting, self.held, self.span, self.quick_reply]
+        groups_and_agents = [self.group, self.empty_group, self.agent, self.new_agent]
+        return [*groups_and_agents, self.waiting, self.held, self.span, self.quick_reply, self.schedule]
 
 
 def make_desk(tenant: Tenant) -> OwnedDesk:
@@ -48,6 +50,9 @@ def make_desk(tenant: Tenant) -> OwnedDesk:
         quick_reply=QuickReply.objects.create(
             tenant=tenant, shortcut="a-own-hello", title="A's own hello", text="Hello", created_at=now, changed_at=now
         ),
+        schedule=ReportSchedule.objects.create(
+            tenant=tenant, report="day", recipients=["a-own@example.com"], is_active=False, created_at=now
+        ),
     )
 
 
@@ -60,5 +65,6 @@ ASSIGNMENT: dict[str, tuple[str, dict[str, Any]]] = {
     "api/conversations/<uuid:id>/transfer/": ("desk.held.pk", {"POST": {"group": "a-own-empty"}}),
     "api/conversations/<uuid:id>/release/": ("desk.held.pk", {}),
     "api/conversations/<uuid:id>/assignments/": ("desk.held.pk", {}),
+    "api/desk/report-schedules/<uuid:id>/": ("desk.schedule.pk", {"PATCH": {"hour": 9}}),
     "api/quick-replies/<uuid:id>/": ("desk.quick_reply.pk", {"PATCH": {"title": "mine now"}}),
 }

@@ -1,4 +1,4 @@
-"""A mail server and a gateway for texts that print what arrives: for the first message of a newcomer.
+"""A mail server, a gateway for texts and an address for webhooks that print what arrives: for the first message of a newcomer.
 
     python -m tests.peers.receiver
     python -m tests.peers.receiver --receipts http://localhost:8000/api/receipts/<provider id>/ --secret whsec_…
@@ -18,8 +18,9 @@ from uuid import uuid4
 
 from standardwebhooks import Webhook
 
-from tests.peers.gateway import Gateway, Received
+from tests.peers.gateway import Answer, Received
 from tests.peers.smtp import Mail, MailServer
+from tests.peers.webhook_receiver import WebhookReceiver
 
 
 def say(*lines: str) -> None:
@@ -39,6 +40,16 @@ def show_mail(mail: Mail) -> None:
 
 def show_text(received: Received) -> None:
     say(f"TEXT to {received.to}  (id {received.id})", received.text)
+
+
+class Receiver(WebhookReceiver):
+    """The gateway for texts, which prints the events of webhooks, too."""
+
+    def handle(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Answer:
+        answer = super().handle(method, target, headers, content)
+        if target.startswith("/hooks"):
+            say(*(f"EVENT {event['type']}  {json.dumps(event['data'], ensure_ascii=False)}" for event in json.loads(content)["events"]))
+        return answer
 
 
 def send_receipt(url: str, secret: str, message_id: str, status: str = "delivered") -> int:
@@ -98,10 +109,14 @@ def main() -> None:
     try:
         with (
             MailServer(host=options.host, port=options.smtp_port) as mail,
-            Gateway(host=options.host, port=options.http_port, keep_bodies=False) as gateway,
+            Receiver(host=options.host, port=options.http_port, keep_bodies=False) as gateway,
         ):
             mail.on_message, gateway.on_message = show_mail, take_text
-            print(f"Waiting for e-mail at smtp://{options.host}:{mail.port} and texts at {gateway.url}. Ctrl-C ends.", flush=True)
+            print(
+                f"Waiting for e-mail at smtp://{options.host}:{mail.port}, texts at http://{options.host}:{gateway.port}/send "
+                f"and events at {gateway.url}. Ctrl-C ends.",
+                flush=True,
+            )
             stop.wait()
     except OSError as error:
         raise SystemExit(f"The receiver cannot start: {error}") from None

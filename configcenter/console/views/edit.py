@@ -13,7 +13,7 @@ from accounts.services.audit import Actor
 from accounts.staff import actors
 from configcenter import selectors
 from configcenter.console import form, live, reading
-from configcenter.console.access import names_in, page, staff_page
+from configcenter.console.access import names_in, page, target_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigItem, Format
@@ -24,7 +24,7 @@ from posthaste.lib.problems import Invalid
 LATEST = 5
 
 
-@staff_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
+@target_page(allowed=rights.may_view, to_change=rights.may_edit, methods=("GET", "HEAD", "POST"))
 @for_target
 def edit(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what is edited and in force, and save the draft."""
@@ -53,7 +53,7 @@ def edit(request: HttpRequest, target: Target) -> HttpResponse:
     return _save(request, target, content)
 
 
-@staff_page(allowed=rights.may_edit, methods=("POST",))
+@target_page(allowed=rights.may_edit, methods=("POST",))
 @for_target
 def discard(request: HttpRequest, target: Target) -> HttpResponse:
     """Throw the draft away."""
@@ -62,7 +62,7 @@ def discard(request: HttpRequest, target: Target) -> HttpResponse:
     return HttpResponseRedirect(target.url())
 
 
-@staff_page(allowed=rights.may_view)
+@target_page(allowed=rights.may_view)
 @for_target
 def live_json(request: HttpRequest, target: Target) -> HttpResponse:
     """Return the versions that instances run, for a page that stays open."""

@@ -12,7 +12,7 @@ from accounts.services.audit import Actor
 from accounts.staff.export import note_export
 from accounts.staff.lists import MAX_EXPORTED
 from configcenter import selectors
-from configcenter.console.access import names_in, page, staff_page
+from configcenter.console.access import names_in, page, target_page
 from configcenter.console.targets import Target, for_target
 from configcenter.models import ConfigRelease, ReleaseAction
 from configcenter.services import releases
@@ -39,7 +39,7 @@ def _frame(target: Target, **context: Any) -> dict[str, Any]:
     return {"tab": "modules" if target.handle else "items", "page": "history", "target": target, "item": target.item, **context}
 
 
-@staff_page(allowed=rights.may_view)
+@target_page(allowed=rights.may_view)
 @for_target
 def history(request: HttpRequest, target: Target) -> HttpResponse:
     """List the releases, the newest first."""
@@ -69,7 +69,7 @@ def _as_file(rows: "QuerySet[ConfigRelease]") -> HttpResponse:
     return as_csv(name="history", heads=heads, rows=cells)  # type: ignore[return-value]
 
 
-@staff_page(allowed=rights.may_view)
+@target_page(allowed=rights.may_view)
 @for_target
 def compare(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what differs between two releases."""
@@ -94,7 +94,7 @@ def compare(request: HttpRequest, target: Target) -> HttpResponse:
     return page(request, "compare", **context)
 
 
-@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
+@target_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_target
 def release(request: HttpRequest, target: Target, number: int) -> HttpResponse:
     """Show a release and what bringing it back would change; a POST brings it back."""
@@ -128,7 +128,7 @@ def release(request: HttpRequest, target: Target, number: int) -> HttpResponse:
     return page(request, "release", status=status, **context)
 
 
-@staff_page(allowed=rights.may_publish, methods=("GET", "HEAD", "POST"))
+@target_page(allowed=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_target
 def remove(request: HttpRequest, target: Target) -> HttpResponse:
     """Take something out of force, once its name was typed."""

@@ -11,7 +11,7 @@ from accounts.services import rights
 from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import live
-from configcenter.console.access import names_in, page, staff_page
+from configcenter.console.access import names_in, page, target_page
 from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
 from posthaste.lib.line_differences import diff
@@ -19,7 +19,7 @@ from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
 
 
-@staff_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
+@target_page(allowed=rights.may_view, to_change=rights.may_publish, methods=("GET", "HEAD", "POST"))
 @for_target
 def publish(request: HttpRequest, target: Target) -> HttpResponse:
     """Show what publishing the draft changes, and publish it."""
@@ -109,7 +109,7 @@ def _show(
     )
 
 
-@staff_page(allowed=rights.may_view)
+@target_page(allowed=rights.may_view)
 @for_target
 def reach_json(request: HttpRequest, target: Target) -> HttpResponse:
     """Return which live instances a gray release would be for, while its form is being filled in."""
@@ -122,7 +122,7 @@ def reach_json(request: HttpRequest, target: Target) -> HttpResponse:
     return JsonResponse({"text": said.format(n=len(found), total=len(running)), "kinds": kinds})
 
 
-@staff_page(allowed=rights.may_publish, methods=("POST",))
+@target_page(allowed=rights.may_publish, methods=("POST",))
 @for_target
 def gray(request: HttpRequest, target: Target) -> HttpResponse:
     """Widen, promote or abandon a gray release."""

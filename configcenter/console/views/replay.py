@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from accounts.services import rights
-from configcenter.console.access import page, staff_page
+from configcenter.console.access import page, target_page
 from configcenter.console.changes import values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.services import validation, what_if
@@ -58,7 +58,7 @@ SPANS = {"1": 1, "6": 6, "24": 24, "168": 168}  # hours
 MAX_HOURS = 24 * 31
 
 
-@staff_page(allowed=rights.may_view)
+@target_page(allowed=rights.may_view)
 @for_target
 def replay(request: HttpRequest, target: Target) -> HttpResponse:
     """Replay the draft (or what is in force) over recorded traffic and show what it would have done."""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from posthaste.lib import zones
 from posthaste.lib.dates import is_day_in_range
 from posthaste.lib.problems import Invalid
-from routing.configuration import service_levels
+from routing.calendars.reading import calendar_of
 
 MAX_DAYS = 92
 USUAL_DAYS = 7
@@ -40,12 +40,12 @@ class Days:
 
 
 def zone_of(tenant_id: int, name: str = "") -> ZoneInfo:
-    """Return a zone by its name; by default that of the tenant's business hours.
+    """Return a zone by its name; by default that of the tenant's default calendar.
 
     Raises:
         Invalid: there is no such zone.
     """
-    found = zones.zone(name or service_levels.of(tenant_id).time_zone)
+    found = zones.zone(name or str(calendar_of(tenant_id).zone))
     if found is None:
         raise Invalid.field("zone", _("There is no time zone with this name. Use one such as Europe/Paris."))
     return found

@@ -91,7 +91,7 @@ def supervisor_charts(request: HttpRequest) -> HttpResponse:
 def _zone(request: HttpRequest) -> str:
     """Return the zone that the address asks for, if there is one of this name: a page that is looked at all day is no form."""
     try:
-        return zone_of(0, request.GET.get("zone", "")).key
+        return zone_of(0, given).key if (given := request.GET.get("zone", "")) else ""
     except Invalid:
         return ""
 

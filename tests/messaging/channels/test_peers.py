@@ -93,7 +93,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def test_the_receiver_prints_mail_and_texts_and_posts_receipts(gateway: Gateway) -> None:
+def test_the_receiver_prints_mail_texts_and_events_and_posts_receipts(gateway: Gateway) -> None:
     smtp_port, http_port = free_ports(2)
     command = [sys.executable, "-u", "-m", "tests.peers.receiver", "--smtp-port", str(smtp_port), "--http-port", str(http_port)]
     command += ["--receipts", gateway.url, "--secret", SECRET]
@@ -106,6 +106,8 @@ def test_the_receiver_prints_mail_and_texts_and_posts_receipts(gateway: Gateway)
             message.set_content("Hello Bob")
             with smtplib.SMTP("127.0.0.1", smtp_port) as smtp:
                 smtp.send_message(message)
+            events = b'{"events": [{"id": "evt_1", "type": "conversation.opened", "data": {"id": "c-1"}}]}'
+            post(f"http://127.0.0.1:{http_port}/hooks", "msg-1", events)
             post(f"http://127.0.0.1:{http_port}/send", "id-1", b'{"to": "+8613812345678", "text": "Your code"}')
             seen = ""
             while "answered 200" not in seen:
@@ -114,6 +116,7 @@ def test_the_receiver_prints_mail_and_texts_and_posts_receipts(gateway: Gateway)
                 seen += line
             assert "Subject: Grüße" in seen
             assert "Hello Bob" in seen
+            assert 'EVENT conversation.opened  {"id": "c-1"}' in seen
             assert "TEXT to +8613812345678" in seen
             assert "Your code" in seen
         finally:

@@ -13,7 +13,7 @@ from messaging.intake.accept import accept_message
 from messaging.models import Message
 from routing.desk.reports import schedules, sending
 from routing.models import ReportSchedule
-from tests.builders import TESTER, make_tenant
+from tests.builders import TESTER, make_api, make_tenant
 from tests.crowds import at_once
 from tests.routing.desk.figure_builders import make_answered, make_leader
 
@@ -121,3 +121,17 @@ def test_schedules_are_added_changed_and_deleted_on_their_pages(client: Client, 
     assert client.post(address, {"verb": "delete"}).status_code == 302
     actions = AuditEntry.objects.filter(action__startswith="report").order_by("pk").values_list("action", flat=True)
     assert list(actions) == ["report_schedule.create", "report_schedule.change", "report_schedule.delete"]
+
+
+def test_the_api_schedules_changes_and_deletes_reports(tenant: Tenant) -> None:
+    api = make_api(tenant)
+    wrong = api.post("/api/desk/report-schedules/", {"recipients": ["lea"], "time_zone": "Mars"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "recipients")
+    made = api.post("/api/desk/report-schedules/", {"report": "agent", "recipients": ["lea@example.com"], "time_zone": "Asia/Shanghai"})
+    assert (made.status_code, made.json()["recipients"], made.json()["weekday"]) == (201, ["lea@example.com"], None)
+    assert "lea@example.com" not in api.get("/api/desk/report-schedules/").content.decode(), "a list masks what it names"
+    address = f"/api/desk/report-schedules/{made.json()['id']}/"
+    assert api.patch(address, {"weekday": 5, "hour": 7}).json()["weekday"] == 5
+    assert make_api(make_tenant("Other")).get(address).status_code == 404
+    assert api.delete(address).status_code == 204
+    assert not ReportSchedule.objects.exists()
