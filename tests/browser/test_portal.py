@@ -1,9 +1,7 @@
 """The portal in a real browser: the widget on another site with a strict policy, a real WebSocket, a cut, a rating; and its pages."""
 
-import http.server
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from tests.browser.looks import CONTRAST
 from tests.builders import TESTER, make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.patience import Patience
+from tests.peers.shop import Shop
 from tests.routing.builders import make_entrance
 from tests.routing.portal.builders import make_article, make_form
 from tests.routing.satisfaction.builders import make_agent
@@ -32,33 +31,12 @@ GRAVE = ("serious", "critical")
 MS = 60_000
 PHONE = {"width": 390, "height": 844}
 TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
-#: All that a site with a strict policy has to allow.
-POLICY = "default-src 'none'; script-src {desk}; frame-src {desk}; base-uri 'none'; form-action 'none'"
 HEARD = """
 window.heard = [];
 for (const name of ['ready', 'opened', 'closed', 'unread']) {
   document.addEventListener(`posthaste:${name}`, (event) => heard.push([name, event.detail?.count ?? null]));
 }
 """
-
-
-class Shop(http.server.BaseHTTPRequestHandler):
-    """The page of a shop, on an origin of its own, which embeds the widget."""
-
-    script = policy = ""
-
-    def do_GET(self) -> None:
-        page = (
-            f'<!doctype html><html lang="zh"><title>Shop</title><body><h1>灯</h1><script src="{self.script}" async></script></body></html>'
-        )
-        self.send_response(200 if self.path == "/" else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Security-Policy", self.policy)
-        self.end_headers()
-        self.wfile.write(page.encode() if self.path == "/" else b"")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -76,15 +54,12 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
 @pytest.fixture
 def shop(live_server: Any) -> Iterator[tuple[str, Entrance]]:
     """Serve the shop's page, and make the entrance that it may show."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    origin = f"http://127.0.0.1:{server.server_port}"
-    entrance = make_entrance(make_tenant(), settings={"slug": "lamps", "sites": [origin, live_server.url], "greeting_zh": "您好！"})
-    ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
-    Shop.script, Shop.policy = f"{live_server.url}/help/lamps/widget.js", POLICY.format(desk=live_server.url)
-    yield origin, entrance
-    server.shutdown()
-    server.server_close()
+    with Shop(host="127.0.0.1") as site:
+        sites = [site.origin, live_server.url]
+        entrance = make_entrance(make_tenant(), settings={"slug": "lamps", "sites": sites, "greeting_zh": "您好！"})
+        ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
+        site.embed(desk=live_server.url, slug="lamps")
+        yield site.origin, entrance
 
 
 class Wire:
