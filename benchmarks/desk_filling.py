@@ -69,8 +69,10 @@ def fill(number: int, now: datetime) -> tuple[list[Any], Any]:
             customers.append(customer)
             identities.append(identity)
             rows.append(row)
-        for model, made in ((Customer, customers), (Identity, identities), (Conversation, rows), (Line, lines)):
-            model.objects.bulk_create(made)  # type: ignore[attr-defined]
+        Customer.objects.bulk_create(customers)
+        Identity.objects.bulk_create(identities)
+        Conversation.objects.bulk_create(rows)
+        Line.objects.bulk_create(lines)
         conversations.customers_wrote([row.pk for row in rows], now=now)
         ids += [row.pk for row in rows]
     return ids, user
@@ -82,13 +84,14 @@ def write_on(ids: list[Any], each_second: float) -> None:
     from django.utils import timezone
 
     from routing.conversations import lines
+    from routing.models import AuthorKind
 
     while True:
         time.sleep(1 / each_second)
         try:
             with transaction.atomic():
                 conversation = lines.lock(random.choice(ids))
-                lines.append(conversation, author=lines.AuthorKind.CUSTOMER, text="有人在吗？ Is anyone there?", now=timezone.now())
+                lines.append(conversation, author=AuthorKind.CUSTOMER, text="有人在吗？ Is anyone there?", now=timezone.now())
         except OperationalError as error:  # SQLite was locked for too long: the next one may get through
             print(error, flush=True)
 

@@ -2,7 +2,7 @@
 {
   const LOADED = ".item:not(.loading):not([hidden])";
   const SLOW_MS = 50;
-  const here = { firstRow: null, slow: [], keys: [], typedAt: 0 };
+  const here = { firstRow: null, slow: [], keys: [], work: [], typedAt: 0 };
   window.here = here;
   const frame = () => new Promise(requestAnimationFrame);
   const rows = () => document.getElementById("rows");
@@ -11,7 +11,13 @@
   // https://developer.mozilla.org/en-US/docs/Web/API/PerformanceLongAnimationFrameTiming: frames whose work takes 50 ms and more.
   new PerformanceObserver((list) => { for (const each of list.getEntries()) here.slow.push(each.duration); }).observe({ type: "long-animation-frame" });
   // https://www.w3.org/TR/event-timing/: from a key to the next painted frame, in steps of 8 ms; what takes less than 16 ms is not told.
-  new PerformanceObserver((list) => { for (const each of list.getEntries()) if (each.name === "keydown") here.keys.push(each.duration); }).observe({ type: "event", durationThreshold: 16 });
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntries()) {
+      if (each.name !== "keydown") continue;
+      here.keys.push(each.duration);
+      here.work.push(each.processingEnd - each.processingStart);
+    }
+  }).observe({ type: "event", durationThreshold: 16 });
   addEventListener("input", () => { here.typedAt = performance.now(); }, true);
 
   (async () => {
