@@ -1,7 +1,7 @@
 """The desk in a real browser before a real WebSocket server: agents at work, a cut connection, and very many conversations."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from routing.models import AuthorKind, Conversation, ConversationStatus, Draft, 
 from tests.browser.looks import AT_ONCE, CONTRAST, open_as
 from tests.builders import make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
+from tests.patience import Patience
 from tests.routing.assignment.builders import make_group
 from tests.routing.builders import make_customer, make_entrance, make_identity
 from tests.routing.desk.builders import Desk, ask, hold, make_desk
@@ -64,6 +65,14 @@ def opened(live_server: Any, browser: Any, desk: Desk, path: str = "", **look: A
     return page, said
 
 
+def until(page: Any, holds: Callable[[], Any]) -> None:
+    """Wait until something holds, while the browser goes on."""
+    patience = Patience(60)
+    while not holds():
+        assert not patience.is_over()
+        page.wait_for_timeout(20)
+
+
 def is_live(page: Any) -> None:
     page.locator("#live-state[data-state=live]").wait_for(state="attached")
 
@@ -97,9 +106,15 @@ def test_two_agents_want_one_conversation_and_the_one_who_has_it_answers_by_keyb
         page.keyboard.press("Enter")
         page.locator("#lines .from-customer").get_by_text("Where is my order?").wait_for()
     first.locator("#talk-banner").get_by_text("Mei").wait_for()
-    # Neither page knows of the other's key: both are pressed before any answer is there.
+    # Neither page knows of the other's key: both have asked, and each shows that it is theirs, before the server hears of any.
+    claims: list[Any] = []
     for page in (first, second):
-        page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', bubbles: true }))")
+        page.route("**/claim/", lambda route: claims.append(route))
+        page.keyboard.press("a")
+        page.locator("#talk-facts").get_by_text("You", exact=True).wait_for()
+    until(first, lambda: len(claims) == 2)
+    for claim in claims:
+        claim.continue_()
     asked_by = {first: "Lin", second: "Mei"}
     first.locator("#toasts .toast").first.wait_for()
     second.locator("#toasts .toast").first.wait_for()

@@ -1,9 +1,7 @@
 """The portal in a real browser: the widget on another site with a strict policy, a real WebSocket, a cut, a rating."""
 
-import http.server
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from routing.processing import process
 from tests.builders import TESTER, make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.patience import Patience
+from tests.peers.shop import Shop
 from tests.routing.builders import make_entrance
 from tests.routing.portal.builders import make_form
 from tests.routing.satisfaction.builders import make_agent
@@ -28,11 +27,6 @@ from tests.routing.satisfaction.builders import make_agent
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 MS = 60_000
 PHONE = {"width": 390, "height": 844}
-#: All that a site with a strict policy has to allow.
-POLICY = (
-    "default-src 'none'; script-src {desk}; frame-src {desk}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
-    "trusted-types 'none'"
-)
 HEARD = """
 window.heard = [];
 for (const name of ['ready', 'opened', 'closed', 'unread']) {
@@ -41,25 +35,6 @@ for (const name of ['ready', 'opened', 'closed', 'unread']) {
 """
 #: Tells the widget something as the site does.
 TELL = "([name, detail]) => document.dispatchEvent(new CustomEvent(`posthaste:${name}`, { detail }))"
-
-
-class Shop(http.server.BaseHTTPRequestHandler):
-    """The page of a shop, on an origin of its own, which embeds the widget."""
-
-    script = policy = ""
-
-    def do_GET(self) -> None:
-        page = (
-            f'<!doctype html><html lang="zh"><title>Shop</title><body><h1>灯</h1><script src="{self.script}" async></script></body></html>'
-        )
-        self.send_response(200 if self.path == "/" else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Security-Policy", self.policy)
-        self.end_headers()
-        self.wfile.write(page.encode() if self.path == "/" else b"")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -77,15 +52,12 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
 @pytest.fixture
 def shop(live_server: Any) -> Iterator[tuple[str, Entrance]]:
     """Serve the shop's page, and make the entrance that it may show."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    origin = f"http://127.0.0.1:{server.server_port}"
-    entrance = make_entrance(make_tenant(), settings={"slug": "lamps", "sites": [origin, live_server.url], "greeting_zh": "您好！"})
-    ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
-    Shop.script, Shop.policy = f"{live_server.url}/help/lamps/widget.js", POLICY.format(desk=live_server.url)
-    yield origin, entrance
-    server.shutdown()
-    server.server_close()
+    with Shop(host="127.0.0.1") as site:
+        sites = [site.origin, live_server.url]
+        entrance = make_entrance(make_tenant(), settings={"slug": "lamps", "sites": sites, "greeting_zh": "您好！"})
+        ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
+        site.embed(desk=live_server.url, slug="lamps")
+        yield site.origin, entrance
 
 
 class Wire:

@@ -12,6 +12,7 @@ from psycopg import sql
 from urllib3.util import parse_url
 
 from posthaste import env
+from tests import packages
 from tests.integration.customer import forgotten
 from tests.integration.mending import effective, mend, mend_configuration
 from tests.integration.stack import Stack
@@ -108,6 +109,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         request.config.stash[MENDED] = running.mended
         yield running
         assert not forgotten(running)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Chromium for the tests of a file. Playwright's event loop fills this thread, so other files have it for themselves."""
+    chromium = packages.chromium()
+    if chromium is None:
+        pytest.skip("Chromium is not installed: pages were not looked at in a browser")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pages were not looked at in a browser")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 @pytest.fixture

@@ -1,19 +1,14 @@
 """The big screen in a real browser before the running product: it moves while messages flow, and says when it does not."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests import packages
 from tests.integration.customer import Customer
 from tests.integration.stack import Stack
 from tests.integration.waiting import poll
 
-CHROMIUM = str(packages.chromium() or "")
-if not CHROMIUM:
-    pytest.skip("Chromium is not installed: the big screen was not looked at", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the big screen was not looked at")
 
 NAMES = ("throughput", "channels", "queue", "latency")
@@ -42,14 +37,6 @@ CUT_OFF = """
   .filter((e) => e.scrollWidth > e.clientWidth + 1)
   .map((e) => e.textContent)
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

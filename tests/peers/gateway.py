@@ -145,9 +145,10 @@ class Gateway:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def __enter__(self) -> Self:
-        self._loop.run_until_complete(self.start())
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway", daemon=True)
         self._thread.start()
+        # There: this thread may have a loop that runs, as with a browser.
+        asyncio.run_coroutine_threadsafe(self.start(), self._loop).result(60)
         return self
 
     def __exit__(self, *_: object) -> None:

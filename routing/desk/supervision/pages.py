@@ -124,6 +124,9 @@ def _sentences(found: Snapshot) -> list[tuple[str, str]]:
         told.append(
             ("failed", ngettext("{n} service level is missed.", "{n} service levels are missed.", found.breached).format(n=found.breached))
         )
+    if found.warned:
+        text = ngettext("{n} service level will be missed soon.", "{n} service levels will be missed soon.", found.warned)
+        told.append(("", text.format(n=found.warned)))
     return told
 
 

@@ -75,6 +75,8 @@ class Snapshot:
     desks: list[Desk]
     in_progress: int
     breached: int
+    #: Clocks that have warned and are not over their time yet.
+    warned: int
     today: Measures
 
     @property
@@ -95,11 +97,13 @@ class Snapshot:
 def look(tenant_id: int, *, group: SkillGroup | None, zone: ZoneInfo, now: datetime) -> Snapshot:
     """Return what is going on at a tenant's desk, or at one group of it; "today" is a day of the zone."""
     group_id = group.pk if group else None
+    breached, warned = told(tenant_id, group_id)
     return Snapshot(
         queues=queues(tenant_id, group_id, now=now),
         desks=desks(tenant_id, group_id, now=now),
         in_progress=_of_group(_own(tenant_id, ConversationStatus.ASSIGNED), group_id).count(),
-        breached=breached(tenant_id, group_id),
+        breached=breached,
+        warned=warned,
         today=today(tenant_id, group_id, zone=zone, now=now),
     )
 
@@ -170,12 +174,14 @@ def desks(tenant_id: int, group_id: UUID | None, *, now: datetime) -> list[Desk]
 # --- figures -------------------------------------------------------------------------------------------------------
 
 
-def breached(tenant_id: int, group_id: UUID | None) -> int:
-    """Return how many clocks run on although their time is over."""
-    late = Clock.objects.filter(tenant_id=tenant_id, state__in=OPEN_CLOCKS, breached_at__isnull=False)
+def told(tenant_id: int, group_id: UUID | None) -> tuple[int, int]:
+    """Return how many clocks run on although their time is over, and how many have warned that it soon will be."""
+    is_told = Q(warned_at__isnull=False) | Q(breached_at__isnull=False)
+    clocks = Clock.objects.filter(is_told, tenant_id=tenant_id, state__in=OPEN_CLOCKS)
     if group_id:
-        late = late.filter(Q(conversation__group_id=group_id) | Q(ticket__group_id=group_id))
-    return late.count()
+        clocks = clocks.filter(Q(conversation__group_id=group_id) | Q(ticket__group_id=group_id))
+    counted = clocks.aggregate(breached=Count("breached_at"), all=Count("pk"))
+    return counted["breached"], counted["all"] - counted["breached"]
 
 
 def today(tenant_id: int, group_id: UUID | None, *, zone: ZoneInfo, now: datetime) -> Measures:

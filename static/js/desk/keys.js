@@ -96,6 +96,7 @@ const KEYS = {
 };
 /** Keys that a control or a text that scrolls takes for itself. */
 const OF_THE_LIST = new Set(["ArrowDown", "ArrowUp", "Enter"]);
+const STEPS = new Set(["j", "k"]);
 
 // Before the frame's own keys ("/" is its search, "?" its list): here they are the desk's.
 document.addEventListener("keydown", (event) => {
@@ -107,6 +108,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.closest("button, a")) return;
   event.preventDefault();
   event.stopImmediatePropagation();
+  // The next Enter is for the row that one has stepped to, not for the button that was pressed last.
+  if (STEPS.has(event.key) && !inList) event.target.blur();
   does();
 }, true);
 

@@ -89,7 +89,9 @@ dialog.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step && shown.length) { event.preventDefault(); at = (at + step + shown.length) % shown.length; mark(); }
   if (event.key === "Enter") { event.preventDefault(); take(shown[at]); }
-  if (dialog.classList.contains("short") && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  // In a long menu letters are what is searched for, and digits are keys until one searches.
+  const isKey = dialog.classList.contains("short") ? event.key.length === 1 : /^\d$/.test(event.key) && !find.value;
+  if (isKey && !event.ctrlKey && !event.metaKey && !event.altKey) {
     const keyed = shown.find((item) => item.key === event.key);
     if (keyed) { event.preventDefault(); take(keyed); }
   }

@@ -9,6 +9,8 @@ import { below, begin, call, fill, icon, isSigned, kept, make, newId, places, to
 const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
 const SUGGEST_MS = 400;
+const BACK_MS = 4_000;
+const LOST = new Set(["reconnecting", "offline"]);
 const id = (name) => document.getElementById(name);
 const main = id("main");
 const text = id("text");
@@ -17,6 +19,7 @@ const soon = new Intl.DateTimeFormat(language, { weekday: "short", hour: "numeri
 let snapshot = null;
 let typedAt = 0;
 let typingOver = 0;
+let backOver = 0;
 let suggesting = 0;
 let unread = 0;
 let readSeq = 0;
@@ -51,9 +54,12 @@ const connection = new Connection(main.dataset.wsPort, {
   },
   state(name, wait) {
     const place = id("connection");
+    const isBack = name === "live" && !place.hidden && LOST.has(place.dataset.state);
     place.dataset.state = name;
     place.textContent = name === "late" ? fill(words.too_much, { n: wait }) : words[name];
-    place.hidden = name === "live" || (name === "connecting" && !lines.count);
+    place.hidden = (name === "live" && !isBack) || (name === "connecting" && !lines.count);
+    clearTimeout(backOver);
+    if (isBack) backOver = setTimeout(() => { place.hidden = true; }, BACK_MS);
     for (const client of connection.unsent.keys()) lines.mark(client, name === "live" || name === "slow" ? "sending" : "kept");
   },
   ended() { lines.clear(); snapshot = null; showStatus(); for (const line of connection.unsent.values()) lines.addPending(line, []); },

@@ -44,9 +44,10 @@ def test_the_snapshot_counts_what_waits_who_is_there_and_what_is_late(tenant: Te
     make_waiting(make_tenant("Other"), at=now - timedelta(hours=9))
     held = make_waiting(tenant, orders, at=now, status="assigned", agent=alex, assigned_at=now, agent_wrote_at=now)
     make_clock(held, at=now, is_met=False)
+    make_clock(held, at=now, is_met=False, metric="resolution", warned_at=now, breached_at=None)
     Assignment.objects.create(tenant=tenant, conversation=held, agent=alex, cause="rule", started_at=now - timedelta(minutes=10))
     found = look(tenant.pk, group=None, zone=UTC, now=now)
-    assert (found.waiting, found.in_progress, found.breached) == (3, 1, 1)
+    assert (found.waiting, found.in_progress, found.breached, found.warned) == (3, 1, 1, 1)
     assert found.longest is not None
     assert (found.longest.title, found.longest.oldest_seconds) == ("Orders", 240)
     assert next((each.row.pk, each.place, each.expected_seconds) for each in found.longest.first) == (first.pk, 1, 600)
