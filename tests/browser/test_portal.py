@@ -27,9 +27,12 @@ from tests.routing.builders import make_entrance
 from tests.routing.portal.builders import make_form
 from tests.routing.satisfaction.builders import make_agent
 
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 MS = 60_000
 PHONE = {"width": 390, "height": 844}
+GRAVE = ("serious", "critical")
+TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
 #: All that a site with a strict policy has to allow.
 POLICY = (
     "default-src 'none'; script-src {desk}; frame-src {desk}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
@@ -126,6 +129,14 @@ def keep(page: Any, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
+def faults(page: Any) -> list[str]:
+    """Return what is grave for people who can't see or point, and whether a page or frame is wider than its window."""
+    page.evaluate(axe.Axe().axe_script)
+    violations = page.evaluate("axe.run().then((found) => found.violations)")
+    found = [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in violations if one["impact"] in GRAVE]
+    return found + (["too wide"] if page.evaluate(TOO_WIDE) else [])
+
+
 def arrive(page: Any, number: int) -> Conversation:
     """Wait for a visitor's lines, process them as a worker does, and return their conversation."""
     until(page, lambda: Arrival.objects.count() >= number)
@@ -196,6 +207,7 @@ def test_a_visitor_of_another_site_is_answered_through_a_cut_and_rates(
     conversation.refresh_from_db()
     resolving.resolve(conversation=conversation, by=TESTER, now=timezone.now())
     frame.locator("#rating:not([hidden])").wait_for()
+    assert faults(frame) == [], "what asks for a rating"
     frame.locator(".score", has_text="5").click()
     frame.locator("#rating textarea").fill("谢谢")
     frame.locator("#rating [type=submit]").click()
@@ -229,6 +241,7 @@ def test_a_visitor_without_a_websocket_is_answered_over_http_has_it_mailed_and_g
     with page.expect_download() as download:
         page.locator(".line.mine a.file", has_text="lamp.txt").click()
     assert download.value.suggested_filename == "lamp.txt"
+    assert faults(page) == [], "a conversation"
 
     page.locator("#more").click()
     for written, said in (("", "Enter the address"), ("ada", "not an e-mail address"), ("ada@example.com", "a***@example.com")):
@@ -240,6 +253,7 @@ def test_a_visitor_without_a_websocket_is_answered_over_http_has_it_mailed_and_g
     page.locator("#qr path").wait_for()
     address = page.locator("#elsewhere-link output").inner_text()
     keep(page, "chat-menu")
+    assert faults(page) == [], "the menu of a conversation"
 
     elsewhere = browser.new_context(viewport=PHONE)
     elsewhere.set_default_timeout(MS)
