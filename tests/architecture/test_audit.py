@@ -86,6 +86,7 @@ WITHOUT_ACTOR = {
     "monitor.alarms.store.save": ALARMS,
     "monitor.alarms.windows.tell": ALARMS,
     "messaging.channels.apprise.transport.GuardedSession.send": "changes an HTTP request that is about to be sent",
+    "messaging.intake.repeats.make_once": "notes what a key made; what is made names its actor",
     "messaging.intake.accept.accept_batch": "what is accepted names its key itself; an entry a message would double the hot path",
     "messaging.intake.accept.accept_message": "what is accepted names its key itself; an entry a message would double the hot path",
     "messaging.intake.accept.write_group": "what is accepted names its key itself; an entry a message would double the hot path",

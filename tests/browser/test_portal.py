@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
 
+from messaging.models import Message
 from posthaste import env
 from routing.conversations import replies, resolving
 from routing.conversations.replies import Author
@@ -16,7 +18,7 @@ from routing.entrances.provision import ensure_reply_provider
 from routing.models import Arrival, Conversation, Entrance, Line, Satisfaction
 from routing.portal.widget import MAX_BYTES
 from routing.processing import process
-from tests.builders import TESTER, make_tenant
+from tests.builders import TESTER, make_provider, make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.patience import Patience
 from tests.peers.shop import Shop
@@ -24,9 +26,12 @@ from tests.routing.builders import make_entrance
 from tests.routing.portal.builders import make_form
 from tests.routing.satisfaction.builders import make_agent
 
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 MS = 60_000
 PHONE = {"width": 390, "height": 844}
+GRAVE = ("serious", "critical")
+TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
 HEARD = """
 window.heard = [];
 for (const name of ['ready', 'opened', 'closed', 'unread']) {
@@ -94,6 +99,14 @@ def keep(page: Any, name: str) -> None:
     """Keep a picture where one is asked for, to be looked at."""
     if folder := os.environ.get("SCREENSHOTS"):
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def faults(page: Any) -> list[str]:
+    """Return what is grave for people who can't see or point, and whether a page or frame is wider than its window."""
+    page.evaluate(axe.Axe().axe_script)
+    violations = page.evaluate("axe.run().then((found) => found.violations)")
+    found = [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in violations if one["impact"] in GRAVE]
+    return found + (["too wide"] if page.evaluate(TOO_WIDE) else [])
 
 
 def arrive(page: Any, number: int) -> Conversation:
@@ -166,6 +179,7 @@ def test_a_visitor_of_another_site_is_answered_through_a_cut_and_rates(
     conversation.refresh_from_db()
     resolving.resolve(conversation=conversation, by=TESTER, now=timezone.now())
     frame.locator("#rating:not([hidden])").wait_for()
+    assert faults(frame) == [], "what asks for a rating"
     frame.locator(".score", has_text="5").click()
     frame.locator("#rating textarea").fill("谢谢")
     frame.locator("#rating [type=submit]").click()
@@ -175,10 +189,13 @@ def test_a_visitor_of_another_site_is_answered_through_a_cut_and_rates(
     assert said == [], "the site's policy forbids nothing that the widget does"
 
 
-def test_a_visitor_without_a_websocket_is_answered_over_http(live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_visitor_without_a_websocket_is_answered_over_http_has_it_mailed_and_goes_on_elsewhere(
+    live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
     entrance = make_entrance(make_tenant(), settings={"slug": "lamps"})
     ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
+    make_provider(entrance.tenant, channel="email")
     context = browser.new_context(viewport=PHONE)
     context.set_default_timeout(MS)
     context.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
@@ -196,6 +213,28 @@ def test_a_visitor_without_a_websocket_is_answered_over_http(live_server: Any, b
     with page.expect_download() as download:
         page.locator(".line.mine a.file", has_text="lamp.txt").click()
     assert download.value.suggested_filename == "lamp.txt"
+    assert faults(page) == [], "a conversation"
+
+    page.locator("#more").click()
+    for written, said in (("", "Enter the address"), ("ada", "not an e-mail address"), ("ada@example.com", "a***@example.com")):
+        page.locator("#transcript-address").fill(written)
+        page.locator("#transcript [type=submit]").click()
+        page.locator("#transcript [role=status]", has_text=said).wait_for()
+    assert Message.objects.filter(channel="email").count() == 1
+    page.locator("#elsewhere [value=show]").click()
+    page.locator("#qr path").wait_for()
+    address = page.locator("#elsewhere-link output").inner_text()
+    keep(page, "chat-menu")
+    assert faults(page) == [], "the menu of a conversation"
+
+    elsewhere = browser.new_context(viewport=PHONE)
+    elsewhere.set_default_timeout(MS)
+    elsewhere.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
+    other = elsewhere.new_page()
+    other.goto(f"{live_server.url}{urlsplit(address).path}")
+    other.locator("main button").click()
+    other.locator(".line.mine", has_text="Hello?").wait_for()
+    other.locator(".line.theirs", has_text="Hello!").wait_for()
 
 
 def test_a_site_opens_the_chat_with_a_text_and_in_another_language_and_the_focus_follows(

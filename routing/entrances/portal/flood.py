@@ -34,10 +34,9 @@ def _enter(
     try:
         gate.leave(gate.ask_for(plan, cost=1, urgent=False))
     except TooMany as refusal:
-        wait = refusal.headers.get("Retry-After", "1")
-        raise TooMany(
-            _("Too much at once. Wait a moment, then go on."), retry_after_seconds=int(wait), limited_by=refusal.extra.get("limited_by", "")
-        ) from None
+        wait = int(refusal.headers.get("Retry-After", "1"))
+        said = _("Too much at once. Wait a moment, then go on.") if wait < 60 else _("Too often. Try again in {n} min.")
+        raise TooMany(said.format(n=-(-wait // 60)), retry_after_seconds=wait, limited_by=refusal.extra.get("limited_by", "")) from None
 
 
 def enter_line(settings: PortalSettings, *, entrance_id: str, visitor: str, ip: str) -> None:

@@ -254,7 +254,7 @@ id("email").addEventListener("submit", async (event) => {
     const { email } = await call("POST", below(places.help, "email/"), { body: { email: id("email-address").value }, needs: true });
     kept.set("email", email);
     said.textContent = fill(words.email_kept, { email });
-    id("email").querySelector(".row").hidden = true;
+    for (const part of id("email").querySelectorAll("label, .row")) part.hidden = true;
   } catch (error) {
     said.textContent = error.errors?.[0]?.message || error.message || words.wrong;
   }

@@ -15,7 +15,12 @@ export class Lines {
     this.lastSeq = 0;
     this.count = 0;
     below.addEventListener("click", () => this.toEnd());
-    box.addEventListener("scroll", () => { if (this.isAtEnd()) below.hidden = true; });
+    this.stays = true; // at the end, also when the box gets smaller: a keyboard opens, articles are offered
+    box.addEventListener("scroll", () => {
+      this.stays = this.isAtEnd();
+      if (this.stays) below.hidden = true;
+    });
+    new ResizeObserver(() => { if (this.stays) this.toEnd(); }).observe(box);
   }
 
   isAtEnd() { return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < AT_END_PX; }
