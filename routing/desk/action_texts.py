@@ -69,7 +69,7 @@ def texts() -> dict[str, Any]:
         "mergeText": _("This conversation is closed, and its lines are shown before those of the one that you choose."),
         "noMerge": _("The customer has no other open conversation."),
         "mergeManyText": _(
-            "{n} conversations of {name} are closed, and shown before the oldest one. Replies go to {to}. It can be undone."
+            "The conversations of {name} go on as one; the others are closed and shown before it. Replies go to {to}. It can be undone."
         ),
         "mergeGoesOn": _("Goes on"),
         "mergeAreClosed": _("Are merged into it"),
