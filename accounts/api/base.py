@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.scopes import SandboxSafe
 from accounts.services.api_keys import Caller
@@ -122,6 +123,9 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
     #: The parameters in the address, by method, beside the filters and the page of a list.
     queries: dict[str, type[Query]] = {}
     sandbox_safe: dict[str, SandboxSafe] = {}
+    #: The scope that reads such rows, and which of their fields the answers to writes show to keys without it.
+    read_scope = ""
+    always_told: tuple[str, ...] = ()
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     lookup_url_kwarg = "id"
     lookup_field = "pk"
@@ -145,6 +149,10 @@ class TenantView(FlowLimited, GenericAPIView[Any]):
         changed and what became of it.
         """
         return dict(shown) if self.caller.may(scope) else {name: shown[name] for name in always}
+
+    def written(self, row: Any, *, status: int = 200) -> Response:
+        """Answer a write with its row, as far as the key may read it."""
+        return Response(self.readable(self.get_serializer(row).data, scope=self.read_scope, always=self.always_told), status=status)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -1,14 +1,28 @@
 """Read groups, agents, assignments; every list is of one tenant."""
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.tenancy import owned_by
+from posthaste.lib.problems import Invalid
 from routing.models import Agent, Assignment, Conversation, SkillGroup
 
 
 def groups(tenant_id: int) -> "QuerySet[SkillGroup]":
     """Return the tenant's skill groups."""
     return owned_by(SkillGroup.objects.select_related("overflow_to"), tenant_id)
+
+
+def group_named(tenant_id: int, name: str, *, field: str = "group") -> SkillGroup:
+    """Return the tenant's group of a short name.
+
+    Raises:
+        Invalid: there is none.
+    """
+    found = groups(tenant_id).filter(name=name).first()
+    if found is None:
+        raise Invalid.field(field, _("There is no such group."), "does_not_exist")
+    return found
 
 
 def agents(tenant_id: int) -> "QuerySet[Agent]":

@@ -24,6 +24,7 @@ def texts() -> dict[str, Any]:
             "intent": _("Intent"),
             "merge": _("Merge into another"),
             "mergeMany": _("Merge"),
+            "unmerge": _("Undo the merge"),
             "ticket": _("New ticket"),
             "split": _("New ticket from lines"),
             "side": _("Ask others by e-mail"),
@@ -45,6 +46,7 @@ def texts() -> dict[str, Any]:
             "priority": _("Priority changed"),
             "intent": _("Intent corrected"),
             "merge": pgettext("conversation", "Merged"),
+            "unmerge": _("The merge was undone."),
             "ticket": _("Ticket created"),
             "side": _("E-mail sent"),
         },
@@ -69,7 +71,7 @@ def texts() -> dict[str, Any]:
         "mergeText": _("This conversation is closed, and its messages are shown before those of the one you keep."),
         "noMerge": _("The customer has no other open conversation."),
         "mergeManyText": _(
-            "{n} conversations of {name} are closed, and shown before the oldest one. Replies go to {to}. It can be undone."
+            "The conversations of {name} go on as one; the others are closed and shown before it. Replies go to {to}. It can be undone."
         ),
         "mergeGoesOn": _("Goes on"),
         "mergeAreClosed": _("Are merged into it"),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -61,7 +61,7 @@ def opened(conversation: Conversation, seat: Seat, *, now: datetime) -> Shape:
         "draft": {"reply": drafts.get(False, ""), "note": drafts.get(True, "")},
         "merged": merged_shapes(conversation),
         "sides": sides_of(conversation),
-        "tickets": [_ticket(ticket) for ticket in _tickets().filter(conversation=conversation)[:MAX_TICKETS]],
+        "tickets": [_ticket(ticket) for ticket in _tickets().filter(_of(conversation))[:MAX_TICKETS]],
         "collisions": [viewer.name for viewer in viewing.viewers(conversation.pk, at=now.timestamp()) if viewer.id != viewer_of(seat).id],
     }
 
@@ -140,6 +140,11 @@ def _history(customer: Customer, seat: Seat) -> list[Shape]:
         }
         for each in last
     ]
+
+
+def _of(conversation: Conversation) -> Q:
+    """Return the condition for the tickets of a conversation, and of those that were merged into it."""
+    return Q(conversation=conversation) | Q(conversation__merged_into=conversation)
 
 
 def _tickets() -> "QuerySet[Ticket]":

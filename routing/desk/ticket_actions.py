@@ -118,14 +118,12 @@ def write(asked: Asked) -> str:
         raise Invalid(_("Only agents do this. Add yourself to the agents first."))
     given = asked.given
     writing.write_to_customer(
-        ticket=asked.ticket,
         agent=asked.me,
         identity_id=asked.row_id("to"),
         subject=given.get("subject", ""),
         text=given.get("text", ""),
         client_id=given.get("client_id", "")[:64],
-        by=asked.by,
-        now=asked.now,
+        **asked.common,
     )
     return _("It is on its way to the customer.")
 

@@ -137,7 +137,7 @@ def _sent(message_id: UUID, states: Mapping[UUID, Delivery]) -> dict[str, Any]:
 
 def _to_write(ticket: Ticket) -> dict[str, Any]:
     """Return what the form has with which the customer is written to; without an address, the reason."""
-    addresses = writing.addresses_of(ticket)
+    addresses = writing.ways_to_write(ticket)
     return {
         "may_write": True,
         "addresses": addresses.choices,

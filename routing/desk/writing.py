@@ -70,7 +70,7 @@ class Addresses:
         return [(str(row.pk), f"{row.get_kind_display()}: {mask_identity(row.kind, row.value)}") for row in self.identities]
 
 
-def addresses_of(ticket: Ticket) -> Addresses:
+def ways_to_write(ticket: Ticket) -> Addresses:
     """Return the customer's e-mail addresses, where there is a mailbox to write from, and phone numbers."""
     customer = ticket.customer
     if customer is None:
@@ -108,7 +108,7 @@ def write_to_customer(
         raise TicketOver(_("Ticket #{n} is “{status}”.").format(n=row.number, status=row.get_status_display()))
     if row.conversation_id is not None:
         raise Conflict(_("The ticket has a conversation. Answer there."))
-    addresses = addresses_of(row)
+    addresses = ways_to_write(row)
     if addresses.why_not:
         raise NoAddress(addresses.why_not)
     identity = next((each for each in addresses.identities if each.pk == identity_id), None)

@@ -25,7 +25,7 @@ from routing.entrances.portal import frames, origins, sessions, writing
 from routing.entrances.portal.frames import Position
 from routing.entrances.portal.incoming_frames import Hello, LineIn, ReadIn, TypingIn, read_frame
 from routing.models import PortalSession
-from routing.sockets.closing import REFUSED, TOO_MANY, TOO_SLOW, Closing, Gone, Send, close, run_until_one_ends
+from routing.sockets.ends import REFUSED, TOO_MANY, Closing, Gone, Send, admit, close, run_until_one_ends
 from routing.sockets.hub import hub, in_thread
 
 log = structlog.get_logger(__name__)
@@ -77,17 +77,8 @@ class ChatSocket:
 
     async def serve(self) -> None:
         """Serve the connection until either side ends it."""
-        assert (await self._receive())["type"] == "websocket.connect"
-        try:
-            allowed = await in_thread(self._is_allowed)
-        except Exception as error:  # noqa: BLE001 - the database is away: the client comes again
-            log.warning("a chat could not be opened", error=str(error))
-            await self._send({"type": "websocket.close", "code": TOO_SLOW})
+        if not await admit(self._receive, self._send, self._is_allowed, refusal=FOREIGN):
             return
-        if not allowed:
-            await self._send({"type": "websocket.close", "code": FOREIGN})
-            return
-        await self._send({"type": "websocket.accept"})
         code: int | None = None
         try:
             await self._begin()

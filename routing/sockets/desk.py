@@ -24,8 +24,8 @@ from routing.conversations import notices
 from routing.desk import opening, telling, viewing
 from routing.desk.seats import Seat, seat_of
 from routing.models import Notice
-from routing.sockets.closing import REFUSED, TOO_MANY, TOO_SLOW, Closing, Gone, Send, close, run_until_one_ends
 from routing.sockets.desk_hub import hub
+from routing.sockets.ends import REFUSED, TOO_MANY, Closing, Gone, Send, admit, close, run_until_one_ends
 from routing.sockets.hub import in_thread
 
 log = structlog.get_logger(__name__)
@@ -103,17 +103,8 @@ class DeskSocket:
 
     async def serve(self) -> None:
         """Serve the connection until either side ends it."""
-        assert (await self._receive())["type"] == "websocket.connect"
-        try:
-            is_seated = await in_thread(self._sit_down)
-        except Exception as error:  # noqa: BLE001 - the database is away: the page comes again
-            log.warning("a desk could not be opened", error=str(error))
-            await self._send({"type": "websocket.close", "code": TOO_SLOW})
+        if not await admit(self._receive, self._send, self._sit_down, refusal=REFUSED):
             return
-        if not is_seated:
-            await self._send({"type": "websocket.close", "code": REFUSED})
-            return
-        await self._send({"type": "websocket.accept"})
         code: int | None = None
         if hub.number_of(self.grant.session_key) >= MAX_DESKS:
             await close(self._send, TOO_MANY)

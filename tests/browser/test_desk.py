@@ -367,6 +367,10 @@ def test_chosen_lines_become_a_ticket_and_picked_conversations_one(
     page.locator("#talk-open .merged").wait_for()
     newer.refresh_from_db()
     assert (newer.merged_into_id, newer.status) == (older.pk, "closed")
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
+    page.locator("#talk-open .merged").wait_for(state="detached")
+    newer.refresh_from_db()
+    assert newer.merged_into_id is None
     assert said == []
 
 

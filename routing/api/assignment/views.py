@@ -31,6 +31,7 @@ class GroupView(TenantView):
 
     queryset = SkillGroup.objects.none()
     serializer_class = shapes.GroupOut
+    read_scope, always_told = AGENTS_READ, TOLD
 
     def get_queryset(self) -> "QuerySet[SkillGroup]":
         return lists.groups(self.tenant_id)
@@ -41,16 +42,7 @@ class GroupView(TenantView):
         Raises:
             Invalid: there is none.
         """
-        if name is None:
-            return None
-        found = self.get_queryset().filter(name=name).first()
-        if found is None:
-            raise Invalid.field(field, _("There is no such group."), "does_not_exist")
-        return found
-
-    def told(self, group: SkillGroup) -> dict[str, Any]:
-        """Return what the answer to a change shows."""
-        return self.readable(shapes.GroupOut(group).data, scope=AGENTS_READ, always=TOLD)
+        return lists.group_named(self.tenant_id, name, field=field) if name is not None else None
 
 
 class GroupCollection(ListModelMixin, GroupView):
@@ -69,7 +61,7 @@ class GroupCollection(ListModelMixin, GroupView):
         values["overflow_to"] = self.named(values.get("overflow_to"), "overflow_to")
         group = SkillGroup(tenant_id=self.tenant_id, **values)
         staff.create_group(group=group, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(group), status=201)
+        return self.written(group, status=201)
 
 
 class GroupItem(RetrieveModelMixin, GroupView):
@@ -91,7 +83,7 @@ class GroupItem(RetrieveModelMixin, GroupView):
             setattr(group, name, value)
         if values:
             staff.change_group(group=group, fields=values, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(group))
+        return self.written(group)
 
     @extend_schema(summary="Delete a skill group", description="409 while conversations wait for it.", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
@@ -104,6 +96,7 @@ class AgentView(TenantView):
 
     queryset = Agent.objects.none()
     serializer_class = shapes.AgentOut
+    read_scope, always_told = AGENTS_READ, TOLD
 
     def get_queryset(self) -> "QuerySet[Agent]":
         return lists.agents(self.tenant_id)
@@ -129,11 +122,6 @@ class AgentView(TenantView):
                 raise Invalid.field(f"skills[{index}].group", _("This group is listed twice."), "unique")
             skills[group_id] = skill["level"]
         return skills
-
-    def told(self, agent: Agent) -> dict[str, Any]:
-        """Return what the answer to a change shows."""
-        row = self.get_queryset().get(pk=agent.pk)
-        return self.readable(shapes.AgentOut(row, context=self.get_serializer_context()).data, scope=AGENTS_READ, always=TOLD)
 
 
 class AgentCollection(ListModelMixin, AgentView):
@@ -161,7 +149,7 @@ class AgentCollection(ListModelMixin, AgentView):
         skills = self.skills_of(values)
         agent = Agent(tenant_id=self.tenant_id, user=user, **values)
         staff.create_agent(agent=agent, skills=skills, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(agent), status=201)
+        return self.written(self.get_queryset().get(pk=agent.pk), status=201)
 
 
 class AgentItem(RetrieveModelMixin, AgentView):
@@ -189,7 +177,7 @@ class AgentItem(RetrieveModelMixin, AgentView):
             setattr(agent, name, value)
         if values or skills is not None:
             staff.change_agent(agent=agent, fields=values, skills=skills, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(agent))
+        return self.written(self.get_queryset().get(pk=agent.pk))
 
     @extend_schema(
         summary="Delete an agent",

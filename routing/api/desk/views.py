@@ -5,7 +5,6 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -15,7 +14,6 @@ from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from posthaste.lib.filters import StrictFilterSet
 from posthaste.lib.pagination import CursorPages
-from posthaste.lib.problems import Invalid
 from routing.api.desk import shapes
 from routing.assignment import lists
 from routing.desk import quick_replies
@@ -42,6 +40,7 @@ class QuickReplyView(TenantView):
 
     queryset = QuickReply.objects.none()
     serializer_class = shapes.QuickReplyOut
+    read_scope, always_told = CONVERSATIONS_READ, TOLD
 
     def get_queryset(self) -> "QuerySet[QuickReply]":
         return quick_replies.quick_replies(self.tenant_id)
@@ -54,15 +53,8 @@ class QuickReplyView(TenantView):
         """
         values = self.validated(shapes.QuickReplyIn, partial=partial)
         if values.get("group"):
-            group = lists.groups(self.tenant_id).filter(name=values["group"]).first()
-            if group is None:
-                raise Invalid.field("group", _("There is no such group."), "does_not_exist")
-            values["group"] = group
+            values["group"] = lists.group_named(self.tenant_id, values["group"])
         return values
-
-    def told(self, row: QuickReply) -> dict[str, Any]:
-        """Return what the answer to a change shows."""
-        return self.readable(shapes.QuickReplyOut(row).data, scope=CONVERSATIONS_READ, always=TOLD)
 
 
 class QuickReplyCollection(ListModelMixin, QuickReplyView):
@@ -80,7 +72,7 @@ class QuickReplyCollection(ListModelMixin, QuickReplyView):
     def post(self, request: Request) -> Response:
         row = QuickReply(tenant_id=self.tenant_id, **self.values())
         quick_replies.create_quick_reply(row=row, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(row), status=201)
+        return self.written(row, status=201)
 
 
 class QuickReplyItem(RetrieveModelMixin, QuickReplyView):
@@ -100,7 +92,7 @@ class QuickReplyItem(RetrieveModelMixin, QuickReplyView):
             setattr(row, name, value)
         if values:
             quick_replies.change_quick_reply(row=row, fields=list(values), by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(row))
+        return self.written(row)
 
     @extend_schema(summary="Delete a quick reply", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:

@@ -55,13 +55,10 @@ class EntranceView(TenantView):
 
     queryset = Entrance.objects.none()
     serializer_class = s.EntranceOut
+    read_scope, always_told = ENTRANCES_READ, ID
 
     def get_queryset(self) -> "QuerySet[Entrance]":
         return selectors.entrances(self.tenant_id)
-
-    def shown(self, entrance: Entrance) -> dict[str, Any]:
-        """Return what the answer to a write shows."""
-        return self.readable(s.EntranceOut(entrance).data, scope=ENTRANCES_READ, always=ID)
 
 
 class EntranceCollection(ListModelMixin, EntranceView):
@@ -86,7 +83,7 @@ class EntranceCollection(ListModelMixin, EntranceView):
         settings, secrets = values.pop("settings"), values.pop("secrets")
         entrance = Entrance(tenant_id=self.tenant_id, created_at=timezone.now(), **values)
         editing.create_entrance(entrance=entrance, settings=settings, secrets=secrets, by=Actor.of_request(request))
-        return Response(self.shown(entrance), status=201)
+        return self.written(entrance, status=201)
 
 
 class EntranceItem(RetrieveModelMixin, EntranceView):
@@ -115,7 +112,7 @@ class EntranceItem(RetrieveModelMixin, EntranceView):
             setattr(entrance, name, value)
         by = Actor.of_request(request)
         editing.change_entrance(entrance=entrance, settings=settings, secrets=secrets, fields=request.data, by=by)
-        return Response(self.shown(entrance))
+        return self.written(entrance)
 
     @extend_schema(
         summary="Delete an entrance",
@@ -182,13 +179,10 @@ class ContactWayView(TenantView):
 
     queryset = ContactWay.objects.none()
     serializer_class = s.ContactWayOut
+    read_scope, always_told = ENTRANCES_READ, ID
 
     def get_queryset(self) -> "QuerySet[ContactWay]":
         return selectors.contact_ways(self.tenant_id)
-
-    def shown(self, way: ContactWay) -> dict[str, Any]:
-        """Return what the answer to a write shows."""
-        return self.readable(s.ContactWayOut(way).data, scope=ENTRANCES_READ, always=ID)
 
     def with_group(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return values with the skill group that they name.
@@ -227,7 +221,7 @@ class ContactWayCollection(ListModelMixin, ContactWayView):
         if entrance is None:
             raise Invalid.field("entrance", _("There is no such entrance."), "unknown")
         way = ways.create_contact_way(entrance=entrance, values=values, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.shown(way), status=201)
+        return self.written(way, status=201)
 
 
 class ContactWayItem(RetrieveModelMixin, ContactWayView):
@@ -248,7 +242,7 @@ class ContactWayItem(RetrieveModelMixin, ContactWayView):
     def patch(self, request: Request, id: str) -> Response:
         values = self.with_group(self.validated(s.ContactWayChange, partial=True))
         way = ways.change_contact_way(way=self.get_object(), values=values, by=Actor.of_request(request))
-        return Response(self.shown(way))
+        return self.written(way)
 
     @extend_schema(summary="Delete a contact way", description="Here and at WeCom: its QR code leads nowhere.", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:

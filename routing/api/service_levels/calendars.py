@@ -32,6 +32,7 @@ class CalendarView(TenantView):
 
     queryset = BusinessCalendar.objects.none()
     serializer_class = shapes.CalendarOut
+    read_scope, always_told = SERVICE_LEVELS_READ, TOLD
 
     def get_queryset(self) -> "QuerySet[BusinessCalendar]":
         return BusinessCalendar.objects.filter(tenant_id=self.tenant_id)
@@ -41,11 +42,6 @@ class CalendarView(TenantView):
         for each in missing.missing(self.get_queryset(), now=timezone.now()):
             found.setdefault(each.calendar.pk, []).append(each)
         return {**super().get_serializer_context(), "lacks": found}
-
-    def told(self, calendar: BusinessCalendar) -> dict[str, Any]:
-        """Return what the answer to a change shows."""
-        row = self.get_queryset().get(pk=calendar.pk)
-        return self.readable(shapes.CalendarOut(row, context=self.get_serializer_context()).data, scope=SERVICE_LEVELS_READ, always=TOLD)
 
 
 class CalendarCollection(ListModelMixin, CalendarView):
@@ -62,7 +58,7 @@ class CalendarCollection(ListModelMixin, CalendarView):
     def post(self, request: Request) -> Response:
         calendar = BusinessCalendar(tenant_id=self.tenant_id, **self.validated(shapes.CalendarIn))
         editing.create_calendar(calendar=calendar, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(calendar), status=201)
+        return self.written(self.get_queryset().get(pk=calendar.pk), status=201)
 
 
 class CalendarItem(RetrieveModelMixin, CalendarView):
@@ -87,7 +83,7 @@ class CalendarItem(RetrieveModelMixin, CalendarView):
             setattr(calendar, name, value)
         if values:
             editing.change_calendar(calendar=calendar, fields=values, by=Actor.of_request(request))
-        return Response(self.told(calendar))
+        return self.written(self.get_queryset().get(pk=calendar.pk))
 
     @extend_schema(
         summary="Delete a business calendar",
@@ -116,6 +112,7 @@ class DayView(TenantView):
 
     queryset = CalendarDay.objects.none()
     serializer_class = shapes.DayOut
+    read_scope, always_told = SERVICE_LEVELS_READ, DAY_TOLD
     lookup_url_kwarg = "day"
 
     def calendar(self) -> BusinessCalendar:
@@ -145,7 +142,7 @@ class CalendarDays(ListModelMixin, DayView):
     )
     def post(self, request: Request, id: str) -> Response:
         row = editing.set_day(calendar=self.calendar(), day=CalendarDay(**self.validated(shapes.DayIn)), by=Actor.of_request(request))
-        return Response(self.readable(shapes.DayOut(row).data, scope=SERVICE_LEVELS_READ, always=DAY_TOLD))
+        return self.written(row)
 
 
 class CalendarDayItem(DayView):

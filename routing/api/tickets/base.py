@@ -96,12 +96,7 @@ class TicketView(TenantView):
             Invalid: there is no such group.
         """
         name = values.get("group")
-        if name is None:
-            return None
-        found = lists.groups(self.tenant_id).filter(name=name).first()
-        if found is None:
-            raise Invalid.field("group", _("There is no such group."), "does_not_exist")
-        return found
+        return lists.group_named(self.tenant_id, name) if name is not None else None
 
     def other(self, name: str, field: str) -> Ticket:
         """Return another ticket of the tenant, by its id or its number.

@@ -102,6 +102,7 @@ class TypeView(TenantView):
 
     queryset = TicketType.objects.none()
     serializer_class = TicketTypeOut
+    read_scope, always_told = TICKETS_READ, TOLD
     lookup_url_kwarg = lookup_field = "name"
 
     def get_queryset(self) -> "QuerySet[TicketType]":
@@ -114,16 +115,9 @@ class TypeView(TenantView):
             Invalid: there is no such group.
         """
         if values.get("group") is not None:
-            name = values["group"]
-            values["group"] = lists.groups(self.tenant_id).filter(name=name).first()
-            if values["group"] is None:
-                raise Invalid.field("group", _("There is no such group."), "does_not_exist")
+            values["group"] = lists.group_named(self.tenant_id, values["group"])
         for name, value in values.items():
             setattr(kind, name, value)
-
-    def told(self, kind: TicketType) -> dict[str, Any]:
-        """Return what the answer to a write shows."""
-        return self.readable(TicketTypeOut(kind).data, scope=TICKETS_READ, always=TOLD)
 
 
 class TicketTypes(ListModelMixin, TypeView):
@@ -146,7 +140,7 @@ class TicketTypes(ListModelMixin, TypeView):
         kind = TicketType(tenant_id=self.tenant_id)
         self.fill(kind, self.validated(TicketTypeIn))
         types.create_type(kind=kind, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.told(kind), status=201)
+        return self.written(kind, status=201)
 
 
 class TicketTypeItem(RetrieveModelMixin, TypeView):
@@ -172,7 +166,7 @@ class TicketTypeItem(RetrieveModelMixin, TypeView):
         self.fill(kind, values)
         if values:
             types.change_type(kind=kind, fields=values, by=Actor.of_request(request))
-        return Response(self.told(kind))
+        return self.written(kind)
 
     @extend_schema(
         summary="Delete a ticket type",
@@ -190,6 +184,7 @@ class TagView(TenantView):
 
     queryset = Tag.objects.none()
     serializer_class = TagOut
+    read_scope, always_told = TICKETS_READ, TAG_TOLD
 
     def get_queryset(self) -> "QuerySet[Tag]":
         return finding.tags(self.tenant_id)
@@ -209,7 +204,7 @@ class Tags(ListModelMixin, TagView):
     def post(self, request: Request) -> Response:
         tag = Tag(tenant_id=self.tenant_id, name=self.validated(TagIn)["name"])
         types.create_tag(tag=tag, by=Actor.of_request(request), now=timezone.now())
-        return Response(self.readable(TagOut(tag).data, scope=TICKETS_READ, always=TAG_TOLD), status=201)
+        return self.written(tag, status=201)
 
 
 class TagItem(TagView):
@@ -223,7 +218,7 @@ class TagItem(TagView):
         if "name" in values:
             tag.name = values["name"]
             types.change_tag(tag=tag, by=Actor.of_request(request))
-        return Response(self.readable(TagOut(tag).data, scope=TICKETS_READ, always=TAG_TOLD))
+        return self.written(tag)
 
     @extend_schema(summary="Delete a tag", description="It is taken off what is marked with it.", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:

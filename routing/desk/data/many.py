@@ -37,6 +37,7 @@ MANY: dict[str, Any] = {
     "priority": deciding.PriorityIn,
     "intent": IntentIn,
     "merge": deciding.MergeIn,
+    "unmerge": deciding.Nothing,
     "note": talking.NoteIn,
 }
 

@@ -28,6 +28,7 @@ function foreseen(action, body) {
     case "priority": return { priority: body.priority };
     case "intent": return { intent: me.intents.find((each) => each.name === body.intent) ?? null, confidence: 1 };
     case "merge": return { status: "closed", clock: null };
+    case "unmerge": return { status: "queued", agent: null, merged_into: null };
     case "read": return { unread: 0 };
     default: return {};
   }
@@ -96,7 +97,7 @@ export async function actOnMany(ids, action, body = {}) {
     const out = told.done.filter((id) => { const row = rowOf(id); return row && !staysIn(view, row); });
     if (out.length) leave(out);
     for (const id of ids) settle(id);
-    toast(fill(words.bulkDone, { n: told.done.length }));
+    toast(fill(words.bulkDone, { n: told.done.length }), { undo: action === "merge" && told.done.length ? () => actOnMany(told.done, "unmerge") : null });
     if (told.refused.length) {
       const why = [...new Set(told.refused.map((each) => each.detail))].slice(0, 3).join(" ");
       toast(fill(words.bulkRefused, { n: told.refused.length, why }), { tone: "failed" });

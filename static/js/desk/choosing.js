@@ -114,7 +114,7 @@ export function chooseAction(id, anchor, detail) {
     !isEnded && ["transfer", "assigned", "t", () => chooseTransfer([id], anchor)],
     row.status === "assigned" && ["release", "queued", "", () => act(id, "release")],
     !isEnded && ["resolve", "delivered", "e", () => act(id, "resolve")],
-    isEnded && ["reopen", "retry", "e", () => act(id, "reopen")],
+    isEnded && (row.merged_into ? ["unmerge", "merge", "", () => act(id, "unmerge")] : ["reopen", "retry", "e", () => act(id, "reopen")]),
     !isEnded && ["snooze", "snooze", "s", () => chooseSnooze([id], anchor)],
     ["intent", "target", "i", () => chooseIntent([id], anchor, tellAlternatives(detail))],
     ["tags", "tag", "l", () => chooseTags([id], anchor)],

@@ -33,7 +33,7 @@ function actions(id, row, detail) {
     !isEnded && minor(words.actions.transfer, "assigned", "t", at(chooseTransfer)),
     !isEnded && minor(words.actions.snooze, "snooze", "s", at(chooseSnooze)),
     !isEnded && small(words.actions.resolve, "delivered", "e", () => act(id, "resolve")),
-    isEnded && small(words.actions.reopen, "retry", "e", () => act(id, "reopen")),
+    isEnded && (row.merged_into ? small(words.actions.unmerge, "merge", "", () => act(id, "unmerge")) : small(words.actions.reopen, "retry", "e", () => act(id, "reopen"))),
     el("button", { type: "button", class: "btn icon-only", title: `${words.actions.all} (m)`, "aria-label": words.actions.all, "aria-haspopup": "dialog", onclick: (event) => chooseAction(id, event.currentTarget, detail) }, icon("more")),
     toCustomer(),
   ].filter(Boolean);

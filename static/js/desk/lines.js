@@ -1,4 +1,5 @@
 // What stands in a conversation: lines, notes, events, the days between them. Elements are kept while what they show stays the same.
+import { addressOfConversation } from "./address.js";
 import { $, el, icon } from "./dom.js";
 import { pendingLine } from "./pending.js";
 import { dayName, exact, fill, kilobytes, look, number, time, words } from "./texts.js";
@@ -96,7 +97,7 @@ const dayOf = ({ at }) => el("p", { class: "day" }, el("span", {}, dayName(at)))
 /** A conversation that was merged into this one: its lines, folded, before those of this one. */
 function mergedOf({ merged }) {
   const lines = merged.lines.map((line, index) => lineOf({ line, isFirst: index === 0 || merged.lines[index - 1].author !== line.author }));
-  return el("details", { class: "event-group merged" }, el("summary", { class: "event" }, icon("merge"), [words.mergedHere, merged.subject || merged.entrance.name].join(" · ")), el("div", { class: "merged-lines" }, lines));
+  return el("details", { class: "event-group merged" }, el("summary", { class: "event" }, icon("merge"), [words.mergedHere, merged.subject || merged.entrance.name].join(" · ")), el("div", { class: "merged-lines" }, lines, el("p", {}, el("a", { href: addressOfConversation(merged.id) }, words.openThat))));
 }
 
 const MAKERS = { line: lineOf, merged: mergedOf, note: noteOf, events: eventsOf, day: dayOf, pending: pendingLine };

@@ -5,7 +5,7 @@ import { read } from "./api.js";
 import { ask } from "./ask.js";
 import { el, icon } from "./dom.js";
 import { me } from "./store.js";
-import { exact, fill, number, words } from "./texts.js";
+import { exact, fill, words } from "./texts.js";
 import { sayFailed, toast } from "./toast.js";
 
 const ENDED = new Set(["resolved", "closed", "spam"]);
@@ -24,9 +24,10 @@ export async function chooseMerge(id, detail) {
   });
 }
 
+const entry = (iconed, title, more) => el("li", {}, icon(iconed), el("div", {}, el("div", {}, title), el("div", { class: "soft" }, more)));
+
 function rowOfPlan(row, iconed) {
-  const title = row.subject || row.snippet || row.intent?.title || words.noIntent;
-  return el("li", {}, icon(iconed), el("span", {}, title), el("span", { class: "soft" }, `${row.entrance.name} · ${exact(row.last_at)}`));
+  return entry(iconed, row.subject || row.snippet || row.intent?.title || words.noIntent, `${row.entrance.name} · ${exact(row.last_at)}`);
 }
 
 /** Show what a merge of the picked conversations would do before it is done. */
@@ -35,14 +36,14 @@ export async function chooseMergeOfMany(ids) {
   try { plan = await read("bulk/merge/", { ids: ids.join(",") }); } catch (error) { sayFailed(error); return; }
   const name = plan.into.customer.name || words.noName;
   ask({
-    title: words.actions.merge,
-    text: fill(words.mergeManyText, { n: number(plan.merged.length), name, to: plan.replies_to }),
+    title: words.actions.mergeMany,
+    text: fill(words.mergeManyText, { name, to: plan.replies_to }),
     parts: [
       el("h3", {}, words.mergeGoesOn), el("ul", { class: "plain plan" }, rowOfPlan(plan.into, "chat")),
       el("h3", {}, words.mergeAreClosed), el("ul", { class: "plain plan" }, plan.merged.map((row) => rowOfPlan(row, "merge"))),
-      ...(plan.refused.length ? [el("h3", {}, words.mergeStay), el("ul", { class: "plain plan" }, plan.refused.map((each) => el("li", {}, icon("failed"), el("span", {}, each.subject || words.noIntent), el("span", { class: "soft" }, each.detail))))] : []),
+      ...(plan.refused.length ? [el("h3", {}, words.mergeStay), el("ul", { class: "plain plan" }, plan.refused.map((each) => entry("failed", each.subject || words.noIntent, each.detail)))] : []),
     ],
-    ok: words.actions.merge,
+    ok: words.actions.mergeMany,
     submit: async () => { await actOnMany(plan.merged.map((row) => row.id), "merge", { into: plan.into.id }); open(plan.into.id); },
   });
 }

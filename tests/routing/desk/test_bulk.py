@@ -60,6 +60,8 @@ def test_a_plan_says_which_one_goes_on_and_the_merge_does_that(tenant: Tenant, m
     assert (done["done"], [each["id"] for each in done["refused"]]) == (ids(newer), ids(over))
     newer.refresh_from_db()
     assert newer.merged_into_id == oldest.pk
+    assert mei.post("bulk/", action="unmerge", ids=ids(newer)).json()["done"] == ids(newer)
+    assert Conversation.objects.filter(pk=newer.pk, merged_into=None, status__in=["queued", "assigned"]).exists()
 
 
 def test_a_merge_that_makes_no_sense_is_refused_with_the_reason(tenant: Tenant, mei: Desk) -> None:

@@ -67,8 +67,10 @@ def test_lines_are_shown_only_to_those_who_may_read_them(tenant: Tenant, mei: De
 
 def test_a_conversation_shows_all_of_its_tickets_and_the_others_of_the_customer(tenant: Tenant, mei: Desk) -> None:
     conversation, kind = talked(mei, tenant), make_type(tenant)
-    for subject in ("Order", "Invoice"):
-        make_ticket(tenant, kind, subject=subject, conversation=conversation, agent=mei.agent)
+    merged = hold(ask(tenant, customer=conversation.customer), mei.agent)
+    for subject, talk in (("Order", merged), ("Invoice", conversation)):
+        make_ticket(tenant, kind, subject=subject, conversation=talk, agent=mei.agent)
+    mei.do(merged, "merge", into=str(conversation.pk))
     make_ticket(tenant, kind, subject="By telephone", customer=conversation.customer)
     shown = mei.read(f"c/{conversation.pk}/")
     assert [(one["subject"], one["agent"]) for one in shown["tickets"]] == [("Invoice", "Mei"), ("Order", "Mei")]

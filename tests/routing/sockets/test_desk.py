@@ -17,10 +17,10 @@ from django.utils import timezone
 from accounts.models import Member
 from routing.conversations import lines, notices
 from routing.models import Agent, AuthorKind, Conversation, SkillGroup
-from routing.sockets import closing
 from routing.sockets import desk as sockets
 from routing.sockets import desk_hub as hubs
 from routing.sockets import desk_looks as looks
+from routing.sockets import ends
 from routing.sockets.hub import in_thread
 from routing.sockets.urls import session_urlpatterns
 from tests.builders import make_tenant
@@ -233,7 +233,7 @@ def test_a_desk_ends_with_what_it_was_opened_with(lose: Callable[[Desk], None], 
         async with at(mei) as (socket,):
             await in_thread(lose, mei)
             await socket.until(lambda frame: frame["type"] == "ended")
-            assert (await socket.until(lambda frame: True))["code"] == closing.REFUSED
+            assert (await socket.until(lambda frame: True))["code"] == ends.REFUSED
 
     run(work())
 
@@ -245,11 +245,11 @@ def test_a_stranger_gets_no_desk_and_a_session_not_too_many(monkeypatch: pytest.
 
     async def work() -> None:
         stranger = Open(tom)
-        assert await stranger.connect() == closing.REFUSED
+        assert await stranger.connect() == ends.REFUSED
         async with at(mei):
             second = Open(mei)
             assert await second.connect() is None
-            assert (await second.until(lambda frame: frame["type"] == "websocket.close"))["code"] == closing.TOO_MANY
+            assert (await second.until(lambda frame: frame["type"] == "websocket.close"))["code"] == ends.TOO_MANY
 
     run(work())
 
@@ -275,6 +275,6 @@ def test_a_slow_viewer_misses_frames_and_delays_no_other(monkeypatch: pytest.Mon
                     await in_thread(write, conversation)
                     await quick.until_changed(conversation)
                 closed = await socket.until(lambda frame: frame["type"] == "websocket.close")
-                assert closed["code"] == closing.TOO_SLOW
+                assert closed["code"] == ends.TOO_SLOW
 
     run(work())

@@ -1,10 +1,15 @@
-"""How a socket ends: the client has left, we close it with a code, or one of its tasks has failed."""
+"""How a socket begins and ends: it is admitted or refused, the client leaves, we close it with a code, or one of its tasks fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
+from routing.sockets.hub import in_thread
+
+log = structlog.get_logger(__name__)
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 REFUSED, TOO_MANY, TOO_SLOW = 4401, 4429, 1013
 CLOSE_SECONDS = 2.0
@@ -20,6 +25,19 @@ class Closing(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(str(code))
         self.code = code
+
+
+async def admit(receive: Callable[[], Awaitable[dict[str, Any]]], send: Send, check: Callable[[], bool], *, refusal: int) -> bool:
+    """Accept a connection if a check, which asks the database, allows it; else close it with the code of the refusal."""
+    assert (await receive())["type"] == "websocket.connect"
+    try:
+        is_allowed = await in_thread(check)
+    except Exception as error:  # noqa: BLE001 - the database is away: the client comes again
+        log.warning("a socket could not be opened", error=str(error))
+        await send({"type": "websocket.close", "code": TOO_SLOW})
+        return False
+    await send({"type": "websocket.accept"} if is_allowed else {"type": "websocket.close", "code": refusal})
+    return is_allowed
 
 
 async def run_until_one_ends(*work: Callable[[], Coroutine[Any, Any, object]], ended: asyncio.Event) -> None:
