@@ -25,6 +25,7 @@ from routing.entrances.portal import frames, origins, sessions, writing
 from routing.entrances.portal.frames import Position
 from routing.entrances.portal.incoming_frames import Hello, LineIn, ReadIn, TypingIn, read_frame
 from routing.models import PortalSession
+from routing.sockets import beats
 from routing.sockets.hub import hub, in_thread
 
 log = structlog.get_logger(__name__)
@@ -153,7 +154,7 @@ class ChatSocket:
         Raises:
             Closing: we end it.
         """
-        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._ended.wait)}
+        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._beat, self._ended.wait)}
         try:
             done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -188,6 +189,11 @@ class ChatSocket:
             except Exception as error:  # noqa: BLE001 - the database is away: the next look tries again
                 log.warning("a chat could not be brought up to date", error=str(error))
                 asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._news.set)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(beats.SECONDS)
+            await self._tell(beats.BEAT)
 
     async def _catch_up(self) -> None:
         while True:

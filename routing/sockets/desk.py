@@ -24,6 +24,7 @@ from routing.conversations import notices
 from routing.desk import opening, telling, viewing
 from routing.desk.seats import Seat, seat_of
 from routing.models import Notice
+from routing.sockets import beats
 from routing.sockets.desk_hub import hub
 from routing.sockets.hub import in_thread
 
@@ -170,7 +171,7 @@ class DeskSocket:
         Raises:
             Closing: we end it.
         """
-        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._ended.wait)}
+        tasks = {asyncio.ensure_future(work()) for work in (self._push, self._read, self._beat, self._ended.wait)}
         try:
             done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -202,6 +203,11 @@ class DeskSocket:
             for frame in self._take():
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self._send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(beats.SECONDS)
+            self.tell(beats.BEAT)
 
     def _take(self) -> list[dict[str, Any]]:
         """Return the frames that wait, what has changed last and in one."""
