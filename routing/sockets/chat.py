@@ -25,6 +25,7 @@ from routing.entrances.portal import frames, origins, sessions, writing
 from routing.entrances.portal.frames import Position
 from routing.entrances.portal.incoming_frames import Hello, LineIn, ReadIn, TypingIn, read_frame
 from routing.models import PortalSession
+from routing.sockets import beats
 from routing.sockets.ends import REFUSED, TOO_MANY, Closing, Gone, Send, admit, close, run_until_one_ends
 from routing.sockets.hub import hub, in_thread
 
@@ -83,7 +84,7 @@ class ChatSocket:
         try:
             await self._begin()
             hub.add(self)
-            await run_until_one_ends(self._push, self._read, ended=self._ended)
+            await run_until_one_ends(self._push, self._read, self._beat, ended=self._ended)
         except Closing as closing:
             code = closing.code
         finally:
@@ -144,6 +145,11 @@ class ChatSocket:
             except Exception as error:  # noqa: BLE001 - the database is away: the next look tries again
                 log.warning("a chat could not be brought up to date", error=str(error))
                 asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._news.set)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(beats.SECONDS)
+            await self._tell(beats.BEAT)
 
     async def _catch_up(self) -> None:
         while True:

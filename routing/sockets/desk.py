@@ -24,6 +24,7 @@ from routing.conversations import notices
 from routing.desk import opening, telling, viewing
 from routing.desk.seats import Seat, seat_of
 from routing.models import Notice
+from routing.sockets import beats
 from routing.sockets.desk_hub import hub
 from routing.sockets.ends import REFUSED, TOO_MANY, Closing, Gone, Send, admit, close, run_until_one_ends
 from routing.sockets.hub import in_thread
@@ -112,7 +113,7 @@ class DeskSocket:
         try:
             hub.add(self)
             self.tell({"type": "hello", "at": timezone.now().isoformat()})
-            await run_until_one_ends(self._push, self._read, ended=self._ended)
+            await run_until_one_ends(self._push, self._read, self._beat, ended=self._ended)
         except Closing as closing:
             code = closing.code
         finally:
@@ -150,6 +151,11 @@ class DeskSocket:
             for frame in self._take():
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self._send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(beats.SECONDS)
+            self.tell(beats.BEAT)
 
     def _take(self) -> list[dict[str, Any]]:
         """Return the frames that wait, what has changed last and in one."""

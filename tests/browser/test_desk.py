@@ -55,9 +55,13 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
         yield server
 
 
-def opened(live_server: Any, browser: Any, desk: Desk, path: str = "", **look: Any) -> tuple[Any, list[str]]:
-    """Open the desk of an agent, and wait for its list."""
+def opened(
+    live_server: Any, browser: Any, desk: Desk, path: str = "", *, has_own_clock: bool = False, **look: Any
+) -> tuple[Any, list[str]]:
+    """Open the desk of an agent, and wait for its list; with a clock of its own its time can be moved."""
     page, said = open_as(browser, live_server.url, desk.user, **look)
+    if has_own_clock:
+        page.clock.install()
     page.set_default_timeout(MS)
     page.add_init_script(SHIFTS)
     page.goto(f"{live_server.url}/desk/{path}")
@@ -179,6 +183,21 @@ def test_a_cut_connection_loses_nothing(served: NacosServer, live_server: Any, b
     page.locator("#lines .from-agent:not(.pending)").get_by_text("Yes, I am.").wait_for()
     assert page.locator("#lines .pending").count() == 0
     assert Line.objects.filter(conversation=held, author=AuthorKind.AGENT).count() == 1
+
+
+def test_a_connection_that_only_looks_open_is_made_anew(
+    served: NacosServer, live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    desk = make_desk(tenant, group)
+    held = hold(ask(tenant, group), desk.agent)
+    page, _said = opened(live_server, browser, desk, of(held), has_own_clock=True)
+    is_live(page)
+    with served.frozen():
+        lines.append(held, author=AuthorKind.CUSTOMER, text="Are you there?", now=timezone.now())
+        page.clock.fast_forward(60_000)
+        page.locator("#live-state[data-state=reconnecting]").wait_for()
+    is_live(page)
+    page.locator("#lines .from-customer").get_by_text("Are you there?").wait_for()
 
 
 def test_what_is_done_by_keyboard_is_shown_at_once_and_can_be_undone(

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from messaging.models import Message
 from posthaste import env
-from routing.conversations import replies, resolving
+from routing.conversations import lines, replies, resolving
 from routing.conversations.replies import Author
 from routing.entrances.provision import ensure_reply_provider
-from routing.models import Arrival, Conversation, Entrance, Line, Satisfaction
+from routing.models import Arrival, AuthorKind, Conversation, Entrance, Line, Satisfaction
 from routing.portal.widget import MAX_BYTES
 from routing.processing import process
 from tests.builders import TESTER, make_provider, make_tenant
@@ -235,6 +235,26 @@ def test_a_visitor_without_a_websocket_is_answered_over_http_has_it_mailed_and_g
     other.locator("main button").click()
     other.locator(".line.mine", has_text="Hello?").wait_for()
     other.locator(".line.theirs", has_text="Hello!").wait_for()
+
+
+def test_a_chat_whose_connection_only_looks_open_comes_back(served: NacosServer, live_server: Any, browser: Any) -> None:
+    make_entrance(make_tenant(), settings={"slug": "lamps", "sites": [live_server.url]})
+    context = browser.new_context(viewport=PHONE)
+    context.set_default_timeout(MS)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{live_server.url}/help/lamps/chat/?lang=en")
+    page.locator("#text").fill("Hello?")
+    page.locator("#text").press("Enter")
+    conversation = arrive(page, 1)
+    page.locator(".line.mine:not([data-pending])", has_text="Hello?").wait_for()
+    page.locator("#connection[data-state=live]").wait_for(state="attached")
+    with served.frozen():
+        lines.append(conversation, author=AuthorKind.AGENT, text="Hello!", now=timezone.now())
+        page.clock.fast_forward(60_000)
+        page.locator("#connection[data-state=reconnecting]:not([hidden])").wait_for()
+    page.locator("#connection[data-state=live]").get_by_text("Connected").wait_for(state="attached")
+    page.locator(".line.theirs", has_text="Hello!").wait_for()
 
 
 def test_a_site_opens_the_chat_with_a_text_and_in_another_language_and_the_focus_follows(

@@ -1,6 +1,7 @@
 """The ASGI process on the tests' own database, and calls to it that are not Nacos' client."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -87,6 +88,16 @@ class NacosServer:
         os.killpg(self.process.pid, 9)
         self.process.wait(STOP_SECONDS)
         guard().tell(f"-{self.process.pid}")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it stand still for the block: its connections look open, and nothing comes."""
+        assert self.process
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
 
     def call(
         self, method: str, path: str, /, *, key: str = "", body: bytes | None = None, headers: dict[str, str] | None = None, **query: Any

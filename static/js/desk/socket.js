@@ -7,6 +7,9 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
 const LOOK_MS = 15_000; // without a socket the list is read that often
 const TYPING_MS = 3_000;
+const OPEN_MS = 8_000; // a proxy that swallows a WebSocket says nothing
+const SILENT_MS = 40_000; // more than two beats of the server
+const CHECK_MS = 5_000;
 const REFUSED = 4401;
 const badge = $("live-state");
 const TONES = { live: "delivered", reconnecting: "unknown", old: "cancelled" };
@@ -17,6 +20,7 @@ let retry = 0;
 let watched = null;
 let typedAt = 0;
 let heardAt = null;
+let wireAt = 0; // when anything came, by the clock of this device, which goes on while it sleeps
 let isClosed = false;
 
 function say(state) {
@@ -34,6 +38,7 @@ function push(frame) {
 
 function hear(event) {
   const frame = JSON.parse(event.data);
+  wireAt = Date.now();
   heardAt = frame.at ?? new Date().toISOString();
   if (frame.type === "hello") {
     wait = FIRST_WAIT_MS;
@@ -53,6 +58,7 @@ function connect() {
   const query = desk.dataset.tenant ? `?tenant=${desk.dataset.tenant}` : "";
   const mine = new WebSocket(`${scheme}//${host}/ws/desk/${query}`);
   socket = mine;
+  setTimeout(() => { if (mine.readyState === WebSocket.CONNECTING) mine.close(); }, OPEN_MS);
   mine.addEventListener("message", (event) => { if (socket === mine) hear(event); });
   mine.addEventListener("close", (event) => {
     if (isClosed || socket !== mine) return;
@@ -73,10 +79,19 @@ export function typing(id, isNote) {
   push({ type: "typing", conversation: id, is_note: isNote });
 }
 
+/** Connect once more: the connection that there is may look open and be dead. */
+function anew() {
+  wait = FIRST_WAIT_MS;
+  const old = socket;
+  connect();
+  old.close();
+}
+
 export function startSocket() {
   connect();
   addEventListener("offline", () => say("reconnecting"));
-  addEventListener("online", () => { wait = FIRST_WAIT_MS; const old = socket; connect(); old.close(); }); // an old one may look open and be dead
+  addEventListener("online", anew);
+  setInterval(() => { if (isLive() && Date.now() - wireAt > SILENT_MS) { say("reconnecting"); tell("disconnected"); anew(); } }, CHECK_MS);
   addEventListener("pagehide", () => { isClosed = true; clearTimeout(retry); socket.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) { isClosed = false; connect(); } });
   setInterval(() => { if (!isLive() && !document.hidden) tell("look"); }, LOOK_MS);

@@ -7,6 +7,9 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
 const POLL_MS = 3_000;
 const OPEN_MS = 8_000; // a proxy that swallows a WebSocket says nothing
+const SILENT_MS = 40_000; // more than two beats of the server
+const UNANSWERED_MS = 10_000; // the same while a line waits to be accepted
+const CHECK_MS = 5_000;
 const TRIES_BEFORE_HTTP = 2;
 const AGAIN_MS = 30_000;
 const ENDED = 4401;
@@ -25,6 +28,9 @@ export class Connection {
     this.failed = 0;
     this.isOn = false;
     this.isLive = false;
+    this.heardAt = this.sentAt = 0; // when anything came and a line went, by the clock of this device, which goes on while it sleeps
+    this.patientUntil = 0;
+    setInterval(() => this.check(), CHECK_MS);
     addEventListener("online", () => this.isOn && this.reconnect());
     addEventListener("offline", () => this.isOn && this.say("offline"));
     document.addEventListener("visibilitychange", () => { if (this.isOn && !this.isLive && !document.hidden) this.reconnect(); });
@@ -73,6 +79,7 @@ export class Connection {
     this.deadline = setTimeout(() => socket.readyState === WebSocket.CONNECTING && socket.close(), OPEN_MS);
     socket.addEventListener("open", () => {
       if (this.socket !== socket) return;
+      this.heardAt = Date.now();
       socket.send(JSON.stringify({ type: "hello", token: token(), ...this.last }));
       for (const line of this.unsent.values()) socket.send(JSON.stringify(line));
     });
@@ -86,6 +93,14 @@ export class Connection {
       if (event.code === FOREIGN) this.failed = TRIES_BEFORE_HTTP;
       this.again();
     });
+  }
+
+  /** Connect once more where nothing has come for so long that the connection is dead, however open it looks. */
+  check() {
+    if (!this.isOn || !this.isLive || this.socket?.readyState !== WebSocket.OPEN) return;
+    const isAsked = this.unsent.size > 0 && Date.now() > this.patientUntil;
+    const isDead = isAsked ? Date.now() - Math.max(this.heardAt, this.sentAt) > UNANSWERED_MS : Date.now() - this.heardAt > SILENT_MS;
+    if (isDead) this.open();
   }
 
   again() {
@@ -107,6 +122,7 @@ export class Connection {
   }
 
   hear(frame) {
+    this.heardAt = Date.now();
     if (!this.isLive && (frame.type === "line" || frame.type === "snapshot")) {
       this.failed = 0;
       this.wait = FIRST_WAIT_MS;
@@ -128,6 +144,7 @@ export class Connection {
   fault(frame) {
     if (!frame.client_id) return;
     if (frame.retry_after) {
+      this.patientUntil = Date.now() + frame.retry_after * 1000;
       this.handlers.state("late", frame.retry_after);
       setTimeout(() => this.send(this.unsent.get(frame.client_id)), frame.retry_after * 1000);
       return;
@@ -165,6 +182,7 @@ export class Connection {
 
   send(line) {
     if (!line) return;
+    this.sentAt = Date.now();
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(line));
     else if (this.isPolling) this.post(line);
   }

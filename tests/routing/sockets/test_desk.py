@@ -17,10 +17,10 @@ from django.utils import timezone
 from accounts.models import Member
 from routing.conversations import lines, notices
 from routing.models import Agent, AuthorKind, Conversation, SkillGroup
+from routing.sockets import beats, ends
 from routing.sockets import desk as sockets
 from routing.sockets import desk_hub as hubs
 from routing.sockets import desk_looks as looks
-from routing.sockets import ends
 from routing.sockets.hub import in_thread
 from routing.sockets.urls import session_urlpatterns
 from tests.builders import make_tenant
@@ -276,5 +276,18 @@ def test_a_slow_viewer_misses_frames_and_delays_no_other(monkeypatch: pytest.Mon
                     await quick.until_changed(conversation)
                 closed = await socket.until(lambda frame: frame["type"] == "websocket.close")
                 assert closed["code"] == ends.TOO_SLOW
+
+    run(work())
+
+
+def test_a_desk_on_which_nothing_happens_hears_that_its_connection_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "SECONDS", 0.05)
+    tenant = make_tenant()
+    desk = make_desk(tenant, make_group(tenant, at=timezone.now()))
+
+    async def work() -> None:
+        async with at(desk) as (page,):
+            for _beat in range(2):
+                await page.until(lambda frame: frame["type"] == "beat")
 
     run(work())
