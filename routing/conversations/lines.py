@@ -16,10 +16,12 @@ class SeqTaken(Exception):
 def lock(conversation_id: UUID) -> Conversation:
     """Return a conversation, with its identity and entrance, locked until the transaction ends.
 
+    What only refers to it, such as a ticket, is not held up: who writes that may hold what is locked after conversations.
+
     Raises:
         Conversation.DoesNotExist: it was deleted.
     """
-    rows = Conversation.objects.select_related("identity", "entrance").select_for_update(of=("self",))
+    rows = Conversation.objects.select_related("identity", "entrance").select_for_update(of=("self",), no_key=True)
     return rows.get(pk=conversation_id)
 
 

@@ -14,7 +14,7 @@ from routing.assignment import holding, queueing
 from routing.assignment.assigning import assign_waiting
 from routing.conversations import hooks, lines, notices
 from routing.desk import answering
-from routing.models import OPEN_STATUSES, Agent, Conversation, ConversationStatus
+from routing.models import OPEN_STATUSES, Agent, AuthorKind, BotAction, Conversation, ConversationStatus, Line
 
 MAX_PRIORITY = 10
 ENDED = (ConversationStatus.RESOLVED, ConversationStatus.CLOSED, ConversationStatus.SPAM)
@@ -111,8 +111,11 @@ def reopen(*, conversation: Conversation, agent: Agent | None, by: Actor, now: d
 
 
 def is_unanswered(row: Conversation) -> bool:
-    """Return whether the customer has written last."""
-    return row.customer_wrote_at is not None and (row.agent_wrote_at is None or row.agent_wrote_at < row.customer_wrote_at)
+    """Return whether the customer has written last; that an agent takes over, as the bot says, is no answer."""
+    newest = Line.objects.filter(conversation=row).exclude(author=AuthorKind.SYSTEM).order_by("-seq").values_list("author", "data")
+    # The bot says it once, so it is the last line or none of the last.
+    last = next((author for author, data in newest[:2] if data.get("bot") != BotAction.HAND_OVER), "")
+    return last == AuthorKind.CUSTOMER
 
 
 def open_again(row: Conversation, *, now: datetime) -> None:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown.extensions.toc import TocExtension
 
 from posthaste.lib import redis
+from routing.faq.rendering import bounded
 from routing.models import FaqEntry, FaqState
 
 #: Entries of a tenant that are looked at.
@@ -74,7 +75,7 @@ def drawn(answer: str) -> SafeString:
 
 @lru_cache(maxsize=512)
 def _drawn(answer: str) -> str:
-    html = markdown.markdown(answer, extensions=["sane_lists", "tables", "fenced_code", TocExtension(baselevel=2)])
+    html = markdown.markdown(bounded(answer), extensions=["sane_lists", "tables", "fenced_code", TocExtension(baselevel=2)])
     attributes = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
     return nh3.clean(html, tags=TAGS, attributes=attributes, url_schemes={"http", "https", "mailto", "tel"}, link_rel="noopener noreferrer")
 

@@ -19,7 +19,7 @@ from routing.contract import SenderName
 from routing.customers import identities
 from routing.entrances.portal import flood, sessions
 from routing.entrances.portal.views import as_json, body_of, chat_view, session_of
-from routing.models import Conversation, Entrance, IdentityKind, PortalSession, Satisfaction, TicketStatus
+from routing.models import Conversation, Entrance, IdentityKind, PortalSession, Satisfaction
 from routing.portal import articles, devices, finding, mails, opening, requests, transcripts
 from routing.portal.look import CHINESE, Portal, portal_of
 from routing.satisfaction import rating
@@ -209,9 +209,9 @@ def tickets(request: HttpRequest, entrance: Entrance) -> HttpResponse:
                 "number": ticket.number,
                 "subject": ticket.subject,
                 "type": requests.title_of(ticket.type, chinese=portal.language == CHINESE),
-                "status": ticket.status,
-                "label": str(TicketStatus(ticket.status).label),
-                "tone": shown(TicketStatus(ticket.status)).tone,
+                "status": (status := requests.status_of(ticket)),
+                "label": str(status.label),
+                "tone": shown(status).tone,
                 "changed_at": ticket.changed_at.isoformat(),
             }
             for ticket in requests.tickets_of(session)

@@ -15,7 +15,7 @@ from routing.conversations import arrivals
 from routing.conversations.arrivals import Stored
 from routing.entrances.portal import flood
 from routing.entrances.portal.writing import CLIENT_ID
-from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketType
+from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketStatus, TicketType
 from routing.tickets import field_values
 from routing.tickets import fields as definitions
 from routing.tickets.field_values import FieldKind, Wrong
@@ -169,3 +169,8 @@ def tickets_of(session: PortalSession) -> list[Ticket]:
         own |= Q(conversation__identity__verified_at__isnull=False)
     rows = Ticket.objects.filter(own, customer_id=session.identity.customer_id, type__kind=TicketKind.REQUEST, tenant_id=session.tenant_id)
     return list(rows.select_related("type").order_by("-changed_at")[:MAX_TICKETS])
+
+
+def status_of(ticket: Ticket) -> TicketStatus:
+    """Return the status as a visitor sees it: spam looks closed."""
+    return TicketStatus.CLOSED if ticket.status == TicketStatus.SPAM else TicketStatus(ticket.status)

@@ -108,7 +108,7 @@ def _open(found: Sequence[Identity]) -> dict[Place, Conversation]:
     if not found:
         return {}
     rows = Conversation.objects.filter(identity__in=found, status__in=OPEN_STATUSES).order_by("pk")
-    locked = rows.select_for_update(of=("self",))
+    locked = rows.select_for_update(of=("self",), no_key=True)
     return {(row.entrance_id, row.identity_id, row.thread): row for row in locked}
 
 

@@ -101,6 +101,9 @@ def move(ticket: Ticket, *, to: TicketStatus, by: Actor, now: datetime, action: 
         MoveRefused: the table does not have the move; the problem lists what is possible.
         TicketChanged: another was faster.
     """
+    if ticket.merged_into_id is not None and "merged_into" not in more:  # only undoing the merge leads out of it
+        said = format_lazy("{} {}", _("It is “{now}”.").format(now=TicketStatus(ticket.status).label), WHAT_TO_DO[MERGED])
+        raise MoveRefused(str(said), current=ticket.status, possible=[])
     must_be_possible(ticket, to, agent=more.get("agent", ticket.agent_id))
     before = ticket.status
     told = {name: [_told(getattr(ticket, name)), _told(value)] for name, value in more.items() if name in ("agent", "group")}

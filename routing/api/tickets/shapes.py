@@ -79,7 +79,7 @@ class TicketWholeOut(TicketOut):
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=TicketStatus.choices)))
     def get_possible(self, row: Ticket) -> list[str]:
-        return [str(one) for one in may_follow(row.status)]
+        return [] if row.merged_into_id else [str(one) for one in may_follow(row.status)]
 
 
 class DayField(serializers.DateField):

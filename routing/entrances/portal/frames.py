@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from routing.conversations import selectors, waiting
 from routing.conversations.attachments import served_type
-from routing.models import Attachment, AuthorKind, Conversation, Line, PortalSession
+from routing.models import Attachment, AuthorKind, Conversation, ConversationStatus, Line, PortalSession
 
 PAGE = 100
 #: Lines that a visitor gets who has none yet.
@@ -86,7 +86,7 @@ def state_frame(conversation: Conversation | None, *, queue: tuple[int, int | No
     frame: dict[str, Any] = {
         "type": "snapshot",
         "conversation": str(conversation.pk) if conversation else None,
-        "status": conversation.status if conversation else None,
+        "status": _status_of(conversation) if conversation else None,
         "last_seq": conversation.last_seq if conversation else 0,
         "read": {"customer": conversation.customer_read_seq, "agent": conversation.agent_read_seq} if conversation else None,
         "agent": conversation.agent.name if conversation and conversation.agent and conversation.status == "assigned" else None,
@@ -95,6 +95,11 @@ def state_frame(conversation: Conversation | None, *, queue: tuple[int, int | No
     if queue is not None:
         frame["queue"] = {"position": queue[0], "wait_seconds": queue[1]}
     return frame
+
+
+def _status_of(conversation: Conversation) -> str:
+    """Return the status as a visitor sees it: who learns that it is spam begins anew under another name."""
+    return ConversationStatus.CLOSED if conversation.status == ConversationStatus.SPAM else conversation.status
 
 
 def typing_frame(name: str, *, at: datetime) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from accounts.roles import Role
 from posthaste.lib.problems import Conflict
 from routing.assignment import holding
 from routing.contract import Incoming, SenderName
-from routing.conversations import arrivals
+from routing.conversations import arrivals, lines
 from routing.desk import merging, snoozing
 from routing.models import (
     Agent,
+    AuthorKind,
     Conversation,
     ConversationStatus,
     Customer,
@@ -164,6 +165,15 @@ def test_what_is_written_to_a_merged_thread_of_the_same_identity_goes_on_in_the_
     come_in(kept, "More", thread="second")
     kept.refresh_from_db()
     assert (kept.last_seq, Conversation.objects.count()) == (2, 2)
+
+
+@pytest.mark.both_stacks
+def test_that_an_agent_takes_over_is_no_answer(tenant: Tenant, mei: Desk) -> None:
+    for data, is_answered in (({"bot": "hand_over"}, False), ({"bot": "answer"}, True), ({}, True)):
+        conversation = ask(tenant)
+        lines.append(conversation, author=AuthorKind.BOT, text="Wait", data=data, now=timezone.now())
+        mei.do(conversation, "spam")
+        assert (mei.do(conversation, "reopen")["row"]["unanswered_since"] is None) == is_answered
 
 
 @pytest.mark.both_stacks

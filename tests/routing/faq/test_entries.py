@@ -12,6 +12,7 @@ from routing.configuration import bot
 from routing.faq import csv_files, editing, published, rendering, review
 from routing.faq.review import NeedsReview
 from routing.models import FaqEntry, FaqState
+from routing.portal import articles
 from tests.builders import TESTER, configure
 from tests.routing.bot.builders import make_entry
 
@@ -131,6 +132,13 @@ def test_a_file_with_an_error_is_refused_and_names_the_lines(tenant: Tenant, con
     with pytest.raises(Invalid) as found:
         csv_files.check_file(tenant_id=tenant.pk, content=content)
     assert [error["field"] for error in found.value.errors] == fields
+
+
+def test_an_answer_of_brackets_holds_up_no_one() -> None:
+    text = "[" * 20_000
+    assert "[[[" in articles.drawn(text)
+    assert "[[[" in rendering.html_of(text)
+    assert 'href="https://example.com"' in rendering.html_of("[Page](https://example.com) [1]" * 200)
 
 
 def test_an_answer_is_harmless_html_and_a_text_without_marks() -> None:

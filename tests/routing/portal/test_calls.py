@@ -13,7 +13,8 @@ from routing.configuration import service_levels
 from routing.configuration.hours import OpenHours
 from routing.contract import Incoming, SenderName
 from routing.conversations import arrivals, resolving
-from routing.entrances.portal import sessions
+from routing.desk import states
+from routing.entrances.portal import frames, sessions
 from routing.models import (
     Arrival,
     Conversation,
@@ -219,6 +220,16 @@ def test_a_visitor_sees_the_tickets_of_their_own_customer(visitor: Visitor) -> N
     found = json_of(visitor.get("tickets/", lang="zh-hans"))["tickets"]
     assert [(one["number"], one["type"], one["status"]) for one in found] == [(1, "退款", "waiting")]
     assert Visitor(visitor.entrance).get("tickets/").status_code == 401
+
+
+def test_a_visitor_is_not_told_that_something_is_spam(visitor: Visitor) -> None:
+    conversation = make_answered(visitor.entrance, identity=visitor.session.identity)
+    states.mark_as_spam(conversation=conversation, by=TESTER, now=timezone.now())
+    assert frames.state_of(visitor.session, now=timezone.now())["status"] == "closed"
+    own = {"tenant": visitor.entrance.tenant, "customer": conversation.customer, "created_at": timezone.now(), "changed_at": timezone.now()}
+    Ticket.objects.create(number=1, subject="Lamp", status=TicketStatus.SPAM, type=make_form(visitor.entrance.tenant), **own)
+    (ticket,) = json_of(visitor.get("tickets/"))["tickets"]
+    assert (ticket["status"], ticket["label"]) == ("closed", "Closed")
 
 
 def test_who_types_anothers_address_sees_none_of_their_requests(visitor: Visitor) -> None:

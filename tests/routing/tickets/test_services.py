@@ -14,6 +14,7 @@ from routing.configuration import service_levels
 from routing.models import ChecklistItem, Note, Notice, Ticket, TicketEvent, TicketLink
 from routing.tickets import changing, checklist, closing, finding, hooks, linking, merging, notes, progress
 from routing.tickets.storing import TicketChanged, TicketOver
+from routing.tickets.transitions import MoveRefused
 from tests.builders import TESTER, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.tickets.builders import LATER, NOW, kinds_of, make_ticket, make_type
@@ -159,6 +160,10 @@ def test_a_merge_keeps_everything_and_can_be_undone(tenant: Tenant) -> None:
     with pytest.raises(merging.NotMergeable):
         merging.merge(ticket=make_ticket(tenant), into=ticket, by=TESTER, now=LATER)
     ticket.refresh_from_db()
+    for name, do in progress.ACTIONS.items():
+        with pytest.raises((MoveRefused, progress.TooLate)):
+            do(ticket=ticket, by=TESTER, now=LATER)
+        assert Ticket.objects.get(pk=ticket.pk).status == "merged", name
     row = merging.undo_merge(ticket=ticket, by=TESTER, now=LATER)
     assert (row.status, row.agent, row.merged_into) == ("assigned", agent, None)
     assert finding.notes_of(target) == []
