@@ -163,7 +163,7 @@ def _of_the_conversation() -> dict[str, Any]:
         "uploadFailed": _("{name} was not uploaded."),
         "replyHint": _("Answer the customer. / for quick replies"),
         "noteHint": _("Only agents see this. @ to mention a colleague"),
-        "closedHint": _("This conversation is closed. Reopen it to answer."),
+        "closedHint": _("This conversation has ended. Reopen it to answer."),
         "identities": _("Identities"),
         "verified": _("verified"),
         "attributes": _("Attributes"),
