@@ -24,6 +24,7 @@ from routing.admin.wording import intent_titles, names_in
 from routing.assignment.explain import why
 from routing.conversations import arrivals, selectors
 from routing.conversations.masking import mask_identity
+from routing.desk.texts import priority_word
 from routing.entrances.wecom_kf.quota import quota
 from routing.models import Arrival, ArrivalState, Conversation, ConversationStatus, IdentityKind, Line
 
@@ -102,6 +103,7 @@ class ConversationAdmin(ReadOnly):
             heading=conversation.subject or conversation.customer.name or _("Without a name"),
             intent_title=titles.get(conversation.intent, conversation.intent),
             identity=mask_identity(conversation.identity.kind, conversation.identity.value),
+            priority=priority_word(conversation.priority),
             lines=lines,
             earlier=first,
             spans=[(span, why(span, names=names[span.tenant_id])) for span in spans],

@@ -25,12 +25,7 @@ def texts() -> dict[str, Any]:
             "resolution": _("Resolution"),
             "due_day": _("Due day"),
         },
-        "priorities": [
-            {"value": 9, "label": _("Urgent"), "tone": "failed"},
-            {"value": 7, "label": _("High"), "tone": "unknown"},
-            {"value": 5, "label": _("Normal"), "tone": "pending"},
-            {"value": 2, "label": _("Low"), "tone": "cancelled"},
-        ],
+        "priorities": priorities(),
         "systemLines": {
             "automatic_mail": _("An automatic e-mail came in: {subject}"),
             "written_in_wecom": _("Answered in WeCom by {servicer}"),
@@ -58,6 +53,22 @@ def looks() -> dict[str, dict[str, dict[str, str]]]:
         shown = {state: badges.shown(state, name) for state in badges.in_order(name)}
         found[name] = {state: {"tone": look.tone, "icon": look.icon, "label": look.label} for state, look in shown.items()}
     return found
+
+
+def priorities() -> list[dict[str, Any]]:
+    """Return the words of priorities, the highest first, each from its value on."""
+    return [
+        {"value": 9, "label": _("Urgent"), "tone": "failed"},
+        {"value": 7, "label": _("High"), "tone": "unknown"},
+        {"value": 5, "label": _("Normal"), "tone": "pending"},
+        {"value": 2, "label": _("Low"), "tone": "cancelled"},
+    ]
+
+
+def priority_word(value: int) -> str:
+    """Return what a priority is called."""
+    found = priorities()
+    return str(next((each for each in found if value >= each["value"]), found[-1])["label"])
 
 
 def views() -> dict[str, str]:
@@ -168,7 +179,7 @@ def _of_the_conversation() -> dict[str, Any]:
         "uploadFailed": _("{name} was not uploaded."),
         "replyHint": _("Answer the customer. / for quick replies"),
         "noteHint": _("Only agents see this. @ to mention a colleague"),
-        "closedHint": _("This conversation is closed. Reopen it to answer."),
+        "closedHint": _("This conversation has ended. Reopen it to answer."),
         "identities": _("Identities"),
         "verified": _("verified"),
         "attributes": _("Attributes"),

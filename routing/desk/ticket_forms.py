@@ -49,6 +49,7 @@ class EditForm(DeskForm):
     def __init__(self, *args: Any, definitions: Sequence[Definition] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.definitions = definitions
+        self.fields["subject"].is_asked = _("(required)")  # type: ignore[attr-defined]  # for the template
         for one in definitions:
             self.fields[f"{OWN}{one.key}"] = input_for(one)
         self.order_fields(["subject", *(f"{OWN}{one.key}" for one in definitions)])

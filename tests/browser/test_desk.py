@@ -224,6 +224,13 @@ def test_what_is_done_by_keyboard_is_shown_at_once_and_can_be_undone(
     page.locator("#toasts").get_by_text("2 done").wait_for()
     assert set(Conversation.objects.values_list("priority", flat=True)) == {9}
     assert page.evaluate(SHOWN, "resolve") < 100
+
+    page.keyboard.press("Escape")  # none is picked any more
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.locator(".item.opened#row-0").wait_for()
+    page.keyboard.press("j")  # what is read goes along
+    page.locator(".item.opened#row-1").wait_for()
     assert said == []
 
 

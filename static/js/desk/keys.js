@@ -51,6 +51,8 @@ function answer(note) {
 /** Go to the next row. Beside the list, what is read goes along: opened at once, and while the key is held only where it stops. */
 function walk(by) {
   const now = openId();
+  // A screen reader tells the row, and Enter opens it, also after a view was clicked.
+  if (!$("talk").contains(document.activeElement)) $("rows").focus({ preventScroll: true });
   // What was open has been resolved and has left: the row in its place is the next one already.
   if (!now || by < 0 || isListed(now) || activeId() === now) step(by);
   if (!now || !isWide()) return;

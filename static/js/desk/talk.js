@@ -87,6 +87,7 @@ function open(next) {
   if (next && next === id) { show(true); refreshSoon(); return; }
   performance.mark("desk:open:begin");
   reading?.abort();
+  const before = id;
   tell("leaving", id);
   id = next;
   serial += 1;
@@ -95,7 +96,7 @@ function open(next) {
   $("talk-banner").textContent = "";
   show(Boolean(id));
   tell("watch", id);
-  if (!id) { drawCustomer(null, null); tell("talk", { id: null, detail: null, row: null }); if (isWide()) $("rows").focus({ preventScroll: true }); return; }
+  if (!id) { drawCustomer(null, null); tell("talk", { id: null, detail: null, row: null }); if (before && isWide()) $("rows").focus({ preventScroll: true }); return; }
   drawAll({ toEnd: true });
   performance.mark("desk:open:shown");
   refresh({ isFirst: true });

@@ -157,7 +157,7 @@ function searchNow() {
 
 export function focusSearch() { find.focus(); find.select(); }
 
-$("desk-search").addEventListener("submit", (event) => { event.preventDefault(); searchNow(); });
+$("desk-search").addEventListener("submit", (event) => { event.preventDefault(); searchNow(); $("rows").focus(); }); // what was found is walked through
 find.addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(searchNow, TYPED_MS); });
 find.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;

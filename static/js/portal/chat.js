@@ -27,7 +27,7 @@ let desk = {};
 const uploads = new Map(); // local id → { id, name, size } or null while it goes on
 
 const lines = new Lines({ box: id("lines"), list: id("list"), below: id("below"), again });
-const rating = new Rating(id("rating"), id("rated"), () => snapshot?.conversation);
+const rating = new Rating(id("rating"), id("rated"));
 const connection = new Connection(main.dataset.wsPort, {
   line(frame) {
     const isNew = lines.add(frame);
@@ -74,7 +74,7 @@ function showStatus() {
     else {
       const before = queue.position - 1;
       said = before < 1 ? words.place_next : before === 1 ? words.place_one : fill(words.place, { n: before });
-      if (queue.wait_seconds !== null) said += ` ${queue.wait_seconds < 60 ? words.wait_soon : fill(words.wait_minutes, { n: Math.round(queue.wait_seconds / 60) })}`;
+      if (queue.wait_seconds !== null) said += `${language.startsWith("zh") ? "" : " "}${queue.wait_seconds < 60 ? words.wait_soon : fill(words.wait_minutes, { n: Math.round(queue.wait_seconds / 60) })}`;
     }
   } else if (status === "assigned" && agent) said = fill(words.with, { name: agent });
   else if (status === "resolved") said = words.resolved;

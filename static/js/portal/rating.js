@@ -2,8 +2,8 @@
 import { below, call, places, words } from "./session.js";
 
 export class Rating {
-  constructor(form, rated, conversation) {
-    Object.assign(this, { form, rated, conversation });
+  constructor(form, rated) {
+    Object.assign(this, { form, rated, conversation: null });
     this.said = form.querySelector("#rating-said");
     form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     rated.querySelector("button").addEventListener("click", () => {
@@ -15,6 +15,7 @@ export class Rating {
 
   /** Show the form, or that it was filled in; null: no rating is asked for. */
   show(asked) {
+    this.conversation = asked?.conversation ?? null; // the one that it is asked for: its lines may not have come yet
     if (!asked || (!asked.open && asked.score === null)) {
       this.form.hidden = this.rated.hidden = true;
       return;
@@ -43,11 +44,11 @@ export class Rating {
     if (!score) { this.complain(words.choose); return; }
     this.complain("");
     try {
-      const body = { conversation: this.conversation(), score, comment: this.form.elements.comment.value };
+      const body = { conversation: this.conversation, score, comment: this.form.elements.comment.value };
       this.show(await call("POST", below(places.help, "rating/"), { body }));
       this.rated.querySelector("button").focus();
     } catch (error) {
-      this.complain(error.message || words.wrong);
+      this.complain(error.errors?.[0]?.message || error.message || words.wrong);
     }
   }
 }

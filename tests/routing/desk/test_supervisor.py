@@ -106,7 +106,7 @@ def test_a_supervisor_gives_a_conversation_to_another_and_not_over_one_who_just_
 
 def test_a_supervisor_sets_what_an_agent_does(leader: Client, tenant: Tenant, now: datetime) -> None:
     agent = make_agent(tenant, at=now, name="Alex")
-    assert "What Alex does from now on" in leader.get("/desk/supervisor/", {"agent": str(agent.pk)}).content.decode()
+    assert "Set the presence of Alex" in leader.get("/desk/supervisor/", {"agent": str(agent.pk)}).content.decode()
     leader.post("/desk/supervisor/", {"verb": "presence", "agent": str(agent.pk), "presence": "offline"})
     agent.refresh_from_db()
     assert agent.presence == Presence.OFFLINE

@@ -137,3 +137,18 @@ def test_an_agent_is_offered_answers_to_what_the_customer_wrote_last(tenant: Ten
     assert offered == [{"entry": str(entry.pk), "question": entry.question, "answer": "Look into My orders.", "score": 0.8}]
     desk.do(talk, "resolve")
     assert desk.read(f"c/{talk.pk}/suggestions/")["suggestions"] == []
+
+
+def test_a_line_of_the_bot_tells_the_entry_that_it_answered_with_and_a_failed_reply_says_why(tenant: Tenant) -> None:
+    group, now = make_group(tenant, at=timezone.now()), timezone.now()
+    desk = make_desk(tenant, group)
+    conversation, entry = hold(ask(tenant, group), desk.agent), make_entry(tenant)
+    lines.append(conversation, author=AuthorKind.BOT, text="Look into My orders.", data={"faq": str(entry.pk), "score": 0.91}, now=now)
+    reply = desk.do(conversation, "reply", text="On its way.", seen_seq=2)["line"]
+    Message.objects.filter(pk=reply["message"]["id"]).update(status="failed", error_code="no_line", error_detail="The line is gone.")
+
+    asked, answered, replied = desk.read(f"c/{conversation.pk}/")["lines"]
+
+    assert answered["entries"] == [{"question": entry.question, "score": 0.91, "url": f"/admin/routing/faqentry/{entry.pk}/change/"}]
+    assert asked["entries"] == replied["entries"] == []
+    assert replied["message"]["error"] == "The line is gone."

@@ -87,7 +87,7 @@ def test_articles_are_listed_by_category_and_found_by_words() -> None:
     assert "Of another tenant" not in home
     found = text_of(entrance, "articles/", q="late parcels")
     assert ("My parcel is late" in found, "Which cards" in found) == (True, False)
-    assert "No article fits" in text_of(entrance, "articles/", q="xyzzy")
+    assert "No article matches" in text_of(entrance, "articles/", q="xyzzy")
 
 
 def test_the_widget_weighs_less_than_30_kb_before_its_first_use() -> None:
