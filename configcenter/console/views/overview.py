@@ -17,7 +17,7 @@ from configcenter.models import MODULES, ConfigItem, ConfigState
 
 @staff_page(allowed=may_open)
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show every module: its release, when and by which user, its draft, and how many instances run it; to owners what is their tenants'."""
+    """Show every module: its release, when and by which user, its draft, and how many instances run it. Owners see their tenants'."""
     if not rights.may_view(request.user):
         return own_overview(request)
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)

@@ -214,6 +214,7 @@ def test_details_are_collected_for_the_agent(tenant: Tenant, monkeypatch: pytest
         ("collect", "needed"), ("collect", "again"), ("collect", "needed"), ("hand_over", "collected"),
     ]  # fmt: skip
     assert answered(conversation)[0] == "订单号？"
+    assert "。 " not in "".join(answered(conversation))
     conversation.refresh_from_db()
     assert conversation.details["collected"] == {"order_number": "A-1042", "city": "上海"}
     assert "order_number: A-1042" in Note.objects.get(conversation=conversation).text
