@@ -2,10 +2,10 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from configcenter.console.access import may_open
+from accounts.services import rights
 from posthaste.ui import navigation
 from posthaste.ui.navigation import Entry, Group
 
 navigation.add(
-    Entry(group=Group.CONFIGURE, order=30, url="config:overview", icon="config", label=_("Configuration"), allowed=may_open),
+    Entry(group=Group.CONFIGURE, order=30, url="config:overview", icon="config", label=_("Configuration"), allowed=rights.may_open),
 )

@@ -261,6 +261,7 @@ SPECTACULAR_SETTINGS = {
         "UtteranceSource": "routing.models.UtteranceSource.choices",
         "IntentModelState": "routing.models.ModelState.choices",
         "ConversationStatus": "routing.models.ConversationStatus.choices",
+        "ReportBy": "routing.desk.reports.report.By.values",
         "ActionEnum": "configcenter.models.ReleaseAction.choices",
         "TicketStatus": "routing.models.TicketStatus.choices",
         "TicketPriority": "routing.models.TicketPriority.choices",

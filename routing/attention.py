@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from posthaste.ui.attention import Notice, Reader, Severity, attention
+from routing.assignment import lists
 from routing.calendars import missing
 from routing.service_levels import selectors
 
@@ -31,3 +32,13 @@ def calendars_without_holidays(reader: Reader) -> Iterator[Notice]:
         address = reverse("admin:routing_businesscalendar_change", args=[each.calendar.pk])
         text = _("A calendar lacks holidays: {name}.").format(name=each.calendar.title)
         yield Notice(Severity.NOTE, text, address, action=_("Open the calendar"), detail=each.text)
+
+
+@attention("skill_groups", title=gettext_lazy("skill groups"), order=75)
+def rules_without_group(reader: Reader) -> Iterator[Notice]:
+    """Tell of rules that lead to skill groups that there are not: what they are for goes to the fallback group."""
+    if not reader.may("routing.view_skillgroup"):
+        return
+    if unknown := sorted(lists.unknown_groups(reader.tenant_ids)):
+        text = _("Rules of assignment name skill groups that don't exist: {names}.").format(names=", ".join(unknown[:5]))
+        yield Notice(Severity.WARNING, text, reverse("admin:routing_skillgroup_changelist"), action=_("Open the skill groups"))

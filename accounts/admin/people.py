@@ -153,6 +153,7 @@ class UserAdmin(SuperuserOnly, DjangoUserAdmin[User]):
         if change:
             people.change_user(user=obj, fields=form.changed_data, by=Actor.of_request(request))
         else:
+            obj.is_staff = True  # the first form does not ask; all accounts are of people who sign in here
             people.create_user(user=obj, by=Actor.of_request(request))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:

@@ -24,6 +24,11 @@ def may_view(user: object) -> bool:
     return _has(user, ConfigRight.VIEW)
 
 
+def may_open(user: object) -> bool:
+    """Return whether a member of staff may open the console: to look at the configuration, or at what is their own tenant's as an owner."""
+    return may_view(user) or (isinstance(user, User) and user.has_perm("accounts.view_apikey"))
+
+
 def may_edit(user: object) -> bool:
     """Return whether a member of staff may edit drafts."""
     return _has(user, ConfigRight.EDIT)

@@ -49,11 +49,6 @@ def target_page(*, allowed: Allowed, to_change: Allowed | None = None, methods: 
     return guard
 
 
-def may_open(user: Any) -> bool:
-    """Return whether a user may open the console: by a right to the installation's configuration, or as an owner of a tenant."""
-    return rights.may_view(user) or bool(user.has_perm("accounts.view_apikey"))
-
-
 def names_in(found: Iterable[ConfigItem | ConfigRelease | None]) -> dict[str, str]:
     """Return the names of those who published releases, or what is in force of items, and of those who wrote their drafts; see `who`."""
     said: set[str] = set()

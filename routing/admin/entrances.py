@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.services.audit import Actor
+from posthaste import env
 from posthaste.lib.problems import TooMany
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import ago, badge, facts
@@ -30,6 +31,11 @@ from routing.models import Conversation, Entrance, EntranceKind
 def asked_kind(request: HttpRequest) -> str:
     """Return the kind that is to be added."""
     return str(request.POST.get("kind") or request.GET.get("kind", ""))
+
+
+def help_address(entrance: Entrance) -> str:
+    """Return where the pages of a portal are."""
+    return env.load().public_url.rstrip("/") + reverse("help-home", args=[entrance.settings.get("slug") or entrance.pk])
 
 
 @admin.register(Entrance)
@@ -113,6 +119,9 @@ class EntranceAdmin(DeletedByService):
         if obj is not None:
             context.update(address=address_of(obj.pk), what_to_do=WHAT_TO_DO.get(obj.kind, ""), mailbox=selectors.mailbox_of(obj.pk))
             context.update(cursors=list(obj.kf_cursors.order_by("open_kfid")[:20]))
+            if obj.kind == EntranceKind.PORTAL:
+                portal = help_address(obj)
+                context.update(portal=portal, embed=f'<script src="{portal}widget.js" async></script>')
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     # --- delete, test ----------------------------------------------------------------------------------------

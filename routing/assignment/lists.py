@@ -1,10 +1,13 @@
 """Read groups, agents, assignments; every list is of one tenant."""
 
+from collections.abc import Iterable
+
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.tenancy import owned_by
 from posthaste.lib.problems import Invalid
+from routing.configuration import assignment
 from routing.models import Agent, Assignment, Conversation, SkillGroup
 
 
@@ -43,3 +46,19 @@ def conversations(tenant_id: int) -> "QuerySet[Conversation]":
 def assignments(tenant_id: int) -> "QuerySet[Assignment]":
     """Return the tenant's assignments with their agents."""
     return owned_by(Assignment.objects.select_related("agent"), tenant_id)
+
+
+def unknown_groups(tenant_ids: Iterable[int]) -> set[str]:
+    """Return the short names of groups that rules of these tenants lead to, and that their tenant does not have.
+
+    Tenants without any group have no desk, so nothing is wrong there.
+    """
+    known: dict[int, set[str]] = {}
+    for tenant_id, name in SkillGroup.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "name"):
+        known.setdefault(tenant_id, set()).add(name)
+    unknown: set[str] = set()
+    for tenant_id, names in known.items():
+        module = assignment.of(tenant_id)
+        led_to = {rule.skill_group for rule in module.rules if rule.is_enabled} | {route.skill_group for route in module.routes}
+        unknown |= led_to - names
+    return unknown

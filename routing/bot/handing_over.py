@@ -15,6 +15,7 @@ from routing.assignment import queueing
 from routing.assignment.assigning import assign_waiting
 from routing.bot import wording
 from routing.bot.deciding import Decision
+from routing.configuration import assignment, bot
 from routing.conversations import replies
 from routing.conversations.replies import Author
 from routing.models import AuthorKind, BotAction, BotTurn, Conversation, ConversationStatus, Line, Note
@@ -39,6 +40,7 @@ def hand_over(row: Conversation, decision: Decision, *, text: str, now: datetime
         except Problem as problem:  # an e-mail that asks for no automatic reply, a customer who was erased
             log.info("the customer was not told that an agent takes over", conversation=str(row.pk), reason=problem.code)
     changes: dict[str, Any] = {"status": ConversationStatus.NEW, "unanswered_since": row.unanswered_since or row.customer_wrote_at or now}
+    changes |= wanted_last(row)
     if decision.collected:
         changes["details"] = {**row.details, "collected": dict(decision.collected)}
     if not Conversation.objects.filter(pk=row.pk, status=ConversationStatus.BOT).update(**changes):
@@ -53,6 +55,22 @@ def hand_over(row: Conversation, decision: Decision, *, text: str, now: datetime
     )
     queueing.enqueue([row.pk], now=now)
     transaction.on_commit(partial(assign_waiting, tenant_id=row.tenant_id, now=now), robust=True)
+
+
+def wanted_last(row: Conversation) -> dict[str, Any]:
+    """Return the intent of the newest text that surely has one, as changes: rules lead to the group for what is wanted now.
+
+    A request for an agent says nothing of the matter, and neither does a reply to a question of the bot.
+    """
+    least, others = assignment.of(row.tenant_id).min_confidence_percent / 100, bot.of(row.tenant_id).hand_over_intents
+    turns = list(BotTurn.objects.filter(conversation=row).order_by("-seq").values_list("seq", "action"))
+    texts = Line.objects.filter(conversation=row, author=AuthorKind.CUSTOMER).order_by("-seq").values_list("seq", "recognition")
+    for seq, recognition in texts[:MAX_TEXTS]:
+        intent, confidence = recognition.get("intent") or "", recognition.get("confidence") or 0.0
+        before = next((action for turn, action in turns if turn < seq), "")
+        if intent and confidence >= least and intent not in others and before not in (BotAction.COLLECT, BotAction.OFFER):
+            return {"intent": intent, "confidence": confidence}
+    return {}
 
 
 def _note(row: Conversation, decision: Decision, *, now: datetime) -> None:

@@ -66,7 +66,7 @@ class AssignmentRule(Shape):
     entrances: list[str] = setting(
         list, _("Entrances"), _("Names of entrances, one per line. Empty: all."), widget="lines", is_unordered=True, max_length=100
     )
-    hours: When = setting(When.ANY, _("Business hours"), _("As configured in the module Service levels."))
+    hours: When = setting(When.ANY, _("Business hours"), _("By the default business calendar."))
     skill_group: str = setting("", _("Skill group"), _("Short name of the group."), max_length=80)
     priority: int = setting(5, _("Priority"), _("Higher ones are assigned first."), ge=0, le=10)
     choice: RuleChoice = setting(RuleChoice.MODULE, _("Choice"), _("Among agents with the skill and free capacity."))

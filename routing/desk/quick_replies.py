@@ -47,14 +47,14 @@ def check_quick_reply(row: QuickReply) -> None:
     """
     if not row.text.strip():
         raise Invalid.field("text", _("Must not be empty."), "blank")
+    known = ", ".join(f"{name}.{part}" for name, parts in VARIABLES.items() for part in parts)
     try:
         unknown = variables_used(row.text) - set(VARIABLES)
         if unknown:
-            known = ", ".join(f"{name}.{part}" for name, parts in VARIABLES.items() for part in parts)
             raise Invalid.field("text", _("There is no {name}. Available: {known}.").format(name=", ".join(sorted(unknown)), known=known))
         render(compile_template(row.text), {name: dict.fromkeys(parts, "") for name, parts in VARIABLES.items()})
     except TemplateProblem as problem:
-        raise Invalid.field("text", str(problem)) from None
+        raise Invalid.field("text", _("{problem}. Available: {known}.").format(problem=problem, known=known)) from None
     if row.group_id is not None and not SkillGroup.objects.filter(pk=row.group_id, tenant_id=row.tenant_id).exists():
         raise Invalid.field("group", _("There is no such group."), "does_not_exist")
     same = QuickReply.objects.filter(tenant_id=row.tenant_id, group_id=row.group_id, shortcut=row.shortcut, language=row.language)

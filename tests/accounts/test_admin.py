@@ -178,6 +178,14 @@ def test_a_change_by_a_superuser_is_in_the_trail() -> None:
     assert AuditEntry.objects.get(action="tenant.change").actor == "user:root"
 
 
+def test_a_new_account_may_sign_in_at_once() -> None:
+    form = {"username": "lin", "usable_password": "true", "password1": "Correct-Horse-42", "password2": "Correct-Horse-42"}
+    form |= {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    assert staff("root", superuser=True).post(reverse("admin:accounts_user_add"), form).status_code == 302
+    signed_in = Client().post(reverse("admin:login"), {"username": "lin", "password": "Correct-Horse-42"})
+    assert signed_in.status_code == 302
+
+
 def test_the_trail_can_not_be_changed() -> None:
     client = staff("root", superuser=True)
     entry = AuditEntry.objects.create(actor="user:x", action="y")

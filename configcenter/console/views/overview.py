@@ -9,15 +9,15 @@ from django.utils.translation import gettext as _
 from accounts.services import rights
 from configcenter import hot, selectors
 from configcenter.console import live
-from configcenter.console.access import may_open, names_in, page, staff_page
+from configcenter.console.access import names_in, page, staff_page
 from configcenter.console.views.own import own_overview
 from configcenter.labels import InstanceState
 from configcenter.models import MODULES, ConfigItem, ConfigState
 
 
-@staff_page(allowed=may_open)
+@staff_page(allowed=rights.may_open)
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show every module: its release, when and by which user, its draft, and how many instances run it; to owners what is their tenants'."""
+    """Show every module: its release, when and by which user, its draft, and how many instances run it. Owners see their tenants'."""
     if not rights.may_view(request.user):
         return own_overview(request)
     rows = ConfigItem.objects.select_related("current", "gray").filter(group=MODULES, namespace__slug=MODULES, namespace__tenant=None)

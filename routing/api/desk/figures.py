@@ -23,9 +23,7 @@ class FiguresQuery(Query):
 
     by = serializers.ChoiceField(choices=By.values, default=By.DAY.value, help_text="day, agent, group, intent or entrance.")
     to = serializers.DateField(required=False, help_text="The last day, included. Default: today.")
-    zone = serializers.CharField(
-        required=False, max_length=64, help_text="Time zone of the days. Default: that of the default business calendar."
-    )
+    zone = serializers.CharField(required=False, max_length=64, help_text="Time zone of the days. Default: that of the default calendar.")
     group = serializers.CharField(required=False, max_length=80, help_text="Only this skill group, by its short name.")
 
     def get_fields(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ TOLD = ("id", "report")
 class ScheduleOut(serializers.ModelSerializer[ReportSchedule]):
     """A report that is sent every day or week."""
 
-    recipients = serializers.ListField(child=serializers.CharField())
+    recipients = serializers.SerializerMethodField()
 
     class Meta:
         model = ReportSchedule
@@ -35,11 +35,13 @@ class ScheduleOut(serializers.ModelSerializer[ReportSchedule]):
             "id", "report", "recipients", "weekday", "hour", "time_zone", "language", "is_active", "next_at", "last_at", "created_at",
         ]  # fmt: skip
 
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_recipients(self, row: ReportSchedule) -> list[str]:
+        return list(row.recipients)
+
 
 class ScheduleRow(ScheduleOut):
     """A scheduled report in a list; addresses are masked."""
-
-    recipients = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_recipients(self, row: ReportSchedule) -> list[str]:

@@ -58,7 +58,8 @@ def make_with_bot(tenant: Tenant, *texts: str, at: datetime | None = None, **fie
 def say(conversation: Conversation, text: str, *, intent: str = "", language: str = "en", at: datetime | None = None) -> None:
     """Write a line of the customer's."""
     conversation.refresh_from_db()
-    recognition = {"intent": intent, "alternatives": [[intent, 0.9]] if intent else [], "language": language}
+    recognition: dict[str, Any] = {"intent": intent, "alternatives": [[intent, 0.9]] if intent else [], "language": language}
+    recognition |= {"confidence": 0.9} if intent else {}
     lines.append(conversation, author=AuthorKind.CUSTOMER, text=text, recognition=recognition, now=at or timezone.now())
 
 

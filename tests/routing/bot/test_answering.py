@@ -229,9 +229,24 @@ def test_details_are_collected_for_the_agent(tenant: Tenant, monkeypatch: pytest
         ("collect", "needed"), ("collect", "again"), ("collect", "needed"), ("hand_over", "collected"),
     ]  # fmt: skip
     assert answered(conversation)[0] == "订单号？"
+    assert "。 " not in "".join(answered(conversation))
     conversation.refresh_from_db()
     assert conversation.details["collected"] == {"order_number": "A-1042", "city": "上海"}
     assert "order_number: A-1042" in Note.objects.get(conversation=conversation).text
+
+
+def test_a_conversation_is_handed_over_for_what_is_wanted_last(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    enable(details=[Detail(intent="refund_status", name="order_number", question="Which order?")])
+    conversation = make_with_bot(tenant, intent="order_status", confidence=0.9)
+    know(monkeypatch, make_entry(tenant))
+    for text, intent in (("Where is my parcel?", "order_status"), ("I want my money back", "refund_status")):
+        say(conversation, text, intent=intent)
+        answering.answer_waiting()
+    know(monkeypatch, None)
+    say(conversation, "The one of Monday", intent="appointment")
+    answering.answer_waiting()
+    conversation.refresh_from_db()
+    assert (conversation.status, conversation.intent, conversation.confidence) == (ConversationStatus.QUEUED, "refund_status", 0.9)
 
 
 def test_an_entry_that_is_archived_after_it_was_offered_hands_over(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

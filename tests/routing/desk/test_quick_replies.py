@@ -32,6 +32,12 @@ def test_a_quick_reply_is_kept_over_the_api(tenant: Tenant, api: Api) -> None:
     ]
 
 
+def test_an_unknown_part_is_answered_with_those_that_there_are(api: Api) -> None:
+    said = json_of(api.post("/api/quick-replies/", {"shortcut": "a", "title": "A", "text": "{{ agent.mail }}"}))["errors"][0]["message"]
+    assert "agent.mail" in said
+    assert "agent.name" in said
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

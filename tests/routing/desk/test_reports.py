@@ -18,6 +18,7 @@ from routing.models import Entrance, Intent
 from tests.builders import Api, fields_of, json_of, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.builders import make_entrance
+from tests.routing.calendars.builders import make_calendar
 from tests.routing.desk.figure_builders import make_answered, make_clock, make_leader, make_rating, make_turn
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_stacks]
@@ -98,6 +99,11 @@ def test_the_api_returns_the_figures_of_its_own_tenant(api: Api, tenant: Tenant)
     for name, value in wrong.items():
         assert fields_of(api.get("/api/desk/figures/", **{name: value})) == [name]
     assert fields_of(api.get("/api/desk/figures/", **{"from": "2026-01-01", "to": "2026-12-31"})) == ["from"]
+
+
+def test_without_a_zone_the_days_are_those_of_the_default_calendar(api: Api, tenant: Tenant) -> None:
+    make_calendar(tenant, at=NIGHT, time_zone="Asia/Shanghai")
+    assert json_of(api.get("/api/desk/figures/"))["zone"] == "Asia/Shanghai"
 
 
 @pytest.fixture

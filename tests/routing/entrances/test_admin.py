@@ -54,6 +54,15 @@ def test_an_entrance_is_made_and_shows_its_address_but_no_secret() -> None:
     assert not [secret for secret in (SECRET, TOKEN, AES_KEY) if secret in page]
 
 
+def test_a_portal_shows_where_it_is_and_the_line_that_embeds_its_chat() -> None:
+    tenant = make_tenant()
+    entrance = make_entrance(tenant, settings={"slug": "acme-help"})
+    page = member(tenant).get(f"/admin/routing/entrance/{entrance.pk}/change/").content.decode()
+    assert 'href="http://localhost:8000/help/acme-help/"' in page
+    assert "&lt;script src=&quot;http://localhost:8000/help/acme-help/widget.js&quot; async&gt;" in page
+    assert "/test/" not in page, "there is nothing to connect to"
+
+
 def test_an_empty_secret_keeps_the_stored_one() -> None:
     tenant = make_tenant()
     client = member(tenant)
