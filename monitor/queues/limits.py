@@ -45,7 +45,7 @@ class LimitsForm(forms.Form):
             least, most = _bounds(info)
             self.fields[name] = forms.IntegerField(
                 label=_(info.title or name),
-                help_text=_(info.description or ""),
+                help_text=_(info.description) if info.description else "",
                 min_value=least,
                 max_value=most,
                 initial=now[module][name],

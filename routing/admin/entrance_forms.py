@@ -119,7 +119,7 @@ def _secret(info: FieldInfo, *, is_set: bool) -> forms.Field:
         help_text = " ".join(filter(None, (str(help_text), _("It is stored. Leave empty to keep it."))))
     widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vLargeTextField"})
     return forms.CharField(
-        label=_(info.title or ""), help_text=help_text, max_length=_limit(info, "max_length"), required=False, widget=widget
+        label=_(info.title) if info.title else "", help_text=help_text, max_length=_limit(info, "max_length"), required=False, widget=widget
     )
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.models import Tenant
 from accounts.roles import Role
-from routing.desk.data import acting, deciding, keeping, talking
+from routing.desk.data import acting, deciding, keeping, many, talking
 from routing.models import EntranceKind
 from tests.builders import make_provider
 from tests.routing.builders import make_entrance
@@ -82,7 +82,7 @@ def test_no_body_of_an_action_brings_the_desk_down(tenant: Tenant, mei: Desk, ac
 
 @pytest.mark.parametrize(
     ("path", "shape"),
-    [("bulk/", keeping.BulkIn), ("filters/", keeping.FilterIn), ("notices/read/", keeping.ReadIn), ("presence/", keeping.PresenceIn)],
+    [("bulk/", many.BulkIn), ("filters/", keeping.FilterIn), ("notices/read/", keeping.ReadIn), ("presence/", keeping.PresenceIn)],
 )
 def test_no_other_body_does(tenant: Tenant, mei: Desk, path: str, shape: type[msgspec.Struct]) -> None:
     tries = bodies(shape)
@@ -90,7 +90,7 @@ def test_no_other_body_does(tenant: Tenant, mei: Desk, path: str, shape: type[ms
         tries += [b'{"presence":"break","break_until":' + value + b"}" for value in VALUES]
     if shape is keeping.FilterIn:
         tries += [b'{"name":"n","query":{"q":' + value + b"}}" for value in VALUES]
-    if shape is keeping.BulkIn:
+    if shape is many.BulkIn:
         pk = str(ask(tenant).pk).encode()
         tries += [b'{"action":"tags","ids":["' + pk + b'"],"parameters":{"add":' + value + b"}}" for value in VALUES]
     for body in tries:
@@ -104,7 +104,7 @@ def test_no_parameter_of_an_address_does(tenant: Tenant, mei: Desk) -> None:
         "/desk/data/inbox/": ("view", "q", "group", "agent", "tag", "intent", "language", "entrance", "priority", "sort", "tenant"),
         "/desk/data/rows/": ("ids",),
         f"/desk/data/c/{conversation.pk}/lines/": ("after", "before"),
-        f"/desk/data/c/{conversation.pk}/split/": ("seq",),
+        "/desk/data/bulk/merge/": ("ids",),
         "/desk/data/notices/": ("after",),
         "/desk/data/quick-replies/": ("conversation",),
         "/desk/data/export/": ("q", "tag", "identities"),
