@@ -34,13 +34,11 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 }
 #: JSON as it may come, also such as no encoder writes.
 VALUES = [
-    b"null", b"true", b"-1", b"0", b"1.5", b"1e400", b"9223372036854775808", b"1" * 300, b'""', b'" "', b'"a\\u0000b"', b'"\\ud800"',
-    '"\u202e\u200b\u2028"'.encode(), b'"' + b"x" * 30_000 + b'"', b"[]", b'["a\\u0000b"]', b'["' + b"x" * 100 + b'"]', b"{}",
-    b"[" * 2_000 + b"]" * 2_000, b'"0001-01-01T00:00:00Z"', b'"9999-12-31T23:59:59-12:00"', b'"2026-12-01T10:00:00"',
-    b'"' + str(uuid4()).encode() + b'"',
+    b"null", b"-1", b"9223372036854775808", b"1" * 300, b'"a\\u0000b"', b'"\\ud800"', b'"' + b"x" * 30_000 + b'"', b'["a\\u0000b"]',
+    b"[" * 2_000 + b"]" * 2_000, b'"2026-12-01T10:00:00"', b'"' + str(uuid4()).encode() + b'"',
 ]  # fmt: skip
 USUAL: dict[Any, bytes] = {str: b'"a@example.com"', int: b"1", bool: b"false"}
-ODD = ("a\x00b", "9" * 40, "x" * 3_000)
+ODD = ("a\x00b", "9" * 40)
 
 
 def bodies(shape: type[msgspec.Struct]) -> list[bytes]:
@@ -108,11 +106,10 @@ def test_no_parameter_of_an_address_does(tenant: Tenant, mei: Desk) -> None:
         "/desk/data/notices/": ("after",),
         "/desk/data/quick-replies/": ("conversation",),
         "/desk/data/export/": ("q", "tag", "identities"),
-        "/desk/tickets/": ("view", "status", "priority", "type", "tag", "group", "q", "csv", "page", "before", "after"),
-        "/desk/tickets/new/": ("type", "tenant", "for", "conversation", "customer"),
-        "/desk/supervisor/": ("tenant", "group", "holder", "zone", "conversation", "agent"),
-        "/desk/supervisor/charts/": ("tenant", "group"),
-        "/desk/reports/": ("by", "from", "to", "zone", "group", "tenant"),
+        "/desk/tickets/": ("type", "tag", "q", "after"),
+        "/desk/tickets/new/": ("type", "for", "conversation"),
+        "/desk/supervisor/": ("zone", "conversation"),
+        "/desk/reports/": ("from", "zone"),
     }
     for address, names in addresses.items():
         for name in names:
