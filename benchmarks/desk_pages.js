@@ -2,10 +2,24 @@
 {
   const LOADED = ".item:not(.loading):not([hidden])";
   const SLOW_MS = 50;
+  const PATIENCE_MS = 60_000;
+  const LATE_MS = 1_000;
   const here = { firstRow: null, slow: [], keys: [], work: [], typedAt: 0 };
   window.here = here;
-  const frame = () => new Promise(requestAnimationFrame);
+  /** Return when the next frame is painted. Headless browsers on busy machines stop painting now and then: that is a frame, too, a long one. */
+  const frame = () => new Promise((resolve) => {
+    const late = setTimeout(() => resolve(performance.now()), LATE_MS);
+    requestAnimationFrame((now) => { clearTimeout(late); resolve(now); });
+  });
   const rows = () => document.getElementById("rows");
+  /** Wait until something holds, looking at each frame. */
+  const until = async (what, holds) => {
+    const began = performance.now();
+    while (!holds()) {
+      if (performance.now() - began > PATIENCE_MS) throw new Error(`${what}: not within a minute; ${document.getElementById("list-total")?.textContent}, ${document.querySelectorAll("#rows .item.loading:not([hidden])").length} empty rows, busy ${rows()?.hasAttribute("aria-busy")}, ${document.getElementById("toasts")?.textContent}`);
+      await frame();
+    }
+  };
   const isSettled = () => !rows().querySelector(".item.loading:not([hidden])") && !rows().hasAttribute("aria-busy");
 
   // https://developer.mozilla.org/en-US/docs/Web/API/PerformanceLongAnimationFrameTiming: frames whose work takes 50 ms and more.
@@ -27,7 +41,7 @@
 
   /** Return when the first row stood there, in milliseconds from the begin of the navigation. */
   window.untilRows = async () => {
-    while (here.firstRow === null) await frame();
+    await until("first row", () => here.firstRow !== null);
     return here.firstRow;
   };
 
@@ -48,14 +62,14 @@
       most = Math.max(most, box.firstElementChild.childElementCount);
     }
     const ended = performance.now();
-    while (!isSettled()) await frame();
+    await until("rows after scrolling", isSettled);
     return { gaps, slow: here.slow.filter((duration) => duration >= SLOW_MS), elements: most, rows: box.scrollTop / box.querySelector(LOADED).offsetHeight, seconds: (ended - began) / 1000, settled: performance.now() - ended };
   };
 
   /** Return the milliseconds from the last key until the list has another total and its rows stand there. Call it before typing. */
   window.untilFound = async (before) => {
     const said = () => document.getElementById("list-total").textContent;
-    while (!here.typedAt || said() === before || !isSettled()) await frame();
+    await until(`another total than ${before}`, () => here.typedAt && said() !== before && isSettled());
     await frame();
     const asked = performance.getEntriesByType("resource").findLast((each) => each.name.includes("/desk/data/inbox/"));
     return { shown: performance.now() - here.typedAt, total: said(), server: asked.responseEnd - asked.requestStart };
@@ -65,7 +79,7 @@
   window.untilOpen = async () => {
     let began = 0;
     addEventListener("keydown", () => { began = performance.now(); }, { capture: true, once: true });
-    while (!began || !document.querySelector("#lines .line")) await frame();
+    await until("lines", () => began && document.querySelector("#lines .line"));
     return performance.now() - began;
   };
 }

@@ -36,9 +36,11 @@ const list = new VirtualList(box, {
 
 // --- rows ----------------------------------------------------------------------------------------------------------
 async function fetchRows() {
-  const { box: scrolled, height, ids } = list;
-  const from = Math.floor(Math.floor(scrolled.scrollTop / height) / WINDOW) * WINDOW;
-  const to = Math.ceil(((scrolled.scrollTop + scrolled.clientHeight) / height + 1) / WINDOW) * WINDOW;
+  const { ids, shown } = list;
+  if (!shown.size) return;
+  // Those around the ones in sight too: what one scrolls to next is there.
+  const from = Math.floor(Math.min(...shown.keys()) / WINDOW) * WINDOW;
+  const to = Math.ceil((Math.max(...shown.keys()) + 1) / WINDOW) * WINDOW;
   const wanted = ids.slice(from, to).filter((id) => (!rows.has(id) || stale.has(id)) && !asking.has(id));
   for (let begin = 0; begin < wanted.length; begin += MOST_ROWS) await fetchThese(wanted.slice(begin, begin + MOST_ROWS));
 }
