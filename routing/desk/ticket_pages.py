@@ -20,7 +20,6 @@ from posthaste.ui.pages import at, page, problem_text, staff_page
 from posthaste.ui.paginator import page_of
 from routing.desk import opening as conversations
 from routing.desk import splitting, ticket_actions, ticket_forms, ticket_view
-from routing.desk.rows import readable
 from routing.desk.seats import seat_of
 from routing.desk.ticket_access import TENANT, Reader, may_see, may_work
 from routing.desk.ticket_actions import Asked
@@ -268,11 +267,13 @@ def _begins_with(request: HttpRequest, talk: Conversation | None) -> dict[str, s
 
 
 def _about(request: HttpRequest, tenant_id: int) -> tuple[Customer | None, Conversation | None]:
-    """Return the customer and the conversation that the address names."""
+    """Return the customer and the conversation that the address names.
+
+    Raises:
+        NotFound: there is no such conversation, or the reader may not read it.
+    """
     customer, talk = as_uuid(request.GET.get("customer", "")), as_uuid(request.GET.get("conversation", ""))
     if talk is not None:
-        seat = seat_of(signed_in(request), tenant_id=tenant_id)
-        rows = Conversation.objects.filter(readable(seat), pk=talk, tenant_id=tenant_id)
-        found = rows.select_related("customer", "group", "agent").first()
-        return (found.customer, found) if found else (None, None)
+        found = conversations.readable_conversation(talk, seat_of(signed_in(request), tenant_id=tenant_id))
+        return found.customer, found
     return (Customer.objects.filter(pk=customer, tenant_id=tenant_id).first(), None) if customer else (None, None)
