@@ -299,11 +299,13 @@ def test_500_restarts_of_a_worker_leave_the_number_of_series_as_it_was(operator:
 
 @pytest.mark.usefixtures("nothing_told")
 def test_new_tenants_and_providers_add_no_series_unless_details_are_asked_for(operator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_and_die(1)  # a worker lives, whatever else does
     before = series(operator)
     for number in range(20):
         tenant = make_tenant(f"Tenant {number}")
         make_provider(tenant, name=f"gateway {number}")
         make_message(tenant, status=Status.SENDING)
+    start_and_die(1)
     assert series(operator) == before
     monkeypatch.setattr(env.load(), "metrics_detail", True)
     heartbeat.report(Process("send", "other-host", 1, time.time(), 1, 40.0, 1))
