@@ -188,6 +188,11 @@ class AtDesk:
         self.page.locator("#composer-text:focus").wait_for()
         self.page.keyboard.type(text)
 
+    def go_on_writing(self) -> None:
+        """Change the answer and change it back: others are told of that, but not of each, and not again if it is lost."""
+        self.page.keyboard.press("x")
+        self.page.keyboard.press("Backspace")
+
     def send(self) -> None:
         """Send what was begun, and leave the field."""
         self.page.keyboard.press("Control+Enter")
