@@ -70,7 +70,7 @@ def test_a_visitor_of_another_site_is_recognized_answered_and_rates(browser: Any
 
     lin.begin("您好，退款今天到账。")
     typing = visitor.chat.locator("#typing:not([hidden])", has_text="Lin")
-    poll(lambda: typing.is_visible() or lin.go_on_writing(), every=0.5, reason="the visitor does not see that Lin is writing")
+    poll(lambda: lin.goes_on_writing() and typing.is_visible(), every=0.5, reason="the visitor does not see that Lin is writing")
     lin.send()
     visitor.sees("退款今天到账")
     lin.sees("退款今天到账", author="agent")

@@ -188,10 +188,11 @@ class AtDesk:
         self.page.locator("#composer-text:focus").wait_for()
         self.page.keyboard.type(text)
 
-    def go_on_writing(self) -> None:
+    def goes_on_writing(self) -> bool:
         """Change the answer and change it back: others are told of that, but not of each, and not again if it is lost."""
         self.page.keyboard.press("x")
         self.page.keyboard.press("Backspace")
+        return True
 
     def send(self) -> None:
         """Send what was begun, and leave the field."""
