@@ -214,3 +214,25 @@ def test_a_batch_is_not_closed_while_one_of_its_messages_is_being_put_back(tenan
         assert settled == [0]
     assert [line.batch_id for line in backlog.waiting(timezone.now())] == [batch.pk]
     assert settling.settle_batches(now=timezone.now()) == 0
+
+
+@needs_row_locks
+def test_the_answer_to_a_pause_counts_what_was_being_claimed_as_begun(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operate, "AT_ONCE_SECONDS", 60.0)
+    batch = make_batch(tenant, queued=3)
+    answered: list[dict[str, int]] = []
+
+    def pause() -> None:
+        operate.pause_batch(batch=Batch.objects.get(pk=batch.pk), by=TESTER)
+        answered.append(states(batch))
+
+    pauses = crowds.Crowd([pause], name="pause")
+    with transaction.atomic():
+        claimed = batch.messages.order_by("pk").select_for_update().first()
+        assert claimed is not None
+        pauses.start()
+        poll(lambda: batch.messages.filter(status=Status.PENDING).count() == 2)  # it has taken back what is not being claimed
+        assert answered == []
+        store.move([claimed.pk], source=Status.QUEUED, status=Status.SENDING)
+    pauses.join()
+    assert answered == [{"pending": 2, "sending": 1}]
