@@ -124,12 +124,25 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         heartbeat.start("beat")  # before this point SIGTERM is not handled either
         if not self._still_leads():
             return 1.0
-        pause = float(super().tick(*args, **kwargs))  # reads the tables anew if they were changed
+        pause = self._publish_due(*args, **kwargs)
         until_next = self._fire_due()
         if until_next is not None:
-            pause = min(pause or RENEW_SECONDS, max(until_next, MIN_PAUSE_SECONDS))
+            pause = min(pause, max(until_next, MIN_PAUSE_SECONDS))
         # Celery wakes a little before a run is due, and would then ask over and over whether it is.
-        return min(max(pause + EARLY_SECONDS, MIN_PAUSE_SECONDS), 1.0) if pause else 0.0
+        return min(max(pause + EARLY_SECONDS, MIN_PAUSE_SECONDS), 1.0)
+
+    def _publish_due(self, *args: Any, **kwargs: Any) -> float:
+        """Publish every run that is due of the jobs the package schedules, and return the seconds until the next one is.
+
+        The package publishes one at each tick and says by a pause of 0 that there may be more. A tick that then waited for the next of the
+        other jobs would make the runs of all of them late.
+        """
+        pause = float(super().tick(*args, **kwargs))  # reads the tables anew if they were changed
+        for _other in range(len(self.schedule)):
+            if pause:
+                break
+            pause = float(super().tick(*args, **kwargs))
+        return pause
 
     def _fire_due(self) -> float | None:
         """Fire the jobs that are due, look after runs that no worker began, and return the seconds until the next fire time."""

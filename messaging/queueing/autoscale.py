@@ -121,6 +121,7 @@ class Autoscaler:
         self.max_concurrency = max_concurrency
         self.min_concurrency = min_concurrency
         self._waiting: QueueStatistics | None = None
+        self._is_measured = False  # or what waits is not known now, and only limits move the pool
         self._processes = 1
         self._stepped_at = 0.0
         self._busy = 0  # the most threads that worked since the last step
@@ -149,7 +150,7 @@ class Autoscaler:
         clock = time.monotonic()
         threads = self.pool.num_processes
         self._busy = max(self._busy, self.pool.active_count)
-        rested = clock - self._stepped_at >= reading.limits.cooldown_seconds
+        rested = self._is_measured and clock - self._stepped_at >= reading.limits.cooldown_seconds
         wanted, reason = decide(reading, threads, rested=rested, busy=self._busy)
         if self._held is not None:
             wanted, reason = self._held, "held"
@@ -197,9 +198,7 @@ class Autoscaler:
                 if stopping.is_set():
                     queue_statistics.forget_pool(_instance())
                     return
-                waiting = queue_statistics.latest()
-                self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
-                self._waiting = waiting
+                self._read()
                 queue_statistics.report_pool(_instance(), self.figures(), alive_seconds=FIGURES_EXPIRE_SECONDS)
                 told = list(self._decisions)
                 self._held = pool_control.exchange(_instance(), told)
@@ -208,10 +207,23 @@ class Autoscaler:
                 if self._is_awake():
                     self.worker.hub.call_soon(self.maybe_scale)
             except (OSError, redis.Unavailable) as error:
+                self._is_measured = False
                 log.warning("autoscaler keeps its last reading", error=type(error).__name__)
             except Exception:
                 log.exception("autoscaler reading failed")
             self._pause()
+
+    def _read(self) -> None:
+        """Read what waits; where nothing has counted it lately, keep the last reading: that nothing is known is not that nothing waits.
+
+        Raises:
+            posthaste.lib.redis.Unavailable: Redis is away.
+        """
+        measured = queue_statistics.measured()
+        self._is_measured = measured is not None
+        waiting = measured or self._waiting or QueueStatistics()
+        self._processes = 1 if waiting.useful_threads is None else queue_statistics.live_pools().processes
+        self._waiting = waiting
 
     def _wake(self, **_kwargs: Any) -> None:
         if not self._task_came.is_set():

@@ -290,17 +290,13 @@ def _feed_until(until: float) -> bool:
             if time.monotonic() >= until:
                 kick_feeder()
                 break
+            _tick_in_turn()  # scheduled runs do so each second; while there is no beat, only this process does
     except (locks.NotAcquired, locks.LockLost):
         is_ours = False  # another one feeds
     except redis.Unavailable:
         is_ours = False
         _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
-    try:
-        is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
-    except redis.Unavailable:
-        is_my_turn = True
-    if is_my_turn:
-        tick(now=timezone.now())
+    _tick_in_turn()
     return is_ours
 
 
@@ -322,6 +318,16 @@ def _hold_the_lock(until: float) -> bool:
             else:
                 wait_for_kick(rest)
     return False
+
+
+def _tick_in_turn() -> None:
+    """Tick, unless a process has done so within the last second."""
+    try:
+        is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
+    except redis.Unavailable:
+        is_my_turn = True
+    if is_my_turn:
+        tick(now=timezone.now())
 
 
 def tick(*, now: datetime) -> None:

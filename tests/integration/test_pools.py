@@ -105,6 +105,17 @@ def why(stack: Stack) -> str:
     return f"{reported_by_workers(stack)}\n{what_waits(stack)}\n{stack.log_tail('worker', 40)}\n{stack.log_tail('worker-aux', 20)}"
 
 
+def forget_what_waits(stack: Stack) -> None:
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        client.delete(f"{stack.environment['REDIS_PREFIX']}:waiting")
+
+
+def is_counted(stack: Stack) -> bool:
+    """Return whether somebody has counted what waits since it was forgotten."""
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        return bool(client.exists(f"{stack.environment['REDIS_PREFIX']}:waiting"))
+
+
 def ready_tasks(stack: Stack) -> int:
     """Count the tasks that the broker has and no worker."""
     url = stack.environment["BROKER_URL"]
@@ -166,6 +177,44 @@ def test_the_pool_does_not_grow_past_what_the_providers_cap_lets_through(stack: 
     finally:
         customer.http.post(f"/api/batches/{batch_id}/cancel/")
         set_limits(stack, **DEFAULTS)
+
+
+def test_what_waits_is_counted_while_a_backlog_is_fed_and_no_beat_runs(stack: Stack, gateway: Gateway) -> None:
+    """Ten messages a second let a backlog stand for minutes; a feeder works for half a minute at a time."""
+    customer = Customer(stack)
+    customer.gateway(gateway, caps={"per_second": 10})
+    batch_id = customer.send_batch(1_000)
+    try:
+        reach(lambda: len(gateway.taken), 20)
+        stack.kill("beat")
+        taken = len(gateway.taken)
+        for _ in range(2):
+            forget_what_waits(stack)
+            poll(lambda: is_counted(stack), progress=lambda: len(gateway.taken), reason=lambda: why(stack))
+        assert len(gateway.taken) - taken < 150, "within fifteen seconds, counted in messages"
+    finally:
+        stack.start("beat")
+        customer.http.post(f"/api/batches/{batch_id}/cancel/")
+
+
+def test_a_pool_that_can_not_know_what_waits_keeps_to_what_it_knew(stack: Stack, customer: Customer, gateway: Gateway) -> None:
+    gateway.latency_ms = 400
+    set_limits(stack, queue_capacity=200, cooldown_seconds=0.25, max_threads=20)
+    batch_id = customer.send_batch(1_000)
+    poll(lambda: the_pool(stack)["threads"] == 20 and the_pool(stack)["queue_usage_percent"] > 80, reason=lambda: why(stack))
+    stack.kill("worker-aux")
+    try:
+        forget_what_waits(stack)
+        # What the broker had is sent, and nothing feeds it; so nothing is busy, and a pool that took this for an empty queue would shrink.
+        poll(lambda: the_pool(stack)["active_count"] == 0, progress=lambda: len(gateway.taken), reason=lambda: why(stack))
+        sent = len(gateway.taken)
+        assert the_pool(stack)["queue_usage_percent"] > 80
+        assert the_pool(stack)["threads"] == 20
+        assert not is_counted(stack)
+        assert sent < 1_000
+    finally:
+        stack.start("worker-aux")
+        customer.http.post(f"/api/batches/{batch_id}/cancel/")
 
 
 def test_new_limits_act_at_once_both_ways_under_load(stack: Stack, customer: Customer, gateway: Gateway) -> None:

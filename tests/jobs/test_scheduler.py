@@ -9,11 +9,14 @@ from celery import current_app
 from django.db import OperationalError
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
 
+from jobs import registry
 from jobs import scheduler as beat
 from jobs.models import JobRun, Plan
 from jobs.scheduler import Entry, LeaderScheduler
 from jobs.services import drafts, plans, publishing, schedule, transitions
+from posthaste.lib import heartbeat
 from tests.builders import TESTER
 from tests.jobs.builders import make_plan
 
@@ -39,6 +42,22 @@ def test_a_frequent_job_that_is_enabled_is_due_at_its_next_time_and_not_for_the_
     is_due, seconds = Entry(feed().job, app=current_app._get_current_object()).is_due()
     assert not is_due
     assert every.total_seconds() - 60 < seconds <= every.total_seconds()
+
+
+def test_all_runs_that_are_due_are_published_at_one_tick_though_the_next_of_the_other_jobs_is_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(DatabaseScheduler, "apply_entry", lambda _self, entry, producer=None: published.append(entry.task))
+    monkeypatch.setattr(registry, "is_needed", lambda _task: True)
+    monkeypatch.setattr(heartbeat, "start", lambda _kind: None)
+    now = timezone.now()
+    plans.declare_all(now=now)
+    PeriodicTask.objects.filter(plan__keeps_runs=False).update(last_run_at=now - timedelta(minutes=1))
+    scheduler = LeaderScheduler(app=current_app._get_current_object())
+    pause = scheduler.tick()
+    scheduler.close()  # what it has noted goes into the database
+    assert sorted(published) == sorted(each.name for each in registry.frequent())
+    assert len(published) > 10
+    assert 0 < pause <= 1.0, "then it rests until the next one"
 
 
 def test_a_run_counts_as_lost_only_when_its_worker_had_time_to_tell_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
