@@ -14,11 +14,10 @@ taken over.
 """
 
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import close_old_connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -29,15 +28,14 @@ from messaging.configuration import queues
 from messaging.configuration.pools import Queues
 from messaging.models import Message, Status
 from messaging.providers import useful_threads
-from messaging.queueing import admission, backlog, breaker_backlog, broker, deferred, queue_statistics
+from messaging.queueing import admission, backlog, broker, counting, queue_statistics
 from messaging.queueing.backlog import BacklogHead, BacklogQueue
 from messaging.queueing.drain_rate import DrainRate
 from messaging.queueing.fair_queue import FairQueue
 from messaging.queueing.publish import Route, broker_is_up, kick_feeder, publish_all, wait_for_kick
 from messaging.queueing.queue_statistics import Pools
 from messaging.queueing.readiness import Readiness, no_feeder_is_ready
-from messaging.queueing.settling import settle_batches
-from messaging.storage import in_progress, store, tally_totals, unreadable
+from messaging.storage import in_progress, store, unreadable
 from posthaste.lib import locks, redis
 from posthaste.lib.elastic import stopping
 from posthaste.lib.process_state import on_reset
@@ -55,7 +53,6 @@ CALM_SECONDS = 2.5  # for so long after a look it is enough to make sure that no
 LOOKING_SHARE = 0.4  # of the time may go into looking; where there are very many lines it is done less often
 HAND_OVER_SECONDS = 0.2  # then it looks again who else has come
 MIN_PER_STEP = 100
-TICK_MS = 900
 MAX_PER_STATEMENT = 2_000
 URGENT_RESERVE = 1_000
 ROUTES_SECONDS = 2.0
@@ -248,7 +245,7 @@ on_reset(_feeder.forget)
 
 def feed(*, now: datetime) -> int:
     """Feed once and return the number of messages handed to the broker."""
-    tick(now=now)
+    counting.tick(now=now)
     return _feeder.look(now)
 
 
@@ -290,13 +287,18 @@ def _feed_until(until: float) -> bool:
             if time.monotonic() >= until:
                 kick_feeder()
                 break
-            _tick_in_turn()  # scheduled runs do so each second; while there is no beat, only this process does
+            try:
+                counting.tick_in_turn(
+                    now=timezone.now()
+                )  # scheduled runs do so each second; while there is no beat, only this process does
+            except ExceptionGroup:
+                log.exception("could not count everything")  # and feeding goes on
     except (locks.NotAcquired, locks.LockLost):
         is_ours = False  # another one feeds
     except redis.Unavailable:
         is_ours = False
         _feeder.look(timezone.now())  # without the lock it is only less economical: rows are locked one by one
-    _tick_in_turn()
+    counting.tick_in_turn(now=timezone.now())
     return is_ours
 
 
@@ -318,34 +320,3 @@ def _hold_the_lock(until: float) -> bool:
             else:
                 wait_for_kick(rest)
     return False
-
-
-def _tick_in_turn() -> None:
-    """Tick, unless a process has done so within the last second."""
-    try:
-        is_my_turn = redis.client().set(redis.key("tick"), 1, nx=True, px=TICK_MS)
-    except redis.Unavailable:
-        is_my_turn = True
-    if is_my_turn:
-        tick(now=timezone.now())
-
-
-def tick(*, now: datetime) -> None:
-    """Count what waits and close batches that are through."""
-    steps: list[Callable[[], object]] = [
-        lambda: queue_statistics.measure(now),
-        lambda: deferred.pull_forward_if_changed(now=now),
-        lambda: breaker_backlog.bring_forward(now=now),
-        lambda: settle_batches(now=now),
-        tally_totals.add_up,
-    ]
-    failed: list[Exception] = []
-    for step in steps:
-        try:
-            step()
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the others go on
-            failed.append(error)
-    if failed:
-        raise ExceptionGroup("some of the steps failed", failed)

@@ -111,7 +111,7 @@ def forget_what_waits(stack: Stack) -> None:
 
 
 def is_counted(stack: Stack) -> bool:
-    """Return whether somebody has counted what waits since it was forgotten."""
+    """Return whether what waits was counted since it was forgotten."""
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         return bool(client.exists(f"{stack.environment['REDIS_PREFIX']}:waiting"))
 

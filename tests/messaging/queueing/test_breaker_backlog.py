@@ -17,7 +17,7 @@ from messaging.delivery.deliver import deliver
 from messaging.models import BatchStatus, Message, Status
 from messaging.providers.breakers import of_host, of_provider
 from messaging.providers.cache import provider_cache
-from messaging.queueing import breaker_backlog, feed
+from messaging.queueing import breaker_backlog, counting
 from messaging.queueing.breaker_backlog import BreakerWait
 from posthaste.lib import redis
 from posthaste.lib.breaker import Phase, Rule, Tally, breakers
@@ -226,7 +226,7 @@ def test_a_message_that_finds_all_open_is_put_off_for_a_minute_and_sent_by_the_c
     assert timedelta(seconds=250) < row.due_at - timezone.now() < timedelta(seconds=340), "held until it is let go"
     breakers.force(of_provider(only.pk), "closed", by="test")
     assert notes() == {str(sms(tenant))}
-    feed.tick(now=timezone.now())
+    counting.tick(now=timezone.now())
     assert due(row) == [True]
     Message.objects.filter(pk=row.pk).update(status=Status.QUEUED)
     deliver([row.pk])
